@@ -1,0 +1,337 @@
+//! Assessment: what the engine says of a sample, as plain values.
+//!
+//! Three questions stay apart here as they do in the engine: is it growing without end
+//! ([`Verdict`], [`Finding`]), is memory in danger ([`Forecast`]), must this process end
+//! ([`Order`])? Reports write these values, `action` carries out the orders; neither decides.
+
+use crate::sample::{CeilingKind, Comm, ProcId};
+
+/// What is known of a process's growth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verdict {
+    /// Fewer than 12 samples: too early to say.
+    #[default]
+    New,
+    /// No window grows steadily.
+    Stable,
+    /// It grows, but slows down, or as siblings and earlier runs did before they settled.
+    Warming,
+    /// It grows as its CPU use grows.
+    LoadCoupled,
+    /// It grows steadily, but not long or far enough to convict. Reported, never signalled.
+    Suspect,
+    /// It grows steadily, far more than it ever fell, and memory would end if it went on.
+    Leaking,
+}
+
+impl Verdict {
+    /// The word for it in reports and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Stable => "stable",
+            Self::Warming => "warming",
+            Self::LoadCoupled => "load-coupled",
+            Self::Suspect => "suspect",
+            Self::Leaking => "leaking",
+        }
+    }
+}
+
+/// What a finding is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// One process.
+    Process,
+    /// The whole tree below a root.
+    Tree,
+}
+
+/// What convicts: the rule that was met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Steady growth, watched for at least an eighth of the time that memory would still last.
+    Urgent,
+    /// Steady growth by a quarter of its own size through half its life, or a doubling.
+    Patient,
+    /// Its siblings live too short to be judged singly, but pooled by age they grow to the end.
+    Pool,
+    /// Children are started and never end: each small, together growing.
+    PileUp,
+}
+
+impl Why {
+    /// The word for it in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Urgent => "urgent",
+            Self::Patient => "patient",
+            Self::Pool => "pool",
+            Self::PileUp => "pile-up",
+        }
+    }
+}
+
+/// The window of samples that convicts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evidence {
+    /// Bytes by which the floor grew: median of its last third over median of its first.
+    pub growth: f64,
+    /// The floor it grew from, in bytes: median of the first third.
+    pub from: f64,
+    /// Length of the window in seconds.
+    pub window_s: f64,
+    /// Growth in bytes per second.
+    pub slope: f64,
+    /// Growth after the part explained by CPU use was taken out. Never enough to end a process.
+    pub at_equal_load: bool,
+}
+
+/// When a ceiling will be reached, in seconds from the sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Forecast {
+    /// The ceiling that is reached first.
+    pub ceiling: CeilingKind,
+    /// Bytes left below it now.
+    pub headroom: u64,
+    /// How fast they go, in bytes per second.
+    pub slope: f64,
+    /// Lower end of the 90 % interval.
+    pub earliest_s: f64,
+    /// Best single estimate.
+    pub likely_s: f64,
+    /// Upper end of the 90 % interval.
+    pub latest_s: f64,
+    /// Seconds of evidence behind it. Beyond 8 times that, the numbers are not to be shown.
+    pub window_s: f64,
+}
+
+impl Forecast {
+    /// How many times longer than the evidence the forecast reaches: at most 1 is well founded,
+    /// over 8 is no evidence.
+    pub fn reach(&self) -> f64 {
+        self.likely_s / self.window_s
+    }
+
+    /// Whether the evidence is long enough for numbers; where not, words are shown.
+    pub fn is_founded(&self) -> bool {
+        self.reach() <= 8.0
+    }
+}
+
+/// A verdict on a process or tree, with its evidence.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Finding {
+    /// The process, or the root of the tree.
+    pub id: ProcId,
+    /// Its name.
+    pub comm: Comm,
+    /// The root of its tree.
+    pub root: ProcId,
+    /// Whether it is about the process or the tree below it.
+    pub scope: Scope,
+    /// The rule that was met.
+    pub why: Why,
+    /// Its footprint now, in bytes (of a tree: the sum).
+    pub footprint: u64,
+    /// What convicts it; absent for pools, which are judged by pooled increments.
+    pub evidence: Option<Evidence>,
+    /// When memory would end.
+    pub forecast: Option<Forecast>,
+}
+
+/// Signals an order may name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGHUP.
+    Hup,
+    /// SIGQUIT.
+    Quit,
+    /// SIGUSR1.
+    Usr1,
+    /// SIGTERM.
+    Term,
+    /// SIGKILL.
+    Kill,
+}
+
+impl Signal {
+    /// Its name as `kill -l` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hup => "HUP",
+            Self::Quit => "QUIT",
+            Self::Usr1 => "USR1",
+            Self::Term => "TERM",
+            Self::Kill => "KILL",
+        }
+    }
+}
+
+/// How far an order goes; each step follows when the grace of the one before is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// The signal at which this server's worker finishes its request first.
+    Gentle,
+    /// SIGTERM.
+    Term,
+    /// SIGKILL.
+    Kill,
+}
+
+/// Why a process must end now.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Reason {
+    /// It leaks, and memory may end within the lead time.
+    Danger,
+    /// Memory goes faster than the statistics can follow; it grows fastest.
+    Brink,
+    /// It did not go within the grace of the step before.
+    Stayed,
+}
+
+impl Reason {
+    /// The word for it in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Danger => "danger",
+            Self::Brink => "brink",
+            Self::Stayed => "stayed",
+        }
+    }
+}
+
+/// An intention with its reason: end this process, thus.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Order {
+    /// The process to end.
+    pub victim: ProcId,
+    /// Its name.
+    pub comm: Comm,
+    /// The root of its tree.
+    pub root: ProcId,
+    /// How far this order goes.
+    pub step: Step,
+    /// The signal to send.
+    pub signal: Signal,
+    /// Seconds until the next step, if it is still there.
+    pub grace_s: f64,
+    /// Why now.
+    pub reason: Reason,
+    /// Its footprint in bytes.
+    pub footprint: u64,
+    /// Bytes that should come back: its footprint without what it inherited from its parent.
+    pub expected: u64,
+    /// How memory stands as the order is given.
+    pub forecast: Option<Forecast>,
+}
+
+/// What became of a victim.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum End {
+    /// It exited.
+    Gone {
+        /// Bytes below the ceiling when the order was given.
+        headroom_before: u64,
+        /// Bytes below the same ceiling now.
+        headroom_after: u64,
+        /// Bytes that other processes took or gave in between are not in this estimate.
+        came_back: u64,
+    },
+    /// It is still there after the last step; left alone from now on.
+    Stayed,
+}
+
+/// What an order led to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outcome {
+    /// The last order given on the process.
+    pub order: Order,
+    /// Seconds between the first order and this outcome.
+    pub after_s: f64,
+    /// What became of it.
+    pub end: End,
+    /// How memory stands now; absent when nothing leaks any more.
+    pub forecast: Option<Forecast>,
+}
+
+/// Why a verdict was withdrawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cleared {
+    /// Its growth ended.
+    GrowthEnded,
+    /// The process ended.
+    Exited,
+}
+
+impl Cleared {
+    /// The word for it in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GrowthEnded => "growth-ended",
+            Self::Exited => "exited",
+        }
+    }
+}
+
+/// Something that changed with this sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Event {
+    /// It grows steadily; not yet convicted.
+    Suspect(Finding),
+    /// It leaks. Repeated when its forecast has changed.
+    Leak(Finding),
+    /// A suspicion or conviction was withdrawn.
+    Cleared {
+        /// The process, or the root of the tree.
+        id: ProcId,
+        /// Its name.
+        comm: Comm,
+        /// The root of its tree.
+        root: ProcId,
+        /// What it was about.
+        scope: Scope,
+        /// What it was.
+        was: Verdict,
+        /// Why it no longer is.
+        why: Cleared,
+    },
+    /// When memory ends for this tree; said when it became known or changed by a quarter.
+    Forecast {
+        /// The tree whose ceiling it is.
+        root: ProcId,
+        /// The root's name.
+        comm: Comm,
+        /// The forecast.
+        forecast: Forecast,
+    },
+    /// A process must end.
+    Order(Order),
+    /// A victim's end.
+    Outcome(Outcome),
+}
+
+/// How the machine stands, and so how leakwatch exits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Status {
+    /// Nothing leaks.
+    #[default]
+    Fine,
+    /// A leak was found.
+    Leak,
+    /// Memory is about to end, or forks fail.
+    Critical,
+}
+
+/// What the engine says of one sample. Reused, so that a steady tick allocates nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Assessment {
+    /// The sample's time.
+    pub t: f64,
+    /// What changed, worst first.
+    pub events: Vec<Event>,
+    /// How things stand.
+    pub status: Status,
+    /// Seconds until the engine wants the next sample.
+    pub next_s: f64,
+}

@@ -1,0 +1,2 @@
+//! leakwatch: the thin binary.
+fn main() {}

@@ -1,0 +1,259 @@
+//! Sample: one look at the machine, in bytes and seconds.
+//!
+//! The words in which doors and reckoning meet. A sample is filled by `probe` from /proc or by
+//! `recording` from a file; what judges it cannot tell which. A `Sample` is reused from tick to
+//! tick, so its tables keep their capacity and a steady tick allocates nothing.
+
+use std::fmt;
+
+/// A process's identity: a pid alone comes round again, a pid with its start time does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProcId {
+    /// Process id.
+    pub pid: u32,
+    /// Field 22 of /proc/PID/stat: clock ticks between boot and the start of the process.
+    pub start: u64,
+}
+
+/// A command name as the kernel keeps it: at most 15 bytes, any bytes.
+///
+/// [`fmt::Display`] writes it safe for a terminal: control and non-ASCII bytes are escaped.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Comm {
+    bytes: [u8; Self::MAX],
+    len: u8,
+}
+
+impl Comm {
+    /// `TASK_COMM_LEN` of linux/sched.h without its final NUL.
+    pub const MAX: usize = 15;
+
+    /// Keeps the first 15 bytes of `name`, as the kernel does.
+    pub fn new(name: &[u8]) -> Self {
+        let mut comm = Self::default();
+        for (slot, byte) in comm.bytes.iter_mut().zip(name) {
+            *slot = *byte;
+        }
+        comm.len = name.len().min(Self::MAX) as u8;
+        comm
+    }
+
+    /// The name's bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or(&self.bytes)
+    }
+}
+
+impl fmt::Display for Comm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_bytes().iter().try_for_each(|b| write!(f, "{}", b.escape_ascii()))
+    }
+}
+
+impl fmt::Debug for Comm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
+/// One process in one sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Proc {
+    /// Who it is.
+    pub id: ProcId,
+    /// Its parent's pid now; 1 or 0 once the parent is gone.
+    pub ppid: u32,
+    /// Its command name.
+    pub comm: Comm,
+    /// Resident set in bytes: RssAnon + RssFile + RssShmem.
+    pub rss: u64,
+    /// RssAnon in bytes; absent where the kernel (or the recording) does not tell it.
+    pub anon: Option<u64>,
+    /// VmSwap in bytes.
+    pub swap: u64,
+    /// CPU time used so far, user and system, in seconds.
+    pub cpu_s: f64,
+}
+
+impl Proc {
+    /// What only exit gives back, in bytes: RssAnon + VmSwap, or RSS + VmSwap where RssAnon is not
+    /// known (it then includes file pages and can only be too large).
+    pub fn footprint(&self) -> u64 {
+        self.anon.unwrap_or(self.rss).saturating_add(self.swap)
+    }
+}
+
+/// The machine's memory, in bytes, as /proc/meminfo tells it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// MemTotal.
+    pub total: u64,
+    /// MemAvailable: what can be had without swapping.
+    pub available: u64,
+    /// SwapTotal.
+    pub swap_total: u64,
+    /// SwapFree.
+    pub swap_free: u64,
+    /// CommitLimit and Committed_AS, only where the kernel enforces them (vm.overcommit_memory = 2).
+    pub commit: Option<Commit>,
+}
+
+/// The commit charge under vm.overcommit_memory = 2, where `fork` itself returns ENOMEM.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Commit {
+    /// CommitLimit in bytes.
+    pub limit: u64,
+    /// Committed_AS in bytes.
+    pub used: u64,
+}
+
+impl Memory {
+    /// Bytes left before the machine is out of memory: MemAvailable + SwapFree.
+    pub fn headroom(&self) -> u64 {
+        self.available.saturating_add(self.swap_free)
+    }
+}
+
+/// What a ceiling is, and so what happens when it is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CeilingKind {
+    /// RAM and swap of the machine: the OOM killer strikes (fork itself seldom fails).
+    Ram,
+    /// CommitLimit under vm.overcommit_memory = 2: fork returns ENOMEM.
+    Commit,
+    /// A memory cgroup's limit: the OOM killer strikes inside the cgroup.
+    CgroupMemory,
+    /// `--budget`: what the admin grants the tree; nothing of the kernel's.
+    Budget,
+}
+
+impl CeilingKind {
+    /// The name used in recordings and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ram => "ram",
+            Self::Commit => "commit",
+            Self::CgroupMemory => "cgroup-memory",
+            Self::Budget => "budget",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Ram, Self::Commit, Self::CgroupMemory, Self::Budget]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+    }
+
+    /// What happens when it is reached, as the end of a sentence.
+    pub fn at_zero(self) -> &'static str {
+        match self {
+            Self::Ram => "then the OOM killer strikes",
+            Self::Commit => "then fork fails: Cannot allocate memory",
+            Self::CgroupMemory => "then the OOM killer strikes in this cgroup",
+            Self::Budget => "the budget you gave it",
+        }
+    }
+}
+
+/// A limit of one tree: one that can summon the OOM killer or fail a fork.
+///
+/// The machine's own two (RAM, commit) are not listed: they follow from [`Memory`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ceiling {
+    /// What it is.
+    pub kind: CeilingKind,
+    /// The root of the tree that it limits.
+    pub root: ProcId,
+    /// Where it was read: the cgroup's path; empty for a budget.
+    pub place: String,
+    /// Bytes used under it, without what the kernel can drop at once (file pages).
+    pub used: u64,
+    /// Its limit in bytes.
+    pub limit: u64,
+}
+
+impl Ceiling {
+    /// Bytes left below it.
+    pub fn headroom(&self) -> u64 {
+        self.limit.saturating_sub(self.used)
+    }
+}
+
+/// What does not change while a process runs a program; told once, when the process is first seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Whose program this is.
+    pub id: ProcId,
+    /// Path of the executable; empty where it may not be read.
+    pub exe: String,
+    /// Command line or title, arguments joined by blanks, at most 200 bytes.
+    pub title: String,
+    /// Number of threads when first seen.
+    pub threads: u32,
+    /// Made by fork without exec: it runs its parent's program image.
+    pub forked: bool,
+    /// Whether this leakwatch may signal it; `None` where that was not tried.
+    pub permitted: Option<bool>,
+}
+
+/// One look at the machine.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sample {
+    /// Seconds since the Unix epoch; strictly increasing from sample to sample.
+    pub t: f64,
+    /// Seconds since boot (with time spent suspended), where known: tells a process's true age.
+    pub uptime_s: Option<f64>,
+    /// CPU time spent by the whole machine since boot, without idle, in seconds, where known.
+    pub cpu_s: Option<f64>,
+    /// The machine's memory.
+    pub memory: Memory,
+    /// Limits of single trees.
+    pub ceilings: Vec<Ceiling>,
+    /// The processes, each once, in no particular order.
+    pub procs: Vec<Proc>,
+    /// Programs of processes that are new in this sample.
+    pub programs: Vec<Program>,
+}
+
+/// What stays the same for a whole series of samples: the first line of a recording.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Header {
+    /// Planned seconds between samples; the live loop may take them up to 16 times closer.
+    pub interval_s: f64,
+    /// Clock ticks per second, the unit of [`ProcId::start`].
+    pub clock_ticks: u64,
+    /// Bytes per page.
+    pub page_size: u64,
+    /// The machine's name.
+    pub hostname: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_name_is_shown_harmless() {
+        assert_eq!(Comm::new(b"a) Z (\n\x1b[31m").to_string(), "a) Z (\\n\\x1b[31m");
+    }
+
+    #[test]
+    fn a_name_is_cut_at_fifteen_bytes_as_the_kernel_does() {
+        assert_eq!(Comm::new(b"a-name-of-twenty-one-").to_string(), "a-name-of-twent");
+    }
+
+    #[test]
+    fn swapping_out_leaves_the_footprint_as_it_is() {
+        let proc = |anon, swap| Proc {
+            id: ProcId { pid: 1, start: 1 },
+            ppid: 0,
+            comm: Comm::new(b"x"),
+            rss: anon + 7,
+            anon: Some(anon),
+            swap,
+            cpu_s: 0.0,
+        };
+        assert_eq!(proc(100, 0).footprint(), proc(20, 80).footprint());
+    }
+}

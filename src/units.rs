@@ -1,0 +1,120 @@
+//! Units: the few quantities leakwatch speaks of, and how each is written for people.
+//!
+//! Inside the crate sizes are `u64` bytes and times are `f64` seconds; kB, pages and clock ticks
+//! end in `probe`. These types exist for the way out: one place decides how a size, a rate or a
+//! time is worded, so that every line of every report says it alike.
+
+use std::fmt;
+
+/// A size in bytes, written in powers of 1024 with at most three digits ("41 MiB", "1.3 GiB").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bytes(pub u64);
+
+/// One kibibyte, 1024 bytes.
+pub const KIB: u64 = 1 << 10;
+/// One mebibyte, 1024 KiB.
+pub const MIB: u64 = 1 << 20;
+/// One gibibyte, 1024 MiB.
+pub const GIB: u64 = 1 << 30;
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NAMES: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+        let mut value = self.0 as f64 / 1024.0;
+        let mut unit = 0;
+        // 999.5 and not 1024: "1000 KiB" is longer to read than "0.98 MiB".
+        while value >= 999.5 && unit + 1 < NAMES.len() {
+            value /= 1024.0;
+            unit += 1;
+        }
+        match value {
+            v if self.0 == 0 => write!(f, "{v} {}", NAMES[unit]),
+            v if v < 9.95 => write!(f, "{v:.1} {}", NAMES[unit]),
+            v => write!(f, "{v:.0} {}", NAMES[unit]),
+        }
+    }
+}
+
+/// A growth in bytes per second, written in the largest of second, minute, hour and day in which
+/// it is at least one mebibyte ("+3.1 MiB/min"), or per day when it is less than that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
+pub struct BytesPerSecond(pub f64);
+
+impl fmt::Display for BytesPerSecond {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const PER: [(f64, &str); 4] = [(1.0, "s"), (60.0, "min"), (3600.0, "h"), (86400.0, "day")];
+        let sign = if self.0 < 0.0 { '-' } else { '+' };
+        let rate = self.0.abs();
+        let (seconds, name) =
+            PER.into_iter().find(|(seconds, _)| rate * seconds >= MIB as f64).unwrap_or(PER[3]);
+        write!(f, "{sign}{}/{name}", Bytes((rate * seconds) as u64))
+    }
+}
+
+/// A span of time in seconds, written with its two largest units ("2 h 05 min", "38 min", "0.4 s").
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
+pub struct Seconds(pub f64);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let s = self.0.max(0.0);
+        let whole = s.round() as u64;
+        match s {
+            s if s < 9.95 => write!(f, "{s:.1} s"),
+            s if s < 99.5 => write!(f, "{s:.0} s"),
+            s if s < 3570.0 => write!(f, "{:.0} min", s / 60.0),
+            s if s < 2.0 * 86400.0 => {
+                let minutes = (whole + 30) / 60;
+                write!(f, "{} h {:02} min", minutes / 60, minutes % 60)
+            }
+            s => write!(f, "{:.1} days", s / 86400.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_at_most_three_digits() {
+        for (bytes, text) in [
+            (0, "0 KiB"),
+            (512, "0.5 KiB"),
+            (4096, "4.0 KiB"),
+            (41 * MIB, "41 MiB"),
+            (1000 * KIB, "1.0 MiB"),
+            (1395864371, "1.3 GiB"),
+            (u64::MAX, "16 EiB"),
+        ] {
+            assert_eq!(Bytes(bytes).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn rates_use_the_unit_in_which_they_are_mebibytes() {
+        for (rate, text) in [
+            (2.5 * MIB as f64, "+2.5 MiB/s"),
+            (3.1 * MIB as f64 / 60.0, "+3.1 MiB/min"),
+            (46.0 * MIB as f64 / 3600.0, "+46 MiB/h"),
+            (1.0, "+84 KiB/day"),
+            (-2.0 * MIB as f64, "-2.0 MiB/s"),
+        ] {
+            assert_eq!(BytesPerSecond(rate).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn times_have_two_units_at_most() {
+        for (seconds, text) in [
+            (0.4, "0.4 s"),
+            (28.0, "28 s"),
+            (300.0, "5 min"),
+            (3600.0, "1 h 00 min"),
+            (22200.0, "6 h 10 min"),
+            (5.0 * 86400.0, "5.0 days"),
+        ] {
+            assert_eq!(Seconds(seconds).to_string(), text);
+        }
+    }
+}
