@@ -4,7 +4,7 @@
 //! time compared after: once they agree, the pidfd is that process, and a signal through it can
 //! reach no other, whoever gets the pid next.
 
-use crate::assessment::{Order, Signal};
+use crate::assessment::{Order, Signal, Unsent};
 use crate::sample::ProcId;
 use procfs::process::Process;
 use rustix::io::Errno;
@@ -13,27 +13,13 @@ use rustix::process::{
     test_kill_process,
 };
 
-/// What became of a signal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
-    /// It was delivered to the very process that the order names.
-    Delivered,
-    /// Dry run: nothing was sent.
-    DryRun,
-    /// The process had exited; nothing was sent.
-    Gone,
-    /// Not allowed: needs the same user, root or CAP_KILL.
-    NotPermitted,
-    /// Leakwatch never signals this one: process 1, itself, an ancestor.
-    Refused,
-    /// The kernel said no, with this error number.
-    Failed(i32),
-}
-
 /// Who sends signals. A trait because there are two: the real one and the dry run.
 pub trait Signals {
     /// Sends the order's signal to its victim.
-    fn send(&mut self, order: &Order) -> Sent;
+    ///
+    /// # Errors
+    /// Why it was not sent.
+    fn send(&mut self, order: &Order) -> Result<(), Unsent>;
 
     /// Whether this leakwatch may signal the process; `None` when that cannot be told.
     fn permitted(&self, id: ProcId) -> Option<bool>;
@@ -48,16 +34,15 @@ pub struct Live;
 pub struct DryRun;
 
 impl Signals for Live {
-    fn send(&mut self, order: &Order) -> Sent {
+    fn send(&mut self, order: &Order) -> Result<(), Unsent> {
         if is_untouchable(order.victim.pid) {
-            return Sent::Refused;
+            return Err(Unsent::Refused);
         }
-        match send(order.victim, number(order.signal)) {
-            Ok(()) => Sent::Delivered,
-            Err(Errno::SRCH) => Sent::Gone,
-            Err(Errno::PERM | Errno::ACCESS) => Sent::NotPermitted,
-            Err(e) => Sent::Failed(e.raw_os_error()),
-        }
+        send(order.victim, number(order.signal)).map_err(|errno| match errno {
+            Errno::SRCH => Unsent::Gone,
+            Errno::PERM | Errno::ACCESS => Unsent::NotPermitted,
+            other => Unsent::Failed(other.raw_os_error()),
+        })
     }
 
     fn permitted(&self, id: ProcId) -> Option<bool> {
@@ -70,8 +55,8 @@ impl Signals for Live {
 }
 
 impl Signals for DryRun {
-    fn send(&mut self, _: &Order) -> Sent {
-        Sent::DryRun
+    fn send(&mut self, _: &Order) -> Result<(), Unsent> {
+        Ok(())
     }
 
     fn permitted(&self, id: ProcId) -> Option<bool> {
@@ -172,16 +157,16 @@ mod tests {
     #[test]
     fn the_process_named_by_pid_and_start_time_gets_the_signal() {
         let (mut child, id) = sleeper();
-        assert_eq!(Live.send(&order(id)), Sent::Delivered);
+        assert_eq!(Live.send(&order(id)), Ok(()));
         assert_eq!(child.wait().unwrap().signal(), Some(15));
-        assert_eq!(Live.send(&order(id)), Sent::Gone);
+        assert_eq!(Live.send(&order(id)), Err(Unsent::Gone));
     }
 
     #[test]
     fn a_process_with_the_same_pid_but_another_start_time_is_left_alone() {
         let (mut child, id) = sleeper();
         let stranger = ProcId { start: id.start + 1, ..id };
-        assert_eq!(Live.send(&order(stranger)), Sent::Gone);
+        assert_eq!(Live.send(&order(stranger)), Err(Unsent::Gone));
         assert_eq!(child.try_wait().unwrap(), None);
         child.kill().unwrap();
         child.wait().unwrap();
@@ -190,7 +175,7 @@ mod tests {
     #[test]
     fn a_dry_run_signals_nothing() {
         let (mut child, id) = sleeper();
-        assert_eq!(DryRun.send(&order(id)), Sent::DryRun);
+        assert_eq!(DryRun.send(&order(id)), Ok(()));
         assert_eq!(child.try_wait().unwrap(), None);
         child.kill().unwrap();
         child.wait().unwrap();
@@ -202,7 +187,7 @@ mod tests {
         for pid in [0, 1, std::process::id(), parent] {
             let start =
                 Process::new(pid.cast_signed()).and_then(|p| p.stat()).map_or(0, |s| s.starttime);
-            assert_eq!(Live.send(&order(ProcId { pid, start })), Sent::Refused, "pid {pid}");
+            assert_eq!(Live.send(&order(ProcId { pid, start })), Err(Unsent::Refused), "pid {pid}");
         }
     }
 }
