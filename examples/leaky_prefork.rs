@@ -298,10 +298,8 @@ impl Worker {
         let (pid, served, kib) = (std::process::id(), self.served, self.held() >> 10);
         let body = format!("pid={pid} served={served} held_kib={kib}\n");
         let length = body.len();
-        write!(
-            client,
-            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-        )
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close";
+        client.write_all(format!("{head}\r\nContent-Length: {length}\r\n\r\n{body}").as_bytes())
     }
 }
 

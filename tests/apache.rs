@@ -1,5 +1,6 @@
 //! The main job, end to end, on a real leaking Apache in little memory.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "the figures of a run, shown with --nocapture")]
 
 mod common;
 

@@ -60,9 +60,12 @@ impl MemoryCgroup {
         self.counter(if self.v2 { "memory.events" } else { "memory.oom_control" }, "oom_kill")
     }
 
-    /// How often the limit was hit, reclaim of page cache included.
-    pub fn limit_hits(&self) -> u64 {
-        if self.v2 { self.counter("memory.events", "max") } else { self.number("memory.failcnt") }
+    /// The most that was ever charged, in bytes, where the kernel tells (v2: Linux 5.19).
+    ///
+    /// Not failcnt: kernel 6.18 leaves it at 0 even when the OOM killer strikes.
+    pub fn peak(&self) -> Option<u64> {
+        let file = if self.v2 { "memory.peak" } else { "memory.max_usage_in_bytes" };
+        fs::read_to_string(self.dir.join(file)).ok()?.trim().parse().ok()
     }
 
     /// Bytes charged now.

@@ -141,7 +141,10 @@ fn get(plan: &Plan, kept: &mut Option<TcpStream>) -> Result<Answer, Error> {
     stream.set_read_timeout(Some(TIMEOUT))?;
     let connection = if plan.keep_alive { "keep-alive" } else { "close" };
     let path = &plan.path;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: {connection}\r\n\r\n")?;
+    // In one piece: a server that answered the first and closed would reset the connection.
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: {connection}\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
 
     let reply = read_reply(&mut stream)?;
     if reply.status >= 400 {

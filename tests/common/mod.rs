@@ -11,6 +11,7 @@ pub mod apache;
 pub mod cgroup;
 pub mod cli;
 pub mod events;
+pub mod fake_proc;
 pub mod lines;
 pub mod load;
 pub mod missing;
