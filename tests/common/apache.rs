@@ -45,7 +45,7 @@ pub struct Apache {
     /// The error log.
     pub log: Lines,
     /// Holds the configuration and the handler; www-data must be able to read them.
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 /// What an Apache is started with.
@@ -114,7 +114,7 @@ impl Apache {
                 .or_else(|| says(lines, "could not bind to address").then_some(false))
         });
         let id = Id::of(master.id());
-        let apache = |id| Self { master, id, port, log: log.clone(), _dir: dir };
+        let apache = |id| Self { master, id, port, log: log.clone(), dir };
         match (up, id) {
             (Some(true), Some(id)) => Some(apache(id)),
             (Some(false), _) => {
@@ -133,6 +133,11 @@ impl Apache {
     /// The workers that run now.
     pub fn workers(&self) -> Vec<Id> {
         process::children(self.id.pid)
+    }
+
+    /// The directory of its configuration, which its command line names.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     pub fn port(&self) -> u16 {
