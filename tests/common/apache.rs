@@ -161,7 +161,8 @@ impl Drop for Apache {
 
 /// The story's Apache: 3 servers at start, up to 150, 10000 connections each, one Listen.
 ///
-/// MaxSpareServers is so high that Apache itself ends no worker: whoever ends one is the subject.
+/// The error log is standard error by way of /proc: a bare /dev may have no stderr, and Apache would
+/// make a file of that name. MaxSpareServers is so high that Apache itself ends no worker: whoever ends one is the subject.
 fn config(dir: &Path, port: u16, setup: Setup) -> String {
     let dir = dir.display();
     let (name, kib, cap_kib) = match setup.mode {
@@ -178,7 +179,7 @@ fn config(dir: &Path, port: u16, setup: Setup) -> String {
 ServerName localhost
 DefaultRuntimeDir "{dir}"
 PidFile "{dir}/master.pid"
-ErrorLog /dev/stderr
+ErrorLog /proc/self/fd/2
 LogLevel notice
 {user}
 LoadModule mpm_prefork_module {MODULES}/mod_mpm_prefork.so

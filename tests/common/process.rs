@@ -29,6 +29,15 @@ impl Id {
     }
 }
 
+/// What a process holds of its own (RssAnon), in KiB; 0 when it is gone.
+pub fn anon_kib(pid: u32) -> u64 {
+    let status = std::fs::read(format!("/proc/{pid}/status")).unwrap_or_default();
+    String::from_utf8_lossy(&status)
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:")?.trim().strip_suffix(" kB")?.parse().ok())
+        .unwrap_or(0)
+}
+
 struct Stat {
     state: char,
     ppid: u32,
