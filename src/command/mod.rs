@@ -1,0 +1,3 @@
+//! Commands: one file a mode; each wires doors to the reckoning and holds the loop.
+
+pub mod replay;

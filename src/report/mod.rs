@@ -1,0 +1,3 @@
+//! Report: assessments written for readers; each format decides nothing but its words.
+
+pub mod json;
