@@ -216,6 +216,10 @@ impl Probe {
             pid,
             comm: stat.comm.get(..Comm::MAX).unwrap_or(stat.comm),
             cmdline: &|| self.title(pid).into_bytes(),
+            exe: &|| {
+                let exe = self.exe(pid);
+                exe.rsplit('/').next().unwrap_or_default().trim_end_matches(" (deleted)").into()
+            },
             euid: &|| {
                 let mut buffer = [0; 2048];
                 let text = self.proc.read(pid, "status", &mut buffer).ok()?;
@@ -233,6 +237,12 @@ impl Probe {
         let text = self.proc.read(pid, "cmdline", &mut buffer).unwrap_or_default();
         let joined: Vec<u8> = text.iter().map(|b| if *b == 0 { b' ' } else { *b }).collect();
         String::from_utf8_lossy(joined.trim_ascii_end()).into_owned()
+    }
+
+    /// The path of the executable; empty where it may not be read.
+    fn exe(&self, pid: u32) -> String {
+        let link = self.proc.path().join(pid.to_string()).join("exe");
+        std::fs::read_link(link).unwrap_or_default().to_string_lossy().into_owned()
     }
 
     /// Starts to watch the trees of all that matched: up to the root, down to every descendant.
@@ -310,9 +320,7 @@ impl Probe {
 
     fn describe(&self, program: &mut Program) {
         let pid = program.id.pid;
-        let link = self.proc.path().join(pid.to_string()).join("exe");
-        let exe = std::fs::read_link(link).unwrap_or_default();
-        program.exe = exe.to_string_lossy().into_owned();
+        program.exe = self.exe(pid);
         program.title = self.title(pid);
         if program.title.len() > TITLE_MAX {
             let cut = program.title.floor_char_boundary(TITLE_MAX);

@@ -1,4 +1,4 @@
-//! Selection: which processes the user means, by pgrep's rules.
+//! Selection: which processes the user means, by pgrep's rules and the executable's name.
 
 use crate::sample::Comm;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -34,6 +34,7 @@ pub(crate) struct Candidate<'a> {
     pub(crate) pid: u32,
     pub(crate) comm: &'a [u8],
     pub(crate) cmdline: &'a dyn Fn() -> Vec<u8>,
+    pub(crate) exe: &'a dyn Fn() -> Vec<u8>,
     pub(crate) euid: &'a dyn Fn() -> Option<u32>,
 }
 
@@ -59,12 +60,17 @@ impl Selection {
             return false;
         }
         if !self.patterns.is_empty() {
-            let text = match self.full.then(|| (candidate.cmdline)()) {
-                Some(cmdline) if !cmdline.is_empty() => cmdline,
-                _ => candidate.comm.to_vec(),
+            let is_meant = |text: &[u8]| {
+                let text = String::from_utf8_lossy(text);
+                self.patterns.iter().any(|p| p.is_match(&text))
             };
-            let text = String::from_utf8_lossy(&text);
-            if !self.patterns.iter().any(|p| p.is_match(&text)) {
+            let meant = match self.full.then(|| (candidate.cmdline)()) {
+                Some(cmdline) if !cmdline.is_empty() => is_meant(&cmdline),
+                // Under mod_perl, Apache is called `/usr/sbin/apach`: the name alone would miss
+                // the very server of the story, so the executable's name counts as well.
+                _ => is_meant(candidate.comm) || is_meant(&(candidate.exe)()),
+            };
+            if !meant {
                 return false;
             }
         }
@@ -134,6 +140,7 @@ mod tests {
             pid: 7,
             comm: comm.as_bytes(),
             cmdline: &|| cmdline.as_bytes().to_vec(),
+            exe: &|| b"apache2".to_vec(),
             euid: &|| Some(33),
         })
     }
@@ -142,7 +149,12 @@ mod tests {
     fn a_pattern_is_looked_for_anywhere_in_the_name() {
         assert!(matches(&words("apache"), "apache2", ""));
         assert!(matches(&words("^(apache2|httpd)$"), "httpd", ""));
-        assert!(!matches(&words("nginx"), "apache2", "nginx"));
+        assert!(!matches(&words("nginx"), "httpd", "nginx"));
+    }
+
+    #[test]
+    fn a_renamed_server_is_found_by_its_executable() {
+        assert!(matches(&words("^apache2$"), "/usr/sbin/apach", ""));
     }
 
     #[test]

@@ -1,0 +1,116 @@
+//! Clock: how long a sample counts, told from the samples' times alone.
+//!
+//! Time inside the detector is counted, not read: a sample stands for one planned interval, or for
+//! a half to a sixteenth of it while the live loop looks more often. So a step of the wall clock
+//! changes nothing, and a gap is one late sample.
+
+use crate::constants::{FINE, LEVELS, RING};
+
+/// Gaps longer than this many planned intervals leave blocks behind that are not whole.
+const GAP: f64 = 3.0;
+
+/// Lateness, in planned intervals, that samples in quick succession may make up for.
+const LATENESS: f64 = 10.0;
+
+/// Samples closer than this share of the interval are not closer looks (those end at 1/16): the
+/// wall clock was set back, and the recorder lets t creep on.
+const CREEP: f64 = 1.0 / 32.0;
+
+/// The moment of a sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moment {
+    /// Finest blocks (sixteenths of the planned interval) counted so far, this sample's included.
+    pub now: u64,
+    /// The level that this sample is a block of.
+    pub level: usize,
+    /// Seconds that this sample stands for.
+    pub step_s: f64,
+    /// Whether samples are missing before it.
+    pub gap: bool,
+}
+
+impl Moment {
+    /// Finest blocks that this sample stands for.
+    pub fn step(&self) -> u64 {
+        block(self.level)
+    }
+}
+
+/// Finest blocks in a block of that level.
+pub fn block(level: usize) -> u64 {
+    1 << level
+}
+
+/// Counts time and samples.
+pub struct Clock {
+    interval_s: f64,
+    last_t: Option<f64>,
+    late_s: f64,
+    now: u64,
+    samples: u32,
+    levels: [Marks; LEVELS],
+}
+
+/// The number of samples taken by the end of each of the last blocks of a level.
+#[derive(Clone, Copy, Default)]
+struct Marks {
+    samples: [u32; RING + 1],
+    pending: bool,
+}
+
+impl Clock {
+    /// A clock for samples planned every `interval_s` seconds.
+    pub fn new(interval_s: f64) -> Self {
+        let interval_s = if interval_s > 0.0 { interval_s } else { 1.0 };
+        let levels = [Marks::default(); LEVELS];
+        Self { interval_s, last_t: None, late_s: 0.0, now: 0, samples: 0, levels }
+    }
+
+    /// Seconds between samples as planned.
+    pub fn interval_s(&self) -> f64 {
+        self.interval_s
+    }
+
+    /// Seconds in so many finest blocks.
+    pub fn seconds(&self, blocks: u64) -> f64 {
+        blocks as f64 * self.interval_s / block(FINE) as f64
+    }
+
+    /// The moment of the sample taken at `t`.
+    pub fn advance(&mut self, t: f64) -> Moment {
+        let elapsed = self.last_t.map_or(self.interval_s, |last| (t - last).max(0.0));
+        self.last_t = Some(t);
+        let closer = match elapsed / self.interval_s {
+            ratio if ratio < CREEP => 0,
+            _ => {
+                let ratio = (elapsed + self.late_s) / self.interval_s;
+                (-ratio.log2()).round().clamp(0.0, FINE as f64) as usize
+            }
+        };
+        let step_s = self.interval_s / block(closer) as f64;
+        self.late_s = (self.late_s + elapsed - step_s).clamp(0.0, LATENESS * self.interval_s);
+        let level = FINE - closer;
+        self.now += block(level);
+        self.samples = self.samples.saturating_add(1);
+        self.mark(level);
+        Moment { now: self.now, level, step_s, gap: elapsed > GAP * self.interval_s }
+    }
+
+    /// Samples taken within the last `blocks` blocks of a level.
+    pub fn samples_in(&self, level: usize, blocks: usize) -> u32 {
+        let Some(marks) = self.levels.get(level) else { return 0 };
+        let before = RING.checked_sub(blocks).and_then(|i| marks.samples.get(i));
+        marks.samples[RING].saturating_sub(before.copied().unwrap_or(0))
+    }
+
+    fn mark(&mut self, level: usize) {
+        for marks in self.levels.iter_mut().skip(level) {
+            marks.samples.copy_within(1.., 0);
+            marks.samples[RING] = self.samples;
+            marks.pending = !marks.pending;
+            if marks.pending {
+                break;
+            }
+        }
+    }
+}

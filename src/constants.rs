@@ -1,0 +1,81 @@
+//! Constants: every number that the detector rests on, in one place.
+//!
+//! Each has a meaning and a source; none is fitted to one program. "Measured" means on the
+//! labelled recordings that the detector was developed on and on generated ones.
+
+/// Levels below the planned interval: live, samples may come up to 2^4 times closer.
+pub const FINE: usize = 4;
+
+/// Levels in all. Level `l` has blocks of 2^(l - FINE) planned intervals; the longest window is
+/// 24 blocks of level 15, 49152 intervals (2.8 days at 5 s).
+pub const LEVELS: usize = FINE + 12;
+
+/// Window lengths in blocks.
+pub const WINDOWS: [usize; 3] = [12, 17, 24];
+
+/// Blocks kept per level: the longest window.
+pub const RING: usize = 24;
+
+/// Least rank sum of each window length: its exact permutation tail is at most 1e-7, so floors
+/// that only fluctuate pass less than once in 2000 process hours at 5 s.
+pub const LEAST_RANK_SUM: [i32; 3] = [64, 112, 192];
+
+/// The thresholds of the detector.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Constants {
+    /// Never extrapolate further than this many times the length of the evidence (`--caution`).
+    pub caution: f64,
+    /// Growth below this many bytes in a window is none: 64 pages of 4 KiB, a malloc arena's step.
+    pub least_growth: f64,
+    /// The second half of a window grows at least this share of the first. An exponential warm-up
+    /// fails once the window is longer than 0.7 of its time constant.
+    pub shape: f64,
+    /// Growth exceeds the largest fall ever seen at this scale by this factor.
+    pub swing: f64,
+    /// Consecutive windows that must pass.
+    pub passes: u8,
+    /// Samples of evidence that an urgent verdict needs.
+    pub urgent_samples: u32,
+    /// Samples of life (or of evidence for a doubling) that a patient verdict needs.
+    pub patient_samples: u32,
+    /// Share of the process's life that a patient verdict's window covers.
+    pub patient_life: f64,
+    /// Growth as a share of the footprint it grew from, for a patient verdict.
+    pub patient_growth: f64,
+    /// Exhaustion further away than this many seconds (30 days) is nobody's concern.
+    pub horizon_s: f64,
+    /// Share of what the ceiling lost meanwhile that the growth makes up: below it the process is
+    /// a bystander to another's leak.
+    pub share: f64,
+    /// Headroom below this share of the limit counts as this much: at the end of memory every
+    /// small growth would seem urgent.
+    pub material: f64,
+    /// Children that never exit pile up from this many on.
+    pub pile: f64,
+    /// An earlier run, or its peak, may be this much smaller than the present one.
+    pub kin: f64,
+    /// Samples that a run must have lasted to be remembered.
+    pub run_samples: u32,
+}
+
+impl Default for Constants {
+    fn default() -> Self {
+        Self {
+            caution: 8.0,
+            least_growth: 262_144.0,
+            shape: 0.8,
+            swing: 1.25,
+            passes: 2,
+            urgent_samples: 48,
+            patient_samples: 120,
+            patient_life: 0.5,
+            patient_growth: 0.25,
+            horizon_s: 30.0 * 86_400.0,
+            share: 0.3,
+            material: 0.1,
+            pile: 3.0,
+            kin: 1.25,
+            run_samples: 6,
+        }
+    }
+}

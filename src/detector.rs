@@ -1,0 +1,251 @@
+//! Detector: state across samples, from sample to verdicts.
+//!
+//! Total and bounded: no I/O, no clock, no error; in a steady tick (nobody new, nobody gone) it
+//! allocates nothing.
+
+use crate::assessment::{Cleared, Event, Finding, Forecast, Scope, Verdict, Why};
+use crate::clock::{Clock, Moment, block};
+use crate::constants::{Constants, FINE};
+use crate::family::{Family, Total};
+use crate::floors::{Candidate, Gauge};
+use crate::headroom::{Ceilings, Headroom};
+use crate::outlook::Outlooks;
+use crate::pools::{EVERY, Pools};
+use crate::process::Process;
+use crate::runs::Runs;
+use crate::sample::{Header, ProcId, Sample};
+use crate::standing::Standing;
+use crate::tree::Forest;
+use crate::verdict::Scale;
+
+/// Judges processes by their samples.
+pub struct Detector {
+    constants: Constants,
+    clock_ticks: f64,
+    page_size: f64,
+    footprints: Gauge,
+    counts: Gauge,
+    clock: Clock,
+    ceilings: Ceilings,
+    forest: Forest,
+    /// By slot; a slot that is free keeps its last owner until the next one comes.
+    processes: Vec<Process>,
+    pools: Pools,
+    runs: Runs,
+    outlooks: Outlooks,
+    totals: Vec<Total>,
+    windows: Vec<Candidate>,
+}
+
+impl Detector {
+    /// A detector for samples as the header describes them; `caution` bounds how many times longer
+    /// than the evidence a forecast may reach.
+    pub fn new(header: &Header, caution: f64) -> Self {
+        Self::with(header, Constants { caution, ..Constants::default() })
+    }
+
+    /// A detector with other thresholds.
+    pub fn with(header: &Header, constants: Constants) -> Self {
+        let page_size = header.page_size.max(1) as f64;
+        Self {
+            constants,
+            clock_ticks: header.clock_ticks.max(1) as f64,
+            page_size,
+            footprints: Gauge::footprint(&constants, page_size),
+            counts: Gauge::count(&constants),
+            clock: Clock::new(header.interval_s),
+            ceilings: Ceilings::new(),
+            forest: Forest::default(),
+            processes: Vec::new(),
+            pools: Pools::default(),
+            runs: Runs::default(),
+            outlooks: Outlooks::default(),
+            totals: Vec::new(),
+            windows: Vec::with_capacity(64),
+        }
+    }
+
+    /// Judges the next sample; what changed is pushed onto `events`.
+    pub fn observe(&mut self, sample: &Sample, events: &mut Vec<Event>) {
+        let moment = self.clock.advance(sample.t);
+        self.ceilings.observe(&moment, sample);
+        self.forest.observe(&sample.procs);
+        self.bury(events);
+        self.welcome(sample);
+        self.judge_processes(&moment, sample, events);
+        self.judge_families(&moment, events);
+        self.judge_pools(&moment, events);
+        self.look_out(events);
+    }
+
+    /// The living processes of the last sample.
+    pub fn standings(&self) -> impl Iterator<Item = &Standing> {
+        self.forest.present().iter().map(|(slot, _)| &self.processes[*slot].standing)
+    }
+
+    /// One living process.
+    pub fn standing(&self, id: ProcId) -> Option<&Standing> {
+        Some(&self.processes[self.forest.slot(id)?].standing)
+    }
+
+    /// When the nearest ceiling over the tree below `root` is reached; none where nothing in it
+    /// leaks.
+    pub fn forecast(&self, root: ProcId) -> Option<Forecast> {
+        self.outlooks.of(root)
+    }
+
+    /// What is left below the nearest ceiling over the tree below `root`.
+    pub fn headroom(&self, root: ProcId) -> Headroom {
+        self.ceilings.nearest(root).headroom()
+    }
+
+    fn bury(&mut self, events: &mut Vec<Event>) {
+        for slot in self.forest.gone() {
+            let process = &mut self.processes[*slot];
+            process.end(events);
+            let long_enough = process.standing.samples >= self.constants.run_samples;
+            if let Some(parent) = process.parent_comm.filter(|_| long_enough) {
+                self.runs.ended((process.standing.comm, parent), process.peak, process.watched);
+            }
+            self.pools.leave(process);
+        }
+        if !self.forest.gone().is_empty() {
+            self.pools.forget(|parent| self.forest.slot(parent).is_some());
+        }
+    }
+
+    fn welcome(&mut self, sample: &Sample) {
+        for (slot, index) in self.forest.newcomers() {
+            let process = Process::new(&sample.procs[*index], self.page_size);
+            match self.processes.get_mut(*slot) {
+                Some(free) => *free = process,
+                None => self.processes.push(process),
+            }
+        }
+        for (slot, _) in self.forest.newcomers() {
+            let parent = self.forest.node(*slot).parent;
+            let parent_slot = parent.and_then(|parent| self.forest.slot(parent));
+            let parent_comm = parent_slot.map(|slot| self.processes[slot].standing.comm);
+            let process = &mut self.processes[*slot];
+            process.parent_comm = parent_comm;
+            process.standing.parent = parent;
+            self.pools.join(process);
+        }
+    }
+
+    fn judge_processes(&mut self, moment: &Moment, sample: &Sample, events: &mut Vec<Event>) {
+        for (slot, index) in self.forest.present() {
+            let node = self.forest.node(*slot);
+            let process = &mut self.processes[*slot];
+            let parent_alive = node.parent.is_some_and(|parent| self.forest.slot(parent).is_some());
+            process.update(&sample.procs[*index], node, parent_alive, sample.t, moment);
+            let watched_s = self.clock.seconds(process.watched);
+            let started_s = node.id.start as f64 / self.clock_ticks;
+            let true_age_s = sample.uptime_s.map_or(0.0, |uptime_s| uptime_s - started_s);
+            process.standing.age_s = watched_s.max(true_age_s);
+            let scale = Scale {
+                constants: &self.constants,
+                clock: &self.clock,
+                meter: self.ceilings.nearest(node.root),
+            };
+            let gauge = &self.footprints;
+            process.judge(moment, gauge, &scale, &self.runs, &mut self.windows, events);
+            self.pools.grew(process, moment);
+        }
+    }
+
+    fn judge_families(&mut self, moment: &Moment, events: &mut Vec<Event>) {
+        self.totals.clear();
+        self.totals.resize(self.processes.len(), Total::default());
+        for (slot, _) in self.forest.present() {
+            let process = &self.processes[*slot];
+            for above in self.forest.ancestors(*slot) {
+                let total = &mut self.totals[above];
+                total.footprint += process.standing.footprint;
+                total.load += process.load;
+                total.count += 1;
+            }
+        }
+        for (slot, _) in self.forest.present() {
+            let process = &mut self.processes[*slot];
+            let mut total = self.totals[*slot];
+            if total.count > 0 && process.family.is_none() {
+                process.family = Some(Box::new(Family::new(self.page_size)));
+            }
+            let Some(family) = &mut process.family else { continue };
+            total.footprint += process.standing.footprint;
+            total.load += process.load;
+            let scale = Scale {
+                constants: &self.constants,
+                clock: &self.clock,
+                meter: self.ceilings.nearest(process.standing.root),
+            };
+            let gauges = (&self.footprints, &self.counts);
+            let known = family.until.is_some();
+            let found = family.judge(moment, total, gauges, &scale, &mut self.windows);
+            let Standing { id, comm, root, .. } = process.standing;
+            let (scope, footprint) = (Scope::Tree, total.footprint);
+            if let Some((why, forecast)) = found.filter(|_| !known) {
+                let evidence = self.windows.last().map(|window| scale.evidence(window));
+                let finding = Finding { id, comm, root, scope, why, footprint, evidence, forecast };
+                events.push(Event::Leak(finding));
+            } else if family.until.take_if(|until| *until < moment.now).is_some() {
+                let (was, why) = (Verdict::Leaking, Cleared::GrowthEnded);
+                events.push(Event::Cleared { id, comm, root, scope, was, why });
+            }
+        }
+    }
+
+    fn judge_pools(&mut self, moment: &Moment, events: &mut Vec<Event>) {
+        if !self.pools.judge(moment, &self.constants) {
+            return;
+        }
+        for (_, entry) in self.pools.iter().filter(|(_, entry)| entry.changed) {
+            let Some(slot) = self.forest.slot(entry.parent) else { continue };
+            let Standing { id, comm, root, .. } = self.processes[slot].standing;
+            let scope = Scope::Tree;
+            events.push(if entry.leaks {
+                let footprint = self.processes[slot].family.as_ref().map_or(0, |f| f.footprint);
+                let (why, evidence, forecast) = (Why::Pool, None, None);
+                Event::Leak(Finding { id, comm, root, scope, why, footprint, evidence, forecast })
+            } else {
+                let (was, why) = (Verdict::Leaking, Cleared::GrowthEnded);
+                Event::Cleared { id, comm, root, scope, was, why }
+            });
+        }
+        // Two judgements beyond this one: a pool that cools for a moment keeps its verdicts.
+        let until = moment.now + 2 * EVERY * block(FINE);
+        for (slot, _) in self.forest.present() {
+            let process = &mut self.processes[*slot];
+            let entry = process.member.and_then(|(index, _)| self.pools.get(index));
+            let (Some(entry), Some(settled)) = (entry.filter(|e| e.leaks), process.settled) else {
+                continue;
+            };
+            let age = process.intervals();
+            let growth = process.standing.footprint as f64 - settled as f64;
+            let least = self.constants.least_growth.max(0.5 * entry.pool.mean_growth(age));
+            if age >= entry.pool.half_life() && growth >= least {
+                process.convict_in_pool(until, events);
+            }
+        }
+    }
+
+    fn look_out(&mut self, events: &mut Vec<Event>) {
+        self.outlooks.begin();
+        for (slot, _) in self.forest.present() {
+            let process = &self.processes[*slot];
+            let Standing { verdict, root, .. } = process.standing;
+            if let Some(forecast) = process.forecast.filter(|_| verdict == Verdict::Leaking) {
+                self.outlooks.add(root, forecast);
+            }
+        }
+        let comm = |root| {
+            let slot = self.forest.slot(root)?;
+            Some(self.processes[slot].standing.comm)
+        };
+        self.outlooks.tell(comm, events);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! Family: the tree below a process, judged as a whole.
+//!
+//! Children that are started and never end pile up: each is small and flat, their number and sum
+//! grow. A load ramp looks the same but for the CPU time that it spends.
+
+use crate::assessment::{Forecast, Why};
+use crate::clock::{Moment, block};
+use crate::constants::{Constants, FINE};
+use crate::floors::{Candidate, Gauge, Track};
+use crate::forecast;
+use crate::verdict::Scale;
+use crate::window::Growth;
+
+/// The series of the tree below a process, itself included.
+pub struct Family {
+    sum: Track,
+    count: Track,
+    watched: u64,
+    samples: u32,
+    /// Bytes of the whole tree in the last sample.
+    pub footprint: u64,
+    /// Finest blocks until which a pile-up verdict holds.
+    pub until: Option<u64>,
+}
+
+/// What a sample says of a tree.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Total {
+    /// Bytes.
+    pub footprint: u64,
+    /// CPU use in cores.
+    pub load: f64,
+    /// Processes below the one it is counted for.
+    pub count: u32,
+}
+
+impl Family {
+    /// A tree at the first sight of its first child.
+    pub fn new(page_size: f64) -> Self {
+        let (sum, count) = (Track::new(page_size), Track::new(1.0));
+        Self { sum, count, watched: 0, samples: 0, footprint: 0, until: None }
+    }
+
+    /// Adds a sample; if children pile up, the window that shows how memory goes.
+    pub fn judge(
+        &mut self,
+        moment: &Moment,
+        total: Total,
+        gauges: (&Gauge, &Gauge),
+        scale: &Scale<'_>,
+        windows: &mut Vec<Candidate>,
+    ) -> Option<(Why, Option<Forecast>)> {
+        self.watched += moment.step();
+        self.samples = self.samples.saturating_add(1);
+        self.footprint = total.footprint;
+        self.sum.push(moment, total.footprint, total.load, gauges.0);
+        let judged = self.count.push(moment, u64::from(total.count), total.load, gauges.1);
+        let Constants { patient_samples, patient_life, caution, passes, .. } = *scale.constants;
+        if !judged || self.samples < patient_samples {
+            return None;
+        }
+        windows.clear();
+        windows.extend(self.sum.candidates(moment.now).filter(|window| scale.is_steady(window)));
+        windows.sort_unstable_by_key(|window| (window.window, window.level));
+        let left = scale.meter.headroom().left as f64;
+        let urgent = windows
+            .iter()
+            .any(|window| scale.slope(window) * caution * scale.window_s(window) >= left);
+        let life_long = patient_life * self.watched as f64;
+        let mut counts = self.count.candidates(moment.now).filter(|window| {
+            window.growth == Growth::Steady
+                && window.passes >= passes
+                && (urgent || window.window as f64 >= life_long)
+        });
+        let window = counts.next().filter(|_| !windows.is_empty())?;
+        self.until = Some(moment.now + window.window.max(24 * block(FINE)) / 2);
+        let seconds = |blocks| scale.clock.seconds(blocks);
+        let forecast = forecast::of_process(windows, scale.meter.headroom(), caution, seconds);
+        Some((Why::PileUp, forecast))
+    }
+}

@@ -1,0 +1,281 @@
+//! Process: what the detector keeps of one living process, and how its verdict comes and goes.
+
+use crate::assessment::{Cleared, Event, Finding, Forecast, Scope, Verdict, Why};
+use crate::clock::{Moment, block};
+use crate::constants::FINE;
+use crate::family::Family;
+use crate::floors::{Candidate, Gauge, Track};
+use crate::forecast;
+use crate::pool::Member;
+use crate::runs::Runs;
+use crate::sample::{Comm, Proc};
+use crate::standing::{Recent, Standing};
+use crate::tree::Node;
+use crate::verdict::{Life, Scale};
+use crate::window::Growth;
+
+/// A forecast is told again when its end moved by this share of the time left.
+pub const MOVED: f64 = 0.25;
+
+/// One living process.
+pub struct Process {
+    /// What others may read.
+    pub standing: Standing,
+    /// Its age in finest blocks since first sight.
+    pub watched: u64,
+    /// CPU use in cores since the sample before.
+    pub load: f64,
+    /// Bytes grown since the sample before.
+    pub grown: f64,
+    /// Its highest footprint.
+    pub peak: u64,
+    /// Its footprint when its start-up was over (third sample).
+    pub settled: Option<u64>,
+    /// Its name and its parent's, for earlier runs.
+    pub parent_comm: Option<Comm>,
+    /// Its pool, and where it stands in it.
+    pub member: Option<(usize, Member)>,
+    /// Its tree's series, once it has children.
+    pub family: Option<Box<Family>>,
+    /// When memory ends by its growth alone.
+    pub forecast: Option<Forecast>,
+    cpu_s: f64,
+    track: Box<Track>,
+    conviction: Option<Conviction>,
+    suspicion: Option<(Verdict, u64)>,
+    was_convicted: bool,
+}
+
+/// A conviction holds until half its window after the last success.
+struct Conviction {
+    why: Why,
+    until: u64,
+    told: Option<f64>,
+}
+
+impl Process {
+    /// A process at first sight.
+    pub fn new(proc: &Proc, page_size: f64) -> Self {
+        let footprint = proc.footprint();
+        let standing = Standing {
+            id: proc.id,
+            comm: proc.comm,
+            parent: None,
+            parent_alive: false,
+            root: proc.id,
+            children: 0,
+            footprint,
+            first_footprint: footprint,
+            rss: proc.rss,
+            age_s: 0.0,
+            samples: 0,
+            verdict: Verdict::New,
+            evidence: None,
+            kill_evidence: None,
+            recent: Recent::default(),
+        };
+        Self {
+            standing,
+            watched: 0,
+            load: 0.0,
+            grown: 0.0,
+            peak: 0,
+            settled: None,
+            parent_comm: None,
+            member: None,
+            family: None,
+            forecast: None,
+            cpu_s: proc.cpu_s,
+            track: Box::new(Track::new(page_size)),
+            conviction: None,
+            suspicion: None,
+            was_convicted: false,
+        }
+    }
+
+    /// Its age in planned intervals since first sight.
+    pub fn intervals(&self) -> f64 {
+        self.watched as f64 / block(FINE) as f64
+    }
+
+    /// Takes in what a sample says of it.
+    pub fn update(
+        &mut self,
+        proc: &Proc,
+        node: &Node,
+        parent_alive: bool,
+        t: f64,
+        moment: &Moment,
+    ) {
+        let Self { standing, .. } = self;
+        let footprint = proc.footprint();
+        self.load = ((proc.cpu_s - self.cpu_s) / moment.step_s).max(0.0);
+        self.cpu_s = proc.cpu_s;
+        self.grown = footprint as f64 - standing.footprint as f64;
+        self.peak = self.peak.max(footprint);
+        self.watched += moment.step();
+        standing.samples = standing.samples.saturating_add(1);
+        if standing.samples == 3 {
+            self.settled = Some(footprint);
+        }
+        standing.comm = proc.comm;
+        standing.parent = node.parent;
+        standing.parent_alive = parent_alive;
+        standing.root = node.root;
+        standing.children = node.children;
+        standing.footprint = footprint;
+        standing.rss = proc.rss;
+        standing.recent.push(t, footprint);
+    }
+
+    /// Adds its footprint to its series and judges it.
+    pub fn judge(
+        &mut self,
+        moment: &Moment,
+        gauge: &Gauge,
+        scale: &Scale<'_>,
+        runs: &Runs,
+        windows: &mut Vec<Candidate>,
+        events: &mut Vec<Event>,
+    ) {
+        let judged = self.track.push(moment, self.standing.footprint, self.load, gauge);
+        let idle = self.conviction.is_none() && self.suspicion.is_none();
+        if judged || !idle || self.standing.evidence.is_some() {
+            windows.clear();
+            windows.extend(self.track.candidates(moment.now));
+            windows.sort_unstable_by_key(|window| (window.window, window.level));
+            self.weigh(moment.now, scale, runs, windows, events);
+        }
+        self.standing.verdict = match (&self.conviction, self.suspicion) {
+            (Some(_), _) => Verdict::Leaking,
+            (None, Some((verdict, _))) => verdict,
+            _ if self.standing.samples < 12 => Verdict::New,
+            _ => Verdict::Stable,
+        };
+    }
+
+    fn weigh(
+        &mut self,
+        now: u64,
+        scale: &Scale<'_>,
+        runs: &Runs,
+        windows: &mut Vec<Candidate>,
+        events: &mut Vec<Event>,
+    ) {
+        let life = Life { samples: self.standing.samples, age_s: self.standing.age_s };
+        let mut verdict = scale.suspicion(windows, life);
+        windows.retain(|window| scale.is_steady(window));
+        let convicting = windows
+            .iter()
+            .filter_map(|window| scale.convicts(window, life).map(|why| (why, *window)))
+            .next_back();
+        let as_before = || {
+            let name = self.parent_comm.map(|parent| (self.standing.comm, parent));
+            name.is_some_and(|name| {
+                runs.went_this_way(name, self.standing.footprint, self.watched, scale.constants)
+            })
+        };
+        self.standing.evidence = convicting
+            .map(|(_, window)| window)
+            .or(windows.last().copied())
+            .map(|w| scale.evidence(&w));
+        self.standing.kill_evidence = windows
+            .iter()
+            .filter(|window| {
+                window.growth == Growth::Steady && scale.share(window) >= scale.constants.share
+            })
+            .map(|window| scale.evidence(window))
+            .max_by(|a, b| (a.slope * a.window_s).total_cmp(&(b.slope * b.window_s)));
+        let headroom = scale.meter.headroom();
+        let seconds = |blocks| scale.clock.seconds(blocks);
+        let outlook = forecast::of_process(windows, headroom, scale.constants.caution, seconds);
+        self.forecast = outlook.or(self.forecast);
+        match convicting {
+            Some(_) if !self.was_convicted && as_before() => {
+                verdict = verdict.map(|(_, window)| (Verdict::Warming, window));
+            }
+            Some((why, window)) => {
+                let until = now + window.window / 2;
+                let conviction =
+                    self.conviction.get_or_insert(Conviction { why, until: 0, told: None });
+                conviction.until = conviction.until.max(until);
+                self.was_convicted = true;
+            }
+            None => {}
+        }
+        self.lapse(now, events);
+        self.suspect(now, verdict, events);
+        self.tell(scale, events);
+    }
+
+    /// Convicted as a member of its pool, for as long as the pool is judged so.
+    pub fn convict_in_pool(&mut self, until: u64, events: &mut Vec<Event>) {
+        match &mut self.conviction {
+            Some(conviction) => conviction.until = conviction.until.max(until),
+            None => {
+                self.conviction =
+                    Some(Conviction { why: Why::Pool, until, told: Some(f64::INFINITY) });
+                self.was_convicted = true;
+                self.standing.verdict = Verdict::Leaking;
+                events.push(Event::Leak(self.finding(Why::Pool, None)));
+            }
+        }
+    }
+
+    /// It is gone; what stood against it is withdrawn.
+    pub fn end(&mut self, events: &mut Vec<Event>) {
+        if self.conviction.take().is_some() {
+            events.push(self.cleared(Verdict::Leaking, Cleared::Exited));
+        }
+    }
+
+    fn lapse(&mut self, now: u64, events: &mut Vec<Event>) {
+        if self.conviction.as_ref().is_some_and(|conviction| conviction.until < now) {
+            self.conviction = None;
+            events.push(self.cleared(Verdict::Leaking, Cleared::GrowthEnded));
+        }
+        if self.conviction.is_none() && self.standing.evidence.is_none() {
+            self.forecast = None;
+        }
+    }
+
+    fn suspect(&mut self, now: u64, verdict: Option<(Verdict, u64)>, events: &mut Vec<Event>) {
+        let was = self.suspicion.map(|(verdict, _)| verdict);
+        self.suspicion = match verdict {
+            Some((verdict, window)) => Some((verdict, now + window / 2)),
+            None => self.suspicion.filter(|(_, until)| *until >= now),
+        };
+        let is = self.suspicion.map(|(verdict, _)| verdict);
+        if self.conviction.is_some() || was == is {
+            return;
+        }
+        if is == Some(Verdict::Suspect) {
+            events.push(Event::Suspect(self.finding(Why::Patient, self.forecast)));
+        } else if was == Some(Verdict::Suspect) {
+            events.push(self.cleared(Verdict::Suspect, Cleared::GrowthEnded));
+        }
+    }
+
+    /// Says that it leaks, when that is new or the end of memory has moved.
+    fn tell(&mut self, scale: &Scale<'_>, events: &mut Vec<Event>) {
+        let Some(conviction) = &mut self.conviction else { return };
+        let likely_s = self.forecast.map_or(f64::INFINITY, |forecast| forecast.likely_s);
+        let end = scale.clock.seconds(self.watched) + likely_s;
+        let moved = |told: f64| (end - told).abs() > MOVED * likely_s;
+        if conviction.told.is_none_or(moved) {
+            conviction.told = Some(end);
+            let why = conviction.why;
+            events.push(Event::Leak(self.finding(why, self.forecast)));
+        }
+    }
+
+    fn finding(&self, why: Why, forecast: Option<Forecast>) -> Finding {
+        let Standing { id, comm, root, footprint, evidence, .. } = self.standing;
+        Finding { id, comm, root, scope: Scope::Process, why, footprint, evidence, forecast }
+    }
+
+    fn cleared(&self, was: Verdict, why: Cleared) -> Event {
+        let Standing { id, comm, root, .. } = self.standing;
+        Event::Cleared { id, comm, root, scope: Scope::Process, was, why }
+    }
+}

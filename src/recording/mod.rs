@@ -1,0 +1,41 @@
+//! Recording: samples in a file, one JSON object a line, to be judged again later or elsewhere.
+//!
+//! Line 1 is the [header](crate::sample::Header), every further line a sample:
+//!
+//! ```json
+//! {"format":"leakwatch-recording","version":1,"interval_s":5,"clock_ticks":100,"page_size":4096,"hostname":"vps1"}
+//! {"t":1700000000.5,"uptime":86400.2,"cpu":1234.5,
+//!  "mem":{"total":1,"available":1,"swap_total":0,"swap_free":0,"commit_limit":1,"committed":1,"overcommit":2},
+//!  "ceilings":[{"kind":"cgroup-memory","root":[800,12345],"place":"/system.slice/apache2.service","used":1,"limit":2}],
+//!  "procs":[{"pid":812,"ppid":800,"start":12399,"comm":"apache2","rss":1,"anon":1,"swap":0,"cpu":1.23,
+//!            "exe":"/usr/sbin/apache2","title":"apache2 -k start","threads":1,"forked":true,"permitted":true}]}
+//! ```
+//!
+//! (Each on a line of its own.) Sizes are bytes, times seconds; `t` increases strictly. Only `t`,
+//! `mem.total`, `mem.available`, `procs` and of each process pid, ppid, start, comm and rss must be
+//! there. Unknown fields are passed over, so that old readers read new recordings and the other
+//! way round. `uptime` is seconds since boot, `cpu` the machine's busy seconds; `ceilings` are
+//! limits of single trees. Commit figures count only where `overcommit` is 2, because only then
+//! does the kernel enforce them. `exe`, `title`, `threads`, `forked` and `permitted` come with a
+//! process's first appearance only.
+//!
+//! A command name is any bytes. Those that are not UTF-8 are written as `\udc80` to `\udcff`, lone
+//! surrogates that name the byte in their low half; this is what Python's `surrogateescape` does,
+//! it stays valid JSON, and it comes back byte for byte.
+
+mod name;
+mod read;
+mod write;
+
+pub use name::write_comm;
+pub use read::Reader;
+pub use write::Writer;
+
+/// The value of the header's `format`.
+const FORMAT: &str = "leakwatch-recording";
+
+/// The version of the format that is written, and the highest that is read.
+const VERSION: u32 = 1;
+
+#[cfg(test)]
+mod tests;

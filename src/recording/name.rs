@@ -1,0 +1,65 @@
+//! Command names, which may be any bytes, as JSON strings and back.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+
+use crate::sample::Comm;
+
+/// Writes a name as a JSON string, quotes included.
+pub fn write_comm(out: &mut impl Write, comm: Comm) -> io::Result<()> {
+    out.write_all(b"\"")?;
+    for chunk in comm.as_bytes().utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '"' | '\\' => write!(out, "\\{c}")?,
+                '\0'..'\x20' | '\x7f' => write!(out, "\\u{:04x}", u32::from(c))?,
+                c => write!(out, "{c}")?,
+            }
+        }
+        for byte in chunk.invalid() {
+            write!(out, "\\udc{byte:02x}")?;
+        }
+    }
+    out.write_all(b"\"")
+}
+
+/// A name as it is read.
+pub(super) struct Name(pub(super) Comm);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // As bytes, because a string with lone surrogates is not UTF-8.
+        deserializer.deserialize_bytes(NameVisitor)
+    }
+}
+
+struct NameVisitor;
+
+impl Visitor<'_> for NameVisitor {
+    type Value = Name;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a command name")
+    }
+
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Name, E> {
+        if !bytes.contains(&0xed) {
+            return Ok(Name(Comm::new(bytes)));
+        }
+        // U+DC80 to U+DCFF are ED B2 80 to ED B3 BF where surrogates are written like characters.
+        let mut name = [0; Comm::MAX];
+        let mut rest = bytes;
+        let mut len = 0;
+        while let (Some(slot), Some(&first)) = (name.get_mut(len), rest.first()) {
+            (*slot, rest) = match rest {
+                [0xed, 0xb2, low @ 0x80..=0xbf, rest @ ..] => (*low, rest),
+                [0xed, 0xb3, low @ 0x80..=0xbf, rest @ ..] => (*low | 0x40, rest),
+                _ => (first, &rest[1..]),
+            };
+            len += 1;
+        }
+        Ok(Name(Comm::new(&name[..len])))
+    }
+}

@@ -1,0 +1,157 @@
+//! What is written must come back, and what is broken must be said.
+
+use std::io::Write as _;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::sample::{
+    Ceiling, CeilingKind, Comm, Commit, Header, Memory, Proc, ProcId, Program, Sample,
+};
+
+fn header() -> Header {
+    Header { interval_s: 2.5, clock_ticks: 100, page_size: 4096, hostname: "a \"b\"".to_owned() }
+}
+
+fn write(samples: &[Sample]) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new(), &header()).unwrap();
+    samples.iter().for_each(|sample| writer.write(sample).unwrap());
+    writer.into_inner()
+}
+
+fn read(bytes: &[u8]) -> anyhow::Result<(Vec<Sample>, bool)> {
+    let mut reader = Reader::new(bytes, "r.jsonl".to_owned())?;
+    let (mut samples, mut sample) = (Vec::new(), Sample::default());
+    while reader.read(&mut sample)? {
+        samples.push(sample.clone());
+    }
+    Ok((samples, reader.is_torn()))
+}
+
+fn error(lines: &str) -> String {
+    format!("{:#}", read(lines.as_bytes()).unwrap_err())
+}
+
+const HEADER: &str = r#"{"format":"leakwatch-recording","version":1,"interval_s":1}"#;
+const LINE: &str = r#"{"t":2,"mem":{"total":9,"available":8},"procs":[]}"#;
+
+/// Times in clock ticks, as the kernel tells them; JSON keeps 15 digits of a number exactly.
+fn seconds() -> impl Strategy<Value = f64> {
+    (0..1_000_000_000_000_u64).prop_map(|ticks| ticks as f64 / 100.0)
+}
+
+prop_compose! {
+    fn any_id()(pid in any::<u32>(), start in any::<u64>()) -> ProcId {
+        ProcId { pid, start }
+    }
+}
+
+prop_compose! {
+    fn any_proc()(
+        id in any_id(),
+        ppid in any::<u32>(),
+        name in prop::collection::vec(any::<u8>(), 0..16),
+        rss in any::<u64>(),
+        anon in any::<Option<u64>>(),
+        swap in any::<u64>(),
+        cpu_s in seconds(),
+    ) -> Proc {
+        Proc { id, ppid, comm: Comm::new(&name), rss, anon, swap, cpu_s }
+    }
+}
+
+prop_compose! {
+    fn any_sample()(
+        uptime_s in prop::option::of(seconds()),
+        cpu_s in prop::option::of(seconds()),
+        sizes in any::<[u64; 4]>(),
+        commit in any::<Option<(u64, u64)>>(),
+        limits in prop::collection::vec((any_id(), ".{0,9}", any::<u64>(), any::<u64>()), 0..3),
+        procs in prop::collection::vec(any_proc(), 0..6),
+        titles in prop::collection::vec((".{0,9}", any::<u32>(), any::<bool>(), any::<Option<bool>>()), 0..6),
+    ) -> Sample {
+        let [total, available, swap_total, swap_free] = sizes;
+        let commit = commit.map(|(limit, used)| Commit { limit, used });
+        let memory = Memory { total, available, swap_total, swap_free, commit };
+        let kind = CeilingKind::CgroupMemory;
+        let ceilings = limits.into_iter()
+            .map(|(root, place, used, limit)| Ceiling { kind, root, place, used, limit })
+            .collect();
+        let programs = procs.iter().zip(titles)
+            .map(|(proc, (title, threads, forked, permitted))| {
+                Program { id: proc.id, exe: "/bin/x".to_owned(), title, threads, forked, permitted }
+            })
+            .collect();
+        Sample { t: 0.0, uptime_s, cpu_s, memory, ceilings, procs, programs }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_comes_back(mut samples in prop::collection::vec(any_sample(), 1..4)) {
+        for (index, sample) in samples.iter_mut().enumerate() {
+            sample.t = 1_700_000_000.25 + index as f64;
+        }
+        let bytes = write(&samples);
+        prop_assert!(std::str::from_utf8(&bytes).is_ok());
+        prop_assert_eq!(read(&bytes).unwrap(), (samples, false));
+    }
+
+    #[test]
+    fn a_recording_cut_anywhere_is_read_up_to_there(mut samples in prop::collection::vec(any_sample(), 1..4), cut in any::<prop::sample::Index>()) {
+        samples.iter_mut().enumerate().for_each(|(index, sample)| sample.t = index as f64);
+        let bytes = write(&samples);
+        let first = bytes.iter().position(|b| *b == b'\n').unwrap() + 1;
+        let cut = first + cut.index(bytes.len() - first);
+        let (read, torn) = read(&bytes[..cut]).unwrap();
+        prop_assert_eq!(&read[..], &samples[..read.len()]);
+        prop_assert_eq!(torn, cut > first && bytes[cut - 1] != b'\n' && bytes.get(cut) != Some(&b'\n'));
+    }
+}
+
+#[test]
+fn a_recording_may_be_compressed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("r.gz");
+    let file = std::fs::File::create(&path).unwrap();
+    let mut gz = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+    gz.write_all(format!("{HEADER}\n{LINE}\n").as_bytes()).unwrap();
+    gz.finish().unwrap();
+    let mut reader = Reader::open(&path).unwrap();
+    let mut sample = Sample::default();
+    assert!(reader.read(&mut sample).unwrap());
+    assert_eq!((sample.t, sample.memory.total), (2.0, 9));
+    assert!(!reader.read(&mut sample).unwrap());
+}
+
+#[test]
+fn commit_counts_only_where_the_kernel_enforces_it() {
+    let with = |mode: &str| {
+        let mem = format!(r#""total":9,"available":8,"commit_limit":7,"committed":6{mode}"#);
+        let line = format!(r#"{{"t":2,"mem":{{{mem}}},"procs":[]}}"#);
+        read(format!("{HEADER}\n{line}\n").as_bytes()).unwrap().0[0].memory.commit
+    };
+    assert_eq!(with(""), None);
+    assert_eq!(with(r#","overcommit":0"#), None);
+    assert_eq!(with(r#","overcommit":2"#), Some(Commit { limit: 7, used: 6 }));
+}
+
+#[test]
+fn errors_say_where_what_and_what_to_do() {
+    for (lines, expected) in [
+        (String::new(), "r.jsonl: is empty"),
+        ("{}\n".to_owned(), "r.jsonl, line 1: is not a recording's header: missing field `format`"),
+        (HEADER.replace(":1,", ":2,"), "r.jsonl, line 1: version 2 is newer than 1"),
+        (HEADER.replace("s\":1", "s\":0"), "r.jsonl, line 1: interval_s is 0; it must be"),
+        (
+            format!("{HEADER}\n{LINE}\n{LINE}\n"),
+            "r.jsonl, line 3: t is 2 after 2, but t must increase",
+        ),
+        (format!("{HEADER}\n{{\"t\":1}}\n"), "r.jsonl, line 2: missing field `mem`"),
+        (format!("{HEADER}\n{LINE}{LINE}\n"), "r.jsonl, line 2: trailing characters"),
+        (format!("{HEADER}\n{{\"t\":\n{LINE}\n"), "r.jsonl, line 2: EOF while parsing a value"),
+    ] {
+        let error = error(&lines);
+        assert!(error.starts_with(expected), "{error}");
+    }
+}

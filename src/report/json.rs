@@ -1,0 +1,161 @@
+//! JSON report: one object a line for every event, for programs to read.
+//!
+//! Schema 1. Every object has `schema`, `event` and `t` (seconds since the epoch). Then, by event:
+//!
+//! - `leak`, `suspect`: `scope` (`process` or `tree`), `pid`, `start`, `comm`, `root` (`pid`,
+//!   `start`), `why` (`urgent`, `patient`, `pool`, `pile-up`), `footprint_bytes`; with evidence
+//!   `growth_bytes`, `from_bytes`, `window_s`, `slope_bytes_per_s`, `at_equal_load`; with a forecast
+//!   the fields of one. A `leak` is repeated when its forecast changed.
+//! - forecast fields: `exhaust_t` (likely) and `exhaust` (`earliest`, `likely`, `latest`), absolute
+//!   times; `founded` (false: the evidence is too short for numbers to be shown to people),
+//!   `ceiling`, `headroom_bytes`, `fall_bytes_per_s`.
+//! - `forecast`: `pid` and `start` of the tree's root, `comm`, forecast fields.
+//! - `cleared`: `scope`, `pid`, `start`, `comm`, `root`, `was` (a verdict), `why`.
+//! - `order`: `pid`, `start`, `comm`, `root`, `step`, `signal`, `grace_s`, `reason`,
+//!   `footprint_bytes`, `expected_bytes`, forecast fields.
+//! - `outcome`: `pid`, `start`, `comm`, `root`, `step`, `result` (`gone`, `stayed`), `after_s`; if gone
+//!   `headroom_before_bytes`, `headroom_after_bytes`, `came_back_bytes`; forecast fields.
+//!
+//! - `spared` (leaks, memory is in danger, but must not be ended): `pid`, `start`, `comm`, `root`, `why`.
+//! - `unsent` (live only): the fields of the order, and `why`.
+//!
+//! New fields may be added to schema 1; none changes its meaning.
+
+use std::io::{self, Write};
+
+use crate::assessment::{
+    Cleared, End, Event, Finding, Forecast, Order, Outcome, Scope, Step, Verdict,
+};
+use crate::recording::write_comm;
+use crate::sample::{Comm, ProcId};
+
+/// Writes an event that belongs to the sample at `t`, with its newline.
+pub fn write_event(out: &mut impl Write, t: f64, event: &Event) -> io::Result<()> {
+    let name = match event {
+        Event::Leak(_) => "leak",
+        Event::Suspect(_) => "suspect",
+        Event::Cleared { .. } => "cleared",
+        Event::Forecast { .. } => "forecast",
+        Event::Order(_) => "order",
+        Event::Outcome(_) => "outcome",
+        Event::Unsent { .. } => "unsent",
+        Event::Spared { .. } => "spared",
+    };
+    write!(out, "{{\"schema\":1,\"event\":\"{name}\",\"t\":{t}")?;
+    match event {
+        Event::Leak(finding) | Event::Suspect(finding) => write_finding(out, t, finding)?,
+        Event::Cleared { id, comm, root, scope, was, why } => {
+            write_cleared(out, *scope, (*id, *comm, *root), (*was, *why))?;
+        }
+        Event::Forecast { root, comm, forecast } => {
+            write_id(out, *root, *comm)?;
+            write_forecast(out, t, Some(forecast))?;
+        }
+        Event::Order(order) => write_order(out, t, order)?,
+        Event::Outcome(outcome) => write_outcome(out, t, outcome)?,
+        Event::Unsent { order, why } => {
+            write_order(out, t, order)?;
+            write!(out, ",\"why\":\"{}\"", why.name())?;
+        }
+        Event::Spared { id, comm, root, why } => {
+            write_id(out, *id, *comm)?;
+            write_root(out, *root)?;
+            write!(out, ",\"why\":\"{}\"", why.name())?;
+        }
+    }
+    out.write_all(b"}\n")
+}
+
+fn write_finding(out: &mut impl Write, t: f64, finding: &Finding) -> io::Result<()> {
+    let Finding { id, comm, root, scope, why, footprint, evidence, forecast } = finding;
+    write!(out, ",\"scope\":\"{}\"", scope_name(*scope))?;
+    write_id(out, *id, *comm)?;
+    write_root(out, *root)?;
+    write!(out, ",\"why\":\"{}\",\"footprint_bytes\":{footprint}", why.name())?;
+    if let Some(evidence) = evidence {
+        write!(
+            out,
+            ",\"growth_bytes\":{:.0},\"from_bytes\":{:.0}",
+            evidence.growth, evidence.from
+        )?;
+        write!(out, ",\"window_s\":{}", evidence.window_s)?;
+        write!(out, ",\"slope_bytes_per_s\":{:.3}", evidence.slope)?;
+        write!(out, ",\"at_equal_load\":{}", evidence.at_equal_load)?;
+    }
+    write_forecast(out, t, forecast.as_ref())
+}
+
+fn write_cleared(
+    out: &mut impl Write,
+    scope: Scope,
+    (id, comm, root): (ProcId, Comm, ProcId),
+    (was, why): (Verdict, Cleared),
+) -> io::Result<()> {
+    write!(out, ",\"scope\":\"{}\"", scope_name(scope))?;
+    write_id(out, id, comm)?;
+    write_root(out, root)?;
+    write!(out, ",\"was\":\"{}\",\"why\":\"{}\"", was.name(), why.name())
+}
+
+fn write_order(out: &mut impl Write, t: f64, order: &Order) -> io::Result<()> {
+    write_id(out, order.victim, order.comm)?;
+    write_root(out, order.root)?;
+    write!(out, ",\"step\":\"{}\",\"signal\":\"{}\"", step_name(order.step), order.signal.name())?;
+    write!(out, ",\"grace_s\":{},\"reason\":\"{}\"", order.grace_s, order.reason.name())?;
+    write!(out, ",\"footprint_bytes\":{}", order.footprint)?;
+    write!(out, ",\"expected_bytes\":{}", order.expected)?;
+    write_forecast(out, t, order.forecast.as_ref())
+}
+
+fn write_outcome(out: &mut impl Write, t: f64, outcome: &Outcome) -> io::Result<()> {
+    let Outcome { order, after_s, end, forecast } = outcome;
+    write_id(out, order.victim, order.comm)?;
+    write_root(out, order.root)?;
+    write!(out, ",\"step\":\"{}\",\"after_s\":{after_s}", step_name(order.step))?;
+    match end {
+        End::Stayed => out.write_all(b",\"result\":\"stayed\"")?,
+        End::Gone { headroom_before, headroom_after, came_back } => {
+            write!(out, ",\"result\":\"gone\",\"headroom_before_bytes\":{headroom_before}")?;
+            write!(out, ",\"headroom_after_bytes\":{headroom_after}")?;
+            write!(out, ",\"came_back_bytes\":{came_back}")?;
+        }
+    }
+    write_forecast(out, t, forecast.as_ref())
+}
+
+fn write_id(out: &mut impl Write, id: ProcId, comm: Comm) -> io::Result<()> {
+    write!(out, ",\"pid\":{},\"start\":{},\"comm\":", id.pid, id.start)?;
+    write_comm(out, comm)
+}
+
+fn write_root(out: &mut impl Write, root: ProcId) -> io::Result<()> {
+    write!(out, ",\"root\":{{\"pid\":{},\"start\":{}}}", root.pid, root.start)
+}
+
+fn write_forecast(out: &mut impl Write, t: f64, forecast: Option<&Forecast>) -> io::Result<()> {
+    let Some(forecast) = forecast else { return Ok(()) };
+    let Forecast { ceiling, headroom, slope, earliest_s, likely_s, latest_s, .. } = forecast;
+    let (earliest, likely, latest) = (t + earliest_s, t + likely_s, t + latest_s);
+    if latest.is_finite() {
+        write!(out, ",\"exhaust_t\":{likely:.1},\"exhaust\":{{\"earliest\":{earliest:.1}")?;
+        write!(out, ",\"likely\":{likely:.1},\"latest\":{latest:.1}}}")?;
+        write!(out, ",\"founded\":{}", forecast.is_founded())?;
+    }
+    write!(out, ",\"ceiling\":\"{}\",\"headroom_bytes\":{headroom}", ceiling.name())?;
+    write!(out, ",\"fall_bytes_per_s\":{slope:.3}")
+}
+
+fn scope_name(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Process => "process",
+        Scope::Tree => "tree",
+    }
+}
+
+fn step_name(step: Step) -> &'static str {
+    match step {
+        Step::Gentle => "gentle",
+        Step::Term => "term",
+        Step::Kill => "kill",
+    }
+}

@@ -1,0 +1,7 @@
+//! Report: writes what the engine says, to any `impl Write`. Chooses nothing.
+
+pub mod json;
+pub mod screen;
+pub mod state;
+pub mod talk;
+pub mod text;

@@ -1,0 +1,67 @@
+//! Standing: all that is known of one living process, for policy and reports to read.
+
+use crate::assessment::{Evidence, Verdict};
+use crate::sample::{Comm, ProcId};
+
+/// How a living process stands after the last sample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing {
+    /// Who it is.
+    pub id: ProcId,
+    /// Its name now.
+    pub comm: Comm,
+    /// Its parent when first seen, init and processes outside the sample excepted.
+    pub parent: Option<ProcId>,
+    /// Whether that parent still lives.
+    pub parent_alive: bool,
+    /// The root of its tree; itself if it is one.
+    pub root: ProcId,
+    /// Number of its living children.
+    pub children: u32,
+    /// Bytes that only its exit gives back, now.
+    pub footprint: u64,
+    /// The same when first seen: what a child inherited is not its growth.
+    pub first_footprint: u64,
+    /// Resident bytes now.
+    pub rss: u64,
+    /// Its age in seconds; since first sight where the true age is not known.
+    pub age_s: f64,
+    /// Samples that it was in.
+    pub samples: u32,
+    /// What is known of its growth.
+    pub verdict: Verdict,
+    /// The longest window of steady growth: what convicts it, or makes it suspect.
+    pub evidence: Option<Evidence>,
+    /// The window that may justify ending it, if any does: growth that load neither explains nor
+    /// hides, by one who takes a real part of what is lost; of those the largest growth.
+    pub kill_evidence: Option<Evidence>,
+    /// Its last footprints.
+    pub recent: Recent,
+}
+
+/// The last footprints of a process with their times, oldest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Recent {
+    points: [(f64, u64); Self::LEN],
+    len: usize,
+}
+
+impl Recent {
+    /// How many are kept.
+    pub const LEN: usize = 12;
+
+    /// Adds the newest.
+    pub fn push(&mut self, t: f64, footprint: u64) {
+        if self.len == Self::LEN {
+            self.points.copy_within(1.., 0);
+            self.len -= 1;
+        }
+        self.points[self.len] = (t, footprint);
+        self.len += 1;
+    }
+
+    /// Time in seconds and footprint in bytes, oldest first.
+    pub fn points(&self) -> &[(f64, u64)] {
+        &self.points[..self.len]
+    }
+}

@@ -1,0 +1,178 @@
+//! Tree: who is there, who belongs to whom, and who is gone.
+//!
+//! Gives every living process a slot that it keeps, so that what is known of it lies in plain
+//! tables. A process's parent is whoever it names when first seen; that membership is remembered:
+//! when the parent ends and the kernel hands the child to init, neither root nor tree change.
+
+use std::collections::HashMap;
+
+use crate::sample::{Proc, ProcId};
+
+/// Generations that are climbed at most; a recording may claim a circle.
+const DEPTH: usize = 32;
+
+/// A living process's place.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Node {
+    /// Who it is.
+    pub id: ProcId,
+    /// Whose child it is; none for a child of init or of a process outside the sample.
+    pub parent: Option<ProcId>,
+    /// The topmost ancestor known when it was first seen; itself if it has none.
+    pub root: ProcId,
+    /// The slot of its nearest living ancestor.
+    pub above: Option<usize>,
+    /// Number of its living children.
+    pub children: u32,
+    /// Whether it was in the last sample.
+    alive: bool,
+}
+
+/// All living processes.
+#[derive(Default)]
+pub struct Forest {
+    nodes: Vec<Node>,
+    free: Vec<usize>,
+    by_pid: HashMap<u32, usize>,
+    /// Slot and index in the sample of each process of the last sample.
+    present: Vec<(usize, usize)>,
+    previous: Vec<(usize, usize)>,
+    new: Vec<(usize, usize)>,
+    gone: Vec<usize>,
+}
+
+impl Forest {
+    /// Matches a sample with what is known. Afterwards [`present`](Self::present),
+    /// [`newcomers`](Self::newcomers) and [`gone`](Self::gone) tell of it.
+    pub fn observe(&mut self, procs: &[Proc]) {
+        self.free.append(&mut self.gone);
+        self.new.clear();
+        std::mem::swap(&mut self.present, &mut self.previous);
+        self.present.clear();
+        for (slot, _) in &self.previous {
+            self.nodes[*slot].alive = false;
+        }
+        // Samples list processes in nearly the same order, so a cursor finds almost all of them.
+        let mut cursor = 0;
+        for (index, proc) in procs.iter().enumerate() {
+            let expected = self.previous.iter().skip(cursor).take(2).map(|(slot, _)| *slot);
+            let mut expected = expected.enumerate();
+            let slot = match expected.find(|(_, slot)| self.nodes[*slot].id == proc.id) {
+                Some((skipped, slot)) => {
+                    cursor += skipped + 1;
+                    slot
+                }
+                None => self.find_or_add(proc.id, index),
+            };
+            if !std::mem::replace(&mut self.nodes[slot].alive, true) {
+                self.present.push((slot, index));
+            }
+        }
+        self.bury();
+        self.adopt(procs);
+    }
+
+    /// Slot and index in the sample of each process, once each.
+    pub fn present(&self) -> &[(usize, usize)] {
+        &self.present
+    }
+
+    /// Those of them that were not there before.
+    pub fn newcomers(&self) -> &[(usize, usize)] {
+        &self.new
+    }
+
+    /// Slots of those who were there before and no longer are; free for others from the next
+    /// sample on.
+    pub fn gone(&self) -> &[usize] {
+        &self.gone
+    }
+
+    /// The place of the process in a slot.
+    pub fn node(&self, slot: usize) -> &Node {
+        &self.nodes[slot]
+    }
+
+    /// The slot of a living process.
+    pub fn slot(&self, id: ProcId) -> Option<usize> {
+        self.by_pid.get(&id.pid).copied().filter(|slot| self.nodes[*slot].id == id)
+    }
+
+    /// The living ancestors of a slot, nearest first.
+    pub fn ancestors(&self, slot: usize) -> impl Iterator<Item = usize> {
+        std::iter::successors(self.nodes[slot].above, |slot| self.nodes[*slot].above).take(DEPTH)
+    }
+
+    fn find_or_add(&mut self, id: ProcId, index: usize) -> usize {
+        if let Some(slot) = self.slot(id) {
+            return slot;
+        }
+        let node = Node { id, parent: None, root: id, above: None, children: 0, alive: false };
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.nodes[slot] = node;
+                slot
+            }
+            None => {
+                self.nodes.push(node);
+                self.nodes.len() - 1
+            }
+        };
+        self.by_pid.insert(id.pid, slot);
+        self.new.push((slot, index));
+        slot
+    }
+
+    /// Finds who is gone, and hands their children to the next living ancestor.
+    fn bury(&mut self) {
+        let Self { nodes, gone, previous, .. } = self;
+        gone.extend(previous.iter().map(|(slot, _)| *slot).filter(|slot| !nodes[*slot].alive));
+        for slot in &self.gone {
+            let Node { id, above, .. } = self.nodes[*slot];
+            if self.by_pid.get(&id.pid) == Some(slot) {
+                self.by_pid.remove(&id.pid);
+            }
+            if let Some(parent) =
+                above.filter(|above| Some(self.nodes[*above].id) == self.nodes[*slot].parent)
+            {
+                self.nodes[parent].children = self.nodes[parent].children.saturating_sub(1);
+            }
+        }
+        if self.gone.is_empty() {
+            return;
+        }
+        for (slot, _) in &self.present {
+            let dead = |above: &usize| !self.nodes[*above].alive;
+            let mut above = self.nodes[*slot].above;
+            for _ in 0..DEPTH {
+                let Some(grave) = above.filter(dead) else { break };
+                above = self.nodes[grave].above;
+            }
+            self.nodes[*slot].above = above.filter(|above| self.nodes[*above].alive);
+        }
+    }
+
+    /// Learns the parents of new processes, then their roots.
+    fn adopt(&mut self, procs: &[Proc]) {
+        for (slot, index) in &self.new {
+            // A child of init is a root, and so is who names itself.
+            let ppid = procs[*index].ppid;
+            let parent =
+                self.by_pid.get(&ppid).copied().filter(|parent| ppid > 1 && parent != slot);
+            let Some(parent) = parent else { continue };
+            self.nodes[parent].children += 1;
+            self.nodes[*slot].parent = Some(self.nodes[parent].id);
+            self.nodes[*slot].above = Some(parent);
+        }
+        for (slot, _) in &self.new {
+            let mut root = *slot;
+            for _ in 0..DEPTH {
+                match self.nodes[root].above {
+                    Some(above) => root = above,
+                    None => break,
+                }
+            }
+            self.nodes[*slot].root = self.nodes[root].root;
+        }
+    }
+}

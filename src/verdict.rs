@@ -1,0 +1,120 @@
+//! Verdict: which windows of steady growth convict, and of what.
+//!
+//! Two paths, each blind where the other sees. *Urgent*: memory would end within a few times the
+//! length of the evidence. *Patient*: it grew by a real part of itself through half its life,
+//! however much memory there still is.
+
+use crate::assessment::{Evidence, Verdict, Why};
+use crate::clock::Clock;
+use crate::constants::Constants;
+use crate::floors::Candidate;
+use crate::headroom::Meter;
+use crate::window::Growth;
+
+/// What a process's windows are weighed against.
+pub struct Scale<'a> {
+    /// The thresholds.
+    pub constants: &'a Constants,
+    /// Time and samples.
+    pub clock: &'a Clock,
+    /// The nearest ceiling.
+    pub meter: &'a Meter,
+}
+
+/// Whose windows they are.
+#[derive(Clone, Copy)]
+pub struct Life {
+    /// Samples that it was in.
+    pub samples: u32,
+    /// Its age in seconds.
+    pub age_s: f64,
+}
+
+impl Scale<'_> {
+    /// The window's length in seconds.
+    pub fn window_s(&self, window: &Candidate) -> f64 {
+        self.clock.seconds(window.window)
+    }
+
+    /// Its growth in bytes per second.
+    pub fn slope(&self, window: &Candidate) -> f64 {
+        window.slope() / self.clock.seconds(1)
+    }
+
+    /// The window as evidence.
+    pub fn evidence(&self, window: &Candidate) -> Evidence {
+        Evidence {
+            growth: window.shape.growth(),
+            from: f64::from(window.shape.early),
+            window_s: self.window_s(window),
+            slope: self.slope(window),
+            at_equal_load: window.growth == Growth::AtEqualLoad,
+        }
+    }
+
+    /// Samples taken within the window.
+    pub fn samples(&self, window: &Candidate, life: Life) -> u32 {
+        self.clock.samples_in(window.level, window.blocks).min(life.samples)
+    }
+
+    /// The window's part in what its ceiling lost meanwhile.
+    pub fn share(&self, window: &Candidate) -> f64 {
+        self.meter.share(window.level, window.blocks, window.shape.growth())
+    }
+
+    /// Whether load leaves the growth standing.
+    pub fn is_steady(&self, window: &Candidate) -> bool {
+        matches!(window.growth, Growth::Steady | Growth::AtEqualLoad)
+    }
+
+    /// The rule by which the window convicts, if any.
+    pub fn convicts(&self, window: &Candidate, life: Life) -> Option<Why> {
+        if !self.is_steady(window) || window.passes < self.constants.passes {
+            return None;
+        }
+        if self.is_urgent(window, life) {
+            Some(Why::Urgent)
+        } else {
+            self.is_patient(window, life).then_some(Why::Patient)
+        }
+    }
+
+    fn is_urgent(&self, window: &Candidate, life: Life) -> bool {
+        let Constants { caution, urgent_samples, material, share, .. } = *self.constants;
+        let headroom = self.meter.headroom();
+        let reach = self.slope(window) * caution * self.window_s(window);
+        reach >= (headroom.left as f64).max(material * headroom.limit as f64)
+            && self.samples(window, life) >= urgent_samples
+            && self.share(window) >= share
+    }
+
+    fn is_patient(&self, window: &Candidate, life: Life) -> bool {
+        let Constants { patient_samples, patient_life, patient_growth, horizon_s, .. } =
+            *self.constants;
+        let growth = window.shape.growth();
+        let from = f64::from(window.shape.early);
+        life.samples >= patient_samples
+            && growth >= patient_growth * from
+            && self.meter.headroom().left as f64 <= self.slope(window) * horizon_s
+            && (self.window_s(window) >= patient_life * life.age_s
+                || growth >= from && self.samples(window, life) >= patient_samples)
+    }
+
+    /// What the windows say short of a conviction, and the length of the longest that says so.
+    pub fn suspicion(&self, windows: &[Candidate], life: Life) -> Option<(Verdict, u64)> {
+        let rank = |window: &Candidate| match window.growth {
+            Growth::Steady | Growth::AtEqualLoad => {
+                let enough = window.passes >= self.constants.passes
+                    && self.samples(window, life) >= self.constants.urgent_samples;
+                enough.then_some((3, Verdict::Suspect))
+            }
+            Growth::WithLoad => Some((2, Verdict::LoadCoupled)),
+            Growth::Slowing => Some((1, Verdict::Warming)),
+        };
+        let ranked =
+            windows.iter().filter_map(|w| rank(w).map(|(rank, verdict)| (rank, w.window, verdict)));
+        ranked
+            .max_by_key(|(rank, window, _)| (*rank, *window))
+            .map(|(_, window, verdict)| (verdict, window))
+    }
+}

@@ -1,0 +1,235 @@
+//! Window: the tests that the floors of one window must pass to count as growth without end.
+//!
+//! Larger than any fall, not slowing down, and rising with a certainty that noise does not reach.
+//! CPU use may explain a growth away, or hide one.
+
+use crate::constants::{LEAST_RANK_SUM, RING};
+use crate::floors::{Excuse, Gauge};
+
+/// What kind of growth a window shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Growth {
+    /// Steady.
+    Steady,
+    /// Steady once the part that CPU use explains is taken out.
+    AtEqualLoad,
+    /// Steady, but CPU use rose as much.
+    WithLoad,
+    /// Certain, but slowing down.
+    Slowing,
+}
+
+/// Median floors of a window's first, middle and last third.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shape {
+    /// Of the first third.
+    pub early: f32,
+    /// Of the middle third.
+    pub middle: f32,
+    /// Of the last third.
+    pub late: f32,
+}
+
+impl Shape {
+    /// From early to late.
+    pub fn growth(&self) -> f64 {
+        f64::from(self.late) - f64::from(self.early)
+    }
+
+    /// From early to middle, and from middle to late.
+    pub fn halves(&self) -> (f64, f64) {
+        let middle = f64::from(self.middle);
+        (middle - f64::from(self.early), f64::from(self.late) - middle)
+    }
+
+    /// The same with each value times `unit`.
+    pub fn scaled(&self, unit: f64) -> Self {
+        let scale = |value: f32| (f64::from(value) * unit) as f32;
+        Self { early: scale(self.early), middle: scale(self.middle), late: scale(self.late) }
+    }
+}
+
+/// Judges a window: `floors` and the mean CPU use of each, oldest first; `which` of the three
+/// lengths it has; the largest `fall` ever seen at this scale. May overwrite `floors`.
+pub fn judge(
+    floors: &mut [f64],
+    loads: &[f64],
+    which: usize,
+    fall: f64,
+    at_equal_load: bool,
+    gauge: &Gauge,
+) -> Option<(Growth, Shape)> {
+    let slowing = match test(floors, which, fall, gauge) {
+        Some((Growth::Steady, shape)) if excused(shape, loads, gauge.excuse) => {
+            return Some((Growth::WithLoad, shape));
+        }
+        Some((Growth::Steady, shape)) => return Some((Growth::Steady, shape)),
+        slowing => slowing,
+    };
+    if at_equal_load && gauge.excuse == Excuse::Proportion && level_load(floors, loads) {
+        let fall = largest_fall(floors);
+        if let Some((Growth::Steady, shape)) = test(floors, which, fall, gauge) {
+            return Some((Growth::AtEqualLoad, shape));
+        }
+    }
+    slowing
+}
+
+/// Growth beyond any fall, its shape, and the rank test; the dear test comes last.
+fn test(floors: &[f64], which: usize, fall: f64, gauge: &Gauge) -> Option<(Growth, Shape)> {
+    let shape = thirds(floors);
+    let growth = shape.growth();
+    if growth < gauge.least || growth <= gauge.swing * fall {
+        return None;
+    }
+    if rank_sum(floors) < *LEAST_RANK_SUM.get(which)? {
+        return None;
+    }
+    let (first, second) = shape.halves();
+    let kind = if second < gauge.shape * first { Growth::Slowing } else { Growth::Steady };
+    Some((kind, shape))
+}
+
+fn excused(shape: Shape, loads: &[f64], excuse: Excuse) -> bool {
+    let third = loads.len() / 3;
+    let mean = |loads: &[f64]| loads.iter().sum::<f64>() / loads.len().max(1) as f64;
+    let early = mean(&loads[..third]);
+    let late = mean(&loads[loads.len() - third..]);
+    match excuse {
+        Excuse::Proportion => {
+            // Below 2 % of a core, ratios of CPU use are noise.
+            let ratio = f64::from(shape.late) / f64::from(shape.early).max(f64::MIN_POSITIVE);
+            late > 1.1 * early && ratio <= late / early.max(0.02)
+        }
+        Excuse::Rise => late > 1.1 * early + 0.02,
+    }
+}
+
+fn thirds(floors: &[f64]) -> Shape {
+    let n = floors.len();
+    let third = n / 3;
+    let middle = (n - third) / 2;
+    Shape {
+        early: median(&floors[..third]),
+        middle: median(&floors[middle..middle + third]),
+        late: median(&floors[n - third..]),
+    }
+}
+
+/// Median of at most a third of a ring.
+fn median(values: &[f64]) -> f32 {
+    let mut sorted = [0.0; RING / 3];
+    let sorted = &mut sorted[..values.len()];
+    sorted.copy_from_slice(values);
+    sorted.sort_unstable_by(f64::total_cmp);
+    let half = sorted.len() / 2;
+    let upper = sorted[half];
+    (if sorted.len().is_multiple_of(2) { f64::midpoint(sorted[half - 1], upper) } else { upper })
+        as f32
+}
+
+/// Pairs that rise less pairs that fall (Kendall's S).
+pub fn rank_sum(floors: &[f64]) -> i32 {
+    let mut sum = 0;
+    for (i, early) in floors.iter().enumerate() {
+        for late in &floors[i + 1..] {
+            sum += i32::from(late > early) - i32::from(late < early);
+        }
+    }
+    sum
+}
+
+fn largest_fall(floors: &[f64]) -> f64 {
+    let mut peak = 0.0_f64;
+    floors.iter().fold(0.0, |fall: f64, &floor| {
+        peak = peak.max(floor);
+        fall.max(peak - floor)
+    })
+}
+
+/// Takes out of `floors` what CPU use explains, time held fixed; says whether it could: the window
+/// holds a real swing of load, load does not itself trend, and more load means more memory.
+fn level_load(floors: &mut [f64], loads: &[f64]) -> bool {
+    let n = floors.len() as f64;
+    let mean_load = loads.iter().sum::<f64>() / n;
+    let mean_floor = floors.iter().sum::<f64>() / n;
+    let mean_time = (n - 1.0) / 2.0;
+    let (mut uu, mut tu, mut uf, mut tf, mut tt) = (0.0, 0.0, 0.0, 0.0, 0.0);
+    let (mut least, mut most) = (f64::MAX, 0.0_f64);
+    for (j, (load, floor)) in loads.iter().zip(floors.iter()).enumerate() {
+        let (u, f, t) = (load - mean_load, floor - mean_floor, j as f64 - mean_time);
+        uu += u * u;
+        tu += t * u;
+        uf += u * f;
+        tf += t * f;
+        tt += t * t;
+        least = least.min(*load);
+        most = most.max(*load);
+    }
+    let determinant = uu * tt - tu * tu;
+    if uu <= 0.0 || most - least < 0.5 * mean_load || determinant < 0.4 * uu * tt {
+        return false;
+    }
+    let per_core = (uf * tt - tf * tu) / determinant;
+    if per_core <= 0.0 {
+        return false;
+    }
+    for (floor, load) in floors.iter_mut().zip(loads) {
+        *floor -= per_core * (load - mean_load);
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::constants::{Constants, WINDOWS};
+
+    /// Number of orders of `n` floors by the number of pairs that fall.
+    fn orders_by_falls(n: usize) -> Vec<u128> {
+        (1..=n).fold(vec![1], |orders, size| {
+            let mut next = vec![0; orders.len() + size - 1];
+            for (falls, count) in orders.iter().enumerate() {
+                (0..size).for_each(|more| next[falls + more] += count);
+            }
+            next
+        })
+    }
+
+    #[test]
+    fn the_least_rank_sums_are_the_exact_ones_for_1e_7() {
+        for (blocks, least) in WINDOWS.into_iter().zip(LEAST_RANK_SUM) {
+            let orders = orders_by_falls(blocks);
+            let pairs = i32::try_from(blocks * (blocks - 1) / 2).unwrap();
+            let tail = |least: i32| {
+                let passing = orders.iter().take(((pairs - least) / 2 + 1) as usize).sum::<u128>();
+                passing as f64 / orders.iter().sum::<u128>() as f64
+            };
+            assert!(tail(least) <= 1e-7, "{blocks}: {}", tail(least));
+            assert!(tail(least - 2) > 1e-7, "{blocks}: {}", tail(least - 2));
+        }
+    }
+
+    fn look(floor: impl Fn(f64) -> f64, load: impl Fn(f64) -> f64) -> Option<Growth> {
+        let mut floors: Vec<f64> = (0..24).map(|j| floor(f64::from(j))).collect();
+        let loads: Vec<f64> = (0..24).map(|j| load(f64::from(j))).collect();
+        let gauge = Gauge::footprint(&Constants::default(), 4096.0);
+        judge(&mut floors, &loads, 2, 0.0, true, &gauge).map(|(growth, _)| growth)
+    }
+
+    #[test]
+    fn an_exponential_slows_down_within_its_time_constant() {
+        let warm_up = |tau: f64| move |j: f64| 1e5 * (1.0 - (-j / tau).exp());
+        assert_eq!(look(warm_up(24.0), |_| 0.5), Some(Growth::Slowing));
+        assert_eq!(look(warm_up(240.0), |_| 0.5), Some(Growth::Steady));
+    }
+
+    #[test]
+    fn load_may_explain_growth_or_hide_it() {
+        let wave = |j: f64| 1.0 + (j * 1.3).sin();
+        assert_eq!(look(|j| 1e4 + 1e3 * j, |j| 0.1 + 0.1 * j), Some(Growth::WithLoad));
+        let hidden = move |j: f64| 1e5 + 100.0 * j + 2e3 * wave(j);
+        assert_eq!(look(hidden, |_| 0.5), None);
+        assert_eq!(look(hidden, wave), Some(Growth::AtEqualLoad));
+    }
+}
