@@ -7,7 +7,7 @@
 use crate::sample::{CeilingKind, Comm, ProcId};
 
 /// What is known of a process's growth.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     /// Fewer than 12 samples: too early to say.
     #[default]
@@ -138,6 +138,8 @@ pub struct Finding {
     pub evidence: Option<Evidence>,
     /// When memory would end.
     pub forecast: Option<Forecast>,
+    /// Said before: only its forecast has moved.
+    pub again: bool,
 }
 
 /// Signals an order may name.

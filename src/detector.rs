@@ -76,6 +76,7 @@ impl Detector {
         self.judge_families(&moment, events);
         self.judge_pools(&moment, events);
         self.look_out(events);
+        self.tell_outlooks(events);
     }
 
     /// The living processes of the last sample.
@@ -143,10 +144,13 @@ impl Detector {
             let started_s = node.id.start as f64 / self.clock_ticks;
             let true_age_s = sample.uptime_s.map_or(0.0, |uptime_s| uptime_s - started_s);
             process.standing.age_s = watched_s.max(true_age_s);
+            let entry = process.member.as_ref().and_then(|(index, _)| self.pools.get(*index));
+            let slope = process.standing.evidence.map_or(0.0, |evidence| evidence.slope);
             let scale = Scale {
                 constants: &self.constants,
                 clock: &self.clock,
                 meter: self.ceilings.nearest(node.root),
+                crowd: entry.map_or(1.0, |entry| entry.crowd(slope)),
             };
             let gauge = &self.footprints;
             process.judge(moment, gauge, &scale, &self.runs, &mut self.windows, events);
@@ -179,6 +183,7 @@ impl Detector {
                 constants: &self.constants,
                 clock: &self.clock,
                 meter: self.ceilings.nearest(process.standing.root),
+                crowd: 1.0,
             };
             let gauges = (&self.footprints, &self.counts);
             let known = family.until.is_some();
@@ -187,7 +192,17 @@ impl Detector {
             let (scope, footprint) = (Scope::Tree, total.footprint);
             if let Some((why, forecast)) = found.filter(|_| !known) {
                 let evidence = self.windows.last().map(|window| scale.evidence(window));
-                let finding = Finding { id, comm, root, scope, why, footprint, evidence, forecast };
+                let finding = Finding {
+                    id,
+                    comm,
+                    root,
+                    scope,
+                    why,
+                    footprint,
+                    evidence,
+                    forecast,
+                    again: false,
+                };
                 events.push(Event::Leak(finding));
             } else if family.until.take_if(|until| *until < moment.now).is_some() {
                 let (was, why) = (Verdict::Leaking, Cleared::GrowthEnded);
@@ -207,7 +222,18 @@ impl Detector {
             events.push(if entry.leaks {
                 let footprint = self.processes[slot].family.as_ref().map_or(0, |f| f.footprint);
                 let (why, evidence, forecast) = (Why::Pool, None, None);
-                Event::Leak(Finding { id, comm, root, scope, why, footprint, evidence, forecast })
+                let again = false;
+                Event::Leak(Finding {
+                    id,
+                    comm,
+                    root,
+                    scope,
+                    why,
+                    footprint,
+                    evidence,
+                    forecast,
+                    again,
+                })
             } else {
                 let (was, why) = (Verdict::Leaking, Cleared::GrowthEnded);
                 Event::Cleared { id, comm, root, scope, was, why }
@@ -230,15 +256,28 @@ impl Detector {
         }
     }
 
-    fn look_out(&mut self, events: &mut Vec<Event>) {
+    fn look_out(&mut self, events: &mut [Event]) {
         self.outlooks.begin();
         for (slot, _) in self.forest.present() {
             let process = &self.processes[*slot];
-            let Standing { verdict, root, .. } = process.standing;
+            let Standing { verdict, root, evidence, .. } = process.standing;
             if let Some(forecast) = process.forecast.filter(|_| verdict == Verdict::Leaking) {
                 self.outlooks.add(root, forecast);
             }
+            if let Some(evidence) = evidence.filter(|_| verdict >= Verdict::Suspect) {
+                self.pools.count(process, evidence.slope);
+            }
         }
+        self.pools.counted();
+        // Memory ends by all that leak together: a finding gives that time, not one process's own.
+        for event in events.iter_mut() {
+            if let Event::Leak(Finding { scope: Scope::Process, root, forecast, .. }) = event {
+                *forecast = self.outlooks.of(*root).or(*forecast);
+            }
+        }
+    }
+
+    fn tell_outlooks(&mut self, events: &mut Vec<Event>) {
         let comm = |root| {
             let slot = self.forest.slot(root)?;
             Some(self.processes[slot].standing.comm)

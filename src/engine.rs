@@ -62,6 +62,19 @@ impl Engine {
         &self.policy
     }
 
+    /// Seconds until memory ends if suspects go on as well: not evidence enough to say so, but
+    /// enough to look more often.
+    fn suspected_end_s(&self) -> f64 {
+        let detector = &self.detector;
+        let suspects = || detector.standings().filter(|s| s.verdict >= Verdict::Suspect);
+        let end_s = |root| {
+            let tree = suspects().filter(|s| s.root == root);
+            let slope: f64 = tree.filter_map(|s| s.evidence).map(|e| e.slope.max(0.0)).sum();
+            detector.headroom(root).left as f64 / slope
+        };
+        suspects().map(|s| end_s(s.root)).fold(f64::INFINITY, f64::min)
+    }
+
     /// How things stand.
     pub fn status(&self) -> Status {
         self.assessment.status
@@ -72,6 +85,7 @@ impl Engine {
         let roots = || detector.standings().filter(|s| s.parent.is_none());
         let ends = || roots().filter_map(|s| detector.forecast(s.id));
         let end_s = nearest_end_s(ends());
+        let pace_s = end_s.min(self.suspected_end_s());
         let left = roots()
             .map(|s| detector.headroom(s.id))
             .map(|h| h.left as f64 / (h.limit as f64).max(1.0))
@@ -87,7 +101,7 @@ impl Engine {
         let trees = roots().count();
         let newcomers = trees > self.trees;
         self.trees = trees;
-        self.assessment.next_s = self.pace.next_s(end_s, left, newcomers);
+        self.assessment.next_s = self.pace.next_s(pace_s, left, newcomers);
     }
 }
 

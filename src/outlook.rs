@@ -1,7 +1,7 @@
 //! Outlook: when each tree's nearest ceiling is reached by all who leak below it together.
 
 use crate::assessment::{Event, Forecast};
-use crate::process::MOVED;
+use crate::process::{MOVED, MOVED_S};
 use crate::sample::{Comm, ProcId};
 
 /// The forecasts of trees in which something leaks.
@@ -42,7 +42,8 @@ impl Outlooks {
         self.trees.retain(|tree| tree.forecast.is_some());
         for tree in &mut self.trees {
             let Some(forecast) = tree.forecast else { continue };
-            let moved = |told: f64| (forecast.likely_s - told).abs() > MOVED * forecast.likely_s;
+            let least = (MOVED * forecast.likely_s).max(MOVED_S);
+            let moved = |told: f64| (forecast.likely_s - told).abs() > least;
             if tree.told.is_none_or(moved) {
                 tree.told = Some(forecast.likely_s);
                 let comm = comm(tree.root).unwrap_or_default();

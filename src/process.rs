@@ -16,6 +16,8 @@ use crate::window::Growth;
 
 /// A forecast is told again when its end moved by this share of the time left.
 pub const MOVED: f64 = 0.25;
+/// But not for less than this many seconds: near the end every tick would be news.
+pub const MOVED_S: f64 = 5.0;
 
 /// One living process.
 pub struct Process {
@@ -261,17 +263,18 @@ impl Process {
         let Some(conviction) = &mut self.conviction else { return };
         let likely_s = self.forecast.map_or(f64::INFINITY, |forecast| forecast.likely_s);
         let end = scale.clock.seconds(self.watched) + likely_s;
-        let moved = |told: f64| (end - told).abs() > MOVED * likely_s;
+        let moved = |told: f64| (end - told).abs() > (MOVED * likely_s).max(MOVED_S);
         if conviction.told.is_none_or(moved) {
-            conviction.told = Some(end);
+            let again = conviction.told.replace(end).is_some();
             let why = conviction.why;
-            events.push(Event::Leak(self.finding(why, self.forecast)));
+            events.push(Event::Leak(Finding { again, ..self.finding(why, self.forecast) }));
         }
     }
 
     fn finding(&self, why: Why, forecast: Option<Forecast>) -> Finding {
         let Standing { id, comm, root, footprint, evidence, .. } = self.standing;
-        Finding { id, comm, root, scope: Scope::Process, why, footprint, evidence, forecast }
+        let (scope, again) = (Scope::Process, false);
+        Finding { id, comm, root, scope, why, footprint, evidence, forecast, again }
     }
 
     fn cleared(&self, was: Verdict, why: Cleared) -> Event {

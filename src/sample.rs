@@ -161,7 +161,7 @@ impl CeilingKind {
             Self::Ram => "then the OOM killer strikes",
             Self::Commit => "then fork fails: Cannot allocate memory",
             Self::CgroupMemory => "then the OOM killer strikes in this cgroup",
-            Self::Budget => "nothing of the kernel's happens then",
+            Self::Budget => "then it is over its budget",
         }
     }
 }

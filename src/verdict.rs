@@ -19,6 +19,8 @@ pub struct Scale<'a> {
     pub clock: &'a Clock,
     /// The nearest ceiling.
     pub meter: &'a Meter,
+    /// How many times its growth all siblings that grow alike make up together; at least 1.
+    pub crowd: f64,
 }
 
 /// Whose windows they are.
@@ -57,9 +59,9 @@ impl Scale<'_> {
         self.clock.samples_in(window.level, window.blocks).min(life.samples)
     }
 
-    /// The window's part in what its ceiling lost meanwhile.
+    /// The part of the window, and of its like in the siblings, in what its ceiling lost meanwhile.
     pub fn share(&self, window: &Candidate) -> f64 {
-        self.meter.share(window.level, window.blocks, window.shape.growth())
+        self.meter.share(window.level, window.blocks, window.shape.growth() * self.crowd)
     }
 
     /// Whether load leaves the growth standing.

@@ -5,7 +5,7 @@
 //! - `leak`, `suspect`: `scope` (`process` or `tree`), `pid`, `start`, `comm`, `root` (`pid`,
 //!   `start`), `why` (`urgent`, `patient`, `pool`, `pile-up`), `footprint_bytes`; with evidence
 //!   `growth_bytes`, `from_bytes`, `window_s`, `slope_bytes_per_s`, `at_equal_load`; with a forecast
-//!   the fields of one. A `leak` is repeated when its forecast changed.
+//!   the fields of one. A `leak` is repeated (`again`: true) when its forecast changed.
 //! - forecast fields: `exhaust_t` (likely) and `exhaust` (`earliest`, `likely`, `latest`), absolute
 //!   times; `founded` (false: the evidence is too short for numbers to be shown to people),
 //!   `ceiling`, `headroom_bytes`, `fall_bytes_per_s`.
@@ -67,11 +67,12 @@ pub fn write_event(out: &mut impl Write, t: f64, event: &Event) -> io::Result<()
 }
 
 fn write_finding(out: &mut impl Write, t: f64, finding: &Finding) -> io::Result<()> {
-    let Finding { id, comm, root, scope, why, footprint, evidence, forecast } = finding;
+    let Finding { id, comm, root, scope, why, footprint, evidence, forecast, again } = finding;
     write!(out, ",\"scope\":\"{}\"", scope_name(*scope))?;
     write_id(out, *id, *comm)?;
     write_root(out, *root)?;
-    write!(out, ",\"why\":\"{}\",\"footprint_bytes\":{footprint}", why.name())?;
+    write!(out, ",\"why\":\"{}\",\"again\":{again}", why.name())?;
+    write!(out, ",\"footprint_bytes\":{footprint}")?;
     if let Some(evidence) = evidence {
         write!(
             out,

@@ -28,6 +28,8 @@ pub struct Style {
 /// When `out` cannot be written.
 pub fn write_event(out: &mut impl Write, t: f64, event: &Event, style: Style) -> io::Result<()> {
     let (word, colour) = match event {
+        // The FORECAST line tells that.
+        Event::Leak(Finding { again: true, .. }) => return Ok(()),
         Event::Outcome(_) => ("OUTCOME", GREEN),
         Event::Order(_) if style.dry_run => ("DRY RUN", RED),
         Event::Order(_) => ("ORDER", RED),
@@ -377,6 +379,7 @@ mod tests {
                 at_equal_load: false,
             }),
             forecast: Some(forecast(1500.0)),
+            again: false,
         }
     }
 
