@@ -65,14 +65,16 @@ impl Brink {
         self.trees.retain(|_, fall| fall.looks.last().is_some_and(|(last, _)| *last == t));
     }
 
-    /// The fastest-growing process that `may_end`, of a tree at the brink, with the forecast.
+    /// The fastest-growing process that `may_end`, of a tree at the brink, with the forecast. Ten
+    /// samples of a slow recording are minutes: the end must also be within the lead time.
     pub fn fastest(
         &self,
         detector: &Detector,
+        lead_s: f64,
         may_end: impl Fn(&Standing) -> bool,
     ) -> Option<(ProcId, Forecast)> {
         let candidates = detector.standings().filter_map(|s| {
-            let forecast = self.forecast(s.root, detector)?;
+            let forecast = self.forecast(s.root, detector).filter(|f| f.likely_s <= lead_s)?;
             let growth = steady_growth(s)?;
             let lost = forecast.slope * forecast.window_s;
             let material = MATERIAL * detector.headroom(s.root).limit as f64;

@@ -76,7 +76,7 @@ impl Detector {
         self.judge_families(&moment, events);
         self.judge_pools(&moment, events);
         self.look_out(events);
-        self.tell_outlooks(events);
+        self.tell_outlooks(self.clock.seconds(moment.now), events);
     }
 
     /// The living processes of the last sample.
@@ -277,12 +277,12 @@ impl Detector {
         }
     }
 
-    fn tell_outlooks(&mut self, events: &mut Vec<Event>) {
+    fn tell_outlooks(&mut self, now_s: f64, events: &mut Vec<Event>) {
         let comm = |root| {
             let slot = self.forest.slot(root)?;
             Some(self.processes[slot].standing.comm)
         };
-        self.outlooks.tell(comm, events);
+        self.outlooks.tell(now_s, comm, events);
     }
 }
 

@@ -13,7 +13,8 @@ pub struct Outlooks {
 struct Outlook {
     root: ProcId,
     forecast: Option<Forecast>,
-    told: Option<f64>,
+    /// The end that was last told, on the clock of the samples.
+    told_t: Option<f64>,
 }
 
 impl Outlooks {
@@ -33,19 +34,20 @@ impl Outlooks {
             Some(tree) => {
                 tree.forecast = Some(tree.forecast.map_or(forecast, |sum| join(sum, forecast)))
             }
-            None => self.trees.push(Outlook { root, forecast: Some(forecast), told: None }),
+            None => self.trees.push(Outlook { root, forecast: Some(forecast), told_t: None }),
         }
     }
 
     /// Says which forecasts are new or moved; forgets trees in which nothing leaks any more.
-    pub fn tell(&mut self, comm: impl Fn(ProcId) -> Option<Comm>, events: &mut Vec<Event>) {
+    pub fn tell(&mut self, t: f64, comm: impl Fn(ProcId) -> Option<Comm>, events: &mut Vec<Event>) {
         self.trees.retain(|tree| tree.forecast.is_some());
         for tree in &mut self.trees {
             let Some(forecast) = tree.forecast else { continue };
             let least = (MOVED * forecast.likely_s).max(MOVED_S);
-            let moved = |told: f64| (forecast.likely_s - told).abs() > least;
-            if tree.told.is_none_or(moved) {
-                tree.told = Some(forecast.likely_s);
+            // That the end comes nearer as time goes by is no news; that it moves is.
+            let end_t = t + forecast.likely_s;
+            if tree.told_t.is_none_or(|told_t| (end_t - told_t).abs() > least) {
+                tree.told_t = Some(end_t);
                 let comm = comm(tree.root).unwrap_or_default();
                 events.push(Event::Forecast { root: tree.root, comm, forecast });
             }

@@ -235,7 +235,8 @@ impl Policy {
                 events.push(Event::Spared { id, comm, root, why });
             }
         }
-        let victim = self.brink.fastest(detector, |s| self.spared(s, detector).is_none());
+        let victim =
+            self.brink.fastest(detector, self.rules.lead_s, |s| self.spared(s, detector).is_none());
         if let Some((id, forecast)) = victim
             && let Some(standing) = detector.standing(id)
         {

@@ -32,9 +32,23 @@ fn options(command: &Command) -> String {
     let mut text = Vec::new();
     clap_mangen::Man::new(command.clone()).render_options_section(&mut text).unwrap();
     let text = String::from_utf8(text).unwrap();
-    // The section's own heading and preamble stand in the page already.
-    let body = text.split_once(".SH OPTIONS\n").map_or(text.as_str(), |(_, body)| body);
-    body.lines().filter(|line| *line != ".SH OPTIONS").map(|line| format!("{line}\n")).collect()
+    // The section's own heading stands in the page already. `Aq` is a string that a preamble would
+    // define, and a break beside a vertical space does nothing but upset the page's checkers.
+    let text = text.replace("\\*(Aq", "\\(aq").replace(".br\n\n.sp\n", ".sp\n");
+    let lines: Vec<&str> =
+        text.lines().filter(|line| !["", ".SH OPTIONS"].contains(line)).collect();
+    let idle = |index: usize| {
+        let beside = [index.checked_sub(1), Some(index + 1)];
+        let spaced = beside.into_iter().flatten().any(|i| lines.get(i) == Some(&".sp"));
+        let doubled = index.checked_sub(1).and_then(|i| lines.get(i)) == Some(&".br");
+        lines.get(index) == Some(&".br") && (spaced || doubled)
+    };
+    lines
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| !idle(*i))
+        .map(|(_, line)| format!("{line}\n"))
+        .collect()
 }
 
 #[test]

@@ -208,7 +208,7 @@ fn suspect(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
 fn cleared(f: &mut fmt::Formatter<'_>, was: Verdict, why: Cleared) -> fmt::Result {
     let was = was.name();
     match why {
-        Cleared::GrowthEnded => write!(f, "no longer {was}: it stopped growing"),
+        Cleared::GrowthEnded => write!(f, "no longer {was}: its growth is no longer steady"),
         Cleared::Exited => write!(f, "no longer {was}: it exited"),
     }
 }
