@@ -22,6 +22,7 @@ pub struct Engine {
     policy: Policy,
     pace: Pace,
     lead_s: f64,
+    found: bool,
     trees: usize,
     assessment: Assessment,
 }
@@ -34,6 +35,7 @@ impl Engine {
             pace: Pace::new(header.interval_s),
             lead_s: settings.rules.lead_s,
             policy: Policy::new(settings.rules, header.interval_s),
+            found: false,
             trees: 0,
             assessment: Assessment::default(),
         }
@@ -75,9 +77,11 @@ impl Engine {
         suspects().map(|s| end_s(s.root)).fold(f64::INFINITY, f64::min)
     }
 
-    /// How things stand.
-    pub fn status(&self) -> Status {
-        self.assessment.status
+    /// What was found since the start: critical only if memory is in danger now, a leak also if
+    /// all that leaked has ended.
+    pub fn found(&self) -> Status {
+        let least = if self.found { Status::Leak } else { Status::Fine };
+        self.assessment.status.max(least)
     }
 
     fn assess(&mut self) {
@@ -91,6 +95,7 @@ impl Engine {
             .map(|h| h.left as f64 / (h.limit as f64).max(1.0))
             .fold(1.0, f64::min);
         let leaks = detector.standings().any(|s| s.verdict == Verdict::Leaking);
+        self.found |= self.assessment.events.iter().any(|event| matches!(event, Event::Leak(_)));
         self.assessment.status = if end_s <= self.lead_s {
             Status::Critical
         } else if leaks {

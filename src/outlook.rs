@@ -13,8 +13,8 @@ pub struct Outlooks {
 struct Outlook {
     root: ProcId,
     forecast: Option<Forecast>,
-    /// The end that was last told, on the clock of the samples.
-    told_t: Option<f64>,
+    /// The end that was last told, in seconds of the detector's own count.
+    told_s: Option<f64>,
 }
 
 impl Outlooks {
@@ -34,20 +34,25 @@ impl Outlooks {
             Some(tree) => {
                 tree.forecast = Some(tree.forecast.map_or(forecast, |sum| join(sum, forecast)))
             }
-            None => self.trees.push(Outlook { root, forecast: Some(forecast), told_t: None }),
+            None => self.trees.push(Outlook { root, forecast: Some(forecast), told_s: None }),
         }
     }
 
     /// Says which forecasts are new or moved; forgets trees in which nothing leaks any more.
-    pub fn tell(&mut self, t: f64, comm: impl Fn(ProcId) -> Option<Comm>, events: &mut Vec<Event>) {
+    pub fn tell(
+        &mut self,
+        now_s: f64,
+        comm: impl Fn(ProcId) -> Option<Comm>,
+        events: &mut Vec<Event>,
+    ) {
         self.trees.retain(|tree| tree.forecast.is_some());
         for tree in &mut self.trees {
             let Some(forecast) = tree.forecast else { continue };
             let least = (MOVED * forecast.likely_s).max(MOVED_S);
             // That the end comes nearer as time goes by is no news; that it moves is.
-            let end_t = t + forecast.likely_s;
-            if tree.told_t.is_none_or(|told_t| (end_t - told_t).abs() > least) {
-                tree.told_t = Some(end_t);
+            let end_s = now_s + forecast.likely_s;
+            if tree.told_s.is_none_or(|told_s| (end_s - told_s).abs() > least) {
+                tree.told_s = Some(end_s);
                 let comm = comm(tree.root).unwrap_or_default();
                 events.push(Event::Forecast { root: tree.root, comm, forecast });
             }

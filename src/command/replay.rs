@@ -10,7 +10,7 @@ use crate::settings;
 use anyhow::Result;
 use std::io::Write;
 
-/// Prints what watching would have printed; the status is the worst that was met.
+/// Prints what watching would have printed; the status is what was found.
 ///
 /// # Errors
 /// Bad options, a file that cannot be read or is no recording.
@@ -19,10 +19,8 @@ pub fn run(options: &Replay, out: &mut impl Write, err: &mut impl Write) -> Resu
     let mut recording = Reader::open(&options.file)?;
     let mut engine = Engine::new(recording.header(), settings::engine(&options.judge, true)?);
     let mut sample = Sample::default();
-    let mut worst = Status::Fine;
     while recording.read(&mut sample)? {
         let assessment = engine.observe(&sample);
-        worst = worst.max(assessment.status);
         for event in &assessment.events {
             write_event(out, sample.t, event, options.output.format, style)?;
         }
@@ -30,5 +28,5 @@ pub fn run(options: &Replay, out: &mut impl Write, err: &mut impl Write) -> Resu
     if recording.is_torn() && !options.output.quiet {
         writeln!(err, "leakwatch: the last line of the recording is torn and was left out")?;
     }
-    Ok(worst)
+    Ok(engine.found())
 }

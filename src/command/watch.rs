@@ -20,7 +20,7 @@ const MOST: usize = 40;
 /// Seconds between two states under `--verbose`.
 const VERBOSE_S: f64 = 60.0;
 
-/// Watches until SIGINT or SIGTERM; the status is how things stood then.
+/// Watches until SIGINT or SIGTERM; the status is what was found.
 ///
 /// # Errors
 /// Bad options, a procfs that cannot be read, output that cannot be written.
@@ -161,7 +161,7 @@ impl Running<'_> {
         if let Some(screen) = &mut self.screen {
             screen.clear(out)?;
         }
-        let status = self.engine.status();
+        let status = self.engine.found();
         if !self.options.output.quiet {
             talk::farewell(err, status)?;
         }
