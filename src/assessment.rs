@@ -288,8 +288,10 @@ pub struct Outcome {
 pub enum Cleared {
     /// Its growth ended.
     GrowthEnded,
-    /// The process ended.
+    /// The process exited by itself.
     Exited,
+    /// It was ordered to end, and did: its outcome says more.
+    Ended,
 }
 
 impl Cleared {
@@ -298,6 +300,7 @@ impl Cleared {
         match self {
             Self::GrowthEnded => "growth-ended",
             Self::Exited => "exited",
+            Self::Ended => "ended",
         }
     }
 }

@@ -48,6 +48,11 @@ impl Engine {
         assessment.events.clear();
         detector.observe(sample, &mut assessment.events);
         policy.decide(sample, detector, &mut assessment.events);
+        for event in &assessment.events {
+            if let Event::Order(order) = event {
+                detector.ordered(order.victim);
+            }
+        }
         // Worst first; the sort is stable, so like events keep the detector's order.
         assessment.events.sort_by_key(rank);
         self.assess();

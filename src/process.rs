@@ -29,6 +29,8 @@ pub struct Process {
     pub load: f64,
     /// Bytes grown since the sample before.
     pub grown: f64,
+    /// Whether it was ordered to end.
+    pub ordered: bool,
     /// Its highest footprint.
     pub peak: u64,
     /// Its footprint when its start-up was over (third sample).
@@ -92,6 +94,7 @@ impl Process {
             conviction: None,
             suspicion: None,
             was_convicted: false,
+            ordered: false,
         }
     }
 
@@ -192,10 +195,12 @@ impl Process {
         let seconds = |blocks| scale.clock.seconds(blocks);
         let outlook = forecast::of_process(windows, headroom, scale.constants.caution, seconds);
         self.forecast = outlook.or(self.forecast);
+        let excused = verdict.is_some() && !self.was_convicted && as_before();
+        if excused {
+            verdict = verdict.map(|(_, window)| (Verdict::Warming, window));
+        }
         match convicting {
-            Some(_) if !self.was_convicted && as_before() => {
-                verdict = verdict.map(|(_, window)| (Verdict::Warming, window));
-            }
+            Some(_) if excused => {}
             Some((why, window)) => {
                 let until = now + window.window / 2;
                 let conviction =
@@ -227,7 +232,8 @@ impl Process {
     /// It is gone; what stood against it is withdrawn.
     pub fn end(&mut self, events: &mut Vec<Event>) {
         if self.conviction.take().is_some() {
-            events.push(self.cleared(Verdict::Leaking, Cleared::Exited));
+            let why = if self.ordered { Cleared::Ended } else { Cleared::Exited };
+            events.push(self.cleared(Verdict::Leaking, why));
         }
     }
 

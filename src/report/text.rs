@@ -28,8 +28,10 @@ pub struct Style {
 /// When `out` cannot be written.
 pub fn write_event(out: &mut impl Write, t: f64, event: &Event, style: Style) -> io::Result<()> {
     let (word, colour) = match event {
-        // The FORECAST line tells that.
-        Event::Leak(Finding { again: true, .. }) => return Ok(()),
+        // Other lines tell that: FORECAST, and OUTCOME.
+        Event::Leak(Finding { again: true, .. }) | Event::Cleared { why: Cleared::Ended, .. } => {
+            return Ok(());
+        }
         Event::Outcome(_) => ("OUTCOME", GREEN),
         Event::Order(_) if style.dry_run => ("DRY RUN", RED),
         Event::Order(_) => ("ORDER", RED),
@@ -210,6 +212,7 @@ fn cleared(f: &mut fmt::Formatter<'_>, was: Verdict, why: Cleared) -> fmt::Resul
     match why {
         Cleared::GrowthEnded => write!(f, "no longer {was}: its growth is no longer steady"),
         Cleared::Exited => write!(f, "no longer {was}: it exited"),
+        Cleared::Ended => write!(f, "no longer {was}: it was ended"),
     }
 }
 
