@@ -95,7 +95,8 @@ impl Brink {
             .map(|(s, _, forecast)| (s.id, forecast))
     }
 
-    fn forecast(&self, root: ProcId, detector: &Detector) -> Option<Forecast> {
+    /// When memory ends for a tree at the brink.
+    pub fn forecast(&self, root: ProcId, detector: &Detector) -> Option<Forecast> {
         let (lost, window_s) = self.trees.get(&root)?.steady()?;
         let headroom = detector.headroom(root);
         let left = usable(headroom.left, headroom.limit);

@@ -282,6 +282,7 @@ impl Detector {
             }
         }
         self.pools.counted();
+        self.outlooks.end();
         // Memory ends by all that leak together: a finding gives that time, not one process's own.
         for event in events.iter_mut() {
             if let Event::Leak(Finding { scope: Scope::Process, root, forecast, .. }) = event {

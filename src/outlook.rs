@@ -2,7 +2,7 @@
 
 use crate::assessment::{Event, Forecast};
 use crate::process::{MOVED, MOVED_S};
-use crate::sample::{Comm, ProcId};
+use crate::sample::{CeilingKind, Comm, ProcId};
 
 /// The forecasts of trees in which something leaks.
 #[derive(Default)]
@@ -35,6 +35,19 @@ impl Outlooks {
                 tree.forecast = Some(tree.forecast.map_or(forecast, |sum| join(sum, forecast)))
             }
             None => self.trees.push(Outlook { root, forecast: Some(forecast), told_s: None }),
+        }
+    }
+
+    /// Ends the sample: a ceiling of the whole machine is reached by all trees together.
+    pub fn end(&mut self) {
+        for kind in [CeilingKind::Ram, CeilingKind::Commit] {
+            let shared = |tree: &Outlook| tree.forecast.filter(|f| f.ceiling == kind);
+            let together = self.trees.iter().filter_map(shared).reduce(join);
+            for tree in &mut self.trees {
+                if shared(tree).is_some() {
+                    tree.forecast = together;
+                }
+            }
         }
     }
 

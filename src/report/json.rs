@@ -118,7 +118,9 @@ fn write_outcome(out: &mut impl Write, t: f64, outcome: &Outcome) -> io::Result<
         End::Gone { headroom_before, headroom_after, came_back } => {
             write!(out, ",\"result\":\"gone\",\"headroom_before_bytes\":{headroom_before}")?;
             write!(out, ",\"headroom_after_bytes\":{headroom_after}")?;
-            write!(out, ",\"came_back_bytes\":{came_back}")?;
+            if let Some(bytes) = came_back {
+                write!(out, ",\"came_back_bytes\":{bytes}")?;
+            }
         }
     }
     write_forecast(out, t, forecast.as_ref())
