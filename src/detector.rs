@@ -13,7 +13,7 @@ use crate::outlook::Outlooks;
 use crate::pools::{EVERY, Pools};
 use crate::process::Process;
 use crate::runs::Runs;
-use crate::sample::{Header, ProcId, Sample};
+use crate::sample::{Comm, Header, ProcId, Sample};
 use crate::standing::Standing;
 use crate::tree::Forest;
 use crate::verdict::Scale;
@@ -75,7 +75,7 @@ impl Detector {
         self.judge_processes(&moment, sample, events);
         self.judge_families(&moment, events);
         self.judge_pools(&moment, events);
-        self.look_out(events);
+        self.look_out(&moment, events);
     }
 
     /// The living processes of the last sample.
@@ -225,25 +225,32 @@ impl Detector {
             let growth = process.standing.footprint as f64 - settled as f64;
             let least = self.constants.least_growth.max(0.5 * entry.pool.mean_growth(age));
             if age >= entry.pool.half_life() && growth >= least {
-                process.convict_in_pool(until, events);
+                process.convict_in_pool(until);
             }
         }
     }
 
-    fn look_out(&mut self, events: &mut Vec<Event>) {
+    fn look_out(&mut self, moment: &Moment, events: &mut Vec<Event>) {
         self.outlooks.begin();
         for (slot, _) in self.forest.present() {
             let process = &self.processes[*slot];
             let Standing { verdict, root, .. } = process.standing;
-            if let Some(forecast) = process.forecast.filter(|_| verdict == Verdict::Leaking) {
-                self.outlooks.add(root, forecast);
+            if let Some(ends) = process.ends.filter(|_| verdict == Verdict::Leaking) {
+                self.outlooks.add(root, self.ceilings.nearest(root).ceiling(), &ends);
             }
         }
-        let comm = |root| {
-            let slot = self.forest.slot(root)?;
-            Some(self.processes[slot].standing.comm)
+        let now_s = self.clock.seconds(moment.now);
+        for (slot, _) in self.forest.present() {
+            let process = &mut self.processes[*slot];
+            if process.standing.verdict == Verdict::Leaking {
+                process.tell(now_s, self.outlooks.of(process.standing.root), events);
+            }
+        }
+        let comm = |root| match self.forest.slot(root) {
+            Some(slot) => self.processes[slot].standing.comm,
+            None => Comm::default(),
         };
-        self.outlooks.tell(comm, events);
+        self.outlooks.tell(now_s, comm, events);
     }
 }
 

@@ -55,8 +55,8 @@ impl Family {
         self.footprint = total.footprint;
         self.sum.push(moment, total.footprint, total.load, gauges.0);
         let judged = self.count.push(moment, u64::from(total.count), total.load, gauges.1);
-        let Constants { patient_samples, patient_life, caution, passes, .. } = *scale.constants;
-        if !judged || self.samples < patient_samples {
+        let Constants { samples, patient_life, caution, passes, .. } = *scale.constants;
+        if !judged || self.samples < samples {
             return None;
         }
         windows.clear();
@@ -75,7 +75,7 @@ impl Family {
         let window = counts.next().filter(|_| !windows.is_empty())?;
         self.until = Some(moment.now + window.window.max(24 * block(FINE)) / 2);
         let seconds = |blocks| scale.clock.seconds(blocks);
-        let forecast = forecast::of_process(windows, scale.meter.headroom(), caution, seconds);
-        Some((Why::PileUp, forecast))
+        let ends = forecast::of_windows(windows, scale.meter, caution, seconds);
+        Some((Why::PileUp, ends.map(|ends| ends.forecast())))
     }
 }

@@ -5,7 +5,8 @@ use crate::clock::{Moment, block};
 use crate::constants::FINE;
 use crate::family::Family;
 use crate::floors::{Candidate, Gauge, Track};
-use crate::forecast;
+use crate::forecast::{self, Ends};
+use crate::outlook::Told;
 use crate::pool::Member;
 use crate::runs::Runs;
 use crate::sample::{Comm, Proc};
@@ -13,9 +14,6 @@ use crate::standing::{Recent, Standing};
 use crate::tree::Node;
 use crate::verdict::{Life, Scale};
 use crate::window::Growth;
-
-/// A forecast is told again when its end moved by this share of the time left.
-pub const MOVED: f64 = 0.25;
 
 /// One living process.
 pub struct Process {
@@ -37,8 +35,8 @@ pub struct Process {
     pub member: Option<(usize, Member)>,
     /// Its tree's series, once it has children.
     pub family: Option<Box<Family>>,
-    /// When memory ends by its growth alone.
-    pub forecast: Option<Forecast>,
+    /// When memory ends by its growth, if it grows.
+    pub ends: Option<Ends>,
     cpu_s: f64,
     track: Box<Track>,
     conviction: Option<Conviction>,
@@ -50,7 +48,7 @@ pub struct Process {
 struct Conviction {
     why: Why,
     until: u64,
-    told: Option<f64>,
+    told: Option<Told>,
 }
 
 impl Process {
@@ -84,7 +82,7 @@ impl Process {
             parent_comm: None,
             member: None,
             family: None,
-            forecast: None,
+            ends: None,
             cpu_s: proc.cpu_s,
             track: Box::new(Track::new(page_size)),
             conviction: None,
@@ -186,10 +184,9 @@ impl Process {
             })
             .map(|window| scale.evidence(window))
             .max_by(|a, b| (a.slope * a.window_s).total_cmp(&(b.slope * b.window_s)));
-        let headroom = scale.meter.headroom();
         let seconds = |blocks| scale.clock.seconds(blocks);
-        let outlook = forecast::of_process(windows, headroom, scale.constants.caution, seconds);
-        self.forecast = outlook.or(self.forecast);
+        let ends = forecast::of_windows(windows, scale.meter, scale.constants.caution, seconds);
+        self.ends = ends.or(self.ends);
         match convicting {
             Some(_) if !self.was_convicted && as_before() => {
                 verdict = verdict.map(|(_, window)| (Verdict::Warming, window));
@@ -205,21 +202,15 @@ impl Process {
         }
         self.lapse(now, events);
         self.suspect(now, verdict, events);
-        self.tell(scale, events);
     }
 
     /// Convicted as a member of its pool, for as long as the pool is judged so.
-    pub fn convict_in_pool(&mut self, until: u64, events: &mut Vec<Event>) {
-        match &mut self.conviction {
-            Some(conviction) => conviction.until = conviction.until.max(until),
-            None => {
-                self.conviction =
-                    Some(Conviction { why: Why::Pool, until, told: Some(f64::INFINITY) });
-                self.was_convicted = true;
-                self.standing.verdict = Verdict::Leaking;
-                events.push(Event::Leak(self.finding(Why::Pool, None)));
-            }
-        }
+    pub fn convict_in_pool(&mut self, until: u64) {
+        let why = Why::Pool;
+        let conviction = self.conviction.get_or_insert(Conviction { why, until, told: None });
+        conviction.until = conviction.until.max(until);
+        self.was_convicted = true;
+        self.standing.verdict = Verdict::Leaking;
     }
 
     /// It is gone; what stood against it is withdrawn.
@@ -235,7 +226,7 @@ impl Process {
             events.push(self.cleared(Verdict::Leaking, Cleared::GrowthEnded));
         }
         if self.conviction.is_none() && self.standing.evidence.is_none() {
-            self.forecast = None;
+            self.ends = None;
         }
     }
 
@@ -250,22 +241,23 @@ impl Process {
             return;
         }
         if is == Some(Verdict::Suspect) {
-            events.push(Event::Suspect(self.finding(Why::Patient, self.forecast)));
+            events.push(Event::Suspect(
+                self.finding(Why::Patient, self.ends.map(|ends| ends.forecast())),
+            ));
         } else if was == Some(Verdict::Suspect) {
             events.push(self.cleared(Verdict::Suspect, Cleared::GrowthEnded));
         }
     }
 
-    /// Says that it leaks, when that is new or the end of memory has moved.
-    fn tell(&mut self, scale: &Scale<'_>, events: &mut Vec<Event>) {
+    /// Says that it leaks, when that is new or the end of memory has moved: by the forecast of all
+    /// who leak under its ceiling.
+    pub fn tell(&mut self, now_s: f64, forecast: Option<Forecast>, events: &mut Vec<Event>) {
         let Some(conviction) = &mut self.conviction else { return };
-        let likely_s = self.forecast.map_or(f64::INFINITY, |forecast| forecast.likely_s);
-        let end = scale.clock.seconds(self.watched) + likely_s;
-        let moved = |told: f64| (end - told).abs() > MOVED * likely_s;
-        if conviction.told.is_none_or(moved) {
-            conviction.told = Some(end);
+        let forecast = forecast.filter(|_| self.ends.is_some());
+        if let Some(told) = Told::anew(conviction.told, now_s, forecast.as_ref()) {
+            conviction.told = Some(told);
             let why = conviction.why;
-            events.push(Event::Leak(self.finding(why, self.forecast)));
+            events.push(Event::Leak(self.finding(why, forecast)));
         }
     }
 

@@ -8,7 +8,7 @@ use crate::assessment::{Evidence, Verdict, Why};
 use crate::clock::Clock;
 use crate::constants::Constants;
 use crate::floors::Candidate;
-use crate::headroom::Meter;
+use crate::headroom::{Headroom, Meter};
 use crate::window::Growth;
 
 /// What a process's windows are weighed against.
@@ -69,7 +69,7 @@ impl Scale<'_> {
 
     /// The rule by which the window convicts, if any.
     pub fn convicts(&self, window: &Candidate, life: Life) -> Option<Why> {
-        if !self.is_steady(window) || window.passes < self.constants.passes {
+        if !self.is_steady(window) || window.paused || window.passes < self.constants.passes {
             return None;
         }
         if self.is_urgent(window, life) {
@@ -80,24 +80,25 @@ impl Scale<'_> {
     }
 
     fn is_urgent(&self, window: &Candidate, life: Life) -> bool {
-        let Constants { caution, urgent_samples, material, share, .. } = *self.constants;
-        let headroom = self.meter.headroom();
-        let reach = self.slope(window) * caution * self.window_s(window);
-        reach >= (headroom.left as f64).max(material * headroom.limit as f64)
-            && self.samples(window, life) >= urgent_samples
+        let Constants { caution, samples, hasty_samples, material, share, .. } = *self.constants;
+        let Headroom { left, limit, .. } = self.meter.headroom();
+        let (left, limit) = (left as f64, limit as f64);
+        let reach = self.slope(window) * self.window_s(window);
+        let enough = if reach >= left { hasty_samples } else { samples };
+        caution * reach >= left.max(material * limit)
+            && self.samples(window, life) >= enough
             && self.share(window) >= share
     }
 
     fn is_patient(&self, window: &Candidate, life: Life) -> bool {
-        let Constants { patient_samples, patient_life, patient_growth, horizon_s, .. } =
-            *self.constants;
+        let Constants { samples, patient_life, patient_growth, horizon_s, .. } = *self.constants;
         let growth = window.shape.growth();
         let from = f64::from(window.shape.early);
-        life.samples >= patient_samples
+        life.samples >= samples
             && growth >= patient_growth * from
             && self.meter.headroom().left as f64 <= self.slope(window) * horizon_s
             && (self.window_s(window) >= patient_life * life.age_s
-                || growth >= from && self.samples(window, life) >= patient_samples)
+                || growth >= from && self.samples(window, life) >= samples)
     }
 
     /// What the windows say short of a conviction, and the length of the longest that says so.
@@ -105,7 +106,7 @@ impl Scale<'_> {
         let rank = |window: &Candidate| match window.growth {
             Growth::Steady | Growth::AtEqualLoad => {
                 let enough = window.passes >= self.constants.passes
-                    && self.samples(window, life) >= self.constants.urgent_samples;
+                    && self.samples(window, life) >= self.constants.hasty_samples;
                 enough.then_some((3, Verdict::Suspect))
             }
             Growth::WithLoad => Some((2, Verdict::LoadCoupled)),
