@@ -6,7 +6,7 @@
 use crate::assessment::{Cleared, Event, Finding, Forecast, Scope, Verdict, Why};
 use crate::clock::{Clock, Moment, block};
 use crate::constants::{Constants, FINE};
-use crate::family::{Family, Total};
+use crate::family::{Family, Pile, Total};
 use crate::floors::{Candidate, Gauge};
 use crate::headroom::{Ceilings, Headroom};
 use crate::outlook::Outlooks;
@@ -181,17 +181,33 @@ impl Detector {
                 meter: self.ceilings.nearest(process.standing.root),
             };
             let gauges = (&self.footprints, &self.counts);
-            let known = family.until.is_some();
-            let found = family.judge(moment, total, gauges, &scale, &mut self.windows);
+            family.judge(moment, total, gauges, &scale, &mut self.windows);
+            if family.pile.is_some() {
+                for above in self.forest.ancestors(*slot) {
+                    self.totals[above].piled = true;
+                }
+            }
+        }
+        for (slot, _) in self.forest.present() {
+            let process = &mut self.processes[*slot];
+            let Some(family) = &mut process.family else { continue };
             let Standing { id, comm, root, .. } = process.standing;
-            let (scope, footprint) = (Scope::Tree, total.footprint);
-            if let Some((why, forecast)) = found.filter(|_| !known) {
-                let evidence = self.windows.last().map(|window| scale.evidence(window));
-                let finding = Finding { id, comm, root, scope, why, footprint, evidence, forecast };
-                events.push(Event::Leak(finding));
-            } else if family.until.take_if(|until| *until < moment.now).is_some() {
-                let (was, why) = (Verdict::Leaking, Cleared::GrowthEnded);
-                events.push(Event::Cleared { id, comm, root, scope, was, why });
+            let (scope, why, footprint) = (Scope::Tree, Why::PileUp, family.footprint);
+            match family.pile {
+                Some(Pile { evidence, forecast, .. })
+                    if !family.told && !self.totals[*slot].piled =>
+                {
+                    family.told = true;
+                    let evidence = Some(evidence);
+                    let finding =
+                        Finding { id, comm, root, scope, why, footprint, evidence, forecast };
+                    events.push(Event::Leak(finding));
+                }
+                None if std::mem::take(&mut family.told) => {
+                    let (was, why) = (Verdict::Leaking, Cleared::GrowthEnded);
+                    events.push(Event::Cleared { id, comm, root, scope, was, why });
+                }
+                _ => {}
             }
         }
     }

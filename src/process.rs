@@ -189,7 +189,7 @@ impl Process {
         self.ends = ends.or(self.ends);
         match convicting {
             Some(_) if !self.was_convicted && as_before() => {
-                verdict = verdict.map(|(_, window)| (Verdict::Warming, window));
+                verdict = verdict.map(|(_, window, why)| (Verdict::Warming, window, why));
             }
             Some((why, window)) => {
                 let until = now + window.window / 2;
@@ -230,20 +230,18 @@ impl Process {
         }
     }
 
-    fn suspect(&mut self, now: u64, verdict: Option<(Verdict, u64)>, events: &mut Vec<Event>) {
+    fn suspect(&mut self, now: u64, verdict: Option<(Verdict, u64, Why)>, events: &mut Vec<Event>) {
         let was = self.suspicion.map(|(verdict, _)| verdict);
         self.suspicion = match verdict {
-            Some((verdict, window)) => Some((verdict, now + window / 2)),
+            Some((verdict, window, _)) => Some((verdict, now + window / 2)),
             None => self.suspicion.filter(|(_, until)| *until >= now),
         };
         let is = self.suspicion.map(|(verdict, _)| verdict);
         if self.conviction.is_some() || was == is {
             return;
         }
-        if is == Some(Verdict::Suspect) {
-            events.push(Event::Suspect(
-                self.finding(Why::Patient, self.ends.map(|ends| ends.forecast())),
-            ));
+        if let Some((Verdict::Suspect, _, why)) = verdict {
+            events.push(Event::Suspect(self.finding(why, self.ends.map(|ends| ends.forecast()))));
         } else if was == Some(Verdict::Suspect) {
             events.push(self.cleared(Verdict::Suspect, Cleared::GrowthEnded));
         }
