@@ -248,3 +248,45 @@ impl Level {
         window::judge(floors, loads, which, f64::from(self.fall), at_equal_load, gauge)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_is_small() {
+        // Each process has one, each parent two more.
+        assert!(size_of::<Track>() <= 3600, "{} B", size_of::<Track>());
+    }
+
+    #[test]
+    fn levels_are_pushed_by_whole_pairs_and_forgotten_after_a_pause() {
+        let gauge = Gauge::footprint(&Constants::default(), 1.0);
+        let mut track = Track::new(1.0);
+        let mut now = 0;
+        let mut push = |track: &mut Track, level: usize, value: u64| {
+            now += block(level);
+            track.push(&Moment { now, level, step_s: 1.0, gap: false }, value, 0.5, &gauge);
+        };
+        for value in [7, 5, 9, 8, 6] {
+            push(&mut track, FINE, value);
+        }
+        let newest = |track: &Track, level: usize| {
+            let Level { floors, len, .. } = track.levels[level];
+            floors[RING - usize::from(len)..].to_vec()
+        };
+        assert_eq!(newest(&track, FINE), [7, 5, 9, 8, 6]);
+        assert_eq!(newest(&track, FINE + 1), [5, 8]);
+        assert_eq!(newest(&track, FINE + 2), [5]);
+        // Two samples at half the interval make one block of the whole.
+        push(&mut track, FINE - 1, 4);
+        push(&mut track, FINE - 1, 3);
+        assert_eq!(newest(&track, FINE - 1), [4, 3]);
+        assert_eq!(newest(&track, FINE), [7, 5, 9, 8, 6, 3]);
+        for value in 10..20 {
+            push(&mut track, FINE, value);
+        }
+        push(&mut track, FINE - 1, 2);
+        assert_eq!(newest(&track, FINE - 1), [2], "what was before the pause is forgotten");
+    }
+}
