@@ -7,7 +7,7 @@
 use crate::sample::{CeilingKind, Comm, ProcId};
 
 /// What is known of a process's growth.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     /// Fewer than 12 samples: too early to say.
     #[default]
@@ -138,6 +138,8 @@ pub struct Finding {
     pub evidence: Option<Evidence>,
     /// When memory would end.
     pub forecast: Option<Forecast>,
+    /// Said before: only its forecast has moved.
+    pub again: bool,
 }
 
 /// Signals an order may name.
@@ -226,6 +228,31 @@ pub struct Order {
     pub forecast: Option<Forecast>,
 }
 
+/// Why a signal was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsent {
+    /// The process had exited, or its pid is another's by now.
+    Gone,
+    /// Not allowed: needs the same user, root or CAP_KILL.
+    NotPermitted,
+    /// Process 1, leakwatch itself, or a process that started it.
+    Refused,
+    /// The kernel said no, with this error number.
+    Failed(i32),
+}
+
+impl Unsent {
+    /// The word for it in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gone => "gone",
+            Self::NotPermitted => "not-permitted",
+            Self::Refused => "refused",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
 /// What became of a victim.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum End {
@@ -235,7 +262,8 @@ pub enum End {
         headroom_before: u64,
         /// Bytes below the same ceiling now.
         headroom_after: u64,
-        /// Bytes that other processes took or gave in between are not in this estimate.
+        /// Bytes that came back: the difference, plus what others took in between at the rate of
+        /// the forecast.
         came_back: u64,
     },
     /// It is still there after the last step; left alone from now on.
@@ -274,6 +302,40 @@ impl Cleared {
     }
 }
 
+/// Why a leaking process is not ended although memory is in danger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spared {
+    /// It is the root of its tree: nobody would start it again.
+    Root,
+    /// It has children, which would lose their parent.
+    HasChildren,
+    /// Its parent is gone: nobody would start a replacement.
+    Orphan,
+    /// `--protect` names it.
+    Protected,
+    /// This leakwatch may not signal it.
+    NotPermitted,
+    /// Its server's workers are never ended; the words say why and what to do instead.
+    Server(&'static str),
+    /// Its pool is down to half already, or it was ordered before and did not go.
+    PoolHalved,
+}
+
+impl Spared {
+    /// The word for it in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::HasChildren => "has-children",
+            Self::Orphan => "orphan",
+            Self::Protected => "protected",
+            Self::NotPermitted => "not-permitted",
+            Self::Server(_) => "server",
+            Self::PoolHalved => "pool-halved",
+        }
+    }
+}
+
 /// Something that changed with this sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Event {
@@ -305,8 +367,26 @@ pub enum Event {
         /// The forecast.
         forecast: Forecast,
     },
+    /// A leaking process would be ordered to end, but must not.
+    Spared {
+        /// The process.
+        id: ProcId,
+        /// Its name.
+        comm: Comm,
+        /// The root of its tree.
+        root: ProcId,
+        /// Why it must not.
+        why: Spared,
+    },
     /// A process must end.
     Order(Order),
+    /// An order could not be carried out. Only a live run has these: replay sends nothing.
+    Unsent {
+        /// The order.
+        order: Order,
+        /// Why not.
+        why: Unsent,
+    },
     /// A victim's end.
     Outcome(Outcome),
 }

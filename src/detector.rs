@@ -143,10 +143,13 @@ impl Detector {
             let started_s = node.id.start as f64 / self.clock_ticks;
             let true_age_s = sample.uptime_s.map_or(0.0, |uptime_s| uptime_s - started_s);
             process.standing.age_s = watched_s.max(true_age_s);
+            let entry = process.member.as_ref().and_then(|(index, _)| self.pools.get(*index));
+            let slope = process.standing.evidence.map_or(0.0, |evidence| evidence.slope);
             let scale = Scale {
                 constants: &self.constants,
                 clock: &self.clock,
                 meter: self.ceilings.nearest(node.root),
+                crowd: entry.map_or(1.0, |entry| entry.crowd(slope)),
             };
             let gauge = &self.footprints;
             process.judge(moment, gauge, &scale, &self.runs, &mut self.windows, events);
@@ -179,6 +182,7 @@ impl Detector {
                 constants: &self.constants,
                 clock: &self.clock,
                 meter: self.ceilings.nearest(process.standing.root),
+                crowd: 1.0,
             };
             let gauges = (&self.footprints, &self.counts);
             family.judge(moment, total, gauges, &scale, &mut self.windows);
@@ -198,9 +202,18 @@ impl Detector {
                     if !family.told && !self.totals[*slot].piled =>
                 {
                     family.told = true;
-                    let evidence = Some(evidence);
-                    let finding =
-                        Finding { id, comm, root, scope, why, footprint, evidence, forecast };
+                    let (evidence, again) = (Some(evidence), false);
+                    let finding = Finding {
+                        id,
+                        comm,
+                        root,
+                        scope,
+                        why,
+                        footprint,
+                        evidence,
+                        forecast,
+                        again,
+                    };
                     events.push(Event::Leak(finding));
                 }
                 None if std::mem::take(&mut family.told) => {
@@ -223,7 +236,18 @@ impl Detector {
             events.push(if entry.leaks {
                 let footprint = self.processes[slot].family.as_ref().map_or(0, |f| f.footprint);
                 let (why, evidence, forecast) = (Why::Pool, None, None);
-                Event::Leak(Finding { id, comm, root, scope, why, footprint, evidence, forecast })
+                let again = false;
+                Event::Leak(Finding {
+                    id,
+                    comm,
+                    root,
+                    scope,
+                    why,
+                    footprint,
+                    evidence,
+                    forecast,
+                    again,
+                })
             } else {
                 let (was, why) = (Verdict::Leaking, Cleared::GrowthEnded);
                 Event::Cleared { id, comm, root, scope, was, why }
@@ -250,11 +274,15 @@ impl Detector {
         self.outlooks.begin();
         for (slot, _) in self.forest.present() {
             let process = &self.processes[*slot];
-            let Standing { verdict, root, .. } = process.standing;
+            let Standing { verdict, root, evidence, .. } = process.standing;
             if let Some(ends) = process.ends.filter(|_| verdict == Verdict::Leaking) {
                 self.outlooks.add(root, self.ceilings.nearest(root).ceiling(), &ends);
             }
+            if let Some(evidence) = evidence.filter(|_| verdict >= Verdict::Suspect) {
+                self.pools.count(process, evidence.slope);
+            }
         }
+        self.pools.counted();
         let now_s = self.clock.seconds(moment.now);
         for (slot, _) in self.forest.present() {
             let process = &mut self.processes[*slot];

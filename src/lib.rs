@@ -1,25 +1,86 @@
-//! leakwatch, a memory-leak watchdog.
+//! leakwatch, a memory-leak watchdog: it watches process trees, judges which processes leak, says
+//! when memory will end and by which limit, and shortly before that ends leaking *children* with
+//! the signal at which their server lets them finish their request.
+//!
+//! # The way through the house
+//!
+//! ```text
+//! live:      probe ──────┐
+//!                        ├─ Sample ─► engine.observe(&Sample) -> Assessment { events, status, next_s } ─► report
+//! recorded:  recording ──┘                                       └─ orders ─► action
+//! ```
+//!
+//! The next sample is the only feedback. The engine orders "end process P gently" and remembers
+//! it; if P is in a sample after its grace, the next step follows; if it is gone, headroom before
+//! and after are compared. `action` never calls back. So `replay` yields the orders that a live
+//! run would have given, on any machine, and a wrong verdict met in the field becomes a recording
+//! in tests/recordings/.
+//!
+//! # The rooms
+//!
+//! Five storeys; imports go down only. Reckoning and doors never import each other: they meet in
+//! the words. `tests/tidy.rs` holds that.
+//!
+//! | storey | rooms | duty | never |
+//! |---|---|---|---|
+//! | 5 door | `main`, [`cli`], [`settings`] | parse, dispatch, print one error, exit code | logic |
+//! | 4 commands | [`command`] | one file a mode: wire doors to the engine, hold the loop | arithmetic, syscalls |
+//! | 4 reports | [`report`] | write events and state to any `impl Write` | clocks, files, choosing |
+//! | 3 doors in | [`probe`], [`machine`], [`recording`] | the only readers of /proc, /sys and files | decisions |
+//! | 3 doors out | [`action`] (the only sender of signals), [`wait`] (the only sleeper and clock) | carry out | choosing |
+//! | 2 reckoning | [`engine`]; [`detector`] and its rooms; [`policy`], [`brink`], [`pace`], [`server`] | pure functions and bounded state | any I/O, any clock |
+//! | 1 words | [`sample`], [`assessment`], [`units`] | the nouns | everything |
+//!
+//! Three questions have three places: is it growing without end ([`detector`]), is memory in
+//! danger (its forecast), must this process end ([`policy`]).
+//!
+//! # Invariants
+//!
+//! * A signal goes only to a process whose (pid, start time) was compared through its pidfd in that
+//!   very order, never to process 1, to leakwatch or those that started it, to a root, to a process
+//!   with children, or to anything protected.
+//! * One victim at a time; the next only after exit, outcome and replacement.
+//! * A steady tick allocates nothing (`tests/steady.rs` counts).
+//! * Time is a field of the sample. Nothing in reckoning reads a clock, so replay equals live.
+//! * Sizes are bytes and times are seconds everywhere above `probe`.
+//!
+//! # Deliberately absent
+//!
+//! Threads, async, global state, `unsafe`; traits for clocks, file systems, detectors or formats
+//! (values do); name-service lookups (they may hang); a fork or exec after the start.
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod action;
 pub mod assessment;
+pub mod brink;
+pub mod cli;
 pub mod clock;
 pub mod command;
 pub mod constants;
 pub mod detector;
+pub mod engine;
 pub mod family;
 pub mod floors;
 pub mod forecast;
 pub mod headroom;
+pub mod machine;
 pub mod outlook;
+pub mod pace;
+pub mod policy;
 pub mod pool;
 pub mod pools;
+pub mod probe;
 pub mod process;
 pub mod recording;
 pub mod report;
 pub mod runs;
 pub mod sample;
+pub mod server;
+pub mod settings;
 pub mod standing;
 pub mod tree;
 pub mod units;
 pub mod verdict;
+pub mod wait;
 pub mod window;

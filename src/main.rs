@@ -1,2 +1,51 @@
-//! leakwatch: the thin binary.
-fn main() {}
+//! leakwatch: the thin binary. Parses, dispatches, prints one error, returns the exit status.
+
+use anyhow::Result;
+use clap::Parser;
+use leakwatch::assessment::Status;
+use leakwatch::cli::{Cli, Command};
+use leakwatch::command;
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+
+/// Could not do the job: usage, permission, input. 1 and 2 are findings.
+const FAILED: u8 = 3;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; clap's 2 for the others would read as CRITICAL.
+            let status = if error.use_stderr() { FAILED } else { 0 };
+            return error.print().map_or(ExitCode::from(FAILED), |()| ExitCode::from(status));
+        }
+    };
+    match run(&cli) {
+        Ok(status) => ExitCode::from(status as u8),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            // With standard error gone too there is nobody left to tell.
+            let _ = writeln!(io::stderr(), "leakwatch: {error:#}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<Status> {
+    let (mut out, mut err) = (io::BufWriter::new(io::stdout().lock()), io::stderr().lock());
+    let status = match &cli.command {
+        None => command::watch::run(&cli.watch, &mut out, &mut err)?,
+        Some(Command::Record(options)) => command::record::run(options, &mut out, &mut err)?,
+        Some(Command::Replay(options)) => command::replay::run(options, &mut out, &mut err)?,
+    };
+    out.flush()?;
+    Ok(status)
+}
+
+/// Whoever read our output has seen enough.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|e| e.kind() == ErrorKind::BrokenPipe)
+}

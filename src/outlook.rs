@@ -9,6 +9,9 @@ use crate::sample::{Comm, ProcId};
 /// The end of memory has moved if it did so by this share of the time left.
 const MOVED: f64 = 0.25;
 
+/// But not for less than this many seconds: near the end every tick would be news.
+const MOVED_S: f64 = 5.0;
+
 /// A forecast is not said again before this share of its evidence is new; that halves the lines
 /// and costs no accuracy (at a quarter, the error at half time would double).
 const NEW: f64 = 0.1;
@@ -28,7 +31,7 @@ impl Told {
         let told = Self { at_s: now_s, end_s: now_s + likely_s };
         let is_news = before.is_none_or(|before| {
             now_s - before.at_s >= NEW * window_s
-                && (told.end_s - before.end_s).abs() > MOVED * likely_s
+                && (told.end_s - before.end_s).abs() > (MOVED * likely_s).max(MOVED_S)
         });
         is_news.then_some(told)
     }

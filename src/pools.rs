@@ -31,6 +31,20 @@ pub struct Entry {
     pub leaks: bool,
     /// Whether that is new.
     pub changed: bool,
+    /// Growth of all members under suspicion, in bytes per second, and how many they are; of the
+    /// last sample and of the one being counted.
+    crowds: [(f64, u32); 2],
+}
+
+impl Entry {
+    /// How many times the growth of one member all that are under suspicion make up together. A
+    /// leak in every worker of a pool is one leak: of six alike each makes up a sixth only, and
+    /// none is a bystander. Who grows at less than half their mean speed counts alone.
+    pub fn crowd(&self, slope: f64) -> f64 {
+        let (all, count) = self.crowds[0];
+        let alike = slope > 0.0 && 2.0 * slope * f64::from(count) >= all;
+        if alike { (all / slope).max(1.0) } else { 1.0 }
+    }
 }
 
 impl Pools {
@@ -39,7 +53,14 @@ impl Pools {
         let Some(parent) = process.standing.parent else { return };
         let comm = process.standing.comm;
         let index = *self.by_name.entry((parent, comm)).or_insert_with(|| {
-            let entry = Entry { parent, comm, pool: Pool::new(), leaks: false, changed: false };
+            let entry = Entry {
+                parent,
+                comm,
+                pool: Pool::new(),
+                leaks: false,
+                changed: false,
+                crowds: [(0.0, 0); 2],
+            };
             match self.pools.iter().position(Option::is_none) {
                 Some(free) => {
                     self.pools[free] = Some(entry);
@@ -67,6 +88,23 @@ impl Pools {
         if let Some(entry) = &mut self.pools[*index] {
             let time = moment.step() as f64 / block(FINE) as f64;
             entry.pool.grew(member, intervals, process.grown, time);
+        }
+    }
+
+    /// Counts a member that is under suspicion, growing by `slope` bytes per second.
+    pub fn count(&mut self, process: &Process, slope: f64) {
+        let index = process.member.as_ref().map(|(index, _)| *index);
+        let entry = index.and_then(|index| self.pools.get_mut(index)?.as_mut());
+        if let Some(Entry { crowds: [_, (all, count)], .. }) = entry {
+            *all += slope;
+            *count += 1;
+        }
+    }
+
+    /// Ends the count of this sample; it is what the next one goes by.
+    pub fn counted(&mut self) {
+        for Entry { crowds, .. } in self.pools.iter_mut().flatten() {
+            *crowds = [crowds[1], (0.0, 0)];
         }
     }
 

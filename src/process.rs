@@ -253,15 +253,16 @@ impl Process {
         let Some(conviction) = &mut self.conviction else { return };
         let forecast = forecast.filter(|_| self.ends.is_some());
         if let Some(told) = Told::anew(conviction.told, now_s, forecast.as_ref()) {
-            conviction.told = Some(told);
+            let again = conviction.told.replace(told).is_some();
             let why = conviction.why;
-            events.push(Event::Leak(self.finding(why, forecast)));
+            events.push(Event::Leak(Finding { again, ..self.finding(why, forecast) }));
         }
     }
 
     fn finding(&self, why: Why, forecast: Option<Forecast>) -> Finding {
         let Standing { id, comm, root, footprint, evidence, .. } = self.standing;
-        Finding { id, comm, root, scope: Scope::Process, why, footprint, evidence, forecast }
+        let (scope, again) = (Scope::Process, false);
+        Finding { id, comm, root, scope, why, footprint, evidence, forecast, again }
     }
 
     fn cleared(&self, was: Verdict, why: Cleared) -> Event {

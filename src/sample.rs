@@ -145,13 +145,23 @@ impl CeilingKind {
             .find(|kind| kind.name() == name)
     }
 
+    /// Its name in a sentence.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Ram => "RAM and swap",
+            Self::Commit => "the commit limit",
+            Self::CgroupMemory => "its memory cgroup",
+            Self::Budget => "its budget",
+        }
+    }
+
     /// What happens when it is reached, as the end of a sentence.
     pub fn at_zero(self) -> &'static str {
         match self {
             Self::Ram => "then the OOM killer strikes",
             Self::Commit => "then fork fails: Cannot allocate memory",
             Self::CgroupMemory => "then the OOM killer strikes in this cgroup",
-            Self::Budget => "the budget you gave it",
+            Self::Budget => "then it is over its budget",
         }
     }
 }

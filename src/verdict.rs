@@ -22,6 +22,8 @@ pub struct Scale<'a> {
     pub clock: &'a Clock,
     /// The nearest ceiling.
     pub meter: &'a Meter,
+    /// How many times its growth all siblings that grow alike make up together; at least 1.
+    pub crowd: f64,
 }
 
 /// Whose windows they are.
@@ -60,9 +62,9 @@ impl Scale<'_> {
         self.clock.samples_in(window.level, window.blocks).min(life.samples)
     }
 
-    /// The window's part in what its ceiling lost meanwhile.
+    /// The part of the window, and of its like in the siblings, in what its ceiling lost meanwhile.
     pub fn share(&self, window: &Candidate) -> f64 {
-        self.meter.share(window.level, window.blocks, window.shape.growth())
+        self.meter.share(window.level, window.blocks, window.shape.growth() * self.crowd)
     }
 
     /// Whether load leaves the growth standing.
@@ -72,7 +74,11 @@ impl Scale<'_> {
 
     /// The rule by which the window convicts, if any.
     pub fn convicts(&self, window: &Candidate, life: Life) -> Option<Why> {
-        self.rule(window, life, 1.0)
+        let why = self.rule(window, life, 1.0)?;
+        // A bystander to another's leak is not urgent; whether it is one, its siblings' suspicion
+        // tells, so suspicion itself does not ask.
+        let stands = why != Why::Urgent || self.share(window) >= self.constants.share;
+        if stands { Some(why) } else { self.is_patient(window, life, 1.0).then_some(Why::Patient) }
     }
 
     /// The rule that the window meets with its thresholds on growth times `ease`.
@@ -87,14 +93,12 @@ impl Scale<'_> {
     }
 
     fn is_urgent(&self, window: &Candidate, life: Life, ease: f64) -> bool {
-        let Constants { caution, samples, hasty_samples, material, share, .. } = *self.constants;
+        let Constants { caution, samples, hasty_samples, material, .. } = *self.constants;
         let Headroom { left, limit, .. } = self.meter.headroom();
         let (left, limit) = (left as f64, limit as f64);
         let reach = self.slope(window) * self.window_s(window);
-        let enough = if reach >= left { hasty_samples } else { samples };
-        caution * reach >= ease * left.max(material * limit)
-            && self.samples(window, life) >= enough
-            && self.share(window) >= share
+        let enough = if reach >= ease * left { hasty_samples } else { samples };
+        caution * reach >= ease * left.max(material * limit) && self.samples(window, life) >= enough
     }
 
     fn is_patient(&self, window: &Candidate, life: Life, ease: f64) -> bool {

@@ -1,3 +1,25 @@
-//! Commands: one file a mode; each wires doors to the reckoning and holds the loop.
+//! Commands: one file a mode. Each wires doors to the engine and holds the loop, nothing else.
 
+pub mod record;
 pub mod replay;
+pub mod watch;
+
+use crate::assessment::Event;
+use crate::cli::Format;
+use crate::report::text::Style;
+use crate::report::{json, text};
+use std::io::{self, Write};
+
+/// Writes one event in the format asked for.
+fn write_event(
+    out: &mut impl Write,
+    t: f64,
+    event: &Event,
+    format: Format,
+    style: Style,
+) -> io::Result<()> {
+    match format {
+        Format::Text => text::write_event(out, t, event, style),
+        Format::Json => json::write_event(out, t, event),
+    }
+}

@@ -1,29 +1,32 @@
 //! Replay: judges a recording as if it happened now.
 
-use std::io::{BufRead, Write};
-
-use anyhow::Result;
-
-use crate::detector::Detector;
+use super::write_event;
+use crate::assessment::Status;
+use crate::cli::Replay;
+use crate::engine::Engine;
 use crate::recording::Reader;
-use crate::report::json;
 use crate::sample::Sample;
+use crate::settings;
+use anyhow::Result;
+use std::io::Write;
 
-/// Writes the events of a recording as JSON lines. Returns whether the recording was whole.
-pub fn run(
-    mut recording: Reader<impl BufRead>,
-    caution: f64,
-    out: &mut impl Write,
-) -> Result<bool> {
-    let mut detector = Detector::new(recording.header(), caution);
+/// Prints what watching would have printed; the status is what was found.
+///
+/// # Errors
+/// Bad options, a file that cannot be read or is no recording.
+pub fn run(options: &Replay, out: &mut impl Write, err: &mut impl Write) -> Result<Status> {
+    let style = settings::style(&options.output, options.judge.dry_run);
+    let mut recording = Reader::open(&options.file)?;
+    let mut engine = Engine::new(recording.header(), settings::engine(&options.judge, true)?);
     let mut sample = Sample::default();
-    let mut events = Vec::new();
     while recording.read(&mut sample)? {
-        detector.observe(&sample, &mut events);
-        for event in events.drain(..) {
-            json::write_event(out, sample.t, &event)?;
+        let assessment = engine.observe(&sample);
+        for event in &assessment.events {
+            write_event(out, sample.t, event, options.output.format, style)?;
         }
     }
-    out.flush()?;
-    Ok(!recording.is_torn())
+    if recording.is_torn() && !options.output.quiet {
+        writeln!(err, "leakwatch: the last line of the recording is torn and was left out")?;
+    }
+    Ok(engine.found())
 }

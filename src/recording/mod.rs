@@ -19,9 +19,10 @@
 //! does the kernel enforce them. `exe`, `title`, `threads`, `forked` and `permitted` come with a
 //! process's first appearance only.
 //!
-//! A command name is any bytes. Those that are not UTF-8 are written as `\udc80` to `\udcff`, lone
-//! surrogates that name the byte in their low half; this is what Python's `surrogateescape` does,
-//! it stays valid JSON, and it comes back byte for byte.
+//! A command name is any bytes. Those that are not UTF-8 are written as `\uf780` to `\uf7ff`,
+//! characters for private use that name the byte in their low half: any JSON reader takes them, and
+//! they come back byte for byte. Lone surrogates `\udc80` to `\udcff`, which Python's
+//! `surrogateescape` writes and strict readers refuse, are read as well.
 
 mod name;
 mod read;

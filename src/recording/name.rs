@@ -19,7 +19,7 @@ pub fn write_comm(out: &mut impl Write, comm: Comm) -> io::Result<()> {
             }
         }
         for byte in chunk.invalid() {
-            write!(out, "\\udc{byte:02x}")?;
+            write!(out, "\\uf7{byte:02x}")?;
         }
     }
     out.write_all(b"\"")
@@ -45,17 +45,20 @@ impl Visitor<'_> for NameVisitor {
     }
 
     fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Name, E> {
-        if !bytes.contains(&0xed) {
+        if !bytes.contains(&0xed) && !bytes.contains(&0xef) {
             return Ok(Name(Comm::new(bytes)));
         }
-        // U+DC80 to U+DCFF are ED B2 80 to ED B3 BF where surrogates are written like characters.
+        // U+F780 to U+F7FF are EF 9E 80 to EF 9F BF; U+DC80 to U+DCFF, lone surrogates as Python's
+        // surrogateescape leaves them, are ED B2 80 to ED B3 BF.
         let mut name = [0; Comm::MAX];
         let mut rest = bytes;
         let mut len = 0;
         while let (Some(slot), Some(&first)) = (name.get_mut(len), rest.first()) {
             (*slot, rest) = match rest {
-                [0xed, 0xb2, low @ 0x80..=0xbf, rest @ ..] => (*low, rest),
-                [0xed, 0xb3, low @ 0x80..=0xbf, rest @ ..] => (*low | 0x40, rest),
+                [0xef, 0x9e, low @ 0x80..=0xbf, rest @ ..]
+                | [0xed, 0xb2, low @ 0x80..=0xbf, rest @ ..] => (*low, rest),
+                [0xef, 0x9f, low @ 0x80..=0xbf, rest @ ..]
+                | [0xed, 0xb3, low @ 0x80..=0xbf, rest @ ..] => (*low | 0x40, rest),
                 _ => (first, &rest[1..]),
             };
             len += 1;

@@ -5,7 +5,7 @@
 //! - `leak`, `suspect`: `scope` (`process` or `tree`), `pid`, `start`, `comm`, `root` (`pid`,
 //!   `start`), `why` (`urgent`, `patient`, `pool`, `pile-up`), `footprint_bytes`; with evidence
 //!   `growth_bytes`, `from_bytes`, `window_s`, `slope_bytes_per_s`, `at_equal_load`; with a forecast
-//!   the fields of one. A `leak` is repeated when its forecast changed.
+//!   the fields of one. A `leak` is repeated (`again`: true) when its forecast changed.
 //! - forecast fields: `exhaust_t` (likely) and `exhaust` (`earliest`, `likely`, `latest`), absolute
 //!   times; `founded` (false: the evidence is too short for numbers to be shown to people),
 //!   `ceiling`, `headroom_bytes`, `fall_bytes_per_s`.
@@ -13,8 +13,11 @@
 //! - `cleared`: `scope`, `pid`, `start`, `comm`, `root`, `was` (a verdict), `why`.
 //! - `order`: `pid`, `start`, `comm`, `root`, `step`, `signal`, `grace_s`, `reason`,
 //!   `footprint_bytes`, `expected_bytes`, forecast fields.
-//! - `outcome`: `pid`, `start`, `comm`, `root`, `step`, `end` (`gone`, `stayed`), `after_s`; if gone
+//! - `outcome`: `pid`, `start`, `comm`, `root`, `step`, `result` (`gone`, `stayed`), `after_s`; if gone
 //!   `headroom_before_bytes`, `headroom_after_bytes`, `came_back_bytes`; forecast fields.
+//!
+//! - `spared` (leaks, memory is in danger, but must not be ended): `pid`, `start`, `comm`, `root`, `why`.
+//! - `unsent` (live only): the fields of the order, and `why`.
 //!
 //! New fields may be added to schema 1; none changes its meaning.
 
@@ -35,6 +38,8 @@ pub fn write_event(out: &mut impl Write, t: f64, event: &Event) -> io::Result<()
         Event::Forecast { .. } => "forecast",
         Event::Order(_) => "order",
         Event::Outcome(_) => "outcome",
+        Event::Unsent { .. } => "unsent",
+        Event::Spared { .. } => "spared",
     };
     write!(out, "{{\"schema\":1,\"event\":\"{name}\",\"t\":{t}")?;
     match event {
@@ -48,16 +53,26 @@ pub fn write_event(out: &mut impl Write, t: f64, event: &Event) -> io::Result<()
         }
         Event::Order(order) => write_order(out, t, order)?,
         Event::Outcome(outcome) => write_outcome(out, t, outcome)?,
+        Event::Unsent { order, why } => {
+            write_order(out, t, order)?;
+            write!(out, ",\"why\":\"{}\"", why.name())?;
+        }
+        Event::Spared { id, comm, root, why } => {
+            write_id(out, *id, *comm)?;
+            write_root(out, *root)?;
+            write!(out, ",\"why\":\"{}\"", why.name())?;
+        }
     }
     out.write_all(b"}\n")
 }
 
 fn write_finding(out: &mut impl Write, t: f64, finding: &Finding) -> io::Result<()> {
-    let Finding { id, comm, root, scope, why, footprint, evidence, forecast } = finding;
+    let Finding { id, comm, root, scope, why, footprint, evidence, forecast, again } = finding;
     write!(out, ",\"scope\":\"{}\"", scope_name(*scope))?;
     write_id(out, *id, *comm)?;
     write_root(out, *root)?;
-    write!(out, ",\"why\":\"{}\",\"footprint_bytes\":{footprint}", why.name())?;
+    write!(out, ",\"why\":\"{}\",\"again\":{again}", why.name())?;
+    write!(out, ",\"footprint_bytes\":{footprint}")?;
     if let Some(evidence) = evidence {
         write!(
             out,
@@ -99,9 +114,9 @@ fn write_outcome(out: &mut impl Write, t: f64, outcome: &Outcome) -> io::Result<
     write_root(out, order.root)?;
     write!(out, ",\"step\":\"{}\",\"after_s\":{after_s}", step_name(order.step))?;
     match end {
-        End::Stayed => out.write_all(b",\"end\":\"stayed\"")?,
+        End::Stayed => out.write_all(b",\"result\":\"stayed\"")?,
         End::Gone { headroom_before, headroom_after, came_back } => {
-            write!(out, ",\"end\":\"gone\",\"headroom_before_bytes\":{headroom_before}")?;
+            write!(out, ",\"result\":\"gone\",\"headroom_before_bytes\":{headroom_before}")?;
             write!(out, ",\"headroom_after_bytes\":{headroom_after}")?;
             write!(out, ",\"came_back_bytes\":{came_back}")?;
         }
@@ -180,8 +195,17 @@ mod tests {
         let evidence = Some(Evidence { growth, from, window_s, slope, at_equal_load: false });
         let comm = Comm::new(b"a\"\x1b\n");
         let (scope, why, forecast) = (Scope::Process, Why::Patient, forecast());
-        let finding =
-            Finding { id: ID, comm, root: ROOT, scope, why, footprint: 7, evidence, forecast };
+        let finding = Finding {
+            id: ID,
+            comm,
+            root: ROOT,
+            scope,
+            why,
+            footprint: 7,
+            evidence,
+            forecast,
+            again: false,
+        };
         let leak = line(&Event::Leak(finding));
         for (key, value) in [
             ("schema", serde_json::json!(1)),
@@ -229,6 +253,6 @@ mod tests {
         let end = End::Gone { headroom_before: 1, headroom_after: 9, came_back: 8 };
         let outcome = Outcome { order, after_s: 2.5, end, forecast: forecast() };
         let told = line(&Event::Outcome(outcome));
-        assert_eq!((&told["end"], &told["came_back_bytes"]), (&"gone".into(), &8.into()));
+        assert_eq!((&told["result"], &told["came_back_bytes"]), (&"gone".into(), &8.into()));
     }
 }

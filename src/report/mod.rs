@@ -1,3 +1,7 @@
-//! Report: assessments written for readers; each format decides nothing but its words.
+//! Report: writes what the engine says, to any `impl Write`. Chooses nothing.
 
 pub mod json;
+pub mod screen;
+pub mod state;
+pub mod talk;
+pub mod text;

@@ -1,0 +1,79 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_leakwatch_global_optspecs
+    string join \n p/pattern= f/full x/exact u/user= pid= procfs= i/interval= lead= grace= n/dry-run protect= allow-root caution= format= color= q/quiet v/verbose budget= h/help V/version
+end
+
+function __fish_leakwatch_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_leakwatch_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_leakwatch_using_subcommand
+    set -l cmd (__fish_leakwatch_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -s p -l pattern -d 'Trees with a process whose name matches this regular expression (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l pid -d 'Only the trees of these processes (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l procfs -d 'Another root of procfs, such as the host\'s as seen from a container' -r -F
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -s i -l interval -d 'Time between samples [shortened as memory nears its end, to no less than 0.25 s]' -r
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l lead -d 'End a leaking worker when memory may end within this time' -r
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l grace -d 'Time a worker gets after the first signal [default: what its server may need, 10 to 70 s]' -r
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l protect -d 'Processes whose name or command line matches are never signalled (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l caution -d 'How many times longer than it was watched a growth may be extrapolated, 1 to 32' -r
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l format -d 'Lines for people, or JSON Lines' -r -f -a "text\t'One line an event, for people'
+json\t'One JSON object an event'"
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l color -d 'Colour the lines [auto: on a terminal, unless NO_COLOR or CLICOLOR=0 is set]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l budget -d 'Memory granted to each watched tree, as a ceiling of its own (512M, 1.5G; powers of 1024)' -r
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -s f -l full -d 'Match the whole command line instead of the name'
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -s x -l exact -d 'The expression must match the whole name (with -f: command line)'
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -s n -l dry-run -d 'Say what would be signalled, in the same words, and signal nothing'
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l allow-root -d 'A lone leaking process, which nobody would start again, may be ended too'
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -s q -l quiet -d 'Say nothing on standard error'
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -s v -l verbose -d 'Say more on standard error: the state of all trees once a minute'
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -s V -l version -d 'Print version'
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "record" -d 'Record samples to a file, for `replay`; judges and signals nothing'
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "replay" -d 'Judge a recording: print what watching would have printed'
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s p -l pattern -d 'Trees with a process whose name matches this regular expression (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -l pid -d 'Only the trees of these processes (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -l procfs -d 'Another root of procfs, such as the host\'s as seen from a container' -r -F
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s i -l interval -d 'Time between samples [shortened as memory nears its end, to no less than 0.25 s]' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -l samples -d 'Stop after so many samples' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s f -l full -d 'Match the whole command line instead of the name'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s x -l exact -d 'The expression must match the whole name (with -f: command line)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s q -l quiet -d 'Say nothing on standard error'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l lead -d 'End a leaking worker when memory may end within this time' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l grace -d 'Time a worker gets after the first signal [default: what its server may need, 10 to 70 s]' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l protect -d 'Processes whose name or command line matches are never signalled (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l caution -d 'How many times longer than it was watched a growth may be extrapolated, 1 to 32' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l format -d 'Lines for people, or JSON Lines' -r -f -a "text\t'One line an event, for people'
+json\t'One JSON object an event'"
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l color -d 'Colour the lines [auto: on a terminal, unless NO_COLOR or CLICOLOR=0 is set]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s n -l dry-run -d 'Say what would be signalled, in the same words, and signal nothing'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l allow-root -d 'A lone leaking process, which nobody would start again, may be ended too'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s q -l quiet -d 'Say nothing on standard error'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s v -l verbose -d 'Say more on standard error: the state of all trees once a minute'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from record replay help" -f -a "record" -d 'Record samples to a file, for `replay`; judges and signals nothing'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from record replay help" -f -a "replay" -d 'Judge a recording: print what watching would have printed'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from record replay help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -1,0 +1,279 @@
+//! Cli: the words a user can type, nothing else.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Memory-leak watchdog: ends leaking worker processes, gently, before fork starts failing.
+///
+/// Watches the process trees that match, judges which processes leak, says when memory will end
+/// and by which limit, and shortly before that ends leaking workers, one at a time, with the
+/// signal at which their server lets them finish their request. Masters are never signalled.
+#[derive(Debug, Parser)]
+#[command(
+    name = "leakwatch",
+    version,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true
+)]
+#[command(after_help = "Examples:
+  leakwatch                          look at everything, signal nothing
+  leakwatch --pattern apache2        keep a leaking Apache alive
+  leakwatch --pattern apache2 --dry-run
+                                     say what would be signalled, signal nothing
+  leakwatch record vps1.jsonl.gz     take a recording
+  leakwatch replay vps1.jsonl.gz     judge it again, anywhere
+
+Exit status: 0 nothing leaks, 1 a leak was found, 2 memory is about to end, 3 could not do it.")]
+pub struct Cli {
+    /// What to do; without one, watch.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Options of the watch.
+    #[command(flatten)]
+    pub watch: Watch,
+}
+
+/// The modes other than watching.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Record samples to a file, for `replay`; judges and signals nothing
+    Record(Record),
+    /// Judge a recording: print what watching would have printed
+    Replay(Replay),
+}
+
+/// Options of the watch.
+#[derive(Args, Debug)]
+pub struct Watch {
+    /// Which processes.
+    #[command(flatten)]
+    pub select: Select,
+    /// How often.
+    #[command(flatten)]
+    pub timing: Timing,
+    /// How to judge and act.
+    #[command(flatten)]
+    pub judge: Judge,
+    /// What to print.
+    #[command(flatten)]
+    pub output: Output,
+    /// Memory granted to each watched tree, as a ceiling of its own (512M, 1.5G; powers of 1024)
+    ///
+    /// For a service that may not use what the machine would let it. Counted is the footprint of
+    /// the tree's root and what each descendant holds beyond what it inherited from the root.
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Acting")]
+    pub budget: Option<u64>,
+}
+
+/// Options of `record`.
+#[derive(Args, Debug)]
+pub struct Record {
+    /// Where to write: a new file (compressed if it ends in .gz), or - for standard output
+    pub file: PathBuf,
+    /// Which processes.
+    #[command(flatten)]
+    pub select: Select,
+    /// How often.
+    #[command(flatten)]
+    pub timing: Timing,
+    /// Stop after so many samples
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub samples: Option<u64>,
+    /// Say nothing on standard error
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Options of `replay`.
+#[derive(Args, Debug)]
+pub struct Replay {
+    /// A recording, plain or .gz, or - for standard input
+    pub file: PathBuf,
+    /// How to judge and act.
+    #[command(flatten)]
+    pub judge: Judge,
+    /// What to print.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// Which processes are meant.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Which processes")]
+pub struct Select {
+    /// Trees with a process whose name matches this regular expression (repeatable)
+    ///
+    /// As with pgrep(1): the expression is looked for anywhere in the process name, of which the
+    /// kernel keeps 15 bytes. A tree is watched whole: from the root, which runs the same program
+    /// as what matched, down to every descendant. Without any selection every process is looked
+    /// at and none is signalled.
+    #[arg(short, long = "pattern", value_name = "RE")]
+    pub patterns: Vec<String>,
+    /// Match the whole command line instead of the name
+    #[arg(short, long)]
+    pub full: bool,
+    /// The expression must match the whole name (with -f: command line)
+    #[arg(short = 'x', long)]
+    pub exact: bool,
+    /// Only processes of this effective user, by name or number (repeatable)
+    #[arg(short, long = "user", value_name = "USER")]
+    pub users: Vec<String>,
+    /// Only the trees of these processes (repeatable)
+    #[arg(long = "pid", value_name = "PID")]
+    pub pids: Vec<u32>,
+    /// Another root of procfs, such as the host's as seen from a container
+    #[arg(long, value_name = "DIR", default_value = "/proc")]
+    pub procfs: PathBuf,
+}
+
+impl Select {
+    /// Nothing was picked.
+    pub fn is_empty(&self) -> bool {
+        self.patterns.is_empty() && self.users.is_empty() && self.pids.is_empty()
+    }
+}
+
+/// How often samples are taken.
+#[derive(Args, Debug)]
+pub struct Timing {
+    /// Time between samples [shortened as memory nears its end, to no less than 0.25 s]
+    #[arg(short, long, value_name = "TIME", default_value = "5s", value_parser = interval)]
+    pub interval: f64,
+}
+
+/// How to judge and act.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Acting")]
+pub struct Judge {
+    /// End a leaking worker when memory may end within this time
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
+    pub lead: f64,
+    /// Time a worker gets after the first signal [default: what its server may need, 10 to 70 s]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub grace: Option<f64>,
+    /// Say what would be signalled, in the same words, and signal nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Processes whose name or command line matches are never signalled (repeatable)
+    #[arg(long, value_name = "RE")]
+    pub protect: Vec<String>,
+    /// A lone leaking process, which nobody would start again, may be ended too
+    #[arg(long)]
+    pub allow_root: bool,
+    /// How many times longer than it was watched a growth may be extrapolated, 1 to 32
+    ///
+    /// Less convicts later and more surely.
+    #[arg(long, value_name = "K", default_value = "8", value_parser = caution)]
+    pub caution: f64,
+}
+
+/// What to print.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Output")]
+pub struct Output {
+    /// Lines for people, or JSON Lines
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
+    pub format: Format,
+    /// Colour the lines [auto: on a terminal, unless NO_COLOR or CLICOLOR=0 is set]
+    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto")]
+    pub color: Color,
+    /// Say nothing on standard error
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Say more on standard error: the state of all trees once a minute
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
+}
+
+/// Output formats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// One line an event, for people.
+    Text,
+    /// One JSON object an event.
+    Json,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// A time in seconds: `30s`, `5m`, `1h30m`, or a bare number of seconds.
+fn time(text: &str) -> Result<f64, String> {
+    if let Ok(seconds) = text.parse::<f64>() {
+        return match seconds {
+            s if s.is_finite() && s >= 0.0 => Ok(s),
+            _ => Err("a time is not negative".to_owned()),
+        };
+    }
+    match humantime::parse_duration(text) {
+        Ok(duration) => Ok(duration.as_secs_f64()),
+        Err(e) => Err(format!("{e}; write 30s, 5m or 1h30m")),
+    }
+}
+
+fn interval(text: &str) -> Result<f64, String> {
+    match time(text)? {
+        s if (0.05..=86400.0).contains(&s) => Ok(s),
+        _ => Err("an interval is between 0.05s and 1day".to_owned()),
+    }
+}
+
+fn caution(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(k) if (1.0..=32.0).contains(&k) => Ok(k),
+        _ => Err("caution is a number from 1 to 32".to_owned()),
+    }
+}
+
+/// A size in bytes: a number with K, M, G or T for powers of 1024, as `free` and systemd have it.
+fn size(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = text.get(digits.len()..).unwrap_or("").to_ascii_uppercase();
+    let factor = match unit.trim_end_matches("IB").trim_end_matches('B') {
+        "" => 1.0,
+        "K" => 1024.0,
+        "M" => 1024.0_f64.powi(2),
+        "G" => 1024.0_f64.powi(3),
+        "T" => 1024.0_f64.powi(4),
+        _ => return Err("write 512M or 1.5G".to_owned()),
+    };
+    match digits.trim().parse::<f64>() {
+        Ok(n) if n.is_finite() && n > 0.0 => Ok((n * factor) as u64),
+        _ => Err("write 512M or 1.5G".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_may_be_bare_seconds() {
+        assert_eq!((time("30"), time("1h30m"), time("0.5")), (Ok(30.0), Ok(5400.0), Ok(0.5)));
+        assert!(time("-1").is_err() && time("soon").is_err() && interval("0.01").is_err());
+    }
+
+    #[test]
+    fn sizes_are_powers_of_1024() {
+        assert_eq!(
+            (size("512M"), size("1.5GiB"), size("4096")),
+            (Ok(512 << 20), Ok(3 << 29), Ok(4096))
+        );
+        assert!(size("80%").is_err() && size("M").is_err() && size("-1G").is_err());
+    }
+
+    #[test]
+    fn the_definitions_agree_with_themselves() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

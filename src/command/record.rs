@@ -1,0 +1,81 @@
+//! Record: samples to a file.
+
+use crate::assessment::Status;
+use crate::cli::Record;
+use crate::probe::Probe;
+use crate::recording::Writer;
+use crate::sample::Sample;
+use crate::wait::{Waiter, Wake};
+use crate::{machine, settings};
+use anyhow::{Context, Result};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::fs::File;
+use std::io::Write;
+
+/// Records until SIGINT or SIGTERM, or until the samples asked for are taken.
+///
+/// # Errors
+/// Bad options, a procfs that cannot be read, a file that exists or cannot be written.
+pub fn run(options: &Record, out: &mut impl Write, err: &mut impl Write) -> Result<Status> {
+    let name = options.file.display();
+    let create = || {
+        File::create_new(&options.file).with_context(|| {
+            format!("cannot record to '{name}'\n  hint: choose a new file; recordings are never overwritten")
+        })
+    };
+    let gz = options.file.extension().is_some_and(|e| e == "gz");
+    if options.file.as_os_str() == "-" {
+        samples(options, out, err)?;
+    } else if gz {
+        let mut file = GzEncoder::new(create()?, Compression::default());
+        samples(options, &mut file, err)?;
+        file.finish().with_context(|| format!("cannot finish '{name}'"))?;
+    } else {
+        samples(options, &mut create()?, err)?;
+    }
+    Ok(Status::Fine)
+}
+
+fn samples(options: &Record, file: &mut impl Write, err: &mut impl Write) -> Result<()> {
+    let interval_s = options.timing.interval;
+    let mut probe =
+        Probe::new(&options.select.procfs, settings::selection(&options.select)?, None)?;
+    let waiter = Waiter::new()?;
+    let mut writer = Writer::new(file, &machine::header(interval_s)).context("cannot write")?;
+    let mut sample = Sample::default();
+    let mut due_s = waiter.uptime_s();
+    let mut taken = 0;
+    loop {
+        let uptime_s = waiter.uptime_s();
+        probe.sample(waiter.unix_time(uptime_s), Some(uptime_s), &mut sample)?;
+        writer.write(&sample).with_context(|| format!("cannot write sample {}", taken + 1))?;
+        taken += 1;
+        if !options.quiet {
+            crate::report::talk::notes(err, &probe.take_notes())?;
+        }
+        if options.samples.is_some_and(|wanted| taken >= wanted) {
+            break;
+        }
+        due_s = (due_s + interval_s).max(waiter.uptime_s());
+        while let wake = waiter.wait_until(due_s)?
+            && wake != Wake::Tick
+        {
+            if wake == Wake::Stop {
+                due_s = f64::NAN;
+                break;
+            }
+        }
+        if due_s.is_nan() {
+            break;
+        }
+    }
+    if !options.quiet {
+        writeln!(
+            err,
+            "leakwatch: recorded {taken} samples; judge them with `leakwatch replay {}`",
+            options.file.display()
+        )?;
+    }
+    Ok(())
+}

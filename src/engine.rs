@@ -1,0 +1,123 @@
+//! Engine: state across samples. `observe` is the whole of it: live and replayed alike.
+
+use crate::assessment::{Assessment, Event, Status, Verdict};
+use crate::detector::Detector;
+use crate::pace::{Pace, nearest_end_s};
+use crate::policy::{Policy, Rules};
+use crate::sample::{Header, Sample};
+
+/// What the user may set.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How many times longer than the evidence a growth may be extrapolated; 8 by default. Less is
+    /// more cautious and later.
+    pub caution: f64,
+    /// What may be ended, and when.
+    pub rules: Rules,
+}
+
+/// Judges samples.
+pub struct Engine {
+    detector: Detector,
+    policy: Policy,
+    pace: Pace,
+    lead_s: f64,
+    found: bool,
+    trees: usize,
+    assessment: Assessment,
+}
+
+impl Engine {
+    /// An engine for samples of the kind that `header` announces.
+    pub fn new(header: &Header, settings: Settings) -> Self {
+        Self {
+            detector: Detector::new(header, settings.caution),
+            pace: Pace::new(header.interval_s),
+            lead_s: settings.rules.lead_s,
+            policy: Policy::new(settings.rules, header.interval_s),
+            found: false,
+            trees: 0,
+            assessment: Assessment::default(),
+        }
+    }
+
+    /// Takes one sample in and says what changed, how things stand and when to look again.
+    pub fn observe(&mut self, sample: &Sample) -> &Assessment {
+        let Self { detector, policy, assessment, .. } = self;
+        assessment.t = sample.t;
+        assessment.events.clear();
+        detector.observe(sample, &mut assessment.events);
+        policy.decide(sample, detector, &mut assessment.events);
+        // Worst first; the sort is stable, so like events keep the detector's order.
+        assessment.events.sort_by_key(rank);
+        self.assess();
+        &self.assessment
+    }
+
+    /// The detector, for reports of the state.
+    pub fn detector(&self) -> &Detector {
+        &self.detector
+    }
+
+    /// The policy, for reports of the state.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Seconds until memory ends if suspects go on as well: not evidence enough to say so, but
+    /// enough to look more often.
+    fn suspected_end_s(&self) -> f64 {
+        let detector = &self.detector;
+        let suspects = || detector.standings().filter(|s| s.verdict >= Verdict::Suspect);
+        let end_s = |root| {
+            let tree = suspects().filter(|s| s.root == root);
+            let slope: f64 = tree.filter_map(|s| s.evidence).map(|e| e.slope.max(0.0)).sum();
+            detector.headroom(root).left as f64 / slope
+        };
+        suspects().map(|s| end_s(s.root)).fold(f64::INFINITY, f64::min)
+    }
+
+    /// What was found since the start: critical only if memory is in danger now, a leak also if
+    /// all that leaked has ended.
+    pub fn found(&self) -> Status {
+        let least = if self.found { Status::Leak } else { Status::Fine };
+        self.assessment.status.max(least)
+    }
+
+    fn assess(&mut self) {
+        let detector = &self.detector;
+        let roots = || detector.standings().filter(|s| s.parent.is_none());
+        let ends = || roots().filter_map(|s| detector.forecast(s.id));
+        let end_s = nearest_end_s(ends());
+        let pace_s = end_s.min(self.suspected_end_s());
+        let left = roots()
+            .map(|s| detector.headroom(s.id))
+            .map(|h| h.left as f64 / (h.limit as f64).max(1.0))
+            .fold(1.0, f64::min);
+        let leaks = detector.standings().any(|s| s.verdict == Verdict::Leaking);
+        self.found |= self.assessment.events.iter().any(|event| matches!(event, Event::Leak(_)));
+        self.assessment.status = if end_s <= self.lead_s {
+            Status::Critical
+        } else if leaks {
+            Status::Leak
+        } else {
+            Status::Fine
+        };
+        let trees = roots().count();
+        let newcomers = trees > self.trees;
+        self.trees = trees;
+        self.assessment.next_s = self.pace.next_s(pace_s, left, newcomers);
+    }
+}
+
+fn rank(event: &Event) -> u8 {
+    match event {
+        Event::Outcome(_) => 0,
+        Event::Order(_) | Event::Unsent { .. } => 1,
+        Event::Spared { .. } => 2,
+        Event::Leak(_) => 3,
+        Event::Forecast { .. } => 4,
+        Event::Suspect(_) => 5,
+        Event::Cleared { .. } => 6,
+    }
+}

@@ -1,0 +1,124 @@
+//! Pace: how soon the next sample is wanted.
+//!
+//! The planned interval is halved up to four times as the end comes nearer, so that whatever
+//! happens there are some hundred samples between now and then. Halving keeps every block of the
+//! detector a whole number of samples.
+
+use crate::assessment::Forecast;
+
+/// Shortest interval in seconds. Below it a tick costs more than it tells: kernel counters of
+/// memory are batched per CPU and move in steps of some 100 KiB.
+pub const SHORTEST_S: f64 = 0.25;
+/// How often the interval may be halved.
+pub const HALVINGS: u32 = 4;
+/// Samples wanted between now and exhaustion.
+const SAMPLES_TO_END: f64 = 100.0;
+/// Newcomers are looked at four times as often for so many samples: at the default interval, the
+/// first verdict comes within the first minute.
+const FIRST_LOOKS: u32 = 48;
+/// Samples to go by before the interval is lengthened by one step.
+const CALM: u32 = 12;
+
+/// Chooses the interval.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    interval_s: f64,
+    halvings: u32,
+    calm: u32,
+    looks: u32,
+}
+
+impl Pace {
+    /// Starts at a quarter of `interval_s`, the planned interval in seconds.
+    pub fn new(interval_s: f64) -> Self {
+        let mut pace = Self { interval_s, halvings: 0, calm: 0, looks: 0 };
+        pace.halvings = pace.halvings_for(interval_s / 4.0);
+        pace
+    }
+
+    /// Seconds until the next sample, given the nearest end in seconds (infinite when none is in
+    /// sight) and the share of the nearest ceiling that is left, 0 to 1. `newcomers`: a tree was
+    /// seen for the first time.
+    pub fn next_s(&mut self, end_s: f64, left: f64, newcomers: bool) -> f64 {
+        self.looks = if newcomers { 0 } else { self.looks.saturating_add(1) };
+        let mut wanted_s = end_s / SAMPLES_TO_END;
+        if self.looks < FIRST_LOOKS || left < 0.10 {
+            wanted_s = wanted_s.min(self.interval_s / 4.0);
+        }
+        if left < 0.03 {
+            wanted_s = 0.0;
+        }
+        let wanted = self.halvings_for(wanted_s);
+        if wanted >= self.halvings {
+            self.halvings = wanted;
+            self.calm = 0;
+        } else {
+            self.calm += 1;
+            if self.calm >= CALM {
+                self.halvings -= 1;
+                self.calm = 0;
+            }
+        }
+        self.interval_s / f64::from(1_u32 << self.halvings)
+    }
+
+    /// The fewest halvings that bring the interval down to `wanted_s`, or as near as allowed.
+    fn halvings_for(&self, wanted_s: f64) -> u32 {
+        (0..=HALVINGS)
+            .take_while(|k| *k == 0 || self.interval_s / f64::from(1_u32 << k) >= SHORTEST_S)
+            .find(|k| self.interval_s / f64::from(1_u32 << k) <= wanted_s)
+            .unwrap_or_else(|| {
+                (1..=HALVINGS)
+                    .rev()
+                    .find(|k| self.interval_s / f64::from(1_u32 << k) >= SHORTEST_S)
+                    .unwrap_or(0)
+            })
+    }
+}
+
+/// The nearest end among forecasts, in seconds.
+pub fn nearest_end_s(forecasts: impl Iterator<Item = Forecast>) -> f64 {
+    forecasts.map(|f| f.earliest_s).fold(f64::INFINITY, f64::min)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settled() -> Pace {
+        let mut pace = Pace::new(5.0);
+        for _ in 0..200 {
+            pace.next_s(f64::INFINITY, 1.0, false);
+        }
+        pace
+    }
+
+    #[test]
+    fn the_first_minute_is_looked_at_four_times_as_often() {
+        let mut pace = Pace::new(5.0);
+        let times: Vec<f64> = (0..200).map(|_| pace.next_s(f64::INFINITY, 1.0, false)).collect();
+        assert_eq!((times[0], times[45], times[199]), (1.25, 1.25, 5.0));
+    }
+
+    #[test]
+    fn the_interval_shrinks_at_once_as_the_end_nears_and_grows_again_step_by_step() {
+        let mut pace = settled();
+        assert_eq!(pace.next_s(3600.0, 0.5, false), 5.0);
+        assert_eq!(pace.next_s(200.0, 0.5, false), 1.25);
+        assert_eq!(pace.next_s(20.0, 0.5, false), 0.3125);
+        let after: Vec<f64> = (0..60).map(|_| pace.next_s(f64::INFINITY, 0.5, false)).collect();
+        assert_eq!((after[0], after[11], after[23], after[59]), (0.3125, 0.625, 1.25, 5.0));
+    }
+
+    #[test]
+    fn little_headroom_is_reason_enough() {
+        assert_eq!(settled().next_s(f64::INFINITY, 0.05, false), 1.25);
+        assert_eq!(settled().next_s(f64::INFINITY, 0.02, false), 0.3125);
+    }
+
+    #[test]
+    fn an_interval_below_the_shortest_is_kept_as_it_was_asked_for() {
+        assert_eq!(Pace::new(0.1).next_s(1.0, 0.01, false), 0.1);
+        assert_eq!(Pace::new(1.0).next_s(1.0, 0.01, false), 0.25);
+    }
+}

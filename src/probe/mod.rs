@@ -1,0 +1,362 @@
+//! Probe: takes one [`Sample`] of the machine from a procfs root. The only reader of /proc.
+//!
+//! A steady tick lists /proc once (0.5 µs a process) to find new pids and reads two kept
+//! descriptors, `statm` and `stat`, of each *watched* process: 3.4 µs and no allocation. A kept
+//! descriptor answers ESRCH for ever once its process is gone, even when the pid is used again,
+//! so a sample never mixes two processes up. Everybody else is looked at when new, while young
+//! (names change at exec) and in slices of 1/32 after that.
+
+mod ceilings;
+mod parse;
+mod procdir;
+mod select;
+mod watched;
+
+pub use select::{Selection, Words};
+
+use crate::sample::{Comm, Commit, Memory, ProcId, Program, Sample};
+use anyhow::{Context, Result};
+use ceilings::Ceilings;
+use parse::Stat;
+use procdir::{ProcDir, read_kept};
+use select::Candidate;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+use watched::{Known, Watch};
+
+/// Looks at a process this often again before it goes over to slices.
+const YOUNG_LOOKS: u8 = 3;
+/// One in so many of the processes that nobody asked for is looked at again in a tick.
+const SLICES: u32 = 32;
+/// The longest command line kept, in bytes.
+const TITLE_MAX: usize = 200;
+
+/// A procfs root and what is known of its processes.
+#[derive(Debug)]
+pub struct Probe {
+    proc: ProcDir,
+    selection: Selection,
+    meminfo: File,
+    machine_stat: Option<File>,
+    overcommit: Option<File>,
+    known: BTreeMap<u32, Known>,
+    pids: Vec<u32>,
+    /// Leakwatch itself and its ancestors; never watched.
+    excluded: Vec<u32>,
+    ceilings: Ceilings,
+    kept_files_left: u64,
+    told_files_short: bool,
+    tick: u32,
+    notes: Vec<String>,
+    clock_ticks: f64,
+    page_size: u64,
+}
+
+impl Probe {
+    /// A probe of the procfs at `root` that watches what `selection` means, with `budget` bytes
+    /// granted to each tree if given.
+    ///
+    /// # Errors
+    /// When `root` is no procfs.
+    pub fn new(root: &Path, selection: Selection, budget: Option<u64>) -> Result<Self> {
+        let hint = "is it a /proc? A container sees the host's where it is mounted, e.g. --procfs /host/proc";
+        let proc = ProcDir::open(root)
+            .with_context(|| format!("cannot open '{}': {hint}", root.display()))?;
+        let meminfo = File::open(root.join("meminfo"))
+            .with_context(|| format!("cannot read '{}/meminfo': {hint}", root.display()))?;
+        // The fixture trees of tests and the host's /proc have pids that are not ours.
+        let own = root == Path::new("/proc");
+        Ok(Self {
+            excluded: if own { own_chain(&proc) } else { Vec::new() },
+            machine_stat: File::open(root.join("stat")).ok(),
+            overcommit: File::open(root.join("sys/vm/overcommit_memory")).ok(),
+            ceilings: Ceilings::new(root, budget),
+            kept_files_left: raise_file_limit(),
+            told_files_short: false,
+            proc,
+            selection,
+            meminfo,
+            known: BTreeMap::new(),
+            pids: Vec::new(),
+            tick: 0,
+            notes: Vec::new(),
+            clock_ticks: procfs::ticks_per_second() as f64,
+            page_size: procfs::page_size(),
+        })
+    }
+
+    /// What could not be seen and what is lost by it; each said once.
+    pub fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// Takes a sample at time `t` (Unix seconds) and `uptime_s` after boot into `sample`.
+    ///
+    /// # Errors
+    /// When the machine's memory or the list of processes cannot be read. A process that vanishes
+    /// or may not be read is left out.
+    pub fn sample(&mut self, t: f64, uptime_s: Option<f64>, sample: &mut Sample) -> Result<()> {
+        self.tick = self.tick.wrapping_add(1);
+        sample.t = t;
+        sample.uptime_s = uptime_s;
+        sample.procs.clear();
+        sample.programs.clear();
+        sample.memory = self.memory()?;
+        sample.cpu_s = self.cpu_s();
+        self.discover().context("cannot list the processes")?;
+        let swapping = sample.memory.swap_free < sample.memory.swap_total;
+        self.read_watched(swapping, sample);
+        self.ceilings.read(&sample.procs, &self.known, &mut sample.ceilings);
+        Ok(())
+    }
+
+    fn memory(&mut self) -> Result<Memory> {
+        let mut buffer = [0; 8192];
+        let text = read_kept(&self.meminfo, &mut buffer).context("cannot read meminfo")?;
+        let bytes = |name: &str| parse::kib_line(text, name.as_bytes());
+        let total = bytes("MemTotal").context("meminfo has no MemTotal")?;
+        // Before 3.14 there is no MemAvailable. Free and page cache without shared memory is what
+        // free(1) of that time showed; it promises too much by the low watermarks (a few MiB).
+        let older = || {
+            let cache = bytes("Buffers").unwrap_or(0) + bytes("Cached").unwrap_or(0);
+            bytes("MemFree").map(|free| free + cache.saturating_sub(bytes("Shmem").unwrap_or(0)))
+        };
+        let available =
+            bytes("MemAvailable").or_else(older).context("meminfo has no MemAvailable")?;
+        let mut digit = [0; 8];
+        let strict = self.overcommit.as_ref().is_some_and(|file| {
+            read_kept(file, &mut digit).is_ok_and(|text| text.first() == Some(&b'2'))
+        });
+        let commit = bytes("CommitLimit")
+            .zip(bytes("Committed_AS"))
+            .filter(|_| strict)
+            .map(|(limit, used)| Commit { limit, used });
+        Ok(Memory {
+            total,
+            available,
+            swap_total: bytes("SwapTotal").unwrap_or(0),
+            swap_free: bytes("SwapFree").unwrap_or(0),
+            commit,
+        })
+    }
+
+    fn cpu_s(&self) -> Option<f64> {
+        let mut buffer = [0; 256];
+        let text = read_kept(self.machine_stat.as_ref()?, &mut buffer).ok()?;
+        parse::busy_ticks(text).map(|ticks| ticks as f64 / self.clock_ticks)
+    }
+
+    /// Brings `known` up to date with the pids that exist now.
+    fn discover(&mut self) -> Result<(), rustix::io::Errno> {
+        self.pids.clear();
+        let pids = &mut self.pids;
+        self.proc.pids(|pid| pids.push(pid))?;
+        if self.tick == 1 && self.pids.first() != Some(&1) && !self.pids.is_empty() {
+            self.notes.push(
+                "process 1 cannot be seen: other users' processes are hidden (hidepid) or this is a container\n  hint: run as root to see all of them".to_owned(),
+            );
+        }
+        let mut changed = false;
+        for index in 0..self.pids.len() {
+            let Some(&pid) = self.pids.get(index) else { break };
+            changed |= self.look(pid);
+        }
+        let Self { known, tick, kept_files_left, .. } = self;
+        known.retain(|_, known| {
+            let exists = known.tick == *tick;
+            if !exists {
+                *kept_files_left += known.watch.as_ref().map_or(0, Watch::files);
+            }
+            exists
+        });
+        if changed {
+            self.rewatch();
+        }
+        Ok(())
+    }
+
+    /// Looks at one pid; true when that changed what may have to be watched.
+    fn look(&mut self, pid: u32) -> bool {
+        let tick = self.tick;
+        if let Some(known) = self.known.get_mut(&pid) {
+            known.tick = tick;
+            let young = known.looks < YOUNG_LOOKS;
+            if known.watch.is_some() || !(young || pid % SLICES == tick % SLICES) {
+                return false;
+            }
+            known.looks = known.looks.saturating_add(1);
+        }
+        let mut buffer = [0; 1024];
+        let Some(stat) = self.proc.read(pid, "stat", &mut buffer).ok().and_then(Stat::parse) else {
+            return false;
+        };
+        if stat.is_kernel_thread() {
+            return false;
+        }
+        let comm = Comm::new(stat.comm);
+        let before = self.known.get(&pid).filter(|k| k.id.start == stat.start);
+        // Under -f a title may change without the name changing; a young process is asked again.
+        let asked = before.is_some_and(|k| k.comm == comm && (k.matched || k.looks > YOUNG_LOOKS));
+        let matched =
+            if asked { before.is_some_and(|k| k.matched) } else { self.matches(pid, &stat) };
+        let same = before.is_some_and(|k| k.comm == comm && k.matched == matched);
+        let looks = before.map_or(0, |k| k.looks);
+        let id = ProcId { pid, start: stat.start };
+        let known = Known { tick, looks, matched, ..Known::new(id, comm, &stat) };
+        self.known.insert(pid, known);
+        !same
+    }
+
+    fn matches(&self, pid: u32, stat: &Stat<'_>) -> bool {
+        if self.excluded.contains(&pid) {
+            return false;
+        }
+        self.selection.matches(&Candidate {
+            pid,
+            comm: stat.comm.get(..Comm::MAX).unwrap_or(stat.comm),
+            cmdline: &|| self.title(pid).into_bytes(),
+            exe: &|| {
+                let exe = self.exe(pid);
+                exe.rsplit('/').next().unwrap_or_default().trim_end_matches(" (deleted)").into()
+            },
+            euid: &|| {
+                let mut buffer = [0; 2048];
+                let text = self.proc.read(pid, "status", &mut buffer).ok()?;
+                // Uid: real effective saved filesystem
+                let line = text.split(|b| *b == b'\n').find_map(|l| l.strip_prefix(b"Uid:"))?;
+                let euid = line.split(u8::is_ascii_whitespace).filter(|f| !f.is_empty()).nth(1)?;
+                u32::try_from(parse::number(euid)?).ok()
+            },
+        })
+    }
+
+    /// The command line, arguments joined by blanks.
+    fn title(&self, pid: u32) -> String {
+        let mut buffer = [0; 4096];
+        let text = self.proc.read(pid, "cmdline", &mut buffer).unwrap_or_default();
+        let joined: Vec<u8> = text.iter().map(|b| if *b == 0 { b' ' } else { *b }).collect();
+        String::from_utf8_lossy(joined.trim_ascii_end()).into_owned()
+    }
+
+    /// The path of the executable; empty where it may not be read.
+    fn exe(&self, pid: u32) -> String {
+        let link = self.proc.path().join(pid.to_string()).join("exe");
+        std::fs::read_link(link).unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// Starts to watch the trees of all that matched: up to the root, down to every descendant.
+    fn rewatch(&mut self) {
+        let tops: Vec<u32> = self
+            .known
+            .values()
+            .filter(|k| k.matched)
+            .map(|k| watched::climb(&self.known, k))
+            .collect();
+        let news: Vec<u32> = self
+            .known
+            .iter()
+            .filter(|(pid, known)| known.watch.is_none() && !self.excluded.contains(pid))
+            .filter(|(pid, _)| watched::is_below(&self.known, &tops, **pid))
+            .map(|(pid, _)| *pid)
+            .collect();
+        for pid in &news {
+            let watch = self.open_watch(*pid);
+            if let Some(known) = self.known.get_mut(pid) {
+                known.watch = Some(watch);
+            }
+        }
+        // Roots are settled when all newcomers are in, so that a parent with a higher pid than its
+        // child (pids wrap) is found all the same.
+        for pid in news {
+            let root = watched::root_of(&self.known, pid);
+            if let Some(watch) = self.known.get_mut(&pid).and_then(|k| k.watch.as_mut()) {
+                watch.root = root;
+            }
+        }
+    }
+
+    fn open_watch(&mut self, pid: u32) -> Watch {
+        let mut watch = Watch::default();
+        if self.kept_files_left >= 2 {
+            watch.statm = self.proc.open_file(pid, "statm").ok();
+            watch.stat = self.proc.open_file(pid, "stat").ok();
+            self.kept_files_left -= watch.files();
+        } else if !std::mem::replace(&mut self.told_files_short, true) {
+            self.notes.push(
+                "too many processes to keep their files open; reading them costs four times as much CPU now\n  hint: raise the limit of open files (ulimit -n, LimitNOFILE=)".to_owned(),
+            );
+        }
+        watch
+    }
+
+    fn read_watched(&mut self, swapping: bool, sample: &mut Sample) {
+        let Self { proc, known, page_size, clock_ticks, kept_files_left, .. } = self;
+        known.retain(|_, known| {
+            let Some(watch) = known.watch.as_mut() else { return true };
+            match watch.read(proc, known.id, swapping, *page_size, *clock_ticks) {
+                watched::Look::Alive(mut look) => {
+                    let renamed = look.comm != known.comm;
+                    known.comm = look.comm;
+                    if renamed || !watch.told {
+                        watch.told = true;
+                        sample.programs.push(Program { id: known.id, ..Program::unknown() });
+                    }
+                    look.id = known.id;
+                    sample.procs.push(look);
+                    true
+                }
+                watched::Look::Zombie => true,
+                watched::Look::Gone => {
+                    *kept_files_left += watch.files();
+                    false
+                }
+            }
+        });
+        for program in &mut sample.programs {
+            self.describe(program);
+        }
+    }
+
+    fn describe(&self, program: &mut Program) {
+        let pid = program.id.pid;
+        program.exe = self.exe(pid);
+        program.title = self.title(pid);
+        if program.title.len() > TITLE_MAX {
+            let cut = program.title.floor_char_boundary(TITLE_MAX);
+            program.title.truncate(cut);
+        }
+        if let Some(known) = self.known.get(&pid) {
+            program.threads = known.threads;
+            program.forked = self.known.get(&known.ppid).is_some_and(|p| known.is_fork_of(p));
+        }
+    }
+}
+
+/// This process and its ancestors: neither `leakwatch --pattern .` nor the `sudo` and the shell
+/// that started it may ever be its victims.
+fn own_chain(proc: &ProcDir) -> Vec<u32> {
+    let mut chain = vec![std::process::id()];
+    let mut buffer = [0; 1024];
+    while let Some(&pid) = chain.last()
+        && pid > 1
+        && let Some(stat) = proc.read(pid, "stat", &mut buffer).ok().and_then(Stat::parse)
+        && !chain.contains(&stat.ppid)
+    {
+        chain.push(stat.ppid);
+    }
+    chain
+}
+
+/// Raises the soft limit of open files to the hard one and returns how many may be kept open.
+fn raise_file_limit() -> u64 {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
+    // A kept file costs the kernel 4.4 kB of its own memory: 16 000 of them are 70 MB.
+    let wanted = hard.min(16_384);
+    let limit = match setrlimit(Resource::RLIMIT_NOFILE, wanted.max(soft), hard) {
+        Ok(()) => wanted.max(soft),
+        Err(_) => soft,
+    };
+    limit.saturating_sub(64)
+}

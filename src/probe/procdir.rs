@@ -1,0 +1,100 @@
+//! Procdir: a procfs root held open, read without allocating.
+
+use rustix::fs::{Mode, OFlags, RawDir, SeekFrom};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io::Write;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// A directory laid out like /proc.
+#[derive(Debug)]
+pub(crate) struct ProcDir {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+impl ProcDir {
+    /// Opens `path`.
+    pub(crate) fn open(path: &Path) -> Result<Self, Errno> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(path, flags, Mode::empty())?;
+        Ok(Self { fd, path: path.to_owned() })
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Calls `each` with every pid, in the kernel's (ascending) order.
+    pub(crate) fn pids(&self, mut each: impl FnMut(u32)) -> Result<(), Errno> {
+        // One getdents64 call returns some 1300 entries of 24 bytes; more processes, more calls.
+        let mut buffer = [MaybeUninit::uninit(); 32 * 1024];
+        rustix::fs::seek(&self.fd, SeekFrom::Start(0))?;
+        let mut entries = RawDir::new(&self.fd, &mut buffer);
+        while let Some(entry) = entries.next() {
+            let name = super::parse::number(entry?.file_name().to_bytes());
+            if let Some(pid) = name.and_then(|n| u32::try_from(n).ok()) {
+                each(pid);
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the file `name` of process `pid`.
+    pub(crate) fn open_file(&self, pid: u32, name: &str) -> Result<File, Errno> {
+        let mut path = [0_u8; 32];
+        let mut rest = path.as_mut_slice();
+        write!(rest, "{pid}/{name}").map_err(|_| Errno::NAMETOOLONG)?;
+        let unused = rest.len();
+        let path = path.get(..path.len() - unused).unwrap_or_default();
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::openat(&self.fd, path, flags, Mode::empty())?))
+    }
+
+    /// Opens, reads and closes the file `name` of process `pid`.
+    pub(crate) fn read<'b>(
+        &self,
+        pid: u32,
+        name: &str,
+        buffer: &'b mut [u8],
+    ) -> Result<&'b [u8], Errno> {
+        read_kept(&self.open_file(pid, name)?, buffer)
+    }
+}
+
+/// Reads a kept file from its beginning: as much as fits the buffer.
+pub(crate) fn read_kept<'b>(file: &File, buffer: &'b mut [u8]) -> Result<&'b [u8], Errno> {
+    loop {
+        match file.read_at(buffer, 0) {
+            Ok(n) => return Ok(buffer.get(..n).unwrap_or_default()),
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(Errno::from_io_error(&e).unwrap_or(Errno::IO)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_very_process_is_among_the_pids_and_can_be_read() {
+        let proc = ProcDir::open(Path::new("/proc")).unwrap();
+        let mut found = false;
+        proc.pids(|pid| found |= pid == std::process::id()).unwrap();
+        assert!(found);
+        let mut buffer = [0; 1024];
+        let text = proc.read(std::process::id(), "stat", &mut buffer).unwrap();
+        assert!(text.starts_with(std::process::id().to_string().as_bytes()));
+    }
+
+    #[test]
+    fn a_pid_that_does_not_exist_is_no_entry() {
+        let proc = ProcDir::open(Path::new("/proc")).unwrap();
+        assert_eq!(proc.read(u32::MAX, "stat", &mut [0; 16]), Err(Errno::NOENT));
+    }
+}

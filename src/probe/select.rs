@@ -1,0 +1,197 @@
+//! Selection: which processes the user means, by pgrep's rules and the executable's name.
+
+use crate::sample::Comm;
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use regex_lite::Regex;
+use std::path::Path;
+
+/// What the user typed to pick processes. With nothing picked, every process is meant.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    patterns: Vec<Regex>,
+    full: bool,
+    users: Vec<u32>,
+    pids: Vec<u32>,
+}
+
+/// The words of a [`Selection`], as typed.
+#[derive(Clone, Debug, Default)]
+pub struct Words {
+    /// Extended regular expressions; one of them must match.
+    pub patterns: Vec<String>,
+    /// Match against the command line instead of the name.
+    pub full: bool,
+    /// The expression must match the whole of it.
+    pub exact: bool,
+    /// Effective users, by name or number; one of them must be the owner.
+    pub users: Vec<String>,
+    /// Pids; one of them, whatever its name.
+    pub pids: Vec<u32>,
+}
+
+/// A process as the selection sees it. `cmdline` and `euid` are only read when asked for.
+pub(crate) struct Candidate<'a> {
+    pub(crate) pid: u32,
+    pub(crate) comm: &'a [u8],
+    pub(crate) cmdline: &'a dyn Fn() -> Vec<u8>,
+    pub(crate) exe: &'a dyn Fn() -> Vec<u8>,
+    pub(crate) euid: &'a dyn Fn() -> Option<u32>,
+}
+
+impl Selection {
+    /// Compiles what was typed. User names are looked up in `passwd` (an /etc/passwd), not through
+    /// the name service: that may hang or, in a static binary, crash.
+    ///
+    /// # Errors
+    /// A bad expression, an unknown user, or a pattern that can never match.
+    pub fn new(words: &Words, passwd: &Path) -> Result<Self> {
+        let patterns = words.patterns.iter().map(|p| compile(p, words)).collect::<Result<_>>()?;
+        let users = words.users.iter().map(|u| user_id(u, passwd)).collect::<Result<_>>()?;
+        Ok(Self { patterns, full: words.full, users, pids: words.pids.clone() })
+    }
+
+    /// Nothing was picked: every process is meant, and none may be signalled.
+    pub fn is_everything(&self) -> bool {
+        self.patterns.is_empty() && self.users.is_empty() && self.pids.is_empty()
+    }
+
+    pub(crate) fn matches(&self, candidate: &Candidate<'_>) -> bool {
+        if !self.pids.is_empty() && !self.pids.contains(&candidate.pid) {
+            return false;
+        }
+        if !self.patterns.is_empty() {
+            let is_meant = |text: &[u8]| {
+                let text = String::from_utf8_lossy(text);
+                self.patterns.iter().any(|p| p.is_match(&text))
+            };
+            let meant = match self.full.then(|| (candidate.cmdline)()) {
+                Some(cmdline) if !cmdline.is_empty() => is_meant(&cmdline),
+                // Under mod_perl, Apache is called `/usr/sbin/apach`: the name alone would miss
+                // the very server of the story, so the executable's name counts as well.
+                _ => is_meant(candidate.comm) || is_meant(&(candidate.exe)()),
+            };
+            if !meant {
+                return false;
+            }
+        }
+        self.users.is_empty() || (candidate.euid)().is_some_and(|uid| self.users.contains(&uid))
+    }
+}
+
+fn compile(pattern: &str, words: &Words) -> Result<Regex> {
+    ensure!(
+        !pattern.is_empty(),
+        "the pattern is empty and would match every process\n  hint: leave --pattern out to look at everything without signalling anything"
+    );
+    if !words.full
+        && let Some(literal) = impossible_literal(pattern)
+    {
+        let cut: String = literal.chars().take(Comm::MAX).collect();
+        bail!(
+            "the pattern '{pattern}' can never match: the kernel keeps only the first {} bytes of a process name\n  hint: use --pattern '{cut}', or add -f to match the whole command line",
+            Comm::MAX
+        );
+    }
+    let whole = if words.exact { format!("^(?:{pattern})$") } else { pattern.to_owned() };
+    Regex::new(&whole).map_err(|e| anyhow!("the pattern '{pattern}' is not a regular expression: {e}\n  hint: quote special characters with a backslash, e.g. 'c\\+\\+'"))
+}
+
+/// A pattern without any special character is a literal; over 15 bytes it fits no name.
+fn impossible_literal(pattern: &str) -> Option<&str> {
+    let inner = pattern.strip_prefix('^').unwrap_or(pattern);
+    let inner = inner.strip_suffix('$').unwrap_or(inner);
+    let literal =
+        !inner.contains(['.', '[', ']', '(', ')', '{', '}', '*', '+', '?', '|', '\\', '^', '$']);
+    (literal && inner.len() > Comm::MAX).then_some(inner)
+}
+
+fn user_id(user: &str, passwd: &Path) -> Result<u32> {
+    if let Ok(uid) = user.parse() {
+        return Ok(uid);
+    }
+    let text = std::fs::read(passwd).with_context(|| {
+        format!("cannot look up the user '{user}': cannot read {}", passwd.display())
+    })?;
+    String::from_utf8_lossy(&text)
+        .lines()
+        .find_map(|line| {
+            let mut fields = line.split(':');
+            (fields.next() == Some(user)).then(|| fields.nth(1)?.parse().ok()).flatten()
+        })
+        .ok_or_else(|| {
+            anyhow!(
+                "there is no user '{user}' in {}\n  hint: give the number, as in `-u 33`",
+                passwd.display()
+            )
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(pattern: &str) -> Words {
+        Words { patterns: vec![pattern.to_owned()], ..Words::default() }
+    }
+
+    fn matches(words: &Words, comm: &str, cmdline: &str) -> bool {
+        let selection = Selection::new(words, Path::new("/nonexistent")).unwrap();
+        selection.matches(&Candidate {
+            pid: 7,
+            comm: comm.as_bytes(),
+            cmdline: &|| cmdline.as_bytes().to_vec(),
+            exe: &|| b"apache2".to_vec(),
+            euid: &|| Some(33),
+        })
+    }
+
+    #[test]
+    fn a_pattern_is_looked_for_anywhere_in_the_name() {
+        assert!(matches(&words("apache"), "apache2", ""));
+        assert!(matches(&words("^(apache2|httpd)$"), "httpd", ""));
+        assert!(!matches(&words("nginx"), "httpd", "nginx"));
+    }
+
+    #[test]
+    fn a_renamed_server_is_found_by_its_executable() {
+        assert!(matches(&words("^apache2$"), "/usr/sbin/apach", ""));
+    }
+
+    #[test]
+    fn exact_wants_the_whole_name_and_full_the_command_line() {
+        let exact = Words { exact: true, ..words("apache|httpd") };
+        assert!(matches(&exact, "httpd", "") && !matches(&exact, "httpd2", ""));
+        let full = Words { full: true, ..words("myapp:app --workers") };
+        assert!(matches(&full, "python3", "python3 gunicorn myapp:app --workers 4"));
+        assert!(matches(&Words { full: true, ..words("kthread") }, "kthreadd", ""));
+    }
+
+    #[test]
+    fn a_pattern_that_can_never_match_is_refused_with_the_way_out() {
+        let error = |w: &Words| Selection::new(w, Path::new("/")).unwrap_err().to_string();
+        let text = error(&words("unattended-upgrades"));
+        assert!(
+            text.contains("can never match") && text.contains("--pattern 'unattended-upgr'"),
+            "{text}"
+        );
+        assert!(
+            Selection::new(&Words { full: true, ..words("unattended-upgrades") }, Path::new("/"))
+                .is_ok()
+        );
+        assert!(error(&words("")).contains("empty"));
+        assert!(error(&words("a(")).contains("not a regular expression"));
+    }
+
+    #[test]
+    fn users_are_found_by_name_and_by_number() {
+        let dir = tempfile::tempdir().unwrap();
+        let passwd = dir.path().join("passwd");
+        std::fs::write(&passwd, "root:x:0:0:::\nwww-data:x:33:33:::\n").unwrap();
+        let select = |user: &str| {
+            Selection::new(&Words { users: vec![user.to_owned()], ..Words::default() }, &passwd)
+        };
+        assert_eq!(select("www-data").unwrap().users, [33]);
+        assert_eq!(select("4242").unwrap().users, [4242]);
+        assert!(select("nobody-here").unwrap_err().to_string().contains("no user 'nobody-here'"));
+    }
+}

@@ -1,0 +1,186 @@
+//! Watched: the probe's table of known processes, and what is kept of those that are watched.
+
+use super::parse::{self, Stat};
+use super::procdir::{ProcDir, read_kept};
+use crate::sample::{Comm, Proc, ProcId, Program};
+use rustix::io::Errno;
+use std::collections::BTreeMap;
+use std::fs::File;
+
+/// How far up a chain of parents is followed; real ones are under ten.
+const DEEPEST: usize = 64;
+
+/// A process that exists, watched or not.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) id: ProcId,
+    pub(crate) ppid: u32,
+    pub(crate) comm: Comm,
+    pub(crate) threads: u32,
+    /// The tick in which it was last listed.
+    pub(crate) tick: u32,
+    /// How often it was looked at since it was new.
+    pub(crate) looks: u8,
+    /// Whether the selection means this very process.
+    pub(crate) matched: bool,
+    /// Set while it is watched.
+    pub(crate) watch: Option<Watch>,
+    pub(crate) image: (u64, u64),
+}
+
+impl Known {
+    pub(crate) fn new(id: ProcId, comm: Comm, stat: &Stat<'_>) -> Self {
+        Self {
+            id,
+            ppid: stat.ppid,
+            comm,
+            threads: stat.threads,
+            tick: 0,
+            looks: 0,
+            matched: false,
+            watch: None,
+            image: stat.image,
+        }
+    }
+
+    /// Made by fork without exec: exec draws startcode and startstack anew, fork keeps them. They
+    /// read as zero without the right to ptrace; then the name has to do.
+    pub(crate) fn is_fork_of(&self, parent: &Self) -> bool {
+        match (self.image, parent.image) {
+            ((0, _) | (_, 0), _) | (_, (0, _) | (_, 0)) => self.comm == parent.comm,
+            (own, parents) => own == parents,
+        }
+    }
+}
+
+/// Climbs from a matched process to the root of its tree: while it runs its parent's program.
+pub(crate) fn climb(known: &BTreeMap<u32, Known>, from: &Known) -> u32 {
+    let mut top = from;
+    for _ in 0..DEEPEST {
+        match known.get(&top.ppid) {
+            Some(parent) if top.ppid > 1 && top.is_fork_of(parent) => top = parent,
+            _ => break,
+        }
+    }
+    top.id.pid
+}
+
+/// Whether `pid` is one of `tops`, below one of them, or below something already watched. Process
+/// 1 is nobody's parent here: it adopts orphans of every tree.
+pub(crate) fn is_below(known: &BTreeMap<u32, Known>, tops: &[u32], pid: u32) -> bool {
+    let mut at = pid;
+    for _ in 0..DEEPEST {
+        let Some(here) = known.get(&at) else { return false };
+        if tops.contains(&at) || (here.watch.is_some() && at > 1) {
+            return true;
+        }
+        at = here.ppid;
+        if at <= 1 {
+            return false;
+        }
+    }
+    false
+}
+
+/// The root of a watched process: its parent's, if that is watched, else itself.
+pub(crate) fn root_of(known: &BTreeMap<u32, Known>, pid: u32) -> Option<ProcId> {
+    let mut top = known.get(&pid)?;
+    for _ in 0..DEEPEST {
+        match known.get(&top.ppid) {
+            Some(parent) if top.ppid > 1 => match parent.watch.as_ref() {
+                Some(Watch { root: Some(root), .. }) => return Some(*root),
+                Some(_) => top = parent,
+                None => break,
+            },
+            _ => break,
+        }
+    }
+    Some(top.id)
+}
+
+/// What is kept of a watched process.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    pub(crate) statm: Option<File>,
+    pub(crate) stat: Option<File>,
+    /// The root of its tree as of its first sight; re-parenting changes nothing.
+    pub(crate) root: Option<ProcId>,
+    /// Whether its program was put into a sample.
+    pub(crate) told: bool,
+    swap: u64,
+}
+
+/// What a look at a watched process found.
+pub(crate) enum Look {
+    Alive(Proc),
+    /// Exited, not yet waited for by its parent: holds no memory.
+    Zombie,
+    Gone,
+}
+
+impl Watch {
+    /// How many files are kept open.
+    pub(crate) fn files(&self) -> u64 {
+        u64::from(self.statm.is_some()) + u64::from(self.stat.is_some())
+    }
+
+    /// Reads a process, from its kept files or, where those could not be kept, by opening them.
+    pub(crate) fn read(
+        &mut self,
+        proc: &ProcDir,
+        id: ProcId,
+        swapping: bool,
+        page_size: u64,
+        clock_ticks: f64,
+    ) -> Look {
+        let read = |file: &Option<File>, name, buffer| match file {
+            Some(file) => read_kept(file, buffer),
+            None => proc.read(id.pid, name, buffer),
+        };
+        let mut stat = [0; 1024];
+        let stat = match read(&self.stat, "stat", &mut stat) {
+            Ok(text) => Stat::parse(text),
+            Err(Errno::SRCH | Errno::NOENT) => return Look::Gone,
+            Err(_) => None,
+        };
+        let mut statm = [0; 128];
+        let pages = read(&self.statm, "statm", &mut statm).ok().and_then(parse::statm);
+        let (Some(stat), Some((resident, shared))) = (stat, pages) else { return Look::Zombie };
+        if stat.start != id.start {
+            return Look::Gone;
+        }
+        if !stat.is_alive() || resident == 0 {
+            return Look::Zombie;
+        }
+        if swapping || self.swap > 0 {
+            // statm does not tell swap, and status costs ten times as much: only while it matters.
+            let mut status = [0; 2048];
+            if let Ok(text) = proc.read(id.pid, "status", &mut status) {
+                self.swap = parse::kib_line(text, b"VmSwap").unwrap_or(0);
+            }
+        }
+        Look::Alive(Proc {
+            id,
+            ppid: stat.ppid,
+            comm: Comm::new(stat.comm),
+            rss: resident * page_size,
+            anon: Some(resident.saturating_sub(shared) * page_size),
+            swap: self.swap,
+            cpu_s: stat.cpu_ticks as f64 / clock_ticks,
+        })
+    }
+}
+
+impl Program {
+    /// Nothing known yet of a program.
+    pub(crate) fn unknown() -> Self {
+        Self {
+            id: ProcId { pid: 0, start: 0 },
+            exe: String::new(),
+            title: String::new(),
+            threads: 0,
+            forked: false,
+            permitted: None,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! State: how every watched tree stands, one line a tree, worst first.
+//!
+//! The same lines serve the greeting at the start, SIGUSR1, and the block that is redrawn on a
+//! terminal.
+
+use super::text::{Style, Subject};
+use crate::assessment::{Forecast, Verdict};
+use crate::engine::Engine;
+use crate::headroom::Headroom;
+use crate::sample::{Comm, ProcId};
+use crate::units::{Bytes, BytesPerSecond, Seconds};
+use std::io::{self, Write};
+
+/// One process tree as it stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Tree {
+    /// Its root.
+    pub root: ProcId,
+    /// The root's name.
+    pub comm: Comm,
+    /// Name of the server that its workers belong to; "unknown" if it is in no table.
+    pub server: &'static str,
+    /// Living processes below the root.
+    pub workers: usize,
+    /// Footprints of all members together, in bytes. What a worker inherited and still shares
+    /// with its parent is counted in each, so this can exceed what they really hold.
+    pub footprint: u64,
+    /// Members convicted of leaking.
+    pub leaking: usize,
+    /// Members suspected of leaking.
+    pub suspects: usize,
+    /// The nearest ceiling.
+    pub headroom: Headroom,
+    /// When it will be reached.
+    pub forecast: Option<Forecast>,
+}
+
+/// All trees of the last sample, worst first: leaking, then suspect, then by footprint.
+pub fn trees(engine: &Engine) -> Vec<Tree> {
+    let detector = engine.detector();
+    let mut trees: Vec<Tree> = Vec::new();
+    for s in detector.standings() {
+        let index = trees.iter().position(|tree| tree.root == s.root).unwrap_or_else(|| {
+            trees.push(Tree {
+                root: s.root,
+                comm: s.comm,
+                server: engine.policy().server(s.root).map_or("unknown", |server| server.name),
+                workers: 0,
+                footprint: 0,
+                leaking: 0,
+                suspects: 0,
+                headroom: detector.headroom(s.root),
+                forecast: detector.forecast(s.root),
+            });
+            trees.len() - 1
+        });
+        let Some(tree) = trees.get_mut(index) else { continue };
+        if s.id == s.root {
+            tree.comm = s.comm;
+        } else {
+            tree.workers += 1;
+        }
+        // The master of a threaded Apache has one thread; its workers tell the kind.
+        if let Some(server) = engine.policy().server(s.id).filter(|_| s.id != s.root) {
+            tree.server = server.name;
+        }
+        tree.footprint += s.footprint;
+        tree.leaking += usize::from(s.verdict == Verdict::Leaking);
+        tree.suspects += usize::from(s.verdict == Verdict::Suspect);
+    }
+    trees.sort_by_key(|tree| {
+        std::cmp::Reverse((tree.leaking, tree.suspects, tree.footprint, tree.root))
+    });
+    trees
+}
+
+/// Writes one line for each of the first `most` trees, and one that counts the rest.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write(out: &mut impl Write, trees: &[Tree], most: usize, style: Style) -> io::Result<()> {
+    let (bold, off) = if style.colour { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
+    for tree in trees.iter().take(most) {
+        let name = Subject::tree(tree.comm, tree.root).to_string();
+        let workers = match tree.workers {
+            0 => "alone".to_owned(),
+            1 => "1 worker".to_owned(),
+            n => format!("{n} workers"),
+        };
+        let size = Bytes(tree.footprint).to_string();
+        write!(out, "  {bold}{name:<22}{off}  {workers:<11}  {size:>8}  {:<15}", tree.server)?;
+        match (tree.leaking, tree.suspects) {
+            (0, 0) => write!(out, "  nothing leaks")?,
+            (0, 1) => write!(out, "  1 suspect")?,
+            (0, n) => write!(out, "  {n} suspects")?,
+            (1, _) => write!(out, "  1 LEAKING")?,
+            (n, _) => write!(out, "  {n} LEAKING")?,
+        }
+        let Headroom { kind, left, limit } = tree.headroom;
+        match tree.forecast {
+            Some(f) if f.is_founded() => write!(
+                out,
+                ", {}; memory ends in {} ({} to {})",
+                BytesPerSecond(f.slope),
+                Seconds(f.likely_s),
+                Seconds(f.earliest_s),
+                Seconds(f.latest_s)
+            )?,
+            _ => write!(out, "; {} of {} left in {}", Bytes(left), Bytes(limit), kind.title())?,
+        }
+        writeln!(out)?;
+    }
+    match trees.len().saturating_sub(most) {
+        0 => Ok(()),
+        rest => {
+            let sum: u64 = trees.iter().skip(most).map(|tree| tree.footprint).sum();
+            writeln!(out, "  and {rest} more, {} together, nothing leaks there", Bytes(sum))
+        }
+    }
+}

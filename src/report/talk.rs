@@ -1,0 +1,156 @@
+//! Talk: what is said beside the results, on standard error.
+
+use super::state::{self, Tree};
+use super::text::Style;
+use crate::assessment::Status;
+use crate::cli::{Select, Watch};
+use crate::engine::Engine;
+use crate::sample::ProcId;
+use crate::units::Seconds;
+use std::io::{self, Write};
+
+/// Trees listed in the greeting.
+const MOST: usize = 10;
+
+/// Says at the start what was found, what may be done and what will be done.
+///
+/// # Errors
+/// When `err` cannot be written.
+pub fn greet(
+    err: &mut impl Write,
+    options: &Watch,
+    engine: &Engine,
+    everything: bool,
+) -> io::Result<()> {
+    let version = env!("CARGO_PKG_VERSION");
+    let trees = state::trees(engine);
+    let processes = engine.detector().standings().count();
+    write!(err, "leakwatch {version} on {}: ", crate::machine::description())?;
+    if trees.is_empty() {
+        writeln!(err, "no process matches {} yet", wanted(&options.select))?;
+        return writeln!(
+            err,
+            "  looking again every {}; check the pattern with `pgrep -l`, or stop with Ctrl-C",
+            Seconds(options.timing.interval)
+        );
+    }
+    let (t, p) = (plural(trees.len(), "process tree"), plural(processes, "process"));
+    match everything {
+        true => writeln!(err, "watching all {t} ({p})")?,
+        false => writeln!(err, "watching {t} ({p}) for {}", wanted(&options.select))?,
+    }
+    state::write(err, &trees, MOST, Style::default())?;
+    let lead = Seconds(options.judge.lead);
+    match (everything, options.judge.dry_run) {
+        (true, _) => writeln!(
+            err,
+            "  nothing is signalled; name a service with --pattern to let leakwatch keep it alive"
+        ),
+        (_, true) => writeln!(err, "  dry run: says what it would signal, signals nothing"),
+        _ => {
+            writeln!(
+                err,
+                "  when a worker leaks and memory may end within {lead}, it is ended: gently first, one at a time, never a master"
+            )?;
+            may_not(err, engine, &trees)
+        }
+    }
+}
+
+/// Says which processes this user may not signal.
+fn may_not(err: &mut impl Write, engine: &Engine, trees: &[Tree]) -> io::Result<()> {
+    let forbidden = engine.policy().forbidden();
+    let all: usize = trees.iter().map(|tree| tree.workers + 1).sum();
+    match forbidden {
+        0 => Ok(()),
+        n if n == all => writeln!(
+            err,
+            "  but this user may signal none of them: leaks will only be reported; run as root to act"
+        ),
+        n => writeln!(
+            err,
+            "  but this user may not signal {n} of them; run as root to reach them all"
+        ),
+    }
+}
+
+/// Says what could not be seen.
+///
+/// # Errors
+/// When `err` cannot be written.
+pub fn notes(err: &mut impl Write, notes: &[String]) -> io::Result<()> {
+    notes.iter().try_for_each(|note| writeln!(err, "leakwatch: {note}"))
+}
+
+/// Says that a new tree is watched.
+///
+/// # Errors
+/// When `err` cannot be written.
+pub fn came(err: &mut impl Write, engine: &Engine, root: ProcId) -> io::Result<()> {
+    let trees = state::trees(engine);
+    let new: Vec<Tree> = trees.into_iter().filter(|tree| tree.root == root).collect();
+    writeln!(err, "leakwatch: found")?;
+    state::write(err, &new, 1, Style::default())
+}
+
+/// Says that a tree has ended.
+///
+/// # Errors
+/// When `err` cannot be written.
+pub fn went(err: &mut impl Write, root: ProcId, left: usize) -> io::Result<()> {
+    let left = plural(left, "tree");
+    writeln!(
+        err,
+        "leakwatch: the tree of process {} has ended; {left} left, and looking for new ones",
+        root.pid
+    )
+}
+
+/// Says how things stood at the stop.
+///
+/// # Errors
+/// When `err` cannot be written.
+pub fn farewell(err: &mut impl Write, status: Status) -> io::Result<()> {
+    let how = match status {
+        Status::Fine => "nothing leaks",
+        Status::Leak => "a leak was found",
+        Status::Critical => "memory is about to end",
+    };
+    writeln!(err, "leakwatch: stopped; {how} (exit status {})", status as u8)
+}
+
+fn wanted(select: &Select) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut add = |name: &str, words: Vec<String>| {
+        if !words.is_empty() {
+            parts.push(format!("{name} {}", words.join(" or ")));
+        }
+    };
+    let quoted =
+        |words: &[String]| words.iter().map(|w| format!("'{}'", w.escape_debug())).collect();
+    add("pattern", quoted(&select.patterns));
+    add("user", quoted(&select.users));
+    add("pid", select.pids.iter().map(u32::to_string).collect());
+    parts.join(", ")
+}
+
+fn plural(n: usize, what: &str) -> String {
+    match (n, what) {
+        (1, _) => format!("1 {what}"),
+        (_, "process") => format!("{n} processes"),
+        _ => format!("{n} {what}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_singular() {
+        assert_eq!(
+            (plural(1, "tree"), plural(2, "process")),
+            ("1 tree".into(), "2 processes".into())
+        );
+    }
+}

@@ -1,0 +1,86 @@
+//! Wait: the only sleeper, and the only clock.
+//!
+//! Times are wall-clock seconds at the start plus CLOCK_BOOTTIME since: strictly increasing even
+//! when NTP or an admin steps the wall clock, and a suspend shows as the gap that it is.
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::time::{ClockId, clock_gettime};
+use std::os::fd::AsFd;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What ended a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// The time asked for has come.
+    Tick,
+    /// SIGINT or SIGTERM: stop.
+    Stop,
+    /// SIGUSR1: print the state, then wait on.
+    ShowState,
+}
+
+/// Sleeps until a time or a signal, whichever comes first.
+#[derive(Debug)]
+pub struct Waiter {
+    signals: SignalFd,
+    /// Unix time minus CLOCK_BOOTTIME, both in seconds, as of the start.
+    offset_s: f64,
+}
+
+impl Waiter {
+    /// Takes over SIGINT, SIGTERM and SIGUSR1 from now on: they end a wait instead of the process.
+    ///
+    /// # Errors
+    /// When the kernel has no signalfd or no CLOCK_BOOTTIME (before Linux 2.6.39).
+    pub fn new() -> Result<Self> {
+        let mut mask = SigSet::empty();
+        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGUSR1] {
+            mask.add(signal);
+        }
+        mask.thread_block().context("cannot block signals")?;
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        let signals = SignalFd::with_flags(&mask, flags).context("cannot open a signalfd")?;
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
+        let waiter = Self { signals, offset_s: 0.0 };
+        let offset_s = wall - waiter.uptime_s();
+        Ok(Self { offset_s, ..waiter })
+    }
+
+    /// Seconds since boot, time spent suspended included.
+    pub fn uptime_s(&self) -> f64 {
+        clock_gettime(ClockId::CLOCK_BOOTTIME)
+            .map_or(0.0, |time| time.tv_sec() as f64 + time.tv_nsec() as f64 * 1e-9)
+    }
+
+    /// The Unix time that belongs to an uptime.
+    pub fn unix_time(&self, uptime_s: f64) -> f64 {
+        uptime_s + self.offset_s
+    }
+
+    /// Waits until the uptime is `until_s` seconds, or a signal comes.
+    ///
+    /// # Errors
+    /// When the kernel refuses to poll.
+    pub fn wait_until(&self, until_s: f64) -> Result<Wake> {
+        loop {
+            let left_ms = ((until_s - self.uptime_s()) * 1000.0).ceil().clamp(0.0, 3.6e6);
+            let timeout = PollTimeout::try_from(left_ms as i32).unwrap_or(PollTimeout::ZERO);
+            let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut fds, timeout) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(e) => return Err(e).context("cannot wait for the next tick"),
+            }
+            if let Some(info) = self.signals.read_signal().context("cannot read a signal")? {
+                let usr1 = info.ssi_signo == Signal::SIGUSR1 as u32;
+                return Ok(if usr1 { Wake::ShowState } else { Wake::Stop });
+            }
+            if self.uptime_s() >= until_s {
+                return Ok(Wake::Tick);
+            }
+        }
+    }
+}

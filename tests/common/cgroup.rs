@@ -1,0 +1,171 @@
+//! MemoryCgroup: a small machine's memory, as a cgroup of the test's own, v1 or v2.
+//!
+//! It lies below the cgroup the test runs in (v2: below the nearest ancestor that may hand the
+//! memory controller on, since a v2 cgroup with processes cannot). Whatever runs in it was started
+//! by the test, so its end may end all of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+/// A memory cgroup with a limit and no swap; removed on drop with all that runs in it.
+pub struct MemoryCgroup {
+    v2: bool,
+    dir: PathBuf,
+}
+
+impl MemoryCgroup {
+    /// A new cgroup with that limit in bytes, or in one line why there can be none.
+    pub fn limited_to(limit: u64) -> Result<Self, String> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let nth = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("leakwatch-test-{}-{nth}", std::process::id());
+        let hint = "run as root outside a container, or in one with a writable /sys/fs/cgroup \
+                    (docker run --privileged)";
+        let (parent, v2) =
+            parent().ok_or_else(|| format!("no memory cgroup can be made here: {hint}"))?;
+        let dir = parent.join(name);
+        fs::create_dir(&dir)
+            .map_err(|e| format!("cannot make '{}': {e}; {hint}", dir.display()))?;
+        let cgroup = Self { v2, dir };
+        cgroup.limit(limit).map_err(|e| format!("cannot limit '{}': {e}", cgroup.dir.display()))?;
+        Ok(cgroup)
+    }
+
+    fn limit(&self, limit: u64) -> std::io::Result<()> {
+        let limit = limit.to_string();
+        if self.v2 {
+            fs::write(self.dir.join("memory.max"), limit)?;
+            fs::write(self.dir.join("memory.swap.max"), "0").or_else(ignore_absent)
+        } else {
+            fs::write(self.dir.join("memory.limit_in_bytes"), &limit)?;
+            fs::write(self.dir.join("memory.memsw.limit_in_bytes"), limit).or_else(ignore_absent)
+        }
+    }
+
+    /// A command that will run inside. The test and leakwatch stay outside.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo $$ >\"$0\" && exec \"$@\""]);
+        command.arg(self.dir.join("cgroup.procs")).arg(program);
+        command
+    }
+
+    /// Processes of this cgroup that the kernel's OOM killer has ended so far.
+    pub fn oom_kills(&self) -> u64 {
+        self.counter(if self.v2 { "memory.events" } else { "memory.oom_control" }, "oom_kill")
+    }
+
+    /// The most that was ever charged, in bytes, where the kernel tells (v2: Linux 5.19).
+    ///
+    /// Not failcnt: kernel 6.18 leaves it at 0 even when the OOM killer strikes.
+    pub fn peak(&self) -> Option<u64> {
+        let file = if self.v2 { "memory.peak" } else { "memory.max_usage_in_bytes" };
+        fs::read_to_string(self.dir.join(file)).ok()?.trim().parse().ok()
+    }
+
+    /// Bytes charged now.
+    pub fn usage(&self) -> u64 {
+        self.number(if self.v2 { "memory.current" } else { "memory.usage_in_bytes" })
+    }
+
+    fn read(&self, file: &str) -> String {
+        let path = self.dir.join(file);
+        fs::read_to_string(&path)
+            .unwrap_or_else(|e| panic!("cannot read '{}': {e}", path.display()))
+    }
+
+    fn number(&self, file: &str) -> u64 {
+        self.read(file).trim().parse().expect("a number")
+    }
+
+    fn counter(&self, file: &str, key: &str) -> u64 {
+        let text = self.read(file);
+        text.lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.parse().ok())
+            .unwrap_or_else(|| panic!("no '{key}' in {file}:\n{text}"))
+    }
+
+    fn members(&self) -> Vec<Pid> {
+        let text = fs::read_to_string(self.dir.join("cgroup.procs")).unwrap_or_default();
+        text.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?)).collect()
+    }
+
+    /// Ends a member. The pidfd holds the process fast, then a second look says that it is ours.
+    fn end(&self, member: Pid) {
+        if let Ok(pidfd) = pidfd_open(member, PidfdFlags::empty())
+            && self.members().contains(&member)
+        {
+            pidfd_send_signal(pidfd, Signal::KILL).ok();
+        }
+    }
+}
+
+impl Drop for MemoryCgroup {
+    fn drop(&mut self) {
+        let end = Instant::now() + Duration::from_secs(10);
+        // Busy (EBUSY) until the last member is gone, for which the kernel has no event to await.
+        while fs::remove_dir(&self.dir).is_err() && Instant::now() < end {
+            self.members().into_iter().for_each(|member| self.end(member));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+fn ignore_absent(error: std::io::Error) -> std::io::Result<()> {
+    // Without swap accounting the file is not there (v2: NotFound; sysfs may say PermissionDenied).
+    match error.kind() {
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied => Ok(()),
+        _ => Err(error),
+    }
+}
+
+/// The directory below which a memory cgroup can be made, and whether it is of v2.
+fn parent() -> Option<(PathBuf, bool)> {
+    let own = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    // "4:memory:/path" is v1, "0::/path" is v2.
+    let field = |line: &str, n| line.splitn(3, ':').nth(n).map(str::to_owned);
+    let v1 = own
+        .lines()
+        .find(|line| field(line, 1).is_some_and(|c| c.split(',').any(|c| c == "memory")));
+    if let Some(line) = v1 {
+        let (mount, root) = mount_of(&mounts, "cgroup", "memory")?;
+        return Some((below(&mount, &root, &field(line, 2)?)?, false));
+    }
+    let (mount, root) = mount_of(&mounts, "cgroup2", "")?;
+    let own = below(&mount, &root, &field(own.lines().find(|line| line.starts_with("0::"))?, 2)?)?;
+    let hands_on = |dir: &&Path| {
+        let control = dir.join("cgroup.subtree_control");
+        let on = |text: String| text.split_whitespace().any(|c| c == "memory");
+        fs::read_to_string(&control).is_ok_and(on) || fs::write(&control, "+memory").is_ok()
+    };
+    let dir = own.ancestors().take_while(|dir| dir.starts_with(&mount)).find(hands_on)?;
+    Some((dir.to_owned(), true))
+}
+
+/// Where a hierarchy is mounted and which of its cgroups is the top there.
+fn mount_of(mounts: &str, kind: &str, controller: &str) -> Option<(PathBuf, PathBuf)> {
+    mounts.lines().find_map(|line| {
+        let (before, after) = line.split_once(" - ")?;
+        let mut after = after.split(' ');
+        let is_kind = after.next()? == kind;
+        let has = controller.is_empty() || after.nth(1)?.split(',').any(|c| c == controller);
+        let mut before = before.split(' ').skip(3);
+        let (root, place) = (before.next()?, before.next()?);
+        (is_kind && has).then(|| (place.into(), root.into()))
+    })
+}
+
+/// A cgroup's path in the hierarchy as a directory below its mount.
+fn below(mount: &Path, root: &Path, cgroup: &str) -> Option<PathBuf> {
+    // In a container that sees the host's paths the mount's root is the container's own cgroup.
+    let rest =
+        Path::new(cgroup).strip_prefix(root).ok().or(Path::new(cgroup).strip_prefix("/").ok())?;
+    let dir = mount.join(rest);
+    Some(if dir.is_dir() { dir } else { mount.to_owned() })
+}

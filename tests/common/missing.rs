@@ -1,0 +1,51 @@
+//! Missing: says in one line what an end-to-end test lacks and how to get it.
+
+use std::io::Write;
+use std::path::Path;
+
+use super::apache::{MODULES, PROGRAM};
+use super::cgroup::MemoryCgroup;
+
+/// Something a test cannot do without.
+#[derive(Clone, Copy)]
+pub enum Need {
+    Apache,
+    ModPerl,
+    Root,
+    Cgroup,
+}
+
+impl Need {
+    /// What is missing and how to get it; nothing when it is there.
+    fn missing(self) -> Option<String> {
+        let there = |path: &str| Path::new(path).exists();
+        match self {
+            Self::Apache if !there(PROGRAM) => {
+                Some("apache2 is missing: apt-get install apache2 libapache2-mod-perl2".into())
+            }
+            Self::ModPerl if !there(&format!("{MODULES}/mod_perl.so")) => {
+                Some("mod_perl is missing: apt-get install libapache2-mod-perl2".into())
+            }
+            Self::Root if !nix::unistd::geteuid().is_root() => Some(
+                "a memory cgroup needs root: run the tests as root (sudo -E cargo test)".into(),
+            ),
+            Self::Cgroup => MemoryCgroup::limited_to(64 << 20).err(),
+            _ => None,
+        }
+    }
+}
+
+/// Whether the test has to be skipped. What is missing is a failure, unless LEAKWATCH_SKIP_E2E=1
+/// makes it a loud skip; where CI is set it is always a failure.
+pub fn skip(needs: &[Need]) -> bool {
+    let Some(missing) = needs.iter().find_map(|need| need.missing()) else { return false };
+    let env = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
+    assert!(
+        env("LEAKWATCH_SKIP_E2E") && !env("CI"),
+        "{missing} (or skip the end-to-end tests: LEAKWATCH_SKIP_E2E=1)"
+    );
+    let test = std::thread::current().name().unwrap_or("test").to_owned();
+    // Past the capture of the test runner, which would keep a passed test's words to itself.
+    writeln!(std::io::stderr(), "SKIPPED {test}: {missing}").ok();
+    true
+}

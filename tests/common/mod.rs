@@ -1,0 +1,19 @@
+//! The harness of the tests that run things: what each one is for stands at the top of its file.
+//!
+//! Rules: a test reads as a sentence; it awaits events rather than sleeping; it never signals what
+//! it did not start; and the whole suite passes when run twice at once, so every directory, port
+//! and cgroup is the test's own.
+#![allow(dead_code, reason = "every test crate compiles the harness and uses its part")]
+#![allow(unreachable_pub, missing_docs, reason = "private to the test crates")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a harness fails by panicking")]
+
+pub mod apache;
+pub mod cgroup;
+pub mod cli;
+pub mod events;
+pub mod fake_proc;
+pub mod lines;
+pub mod load;
+pub mod missing;
+pub mod prefork;
+pub mod process;

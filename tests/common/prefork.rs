@@ -1,0 +1,88 @@
+//! Prefork: a running examples/leaky_prefork, ended with the test.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use super::cli::Cli;
+use super::process::{self, Id};
+
+/// The example as a child of the test.
+pub struct Prefork {
+    cli: Cli,
+    id: Id,
+    port: u16,
+}
+
+impl Prefork {
+    /// Starts it with these arguments and returns when it listens.
+    pub fn start(args: &[&str]) -> Self {
+        let cli = Cli::start(Command::new(program()).args(args));
+        let promptly = Duration::from_secs(10);
+        let line =
+            cli.out.expect_line(promptly, "with its address", |line| line.contains("http://"));
+        let port = line.text().split([':', '/']).find_map(|word| word.parse().ok());
+        let id = Id::of(cli.pid()).expect("it runs");
+        Self { cli, id, port: port.expect("the line names the port") }
+    }
+
+    pub fn master(&self) -> Id {
+        self.id
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn workers(&self) -> Vec<Id> {
+        process::children(self.id.pid)
+    }
+
+    /// The pids of all workers of that kind (leaky, healthy, cache) that were ever started.
+    pub fn started(&self, kind: &str) -> Vec<u32> {
+        self.said(kind, "started")
+    }
+
+    /// The pids of the workers of that kind that ended.
+    pub fn ended(&self, kind: &str) -> Vec<u32> {
+        self.said(kind, "ended:")
+    }
+
+    /// Waits until so many workers of that kind have been started.
+    pub fn wait_started(&self, kind: &str, count: usize) {
+        let counts = |lines: &[super::lines::Line]| {
+            let said = lines.iter().filter(|line| says(&line.text(), kind, "started").is_some());
+            (said.count() >= count).then_some(())
+        };
+        assert!(
+            self.cli.out.wait_for(Duration::from_secs(10), counts).is_some(),
+            "{count} {kind} workers were not started; it said:\n{}",
+            self.cli.out.text()
+        );
+    }
+
+    fn said(&self, kind: &str, what: &str) -> Vec<u32> {
+        self.cli.out.all().iter().filter_map(|line| says(&line.text(), kind, what)).collect()
+    }
+}
+
+/// The pid in "worker PID KIND WHAT ...".
+fn says(line: &str, kind: &str, what: &str) -> Option<u32> {
+    let mut words = line.split(' ');
+    let pid = (words.next() == Some("worker")).then(|| words.next()?.parse().ok()).flatten()?;
+    (words.next() == Some(kind) && words.next() == Some(what)).then_some(pid)
+}
+
+/// Cargo builds the examples with the integration tests, beside the directory these lie in.
+fn program() -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a path");
+    let profile = test.ancestors().nth(2).expect("target/PROFILE/deps/test");
+    let program = profile.join("examples/leaky_prefork");
+    assert!(
+        program.exists(),
+        "'{}' is missing: cargo test builds it, `cargo test --test NAME` needs \
+         `cargo build --example leaky_prefork` first",
+        program.display()
+    );
+    program
+}

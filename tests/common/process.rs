@@ -1,0 +1,96 @@
+//! Process: children of the test awaited by pidfd, and what /proc says of their children.
+
+use std::os::fd::AsFd;
+use std::process::{Child, ExitStatus};
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use rustix::process::{PidfdFlags, pidfd_open};
+
+/// Who a process is: its pid, and its start time in clock ticks since boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id {
+    pub pid: u32,
+    pub start: u64,
+}
+
+impl Id {
+    /// Who runs under `pid` now.
+    pub fn of(pid: u32) -> Option<Self> {
+        let stat = Stat::read(pid)?;
+        Some(Self { pid, start: stat.start })
+    }
+
+    /// Whether that very process still runs (a zombie does not).
+    pub fn runs(self) -> bool {
+        Stat::read(self.pid).is_some_and(|stat| stat.start == self.start && stat.state != 'Z')
+    }
+}
+
+/// What a process holds of its own (RssAnon), in KiB; 0 when it is gone.
+pub fn anon_kib(pid: u32) -> u64 {
+    let status = std::fs::read(format!("/proc/{pid}/status")).unwrap_or_default();
+    String::from_utf8_lossy(&status)
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:")?.trim().strip_suffix(" kB")?.parse().ok())
+        .unwrap_or(0)
+}
+
+struct Stat {
+    state: char,
+    ppid: u32,
+    start: u64,
+}
+
+impl Stat {
+    fn read(pid: u32) -> Option<Self> {
+        let bytes = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+        let text = String::from_utf8_lossy(&bytes);
+        let mut fields = text.get(text.rfind(')')? + 1..)?.split_ascii_whitespace();
+        Some(Self {
+            state: fields.next()?.chars().next()?,
+            ppid: fields.next()?.parse().ok()?,
+            start: fields.nth(17)?.parse().ok()?,
+        })
+    }
+}
+
+/// The running children of `parent`, in order of their pids.
+pub fn children(parent: u32) -> Vec<Id> {
+    let mut found: Vec<Id> = std::fs::read_dir("/proc")
+        .expect("/proc is readable")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter_map(|pid| {
+            let stat = Stat::read(pid)?;
+            (stat.ppid == parent && stat.state != 'Z').then_some(Id { pid, start: stat.start })
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// Waits for a child's end without taking more time than that.
+pub fn wait(child: &mut Child, within: Duration) -> Option<ExitStatus> {
+    let pidfd = pidfd_open(rustix::process::Pid::from_child(child), PidfdFlags::empty()).ok()?;
+    let timeout = PollTimeout::try_from(within).unwrap_or(PollTimeout::MAX);
+    let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+    (poll(&mut fds, timeout).ok()? > 0).then(|| child.wait().expect("a child can be waited for"))
+}
+
+/// Signals a child of this test. It is not waited for yet, so the pid is still its own.
+pub fn signal(child: &Child, signal: Signal) {
+    kill(pid_of(child), signal).expect("a child can be signalled");
+}
+
+/// Kills what is left of the process group that `child` leads, `child` itself included.
+///
+/// The group's number stays taken while its leader is not waited for, so nobody else is hit.
+pub fn kill_group(child: &Child) {
+    killpg(pid_of(child), Signal::SIGKILL).ok();
+}
+
+fn pid_of(child: &Child) -> Pid {
+    Pid::from_raw(child.id().try_into().expect("a pid fits"))
+}
