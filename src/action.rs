@@ -5,8 +5,8 @@
 //! reach no other, whoever gets the pid next.
 
 use crate::assessment::{Order, Signal, Unsent};
+use crate::probe;
 use crate::sample::ProcId;
-use procfs::process::Process;
 use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, Signal as Sig, getppid, kill_process, pidfd_open, pidfd_send_signal,
@@ -66,22 +66,18 @@ impl Signals for DryRun {
 
 /// Process 1, leakwatch, and those that started it.
 fn is_untouchable(pid: u32) -> bool {
-    let ancestor = |mut at: i32| {
-        // The chain is followed anew each time: a parent may have exited meanwhile.
-        for _ in 0..64 {
-            if at <= 1 || at.cast_unsigned() == pid {
-                return at.cast_unsigned() == pid;
-            }
-            match Process::new(at).and_then(|process| process.stat()) {
-                Ok(stat) => at = stat.ppid,
-                Err(_) => return false,
-            }
+    let mut at = getppid().map_or(0, |parent| parent.as_raw_nonzero().get().cast_unsigned());
+    // The chain is followed anew each time: a parent may have exited meanwhile.
+    for _ in 0..64 {
+        if at == pid {
+            return true;
         }
-        false
-    };
-    pid <= 1
-        || pid == std::process::id()
-        || ancestor(getppid().map_or(0, |parent| parent.as_raw_nonzero().get()))
+        match probe::parent_of(at) {
+            Some(parent) if at > 1 => at = parent,
+            _ => break,
+        }
+    }
+    pid <= 1 || pid == std::process::id()
 }
 
 fn send(id: ProcId, signal: Sig) -> Result<(), Errno> {
@@ -103,10 +99,10 @@ fn send(id: ProcId, signal: Sig) -> Result<(), Errno> {
 
 /// `Ok` while the pid belongs to the process with that start time.
 fn is_same(id: ProcId) -> Result<(), Errno> {
-    let stat = Process::new(id.pid.cast_signed()).and_then(|process| process.stat());
-    match stat {
-        Ok(stat) if stat.starttime == id.start => Ok(()),
-        _ => Err(Errno::SRCH),
+    match probe::start_of(id.pid) {
+        Ok(start) if start == id.start => Ok(()),
+        Ok(_) | Err(Errno::NOENT) => Err(Errno::SRCH),
+        Err(e) => Err(e),
     }
 }
 
@@ -134,8 +130,7 @@ mod tests {
 
     fn sleeper() -> (Child, ProcId) {
         let child = Command::new("sleep").arg("60").spawn().unwrap();
-        let stat = Process::new(child.id().cast_signed()).unwrap().stat().unwrap();
-        let id = ProcId { pid: child.id(), start: stat.starttime };
+        let id = ProcId { pid: child.id(), start: probe::start_of(child.id()).unwrap() };
         (child, id)
     }
 
@@ -185,8 +180,7 @@ mod tests {
     fn process_one_leakwatch_and_its_parents_are_never_signalled() {
         let parent = std::os::unix::process::parent_id();
         for pid in [0, 1, std::process::id(), parent] {
-            let start =
-                Process::new(pid.cast_signed()).and_then(|p| p.stat()).map_or(0, |s| s.starttime);
+            let start = probe::start_of(pid).unwrap_or(0);
             assert_eq!(Live.send(&order(ProcId { pid, start })), Err(Unsent::Refused), "pid {pid}");
         }
     }

@@ -263,8 +263,8 @@ pub enum End {
         /// Bytes below the same ceiling now.
         headroom_after: u64,
         /// Bytes that came back: the difference, plus what others took in between at the rate of
-        /// the forecast.
-        came_back: u64,
+        /// the forecast. Not known when another ceiling has become the nearest.
+        came_back: Option<u64>,
     },
     /// It is still there after the last step; left alone from now on.
     Stayed,
@@ -288,8 +288,10 @@ pub struct Outcome {
 pub enum Cleared {
     /// Its growth ended.
     GrowthEnded,
-    /// The process ended.
+    /// The process exited by itself.
     Exited,
+    /// It was ordered to end, and did: its outcome says more.
+    Ended,
 }
 
 impl Cleared {
@@ -298,6 +300,7 @@ impl Cleared {
         match self {
             Self::GrowthEnded => "growth-ended",
             Self::Exited => "exited",
+            Self::Ended => "ended",
         }
     }
 }
@@ -305,7 +308,7 @@ impl Cleared {
 /// Why a leaking process is not ended although memory is in danger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spared {
-    /// It is the root of its tree: nobody would start it again.
+    /// It is a root, or no worker of its parent: nobody is known to start it again.
     Root,
     /// It has children, which would lose their parent.
     HasChildren,
@@ -317,8 +320,10 @@ pub enum Spared {
     NotPermitted,
     /// Its server's workers are never ended; the words say why and what to do instead.
     Server(&'static str),
-    /// Its pool is down to half already, or it was ordered before and did not go.
+    /// Its pool is down to half already.
     PoolHalved,
+    /// Its program was never seen.
+    Unknown,
 }
 
 impl Spared {
@@ -332,6 +337,7 @@ impl Spared {
             Self::NotPermitted => "not-permitted",
             Self::Server(_) => "server",
             Self::PoolHalved => "pool-halved",
+            Self::Unknown => "unknown",
         }
     }
 }

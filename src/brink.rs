@@ -2,7 +2,7 @@
 //!
 //! A window that convicts holds 48 samples. When memory will be gone within ten, there is no time
 //! for that, so the fastest-growing child is judged on the last five samples alone: headroom fell
-//! in each, the child grew in each, and its growth is most of the fall. The order says so.
+//! in each, the child grew in each, and its tree explains most of the fall. The order says so.
 
 use crate::assessment::Forecast;
 use crate::detector::Detector;
@@ -18,9 +18,9 @@ const GONE_WITHIN: f64 = 10.0;
 /// Only when at most this share of the ceiling is left: half a machine's memory taken at once is a
 /// database starting; the last quarter is the end.
 const LAST_SHARE: f64 = 0.25;
-/// Share of the fall of headroom that the victim's growth must explain.
+/// Share of the fall of headroom that the growth of its tree must explain.
 const SHARE: f64 = 0.5;
-/// Growth of less than this share of the ceiling is not what ends memory.
+/// Who has grown by less than this share of the ceiling since first seen is not what ends memory.
 const MATERIAL: f64 = 0.03;
 
 /// The last headrooms of each tree.
@@ -73,12 +73,21 @@ impl Brink {
         lead_s: f64,
         may_end: impl Fn(&Standing) -> bool,
     ) -> Option<(ProcId, Forecast)> {
+        let growing = |root| {
+            let members = detector.standings().filter(move |s| s.root == root);
+            members.filter_map(steady_growth).fold((0.0, 0.0), |(all, n), g| (all + g, n + 1.0))
+        };
         let candidates = detector.standings().filter_map(|s| {
             let forecast = self.forecast(s.root, detector).filter(|f| f.likely_s <= lead_s)?;
             let growth = steady_growth(s)?;
+            let (all, count) = growing(s.root);
             let lost = forecast.slope * forecast.window_s;
             let material = MATERIAL * detector.headroom(s.root).limit as f64;
-            (growth >= SHARE * lost && growth >= material).then_some((s, growth, forecast))
+            let holds = s.footprint.saturating_sub(s.first_footprint) as f64;
+            // A leak in every worker is one leak: the tree must explain the fall, and the victim
+            // be no bystander to the others.
+            let culprit = all >= SHARE * lost && growth >= all / (2.0 * count) && holds >= material;
+            culprit.then_some((s, growth, forecast))
         });
         candidates
             .filter(|(s, ..)| may_end(s))
@@ -86,7 +95,8 @@ impl Brink {
             .map(|(s, _, forecast)| (s.id, forecast))
     }
 
-    fn forecast(&self, root: ProcId, detector: &Detector) -> Option<Forecast> {
+    /// When memory ends for a tree at the brink.
+    pub fn forecast(&self, root: ProcId, detector: &Detector) -> Option<Forecast> {
         let (lost, window_s) = self.trees.get(&root)?.steady()?;
         let headroom = detector.headroom(root);
         let left = usable(headroom.left, headroom.limit);

@@ -63,6 +63,9 @@ pub struct Constants {
     pub kin: f64,
     /// Samples that a run must have lasted to be remembered.
     pub run_samples: u32,
+    /// A run that ended with less than this share of the ceiling left is not: it may have been
+    /// the OOM killer's victim.
+    pub run_headroom: f64,
 }
 
 impl Default for Constants {
@@ -84,6 +87,7 @@ impl Default for Constants {
             pile: 3.0,
             kin: 1.25,
             run_samples: 6,
+            run_headroom: 0.05,
         }
     }
 }

@@ -78,6 +78,14 @@ impl Detector {
         self.look_out(&moment, events);
     }
 
+    /// Takes note that a process was ordered to end: its life will be no example of how its
+    /// program's runs grow and settle.
+    pub fn ordered(&mut self, id: ProcId) {
+        if let Some(slot) = self.forest.slot(id) {
+            self.processes[slot].ordered = true;
+        }
+    }
+
     /// The living processes of the last sample.
     pub fn standings(&self) -> impl Iterator<Item = &Standing> {
         self.forest.present().iter().map(|(slot, _)| &self.processes[*slot].standing)
@@ -103,7 +111,12 @@ impl Detector {
         for slot in self.forest.gone() {
             let process = &mut self.processes[*slot];
             process.end(events);
-            let long_enough = process.standing.samples >= self.constants.run_samples;
+            let Headroom { left, limit, .. } =
+                self.ceilings.nearest(process.standing.root).headroom();
+            // A run that was ended, by an order or by the OOM killer, did not come to its end.
+            let by_itself =
+                !process.ordered && left as f64 > self.constants.run_headroom * limit as f64;
+            let long_enough = by_itself && process.standing.samples >= self.constants.run_samples;
             if let Some(parent) = process.parent_comm.filter(|_| long_enough) {
                 self.runs.ended((process.standing.comm, parent), process.peak, process.watched);
             }

@@ -1,6 +1,6 @@
 //! Engine: state across samples. `observe` is the whole of it: live and replayed alike.
 
-use crate::assessment::{Assessment, Event, Status, Verdict};
+use crate::assessment::{Assessment, Event, Order, Status, Verdict};
 use crate::detector::Detector;
 use crate::pace::{Pace, nearest_end_s};
 use crate::policy::{Policy, Rules};
@@ -48,10 +48,25 @@ impl Engine {
         assessment.events.clear();
         detector.observe(sample, &mut assessment.events);
         policy.decide(sample, detector, &mut assessment.events);
+        for event in &assessment.events {
+            if let Event::Order(order) = event {
+                detector.ordered(order.victim);
+            }
+        }
         // Worst first; the sort is stable, so like events keep the detector's order.
         assessment.events.sort_by_key(rank);
         self.assess();
         &self.assessment
+    }
+
+    /// What changed with the last sample.
+    pub fn events(&self) -> &[Event] {
+        &self.assessment.events
+    }
+
+    /// An order could not be carried out. Only a live run can know.
+    pub fn unsent(&mut self, order: &Order) {
+        self.policy.unsent(order);
     }
 
     /// The detector, for reports of the state.

@@ -50,7 +50,15 @@ impl Ceilings {
             None => self.commit = None,
         }
         self.trees.retain(|meter| sample.ceilings.iter().any(|ceiling| meter.is_of(ceiling)));
-        for ceiling in &sample.ceilings {
+        for (index, ceiling) in sample.ceilings.iter().enumerate() {
+            // A cgroup's limit binds with those of its ancestors: the nearest of them counts.
+            let nearer = |(other_index, other): (usize, &Ceiling)| {
+                (other.root, other.kind) == (ceiling.root, ceiling.kind)
+                    && (other.headroom(), other_index) < (ceiling.headroom(), index)
+            };
+            if sample.ceilings.iter().enumerate().any(nearer) {
+                continue;
+            }
             self.of_tree(ceiling).push(moment, ceiling.headroom(), ceiling.limit);
         }
     }

@@ -15,6 +15,7 @@ use crate::assessment::{
 };
 use crate::brink::Brink;
 use crate::detector::Detector;
+use crate::headroom::Headroom;
 use crate::sample::{CeilingKind, Comm, ProcId, Program, Sample};
 use crate::server::{self, Server, Workers};
 use crate::standing::Standing;
@@ -36,8 +37,10 @@ const HARD_GRACE_S: f64 = 5.0;
 /// Least grace in seconds of a gentle signal, however near the end: an idle Apache child with a
 /// kept-alive connection needs up to 7 s.
 const LEAST_GRACE_S: f64 = 10.0;
-/// A tree that needed no order for so many seconds starts anew with counting its pool.
-const EPISODE_S: f64 = 60.0;
+/// A pool that needed no order for so many seconds is counted anew. Shorter, and a pool that is
+/// never refilled would be ended by halves; never, and one that its server shrank at a quiet hour
+/// could not be helped any more.
+const EPISODE_S: f64 = 600.0;
 
 /// What the user allows.
 #[derive(Clone, Debug)]
@@ -56,32 +59,51 @@ pub struct Rules {
     pub protect: Vec<Regex>,
 }
 
+/// What is known of a process's program.
 #[derive(Debug)]
 struct Facts {
     server: &'static Server,
     protected: bool,
+    forked: bool,
     permitted: Option<bool>,
 }
+
+/// What is assumed in a recording that tells nothing of programs.
+static NOT_RECORDED: Facts =
+    Facts { server: &server::UNKNOWN, protected: false, forked: true, permitted: None };
 
 /// Where the policy stands with its current victim.
 #[derive(Debug)]
 enum Campaign {
     Idle,
     /// Ordered; waiting for its exit.
-    Waiting {
-        order: Order,
-        first_t: f64,
-        step_t: f64,
-        headroom: u64,
-        parent: Option<ProcId>,
-        pool: u32,
-    },
+    Waiting(Waiting),
     /// Gone; waiting for its replacement.
     Settling {
-        parent: Option<ProcId>,
-        pool: u32,
+        pool: Pool,
         until_t: f64,
     },
+}
+
+/// An order under way.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    order: Order,
+    first_t: f64,
+    last_t: f64,
+    /// Seconds waited since the last step; a suspend does not count as grace.
+    waited_s: f64,
+    /// How its ceiling stood when the order was given.
+    before: Headroom,
+    pool: Pool,
+}
+
+/// A pool, and how many it had.
+#[derive(Clone, Copy, Debug)]
+struct Pool {
+    parent: Option<ProcId>,
+    comm: Comm,
+    size: u32,
 }
 
 /// The state behind the orders.
@@ -90,6 +112,8 @@ pub struct Policy {
     rules: Rules,
     interval_s: f64,
     facts: HashMap<ProcId, Facts>,
+    /// Whether any sample told of programs; all live ones do.
+    told_programs: bool,
     campaign: Campaign,
     brink: Brink,
     /// Ordered in a dry run, or did not go: never ordered again.
@@ -97,7 +121,7 @@ pub struct Policy {
     /// Already told why they are spared.
     told: Vec<ProcId>,
     /// Size of each pool when its tree came into danger, and when that was last so.
-    episodes: HashMap<ProcId, (u32, f64)>,
+    episodes: HashMap<(ProcId, Comm), (u32, f64)>,
 }
 
 impl Policy {
@@ -107,6 +131,7 @@ impl Policy {
             rules,
             interval_s,
             facts: HashMap::new(),
+            told_programs: false,
             campaign: Campaign::Idle,
             brink: Brink::default(),
             done: Vec::new(),
@@ -139,6 +164,7 @@ impl Policy {
     }
 
     fn learn(&mut self, sample: &Sample, detector: &Detector) {
+        self.told_programs |= !sample.programs.is_empty();
         for program in &sample.programs {
             let comm = sample
                 .procs
@@ -156,60 +182,76 @@ impl Policy {
 
     fn facts_of(&self, program: &Program, comm: Comm) -> Facts {
         let name = String::from_utf8_lossy(comm.as_bytes());
-        let mut texts = [&*name, program.title.as_str()].into_iter();
+        let exe = program.exe.rsplit('/').next().unwrap_or_default();
+        let mut texts = [&*name, exe, program.title.as_str()].into_iter();
         Facts {
             server: server::recognise(program, comm),
             protected: texts.any(|text| self.rules.protect.iter().any(|re| re.is_match(text))),
+            forked: program.forked,
             permitted: program.permitted,
         }
     }
 
+    /// The order could not be carried out: its victim is left alone, and others may be chosen.
+    pub fn unsent(&mut self, order: &Order) {
+        self.done.push(order.victim);
+        self.campaign = Campaign::Idle;
+    }
+
     /// Looks after the current victim: outcome, next step, or end of the pause.
     fn follow_up(&mut self, t: f64, detector: &Detector, events: &mut Vec<Event>) {
-        match &mut self.campaign {
+        match &self.campaign {
             Campaign::Idle => {}
-            Campaign::Settling { parent, pool, until_t } => {
-                if t >= *until_t || pool_size(detector, *parent) >= *pool {
+            Campaign::Settling { pool, until_t } => {
+                if t >= *until_t || pool_size(detector, pool.parent, pool.comm) >= pool.size {
                     self.campaign = Campaign::Idle;
                 }
             }
-            Campaign::Waiting { order, first_t, step_t, headroom, parent, pool } => {
-                let order_given = *order;
-                let after_s = t - *first_t;
-                let outcome = |end| {
-                    let forecast = detector.forecast(order_given.root);
-                    Event::Outcome(Outcome { order: order_given, after_s, end, forecast })
+            Campaign::Waiting(waiting) => {
+                let longest = 3.0 * self.interval_s;
+                let step_s = (t - waiting.last_t).min(longest);
+                let waiting =
+                    Waiting { waited_s: waiting.waited_s + step_s, last_t: t, ..*waiting };
+                self.campaign = match detector.standing(waiting.order.victim) {
+                    None => {
+                        events.push(gone(&waiting, t, detector));
+                        Campaign::Settling { pool: waiting.pool, until_t: t + REPLACED_S }
+                    }
+                    Some(standing) if waiting.waited_s >= waiting.order.grace_s => {
+                        self.escalate(waiting, standing, t, detector, events)
+                    }
+                    Some(_) => Campaign::Waiting(waiting),
                 };
-                if detector.standing(order.victim).is_none() {
-                    let headroom_after = detector.headroom(order.root).left;
-                    // What the others took meanwhile would otherwise count against the victim.
-                    let taken = order.forecast.map_or(0.0, |f| f.slope.max(0.0) * after_s) as u64;
-                    events.push(outcome(End::Gone {
-                        headroom_before: *headroom,
-                        headroom_after,
-                        came_back: (headroom_after + taken).saturating_sub(*headroom),
-                    }));
-                    let (parent, pool) = (*parent, *pool);
-                    self.campaign = Campaign::Settling { parent, pool, until_t: t + REPLACED_S };
-                } else if t - *step_t >= order.grace_s {
-                    let Some((step, signal)) = next_step(order.step) else {
-                        events.push(outcome(End::Stayed));
-                        self.done.push(order.victim);
-                        self.campaign = Campaign::Idle;
-                        return;
-                    };
-                    *order = Order {
-                        step,
-                        signal,
-                        grace_s: HARD_GRACE_S,
-                        reason: Reason::Stayed,
-                        ..*order
-                    };
-                    *step_t = t;
-                    events.push(Event::Order(*order));
-                }
             }
         }
+    }
+
+    /// The next step against a victim that is still there: only while there is still danger and
+    /// it still may be ended; else it is waited for.
+    fn escalate(
+        &mut self,
+        waiting: Waiting,
+        standing: &Standing,
+        t: f64,
+        detector: &Detector,
+        events: &mut Vec<Event>,
+    ) -> Campaign {
+        let Waiting { order, first_t, .. } = waiting;
+        let forecast =
+            self.danger(order.root, detector).or_else(|| self.brink.forecast(order.root, detector));
+        if forecast.is_none() || self.spared(standing, detector).is_some() {
+            return Campaign::Waiting(waiting);
+        }
+        let Some((step, signal)) = next_step(order.step) else {
+            let (after_s, end) = (t - first_t, End::Stayed);
+            events.push(Event::Outcome(Outcome { order, after_s, end, forecast }));
+            self.done.push(order.victim);
+            return Campaign::Idle;
+        };
+        let (grace_s, reason) = (HARD_GRACE_S, Reason::Stayed);
+        let order = Order { step, signal, grace_s, reason, forecast, ..order };
+        events.push(Event::Order(order));
+        Campaign::Waiting(Waiting { order, waited_s: 0.0, ..waiting })
     }
 
     /// Chooses a victim, if some tree is in danger.
@@ -219,14 +261,15 @@ impl Policy {
         // The one whose end gives back most; of equals the lower pid, so that replay = live.
         let best = in_danger
             .filter(|(s, _)| s.kill_evidence.is_some())
-            .filter(|(s, _)| self.spared(s, detector).is_none())
+            .filter(|(s, _)| self.may_end(s, detector))
             .max_by_key(|(s, _)| (expected(s, detector), std::cmp::Reverse(s.id)));
         if let Some((standing, forecast)) = best {
             return self.order(t, standing, Reason::Danger, Some(forecast), detector, events);
         }
         for standing in leaking() {
+            let halved = self.pool_is_halved(standing, detector).then_some(Spared::PoolHalved);
             if self.danger(standing.root, detector).is_some()
-                && let Some(why) = self.spared(standing, detector)
+                && let Some(why) = self.spared(standing, detector).or(halved)
                 && !self.told.contains(&standing.id)
                 && !self.done.contains(&standing.id)
             {
@@ -235,8 +278,7 @@ impl Policy {
                 events.push(Event::Spared { id, comm, root, why });
             }
         }
-        let victim =
-            self.brink.fastest(detector, self.rules.lead_s, |s| self.spared(s, detector).is_none());
+        let victim = self.brink.fastest(detector, self.rules.lead_s, |s| self.may_end(s, detector));
         if let Some((id, forecast)) = victim
             && let Some(standing) = detector.standing(id)
         {
@@ -244,7 +286,8 @@ impl Policy {
         }
     }
 
-    /// The forecast of a tree whose memory may end within the lead time, on evidence long enough.
+    /// The forecast of a tree whose memory may end within the lead time, on evidence long enough;
+    /// its earliest end is that of the memory that can be counted on.
     fn danger(&self, root: ProcId, detector: &Detector) -> Option<Forecast> {
         let forecast = detector.forecast(root)?;
         let headroom = detector.headroom(root);
@@ -272,43 +315,76 @@ impl Policy {
             .map(|e| e.slope * e.window_s)
             .sum();
         let needed = EVIDENCE * left.max(MATERIAL * headroom.limit as f64);
-        (earliest_s <= lead_s && watched >= needed).then_some(forecast)
+        (earliest_s <= lead_s && watched >= needed).then_some(Forecast { earliest_s, ..forecast })
+    }
+
+    /// Whether a process may be ended now.
+    fn may_end(&self, s: &Standing, detector: &Detector) -> bool {
+        !self.done.contains(&s.id)
+            && !self.pool_is_halved(s, detector)
+            && self.spared(s, detector).is_none()
     }
 
     /// Why a process is not ended, whatever it does.
     fn spared(&self, s: &Standing, detector: &Detector) -> Option<Spared> {
-        let facts = self.facts.get(&s.id);
-        let root = self.facts.get(&s.root);
-        let lone_allowed = self.rules.allow_root && s.children == 0;
-        let reports = |facts: Option<&Facts>| match facts.map(|f| &f.server.workers) {
-            Some(Workers::Report(why)) => Some(Spared::Server(why)),
-            _ => None,
+        // Whose program was never seen may be anything: fail closed.
+        let facts = match self.facts.get(&s.id) {
+            Some(facts) => facts,
+            None if self.told_programs => return Some(Spared::Unknown),
+            None => &NOT_RECORDED,
         };
-        if facts.is_some_and(|f| f.protected) {
+        let lone_allowed = self.rules.allow_root && s.children == 0;
+        // A worker is a fork of its master, or has siblings of its kind. Anything else that a
+        // watched process once started, nobody is known to start again.
+        let is_worker = facts.forked
+            || (matches!(facts.server.workers, Workers::End { gentle: None, .. })
+                && pool_size(detector, s.parent, s.comm) >= 2);
+        if facts.protected {
             Some(Spared::Protected)
         } else if s.children > 0 {
             Some(Spared::HasChildren)
-        } else if s.parent.is_none() && !lone_allowed {
-            Some(Spared::Root)
-        } else if !s.parent_alive && s.parent.is_some() && !lone_allowed {
-            Some(Spared::Orphan)
-        } else if let Some(server) = reports(root).or_else(|| reports(facts)) {
-            Some(server)
-        } else if facts.is_some_and(|f| f.permitted == Some(false)) {
+        } else if let Some(why) = self.reported_only(s, detector) {
+            Some(Spared::Server(why))
+        } else if facts.permitted == Some(false) {
             Some(Spared::NotPermitted)
-        } else if self.done.contains(&s.id) || self.pool_is_halved(s, detector) {
-            Some(Spared::PoolHalved)
+        } else if lone_allowed {
+            None
+        } else if s.parent.is_none() || !is_worker {
+            Some(Spared::Root)
+        } else if !s.parent_alive {
+            Some(Spared::Orphan)
         } else {
             None
         }
     }
 
-    /// Whether one less would leave the pool below half of what it was when the danger began.
+    /// The words of a server whose workers are only reported, of the process or an ancestor.
+    fn reported_only(&self, s: &Standing, detector: &Detector) -> Option<&'static str> {
+        let words = |id: ProcId| match self.facts.get(&id).map(|facts| &facts.server.workers) {
+            Some(Workers::Report(why)) => Some(*why),
+            _ => None,
+        };
+        let mut at = s;
+        // Deeper trees than this are not followed; real ones have under ten generations.
+        for _ in 0..32 {
+            if let Some(why) = words(at.id) {
+                return Some(why);
+            }
+            match at.parent.and_then(|parent| detector.standing(parent)) {
+                Some(parent) => at = parent,
+                None => break,
+            }
+        }
+        words(s.root)
+    }
+
+    /// Whether one less would leave the pool below half of what it was when the danger began. A
+    /// pool of one may be ended: its master starts the next.
     fn pool_is_halved(&self, s: &Standing, detector: &Detector) -> bool {
         let Some(parent) = s.parent else { return false };
-        let now = pool_size(detector, s.parent);
-        let begun = self.episodes.get(&parent).map_or(now, |(size, _)| *size);
-        now.saturating_sub(1) < begun / 2
+        let now = pool_size(detector, s.parent, s.comm);
+        let begun = self.episodes.get(&(parent, s.comm)).map_or(now, |(size, _)| *size);
+        begun > 1 && 2 * now.saturating_sub(1) < begun
     }
 
     fn order(
@@ -342,19 +418,37 @@ impl Policy {
             forecast,
         };
         events.push(Event::Order(order));
-        let pool = pool_size(detector, s.parent);
+        let pool =
+            Pool { parent: s.parent, comm: s.comm, size: pool_size(detector, s.parent, s.comm) };
         if let Some(parent) = s.parent {
-            let episode = self.episodes.entry(parent).or_insert((pool, t));
-            episode.1 = t;
+            self.episodes.entry((parent, s.comm)).or_insert((pool.size, t)).1 = t;
         }
         self.campaign = if self.rules.dry_run {
             self.done.push(s.id);
-            Campaign::Settling { parent: None, pool: u32::MAX, until_t: t + REPLACED_S }
+            let pool = Pool { size: u32::MAX, ..pool };
+            Campaign::Settling { pool, until_t: t + REPLACED_S }
         } else {
-            let headroom = detector.headroom(s.root).left;
-            Campaign::Waiting { order, first_t: t, step_t: t, headroom, parent: s.parent, pool }
+            let before = detector.headroom(s.root);
+            let (first_t, last_t, waited_s) = (t, t, 0.0);
+            Campaign::Waiting(Waiting { order, first_t, last_t, waited_s, before, pool })
         };
     }
+}
+
+/// The outcome of an order whose victim is gone.
+fn gone(waiting: &Waiting, t: f64, detector: &Detector) -> Event {
+    let Waiting { order, first_t, before, .. } = *waiting;
+    let after = detector.headroom(order.root);
+    let after_s = t - first_t;
+    // What the others took meanwhile would otherwise count against the victim.
+    let taken = order.forecast.map_or(0.0, |f| f.slope.max(0.0) * after_s) as u64;
+    // Another ceiling may be the nearest by now: then the two cannot be compared.
+    let comparable = after.kind == before.kind && after.limit == before.limit;
+    let came_back =
+        comparable.then(|| after.left.saturating_add(taken).saturating_sub(before.left));
+    let end = End::Gone { headroom_before: before.left, headroom_after: after.left, came_back };
+    let forecast = detector.forecast(order.root);
+    Event::Outcome(Outcome { order, after_s, end, forecast })
 }
 
 fn next_step(step: Step) -> Option<(Step, Signal)> {
@@ -378,7 +472,8 @@ pub(crate) fn expected(s: &Standing, detector: &Detector) -> u64 {
     s.footprint.saturating_sub(s.first_footprint.min(parent))
 }
 
-/// Living children of one parent.
-fn pool_size(detector: &Detector, parent: Option<ProcId>) -> u32 {
-    parent.and_then(|id| detector.standing(id)).map_or(0, |parent| parent.children)
+/// Living children of one parent with that name.
+fn pool_size(detector: &Detector, parent: Option<ProcId>, comm: Comm) -> u32 {
+    let siblings = detector.standings().filter(|s| s.parent == parent && s.comm == comm);
+    if parent.is_some() { siblings.count() as u32 } else { 0 }
 }

@@ -25,6 +25,8 @@ pub struct Process {
     pub load: f64,
     /// Bytes grown since the sample before.
     pub grown: f64,
+    /// Whether it was ordered to end.
+    pub ordered: bool,
     /// Its highest footprint.
     pub peak: u64,
     /// Its footprint when its start-up was over (third sample).
@@ -88,6 +90,7 @@ impl Process {
             conviction: None,
             suspicion: None,
             was_convicted: false,
+            ordered: false,
         }
     }
 
@@ -187,10 +190,12 @@ impl Process {
         let seconds = |blocks| scale.clock.seconds(blocks);
         let ends = forecast::of_windows(windows, scale.meter, scale.constants.caution, seconds);
         self.ends = ends.or(self.ends);
+        let excused = verdict.is_some() && !self.was_convicted && as_before();
+        if excused {
+            verdict = verdict.map(|(_, window, why)| (Verdict::Warming, window, why));
+        }
         match convicting {
-            Some(_) if !self.was_convicted && as_before() => {
-                verdict = verdict.map(|(_, window, why)| (Verdict::Warming, window, why));
-            }
+            Some(_) if excused => {}
             Some((why, window)) => {
                 let until = now + window.window / 2;
                 let conviction =
@@ -216,7 +221,8 @@ impl Process {
     /// It is gone; what stood against it is withdrawn.
     pub fn end(&mut self, events: &mut Vec<Event>) {
         if self.conviction.take().is_some() {
-            events.push(self.cleared(Verdict::Leaking, Cleared::Exited));
+            let why = if self.ordered { Cleared::Ended } else { Cleared::Exited };
+            events.push(self.cleared(Verdict::Leaking, why));
         }
     }
 

@@ -57,13 +57,40 @@ static POSTGRES: Server = report(
     "PostgreSQL",
     "ending a backend ends its session, and KILL ends all of them; limit connection lifetime instead",
 );
-static SESSIONS: Server = report("sessions", "each process is somebody's session or delivery");
+static SESSIONS: Server = report(
+    "sessions and jobs",
+    "it is somebody's session, job or delivery; end it yourself if it must go",
+);
+static DATABASE: Server = report(
+    "database",
+    "ending it ends every connection and may need a recovery; restart its service at a quiet hour",
+);
 /// What is in no row: TERM, then KILL.
 pub static UNKNOWN: Server =
     Server { name: "unknown", workers: Workers::End { gentle: None, grace_s: 10.0 } };
 
 /// Programs whose children are people's sessions or other programs' deliveries.
-const SESSION_PROGRAMS: [&str; 12] = [
+const SESSION_PROGRAMS: [&str; 32] = [
+    "bash",
+    "sh",
+    "dash",
+    "zsh",
+    "fish",
+    "su",
+    "sudo",
+    "tmux",
+    "screen",
+    "cron",
+    "crond",
+    "atd",
+    "systemd",
+    "containerd-shim",
+    "containerd-shim-runc-v2",
+    "runc",
+    "supervisord",
+    "runsvdir",
+    "agetty",
+    "exim",
     "sshd",
     "sshd-session",
     "login",
@@ -99,6 +126,7 @@ pub fn recognise(program: &Program, comm: Comm) -> &'static Server {
         "nginx" => &NGINX,
         "uwsgi" | "uwsgi-core" => &UWSGI,
         "postgres" | "postmaster" => &POSTGRES,
+        "mysqld" | "mariadbd" | "redis-server" | "mongod" => &DATABASE,
         n if SESSION_PROGRAMS.contains(&n) => &SESSIONS,
         _ if has("gunicorn") => &GUNICORN,
         _ if has("puma") => &PUMA,

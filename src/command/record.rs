@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::fs::File;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 
 /// Records until SIGINT or SIGTERM, or until the samples asked for are taken.
 ///
@@ -26,18 +26,18 @@ pub fn run(options: &Record, out: &mut impl Write, err: &mut impl Write) -> Resu
     };
     let gz = options.file.extension().is_some_and(|e| e == "gz");
     if options.file.as_os_str() == "-" {
-        samples(options, out, err)?;
+        samples(options, out, false, err)?;
     } else if gz {
         let mut file = GzEncoder::new(create()?, Compression::default());
-        samples(options, &mut file, err)?;
+        samples(options, &mut file, true, err)?;
         file.finish().with_context(|| format!("cannot finish '{name}'"))?;
     } else {
-        samples(options, &mut create()?, err)?;
+        samples(options, &mut BufWriter::new(create()?), false, err)?;
     }
     Ok(Status::Fine)
 }
 
-fn samples(options: &Record, file: &mut impl Write, err: &mut impl Write) -> Result<()> {
+fn samples(options: &Record, file: &mut impl Write, gz: bool, err: &mut impl Write) -> Result<()> {
     let interval_s = options.timing.interval;
     let mut probe =
         Probe::new(&options.select.procfs, settings::selection(&options.select)?, None)?;
@@ -50,6 +50,10 @@ fn samples(options: &Record, file: &mut impl Write, err: &mut impl Write) -> Res
         let uptime_s = waiter.uptime_s();
         probe.sample(waiter.unix_time(uptime_s), Some(uptime_s), &mut sample)?;
         writer.write(&sample).with_context(|| format!("cannot write sample {}", taken + 1))?;
+        if !gz {
+            // A recorder that is killed loses nothing; gzip would be hardly compressed this way.
+            writer.flush()?;
+        }
         taken += 1;
         if !options.quiet {
             crate::report::talk::notes(err, &probe.take_notes())?;
@@ -58,15 +62,7 @@ fn samples(options: &Record, file: &mut impl Write, err: &mut impl Write) -> Res
             break;
         }
         due_s = (due_s + interval_s).max(waiter.uptime_s());
-        while let wake = waiter.wait_until(due_s)?
-            && wake != Wake::Tick
-        {
-            if wake == Wake::Stop {
-                due_s = f64::NAN;
-                break;
-            }
-        }
-        if due_s.is_nan() {
+        if !tick(&waiter, due_s)? {
             break;
         }
     }
@@ -78,4 +74,15 @@ fn samples(options: &Record, file: &mut impl Write, err: &mut impl Write) -> Res
         )?;
     }
     Ok(())
+}
+
+/// Waits for the next tick; false when told to stop.
+fn tick(waiter: &Waiter, due_s: f64) -> Result<bool> {
+    loop {
+        match waiter.wait_until(due_s)? {
+            Wake::Tick => return Ok(true),
+            Wake::Stop => return Ok(false),
+            Wake::ShowState => {}
+        }
+    }
 }

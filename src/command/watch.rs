@@ -2,10 +2,10 @@
 
 use super::write_event;
 use crate::action::{DryRun, Live, Signals};
-use crate::assessment::{Event, Status};
+use crate::assessment::{Event, Status, Unsent};
 use crate::cli::{Format, Watch};
 use crate::engine::Engine;
-use crate::probe::Probe;
+use crate::probe::{self, Probe};
 use crate::report::screen::Screen;
 use crate::report::text::Style;
 use crate::report::{state, talk};
@@ -20,54 +20,81 @@ const MOST: usize = 40;
 /// Seconds between two states under `--verbose`.
 const VERBOSE_S: f64 = 60.0;
 
+/// Looks that may fail in a row before the watch gives up: a minute or more.
+const MOST_FAILURES: u32 = 60;
+
 /// Watches until SIGINT or SIGTERM; the status is what was found.
 ///
 /// # Errors
-/// Bad options, a procfs that cannot be read, output that cannot be written.
+/// Bad options, a procfs that cannot be read. While it acts, output that cannot be written is
+/// dropped: a full log disk must not end the protection.
 pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Result<Status> {
     let selection = settings::selection(&options.select)?;
     let everything = selection.is_everything();
-    let engine_settings = settings::engine(&options.judge, !everything)?;
-    let style = settings::style(&options.output, options.judge.dry_run);
+    let own = probe::is_own(&options.select.procfs);
+    let engine_settings = settings::engine(&options.judge, !everything && own)?;
     let mut probe = Probe::new(&options.select.procfs, selection, options.budget)?;
     let waiter = Waiter::new()?;
     let header = machine::header(options.timing.interval);
     let mut watch = Running {
         engine: Engine::new(&header, engine_settings),
         signals: if options.judge.dry_run { Box::new(DryRun) } else { Box::new(Live) },
-        style,
+        style: settings::style(&options.output, options.judge.dry_run),
         options,
         roots: Vec::new(),
         screen: (options.output.format == Format::Text && std::io::stdout().is_terminal())
             .then(Screen::default),
     };
+    let acts = !everything && own && !options.judge.dry_run;
+    let written = |result: Result<()>| if acts { Ok(()) } else { result };
     let mut sample = Sample::default();
     let mut due_s = waiter.uptime_s();
+    let mut next_s = options.timing.interval;
     let mut verbose_s = due_s + VERBOSE_S;
-    let mut first = true;
+    let mut failures = 0;
+    let mut greeted = false;
     loop {
         let uptime_s = waiter.uptime_s();
-        probe.sample(waiter.unix_time(uptime_s), Some(uptime_s), &mut sample)?;
-        watch.permit(&mut sample);
-        let next_s = watch.tick(&sample, out, err)?;
+        match probe.sample(waiter.unix_time(uptime_s), Some(uptime_s), &mut sample) {
+            Ok(()) => {
+                failures = 0;
+                watch.permit(&mut sample);
+                let orders_written;
+                (next_s, orders_written) = watch.tick(&sample, out);
+                written(orders_written)?;
+                written(watch.announce(err))?;
+            }
+            // At the brink even a read may fail (ENOMEM); the next one may not.
+            Err(error) if greeted && failures < MOST_FAILURES => {
+                failures += 1;
+                written(talk::failure(err, failures, &error).map_err(Into::into))?;
+            }
+            Err(error) => return Err(error),
+        }
         if !options.output.quiet {
-            talk::notes(err, &probe.take_notes())?;
-            if std::mem::take(&mut first) {
-                talk::greet(err, options, &watch.engine, everything)?;
+            written(talk::notes(err, &probe.take_notes()).map_err(Into::into))?;
+            if !std::mem::replace(&mut greeted, true) {
+                written(
+                    talk::greet(err, options, &watch.engine, everything, own).map_err(Into::into),
+                )?;
             }
             if options.output.verbose && uptime_s >= verbose_s {
                 verbose_s = uptime_s + VERBOSE_S;
-                watch.show_state(err)?;
+                written(watch.show_state(err))?;
             }
         }
-        watch.redraw(&sample, next_s, out)?;
+        greeted = true;
+        written(watch.redraw(&sample, next_s, out))?;
         // Ticks that were missed (a suspend, a stop) are not made up for.
         due_s = (due_s + next_s).max(waiter.uptime_s());
         loop {
             match waiter.wait_until(due_s)? {
                 Wake::Tick => break,
-                Wake::ShowState => watch.show_state(err)?,
-                Wake::Stop => return watch.stop(out, err),
+                Wake::ShowState => written(watch.show_state(err))?,
+                Wake::Stop => {
+                    written(watch.farewell(out, err))?;
+                    return Ok(watch.engine.found());
+                }
             }
         }
     }
@@ -92,56 +119,64 @@ impl Running<'_> {
         }
     }
 
-    /// Judges one sample, carries out its orders, writes what changed; seconds to the next one.
-    fn tick(&mut self, sample: &Sample, out: &mut impl Write, err: &mut impl Write) -> Result<f64> {
-        let Self { engine, signals, style, options, screen, .. } = self;
-        let assessment = engine.observe(sample);
-        let mut write = |event: &Event| {
+    /// Judges one sample, carries out its orders, writes what changed. Seconds to the next sample,
+    /// and whether it could be written.
+    fn tick(&mut self, sample: &Sample, out: &mut impl Write) -> (f64, Result<()>) {
+        let assessment = self.engine.observe(sample);
+        let next_s = assessment.next_s;
+        // Signals first: a report that cannot be written must not keep one from being sent. There
+        // is at most one order a sample.
+        let order = assessment.events.iter().find_map(|event| match event {
+            Event::Order(order) => Some(*order),
+            _ => None,
+        });
+        let unsent = order.and_then(|order| {
+            let why = self.signals.send(&order).err()?;
+            Some(Event::Unsent { order, why })
+        });
+        let Self { engine, style, options, screen, .. } = self;
+        let events = engine.events().iter().chain(&unsent);
+        let mut write = |event: &Event| -> Result<()> {
             if let Some(screen) = screen {
                 screen.clear(out)?;
             }
             write_event(out, sample.t, event, options.output.format, *style)?;
-            out.flush()
+            out.flush().context("cannot write the report")
         };
-        for event in &assessment.events {
-            // The signal first: a full pipe must not keep it from being sent.
-            let unsent = match event {
-                Event::Order(order) => {
-                    signals.send(order).err().map(|why| Event::Unsent { order: *order, why })
-                }
-                _ => None,
-            };
-            write(event).context("cannot write the report")?;
-            if let Some(unsent) = unsent {
-                write(&unsent).context("cannot write the report")?;
-            }
+        let written = events.map(&mut write).fold(Ok(()), Result::and);
+        if let Some(Event::Unsent { order, why }) = unsent
+            && why != Unsent::Gone
+        {
+            engine.unsent(&order);
         }
-        let next_s = assessment.next_s;
-        self.announce(err)?;
-        Ok(next_s)
+        (next_s, written)
     }
 
     /// Says which trees came and went.
     fn announce(&mut self, err: &mut impl Write) -> Result<()> {
         let detector = self.engine.detector();
-        let came = |roots: &[ProcId], root| !roots.contains(&root);
         let talks = !self.options.output.quiet && !self.options.select.is_empty();
+        let before = self.roots.len();
         for s in detector.standings() {
-            if came(&self.roots, s.root) {
+            if !self.roots.contains(&s.root) {
                 self.roots.push(s.root);
-                if talks {
-                    talk::came(err, &self.engine, s.root)?;
-                }
             }
         }
+        if talks && before > 0 {
+            for root in self.roots.iter().skip(before) {
+                talk::came(err, &self.engine, *root)?;
+            }
+        }
+        let mut went = Ok(());
         let lives = |root: &ProcId| detector.standings().any(|s| s.root == *root);
-        if let Some(index) = self.roots.iter().position(|root| !lives(root)) {
-            let root = self.roots.swap_remove(index);
-            if talks {
-                talk::went(err, root, self.roots.len())?;
+        self.roots.retain(|root| {
+            let lives = lives(root);
+            if !lives && talks && went.is_ok() {
+                went = talk::went(err, *root);
             }
-        }
-        Ok(())
+            lives
+        });
+        Ok(went?)
     }
 
     fn redraw(&mut self, sample: &Sample, next_s: f64, out: &mut impl Write) -> Result<()> {
@@ -157,14 +192,13 @@ impl Running<'_> {
         Ok(state::write(err, &state::trees(&self.engine), MOST, plain)?)
     }
 
-    fn stop(&mut self, out: &mut impl Write, err: &mut impl Write) -> Result<Status> {
+    fn farewell(&mut self, out: &mut impl Write, err: &mut impl Write) -> Result<()> {
         if let Some(screen) = &mut self.screen {
             screen.clear(out)?;
         }
-        let status = self.engine.found();
         if !self.options.output.quiet {
-            talk::farewell(err, status)?;
+            talk::farewell(err, self.engine.found())?;
         }
-        Ok(status)
+        Ok(())
     }
 }

@@ -29,8 +29,8 @@ use watched::{Known, Watch};
 const YOUNG_LOOKS: u8 = 3;
 /// One in so many of the processes that nobody asked for is looked at again in a tick.
 const SLICES: u32 = 32;
-/// The longest command line kept, in bytes.
-const TITLE_MAX: usize = 200;
+/// The longest command line kept, in bytes: what is protected may be named at its end.
+const TITLE_MAX: usize = 4000;
 
 /// A procfs root and what is known of its processes.
 #[derive(Debug)]
@@ -66,9 +66,9 @@ impl Probe {
         let meminfo = File::open(root.join("meminfo"))
             .with_context(|| format!("cannot read '{}/meminfo': {hint}", root.display()))?;
         // The fixture trees of tests and the host's /proc have pids that are not ours.
-        let own = root == Path::new("/proc");
+        let own = is_own(root);
         Ok(Self {
-            excluded: if own { own_chain(&proc) } else { Vec::new() },
+            excluded: if own { own_chain() } else { Vec::new() },
             machine_stat: File::open(root.join("stat")).ok(),
             overcommit: File::open(root.join("sys/vm/overcommit_memory")).ok(),
             ceilings: Ceilings::new(root, budget),
@@ -191,9 +191,6 @@ impl Probe {
         let Some(stat) = self.proc.read(pid, "stat", &mut buffer).ok().and_then(Stat::parse) else {
             return false;
         };
-        if stat.is_kernel_thread() {
-            return false;
-        }
         let comm = Comm::new(stat.comm);
         let before = self.known.get(&pid).filter(|k| k.id.start == stat.start);
         // Under -f a title may change without the name changing; a young process is asked again.
@@ -209,11 +206,12 @@ impl Probe {
     }
 
     fn matches(&self, pid: u32, stat: &Stat<'_>) -> bool {
-        if self.excluded.contains(&pid) {
+        if self.excluded.contains(&pid) || stat.is_kernel_thread() {
             return false;
         }
         self.selection.matches(&Candidate {
-            pid,
+            // A pid names whoever has it when leakwatch starts, not a stranger that gets it later.
+            pid: (self.tick == 1).then_some(pid),
             comm: stat.comm.get(..Comm::MAX).unwrap_or(stat.comm),
             cmdline: &|| self.title(pid).into_bytes(),
             exe: &|| {
@@ -256,7 +254,9 @@ impl Probe {
         let news: Vec<u32> = self
             .known
             .iter()
-            .filter(|(pid, known)| known.watch.is_none() && !self.excluded.contains(pid))
+            .filter(|(pid, known)| {
+                known.watch.is_none() && !known.kernel && !self.excluded.contains(pid)
+            })
             .filter(|(pid, _)| watched::is_below(&self.known, &tops, **pid))
             .map(|(pid, _)| *pid)
             .collect();
@@ -306,7 +306,10 @@ impl Probe {
                     sample.procs.push(look);
                     true
                 }
-                watched::Look::Zombie => true,
+                watched::Look::Zombie => {
+                    watch.told = false;
+                    true
+                }
                 watched::Look::Gone => {
                     *kept_files_left += watch.files();
                     false
@@ -327,23 +330,45 @@ impl Probe {
             program.title.truncate(cut);
         }
         if let Some(known) = self.known.get(&pid) {
-            program.threads = known.threads;
+            program.threads = known.watch.as_ref().map_or(0, |watch| watch.threads);
             program.forked = self.known.get(&known.ppid).is_some_and(|p| known.is_fork_of(p));
         }
     }
 }
 
+/// Whether `root` is the procfs of our own pid namespace: only then do its pids mean ours.
+pub fn is_own(root: &Path) -> bool {
+    let own = std::process::id().to_string();
+    std::fs::read_link(root.join("self")).is_ok_and(|link| link.as_os_str() == own.as_str())
+}
+
+/// When the process that has this pid now was started, in clock ticks since boot.
+///
+/// # Errors
+/// ENOENT or ESRCH when there is none.
+pub(crate) fn start_of(pid: u32) -> Result<u64, rustix::io::Errno> {
+    let mut buffer = [0; 1024];
+    let proc = ProcDir::open(Path::new("/proc"))?;
+    Stat::start_of(proc.read(pid, "stat", &mut buffer)?).ok_or(rustix::io::Errno::SRCH)
+}
+
+/// The parent of the process that has this pid now.
+pub(crate) fn parent_of(pid: u32) -> Option<u32> {
+    let mut buffer = [0; 1024];
+    let proc = ProcDir::open(Path::new("/proc")).ok()?;
+    Stat::parse(proc.read(pid, "stat", &mut buffer).ok()?).map(|stat| stat.ppid)
+}
+
 /// This process and its ancestors: neither `leakwatch --pattern .` nor the `sudo` and the shell
 /// that started it may ever be its victims.
-fn own_chain(proc: &ProcDir) -> Vec<u32> {
+fn own_chain() -> Vec<u32> {
     let mut chain = vec![std::process::id()];
-    let mut buffer = [0; 1024];
     while let Some(&pid) = chain.last()
         && pid > 1
-        && let Some(stat) = proc.read(pid, "stat", &mut buffer).ok().and_then(Stat::parse)
-        && !chain.contains(&stat.ppid)
+        && let Some(parent) = parent_of(pid)
+        && !chain.contains(&parent)
     {
-        chain.push(stat.ppid);
+        chain.push(parent);
     }
     chain
 }
@@ -358,5 +383,6 @@ fn raise_file_limit() -> u64 {
         Ok(()) => wanted.max(soft),
         Err(_) => soft,
     };
-    limit.saturating_sub(64)
+    // The rest is for ceilings (three files each), the report, and the pidfd of an order.
+    limit.saturating_sub(256)
 }

@@ -52,6 +52,11 @@ impl<'a> Stat<'a> {
         Some(Self { comm, state, ppid, flags, cpu_ticks, threads, start, image })
     }
 
+    /// The start time alone, of a whole /proc/PID/stat.
+    pub(crate) fn start_of(text: &[u8]) -> Option<u64> {
+        Stat::parse(text).map(|stat| stat.start)
+    }
+
     /// `PF_KTHREAD` of linux/sched.h: has no memory of its own.
     pub(crate) fn is_kernel_thread(&self) -> bool {
         self.flags & 0x0020_0000 != 0
@@ -63,13 +68,22 @@ impl<'a> Stat<'a> {
     }
 }
 
-/// Resident and shared (file and shmem) pages of /proc/PID/statm. Their difference is RssAnon to
-/// the page. Both are zero for zombies and kernel threads.
-pub(crate) fn statm(text: &[u8]) -> Option<(u64, u64)> {
-    let mut fields = text.split(u8::is_ascii_whitespace);
-    let resident = number(fields.nth(1)?)?;
-    let shared = number(fields.next()?)?;
-    Some((resident, shared))
+/// The first three fields of /proc/PID/statm, in pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Statm {
+    /// Virtual size: zero only for who has no memory at all, a zombie or a kernel thread. Resident
+    /// pages may well be zero in a living process that is swapped out.
+    pub(crate) size: u64,
+    /// RSS.
+    pub(crate) resident: u64,
+    /// File and shmem pages in it; the rest is RssAnon, exact to the page.
+    pub(crate) shared: u64,
+}
+
+/// Parses /proc/PID/statm.
+pub(crate) fn statm(text: &[u8]) -> Option<Statm> {
+    let mut fields = text.split(u8::is_ascii_whitespace).map(number);
+    Some(Statm { size: fields.next()??, resident: fields.next()??, shared: fields.next()?? })
 }
 
 /// The value in bytes of a `Name:   123 kB` line, as in meminfo and status.

@@ -31,7 +31,8 @@ pub struct Words {
 
 /// A process as the selection sees it. `cmdline` and `euid` are only read when asked for.
 pub(crate) struct Candidate<'a> {
-    pub(crate) pid: u32,
+    /// Absent once pids mean nobody any more.
+    pub(crate) pid: Option<u32>,
     pub(crate) comm: &'a [u8],
     pub(crate) cmdline: &'a dyn Fn() -> Vec<u8>,
     pub(crate) exe: &'a dyn Fn() -> Vec<u8>,
@@ -56,7 +57,7 @@ impl Selection {
     }
 
     pub(crate) fn matches(&self, candidate: &Candidate<'_>) -> bool {
-        if !self.pids.is_empty() && !self.pids.contains(&candidate.pid) {
+        if !self.pids.is_empty() && !candidate.pid.is_some_and(|pid| self.pids.contains(&pid)) {
             return false;
         }
         if !self.patterns.is_empty() {
@@ -137,7 +138,7 @@ mod tests {
     fn matches(words: &Words, comm: &str, cmdline: &str) -> bool {
         let selection = Selection::new(words, Path::new("/nonexistent")).unwrap();
         selection.matches(&Candidate {
-            pid: 7,
+            pid: Some(7),
             comm: comm.as_bytes(),
             cmdline: &|| cmdline.as_bytes().to_vec(),
             exe: &|| b"apache2".to_vec(),

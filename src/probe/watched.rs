@@ -16,7 +16,8 @@ pub(crate) struct Known {
     pub(crate) id: ProcId,
     pub(crate) ppid: u32,
     pub(crate) comm: Comm,
-    pub(crate) threads: u32,
+    /// A kernel thread: known, so that it is not looked at each time, and never watched.
+    pub(crate) kernel: bool,
     /// The tick in which it was last listed.
     pub(crate) tick: u32,
     /// How often it was looked at since it was new.
@@ -34,7 +35,7 @@ impl Known {
             id,
             ppid: stat.ppid,
             comm,
-            threads: stat.threads,
+            kernel: stat.is_kernel_thread(),
             tick: 0,
             looks: 0,
             matched: false,
@@ -105,8 +106,11 @@ pub(crate) struct Watch {
     pub(crate) stat: Option<File>,
     /// The root of its tree as of its first sight; re-parenting changes nothing.
     pub(crate) root: Option<ProcId>,
-    /// Whether its program was put into a sample.
+    /// Whether its program was put into a sample, as it is now.
     pub(crate) told: bool,
+    /// Number of its threads.
+    pub(crate) threads: u32,
+    last: Option<Proc>,
     swap: u64,
 }
 
@@ -145,11 +149,15 @@ impl Watch {
         };
         let mut statm = [0; 128];
         let pages = read(&self.statm, "statm", &mut statm).ok().and_then(parse::statm);
-        let (Some(stat), Some((resident, shared))) = (stat, pages) else { return Look::Zombie };
+        let (Some(stat), Some(pages)) = (stat, pages) else {
+            // Unreadable for a moment (EMFILE, EIO, a torn read) is not gone: whoever drops out of
+            // a sample loses all that is known of it.
+            return self.last.map_or(Look::Zombie, Look::Alive);
+        };
         if stat.start != id.start {
             return Look::Gone;
         }
-        if !stat.is_alive() || resident == 0 {
+        if !stat.is_alive() || pages.size == 0 {
             return Look::Zombie;
         }
         if swapping || self.swap > 0 {
@@ -159,15 +167,19 @@ impl Watch {
                 self.swap = parse::kib_line(text, b"VmSwap").unwrap_or(0);
             }
         }
-        Look::Alive(Proc {
+        self.told &= (self.threads > 1) == (stat.threads > 1);
+        self.threads = stat.threads;
+        let look = Proc {
             id,
             ppid: stat.ppid,
             comm: Comm::new(stat.comm),
-            rss: resident * page_size,
-            anon: Some(resident.saturating_sub(shared) * page_size),
+            rss: pages.resident.saturating_mul(page_size),
+            anon: Some(pages.resident.saturating_sub(pages.shared).saturating_mul(page_size)),
             swap: self.swap,
             cpu_s: stat.cpu_ticks as f64 / clock_ticks,
-        })
+        };
+        self.last = Some(look);
+        Look::Alive(look)
     }
 }
 

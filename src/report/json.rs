@@ -118,7 +118,9 @@ fn write_outcome(out: &mut impl Write, t: f64, outcome: &Outcome) -> io::Result<
         End::Gone { headroom_before, headroom_after, came_back } => {
             write!(out, ",\"result\":\"gone\",\"headroom_before_bytes\":{headroom_before}")?;
             write!(out, ",\"headroom_after_bytes\":{headroom_after}")?;
-            write!(out, ",\"came_back_bytes\":{came_back}")?;
+            if let Some(bytes) = came_back {
+                write!(out, ",\"came_back_bytes\":{bytes}")?;
+            }
         }
     }
     write_forecast(out, t, forecast.as_ref())
@@ -250,7 +252,7 @@ mod tests {
         let told = line(&Event::Order(order));
         assert_eq!((&told["signal"], &told["reason"]), (&"USR1".into(), &"danger".into()));
         assert_eq!((&told["expected_bytes"], &told["exhaust_t"]), (&8.into(), &().into()));
-        let end = End::Gone { headroom_before: 1, headroom_after: 9, came_back: 8 };
+        let end = End::Gone { headroom_before: 1, headroom_after: 9, came_back: Some(8) };
         let outcome = Outcome { order, after_s: 2.5, end, forecast: forecast() };
         let told = line(&Event::Outcome(outcome));
         assert_eq!((&told["result"], &told["came_back_bytes"]), (&"gone".into(), &8.into()));

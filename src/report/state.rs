@@ -114,7 +114,11 @@ pub fn write(out: &mut impl Write, trees: &[Tree], most: usize, style: Style) ->
         0 => Ok(()),
         rest => {
             let sum: u64 = trees.iter().skip(most).map(|tree| tree.footprint).sum();
-            writeln!(out, "  and {rest} more, {} together, nothing leaks there", Bytes(sum))
+            let leaks = match trees.iter().skip(most).filter(|tree| tree.leaking > 0).count() {
+                0 => ", nothing leaks there".to_owned(),
+                n => format!(", {n} of them leaking"),
+            };
+            writeln!(out, "  and {rest} more, {} together{leaks}", Bytes(sum))
         }
     }
 }

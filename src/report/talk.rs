@@ -21,6 +21,7 @@ pub fn greet(
     options: &Watch,
     engine: &Engine,
     everything: bool,
+    own: bool,
 ) -> io::Result<()> {
     let version = env!("CARGO_PKG_VERSION");
     let trees = state::trees(engine);
@@ -42,6 +43,11 @@ pub fn greet(
     state::write(err, &trees, MOST, Style::default())?;
     let lead = Seconds(options.judge.lead);
     match (everything, options.judge.dry_run) {
+        _ if !own => writeln!(
+            err,
+            "  nothing is signalled: '{}' is the procfs of another pid namespace",
+            options.select.procfs.display()
+        ),
         (true, _) => writeln!(
             err,
             "  nothing is signalled; name a service with --pattern to let leakwatch keep it alive"
@@ -82,6 +88,17 @@ pub fn notes(err: &mut impl Write, notes: &[String]) -> io::Result<()> {
     notes.iter().try_for_each(|note| writeln!(err, "leakwatch: {note}"))
 }
 
+/// Says that a look failed; the first time, then every tenth.
+///
+/// # Errors
+/// When `err` cannot be written.
+pub fn failure(err: &mut impl Write, failures: u32, error: &anyhow::Error) -> io::Result<()> {
+    match failures % 10 {
+        1 => writeln!(err, "leakwatch: cannot look this time ({error:#}); going on"),
+        _ => Ok(()),
+    }
+}
+
 /// Says that a new tree is watched.
 ///
 /// # Errors
@@ -97,13 +114,8 @@ pub fn came(err: &mut impl Write, engine: &Engine, root: ProcId) -> io::Result<(
 ///
 /// # Errors
 /// When `err` cannot be written.
-pub fn went(err: &mut impl Write, root: ProcId, left: usize) -> io::Result<()> {
-    let left = plural(left, "tree");
-    writeln!(
-        err,
-        "leakwatch: the tree of process {} has ended; {left} left, and looking for new ones",
-        root.pid
-    )
+pub fn went(err: &mut impl Write, root: ProcId) -> io::Result<()> {
+    writeln!(err, "leakwatch: the tree of process {} has ended; looking for new ones", root.pid)
 }
 
 /// Says how things stood at the stop.

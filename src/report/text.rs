@@ -28,8 +28,10 @@ pub struct Style {
 /// When `out` cannot be written.
 pub fn write_event(out: &mut impl Write, t: f64, event: &Event, style: Style) -> io::Result<()> {
     let (word, colour) = match event {
-        // The FORECAST line tells that.
-        Event::Leak(Finding { again: true, .. }) => return Ok(()),
+        // Other lines tell that: FORECAST, and OUTCOME.
+        Event::Leak(Finding { again: true, .. }) | Event::Cleared { why: Cleared::Ended, .. } => {
+            return Ok(());
+        }
         Event::Outcome(_) => ("OUTCOME", GREEN),
         Event::Order(_) if style.dry_run => ("DRY RUN", RED),
         Event::Order(_) => ("ORDER", RED),
@@ -210,6 +212,7 @@ fn cleared(f: &mut fmt::Formatter<'_>, was: Verdict, why: Cleared) -> fmt::Resul
     match why {
         Cleared::GrowthEnded => write!(f, "no longer {was}: its growth is no longer steady"),
         Cleared::Exited => write!(f, "no longer {was}: it exited"),
+        Cleared::Ended => write!(f, "no longer {was}: it was ended"),
     }
 }
 
@@ -245,7 +248,7 @@ impl fmt::Display for InWords<'_> {
 fn spared(f: &mut fmt::Formatter<'_>, why: Spared) -> fmt::Result {
     let text = match why {
         Spared::Root => {
-            "leaks and memory is in danger, but it has no parent that would start it again; restart its service, or allow it with --allow-root"
+            "leaks and memory is in danger, but nobody is known to start it again; restart its service, or allow it with --allow-root"
         }
         Spared::HasChildren => {
             "leaks and memory is in danger, but it has children; restart its service"
@@ -257,6 +260,7 @@ fn spared(f: &mut fmt::Formatter<'_>, why: Spared) -> fmt::Result {
         Spared::NotPermitted => {
             "leaks and memory is in danger, but this user may not signal it; run leakwatch as root"
         }
+        Spared::Unknown => "leaks and memory is in danger, but its program could not be looked at",
         Spared::PoolHalved => "leaks and memory is in danger, but its pool is down to half already",
         Spared::Server(why) => return write!(f, "leaks and memory is in danger, but {why}"),
     };
@@ -317,15 +321,19 @@ fn ended(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
                 Seconds(*after_s)
             );
         }
-        End::Gone { came_back, headroom_after, .. } => write!(
-            f,
-            "gone after {} by {}; {} expected, {} came back, {} left now",
-            Seconds(*after_s),
-            order.signal.name(),
-            Bytes(order.expected),
-            Bytes(*came_back),
-            Bytes(*headroom_after)
-        )?,
+        End::Gone { came_back, headroom_after, .. } => {
+            write!(f, "gone after {} by {}; ", Seconds(*after_s), order.signal.name())?;
+            match came_back {
+                Some(bytes) => write!(
+                    f,
+                    "{} expected, {} came back, {} left now",
+                    Bytes(order.expected),
+                    Bytes(*bytes),
+                    Bytes(*headroom_after)
+                )?,
+                None => write!(f, "{} left now below another limit", Bytes(*headroom_after))?,
+            }
+        }
     }
     match forecast {
         Some(forecast) if forecast.is_founded() => {
@@ -416,7 +424,8 @@ mod tests {
         assert!(text.ends_with(
             "USR1 (finish the request, then exit); TERM if still there in 70 s: leaking, 88 MiB; memory ends in 28 s (earliest 21 s)\n"
         ), "{text}");
-        let end = End::Gone { headroom_before: 0, headroom_after: 99 * MIB, came_back: 79 * MIB };
+        let end =
+            End::Gone { headroom_before: 0, headroom_after: 99 * MIB, came_back: Some(79 * MIB) };
         let text = line(Event::Outcome(Outcome { order, after_s: 0.4, end, forecast: None }));
         assert!(
             text.ends_with(
