@@ -50,7 +50,7 @@ pub enum Scope {
 /// What convicts: the rule that was met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// Steady growth, watched for at least an eighth of the time that memory would still last.
+    /// Steady growth, watched for at least a sixth (`--caution`) of the time that memory would last.
     Urgent,
     /// Steady growth by a quarter of its own size through half its life, or a doubling.
     Patient,

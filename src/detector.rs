@@ -6,14 +6,14 @@
 use crate::assessment::{Cleared, Event, Finding, Forecast, Scope, Verdict, Why};
 use crate::clock::{Clock, Moment, block};
 use crate::constants::{Constants, FINE};
-use crate::family::{Family, Total};
+use crate::family::{Family, Pile, Total};
 use crate::floors::{Candidate, Gauge};
 use crate::headroom::{Ceilings, Headroom};
 use crate::outlook::Outlooks;
 use crate::pools::{EVERY, Pools};
 use crate::process::Process;
 use crate::runs::Runs;
-use crate::sample::{Header, ProcId, Sample};
+use crate::sample::{Comm, Header, ProcId, Sample};
 use crate::standing::Standing;
 use crate::tree::Forest;
 use crate::verdict::Scale;
@@ -75,8 +75,7 @@ impl Detector {
         self.judge_processes(&moment, sample, events);
         self.judge_families(&moment, events);
         self.judge_pools(&moment, events);
-        self.look_out(events);
-        self.tell_outlooks(self.clock.seconds(moment.now), events);
+        self.look_out(&moment, events);
     }
 
     /// Takes note that a process was ordered to end: its life will be no example of how its
@@ -199,27 +198,42 @@ impl Detector {
                 crowd: 1.0,
             };
             let gauges = (&self.footprints, &self.counts);
-            let known = family.until.is_some();
-            let found = family.judge(moment, total, gauges, &scale, &mut self.windows);
+            family.judge(moment, total, gauges, &scale, &mut self.windows);
+            if family.pile.is_some() {
+                for above in self.forest.ancestors(*slot) {
+                    self.totals[above].piled = true;
+                }
+            }
+        }
+        for (slot, _) in self.forest.present() {
+            let process = &mut self.processes[*slot];
+            let Some(family) = &mut process.family else { continue };
             let Standing { id, comm, root, .. } = process.standing;
-            let (scope, footprint) = (Scope::Tree, total.footprint);
-            if let Some((why, forecast)) = found.filter(|_| !known) {
-                let evidence = self.windows.last().map(|window| scale.evidence(window));
-                let finding = Finding {
-                    id,
-                    comm,
-                    root,
-                    scope,
-                    why,
-                    footprint,
-                    evidence,
-                    forecast,
-                    again: false,
-                };
-                events.push(Event::Leak(finding));
-            } else if family.until.take_if(|until| *until < moment.now).is_some() {
-                let (was, why) = (Verdict::Leaking, Cleared::GrowthEnded);
-                events.push(Event::Cleared { id, comm, root, scope, was, why });
+            let (scope, why, footprint) = (Scope::Tree, Why::PileUp, family.footprint);
+            match family.pile {
+                Some(Pile { evidence, forecast, .. })
+                    if !family.told && !self.totals[*slot].piled =>
+                {
+                    family.told = true;
+                    let (evidence, again) = (Some(evidence), false);
+                    let finding = Finding {
+                        id,
+                        comm,
+                        root,
+                        scope,
+                        why,
+                        footprint,
+                        evidence,
+                        forecast,
+                        again,
+                    };
+                    events.push(Event::Leak(finding));
+                }
+                None if std::mem::take(&mut family.told) => {
+                    let (was, why) = (Verdict::Leaking, Cleared::GrowthEnded);
+                    events.push(Event::Cleared { id, comm, root, scope, was, why });
+                }
+                _ => {}
             }
         }
     }
@@ -264,37 +278,34 @@ impl Detector {
             let growth = process.standing.footprint as f64 - settled as f64;
             let least = self.constants.least_growth.max(0.5 * entry.pool.mean_growth(age));
             if age >= entry.pool.half_life() && growth >= least {
-                process.convict_in_pool(until, events);
+                process.convict_in_pool(until);
             }
         }
     }
 
-    fn look_out(&mut self, events: &mut [Event]) {
+    fn look_out(&mut self, moment: &Moment, events: &mut Vec<Event>) {
         self.outlooks.begin();
         for (slot, _) in self.forest.present() {
             let process = &self.processes[*slot];
             let Standing { verdict, root, evidence, .. } = process.standing;
-            if let Some(forecast) = process.forecast.filter(|_| verdict == Verdict::Leaking) {
-                self.outlooks.add(root, forecast);
+            if let Some(ends) = process.ends.filter(|_| verdict == Verdict::Leaking) {
+                self.outlooks.add(root, self.ceilings.nearest(root).ceiling(), &ends);
             }
             if let Some(evidence) = evidence.filter(|_| verdict >= Verdict::Suspect) {
                 self.pools.count(process, evidence.slope);
             }
         }
         self.pools.counted();
-        self.outlooks.end();
-        // Memory ends by all that leak together: a finding gives that time, not one process's own.
-        for event in events.iter_mut() {
-            if let Event::Leak(Finding { scope: Scope::Process, root, forecast, .. }) = event {
-                *forecast = self.outlooks.of(*root).or(*forecast);
+        let now_s = self.clock.seconds(moment.now);
+        for (slot, _) in self.forest.present() {
+            let process = &mut self.processes[*slot];
+            if process.standing.verdict == Verdict::Leaking {
+                process.tell(now_s, self.outlooks.of(process.standing.root), events);
             }
         }
-    }
-
-    fn tell_outlooks(&mut self, now_s: f64, events: &mut Vec<Event>) {
-        let comm = |root| {
-            let slot = self.forest.slot(root)?;
-            Some(self.processes[slot].standing.comm)
+        let comm = |root| match self.forest.slot(root) {
+            Some(slot) => self.processes[slot].standing.comm,
+            None => Comm::default(),
         };
         self.outlooks.tell(now_s, comm, events);
     }

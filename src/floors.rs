@@ -7,7 +7,7 @@
 
 use crate::clock::{Moment, block};
 use crate::constants::{Constants, FINE, LEVELS, RING, WINDOWS};
-use crate::window::{self, Growth, Shape};
+use crate::window::{self, Found, Growth, Shape};
 
 /// Levels this far above the planned interval are judged at equal load even where the newest floor
 /// is not higher than the first: load may hide the growth.
@@ -20,6 +20,8 @@ pub struct Gauge {
     pub least: f64,
     /// Least share of the first half's growth in the second.
     pub shape: f64,
+    /// Least pace of the last sixth, as a share of the steady one.
+    pub pace: f64,
     /// Least ratio of growth to the largest fall.
     pub swing: f64,
     /// What CPU use may excuse.
@@ -38,14 +40,14 @@ pub enum Excuse {
 impl Gauge {
     /// For footprints, counted in pages.
     pub fn footprint(constants: &Constants, page_size: f64) -> Self {
-        let Constants { least_growth, shape, swing, .. } = *constants;
-        Self { least: least_growth / page_size, shape, swing, excuse: Excuse::Proportion }
+        let Constants { least_growth, shape, pace, swing, .. } = *constants;
+        Self { least: least_growth / page_size, shape, pace, swing, excuse: Excuse::Proportion }
     }
 
     /// For numbers of children.
     pub fn count(constants: &Constants) -> Self {
-        let Constants { pile, shape, swing, .. } = *constants;
-        Self { least: pile, shape, swing, excuse: Excuse::Rise }
+        let Constants { pile, shape, pace, swing, .. } = *constants;
+        Self { least: pile, shape, pace, swing, excuse: Excuse::Rise }
     }
 }
 
@@ -69,6 +71,8 @@ pub struct Candidate {
     pub shape: Shape,
     /// What kind of growth it shows.
     pub growth: Growth,
+    /// Whether the growth has paused.
+    pub paused: bool,
     /// Consecutive windows of this length that passed.
     pub passes: u8,
 }
@@ -118,10 +122,10 @@ impl Track {
         self.levels.iter().enumerate().filter(fresh).flat_map(move |(index, level)| {
             let found = level.found.iter().zip(level.passes).zip(WINDOWS);
             found.filter_map(move |((found, passes), blocks)| {
-                let (growth, shape) = (*found)?;
+                let Found { growth, paused, shape } = (*found)?;
                 let shape = shape.scaled(unit);
                 let window = blocks as u64 * block(index);
-                Some(Candidate { level: index, blocks, window, shape, growth, passes })
+                Some(Candidate { level: index, blocks, window, shape, growth, paused, passes })
             })
         })
     }
@@ -175,7 +179,7 @@ struct Level {
     fall: u32,
     /// When the newest floor came in.
     last: u64,
-    found: [Option<(Growth, Shape)>; WINDOWS.len()],
+    found: [Option<Found>; WINDOWS.len()],
 }
 
 impl Level {
@@ -215,7 +219,7 @@ impl Level {
                 self.look(which, blocks, index > FINE, gauge)
             };
             self.passes[which] = match found {
-                Some((growth, _)) if growth != Growth::Slowing => {
+                Some(found) if found.growth != Growth::Slowing => {
                     self.passes[which].saturating_add(1)
                 }
                 _ => 0,
@@ -231,7 +235,7 @@ impl Level {
         blocks: usize,
         at_equal_load: bool,
         gauge: &Gauge,
-    ) -> Option<(Growth, Shape)> {
+    ) -> Option<Found> {
         let mut floors = [0.0; RING];
         let mut loads = [0.0; RING];
         let (floors, loads) = (&mut floors[..blocks], &mut loads[..blocks]);
@@ -242,5 +246,47 @@ impl Level {
             *to = from.cores();
         }
         window::judge(floors, loads, which, f64::from(self.fall), at_equal_load, gauge)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_is_small() {
+        // Each process has one, each parent two more.
+        assert!(size_of::<Track>() <= 3600, "{} B", size_of::<Track>());
+    }
+
+    #[test]
+    fn levels_are_pushed_by_whole_pairs_and_forgotten_after_a_pause() {
+        let gauge = Gauge::footprint(&Constants::default(), 1.0);
+        let mut track = Track::new(1.0);
+        let mut now = 0;
+        let mut push = |track: &mut Track, level: usize, value: u64| {
+            now += block(level);
+            track.push(&Moment { now, level, step_s: 1.0, gap: false }, value, 0.5, &gauge);
+        };
+        for value in [7, 5, 9, 8, 6] {
+            push(&mut track, FINE, value);
+        }
+        let newest = |track: &Track, level: usize| {
+            let Level { floors, len, .. } = track.levels[level];
+            floors[RING - usize::from(len)..].to_vec()
+        };
+        assert_eq!(newest(&track, FINE), [7, 5, 9, 8, 6]);
+        assert_eq!(newest(&track, FINE + 1), [5, 8]);
+        assert_eq!(newest(&track, FINE + 2), [5]);
+        // Two samples at half the interval make one block of the whole.
+        push(&mut track, FINE - 1, 4);
+        push(&mut track, FINE - 1, 3);
+        assert_eq!(newest(&track, FINE - 1), [4, 3]);
+        assert_eq!(newest(&track, FINE), [7, 5, 9, 8, 6, 3]);
+        for value in 10..20 {
+            push(&mut track, FINE, value);
+        }
+        push(&mut track, FINE - 1, 2);
+        assert_eq!(newest(&track, FINE - 1), [2], "what was before the pause is forgotten");
     }
 }

@@ -15,17 +15,26 @@ pub struct Headroom {
     pub limit: u64,
 }
 
+/// Which ceiling: one of the machine's two, or one of a tree's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CeilingId {
+    /// What it is.
+    pub kind: CeilingKind,
+    /// The root of the tree that it limits; none for the machine's.
+    pub root: Option<ProcId>,
+}
+
 /// All ceilings of a machine.
 pub struct Ceilings {
     ram: Meter,
     commit: Option<Meter>,
-    trees: Vec<(ProcId, Meter)>,
+    trees: Vec<Meter>,
 }
 
 impl Ceilings {
     /// Before the first sample.
     pub fn new() -> Self {
-        Self { ram: Meter::new(CeilingKind::Ram), commit: None, trees: Vec::new() }
+        Self { ram: Meter::new(CeilingKind::Ram, None), commit: None, trees: Vec::new() }
     }
 
     /// Reads them off a sample.
@@ -34,14 +43,13 @@ impl Ceilings {
         self.ram.push(moment, sample.memory.headroom(), total);
         match commit {
             Some(commit) => {
-                let meter = self.commit.get_or_insert_with(|| Meter::new(CeilingKind::Commit));
+                let meter =
+                    self.commit.get_or_insert_with(|| Meter::new(CeilingKind::Commit, None));
                 meter.push(moment, commit.limit.saturating_sub(commit.used), commit.limit);
             }
             None => self.commit = None,
         }
-        self.trees.retain(|(root, meter)| {
-            sample.ceilings.iter().any(|c| c.root == *root && c.kind == meter.now.kind)
-        });
+        self.trees.retain(|meter| sample.ceilings.iter().any(|ceiling| meter.is_of(ceiling)));
         for (index, ceiling) in sample.ceilings.iter().enumerate() {
             // A cgroup's limit binds with those of its ancestors: the nearest of them counts.
             let nearer = |(other_index, other): (usize, &Ceiling)| {
@@ -57,7 +65,7 @@ impl Ceilings {
 
     /// The nearest ceiling over the tree below `root`.
     pub fn nearest(&self, root: ProcId) -> &Meter {
-        let own = self.trees.iter().filter(|(of, _)| *of == root).map(|(_, meter)| meter);
+        let own = self.trees.iter().filter(|meter| meter.root == Some(root));
         let all = own.chain(self.commit.as_ref());
         all.fold(
             &self.ram,
@@ -68,13 +76,12 @@ impl Ceilings {
     }
 
     fn of_tree(&mut self, ceiling: &Ceiling) -> &mut Meter {
-        let Ceiling { root, kind, .. } = *ceiling;
-        let known = self.trees.iter().position(|(of, meter)| *of == root && meter.now.kind == kind);
+        let known = self.trees.iter().position(|meter| meter.is_of(ceiling));
         let index = known.unwrap_or_else(|| {
-            self.trees.push((root, Meter::new(kind)));
+            self.trees.push(Meter::new(ceiling.kind, Some(ceiling.root)));
             self.trees.len() - 1
         });
-        &mut self.trees[index].1
+        &mut self.trees[index]
     }
 }
 
@@ -87,6 +94,7 @@ impl Default for Ceilings {
 /// One ceiling's headroom: now, and its mean over the last blocks of every level.
 pub struct Meter {
     now: Headroom,
+    root: Option<ProcId>,
     levels: Box<[MeterLevel; LEVELS]>,
 }
 
@@ -99,9 +107,18 @@ struct MeterLevel {
 }
 
 impl Meter {
-    fn new(kind: CeilingKind) -> Self {
+    fn new(kind: CeilingKind, root: Option<ProcId>) -> Self {
         let levels = Box::new([MeterLevel::default(); LEVELS]);
-        Self { now: Headroom { kind, left: 0, limit: 0 }, levels }
+        Self { now: Headroom { kind, left: 0, limit: 0 }, root, levels }
+    }
+
+    /// Which ceiling it is of.
+    pub fn ceiling(&self) -> CeilingId {
+        CeilingId { kind: self.now.kind, root: self.root }
+    }
+
+    fn is_of(&self, ceiling: &Ceiling) -> bool {
+        self.root == Some(ceiling.root) && self.now.kind == ceiling.kind
     }
 
     /// What is left now.
@@ -115,6 +132,16 @@ impl Meter {
         let then = self.levels.get(level).and_then(|level| level.ago(blocks));
         let lost = then.map_or(0.0, |then| then - self.now.left as f64);
         if lost <= growth { 1.0 } else { growth / lost }
+    }
+
+    /// Mean headroom over the first and the last third of a window, if it was watched that long.
+    pub fn thirds(&self, level: usize, blocks: usize) -> Option<(f64, f64)> {
+        let level = self.levels.get(level)?;
+        let means = level.means.get(RING + 1 - blocks..)?;
+        let third = blocks / 3;
+        let mean = |means: &[f64]| means.iter().sum::<f64>() / third as f64;
+        let thirds = (mean(&means[..third]), mean(&means[blocks - third..]));
+        (usize::from(level.len) >= blocks).then_some(thirds)
     }
 
     fn push(&mut self, moment: &Moment, left: u64, limit: u64) {

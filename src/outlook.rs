@@ -1,88 +1,96 @@
-//! Outlook: when each tree's nearest ceiling is reached by all who leak below it together.
+//! Outlook: when each ceiling is reached by all who leak below it together, and what of that is
+//! worth saying again.
 
 use crate::assessment::{Event, Forecast};
-use crate::process::{MOVED, MOVED_S};
-use crate::sample::{CeilingKind, Comm, ProcId};
+use crate::forecast::Ends;
+use crate::headroom::CeilingId;
+use crate::sample::{Comm, ProcId};
 
-/// The forecasts of trees in which something leaks.
-#[derive(Default)]
-pub struct Outlooks {
-    trees: Vec<Outlook>,
+/// The end of memory has moved if it did so by this share of the time left.
+const MOVED: f64 = 0.25;
+
+/// But not for less than this many seconds: near the end every tick would be news.
+const MOVED_S: f64 = 5.0;
+
+/// A forecast is not said again before this share of its evidence is new; that halves the lines
+/// and costs no accuracy (at a quarter, the error at half time would double).
+const NEW: f64 = 0.1;
+
+/// What was said of an end, and when, in counted seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Told {
+    at_s: f64,
+    end_s: f64,
 }
 
-struct Outlook {
+impl Told {
+    /// What to remember if the forecast is worth saying after what was told before.
+    pub fn anew(before: Option<Self>, now_s: f64, forecast: Option<&Forecast>) -> Option<Self> {
+        let (likely_s, window_s) =
+            forecast.map_or((f64::INFINITY, 0.0), |f| (f.likely_s, f.window_s));
+        let told = Self { at_s: now_s, end_s: now_s + likely_s };
+        let is_news = before.is_none_or(|before| {
+            now_s - before.at_s >= NEW * window_s
+                && (told.end_s - before.end_s).abs() > (MOVED * likely_s).max(MOVED_S)
+        });
+        is_news.then_some(told)
+    }
+}
+
+/// The forecasts of ceilings and of the trees below them in which something leaks.
+#[derive(Default)]
+pub struct Outlooks {
+    ceilings: Vec<(CeilingId, Ends)>,
+    trees: Vec<Tree>,
+}
+
+struct Tree {
     root: ProcId,
-    forecast: Option<Forecast>,
-    /// The end that was last told, in seconds of the detector's own count.
-    told_s: Option<f64>,
+    /// Its nearest ceiling; none if nothing in it leaks now.
+    ceiling: Option<CeilingId>,
+    told: Option<Told>,
 }
 
 impl Outlooks {
-    /// The forecast of a tree.
-    pub fn of(&self, root: ProcId) -> Option<Forecast> {
-        self.trees.iter().find(|tree| tree.root == root)?.forecast
-    }
-
     /// Begins a new sample.
     pub fn begin(&mut self) {
-        self.trees.iter_mut().for_each(|tree| tree.forecast = None);
+        self.ceilings.clear();
+        self.trees.iter_mut().for_each(|tree| tree.ceiling = None);
     }
 
-    /// Adds the forecast of one who leaks.
-    pub fn add(&mut self, root: ProcId, forecast: Forecast) {
+    /// Adds one who leaks in the tree below `root`, whose nearest ceiling this is.
+    pub fn add(&mut self, root: ProcId, ceiling: CeilingId, ends: &Ends) {
+        match self.ceilings.iter_mut().find(|(of, _)| *of == ceiling) {
+            Some((_, sum)) => *sum = sum.join(ends),
+            None => self.ceilings.push((ceiling, *ends)),
+        }
         match self.trees.iter_mut().find(|tree| tree.root == root) {
-            Some(tree) => {
-                tree.forecast = Some(tree.forecast.map_or(forecast, |sum| join(sum, forecast)))
-            }
-            None => self.trees.push(Outlook { root, forecast: Some(forecast), told_s: None }),
+            Some(tree) => tree.ceiling = Some(ceiling),
+            None => self.trees.push(Tree { root, ceiling: Some(ceiling), told: None }),
         }
     }
 
-    /// Ends the sample: a ceiling of the whole machine is reached by all trees together.
-    pub fn end(&mut self) {
-        for kind in [CeilingKind::Ram, CeilingKind::Commit] {
-            let shared = |tree: &Outlook| tree.forecast.filter(|f| f.ceiling == kind);
-            let together = self.trees.iter().filter_map(shared).reduce(join);
-            for tree in &mut self.trees {
-                if shared(tree).is_some() {
-                    tree.forecast = together;
-                }
+    /// The forecast of a tree.
+    pub fn of(&self, root: ProcId) -> Option<Forecast> {
+        self.forecast(self.trees.iter().find(|tree| tree.root == root)?)
+    }
+
+    /// Says which forecasts are news; forgets trees in which nothing leaks any more.
+    pub fn tell(&mut self, now_s: f64, comm: impl Fn(ProcId) -> Comm, events: &mut Vec<Event>) {
+        self.trees.retain(|tree| tree.ceiling.is_some());
+        for index in 0..self.trees.len() {
+            let Some(forecast) = self.forecast(&self.trees[index]) else { continue };
+            let tree = &mut self.trees[index];
+            if let Some(told) = Told::anew(tree.told, now_s, Some(&forecast)) {
+                tree.told = Some(told);
+                let root = tree.root;
+                events.push(Event::Forecast { root, comm: comm(root), forecast });
             }
         }
     }
 
-    /// Says which forecasts are new or moved; forgets trees in which nothing leaks any more.
-    pub fn tell(
-        &mut self,
-        now_s: f64,
-        comm: impl Fn(ProcId) -> Option<Comm>,
-        events: &mut Vec<Event>,
-    ) {
-        self.trees.retain(|tree| tree.forecast.is_some());
-        for tree in &mut self.trees {
-            let Some(forecast) = tree.forecast else { continue };
-            let least = (MOVED * forecast.likely_s).max(MOVED_S);
-            // That the end comes nearer as time goes by is no news; that it moves is.
-            let end_s = now_s + forecast.likely_s;
-            if tree.told_s.is_none_or(|told_s| (end_s - told_s).abs() > least) {
-                tree.told_s = Some(end_s);
-                let comm = comm(tree.root).unwrap_or_default();
-                events.push(Event::Forecast { root: tree.root, comm, forecast });
-            }
-        }
-    }
-}
-
-/// Two growths under one ceiling: their speeds add up, so times to the end add up like resistors
-/// side by side. The evidence is that of the faster.
-pub fn join(a: Forecast, b: Forecast) -> Forecast {
-    let together = |a: f64, b: f64| 1.0 / (1.0 / a + 1.0 / b);
-    let faster = if a.slope >= b.slope { a } else { b };
-    Forecast {
-        slope: a.slope + b.slope,
-        earliest_s: together(a.earliest_s, b.earliest_s),
-        likely_s: together(a.likely_s, b.likely_s),
-        latest_s: together(a.latest_s, b.latest_s),
-        ..faster
+    fn forecast(&self, tree: &Tree) -> Option<Forecast> {
+        let (_, ends) = self.ceilings.iter().find(|(of, _)| Some(*of) == tree.ceiling)?;
+        Some(ends.forecast())
     }
 }

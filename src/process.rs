@@ -5,7 +5,8 @@ use crate::clock::{Moment, block};
 use crate::constants::FINE;
 use crate::family::Family;
 use crate::floors::{Candidate, Gauge, Track};
-use crate::forecast;
+use crate::forecast::{self, Ends};
+use crate::outlook::Told;
 use crate::pool::Member;
 use crate::runs::Runs;
 use crate::sample::{Comm, Proc};
@@ -13,11 +14,6 @@ use crate::standing::{Recent, Standing};
 use crate::tree::Node;
 use crate::verdict::{Life, Scale};
 use crate::window::Growth;
-
-/// A forecast is told again when its end moved by this share of the time left.
-pub const MOVED: f64 = 0.25;
-/// But not for less than this many seconds: near the end every tick would be news.
-pub const MOVED_S: f64 = 5.0;
 
 /// One living process.
 pub struct Process {
@@ -41,8 +37,8 @@ pub struct Process {
     pub member: Option<(usize, Member)>,
     /// Its tree's series, once it has children.
     pub family: Option<Box<Family>>,
-    /// When memory ends by its growth alone.
-    pub forecast: Option<Forecast>,
+    /// When memory ends by its growth, if it grows.
+    pub ends: Option<Ends>,
     cpu_s: f64,
     track: Box<Track>,
     conviction: Option<Conviction>,
@@ -54,7 +50,7 @@ pub struct Process {
 struct Conviction {
     why: Why,
     until: u64,
-    told: Option<f64>,
+    told: Option<Told>,
 }
 
 impl Process {
@@ -88,7 +84,7 @@ impl Process {
             parent_comm: None,
             member: None,
             family: None,
-            forecast: None,
+            ends: None,
             cpu_s: proc.cpu_s,
             track: Box::new(Track::new(page_size)),
             conviction: None,
@@ -191,13 +187,12 @@ impl Process {
             })
             .map(|window| scale.evidence(window))
             .max_by(|a, b| (a.slope * a.window_s).total_cmp(&(b.slope * b.window_s)));
-        let headroom = scale.meter.headroom();
         let seconds = |blocks| scale.clock.seconds(blocks);
-        let outlook = forecast::of_process(windows, headroom, scale.constants.caution, seconds);
-        self.forecast = outlook.or(self.forecast);
+        let ends = forecast::of_windows(windows, scale.meter, scale.constants.caution, seconds);
+        self.ends = ends.or(self.ends);
         let excused = verdict.is_some() && !self.was_convicted && as_before();
         if excused {
-            verdict = verdict.map(|(_, window)| (Verdict::Warming, window));
+            verdict = verdict.map(|(_, window, why)| (Verdict::Warming, window, why));
         }
         match convicting {
             Some(_) if excused => {}
@@ -212,21 +207,15 @@ impl Process {
         }
         self.lapse(now, events);
         self.suspect(now, verdict, events);
-        self.tell(scale, events);
     }
 
     /// Convicted as a member of its pool, for as long as the pool is judged so.
-    pub fn convict_in_pool(&mut self, until: u64, events: &mut Vec<Event>) {
-        match &mut self.conviction {
-            Some(conviction) => conviction.until = conviction.until.max(until),
-            None => {
-                self.conviction =
-                    Some(Conviction { why: Why::Pool, until, told: Some(f64::INFINITY) });
-                self.was_convicted = true;
-                self.standing.verdict = Verdict::Leaking;
-                events.push(Event::Leak(self.finding(Why::Pool, None)));
-            }
-        }
+    pub fn convict_in_pool(&mut self, until: u64) {
+        let why = Why::Pool;
+        let conviction = self.conviction.get_or_insert(Conviction { why, until, told: None });
+        conviction.until = conviction.until.max(until);
+        self.was_convicted = true;
+        self.standing.verdict = Verdict::Leaking;
     }
 
     /// It is gone; what stood against it is withdrawn.
@@ -243,37 +232,36 @@ impl Process {
             events.push(self.cleared(Verdict::Leaking, Cleared::GrowthEnded));
         }
         if self.conviction.is_none() && self.standing.evidence.is_none() {
-            self.forecast = None;
+            self.ends = None;
         }
     }
 
-    fn suspect(&mut self, now: u64, verdict: Option<(Verdict, u64)>, events: &mut Vec<Event>) {
+    fn suspect(&mut self, now: u64, verdict: Option<(Verdict, u64, Why)>, events: &mut Vec<Event>) {
         let was = self.suspicion.map(|(verdict, _)| verdict);
         self.suspicion = match verdict {
-            Some((verdict, window)) => Some((verdict, now + window / 2)),
+            Some((verdict, window, _)) => Some((verdict, now + window / 2)),
             None => self.suspicion.filter(|(_, until)| *until >= now),
         };
         let is = self.suspicion.map(|(verdict, _)| verdict);
         if self.conviction.is_some() || was == is {
             return;
         }
-        if is == Some(Verdict::Suspect) {
-            events.push(Event::Suspect(self.finding(Why::Patient, self.forecast)));
+        if let Some((Verdict::Suspect, _, why)) = verdict {
+            events.push(Event::Suspect(self.finding(why, self.ends.map(|ends| ends.forecast()))));
         } else if was == Some(Verdict::Suspect) {
             events.push(self.cleared(Verdict::Suspect, Cleared::GrowthEnded));
         }
     }
 
-    /// Says that it leaks, when that is new or the end of memory has moved.
-    fn tell(&mut self, scale: &Scale<'_>, events: &mut Vec<Event>) {
+    /// Says that it leaks, when that is new or the end of memory has moved: by the forecast of all
+    /// who leak under its ceiling.
+    pub fn tell(&mut self, now_s: f64, forecast: Option<Forecast>, events: &mut Vec<Event>) {
         let Some(conviction) = &mut self.conviction else { return };
-        let likely_s = self.forecast.map_or(f64::INFINITY, |forecast| forecast.likely_s);
-        let end = scale.clock.seconds(self.watched) + likely_s;
-        let moved = |told: f64| (end - told).abs() > (MOVED * likely_s).max(MOVED_S);
-        if conviction.told.is_none_or(moved) {
-            let again = conviction.told.replace(end).is_some();
+        let forecast = forecast.filter(|_| self.ends.is_some());
+        if let Some(told) = Told::anew(conviction.told, now_s, forecast.as_ref()) {
+            let again = conviction.told.replace(told).is_some();
             let why = conviction.why;
-            events.push(Event::Leak(Finding { again, ..self.finding(why, self.forecast) }));
+            events.push(Event::Leak(Finding { again, ..self.finding(why, forecast) }));
         }
     }
 

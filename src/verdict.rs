@@ -8,8 +8,11 @@ use crate::assessment::{Evidence, Verdict, Why};
 use crate::clock::Clock;
 use crate::constants::Constants;
 use crate::floors::Candidate;
-use crate::headroom::Meter;
+use crate::headroom::{Headroom, Meter};
 use crate::window::Growth;
+
+/// Half of the growth that convicts makes suspect.
+const SUSPECT: f64 = 0.5;
 
 /// What a process's windows are weighed against.
 pub struct Scale<'a> {
@@ -71,52 +74,62 @@ impl Scale<'_> {
 
     /// The rule by which the window convicts, if any.
     pub fn convicts(&self, window: &Candidate, life: Life) -> Option<Why> {
-        if !self.is_steady(window) || window.passes < self.constants.passes {
-            return None;
-        }
-        if self.is_urgent(window, life) {
+        let why = self.rule(window, life, 1.0)?;
+        // A bystander to another's leak is not urgent; whether it is one, its siblings' suspicion
+        // tells, so suspicion itself does not ask.
+        let stands = why != Why::Urgent || self.share(window) >= self.constants.share;
+        if stands { Some(why) } else { self.is_patient(window, life, 1.0).then_some(Why::Patient) }
+    }
+
+    /// The rule that the window meets with its thresholds on growth times `ease`.
+    fn rule(&self, window: &Candidate, life: Life, ease: f64) -> Option<Why> {
+        if !self.is_steady(window) || window.paused || window.passes < self.constants.passes {
+            None
+        } else if self.is_urgent(window, life, ease) {
             Some(Why::Urgent)
         } else {
-            self.is_patient(window, life).then_some(Why::Patient)
+            self.is_patient(window, life, ease).then_some(Why::Patient)
         }
     }
 
-    fn is_urgent(&self, window: &Candidate, life: Life) -> bool {
-        let Constants { caution, urgent_samples, material, share, .. } = *self.constants;
-        let headroom = self.meter.headroom();
-        let reach = self.slope(window) * caution * self.window_s(window);
-        reach >= (headroom.left as f64).max(material * headroom.limit as f64)
-            && self.samples(window, life) >= urgent_samples
-            && self.share(window) >= share
+    fn is_urgent(&self, window: &Candidate, life: Life, ease: f64) -> bool {
+        let Constants { caution, samples, hasty_samples, material, .. } = *self.constants;
+        let Headroom { left, limit, .. } = self.meter.headroom();
+        let (left, limit) = (left as f64, limit as f64);
+        let reach = self.slope(window) * self.window_s(window);
+        let enough = if reach >= ease * left { hasty_samples } else { samples };
+        caution * reach >= ease * left.max(material * limit) && self.samples(window, life) >= enough
     }
 
-    fn is_patient(&self, window: &Candidate, life: Life) -> bool {
-        let Constants { patient_samples, patient_life, patient_growth, horizon_s, .. } =
-            *self.constants;
+    fn is_patient(&self, window: &Candidate, life: Life, ease: f64) -> bool {
+        let Constants { samples, patient_life, patient_growth, horizon_s, .. } = *self.constants;
         let growth = window.shape.growth();
         let from = f64::from(window.shape.early);
-        life.samples >= patient_samples
-            && growth >= patient_growth * from
+        life.samples >= samples
+            && growth >= ease * patient_growth * from
             && self.meter.headroom().left as f64 <= self.slope(window) * horizon_s
             && (self.window_s(window) >= patient_life * life.age_s
-                || growth >= from && self.samples(window, life) >= patient_samples)
+                || growth >= from && self.samples(window, life) >= samples)
     }
 
-    /// What the windows say short of a conviction, and the length of the longest that says so.
-    pub fn suspicion(&self, windows: &[Candidate], life: Life) -> Option<(Verdict, u64)> {
-        let rank = |window: &Candidate| match window.growth {
-            Growth::Steady | Growth::AtEqualLoad => {
-                let enough = window.passes >= self.constants.passes
-                    && self.samples(window, life) >= self.constants.urgent_samples;
-                enough.then_some((3, Verdict::Suspect))
-            }
-            Growth::WithLoad => Some((2, Verdict::LoadCoupled)),
-            Growth::Slowing => Some((1, Verdict::Warming)),
+    /// What the windows, short ones first, say short of a conviction: the verdict, the length of
+    /// the longest window that says so, and the rule it goes towards.
+    pub fn suspicion(&self, windows: &[Candidate], life: Life) -> Option<(Verdict, u64, Why)> {
+        let suspicion = |window: &Candidate| {
+            let rule = self.rule(window, life, SUSPECT);
+            let verdict = match window.growth {
+                _ if rule.is_some() => Verdict::Suspect,
+                Growth::WithLoad => Verdict::LoadCoupled,
+                Growth::Slowing => Verdict::Warming,
+                Growth::Steady | Growth::AtEqualLoad => return None,
+            };
+            Some((verdict, window.window, rule.unwrap_or(Why::Patient)))
         };
-        let ranked =
-            windows.iter().filter_map(|w| rank(w).map(|(rank, verdict)| (rank, w.window, verdict)));
-        ranked
-            .max_by_key(|(rank, window, _)| (*rank, *window))
-            .map(|(_, window, verdict)| (verdict, window))
+        let rank = |verdict| match verdict {
+            Verdict::Suspect => 2,
+            Verdict::LoadCoupled => 1,
+            _ => 0,
+        };
+        windows.iter().filter_map(suspicion).max_by_key(|(verdict, ..)| rank(*verdict))
     }
 }

@@ -49,6 +49,17 @@ impl Shape {
     }
 }
 
+/// A window that rose for certain, and how.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Found {
+    /// What kind of growth it shows.
+    pub growth: Growth,
+    /// Whether the growth stopped, or nearly so, towards the end of the window. It may be a pause.
+    pub paused: bool,
+    /// How it went.
+    pub shape: Shape,
+}
+
 /// Judges a window: `floors` and the mean CPU use of each, oldest first; `which` of the three
 /// lengths it has; the largest `fall` ever seen at this scale. May overwrite `floors`.
 pub fn judge(
@@ -58,25 +69,28 @@ pub fn judge(
     fall: f64,
     at_equal_load: bool,
     gauge: &Gauge,
-) -> Option<(Growth, Shape)> {
+) -> Option<Found> {
     let slowing = match test(floors, which, fall, gauge) {
-        Some((Growth::Steady, shape)) if excused(shape, loads, gauge.excuse) => {
-            return Some((Growth::WithLoad, shape));
+        Some(found) if found.growth == Growth::Steady => {
+            let excused = excused(found.shape, loads, gauge.excuse);
+            let growth = if excused { Growth::WithLoad } else { Growth::Steady };
+            return Some(Found { growth, ..found });
         }
-        Some((Growth::Steady, shape)) => return Some((Growth::Steady, shape)),
         slowing => slowing,
     };
     if at_equal_load && gauge.excuse == Excuse::Proportion && level_load(floors, loads) {
         let fall = largest_fall(floors);
-        if let Some((Growth::Steady, shape)) = test(floors, which, fall, gauge) {
-            return Some((Growth::AtEqualLoad, shape));
+        if let Some(found) = test(floors, which, fall, gauge)
+            && found.growth == Growth::Steady
+        {
+            return Some(Found { growth: Growth::AtEqualLoad, ..found });
         }
     }
     slowing
 }
 
 /// Growth beyond any fall, its shape, and the rank test; the dear test comes last.
-fn test(floors: &[f64], which: usize, fall: f64, gauge: &Gauge) -> Option<(Growth, Shape)> {
+fn test(floors: &[f64], which: usize, fall: f64, gauge: &Gauge) -> Option<Found> {
     let shape = thirds(floors);
     let growth = shape.growth();
     if growth < gauge.least || growth <= gauge.swing * fall {
@@ -86,8 +100,18 @@ fn test(floors: &[f64], which: usize, fall: f64, gauge: &Gauge) -> Option<(Growt
         return None;
     }
     let (first, second) = shape.halves();
-    let kind = if second < gauge.shape * first { Growth::Slowing } else { Growth::Steady };
-    Some((kind, shape))
+    let slows = second < gauge.shape * first;
+    let growth = if slows { Growth::Slowing } else { Growth::Steady };
+    Some(Found { growth, paused: pace(floors, shape) < gauge.pace, shape })
+}
+
+/// Growth from the last third to its own second half, over what it would be at a steady pace.
+fn pace(floors: &[f64], shape: Shape) -> f64 {
+    let n = floors.len();
+    let (third, sixth) = (n / 3, n / 6);
+    let last = f64::from(median(&floors[n - sixth..])) - f64::from(shape.late);
+    let steady = shape.growth() * (third - sixth) as f64 / 2.0 / (n - third) as f64;
+    last / steady
 }
 
 fn excused(shape: Shape, loads: &[f64], excuse: Excuse) -> bool {
@@ -214,7 +238,7 @@ mod tests {
         let mut floors: Vec<f64> = (0..24).map(|j| floor(f64::from(j))).collect();
         let loads: Vec<f64> = (0..24).map(|j| load(f64::from(j))).collect();
         let gauge = Gauge::footprint(&Constants::default(), 4096.0);
-        judge(&mut floors, &loads, 2, 0.0, true, &gauge).map(|(growth, _)| growth)
+        judge(&mut floors, &loads, 2, 0.0, true, &gauge).map(|found| found.growth)
     }
 
     #[test]

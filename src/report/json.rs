@@ -162,3 +162,99 @@ fn step_name(step: Step) -> &'static str {
         Step::Kill => "kill",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assessment::{Evidence, Reason, Signal, Why};
+    use crate::sample::CeilingKind;
+
+    const ID: ProcId = ProcId { pid: 812, start: 99 };
+    const ROOT: ProcId = ProcId { pid: 800, start: 90 };
+
+    fn forecast() -> Option<Forecast> {
+        Some(Forecast {
+            ceiling: CeilingKind::Ram,
+            headroom: 1 << 30,
+            slope: 1024.0,
+            earliest_s: 50.0,
+            likely_s: 100.0,
+            latest_s: 200.0,
+            window_s: 60.0,
+        })
+    }
+
+    fn line(event: &Event) -> serde_json::Value {
+        let mut out = Vec::new();
+        write_event(&mut out, 1000.0, event).unwrap();
+        assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
+        serde_json::from_slice(&out).unwrap()
+    }
+
+    #[test]
+    fn a_leak_says_what_convicts_and_when_memory_ends() {
+        let (growth, from, window_s, slope) = (4096.4, 100.0, 60.0, 68.3);
+        let evidence = Some(Evidence { growth, from, window_s, slope, at_equal_load: false });
+        let comm = Comm::new(b"a\"\x1b\n");
+        let (scope, why, forecast) = (Scope::Process, Why::Patient, forecast());
+        let finding = Finding {
+            id: ID,
+            comm,
+            root: ROOT,
+            scope,
+            why,
+            footprint: 7,
+            evidence,
+            forecast,
+            again: false,
+        };
+        let leak = line(&Event::Leak(finding));
+        for (key, value) in [
+            ("schema", serde_json::json!(1)),
+            ("event", "leak".into()),
+            ("t", 1000.into()),
+            ("scope", "process".into()),
+            ("pid", 812.into()),
+            ("start", 99.into()),
+            ("comm", "a\"\u{1b}\n".into()),
+            ("root", serde_json::json!({"pid": 800, "start": 90})),
+            ("why", "patient".into()),
+            ("footprint_bytes", 7.into()),
+            ("growth_bytes", 4096.into()),
+            ("at_equal_load", false.into()),
+            ("exhaust_t", 1100.0.into()),
+            (
+                "exhaust",
+                serde_json::json!({"earliest": 1050.0, "likely": 1100.0, "latest": 1200.0}),
+            ),
+            ("founded", true.into()),
+            ("ceiling", "ram".into()),
+            ("headroom_bytes", (1_u64 << 30).into()),
+        ] {
+            assert_eq!(leak[key], value, "{key} in {leak}");
+        }
+    }
+
+    #[test]
+    fn an_order_and_its_outcome_are_told() {
+        let order = Order {
+            victim: ID,
+            comm: Comm::new(b"app"),
+            root: ROOT,
+            step: Step::Gentle,
+            signal: Signal::Usr1,
+            grace_s: 30.0,
+            reason: Reason::Danger,
+            footprint: 9,
+            expected: 8,
+            forecast: None,
+        };
+        let told = line(&Event::Order(order));
+        assert_eq!((&told["signal"], &told["reason"]), (&"USR1".into(), &"danger".into()));
+        assert_eq!((&told["expected_bytes"], &told["exhaust_t"]), (&8.into(), &().into()));
+        let end = End::Gone { headroom_before: 1, headroom_after: 9, came_back: Some(8) };
+        let outcome = Outcome { order, after_s: 2.5, end, forecast: forecast() };
+        let told = line(&Event::Outcome(outcome));
+        assert_eq!((&told["result"], &told["came_back_bytes"]), (&"gone".into(), &8.into()));
+    }
+}
