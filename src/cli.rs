@@ -164,7 +164,7 @@ pub struct Judge {
     /// How many times longer than it was watched a growth may be extrapolated, 1 to 32
     ///
     /// Less convicts later and more surely.
-    #[arg(long, value_name = "K", default_value = "8", value_parser = caution)]
+    #[arg(long, value_name = "K", default_value = "6", value_parser = caution)]
     pub caution: f64,
 }
 

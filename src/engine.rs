@@ -9,7 +9,7 @@ use crate::sample::{Header, Sample};
 /// What the user may set.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How many times longer than the evidence a growth may be extrapolated; 8 by default. Less is
+    /// How many times longer than the evidence a growth may be extrapolated; 6 by default. Less is
     /// more cautious and later.
     pub caution: f64,
     /// What may be ended, and when.
