@@ -68,7 +68,7 @@ pub fn greet(
 
 /// Says which processes this user may not signal.
 fn may_not(err: &mut impl Write, engine: &Engine, trees: &[Tree]) -> io::Result<()> {
-    let forbidden = engine.policy().forbidden();
+    let forbidden = engine.policy().victims().forbidden();
     let all: usize = trees.iter().map(|tree| tree.workers + 1).sum();
     match forbidden {
         0 => Ok(()),
