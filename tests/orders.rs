@@ -1,0 +1,362 @@
+//! Orders: who is ended, when, how, and who never is. A small world of processes in memory runs
+//! through the engine; nothing here touches a real process.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use leakwatch::assessment::{End, Event, Order, Outcome, Reason, Signal, Spared, Step};
+use leakwatch::engine::{Engine, Settings};
+use leakwatch::policy::Rules;
+use leakwatch::sample::{Comm, Header, Memory, Proc, ProcId, Program, Sample};
+use regex_lite::Regex;
+
+const MIB: u64 = 1 << 20;
+const MASTER: u32 = 800;
+
+/// What a worker does with a signal.
+#[derive(Clone, Copy, PartialEq)]
+enum Nature {
+    /// Exits at the next tick.
+    Obeys,
+    /// Exits at SIGKILL only.
+    Stubborn,
+    /// Does not even exit at SIGKILL, as in state D.
+    Stuck,
+}
+
+struct Worker {
+    pid: u32,
+    footprint: u64,
+    /// Bytes a second.
+    rate: u64,
+    nature: Nature,
+    dying: bool,
+    missing: bool,
+}
+
+/// A master with workers on a machine of one GiB, sampled once a second.
+struct World {
+    engine: Engine,
+    exe: &'static str,
+    threads: u32,
+    workers: Vec<Worker>,
+    refill: bool,
+    lone: bool,
+    next_pid: u32,
+    t: f64,
+    total: u64,
+    sample: Sample,
+    orders: Vec<Order>,
+    outcomes: Vec<Outcome>,
+    spared: Vec<(u32, Spared)>,
+    /// Least headroom ever seen.
+    least: u64,
+}
+
+fn rules() -> Rules {
+    Rules {
+        act: true,
+        dry_run: false,
+        lead_s: 30.0,
+        grace_s: None,
+        allow_root: false,
+        protect: Vec::new(),
+    }
+}
+
+impl World {
+    fn with(rules: Rules) -> Self {
+        let header = Header {
+            interval_s: 1.0,
+            clock_ticks: 100,
+            page_size: 4096,
+            hostname: "vps1".to_owned(),
+        };
+        Self {
+            engine: Engine::new(&header, Settings { caution: 8.0, rules }),
+            exe: "/usr/sbin/apache2",
+            threads: 1,
+            workers: Vec::new(),
+            refill: true,
+            lone: false,
+            next_pid: 1000,
+            t: 1.7e9,
+            total: 1024 * MIB,
+            sample: Sample::default(),
+            orders: Vec::new(),
+            outcomes: Vec::new(),
+            spared: Vec::new(),
+            least: u64::MAX,
+        }
+    }
+
+    fn serving(mut self, exe: &'static str, threads: u32) -> Self {
+        (self.exe, self.threads) = (exe, threads);
+        self
+    }
+
+    fn worker(&mut self, rate: u64, nature: Nature) -> u32 {
+        let pid = self.next_pid;
+        self.next_pid += 1;
+        let footprint = 20 * MIB;
+        self.workers.push(Worker { pid, footprint, rate, nature, dying: false, missing: false });
+        pid
+    }
+
+    fn workers(mut self, count: usize, rate: u64, nature: Nature) -> Self {
+        for _ in 0..count {
+            self.worker(rate, nature);
+        }
+        self
+    }
+
+    /// One second goes by.
+    fn tick(&mut self) {
+        self.t += 1.0;
+        let ended: Vec<u64> = self.workers.iter().filter(|w| w.dying).map(|w| w.rate).collect();
+        self.workers.retain(|w| !w.dying);
+        let refilled = if self.refill { ended } else { Vec::new() };
+        for rate in refilled {
+            self.worker(rate, Nature::Obeys);
+        }
+        let mut used = 100 * MIB;
+        for worker in &mut self.workers {
+            worker.footprint += worker.rate;
+            used += worker.footprint;
+        }
+        let left = self.total.saturating_sub(used);
+        self.least = self.least.min(left);
+        self.fill_sample(left);
+        let events = self.engine.observe(&self.sample).events.clone();
+        for event in events {
+            match event {
+                Event::Order(order) => self.obey(order),
+                Event::Outcome(outcome) => self.outcomes.push(outcome),
+                Event::Spared { id, why, .. } => self.spared.push((id.pid, why)),
+                _ => {}
+            }
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        self.orders.push(order);
+        let victim = self.workers.iter_mut().find(|w| w.pid == order.victim.pid);
+        let Some(victim) = victim else { return };
+        victim.dying = match victim.nature {
+            Nature::Obeys => true,
+            Nature::Stubborn => order.signal == Signal::Kill,
+            Nature::Stuck => false,
+        };
+    }
+
+    fn fill_sample(&mut self, left: u64) {
+        let known: Vec<u32> = self.sample.procs.iter().map(|p| p.id.pid).collect();
+        let proc = |pid: u32, ppid: u32, footprint: u64| Proc {
+            id: ProcId { pid, start: u64::from(pid) },
+            ppid,
+            comm: Comm::new(b"apache2"),
+            rss: footprint,
+            anon: Some(footprint),
+            swap: 0,
+            cpu_s: 0.0,
+        };
+        let master = (!self.lone).then(|| proc(MASTER, 1, 10 * MIB));
+        let parent = if self.lone { 1 } else { MASTER };
+        let present = self.workers.iter().filter(|w| !w.missing);
+        let procs: Vec<Proc> =
+            master.into_iter().chain(present.map(|w| proc(w.pid, parent, w.footprint))).collect();
+        let program = |p: &Proc| Program {
+            id: p.id,
+            exe: self.exe.to_owned(),
+            title: format!("{} -k start", self.exe),
+            threads: if p.id.pid == MASTER { 1 } else { self.threads },
+            forked: p.id.pid != MASTER,
+            permitted: Some(true),
+        };
+        let programs = procs.iter().filter(|p| !known.contains(&p.id.pid)).map(program).collect();
+        let (total, available) = (self.total, left);
+        let memory = Memory { total, available, ..Memory::default() };
+        self.sample = Sample { t: self.t, memory, procs, programs, ..Sample::default() };
+    }
+
+    fn run(&mut self, seconds: u32) {
+        (0..seconds).for_each(|_| self.tick());
+    }
+
+    fn run_until_order(&mut self) -> Order {
+        for _ in 0..3000 {
+            self.tick();
+            if let Some(order) = self.orders.last() {
+                return *order;
+            }
+        }
+        panic!("no order in 3000 s; spared: {:?}", self.spared);
+    }
+
+    fn victims(&self) -> Vec<u32> {
+        self.orders.iter().map(|order| order.victim.pid).collect()
+    }
+
+    fn signals(&self) -> Vec<Signal> {
+        self.orders.iter().map(|order| order.signal).collect()
+    }
+}
+
+#[test]
+fn leaking_workers_are_ended_one_at_a_time_before_memory_ends() {
+    let mut world =
+        World::with(rules()).workers(4, MIB, Nature::Obeys).workers(4, 0, Nature::Obeys);
+
+    world.run(2000);
+
+    assert!(world.orders.len() >= 5, "{} orders", world.orders.len());
+    assert!(world.victims().iter().all(|pid| ![1004, 1005, 1006, 1007, MASTER].contains(pid)));
+    assert!(world.signals().iter().all(|signal| *signal == Signal::Usr1));
+    assert!(world.least > 0, "memory ended");
+    assert!(world.outcomes.len() + 1 >= world.orders.len());
+    for outcome in &world.outcomes {
+        let End::Gone { came_back, .. } = outcome.end else { panic!("{outcome:?}") };
+        let (back, expected) = (came_back.unwrap() as f64, outcome.order.expected as f64);
+        assert!((back / expected - 1.0).abs() < 0.25, "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_healthy_pool_gets_no_order_however_little_memory_is_left() {
+    let mut world = World::with(rules()).workers(8, 0, Nature::Obeys);
+    world.total = 270 * MIB;
+
+    world.run(1000);
+
+    assert_eq!(world.orders, []);
+}
+
+#[test]
+fn who_ignores_the_gentle_signal_gets_term_and_then_kill() {
+    let mut world =
+        World::with(rules()).workers(3, MIB, Nature::Stubborn).workers(3, 0, Nature::Obeys);
+    let first = world.run_until_order();
+
+    world.run(60);
+
+    let steps: Vec<(u32, Step)> =
+        world.orders.iter().map(|o| (o.victim.pid, o.step)).take(3).collect();
+    let pid = first.victim.pid;
+    assert_eq!(steps, [(pid, Step::Gentle), (pid, Step::Term), (pid, Step::Kill)]);
+    assert_eq!(world.orders[1].reason, Reason::Stayed);
+    assert!(matches!(world.outcomes[0].end, End::Gone { .. }));
+}
+
+#[test]
+fn who_does_not_even_die_is_said_and_another_one_is_chosen() {
+    let mut world = World::with(rules()).workers(4, MIB, Nature::Stuck);
+    let first = world.run_until_order();
+
+    world.run(60);
+
+    assert!(matches!(world.outcomes[0].end, End::Stayed), "{:?}", world.outcomes);
+    assert!(world.victims().iter().any(|pid| *pid != first.victim.pid));
+}
+
+#[test]
+fn a_dry_run_orders_each_victim_once_and_never_escalates() {
+    let rules = Rules { dry_run: true, ..rules() };
+    let mut world = World::with(rules).workers(4, MIB, Nature::Stuck);
+
+    world.run(2000);
+
+    let mut victims = world.victims();
+    victims.sort_unstable();
+    victims.dedup();
+    assert_eq!(victims.len(), world.orders.len());
+    assert!(world.orders.iter().all(|order| order.step == Step::Gentle));
+}
+
+#[test]
+fn a_lone_process_is_spared_unless_roots_are_allowed() {
+    for (allow_root, ordered) in [(false, false), (true, true)] {
+        let mut world = World::with(Rules { allow_root, ..rules() }).workers(1, MIB, Nature::Obeys);
+        world.lone = true;
+
+        world.run(900);
+
+        assert_eq!(!world.orders.is_empty(), ordered);
+        assert_eq!(world.spared.contains(&(1000, Spared::Root)), !ordered);
+    }
+}
+
+#[test]
+fn the_protected_are_spared_by_name_executable_or_title() {
+    for pattern in ["^apache2$", "sbin/apache2 -k"] {
+        let protect = vec![Regex::new(pattern).unwrap()];
+        let mut world = World::with(Rules { protect, ..rules() }).workers(3, MIB, Nature::Obeys);
+
+        world.run(700);
+
+        assert_eq!(world.orders, [], "{pattern}");
+        assert!(world.spared.iter().any(|(_, why)| *why == Spared::Protected), "{pattern}");
+    }
+}
+
+#[test]
+fn children_of_a_threaded_apache_are_only_reported() {
+    let mut world =
+        World::with(rules()).serving("/usr/sbin/apache2", 27).workers(3, MIB, Nature::Obeys);
+
+    world.run(700);
+
+    assert_eq!(world.orders, []);
+    assert!(world.spared.iter().any(|(_, why)| matches!(why, Spared::Server(_))));
+}
+
+#[test]
+fn an_unknown_pre_forking_program_gets_term() {
+    let mut world =
+        World::with(rules()).serving("/usr/local/bin/app", 1).workers(3, MIB, Nature::Obeys);
+
+    assert_eq!(world.run_until_order().signal, Signal::Term);
+}
+
+#[test]
+fn a_worker_missing_in_one_sample_keeps_its_gentle_signal() {
+    let mut world = World::with(rules()).workers(4, MIB, Nature::Obeys);
+    world.run(60);
+    world.workers.iter_mut().for_each(|w| w.missing = true);
+    world.tick();
+    world.workers.iter_mut().for_each(|w| w.missing = false);
+
+    assert_eq!(world.run_until_order().signal, Signal::Usr1);
+}
+
+#[test]
+fn a_pool_that_is_not_refilled_keeps_half_of_itself() {
+    let mut world = World::with(rules()).workers(6, MIB, Nature::Obeys);
+    world.refill = false;
+    world.run_until_order();
+
+    world.run(250);
+
+    assert!(world.workers.len() >= 3, "{} workers left", world.workers.len());
+}
+
+#[test]
+fn a_suspend_is_no_grace() {
+    let mut world =
+        World::with(rules()).workers(3, MIB, Nature::Stubborn).workers(3, 0, Nature::Obeys);
+    world.run_until_order();
+
+    world.t += 3600.0;
+    world.tick();
+
+    assert_eq!(world.orders.len(), 1, "{:?}", world.orders);
+}
+
+#[test]
+fn memory_that_goes_within_ten_samples_is_answered_at_once_and_said() {
+    let mut world = World::with(rules()).workers(5, 0, Nature::Obeys);
+    world.run(60);
+    world.workers[2].rate = 60 * MIB;
+
+    let order = world.run_until_order();
+
+    assert_eq!((order.victim.pid, order.reason), (1002, Reason::Brink));
+    assert!(world.least > 0, "too late");
+}
