@@ -170,3 +170,52 @@ impl MeterLevel {
         (usize::from(self.len) >= blocks).then(|| self.means[RING + 1 - blocks])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::constants::FINE;
+    use crate::sample::Commit;
+
+    const A: ProcId = ProcId { pid: 10, start: 1 };
+    const B: ProcId = ProcId { pid: 20, start: 2 };
+
+    fn sample(available: u64, commit_left: u64, cgroup_left: u64) -> Sample {
+        let commit = Some(Commit { limit: 1000, used: 1000 - commit_left });
+        let memory = Memory { total: 2000, available, commit, ..Memory::default() };
+        let (kind, place) = (CeilingKind::CgroupMemory, String::new());
+        let cgroup = Ceiling { kind, root: A, place, used: 500 - cgroup_left, limit: 500 };
+        Sample { memory, ceilings: vec![cgroup], ..Sample::default() }
+    }
+
+    #[test]
+    fn the_nearest_ceiling_is_the_one_with_least_left() {
+        let mut clock = Clock::new(1.0);
+        let mut ceilings = Ceilings::new();
+        for (t, left, kind) in [
+            (1.0, (100, 200, 300), CeilingKind::Ram),
+            (2.0, (300, 100, 200), CeilingKind::Commit),
+            (3.0, (300, 200, 100), CeilingKind::CgroupMemory),
+        ] {
+            ceilings.observe(&clock.advance(t), &sample(left.0, left.1, left.2));
+            assert_eq!(ceilings.nearest(A).headroom().kind, kind);
+            assert_ne!(ceilings.nearest(B).headroom().kind, CeilingKind::CgroupMemory);
+        }
+    }
+
+    #[test]
+    fn the_share_of_a_growth_is_its_part_of_what_was_lost() {
+        let mut clock = Clock::new(1.0);
+        let mut ceilings = Ceilings::new();
+        for k in 0..20_u64 {
+            ceilings.observe(&clock.advance(k as f64), &sample(900 - 10 * k, 999, 499));
+        }
+        let meter = ceilings.nearest(B);
+        // 12 blocks of one sample: 110 were lost between the first and the last.
+        assert!((meter.share(FINE, 12, 55.0) - 0.5).abs() < 1e-9);
+        assert!((meter.share(FINE, 12, 200.0) - 1.0).abs() < 1e-9);
+        assert_eq!(meter.thirds(FINE, 12), Some((900.0 - 95.0, 900.0 - 175.0)));
+        assert_eq!(meter.thirds(FINE, 24), None);
+    }
+}

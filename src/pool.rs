@@ -184,3 +184,41 @@ fn edges() -> impl Iterator<Item = f64> {
 fn bin_of(age: f64) -> usize {
     ((age.max(1.0).ln() / WIDTH.ln()) as usize).min(BINS - 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Forty lives of 60 intervals each, that grow by `growth(age)` bytes an interval.
+    fn pool(growth: impl Fn(f64) -> f64) -> bool {
+        let mut pool = Pool::new();
+        let mut leaks = false;
+        for life in 0..40_u32 {
+            let mut member = Member::default();
+            for age in 2..60 {
+                let age = f64::from(age);
+                // No two lives are alike: each is up to a fifth slower than the first.
+                let pace = 1.0 - 0.2 * f64::from(life % 7) / 7.0;
+                pool.grew(&mut member, age, pace * growth(age), 1.0);
+            }
+            pool.died(&mut member);
+            leaks = pool.judge(&Constants::default());
+        }
+        leaks
+    }
+
+    #[test]
+    fn a_pool_leaks_if_its_members_grow_to_the_end_of_their_lives() {
+        assert!(pool(|_| 100_000.0));
+        assert!(!pool(|age| 5_000_000.0 * (-age / 6.0).exp()), "a warm-up");
+        assert!(!pool(|_| 100.0), "a trifle");
+        assert!(!pool(|age| 100_000.0 * (age * 2.0).sin()), "up and down");
+    }
+
+    #[test]
+    fn ages_are_binned_by_the_edges() {
+        for (bin, edge) in edges().take(BINS).enumerate() {
+            assert_eq!(bin_of(edge * 1.001), bin);
+        }
+    }
+}

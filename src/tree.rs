@@ -176,3 +176,65 @@ impl Forest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::Comm;
+
+    fn proc(pid: u32, start: u64, ppid: u32) -> Proc {
+        let (id, comm) = (ProcId { pid, start }, Comm::new(b"x"));
+        Proc { id, ppid, comm, rss: 0, anon: None, swap: 0, cpu_s: 0.0 }
+    }
+
+    fn node(forest: &Forest, pid: u32, start: u64) -> &Node {
+        forest.node(forest.slot(ProcId { pid, start }).unwrap())
+    }
+
+    #[test]
+    fn membership_outlives_the_parent() {
+        let mut forest = Forest::default();
+        // Children before parents, as pids that went round may have it.
+        forest.observe(&[proc(30, 3, 20), proc(20, 2, 10), proc(10, 1, 1), proc(1, 0, 0)]);
+        let top = ProcId { pid: 10, start: 1 };
+        assert_eq!((node(&forest, 10, 1).root, node(&forest, 10, 1).parent), (top, None));
+        assert_eq!((node(&forest, 30, 3).root, node(&forest, 20, 2).children), (top, 1));
+        let below = forest.slot(ProcId { pid: 30, start: 3 }).unwrap();
+        assert_eq!(forest.ancestors(below).count(), 2);
+
+        forest.observe(&[proc(30, 3, 1), proc(10, 1, 1), proc(1, 0, 0)]);
+        assert_eq!(forest.gone().len(), 1);
+        let child = node(&forest, 30, 3);
+        assert_eq!((child.root, child.parent), (top, Some(ProcId { pid: 20, start: 2 })));
+        assert_eq!(forest.ancestors(below).count(), 1, "what is left above it");
+        assert_eq!(node(&forest, 10, 1).children, 0);
+    }
+
+    #[test]
+    fn a_pid_that_comes_round_is_another_process() {
+        let mut forest = Forest::default();
+        forest.observe(&[proc(10, 1, 1), proc(20, 2, 10)]);
+        forest.observe(&[proc(10, 9, 1), proc(20, 2, 1), proc(21, 10, 10)]);
+        assert_eq!((forest.newcomers().len(), forest.gone().len()), (2, 1));
+        assert_eq!(forest.slot(ProcId { pid: 10, start: 1 }), None);
+        assert_eq!(node(&forest, 20, 2).root, ProcId { pid: 10, start: 1 });
+        assert_eq!(node(&forest, 21, 10).root, ProcId { pid: 10, start: 9 });
+    }
+
+    #[test]
+    fn a_circle_or_a_doubled_process_does_no_harm() {
+        let mut forest = Forest::default();
+        forest.observe(&[proc(10, 1, 20), proc(20, 2, 10), proc(10, 1, 20), proc(5, 5, 5)]);
+        assert_eq!(forest.present().len(), 3);
+        assert!(forest.ancestors(0).count() <= DEPTH);
+    }
+
+    #[test]
+    fn slots_are_used_again() {
+        let mut forest = Forest::default();
+        for start in 1..100 {
+            forest.observe(&[proc(10, start, 1)]);
+        }
+        assert!(forest.nodes.len() <= 3, "{}", forest.nodes.len());
+    }
+}

@@ -11,8 +11,22 @@ use crate::floors::Candidate;
 use crate::headroom::{Headroom, Meter};
 use crate::window::Growth;
 
-/// Half of the growth that convicts makes suspect.
-const SUSPECT: f64 = 0.5;
+/// How far a window must go.
+#[derive(Clone, Copy, PartialEq)]
+enum Degree {
+    Suspicion,
+    Conviction,
+}
+
+impl Degree {
+    /// Half of the growth that convicts makes suspect.
+    fn ease(self) -> f64 {
+        match self {
+            Self::Suspicion => 0.5,
+            Self::Conviction => 1.0,
+        }
+    }
+}
 
 /// What a process's windows are weighed against.
 pub struct Scale<'a> {
@@ -74,39 +88,43 @@ impl Scale<'_> {
 
     /// The rule by which the window convicts, if any.
     pub fn convicts(&self, window: &Candidate, life: Life) -> Option<Why> {
-        let why = self.rule(window, life, 1.0)?;
+        let why = self.rule(window, life, Degree::Conviction)?;
         // A bystander to another's leak is not urgent; whether it is one, its siblings' suspicion
         // tells, so suspicion itself does not ask.
         let stands = why != Why::Urgent || self.share(window) >= self.constants.share;
-        if stands { Some(why) } else { self.is_patient(window, life, 1.0).then_some(Why::Patient) }
+        let patient = || self.is_patient(window, life, Degree::Conviction).then_some(Why::Patient);
+        if stands { Some(why) } else { patient() }
     }
 
-    /// The rule that the window meets with its thresholds on growth times `ease`.
-    fn rule(&self, window: &Candidate, life: Life, ease: f64) -> Option<Why> {
+    /// The rule that the window meets.
+    fn rule(&self, window: &Candidate, life: Life, degree: Degree) -> Option<Why> {
         if !self.is_steady(window) || window.paused || window.passes < self.constants.passes {
             None
-        } else if self.is_urgent(window, life, ease) {
+        } else if self.is_urgent(window, life, degree) {
             Some(Why::Urgent)
         } else {
-            self.is_patient(window, life, ease).then_some(Why::Patient)
+            self.is_patient(window, life, degree).then_some(Why::Patient)
         }
     }
 
-    fn is_urgent(&self, window: &Candidate, life: Life, ease: f64) -> bool {
+    fn is_urgent(&self, window: &Candidate, life: Life, degree: Degree) -> bool {
         let Constants { caution, samples, hasty_samples, material, .. } = *self.constants;
         let Headroom { left, limit, .. } = self.meter.headroom();
         let (left, limit) = (left as f64, limit as f64);
-        let reach = self.slope(window) * self.window_s(window);
-        let enough = if reach >= ease * left { hasty_samples } else { samples };
-        caution * reach >= ease * left.max(material * limit) && self.samples(window, life) >= enough
+        // Of six siblings that leak alike each uses up a sixth; memory ends by all of them.
+        let reach = self.slope(window) * self.window_s(window) * self.crowd;
+        let hasty = degree == Degree::Suspicion || reach >= left;
+        let enough = if hasty { hasty_samples } else { samples };
+        caution * reach >= degree.ease() * left.max(material * limit)
+            && self.samples(window, life) >= enough
     }
 
-    fn is_patient(&self, window: &Candidate, life: Life, ease: f64) -> bool {
+    fn is_patient(&self, window: &Candidate, life: Life, degree: Degree) -> bool {
         let Constants { samples, patient_life, patient_growth, horizon_s, .. } = *self.constants;
         let growth = window.shape.growth();
         let from = f64::from(window.shape.early);
         life.samples >= samples
-            && growth >= ease * patient_growth * from
+            && growth >= degree.ease() * patient_growth * from
             && self.meter.headroom().left as f64 <= self.slope(window) * horizon_s
             && (self.window_s(window) >= patient_life * life.age_s
                 || growth >= from && self.samples(window, life) >= samples)
@@ -116,7 +134,7 @@ impl Scale<'_> {
     /// the longest window that says so, and the rule it goes towards.
     pub fn suspicion(&self, windows: &[Candidate], life: Life) -> Option<(Verdict, u64, Why)> {
         let suspicion = |window: &Candidate| {
-            let rule = self.rule(window, life, SUSPECT);
+            let rule = self.rule(window, life, Degree::Suspicion);
             let verdict = match window.growth {
                 _ if rule.is_some() => Verdict::Suspect,
                 Growth::WithLoad => Verdict::LoadCoupled,

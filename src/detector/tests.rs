@@ -152,6 +152,17 @@ fn the_one_of_six_siblings_that_leaks_is_named() {
 }
 
 #[test]
+fn six_siblings_that_leak_fast_are_convicted_together_before_memory_ends() {
+    // 12 MiB/s in all: memory ends after 85 samples, and of each alone after 500.
+    let leak = |child: u32, k: usize| (20 + child, 9, (30 + 2 * k as u64) * MIB, 0.0);
+    let rows =
+        |k| std::iter::once((9, 1, 10 * MIB, 0.0)).chain((0..6).map(|c| leak(c, k))).collect();
+    let found = Machine::new(GIB, 2 * GIB).run(84, rows);
+    assert_eq!(found.len(), 6, "{found:?}");
+    assert!(found.iter().all(|(_, _, k, why)| *k < 70 && *why == Why::Urgent), "{found:?}");
+}
+
+#[test]
 fn a_reused_pid_starts_anew() {
     let machine = Machine::new(GIB, 2 * GIB);
     let mut detector = Detector::with(&machine.header(), Constants::default());

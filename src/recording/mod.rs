@@ -25,6 +25,7 @@
 //! `surrogateescape` writes and strict readers refuse, are read as well.
 
 mod name;
+mod raw;
 mod read;
 mod write;
 

@@ -15,14 +15,18 @@ pub fn write_comm(out: &mut impl Write, comm: Comm) -> io::Result<()> {
             match c {
                 '"' | '\\' => write!(out, "\\{c}")?,
                 '\0'..'\x20' | '\x7f' => write!(out, "\\u{:04x}", u32::from(c))?,
+                // A name that really has one of these is written byte by byte, to come back as it is.
+                '\u{f780}'..='\u{f7ff}' => write_bytes(out, c.encode_utf8(&mut [0; 4]).as_bytes())?,
                 c => write!(out, "{c}")?,
             }
         }
-        for byte in chunk.invalid() {
-            write!(out, "\\uf7{byte:02x}")?;
-        }
+        write_bytes(out, chunk.invalid())?;
     }
     out.write_all(b"\"")
+}
+
+fn write_bytes(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+    bytes.iter().try_for_each(|byte| write!(out, "\\uf7{byte:02x}"))
 }
 
 /// A name as it is read.

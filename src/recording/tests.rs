@@ -110,6 +110,16 @@ proptest! {
 }
 
 #[test]
+fn any_name_comes_back() {
+    for name in ["\u{f780}".as_bytes(), b"\x80\xff", b"a\"\\\n\x7f", "\u{e9}\u{1f40f}".as_bytes()] {
+        let (id, comm) = (ProcId { pid: 1, start: 1 }, Comm::new(name));
+        let proc = Proc { id, ppid: 0, comm, rss: 1, anon: None, swap: 0, cpu_s: 0.0 };
+        let bytes = write(&[Sample { t: 1.0, procs: vec![proc], ..Sample::default() }]);
+        assert_eq!(read(&bytes).unwrap().0[0].procs[0].comm, comm);
+    }
+}
+
+#[test]
 fn a_recording_may_be_compressed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("r.gz");

@@ -1,0 +1,255 @@
+//! Lines as they are: what JSON holds, before it is a header or a sample.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use anyhow::{Result, bail};
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+use super::name::Name;
+use super::{FORMAT, VERSION};
+use crate::sample::{Ceiling, CeilingKind, Commit, Header, Memory, Proc, ProcId, Program, Sample};
+
+/// The first line.
+#[derive(Deserialize)]
+pub(super) struct RawHeader {
+    format: String,
+    version: u32,
+    interval_s: f64,
+    #[serde(default = "hundred")]
+    clock_ticks: u64,
+    #[serde(default = "four_kib")]
+    page_size: u64,
+    #[serde(default)]
+    hostname: String,
+}
+
+fn hundred() -> u64 {
+    100
+}
+
+fn four_kib() -> u64 {
+    4096
+}
+
+impl RawHeader {
+    /// The header, if it is one of a recording that can be read here.
+    pub(super) fn check(self) -> Result<Header> {
+        let Self { format, version, interval_s, clock_ticks, page_size, hostname } = self;
+        if format != FORMAT {
+            bail!("its format is {format:?}, not {FORMAT:?}; give a leakwatch recording");
+        }
+        if version > VERSION {
+            bail!(
+                "version {version} is newer than {VERSION}, the newest known here; update leakwatch"
+            );
+        }
+        if !(interval_s.is_finite() && interval_s > 0.0) {
+            bail!("interval_s is {interval_s}; it must be a positive number of seconds");
+        }
+        Ok(Header { interval_s, clock_ticks, page_size, hostname })
+    }
+}
+
+/// Fills a sample in place, so that its tables keep their capacity.
+pub(super) struct SampleSeed<'a>(pub(super) &'a mut Sample);
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum Field {
+    T,
+    Uptime,
+    Cpu,
+    Mem,
+    Ceilings,
+    Procs,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de> DeserializeSeed<'de> for SampleSeed<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for SampleSeed<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a sample")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Sample { t, uptime_s, cpu_s, memory, ceilings, procs, programs } = self.0;
+        (*uptime_s, *cpu_s) = (None, None);
+        procs.clear();
+        programs.clear();
+        let (mut has_t, mut has_memory, mut has_procs, mut limits) = (false, false, false, 0);
+        while let Some(field) = map.next_key()? {
+            match field {
+                Field::T => (*t, has_t) = (map.next_value()?, true),
+                Field::Uptime => *uptime_s = map.next_value()?,
+                Field::Cpu => *cpu_s = map.next_value()?,
+                Field::Mem => {
+                    (*memory, has_memory) = (map.next_value::<RawMemory>()?.into(), true);
+                }
+                Field::Ceilings => limits = map.next_value_seed(CeilingsSeed(ceilings))?,
+                Field::Procs => {
+                    map.next_value_seed(ProcsSeed { procs, programs })?;
+                    has_procs = true;
+                }
+                Field::Other => drop(map.next_value::<serde::de::IgnoredAny>()?),
+            }
+        }
+        ceilings.truncate(limits);
+        for (there, name) in [(has_t, "t"), (has_memory, "mem"), (has_procs, "procs")] {
+            if !there {
+                return Err(A::Error::missing_field(name));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct RawMemory {
+    total: u64,
+    available: u64,
+    #[serde(default)]
+    swap_total: u64,
+    #[serde(default)]
+    swap_free: u64,
+    commit_limit: Option<u64>,
+    committed: Option<u64>,
+    overcommit: Option<u32>,
+}
+
+impl From<RawMemory> for Memory {
+    fn from(raw: RawMemory) -> Self {
+        let RawMemory { total, available, swap_total, swap_free, .. } = raw;
+        // Only mode 2 makes the kernel keep to the limit.
+        let commit = raw
+            .commit_limit
+            .zip(raw.committed)
+            .filter(|_| raw.overcommit == Some(2))
+            .map(|(limit, used)| Commit { limit, used });
+        Self { total, available, swap_total, swap_free, commit }
+    }
+}
+
+struct ProcsSeed<'a> {
+    procs: &'a mut Vec<Proc>,
+    programs: &'a mut Vec<Program>,
+}
+
+#[derive(Deserialize)]
+struct RawProc<'a> {
+    pid: u32,
+    ppid: u32,
+    start: u64,
+    comm: Name,
+    rss: u64,
+    anon: Option<u64>,
+    #[serde(default)]
+    swap: u64,
+    #[serde(default)]
+    cpu: f64,
+    #[serde(borrow)]
+    exe: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    title: Option<Cow<'a, str>>,
+    threads: Option<u32>,
+    forked: Option<bool>,
+    permitted: Option<bool>,
+}
+
+impl<'de> DeserializeSeed<'de> for ProcsSeed<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ProcsSeed<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of processes")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(raw) = seq.next_element::<RawProc<'_>>()? {
+            let id = ProcId { pid: raw.pid, start: raw.start };
+            let RawProc { ppid, comm: Name(comm), rss, anon, swap, cpu: cpu_s, .. } = raw;
+            self.procs.push(Proc { id, ppid, comm, rss, anon, swap, cpu_s });
+            if let (Some(exe), Some(title)) = (raw.exe, raw.title) {
+                self.programs.push(Program {
+                    id,
+                    exe: exe.into_owned(),
+                    title: title.into_owned(),
+                    threads: raw.threads.unwrap_or(1),
+                    forked: raw.forked.unwrap_or(false),
+                    permitted: raw.permitted,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+struct CeilingsSeed<'a>(&'a mut Vec<Ceiling>);
+
+#[derive(Deserialize)]
+struct RawCeiling<'a> {
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    root: (u32, u64),
+    #[serde(borrow, default)]
+    place: Cow<'a, str>,
+    used: u64,
+    limit: u64,
+}
+
+impl<'de> DeserializeSeed<'de> for CeilingsSeed<'_> {
+    type Value = usize;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for CeilingsSeed<'_> {
+    type Value = usize;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of ceilings")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<usize, A::Error> {
+        let mut count = 0;
+        while let Some(raw) = seq.next_element::<RawCeiling<'_>>()? {
+            // A kind of ceiling that a newer recorder knows is passed over like an unknown field.
+            let Some(kind) = CeilingKind::from_name(&raw.kind) else { continue };
+            let root = ProcId { pid: raw.root.0, start: raw.root.1 };
+            let RawCeiling { used, limit, .. } = raw;
+            match self.0.get_mut(count) {
+                Some(ceiling) => {
+                    raw.place.as_ref().clone_into(&mut ceiling.place);
+                    (ceiling.kind, ceiling.root) = (kind, root);
+                    (ceiling.used, ceiling.limit) = (used, limit);
+                }
+                None => {
+                    let place = raw.place.into_owned();
+                    self.0.push(Ceiling { kind, root, place, used, limit });
+                }
+            }
+            count += 1;
+        }
+        Ok(count)
+    }
+}
