@@ -311,5 +311,6 @@ impl Detector {
     }
 }
 
+mod explain;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use crate::check::Check;
 use crate::constants::Constants;
 use crate::sample::Comm;
 
@@ -33,16 +34,20 @@ impl Runs {
         }
     }
 
-    /// Whether an earlier run became about as large and as old as this one is now.
-    pub fn went_this_way(
+    /// Footprint in bytes and age in finest blocks of this run, each with the most that the earlier
+    /// ones excuse: about as large and as old as they became.
+    pub fn compare(
         &self,
         name: (Comm, Comm),
         footprint: u64,
         age: u64,
         c: &Constants,
-    ) -> bool {
-        self.known.get(&name).is_some_and(|run| {
-            age as f64 <= c.kin * run.age as f64 && footprint as f64 <= c.kin * run.peak as f64
-        })
+    ) -> Option<(Check, Check)> {
+        let run = self.known.get(&name)?;
+        let most = |of_run: u64| c.kin * of_run as f64;
+        Some((
+            Check::at_most(footprint as f64, most(run.peak)),
+            Check::at_most(age as f64, most(run.age)),
+        ))
     }
 }

@@ -13,6 +13,8 @@ const STOREYS: [(u8, &[&str]); 5] = [
             "detector",
             "policy",
             "brink",
+            "check",
+            "explanation",
             "pace",
             "server",
             "clock",

@@ -221,12 +221,16 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__replay)
-            opts="-n -q -v -h --lead --grace --dry-run --protect --allow-root --caution --format --color --quiet --verbose --help"
+            opts="-n -q -v -h --explain --lead --grace --dry-run --protect --allow-root --caution --format --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --explain)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --lead)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

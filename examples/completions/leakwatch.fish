@@ -60,6 +60,7 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s f -l full
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s x -l exact -d 'The expression must match the whole name (with -f: command line)'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s q -l quiet -d 'Say nothing on standard error'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l explain -d 'Say why this process got its verdicts, window by window, instead of printing events' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l lead -d 'End a leaking worker when memory may end within this time' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l grace -d 'Time a worker gets after the first signal [default: what its server may need, 10 to 70 s]' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l protect -d 'Processes whose name or command line matches are never signalled (repeatable)' -r

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::sample::{Ceiling, CeilingKind, Comm, Memory, Proc};
 use crate::units::{GIB, KIB, MIB};
+use crate::window::Growth;
 
 /// A process of a made-up machine: pid, parent's pid, footprint, CPU seconds so far.
 type Row = (u32, u32, u64, f64);
@@ -294,6 +295,34 @@ proptest! {
         // Set back by an hour: until then t creeps on by a millisecond.
         let creep = |k: usize| if k < at { k as f64 } else { at as f64 + (k - at) as f64 * 1e-3 };
         prop_assert_eq!(now, verdicts(&pages, creep, |_| 0));
+    }
+
+    #[test]
+    fn an_explanation_is_what_was_judged(pages in series(), load in prop::collection::vec(0.0..2.0_f64, 1..40)) {
+        let machine = Machine::new(8 * GIB, 16 * GIB);
+        let mut detector = Detector::with(&machine.header(), Constants::default());
+        let mut cpu_s = 0.0;
+        for (k, pages) in pages.iter().enumerate() {
+            cpu_s += load[k % load.len()];
+            let rows = [(9, 1, u64::from(*pages) * 4 * KIB, cpu_s)];
+            detector.observe(&machine.sample(k as f64, &rows, 400_000 * KIB), &mut Vec::new());
+            let explanation = detector.explain(ProcId { pid: 9, start: 9 }).unwrap();
+            for row in &explanation.windows {
+                let (look, tests) = (&row.look, &row.look.tests);
+                let grows = tests.enough.passes && tests.beyond_falls.passes && tests.rising.passes;
+                // What is not even looked at may pass all tests; its growth at equal load may too.
+                prop_assert!(look.growth.is_none() || grows, "{row:?}");
+                prop_assert!(look.growth.is_some() || !grows || !look.ends_higher.passes, "{row:?}");
+                let slows = look.growth == Some(Growth::Slowing);
+                prop_assert!(look.growth.is_none() || slows != tests.lasting.passes, "{row:?}");
+                let steady = matches!(look.growth, Some(Growth::Steady | Growth::AtEqualLoad));
+                prop_assert_eq!(row.rules.is_some(), steady);
+            }
+            let convicts = explanation.windows.iter().any(|row| row.rules.is_some_and(|rules| rules.convicts.is_some()));
+            let leaks = explanation.standing.verdict == Verdict::Leaking;
+            prop_assert!(leaks || !convicts, "{explanation:?}");
+            prop_assert_eq!(leaks, explanation.held.is_some_and(|held| held.why.is_some()));
+        }
     }
 
     #[test]

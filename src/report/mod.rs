@@ -1,5 +1,6 @@
 //! Report: writes what the engine says, to any `impl Write`. Chooses nothing.
 
+pub mod explain;
 pub mod json;
 pub mod screen;
 pub mod state;
