@@ -65,6 +65,25 @@ pub struct Watch {
     /// the tree's root and what each descendant holds beyond what it inherited from the root.
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Acting")]
     pub budget: Option<u64>,
+    /// Where and whether to remember programs.
+    #[command(flatten)]
+    pub memory: Memory,
+}
+
+/// Where and whether programs are remembered from one watch to the next.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Memory of programs")]
+pub struct Memory {
+    /// Remember there, from one watch to the next, how large each program grew before it ended
+    ///
+    /// So the second warm-up of a program is not a suspect again. Default: $STATE_DIRECTORY, as
+    /// systemd sets it; else /var/lib/leakwatch for root; else $XDG_STATE_HOME/leakwatch or
+    /// ~/.local/state/leakwatch. Two watches at a time want a directory each.
+    #[arg(long, value_name = "DIR", conflicts_with = "no_state")]
+    pub state: Option<PathBuf>,
+    /// Remember nothing from one watch to the next, and read and write no such file
+    #[arg(long)]
+    pub no_state: bool,
 }
 
 /// Options of `record`.

@@ -26,7 +26,7 @@
 //! | 5 door | `main`, [`cli`], [`settings`] | parse, dispatch, print one error, exit code | logic |
 //! | 4 commands | [`command`] | one file a mode: wire doors to the engine, hold the loop | arithmetic, syscalls |
 //! | 4 reports | [`report`] | write events and state to any `impl Write` | clocks, files, choosing |
-//! | 3 doors in | [`probe`], [`machine`], [`recording`] | the only readers of /proc, /sys and files | decisions |
+//! | 3 doors in | [`probe`], [`machine`], [`recording`], [`profiles`] | the only readers of /proc, /sys and files | decisions |
 //! | 3 doors out | [`action`] (the only sender of signals), [`wait`] (the only sleeper and clock) | carry out | choosing |
 //! | 2 reckoning | [`engine`]; [`detector`] and its rooms, [`explanation`]; [`policy`], [`brink`], [`pace`], [`server`] | pure functions and bounded state | any I/O, any clock |
 //! | 1 words | [`sample`], [`assessment`], [`units`] | the nouns | everything |
@@ -74,6 +74,7 @@ pub mod pool;
 pub mod pools;
 pub mod probe;
 pub mod process;
+pub mod profiles;
 pub mod recording;
 pub mod report;
 pub mod runs;

@@ -28,7 +28,7 @@ mod name;
 mod read;
 mod write;
 
-pub use name::write_comm;
+pub use name::{Name, write_comm};
 pub use read::Reader;
 pub use write::Writer;
 

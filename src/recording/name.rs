@@ -26,7 +26,7 @@ pub fn write_comm(out: &mut impl Write, comm: Comm) -> io::Result<()> {
 }
 
 /// A name as it is read.
-pub(super) struct Name(pub(super) Comm);
+pub struct Name(pub Comm);
 
 impl<'de> Deserialize<'de> for Name {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
