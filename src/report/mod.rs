@@ -2,6 +2,7 @@
 
 pub mod explain;
 pub mod json;
+mod reasons;
 pub mod screen;
 pub mod state;
 pub mod talk;
