@@ -421,3 +421,16 @@ pub struct Assessment {
     /// Seconds until the engine wants the next sample.
     pub next_s: f64,
 }
+
+/// What is remembered of the runs of a program under one parent that ended by themselves.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Profile {
+    /// The program's name.
+    pub comm: Comm,
+    /// Its parent's name.
+    pub parent: Comm,
+    /// The highest footprint of all runs, in bytes.
+    pub peak: u64,
+    /// The longest that one was watched, in seconds.
+    pub longest_s: f64,
+}

@@ -22,6 +22,8 @@ use std::path::PathBuf;
                                      say what would be signalled, signal nothing
   leakwatch record vps1.jsonl.gz     take a recording
   leakwatch replay vps1.jsonl.gz     judge it again, anywhere
+  leakwatch replay --explain 2291 vps1.jsonl.gz
+                                     why process 2291 got its verdict
 
 Exit status: 0 nothing leaks, 1 a leak was found, 2 memory is about to end, 3 could not do it.")]
 pub struct Cli {
@@ -63,6 +65,25 @@ pub struct Watch {
     /// the tree's root and what each descendant holds beyond what it inherited from the root.
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Acting")]
     pub budget: Option<u64>,
+    /// Where and whether to remember programs.
+    #[command(flatten)]
+    pub memory: Memory,
+}
+
+/// Where and whether programs are remembered from one watch to the next.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Memory of programs")]
+pub struct Memory {
+    /// Remember there, from one watch to the next, how large each program grew before it ended
+    ///
+    /// So the second warm-up of a program is not a suspect again. Default: $STATE_DIRECTORY, as
+    /// systemd sets it; else /var/lib/leakwatch for root; else $XDG_STATE_HOME/leakwatch or
+    /// ~/.local/state/leakwatch. Two watches at a time want a directory each.
+    #[arg(long, value_name = "DIR", conflicts_with = "no_state")]
+    pub state: Option<PathBuf>,
+    /// Remember nothing from one watch to the next, and read and write no such file
+    #[arg(long)]
+    pub no_state: bool,
 }
 
 /// Options of `record`.
@@ -89,12 +110,28 @@ pub struct Record {
 pub struct Replay {
     /// A recording, plain or .gz, or - for standard input
     pub file: PathBuf,
+    /// Say why this process got its verdicts, window by window, instead of printing events
+    ///
+    /// At every change of its verdict, at its exit and at the end of the recording: each window of
+    /// time with the tests that it passed or failed, the numbers compared, and what was missing.
+    /// PID:START means one of several processes that had the pid; without it, all are explained.
+    #[arg(long, value_name = "PID[:START]", value_parser = target, conflicts_with = "format")]
+    pub explain: Option<Target>,
     /// How to judge and act.
     #[command(flatten)]
     pub judge: Judge,
     /// What to print.
     #[command(flatten)]
     pub output: Output,
+}
+
+/// A process in a recording: a pid and, where it came round again, a start time in clock ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its pid.
+    pub pid: u32,
+    /// When it started, as recordings and JSON have it.
+    pub start: Option<u64>,
 }
 
 /// Which processes are meant.
@@ -220,6 +257,17 @@ fn time(text: &str) -> Result<f64, String> {
     }
 }
 
+fn target(text: &str) -> Result<Target, String> {
+    let (pid, start) = match text.split_once(':') {
+        Some((pid, start)) => (pid, Some(start.parse::<u64>())),
+        None => (text, None),
+    };
+    match (pid.parse(), start.transpose()) {
+        (Ok(pid), Ok(start)) => Ok(Target { pid, start }),
+        _ => Err("write PID or PID:START, such as 2291:51773".to_owned()),
+    }
+}
+
 fn interval(text: &str) -> Result<f64, String> {
     match time(text)? {
         s if (0.05..=86400.0).contains(&s) => Ok(s),
@@ -261,6 +309,13 @@ mod tests {
     fn times_may_be_bare_seconds() {
         assert_eq!((time("30"), time("1h30m"), time("0.5")), (Ok(30.0), Ok(5400.0), Ok(0.5)));
         assert!(time("-1").is_err() && time("soon").is_err() && interval("0.01").is_err());
+    }
+
+    #[test]
+    fn a_process_is_a_pid_with_or_without_a_start_time() {
+        assert_eq!(target("2291"), Ok(Target { pid: 2291, start: None }));
+        assert_eq!(target("2291:7"), Ok(Target { pid: 2291, start: Some(7) }));
+        assert!(target("apache2").is_err() && target("1:").is_err() && target("-1").is_err());
     }
 
     #[test]

@@ -71,6 +71,11 @@ impl Clock {
         self.interval_s
     }
 
+    /// Finest blocks counted so far.
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
     /// Seconds in so many finest blocks.
     pub fn seconds(&self, blocks: u64) -> f64 {
         blocks as f64 * self.interval_s / block(FINE) as f64

@@ -3,7 +3,7 @@
 //! Total and bounded: no I/O, no clock, no error; in a steady tick (nobody new, nobody gone) it
 //! allocates nothing.
 
-use crate::assessment::{Cleared, Event, Finding, Forecast, Scope, Verdict, Why};
+use crate::assessment::{Cleared, Event, Finding, Forecast, Profile, Scope, Verdict, Why};
 use crate::clock::{Clock, Moment, block};
 use crate::constants::{Constants, FINE};
 use crate::family::{Family, Pile, Total};
@@ -84,6 +84,21 @@ impl Detector {
         if let Some(slot) = self.forest.slot(id) {
             self.processes[slot].ordered = true;
         }
+    }
+
+    /// Takes over what an earlier detector learnt of programs.
+    pub fn remember(&mut self, profiles: &[Profile]) {
+        self.runs.remember(profiles, self.clock.seconds(1));
+    }
+
+    /// What was learnt of programs, at most so many, those first whose runs ended last.
+    pub fn profiles(&self, most: usize) -> Vec<Profile> {
+        self.runs.profiles(most, self.clock.seconds(1))
+    }
+
+    /// How often something new was learnt of a program.
+    pub fn learnt(&self) -> u64 {
+        self.runs.learnt()
     }
 
     /// The living processes of the last sample.
@@ -311,5 +326,6 @@ impl Detector {
     }
 }
 
+mod explain;
 #[cfg(test)]
 mod tests;

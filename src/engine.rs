@@ -1,6 +1,6 @@
 //! Engine: state across samples. `observe` is the whole of it: live and replayed alike.
 
-use crate::assessment::{Assessment, Event, Order, Status, Verdict};
+use crate::assessment::{Assessment, Event, Order, Profile, Status, Verdict};
 use crate::detector::Detector;
 use crate::pace::{Pace, nearest_end_s};
 use crate::policy::{Policy, Rules};
@@ -67,6 +67,26 @@ impl Engine {
     /// An order could not be carried out. Only a live run can know.
     pub fn unsent(&mut self, order: &Order) {
         self.policy.unsent(order);
+    }
+
+    /// How things stood in the last sample.
+    pub fn status(&self) -> Status {
+        self.assessment.status
+    }
+
+    /// Takes over what an earlier engine learnt of programs.
+    pub fn remember(&mut self, profiles: &[Profile]) {
+        self.detector.remember(profiles);
+    }
+
+    /// What was learnt of programs, at most so many, those first whose runs ended last.
+    pub fn profiles(&self, most: usize) -> Vec<Profile> {
+        self.detector.profiles(most)
+    }
+
+    /// How often something new was learnt of a program.
+    pub fn learnt(&self) -> u64 {
+        self.detector.learnt()
     }
 
     /// The detector, for reports of the state.

@@ -5,9 +5,10 @@
 //! last 12, 17 and 24 floors are judged as they come in, so that windows from seconds to days
 //! always end now and differ in length by at most 1.4.
 
+use crate::check::Check;
 use crate::clock::{Moment, block};
 use crate::constants::{Constants, FINE, LEVELS, RING, WINDOWS};
-use crate::window::{self, Found, Growth, Shape};
+use crate::window::{self, Found, Growth, Shape, Tests};
 
 /// Levels this far above the planned interval are judged at equal load even where the newest floor
 /// is not higher than the first: load may hide the growth.
@@ -113,13 +114,17 @@ impl Track {
         judged
     }
 
+    /// The levels whose windows are not older than two of their blocks, short ones first.
+    fn fresh(&self, now: u64) -> impl Iterator<Item = (usize, &Level)> {
+        self.levels.iter().enumerate().filter(move |(index, level)| {
+            level.len > 0 && now.saturating_sub(level.last) <= 2 * block(*index)
+        })
+    }
+
     /// The windows that passed, short levels first.
     pub fn candidates(&self, now: u64) -> impl Iterator<Item = Candidate> {
-        let fresh = move |&(index, level): &(usize, &Level)| {
-            level.len > 0 && now.saturating_sub(level.last) <= 2 * block(index)
-        };
         let unit = self.unit;
-        self.levels.iter().enumerate().filter(fresh).flat_map(move |(index, level)| {
+        self.fresh(now).flat_map(move |(index, level)| {
             let found = level.found.iter().zip(level.passes).zip(WINDOWS);
             found.filter_map(move |((found, passes), blocks)| {
                 let Found { growth, paused, shape } = (*found)?;
@@ -129,6 +134,52 @@ impl Track {
             })
         })
     }
+
+    /// All windows that are full, passed or not, short levels first, for an explanation.
+    pub fn looks(&self, now: u64, gauge: &Gauge) -> impl Iterator<Item = Look> {
+        self.fresh(now).flat_map(move |(index, level)| {
+            let full = move |&(_, blocks): &(usize, usize)| blocks <= usize::from(level.len);
+            WINDOWS.into_iter().enumerate().filter(full).map(move |(which, blocks)| {
+                let found = level.found[which];
+                let (mut floors, loads) = level.last(blocks);
+                let fall = f64::from(level.fall);
+                let tests = window::explain(
+                    &mut floors[..blocks],
+                    &loads[..blocks],
+                    which,
+                    fall,
+                    found.as_ref(),
+                    gauge,
+                );
+                Look {
+                    level: index,
+                    blocks,
+                    window: blocks as u64 * block(index),
+                    ends_higher: level.ends_higher(blocks, gauge).scaled(self.unit),
+                    tests: tests.scaled(self.unit),
+                    growth: found.map(|found| found.growth),
+                }
+            })
+        })
+    }
+}
+
+/// A full window, passed or not: what its tests compare, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Look {
+    /// The level of its blocks.
+    pub level: usize,
+    /// Its length in blocks.
+    pub blocks: usize,
+    /// Its length in finest blocks.
+    pub window: u64,
+    /// Newest floor less first, and half the least growth: below it nothing else is looked at,
+    /// unless load may hide the growth.
+    pub ends_higher: Check,
+    /// All others.
+    pub tests: Tests,
+    /// What kind of growth it shows, if any.
+    pub growth: Option<Growth>,
 }
 
 /// A block's minimum and mean CPU use.
@@ -205,14 +256,12 @@ impl Level {
     fn judge(&mut self, index: usize, gauge: &Gauge) -> bool {
         let mut judged = false;
         let may_hide = index >= HIDDEN && gauge.excuse == Excuse::Proportion;
-        let newest = f64::from(self.floors[RING - 1]);
         for (which, blocks) in WINDOWS.into_iter().enumerate() {
             if blocks > usize::from(self.len) {
                 break;
             }
-            let first = f64::from(self.floors[RING - blocks]);
             // The cheap way out: nearly all windows of nearly all processes end here.
-            let found = if newest - first < gauge.least / 2.0 && !may_hide {
+            let found = if !may_hide && !self.ends_higher(blocks, gauge).passes {
                 None
             } else {
                 judged = true;
@@ -236,16 +285,27 @@ impl Level {
         at_equal_load: bool,
         gauge: &Gauge,
     ) -> Option<Found> {
+        let (mut floors, loads) = self.last(blocks);
+        let (floors, loads) = (&mut floors[..blocks], &loads[..blocks]);
+        window::judge(floors, loads, which, f64::from(self.fall), at_equal_load, gauge)
+    }
+
+    fn ends_higher(&self, blocks: usize, gauge: &Gauge) -> Check {
+        let rise = f64::from(self.floors[RING - 1]) - f64::from(self.floors[RING - blocks]);
+        Check::at_least(rise, gauge.least / 2.0)
+    }
+
+    /// The floors and CPU use of the last blocks, oldest first; the rest is 0.
+    fn last(&self, blocks: usize) -> ([f64; RING], [f64; RING]) {
         let mut floors = [0.0; RING];
         let mut loads = [0.0; RING];
-        let (floors, loads) = (&mut floors[..blocks], &mut loads[..blocks]);
         for (to, from) in floors.iter_mut().zip(&self.floors[RING - blocks..]) {
             *to = f64::from(*from);
         }
         for (to, from) in loads.iter_mut().zip(&self.loads[RING - blocks..]) {
             *to = from.cores();
         }
-        window::judge(floors, loads, which, f64::from(self.fall), at_equal_load, gauge)
+        (floors, loads)
     }
 }
 

@@ -26,9 +26,9 @@
 //! | 5 door | `main`, [`cli`], [`settings`] | parse, dispatch, print one error, exit code | logic |
 //! | 4 commands | [`command`] | one file a mode: wire doors to the engine, hold the loop | arithmetic, syscalls |
 //! | 4 reports | [`report`] | write events and state to any `impl Write` | clocks, files, choosing |
-//! | 3 doors in | [`probe`], [`machine`], [`recording`] | the only readers of /proc, /sys and files | decisions |
+//! | 3 doors in | [`probe`], [`machine`], [`recording`], [`profiles`] | the only readers of /proc, /sys and files | decisions |
 //! | 3 doors out | [`action`] (the only sender of signals), [`wait`] (the only sleeper and clock) | carry out | choosing |
-//! | 2 reckoning | [`engine`]; [`detector`] and its rooms; [`policy`], [`victims`], [`brink`], [`pace`], [`server`] | pure functions and bounded state | any I/O, any clock |
+//! | 2 reckoning | [`engine`]; [`detector`] and its rooms, [`explanation`]; [`policy`], [`victims`], [`brink`], [`pace`], [`server`] | pure functions and bounded state | any I/O, any clock |
 //! | 1 words | [`sample`], [`assessment`], [`units`] | the nouns | everything |
 //!
 //! Three questions have three places: is it growing without end ([`detector`]), is memory in
@@ -54,12 +54,14 @@
 pub mod action;
 pub mod assessment;
 pub mod brink;
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod command;
 pub mod constants;
 pub mod detector;
 pub mod engine;
+pub mod explanation;
 pub mod family;
 pub mod floors;
 pub mod forecast;
@@ -72,6 +74,7 @@ pub mod pool;
 pub mod pools;
 pub mod probe;
 pub mod process;
+pub mod profiles;
 pub mod recording;
 pub mod report;
 pub mod runs;

@@ -13,6 +13,11 @@ pub fn header(interval_s: f64) -> Header {
     }
 }
 
+/// Whether leakwatch runs as root.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
 /// "Debian GNU/Linux 12, Linux 6.1.0, 2 CPUs", as far as it can be told.
 pub fn description() -> String {
     let parts = [

@@ -1,10 +1,12 @@
 //! Process: what the detector keeps of one living process, and how its verdict comes and goes.
 
 use crate::assessment::{Cleared, Event, Finding, Forecast, Scope, Verdict, Why};
+use crate::check::Check;
 use crate::clock::{Moment, block};
 use crate::constants::FINE;
+use crate::explanation::{Earlier, Explanation, Held, Row};
 use crate::family::Family;
-use crate::floors::{Candidate, Gauge, Track};
+use crate::floors::{Candidate, Gauge, Look, Track};
 use crate::forecast::{self, Ends};
 use crate::outlook::Told;
 use crate::pool::Member;
@@ -39,6 +41,8 @@ pub struct Process {
     pub family: Option<Box<Family>>,
     /// When memory ends by its growth, if it grows.
     pub ends: Option<Ends>,
+    /// How many times its growth all siblings that grow alike made up when it was last judged.
+    pub crowd: f64,
     cpu_s: f64,
     track: Box<Track>,
     conviction: Option<Conviction>,
@@ -85,6 +89,7 @@ impl Process {
             member: None,
             family: None,
             ends: None,
+            crowd: 1.0,
             cpu_s: proc.cpu_s,
             track: Box::new(Track::new(page_size)),
             conviction: None,
@@ -139,6 +144,7 @@ impl Process {
         windows: &mut Vec<Candidate>,
         events: &mut Vec<Event>,
     ) {
+        self.crowd = scale.crowd;
         let judged = self.track.push(moment, self.standing.footprint, self.load, gauge);
         let idle = self.conviction.is_none() && self.suspicion.is_none();
         if judged || !idle || self.standing.evidence.is_some() {
@@ -163,33 +169,27 @@ impl Process {
         windows: &mut Vec<Candidate>,
         events: &mut Vec<Event>,
     ) {
-        let life = Life { samples: self.standing.samples, age_s: self.standing.age_s };
+        let life = self.life();
         let mut verdict = scale.suspicion(windows, life);
         windows.retain(|window| scale.is_steady(window));
         let convicting = windows
             .iter()
             .filter_map(|window| scale.convicts(window, life).map(|why| (why, *window)))
             .next_back();
-        let as_before = || {
-            let name = self.parent_comm.map(|parent| (self.standing.comm, parent));
-            name.is_some_and(|name| {
-                runs.went_this_way(name, self.standing.footprint, self.watched, scale.constants)
-            })
-        };
         self.standing.evidence = convicting
             .map(|(_, window)| window)
             .or(windows.last().copied())
             .map(|w| scale.evidence(&w));
         self.standing.kill_evidence = windows
             .iter()
-            .filter(|window| {
-                window.growth == Growth::Steady && scale.share(window) >= scale.constants.share
-            })
+            .filter(|window| window.growth == Growth::Steady && scale.takes_part(window).passes)
             .map(|window| scale.evidence(window))
             .max_by(|a, b| (a.slope * a.window_s).total_cmp(&(b.slope * b.window_s)));
         let seconds = |blocks| scale.clock.seconds(blocks);
         let ends = forecast::of_windows(windows, scale.meter, scale.constants.caution, seconds);
         self.ends = ends.or(self.ends);
+        let as_before =
+            || self.earlier(scale, runs).is_some_and(|(size, age)| size.passes && age.passes);
         let excused = verdict.is_some() && !self.was_convicted && as_before();
         if excused {
             verdict = verdict.map(|(_, window, why)| (Verdict::Warming, window, why));
@@ -207,6 +207,60 @@ impl Process {
         }
         self.lapse(now, events);
         self.suspect(now, verdict, events);
+    }
+
+    fn life(&self) -> Life {
+        Life { samples: self.standing.samples, age_s: self.standing.age_s }
+    }
+
+    /// Its footprint and age, compared with those of earlier runs.
+    fn earlier(&self, scale: &Scale<'_>, runs: &Runs) -> Option<(Check, Check)> {
+        let name = (self.standing.comm, self.parent_comm?);
+        runs.compare(name, self.standing.footprint, self.watched, scale.constants)
+    }
+
+    /// What it was last judged by.
+    pub fn explain(&self, gauge: &Gauge, scale: &Scale<'_>, runs: &Runs) -> Explanation {
+        let now = scale.clock.now();
+        let row = |look: Look| {
+            let passed = |window: &Candidate| {
+                (window.level, window.blocks) == (look.level, look.blocks)
+                    && scale.is_steady(window)
+            };
+            let third = (look.blocks / 3) as u64;
+            let apart_s = scale
+                .clock
+                .seconds(look.window / look.blocks as u64 * (look.blocks as u64 - third));
+            Row {
+                window_s: scale.clock.seconds(look.window),
+                slope: look.tests.shape.growth() / apart_s,
+                rules: self
+                    .track
+                    .candidates(now)
+                    .find(passed)
+                    .map(|w| scale.rules(&w, self.life())),
+                look,
+            }
+        };
+        let mut windows: Vec<Row> = self.track.looks(now, gauge).map(row).collect();
+        windows.sort_by_key(|row| (row.look.window, row.look.level));
+        let for_s = |until: u64| scale.clock.seconds(until.saturating_sub(now));
+        let convicted =
+            self.conviction.as_ref().map(|c| Held { why: Some(c.why), for_s: for_s(c.until) });
+        let suspected = self.suspicion.map(|(_, until)| Held { why: None, for_s: for_s(until) });
+        Explanation {
+            standing: self.standing.clone(),
+            headroom: scale.meter.headroom(),
+            caution: scale.constants.caution,
+            windows,
+            held: convicted.or(suspected),
+            earlier: self.earlier(scale, runs).map(|(size, age)| Earlier {
+                size,
+                age_s: age.scaled(scale.clock.seconds(1)),
+                excuses: size.passes && age.passes && !self.was_convicted,
+            }),
+            pool: None,
+        }
     }
 
     /// Convicted as a member of its pool, for as long as the pool is judged so.

@@ -1,14 +1,16 @@
 //! Settings: from what was typed to what is meant.
 
-use crate::cli::{Color, Judge, Output, Select};
+use crate::cli::{Color, Judge, Memory, Output, Select};
 use crate::engine;
+use crate::machine;
 use crate::policy::Rules;
 use crate::probe::{Selection, Words};
 use crate::report::text::Style;
 use anyhow::{Result, anyhow};
 use regex_lite::Regex;
+use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The processes that are meant.
 ///
@@ -46,6 +48,39 @@ pub fn engine(judge: &Judge, act: bool) -> Result<engine::Settings> {
     })
 }
 
+/// Where programs are remembered; nowhere if that is not wanted.
+///
+/// # Errors
+/// No place can be told from who runs leakwatch and its environment.
+pub fn state(memory: &Memory) -> Result<Option<PathBuf>> {
+    if memory.no_state {
+        return Ok(None);
+    }
+    let known = memory.state.clone();
+    known
+        .or_else(|| usual_state(machine::is_root(), |name| std::env::var_os(name)))
+        .map(Some)
+        .ok_or_else(|| {
+            anyhow!(
+                "HOME is not set, so programs are remembered nowhere; name a directory with --state"
+            )
+        })
+}
+
+/// As in systemd.exec(5), hier(7) and the XDG Base Directory Specification, in that order.
+fn usual_state(root: bool, var: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let of = |name: &str| {
+        // systemd separates several by colons. The specification has relative paths ignored.
+        let value = var(name)?;
+        let first = std::env::split_paths(&value).next()?;
+        first.is_absolute().then_some(first)
+    };
+    of("STATE_DIRECTORY")
+        .or_else(|| root.then(|| PathBuf::from("/var/lib/leakwatch")))
+        .or_else(|| Some(of("XDG_STATE_HOME")?.join("leakwatch")))
+        .or_else(|| Some(of("HOME")?.join(".local/state/leakwatch")))
+}
+
 /// How lines on standard output are dressed.
 pub fn style(output: &Output, dry_run: bool) -> Style {
     let set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
@@ -62,4 +97,25 @@ pub fn style(output: &Output, dry_run: bool) -> Style {
         Color::Auto => auto(),
     };
     Style { colour, dry_run }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_remembered_where_systemd_root_or_the_user_has_state() {
+        let at = |root, set: &[(&str, &str)]| {
+            let var = |name: &str| set.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into());
+            usual_state(root, var).map(|path| path.display().to_string())
+        };
+        let user = [("XDG_STATE_HOME", "/h/state"), ("HOME", "/h")];
+        let unit = [("STATE_DIRECTORY", "/var/lib/a:/var/lib/b"), ("HOME", "/h")];
+        assert_eq!(at(true, &unit).unwrap(), "/var/lib/a");
+        assert_eq!(at(true, &user).unwrap(), "/var/lib/leakwatch");
+        assert_eq!(at(false, &user).unwrap(), "/h/state/leakwatch");
+        let relative = [("XDG_STATE_HOME", "state"), ("HOME", "/h")];
+        assert_eq!(at(false, &relative).unwrap(), "/h/.local/state/leakwatch");
+        assert_eq!(at(false, &[]), None);
+    }
 }

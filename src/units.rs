@@ -6,7 +6,8 @@
 
 use std::fmt;
 
-/// A size in bytes, written in powers of 1024 with at most three digits ("41 MiB", "1.3 GiB").
+/// A size in bytes, written in powers of 1024 with at most three digits ("41 MiB", "1.3 GiB"); in
+/// tables (`{:#}`) as options take it ("41M", "1.3G").
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub u64);
 
@@ -27,10 +28,14 @@ impl fmt::Display for Bytes {
             value /= 1024.0;
             unit += 1;
         }
+        let (blank, name) = match f.alternate() {
+            true => ("", &NAMES[unit][..1]),
+            false => (" ", NAMES[unit]),
+        };
         match value {
-            v if self.0 == 0 => write!(f, "{v} {}", NAMES[unit]),
-            v if v < 9.95 => write!(f, "{v:.1} {}", NAMES[unit]),
-            v => write!(f, "{v:.0} {}", NAMES[unit]),
+            v if self.0 == 0 => write!(f, "{v}{blank}{name}"),
+            v if v < 9.95 => write!(f, "{v:.1}{blank}{name}"),
+            v => write!(f, "{v:.0}{blank}{name}"),
         }
     }
 }
@@ -88,6 +93,7 @@ mod tests {
             (u64::MAX, "16 EiB"),
         ] {
             assert_eq!(Bytes(bytes).to_string(), text);
+            assert_eq!(format!("{:#}", Bytes(bytes)), text.replace(' ', "").replace("iB", ""));
         }
     }
 

@@ -5,6 +5,7 @@
 //! however much memory there still is.
 
 use crate::assessment::{Evidence, Verdict, Why};
+use crate::check::Check;
 use crate::clock::Clock;
 use crate::constants::Constants;
 use crate::floors::Candidate;
@@ -49,6 +50,66 @@ pub struct Life {
     pub age_s: f64,
 }
 
+/// What the urgent rule compares, for one window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Urgent {
+    /// Bytes it would grow in `--caution` times its length, and what is left.
+    pub reach: Check,
+    /// Samples in it, and the least.
+    pub samples: Check,
+}
+
+impl Urgent {
+    fn passes(&self) -> bool {
+        self.reach.passes && self.samples.passes
+    }
+}
+
+/// What the patient rule compares, for one window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Patient {
+    /// Samples of the process, and the least.
+    pub alive: Check,
+    /// Bytes grown, and the share of what it grew from that they must be.
+    pub of_itself: Check,
+    /// Seconds until memory would end, and the most that are anybody's concern.
+    pub end_s: Check,
+    /// Its length in seconds, and the share of the process's life that it must be, ...
+    pub of_life_s: Check,
+    /// ... or else bytes grown, and what it grew from: it doubled, ...
+    pub doubled: Check,
+    /// ... in enough samples.
+    pub samples: Check,
+}
+
+impl Patient {
+    fn passes(&self) -> bool {
+        self.alive.passes && self.of_itself.passes && self.end_s.passes && self.long_enough()
+    }
+
+    /// Whether it covers enough of the process's life, or shows a doubling.
+    pub fn long_enough(&self) -> bool {
+        self.of_life_s.passes || self.doubled.passes && self.samples.passes
+    }
+}
+
+/// What is compared to convict by one window that grows steadily.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rules {
+    /// Windows of this length that passed in a row, and the least.
+    pub passes: Check,
+    /// The urgent rule, but for the share.
+    pub urgent: Urgent,
+    /// Share of what the ceiling lost meanwhile, and the least; of the urgent rule only.
+    pub share: Check,
+    /// The patient rule.
+    pub patient: Patient,
+    /// The rule that convicts.
+    pub convicts: Option<Why>,
+    /// The rule by which it is suspect: half of the growth is enough, of whatever share.
+    pub suspects: Option<Why>,
+}
+
 impl Scale<'_> {
     /// The window's length in seconds.
     pub fn window_s(&self, window: &Candidate) -> f64 {
@@ -81,6 +142,11 @@ impl Scale<'_> {
         self.meter.share(window.level, window.blocks, window.shape.growth() * self.crowd)
     }
 
+    /// Whether it is more than a bystander to another's leak.
+    pub fn takes_part(&self, window: &Candidate) -> Check {
+        Check::at_least(self.share(window), self.constants.share)
+    }
+
     /// Whether load leaves the growth standing.
     pub fn is_steady(&self, window: &Candidate) -> bool {
         matches!(window.growth, Growth::Steady | Growth::AtEqualLoad)
@@ -91,7 +157,7 @@ impl Scale<'_> {
         let why = self.rule(window, life, Degree::Conviction)?;
         // A bystander to another's leak is not urgent; whether it is one, its siblings' suspicion
         // tells, so suspicion itself does not ask.
-        let stands = why != Why::Urgent || self.share(window) >= self.constants.share;
+        let stands = why != Why::Urgent || self.takes_part(window).passes;
         let patient = || self.is_patient(window, life, Degree::Conviction).then_some(Why::Patient);
         if stands { Some(why) } else { patient() }
     }
@@ -108,6 +174,14 @@ impl Scale<'_> {
     }
 
     fn is_urgent(&self, window: &Candidate, life: Life, degree: Degree) -> bool {
+        self.urgent(window, life, degree).passes()
+    }
+
+    fn is_patient(&self, window: &Candidate, life: Life, degree: Degree) -> bool {
+        self.patient(window, life, degree).passes()
+    }
+
+    fn urgent(&self, window: &Candidate, life: Life, degree: Degree) -> Urgent {
         let Constants { caution, samples, hasty_samples, material, .. } = *self.constants;
         let Headroom { left, limit, .. } = self.meter.headroom();
         let (left, limit) = (left as f64, limit as f64);
@@ -115,19 +189,41 @@ impl Scale<'_> {
         let reach = self.slope(window) * self.window_s(window) * self.crowd;
         let hasty = degree == Degree::Suspicion || reach >= left;
         let enough = if hasty { hasty_samples } else { samples };
-        caution * reach >= degree.ease() * left.max(material * limit)
-            && self.samples(window, life) >= enough
+        Urgent {
+            reach: Check::at_least(caution * reach, degree.ease() * left.max(material * limit)),
+            samples: Check::at_least(self.samples(window, life).into(), enough.into()),
+        }
     }
 
-    fn is_patient(&self, window: &Candidate, life: Life, degree: Degree) -> bool {
+    fn patient(&self, window: &Candidate, life: Life, degree: Degree) -> Patient {
         let Constants { samples, patient_life, patient_growth, horizon_s, .. } = *self.constants;
         let growth = window.shape.growth();
         let from = f64::from(window.shape.early);
-        life.samples >= samples
-            && growth >= degree.ease() * patient_growth * from
-            && self.meter.headroom().left as f64 <= self.slope(window) * horizon_s
-            && (self.window_s(window) >= patient_life * life.age_s
-                || growth >= from && self.samples(window, life) >= samples)
+        let left = self.meter.headroom().left as f64;
+        Patient {
+            alive: Check::at_least(life.samples.into(), samples.into()),
+            of_itself: Check::at_least(growth, degree.ease() * patient_growth * from),
+            end_s: Check {
+                is: left / self.slope(window),
+                needs: horizon_s,
+                passes: left <= self.slope(window) * horizon_s,
+            },
+            of_life_s: Check::at_least(self.window_s(window), patient_life * life.age_s),
+            doubled: Check::at_least(growth, from),
+            samples: Check::at_least(self.samples(window, life).into(), samples.into()),
+        }
+    }
+
+    /// All that is compared to convict by the window, for an explanation.
+    pub fn rules(&self, window: &Candidate, life: Life) -> Rules {
+        Rules {
+            passes: Check::at_least(window.passes.into(), self.constants.passes.into()),
+            urgent: self.urgent(window, life, Degree::Conviction),
+            share: self.takes_part(window),
+            patient: self.patient(window, life, Degree::Conviction),
+            convicts: self.convicts(window, life),
+            suspects: self.rule(window, life, Degree::Suspicion),
+        }
     }
 
     /// What the windows, short ones first, say short of a conviction: the verdict, the length of

@@ -3,6 +3,7 @@
 //! Larger than any fall, not slowing down, and rising with a certainty that noise does not reach.
 //! CPU use may explain a growth away, or hide one.
 
+use crate::check::Check;
 use crate::constants::{LEAST_RANK_SUM, RING};
 use crate::floors::{Excuse, Gauge};
 
@@ -72,8 +73,8 @@ pub fn judge(
 ) -> Option<Found> {
     let slowing = match test(floors, which, fall, gauge) {
         Some(found) if found.growth == Growth::Steady => {
-            let excused = excused(found.shape, loads, gauge.excuse);
-            let growth = if excused { Growth::WithLoad } else { Growth::Steady };
+            let stands = not_by_load(found.shape, loads, gauge.excuse).passes;
+            let growth = if stands { Growth::Steady } else { Growth::WithLoad };
             return Some(Found { growth, ..found });
         }
         slowing => slowing,
@@ -92,17 +93,99 @@ pub fn judge(
 /// Growth beyond any fall, its shape, and the rank test; the dear test comes last.
 fn test(floors: &[f64], which: usize, fall: f64, gauge: &Gauge) -> Option<Found> {
     let shape = thirds(floors);
-    let growth = shape.growth();
-    if growth < gauge.least || growth <= gauge.swing * fall {
+    if !enough(shape, gauge).passes
+        || !beyond_falls(shape, fall, gauge).passes
+        || !rising(floors, which).passes
+    {
         return None;
     }
-    if rank_sum(floors) < *LEAST_RANK_SUM.get(which)? {
-        return None;
+    let steady = lasting(shape, gauge).passes;
+    let growth = if steady { Growth::Steady } else { Growth::Slowing };
+    Some(Found { growth, paused: !going_on(floors, shape, gauge).passes, shape })
+}
+
+/// What the tests of a window compare, for an explanation; sizes in the series' unit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tests {
+    /// Median floors of its thirds.
+    pub shape: Shape,
+    /// Growth, and the least that is any.
+    pub enough: Check,
+    /// Growth, and the largest fall times the factor that it must exceed.
+    pub beyond_falls: Check,
+    /// Rank sum, and the least that noise does not reach.
+    pub rising: Check,
+    /// Growth of the second half, and the least after that of the first.
+    pub lasting: Check,
+    /// Pace of the last sixth as a share of the steady one, and the least.
+    pub going_on: Check,
+    /// Ratio of growth, and the ratio of CPU use that would explain it; passed if it does not.
+    pub not_by_load: Check,
+}
+
+impl Tests {
+    /// All tests of a window, those behind the first that fails too. `floors` as they are, or less
+    /// what CPU use explains.
+    fn of(floors: &[f64], loads: &[f64], which: usize, fall: f64, gauge: &Gauge) -> Self {
+        let shape = thirds(floors);
+        Self {
+            shape,
+            enough: enough(shape, gauge),
+            beyond_falls: beyond_falls(shape, fall, gauge),
+            rising: rising(floors, which),
+            lasting: lasting(shape, gauge),
+            going_on: going_on(floors, shape, gauge),
+            not_by_load: not_by_load(shape, loads, gauge.excuse),
+        }
     }
+
+    /// The same with sizes in bytes, given how many the series' unit has.
+    pub fn scaled(&self, unit: f64) -> Self {
+        Self {
+            shape: self.shape.scaled(unit),
+            enough: self.enough.scaled(unit),
+            beyond_falls: self.beyond_falls.scaled(unit),
+            lasting: self.lasting.scaled(unit),
+            ..*self
+        }
+    }
+}
+
+/// What [`judge`] compared to come to `found`, with the same arguments; if that is growth at equal
+/// load, of the floors at equal load.
+pub fn explain(
+    floors: &mut [f64],
+    loads: &[f64],
+    which: usize,
+    fall: f64,
+    found: Option<&Found>,
+    gauge: &Gauge,
+) -> Tests {
+    let hidden = found.is_some_and(|found| found.growth == Growth::AtEqualLoad);
+    let fall = if hidden && level_load(floors, loads) { largest_fall(floors) } else { fall };
+    Tests::of(floors, loads, which, fall, gauge)
+}
+
+fn enough(shape: Shape, gauge: &Gauge) -> Check {
+    Check::at_least(shape.growth(), gauge.least)
+}
+
+fn beyond_falls(shape: Shape, fall: f64, gauge: &Gauge) -> Check {
+    Check::above(shape.growth(), gauge.swing * fall)
+}
+
+fn rising(floors: &[f64], which: usize) -> Check {
+    let least = LEAST_RANK_SUM.get(which).map_or(f64::INFINITY, |least| f64::from(*least));
+    Check::at_least(f64::from(rank_sum(floors)), least)
+}
+
+fn lasting(shape: Shape, gauge: &Gauge) -> Check {
     let (first, second) = shape.halves();
-    let slows = second < gauge.shape * first;
-    let growth = if slows { Growth::Slowing } else { Growth::Steady };
-    Some(Found { growth, paused: pace(floors, shape) < gauge.pace, shape })
+    Check::at_least(second, gauge.shape * first)
+}
+
+fn going_on(floors: &[f64], shape: Shape, gauge: &Gauge) -> Check {
+    Check::at_least(pace(floors, shape), gauge.pace)
 }
 
 /// Growth from the last third to its own second half, over what it would be at a steady pace.
@@ -114,7 +197,7 @@ fn pace(floors: &[f64], shape: Shape) -> f64 {
     last / steady
 }
 
-fn excused(shape: Shape, loads: &[f64], excuse: Excuse) -> bool {
+fn not_by_load(shape: Shape, loads: &[f64], excuse: Excuse) -> Check {
     let third = loads.len() / 3;
     let mean = |loads: &[f64]| loads.iter().sum::<f64>() / loads.len().max(1) as f64;
     let early = mean(&loads[..third]);
@@ -122,10 +205,11 @@ fn excused(shape: Shape, loads: &[f64], excuse: Excuse) -> bool {
     match excuse {
         Excuse::Proportion => {
             // Below 2 % of a core, ratios of CPU use are noise.
-            let ratio = f64::from(shape.late) / f64::from(shape.early).max(f64::MIN_POSITIVE);
-            late > 1.1 * early && ratio <= late / early.max(0.02)
+            let is = f64::from(shape.late) / f64::from(shape.early).max(f64::MIN_POSITIVE);
+            let needs = late / early.max(0.02);
+            Check { is, needs, passes: late <= 1.1 * early || is > needs }
         }
-        Excuse::Rise => late > 1.1 * early + 0.02,
+        Excuse::Rise => Check::at_most(late, 1.1 * early + 0.02),
     }
 }
 

@@ -14,6 +14,8 @@ const STOREYS: [(u8, &[&str]); 5] = [
             "policy",
             "victims",
             "brink",
+            "check",
+            "explanation",
             "pace",
             "server",
             "clock",
@@ -33,7 +35,7 @@ const STOREYS: [(u8, &[&str]); 5] = [
             "window",
         ],
     ),
-    (3, &["probe", "machine", "recording", "action", "wait"]),
+    (3, &["probe", "machine", "recording", "profiles", "action", "wait"]),
     (4, &["command", "report"]),
     (5, &["cli", "settings", "main", "lib"]),
 ];

@@ -41,7 +41,7 @@ _leakwatch() {
 
     case "${cmd}" in
         leakwatch)
-            opts="-p -f -x -u -i -n -q -v -h -V --pattern --full --exact --user --pid --procfs --interval --lead --grace --dry-run --protect --allow-root --caution --format --color --quiet --verbose --budget --help --version record replay help"
+            opts="-p -f -x -u -i -n -q -v -h -V --pattern --full --exact --user --pid --procfs --interval --lead --grace --dry-run --protect --allow-root --caution --format --color --quiet --verbose --budget --state --no-state --help --version record replay help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -104,6 +104,10 @@ _leakwatch() {
                     return 0
                     ;;
                 --budget)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -221,12 +225,16 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__replay)
-            opts="-n -q -v -h --lead --grace --dry-run --protect --allow-root --caution --format --color --quiet --verbose --help"
+            opts="-n -q -v -h --explain --lead --grace --dry-run --protect --allow-root --caution --format --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --explain)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --lead)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

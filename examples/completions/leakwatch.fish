@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_leakwatch_global_optspecs
-    string join \n p/pattern= f/full x/exact u/user= pid= procfs= i/interval= lead= grace= n/dry-run protect= allow-root caution= format= color= q/quiet v/verbose budget= h/help V/version
+    string join \n p/pattern= f/full x/exact u/user= pid= procfs= i/interval= lead= grace= n/dry-run protect= allow-root caution= format= color= q/quiet v/verbose budget= state= no-state h/help V/version
 end
 
 function __fish_leakwatch_needs_command
@@ -39,12 +39,14 @@ complete -c leakwatch -n "__fish_leakwatch_needs_command" -l color -d 'Colour th
 always\t'Always'
 never\t'Never'"
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l budget -d 'Memory granted to each watched tree, as a ceiling of its own (512M, 1.5G; powers of 1024)' -r
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l state -d 'Remember there, from one watch to the next, how large each program grew before it ended' -r -F
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s f -l full -d 'Match the whole command line instead of the name'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s x -l exact -d 'The expression must match the whole name (with -f: command line)'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s n -l dry-run -d 'Say what would be signalled, in the same words, and signal nothing'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l allow-root -d 'A lone leaking process, which nobody would start again, may be ended too'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s q -l quiet -d 'Say nothing on standard error'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s v -l verbose -d 'Say more on standard error: the state of all trees once a minute'
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l no-state -d 'Remember nothing from one watch to the next, and read and write no such file'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s V -l version -d 'Print version'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "record" -d 'Record samples to a file, for `replay`; judges and signals nothing'
@@ -60,6 +62,7 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s f -l full
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s x -l exact -d 'The expression must match the whole name (with -f: command line)'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s q -l quiet -d 'Say nothing on standard error'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l explain -d 'Say why this process got its verdicts, window by window, instead of printing events' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l lead -d 'End a leaking worker when memory may end within this time' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l grace -d 'Time a worker gets after the first signal [default: what its server may need, 10 to 70 s]' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l protect -d 'Processes whose name or command line matches are never signalled (repeatable)' -r

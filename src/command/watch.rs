@@ -1,5 +1,6 @@
 //! Watch: sample, judge, report, act, wait, and again.
 
+use super::keeper::Keeper;
 use super::write_event;
 use crate::action::{DryRun, Live, Signals};
 use crate::assessment::{Event, Status, Unsent};
@@ -45,6 +46,12 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
         screen: (options.output.format == Format::Text && std::io::stdout().is_terminal())
             .then(Screen::default),
     };
+    let (state, nowhere) = match settings::state(&options.memory) {
+        Ok(dir) => (dir, None),
+        Err(error) => (None, Some(error)),
+    };
+    let (mut keeper, unread) = Keeper::open(state, &mut watch.engine, waiter.uptime_s());
+    watch.complain(err, nowhere.or(unread))?;
     let acts = !everything && own && !options.judge.dry_run;
     let written = |result: Result<()>| if acts { Ok(()) } else { result };
     let mut sample = Sample::default();
@@ -85,6 +92,7 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
             }
         }
         greeted = true;
+        written(watch.complain(err, keeper.tick(&watch.engine, uptime_s)))?;
         written(watch.redraw(&sample, next_s, out))?;
         // Ticks that were missed (a suspend, a stop) are not made up for.
         due_s = (due_s + next_s).max(waiter.uptime_s());
@@ -93,6 +101,7 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
                 Wake::Tick => break,
                 Wake::ShowState => written(watch.show_state(err))?,
                 Wake::Stop => {
+                    written(watch.complain(err, keeper.save(&watch.engine)))?;
                     written(watch.farewell(out, err))?;
                     return Ok(watch.engine.found());
                 }
@@ -178,6 +187,14 @@ impl Running<'_> {
             lives
         });
         Ok(went?)
+    }
+
+    /// Says what does not keep it from watching.
+    fn complain(&self, err: &mut impl Write, error: Option<anyhow::Error>) -> Result<()> {
+        match error.filter(|_| !self.options.output.quiet) {
+            Some(error) => Ok(talk::notes(err, &[format!("{error:#}")])?),
+            None => Ok(()),
+        }
     }
 
     fn redraw(&mut self, sample: &Sample, next_s: f64, out: &mut impl Write) -> Result<()> {

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::sample::{Ceiling, CeilingKind, Comm, Memory, Proc};
 use crate::units::{GIB, KIB, MIB};
+use crate::window::Growth;
 
 /// A process of a made-up machine: pid, parent's pid, footprint, CPU seconds so far.
 type Row = (u32, u32, u64, f64);
@@ -253,6 +254,62 @@ fn looking_closer_finds_a_fast_leak_sooner() {
     assert!((88..200).contains(&found.unwrap()), "{found:?}");
 }
 
+/// Runs a child that warms up for 130 samples, settles and ends; the first words of it.
+fn warm_up(detector: &mut Detector, machine: &Machine) -> Vec<&'static str> {
+    let mut events = Vec::new();
+    for k in 0..300_u64 {
+        let rows = [(9, 1, 10 * MIB, 0.0), (20, 9, (100 + k.min(130) * 2 / 5) * MIB, 0.0)];
+        let rows = if k < 299 { &rows[..] } else { &rows[..1] };
+        detector.observe(&machine.sample(k as f64, rows, 110 * MIB), &mut events);
+    }
+    let word = |event: &Event| match event {
+        Event::Suspect(_) => Some("suspect"),
+        Event::Leak(_) => Some("leak"),
+        _ => None,
+    };
+    events.iter().filter_map(word).collect()
+}
+
+#[test]
+fn the_second_warm_up_is_no_suspect_also_after_a_restart_of_the_watch() {
+    let machine = Machine::new(4 * GIB, 8 * GIB);
+    let mut first = Detector::with(&machine.header(), Constants::default());
+    assert_eq!(warm_up(&mut first, &machine), ["suspect"], "nothing is known of it yet");
+
+    let known = first.profiles(256);
+
+    let comm = Comm::new(b"app");
+    let (peak, longest_s) = (152 * MIB, 299.0);
+    assert_eq!(known, [Profile { comm, parent: comm, peak, longest_s }]);
+    // Another interval: what is remembered is in seconds.
+    let machine = Machine { interval_s: 2.0, ..machine };
+    let mut second = Detector::with(&machine.header(), Constants::default());
+    second.remember(&known);
+    assert_eq!(second.profiles(256), known, "nothing is lost on the way");
+    let machine = Machine { interval_s: 1.0, ..machine };
+    let mut second = Detector::with(&machine.header(), Constants::default());
+    second.remember(&known);
+    assert_eq!(warm_up(&mut second, &machine), [""; 0]);
+    let mut stranger = Detector::with(&machine.header(), Constants::default());
+    stranger.remember(&[Profile { parent: Comm::new(b"other"), ..known[0] }]);
+    assert_eq!(warm_up(&mut stranger, &machine), ["suspect"], "another parent's");
+}
+
+#[test]
+fn who_ended_last_is_remembered_first() {
+    let mut runs = Runs::default();
+    let name = |nth: u8| (Comm::new(&[nth]), Comm::new(b"parent"));
+    (0..10).for_each(|nth| runs.ended(name(nth), 5, 5));
+    let learnt = runs.learnt();
+    runs.ended(name(3), 4, 5);
+    assert_eq!(runs.learnt(), learnt, "a smaller run teaches nothing");
+    let names = |runs: &Runs| runs.profiles(3, 1.0).iter().map(|p| p.comm).collect::<Vec<_>>();
+    assert_eq!(names(&runs), [name(3).0, name(9).0, name(8).0]);
+    let mut next = Runs::default();
+    next.remember(&runs.profiles(10, 1.0), 1.0);
+    assert_eq!(names(&next), names(&runs));
+}
+
 /// A series of pages with growth, noise and falls.
 fn series() -> impl Strategy<Value = Vec<u32>> {
     let step = prop_oneof![8 => -64..65_i32, 8 => 0..300_i32, 1 => -20_000..20_000_i32];
@@ -305,6 +362,34 @@ proptest! {
         // Set back by an hour: until then t creeps on by a millisecond.
         let creep = |k: usize| if k < at { k as f64 } else { at as f64 + (k - at) as f64 * 1e-3 };
         prop_assert_eq!(now, verdicts(&pages, creep, |_| 0));
+    }
+
+    #[test]
+    fn an_explanation_is_what_was_judged(pages in series(), load in prop::collection::vec(0.0..2.0_f64, 1..40)) {
+        let machine = Machine::new(8 * GIB, 16 * GIB);
+        let mut detector = Detector::with(&machine.header(), Constants::default());
+        let mut cpu_s = 0.0;
+        for (k, pages) in pages.iter().enumerate() {
+            cpu_s += load[k % load.len()];
+            let rows = [(9, 1, u64::from(*pages) * 4 * KIB, cpu_s)];
+            detector.observe(&machine.sample(k as f64, &rows, 400_000 * KIB), &mut Vec::new());
+            let explanation = detector.explain(ProcId { pid: 9, start: 9 }).unwrap();
+            for row in &explanation.windows {
+                let (look, tests) = (&row.look, &row.look.tests);
+                let grows = tests.enough.passes && tests.beyond_falls.passes && tests.rising.passes;
+                // What is not even looked at may pass all tests; its growth at equal load may too.
+                prop_assert!(look.growth.is_none() || grows, "{row:?}");
+                prop_assert!(look.growth.is_some() || !grows || !look.ends_higher.passes, "{row:?}");
+                let slows = look.growth == Some(Growth::Slowing);
+                prop_assert!(look.growth.is_none() || slows != tests.lasting.passes, "{row:?}");
+                let steady = matches!(look.growth, Some(Growth::Steady | Growth::AtEqualLoad));
+                prop_assert_eq!(row.rules.is_some(), steady);
+            }
+            let convicts = explanation.windows.iter().any(|row| row.rules.is_some_and(|rules| rules.convicts.is_some()));
+            let leaks = explanation.standing.verdict == Verdict::Leaking;
+            prop_assert!(leaks || !convicts, "{explanation:?}");
+            prop_assert_eq!(leaks, explanation.held.is_some_and(|held| held.why.is_some()));
+        }
     }
 
     #[test]

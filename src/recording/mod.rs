@@ -29,7 +29,7 @@ mod raw;
 mod read;
 mod write;
 
-pub use name::write_comm;
+pub use name::{Name, write_comm};
 pub use read::Reader;
 pub use write::Writer;
 

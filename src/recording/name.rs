@@ -30,7 +30,7 @@ fn write_bytes(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// A name as it is read.
-pub(super) struct Name(pub(super) Comm);
+pub struct Name(pub Comm);
 
 impl<'de> Deserialize<'de> for Name {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -1,6 +1,8 @@
 //! Report: writes what the engine says, to any `impl Write`. Chooses nothing.
 
+pub mod explain;
 pub mod json;
+mod reasons;
 pub mod screen;
 pub mod state;
 pub mod talk;

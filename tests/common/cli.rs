@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use tempfile::TempDir;
 
 use super::lines::Lines;
 use super::process;
@@ -17,6 +18,8 @@ pub struct Cli {
     child: Child,
     pub out: Lines,
     pub err: Lines,
+    /// Where leakwatch remembers programs, unless told otherwise: no test meets another's memory.
+    state: Option<TempDir>,
 }
 
 /// A command that has ended.
@@ -32,8 +35,11 @@ impl Cli {
     pub fn leakwatch<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Self {
         let built = env!("CARGO_BIN_EXE_leakwatch").into();
         let mut command = Command::new(std::env::var_os("LEAKWATCH_BIN").unwrap_or(built));
-        command.args(args);
-        Self::start(&mut command)
+        let state = tempfile::tempdir().expect("a temporary directory");
+        command.args(args).env("STATE_DIRECTORY", state.path());
+        let mut cli = Self::start(&mut command);
+        cli.state = Some(state);
+        cli
     }
 
     pub fn start(command: &mut Command) -> Self {
@@ -45,7 +51,7 @@ impl Cli {
             .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
         let out = Lines::of(child.stdout.take().expect("stdout is a pipe"));
         let err = Lines::of(child.stderr.take().expect("stderr is a pipe"));
-        Self { child, out, err }
+        Self { child, out, err, state: None }
     }
 
     pub fn pid(&self) -> u32 {

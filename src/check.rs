@@ -1,0 +1,35 @@
+//! Check: one test as the two numbers it compares. What judges asks whether it passes, what
+//! explains shows the numbers; so no rule is written down twice.
+
+/// A number, what it is compared with, and whether that is good enough.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Check {
+    /// The number that was found.
+    pub is: f64,
+    /// What it is compared with, in the same unit.
+    pub needs: f64,
+    /// Whether the test is passed.
+    pub passes: bool,
+}
+
+impl Check {
+    /// Passed from `needs` on.
+    pub fn at_least(is: f64, needs: f64) -> Self {
+        Self { is, needs, passes: is >= needs }
+    }
+
+    /// Passed above `needs`.
+    pub fn above(is: f64, needs: f64) -> Self {
+        Self { is, needs, passes: is > needs }
+    }
+
+    /// Passed up to `needs`.
+    pub fn at_most(is: f64, needs: f64) -> Self {
+        Self { is, needs, passes: is <= needs }
+    }
+
+    /// The same with both numbers in another unit.
+    pub fn scaled(self, unit: f64) -> Self {
+        Self { is: self.is * unit, needs: self.needs * unit, ..self }
+    }
+}

@@ -1,0 +1,225 @@
+//! Explain: why a process got its verdict, window by window, for whoever doubts it.
+//!
+//! Two questions, two tables: does it grow without end, and is that enough to convict? A cell is
+//! `ok` or `FAIL`, what was found and, behind the slash, what it is compared with. A last line says
+//! it in words.
+
+use super::reasons::{cell, conclusion, pair, ratio, size};
+use super::text::{Clock, Style, Subject};
+use crate::assessment::Verdict;
+use crate::explanation::{Earlier, Explanation, Row, Siblings};
+use crate::headroom::Headroom;
+use crate::units::{Bytes, BytesPerSecond, Seconds};
+use crate::verdict::{Patient, Rules};
+use crate::window::Growth;
+use std::io::{self, Write};
+
+/// Why there is a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// The verdict changed, from this one if there was one.
+    Changed(Option<Verdict>),
+    /// The process is no longer there.
+    Gone,
+    /// The recording ends.
+    End,
+}
+
+/// What the tables mean; said once, before the first block.
+const LEGEND: &str = "\
+each cell: ok or FAIL, found/needed; sizes in powers of 1024
+  enough      growth, from the median floor of the first third to that of the last
+  falls       the same growth, and 1.25 times the largest fall ever seen in blocks of this length
+  rises       rank sum of the floors: what chance does not reach
+  2nd half    once it grows: growth of the second half, and 0.8 times that of the first
+  goes on     pace in the last sixth, as a share of the steady one: it has not stopped
+  load        growth as a factor, and CPU use as a factor: load does not explain it
+  urgent      reach: growth in --caution times the window, and what is left; enough samples in the
+              window; share: its part in what the ceiling lost meanwhile
+  patient     enough samples in all; window long for its age (or doubled); grew by half of itself;
+              memory ends within 30 days
+";
+
+/// Writes what the tables mean.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn legend(out: &mut impl Write) -> io::Result<()> {
+    out.write_all(LEGEND.as_bytes())
+}
+
+/// Writes one block.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write(
+    out: &mut impl Write,
+    t: f64,
+    occasion: Occasion,
+    explanation: &Explanation,
+    style: Style,
+) -> io::Result<()> {
+    let standing = &explanation.standing;
+    let verdict = standing.verdict.name();
+    let what = match occasion {
+        Occasion::Changed(Some(was)) => format!("{} -> {verdict}", was.name()),
+        Occasion::Changed(None) => verdict.to_owned(),
+        Occasion::Gone => format!("gone, was {verdict}"),
+        Occasion::End => format!("{verdict} at the end of the recording"),
+    };
+    let (bold, off) = if style.colour { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
+    let subject = Subject::process(standing.comm, standing.id);
+    writeln!(out, "\n{}  {bold}{subject} started {}: {what}{off}", Clock(t), standing.id.start)?;
+    let Headroom { kind, left, limit } = explanation.headroom;
+    writeln!(
+        out,
+        "  age {} ({} samples seen), {} now, {} when first seen; {} of {} left in {}",
+        Seconds(standing.age_s),
+        standing.samples,
+        Bytes(standing.footprint),
+        Bytes(standing.first_footprint),
+        Bytes(left),
+        Bytes(limit),
+        kind.title()
+    )?;
+    let growth: Vec<Vec<String>> = explanation.windows.iter().map(growth_cells).collect();
+    table(out, "does it grow without end?", &GROWTH, &growth, style)?;
+    let rules: Vec<Vec<String>> = explanation.windows.iter().filter_map(rule_cells).collect();
+    table(out, "is that enough to convict?", &RULES, &rules, style)?;
+    aside(out, explanation)?;
+    writeln!(out, "  => {}", conclusion(explanation))
+}
+
+const GROWTH: [&str; 10] = [
+    "window", "blocks", "speed", "enough", "falls", "rises", "2nd half", "goes on", "load",
+    "growth",
+];
+
+fn growth_cells(row: &Row) -> Vec<String> {
+    let tests = &row.look.tests;
+    let blocks = row.look.blocks;
+    let growth = match row.look.growth {
+        None => "none".to_owned(),
+        Some(growth) if tests.going_on.passes => kind(growth).to_owned(),
+        Some(growth) => format!("{}, paused", kind(growth)),
+    };
+    // How it grows is no question where it does not.
+    let kinds = |cell: String| if row.look.growth.is_some() { cell } else { "-".to_owned() };
+    vec![
+        Seconds(row.window_s).to_string(),
+        format!("{blocks} x {}", Seconds(row.window_s / blocks as f64)),
+        BytesPerSecond(row.slope).to_string(),
+        cell(row.enough(), size),
+        cell(tests.beyond_falls, size),
+        cell(tests.rising, |n| format!("{n}")),
+        kinds(cell(tests.lasting, size)),
+        kinds(cell(tests.going_on, ratio)),
+        kinds(cell(tests.not_by_load, |x| format!("x{}", ratio(x)))),
+        growth,
+    ]
+}
+
+const RULES: [&str; 10] = [
+    "window",
+    "in a row",
+    "urgent: reach",
+    "samples",
+    "share",
+    "patient: samples",
+    "of life",
+    "of itself",
+    "memory ends",
+    "convicts",
+];
+
+fn rule_cells(row: &Row) -> Option<Vec<String>> {
+    let Rules { passes, urgent, share, patient, convicts, suspects } = row.rules.as_ref()?;
+    let number = |n: f64| format!("{n}");
+    let time = |s: f64| Seconds(s).to_string();
+    let of_life = match patient {
+        Patient { of_life_s, .. } if of_life_s.passes => cell(*of_life_s, time),
+        patient if patient.long_enough() => format!("ok doubled {}", pair(patient.doubled, size)),
+        Patient { of_life_s, .. } => cell(*of_life_s, time),
+    };
+    let so = match (convicts, suspects) {
+        (Some(why), _) => why.name(),
+        (None, Some(_)) => "suspect",
+        (None, None) => "no",
+    };
+    Some(vec![
+        time(row.window_s),
+        cell(*passes, number),
+        cell(urgent.reach, size),
+        cell(urgent.samples, number),
+        cell(*share, ratio),
+        cell(patient.alive, number),
+        of_life,
+        cell(patient.of_itself, size),
+        cell(patient.end_s, time),
+        so.to_owned(),
+    ])
+}
+
+fn table(
+    out: &mut impl Write,
+    question: &str,
+    head: &[&str],
+    rows: &[Vec<String>],
+    style: Style,
+) -> io::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "  {question}")?;
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(String::len);
+        cells.chain(head.get(column).map(|name| name.len())).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let head: Vec<String> = head.iter().map(|name| (*name).to_owned()).collect();
+    for row in std::iter::once(&head).chain(rows) {
+        let mut line = String::from("   ");
+        for (cell, width) in row.iter().zip(&widths) {
+            let padded = format!(" {cell:<width$} ");
+            line += &match style.colour && cell.starts_with("FAIL") {
+                true => format!("\x1b[31m{padded}\x1b[0m"),
+                false => padded,
+            };
+        }
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// What beside its own windows weighs in.
+fn aside(out: &mut impl Write, explanation: &Explanation) -> io::Result<()> {
+    if let Some(Siblings { members, leaks, crowd }) = explanation.pool {
+        let pooled = match leaks {
+            true => "by age its members grow for as long as they live",
+            false => "not convicted as a pool",
+        };
+        write!(out, "  pool: {members} alive; {pooled}")?;
+        match crowd > 1.0 {
+            true => writeln!(out, "; those that grow alike make up {crowd:.1} times its growth")?,
+            false => writeln!(out)?,
+        }
+    }
+    let Some(Earlier { size: bytes, age_s, excuses }) = explanation.earlier else { return Ok(()) };
+    let time = |s: f64| Seconds(s).to_string();
+    let so = match (excuses, bytes.passes && age_s.passes) {
+        (true, _) => "excuses growth",
+        (false, true) => "excuses nothing, it was convicted before",
+        (false, false) => "excuses nothing",
+    };
+    let (bytes, age) = (cell(bytes, size), cell(age_s, time));
+    writeln!(out, "  earlier run, with a quarter to spare: size {bytes}, age {age}: {so}")
+}
+
+fn kind(growth: Growth) -> &'static str {
+    match growth {
+        Growth::Steady => "steady",
+        Growth::AtEqualLoad => "steady at equal load",
+        Growth::WithLoad => "with load",
+        Growth::Slowing => "slowing",
+    }
+}

@@ -1,0 +1,123 @@
+//! Reasons: what a test compared, and what a verdict rests on, in words.
+
+use crate::assessment::{Verdict, Why};
+use crate::check::Check;
+use crate::explanation::{Explanation, Held, Row};
+use crate::units::{Bytes, Seconds};
+use crate::verdict::Rules;
+use crate::window::Growth;
+
+/// What convicted it, or what was missing.
+pub(super) fn conclusion(explanation: &Explanation) -> String {
+    let row = explanation.decisive();
+    let verdict = explanation.standing.verdict;
+    let nearest = row.map_or_else(|| "no window is full yet".to_owned(), missing);
+    if explanation.is_excused() {
+        return "warming: an earlier run of its program grew so and ended by itself".to_owned();
+    }
+    let held = explanation.held;
+    let stands = held.map_or(String::new(), |Held { for_s, .. }| {
+        format!("it stands for another {}", Seconds(for_s))
+    });
+    match (verdict, row.and_then(|row| row.rules.as_ref()), held) {
+        (Verdict::Leaking, Some(Rules { convicts: Some(why), .. }), _) => {
+            let row = row.map_or(0.0, |row| row.window_s);
+            format!("leaking: the window of {} convicts ({})", Seconds(row), rule(*why))
+        }
+        (Verdict::Leaking, _, Some(Held { why: Some(Why::Pool), .. })) => {
+            format!("leaking: convicted with its pool; by itself: {nearest}")
+        }
+        (Verdict::Leaking, ..) => format!("leaking, from before: {stands}; now: {nearest}"),
+        (Verdict::Suspect, Some(Rules { suspects: Some(why), .. }), _) => {
+            format!("suspect: goes towards {}; {nearest}", rule(*why))
+        }
+        (Verdict::Suspect, ..) => format!("suspect, from before: {stands}; now: {nearest}"),
+        (Verdict::Warming | Verdict::LoadCoupled, ..) => {
+            let (growth, how) = match verdict {
+                Verdict::Warming => (Growth::Slowing, "slows down"),
+                _ => (Growth::WithLoad, "goes with CPU use"),
+            };
+            match explanation.longest(growth).map(|row| Seconds(row.window_s)) {
+                Some(window) => {
+                    format!("{}: the growth in {window} {how}; {nearest}", verdict.name())
+                }
+                None => format!("{}, from before: {stands}; now: {nearest}", verdict.name()),
+            }
+        }
+        (verdict, ..) => format!("{}: {nearest}", verdict.name()),
+    }
+}
+
+/// What a window lacks to convict.
+fn missing(row: &Row) -> String {
+    let tests = &row.look.tests;
+    let enough = row.enough();
+    if !enough.passes {
+        // It then fails the other tests as well, which says nothing more.
+        let window = Seconds(row.window_s);
+        return format!("growth is too small, also in {window} ({})", pair(enough, size));
+    }
+    let mut lacks = Vec::new();
+    let mut need = |check: Check, text: &str, show: fn(f64) -> String| {
+        if !check.passes {
+            lacks.push(format!("{text} ({})", pair(check, show)));
+        }
+    };
+    need(tests.beyond_falls, "it fell about as far before", size);
+    need(tests.rising, "it does not rise throughout", |n| format!("{n}"));
+    if row.look.growth.is_some() {
+        need(tests.lasting, "its second half is slower", size);
+        need(tests.going_on, "it has paused", ratio);
+        need(tests.not_by_load, "CPU use explains it", |x| format!("x{}", ratio(x)));
+    }
+    if let Some(Rules { passes, urgent, share, patient, .. }) = &row.rules {
+        need(*passes, "too few windows in a row", |n| format!("{n}"));
+        need(urgent.reach, "for urgent, memory lasts too long", size);
+        need(urgent.samples, "for urgent, too few samples", |n| format!("{n}"));
+        need(*share, "for urgent, others take the memory", ratio);
+        need(patient.alive, "for patient, too few samples", |n| format!("{n}"));
+        if !patient.long_enough() {
+            let time = |s| Seconds(s).to_string();
+            need(patient.of_life_s, "for patient, the window is short for its age", time);
+        }
+        need(patient.of_itself, "for patient, small for its own size", size);
+        need(patient.end_s, "for patient, memory lasts for months", |s| Seconds(s).to_string());
+    }
+    match lacks.is_empty() {
+        true => format!("the window of {} lacks nothing", Seconds(row.window_s)),
+        false => {
+            format!("nearest is the window of {}: {}", Seconds(row.window_s), lacks.join("; "))
+        }
+    }
+}
+
+fn rule(why: Why) -> &'static str {
+    match why {
+        Why::Urgent => "urgent: memory ends within --caution times the window",
+        Why::Patient => "patient: it grew by a real part of itself through much of its life",
+        Why::Pool => "its pool",
+        Why::PileUp => "children pile up",
+    }
+}
+
+/// `ok` or `FAIL`, found/needed.
+pub(super) fn cell(check: Check, show: impl Fn(f64) -> String) -> String {
+    let word = if check.passes { "ok" } else { "FAIL" };
+    format!("{word} {}", pair(check, show))
+}
+
+/// Found/needed.
+pub(super) fn pair(check: Check, show: impl Fn(f64) -> String) -> String {
+    format!("{}/{}", show(check.is), show(check.needs))
+}
+
+/// Bytes that may be negative.
+pub(super) fn size(bytes: f64) -> String {
+    let sign = if bytes < 0.0 { "-" } else { "" };
+    format!("{sign}{:#}", Bytes(bytes.abs() as u64))
+}
+
+/// A ratio with two places.
+pub(super) fn ratio(number: f64) -> String {
+    if number.abs() < 1000.0 { format!("{number:.2}") } else { ">999".to_owned() }
+}
