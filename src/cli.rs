@@ -104,7 +104,7 @@ pub struct Select {
     /// Trees with a process whose name matches this regular expression (repeatable)
     ///
     /// As with pgrep(1): the expression is looked for anywhere in the process name, of which the
-    /// kernel keeps 15 bytes. A tree is watched whole: from the root, which runs the same program
+    /// kernel keeps 15 bytes, and in the name of its executable. A tree is watched whole: from the root, which runs the same program
     /// as what matched, down to every descendant. Without any selection every process is looked
     /// at and none is signalled.
     #[arg(short, long = "pattern", value_name = "RE")]
@@ -135,6 +135,7 @@ impl Select {
 
 /// How often samples are taken.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Timing")]
 pub struct Timing {
     /// Time between samples [shortened as memory nears its end, to no less than 0.25 s]
     #[arg(short, long, value_name = "TIME", default_value = "5s", value_parser = interval)]
@@ -163,7 +164,7 @@ pub struct Judge {
     /// How many times longer than it was watched a growth may be extrapolated, 1 to 32
     ///
     /// Less convicts later and more surely.
-    #[arg(long, value_name = "K", default_value = "8", value_parser = caution)]
+    #[arg(long, value_name = "K", default_value = "6", value_parser = caution)]
     pub caution: f64,
 }
 

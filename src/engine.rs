@@ -9,7 +9,7 @@ use crate::sample::{Header, Sample};
 /// What the user may set.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How many times longer than the evidence a growth may be extrapolated; 8 by default. Less is
+    /// How many times longer than the evidence a growth may be extrapolated; 6 by default. Less is
     /// more cautious and later.
     pub caution: f64,
     /// What may be ended, and when.
@@ -110,7 +110,9 @@ impl Engine {
             .map(|h| h.left as f64 / (h.limit as f64).max(1.0))
             .fold(1.0, f64::min);
         let leaks = detector.standings().any(|s| s.verdict == Verdict::Leaking);
-        self.found |= self.assessment.events.iter().any(|event| matches!(event, Event::Leak(_)));
+        // An order at the brink comes without a verdict: it was found all the same.
+        let finds = |event: &Event| matches!(event, Event::Leak(_) | Event::Order(_));
+        self.found |= self.assessment.events.iter().any(finds);
         self.assessment.status = if end_s <= self.lead_s {
             Status::Critical
         } else if leaks {

@@ -28,7 +28,7 @@
 //! | 4 reports | [`report`] | write events and state to any `impl Write` | clocks, files, choosing |
 //! | 3 doors in | [`probe`], [`machine`], [`recording`] | the only readers of /proc, /sys and files | decisions |
 //! | 3 doors out | [`action`] (the only sender of signals), [`wait`] (the only sleeper and clock) | carry out | choosing |
-//! | 2 reckoning | [`engine`]; [`detector`] and its rooms; [`policy`], [`brink`], [`pace`], [`server`] | pure functions and bounded state | any I/O, any clock |
+//! | 2 reckoning | [`engine`]; [`detector`] and its rooms; [`policy`], [`victims`], [`brink`], [`pace`], [`server`] | pure functions and bounded state | any I/O, any clock |
 //! | 1 words | [`sample`], [`assessment`], [`units`] | the nouns | everything |
 //!
 //! Three questions have three places: is it growing without end ([`detector`]), is memory in
@@ -82,5 +82,6 @@ pub mod standing;
 pub mod tree;
 pub mod units;
 pub mod verdict;
+pub mod victims;
 pub mod wait;
 pub mod window;

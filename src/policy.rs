@@ -10,18 +10,16 @@
 //! after its grace, the next step follows; if it is gone, headroom before and after are compared,
 //! and nobody else is ordered until the pool has its replacement.
 
-use crate::assessment::{
-    End, Event, Forecast, Order, Outcome, Reason, Signal, Spared, Step, Verdict,
-};
+use crate::assessment::{End, Event, Forecast, Order, Outcome, Reason, Signal, Step, Verdict};
 use crate::brink::Brink;
 use crate::detector::Detector;
 use crate::headroom::Headroom;
-use crate::sample::{CeilingKind, Comm, ProcId, Program, Sample};
-use crate::server::{self, Server, Workers};
+use crate::sample::{CeilingKind, Comm, ProcId, Sample};
+use crate::server::{self, Workers};
 use crate::standing::Standing;
 use crate::units::MIB;
+use crate::victims::{Victims, expected, pool_size};
 use regex_lite::Regex;
-use std::collections::HashMap;
 
 /// Growth watched, as a multiple of what is left, before a process may be ended.
 const EVIDENCE: f64 = 2.0;
@@ -37,11 +35,6 @@ const HARD_GRACE_S: f64 = 5.0;
 /// Least grace in seconds of a gentle signal, however near the end: an idle Apache child with a
 /// kept-alive connection needs up to 7 s.
 const LEAST_GRACE_S: f64 = 10.0;
-/// A pool that needed no order for so many seconds is counted anew. Shorter, and a pool that is
-/// never refilled would be ended by halves; never, and one that its server shrank at a quiet hour
-/// could not be helped any more.
-const EPISODE_S: f64 = 600.0;
-
 /// What the user allows.
 #[derive(Clone, Debug)]
 pub struct Rules {
@@ -58,19 +51,6 @@ pub struct Rules {
     /// Names and titles that are never signalled.
     pub protect: Vec<Regex>,
 }
-
-/// What is known of a process's program.
-#[derive(Debug)]
-struct Facts {
-    server: &'static Server,
-    protected: bool,
-    forked: bool,
-    permitted: Option<bool>,
-}
-
-/// What is assumed in a recording that tells nothing of programs.
-static NOT_RECORDED: Facts =
-    Facts { server: &server::UNKNOWN, protected: false, forked: true, permitted: None };
 
 /// Where the policy stands with its current victim.
 #[derive(Debug)]
@@ -111,48 +91,35 @@ struct Pool {
 pub struct Policy {
     rules: Rules,
     interval_s: f64,
-    facts: HashMap<ProcId, Facts>,
-    /// Whether any sample told of programs; all live ones do.
-    told_programs: bool,
+    victims: Victims,
     campaign: Campaign,
     brink: Brink,
-    /// Ordered in a dry run, or did not go: never ordered again.
-    done: Vec<ProcId>,
     /// Already told why they are spared.
     told: Vec<ProcId>,
-    /// Size of each pool when its tree came into danger, and when that was last so.
-    episodes: HashMap<(ProcId, Comm), (u32, f64)>,
 }
 
 impl Policy {
     /// A policy under `rules` for samples planned every `interval_s` seconds.
     pub fn new(rules: Rules, interval_s: f64) -> Self {
         Self {
+            victims: Victims::new(rules.protect.clone(), rules.allow_root),
             rules,
             interval_s,
-            facts: HashMap::new(),
-            told_programs: false,
             campaign: Campaign::Idle,
             brink: Brink::default(),
-            done: Vec::new(),
             told: Vec::new(),
-            episodes: HashMap::new(),
         }
     }
 
-    /// The server that a process works for, once its program was seen.
-    pub fn server(&self, id: ProcId) -> Option<&'static Server> {
-        self.facts.get(&id).map(|facts| facts.server)
-    }
-
-    /// How many living processes this user may not signal.
-    pub fn forbidden(&self) -> usize {
-        self.facts.values().filter(|facts| facts.permitted == Some(false)).count()
+    /// What is known of those who might have to end.
+    pub fn victims(&self) -> &Victims {
+        &self.victims
     }
 
     /// Decides on one sample, after the detector has seen it. Orders and outcomes go to `events`.
     pub fn decide(&mut self, sample: &Sample, detector: &Detector, events: &mut Vec<Event>) {
-        self.learn(sample, detector);
+        self.victims.learn(sample, detector);
+        self.told.retain(|id| detector.standing(*id).is_some());
         if !self.rules.act {
             return;
         }
@@ -163,38 +130,9 @@ impl Policy {
         }
     }
 
-    fn learn(&mut self, sample: &Sample, detector: &Detector) {
-        self.told_programs |= !sample.programs.is_empty();
-        for program in &sample.programs {
-            let comm = sample
-                .procs
-                .iter()
-                .find(|p| p.id == program.id)
-                .map_or(Comm::default(), |p| p.comm);
-            self.facts.insert(program.id, self.facts_of(program, comm));
-        }
-        let lives = |id: &ProcId| detector.standing(*id).is_some();
-        self.facts.retain(|id, _| lives(id));
-        self.done.retain(lives);
-        self.told.retain(lives);
-        self.episodes.retain(|_, (_, t)| sample.t - *t < EPISODE_S);
-    }
-
-    fn facts_of(&self, program: &Program, comm: Comm) -> Facts {
-        let name = String::from_utf8_lossy(comm.as_bytes());
-        let exe = program.exe.rsplit('/').next().unwrap_or_default();
-        let mut texts = [&*name, exe, program.title.as_str()].into_iter();
-        Facts {
-            server: server::recognise(program, comm),
-            protected: texts.any(|text| self.rules.protect.iter().any(|re| re.is_match(text))),
-            forked: program.forked,
-            permitted: program.permitted,
-        }
-    }
-
     /// The order could not be carried out: its victim is left alone, and others may be chosen.
     pub fn unsent(&mut self, order: &Order) {
-        self.done.push(order.victim);
+        self.victims.never_again(order.victim);
         self.campaign = Campaign::Idle;
     }
 
@@ -239,13 +177,13 @@ impl Policy {
         let Waiting { order, first_t, .. } = waiting;
         let forecast =
             self.danger(order.root, detector).or_else(|| self.brink.forecast(order.root, detector));
-        if forecast.is_none() || self.spared(standing, detector).is_some() {
+        if forecast.is_none() || self.victims.spared(standing, detector).is_some() {
             return Campaign::Waiting(waiting);
         }
         let Some((step, signal)) = next_step(order.step) else {
             let (after_s, end) = (t - first_t, End::Stayed);
             events.push(Event::Outcome(Outcome { order, after_s, end, forecast }));
-            self.done.push(order.victim);
+            self.victims.never_again(order.victim);
             return Campaign::Idle;
         };
         let (grace_s, reason) = (HARD_GRACE_S, Reason::Stayed);
@@ -261,24 +199,23 @@ impl Policy {
         // The one whose end gives back most; of equals the lower pid, so that replay = live.
         let best = in_danger
             .filter(|(s, _)| s.kill_evidence.is_some())
-            .filter(|(s, _)| self.may_end(s, detector))
+            .filter(|(s, _)| self.victims.may_end(s, detector))
             .max_by_key(|(s, _)| (expected(s, detector), std::cmp::Reverse(s.id)));
         if let Some((standing, forecast)) = best {
             return self.order(t, standing, Reason::Danger, Some(forecast), detector, events);
         }
         for standing in leaking() {
-            let halved = self.pool_is_halved(standing, detector).then_some(Spared::PoolHalved);
             if self.danger(standing.root, detector).is_some()
-                && let Some(why) = self.spared(standing, detector).or(halved)
+                && let Some(why) = self.victims.kept(standing, detector)
                 && !self.told.contains(&standing.id)
-                && !self.done.contains(&standing.id)
             {
                 self.told.push(standing.id);
                 let Standing { id, comm, root, .. } = *standing;
                 events.push(Event::Spared { id, comm, root, why });
             }
         }
-        let victim = self.brink.fastest(detector, self.rules.lead_s, |s| self.may_end(s, detector));
+        let victim =
+            self.brink.fastest(detector, self.rules.lead_s, |s| self.victims.may_end(s, detector));
         if let Some((id, forecast)) = victim
             && let Some(standing) = detector.standing(id)
         {
@@ -297,9 +234,9 @@ impl Policy {
         };
         // In a dry run those already ordered count as gone.
         let pretended: u64 = self
-            .done
-            .iter()
-            .filter_map(|id| detector.standing(*id))
+            .victims
+            .done()
+            .filter_map(|id| detector.standing(id))
             .filter(same_ceiling)
             .map(|s| expected(s, detector))
             .sum();
@@ -310,81 +247,12 @@ impl Policy {
         let watched: f64 = detector
             .standings()
             .filter(|s| s.verdict == Verdict::Leaking && same_ceiling(s))
-            .filter(|s| !self.done.contains(&s.id))
+            .filter(|s| self.victims.done().all(|id| id != s.id))
             .filter_map(|s| s.kill_evidence)
             .map(|e| e.slope * e.window_s)
             .sum();
         let needed = EVIDENCE * left.max(MATERIAL * headroom.limit as f64);
         (earliest_s <= lead_s && watched >= needed).then_some(Forecast { earliest_s, ..forecast })
-    }
-
-    /// Whether a process may be ended now.
-    fn may_end(&self, s: &Standing, detector: &Detector) -> bool {
-        !self.done.contains(&s.id)
-            && !self.pool_is_halved(s, detector)
-            && self.spared(s, detector).is_none()
-    }
-
-    /// Why a process is not ended, whatever it does.
-    fn spared(&self, s: &Standing, detector: &Detector) -> Option<Spared> {
-        // Whose program was never seen may be anything: fail closed.
-        let facts = match self.facts.get(&s.id) {
-            Some(facts) => facts,
-            None if self.told_programs => return Some(Spared::Unknown),
-            None => &NOT_RECORDED,
-        };
-        let lone_allowed = self.rules.allow_root && s.children == 0;
-        // A worker is a fork of its master, or has siblings of its kind. Anything else that a
-        // watched process once started, nobody is known to start again.
-        let is_worker = facts.forked
-            || (matches!(facts.server.workers, Workers::End { gentle: None, .. })
-                && pool_size(detector, s.parent, s.comm) >= 2);
-        if facts.protected {
-            Some(Spared::Protected)
-        } else if s.children > 0 {
-            Some(Spared::HasChildren)
-        } else if let Some(why) = self.reported_only(s, detector) {
-            Some(Spared::Server(why))
-        } else if facts.permitted == Some(false) {
-            Some(Spared::NotPermitted)
-        } else if lone_allowed {
-            None
-        } else if s.parent.is_none() || !is_worker {
-            Some(Spared::Root)
-        } else if !s.parent_alive {
-            Some(Spared::Orphan)
-        } else {
-            None
-        }
-    }
-
-    /// The words of a server whose workers are only reported, of the process or an ancestor.
-    fn reported_only(&self, s: &Standing, detector: &Detector) -> Option<&'static str> {
-        let words = |id: ProcId| match self.facts.get(&id).map(|facts| &facts.server.workers) {
-            Some(Workers::Report(why)) => Some(*why),
-            _ => None,
-        };
-        let mut at = s;
-        // Deeper trees than this are not followed; real ones have under ten generations.
-        for _ in 0..32 {
-            if let Some(why) = words(at.id) {
-                return Some(why);
-            }
-            match at.parent.and_then(|parent| detector.standing(parent)) {
-                Some(parent) => at = parent,
-                None => break,
-            }
-        }
-        words(s.root)
-    }
-
-    /// Whether one less would leave the pool below half of what it was when the danger began. A
-    /// pool of one may be ended: its master starts the next.
-    fn pool_is_halved(&self, s: &Standing, detector: &Detector) -> bool {
-        let Some(parent) = s.parent else { return false };
-        let now = pool_size(detector, s.parent, s.comm);
-        let begun = self.episodes.get(&(parent, s.comm)).map_or(now, |(size, _)| *size);
-        begun > 1 && 2 * now.saturating_sub(1) < begun
     }
 
     fn order(
@@ -396,7 +264,7 @@ impl Policy {
         detector: &Detector,
         events: &mut Vec<Event>,
     ) {
-        let known = self.facts.get(&s.id).map_or(&server::UNKNOWN, |facts| facts.server);
+        let known = self.victims.server(s.id).unwrap_or(&server::UNKNOWN);
         let (step, signal, table_s) = match known.workers {
             Workers::End { gentle: Some(signal), grace_s } => (Step::Gentle, signal, grace_s),
             Workers::End { gentle: None, grace_s } => (Step::Term, Signal::Term, grace_s),
@@ -420,11 +288,9 @@ impl Policy {
         events.push(Event::Order(order));
         let pool =
             Pool { parent: s.parent, comm: s.comm, size: pool_size(detector, s.parent, s.comm) };
-        if let Some(parent) = s.parent {
-            self.episodes.entry((parent, s.comm)).or_insert((pool.size, t)).1 = t;
-        }
+        self.victims.ordered(s, pool.size, t);
         self.campaign = if self.rules.dry_run {
-            self.done.push(s.id);
+            self.victims.never_again(s.id);
             let pool = Pool { size: u32::MAX, ..pool };
             Campaign::Settling { pool, until_t: t + REPLACED_S }
         } else {
@@ -463,17 +329,4 @@ fn next_step(step: Step) -> Option<(Step, Signal)> {
 pub(crate) fn usable(left: u64, limit: u64) -> f64 {
     let reserve = (RESERVE.0 * limit as f64).min(RESERVE.1 as f64);
     (left as f64 - reserve).max(4096.0)
-}
-
-/// Bytes that only this process holds: its footprint without what it inherited at its fork, which
-/// it shares with its parent still. A child older than the watch inherited at most its parent's.
-pub(crate) fn expected(s: &Standing, detector: &Detector) -> u64 {
-    let parent = s.parent.and_then(|id| detector.standing(id)).map_or(0, |p| p.footprint);
-    s.footprint.saturating_sub(s.first_footprint.min(parent))
-}
-
-/// Living children of one parent with that name.
-fn pool_size(detector: &Detector, parent: Option<ProcId>, comm: Comm) -> u32 {
-    let siblings = detector.standings().filter(|s| s.parent == parent && s.comm == comm);
-    if parent.is_some() { siblings.count() as u32 } else { 0 }
 }

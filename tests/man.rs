@@ -33,22 +33,25 @@ fn options(command: &Command) -> String {
     clap_mangen::Man::new(command.clone()).render_options_section(&mut text).unwrap();
     let text = String::from_utf8(text).unwrap();
     // The section's own heading stands in the page already. `Aq` is a string that a preamble would
-    // define, and a break beside a vertical space does nothing but upset the page's checkers.
-    let text = text.replace("\\*(Aq", "\\(aq").replace(".br\n\n.sp\n", ".sp\n");
-    let lines: Vec<&str> =
-        text.lines().filter(|line| !["", ".SH OPTIONS"].contains(line)).collect();
-    let idle = |index: usize| {
-        let beside = [index.checked_sub(1), Some(index + 1)];
-        let spaced = beside.into_iter().flatten().any(|i| lines.get(i) == Some(&".sp"));
-        let doubled = index.checked_sub(1).and_then(|i| lines.get(i)) == Some(&".br");
-        lines.get(index) == Some(&".br") && (spaced || doubled)
-    };
-    lines
-        .iter()
-        .enumerate()
-        .filter(|(i, _)| !idle(*i))
-        .map(|(_, line)| format!("{line}\n"))
-        .collect()
+    // define. A blank line is a space between paragraphs; beside another one, a break or a heading
+    // it does nothing but upset the page's checkers.
+    let text = text.replace("\\*(Aq", "\\(aq");
+    let mut lines: Vec<&str> = Vec::new();
+    for line in text.lines().filter(|line| *line != ".SH OPTIONS") {
+        let last = lines.last().copied().unwrap_or(".SH");
+        match line {
+            "" | ".br" | ".sp" if last.starts_with(".S") || [".br", ".sp"].contains(&last) => {}
+            "" | ".sp" => lines.push(".sp"),
+            _ => {
+                while line.starts_with('.') && [".br", ".sp"].contains(lines.last().unwrap_or(&""))
+                {
+                    lines.pop();
+                }
+                lines.push(line);
+            }
+        }
+    }
+    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 #[test]

@@ -12,6 +12,7 @@ const STOREYS: [(u8, &[&str]); 5] = [
             "engine",
             "detector",
             "policy",
+            "victims",
             "brink",
             "pace",
             "server",

@@ -73,9 +73,10 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
         }
         if !options.output.quiet {
             written(talk::notes(err, &probe.take_notes()).map_err(Into::into))?;
+            let matched = (!everything).then(|| probe.matched());
             if !std::mem::replace(&mut greeted, true) {
                 written(
-                    talk::greet(err, options, &watch.engine, everything, own).map_err(Into::into),
+                    talk::greet(err, options, &watch.engine, matched, own).map_err(Into::into),
                 )?;
             }
             if options.output.verbose && uptime_s >= verbose_s {

@@ -86,6 +86,11 @@ impl Probe {
         })
     }
 
+    /// How many processes the selection itself means; the others belong to their trees.
+    pub fn matched(&self) -> usize {
+        self.known.values().filter(|known| known.matched).count()
+    }
+
     /// What could not be seen and what is lost by it; each said once.
     pub fn take_notes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notes)

@@ -44,7 +44,11 @@ pub fn trees(engine: &Engine) -> Vec<Tree> {
             trees.push(Tree {
                 root: s.root,
                 comm: s.comm,
-                server: engine.policy().server(s.root).map_or("unknown", |server| server.name),
+                server: engine
+                    .policy()
+                    .victims()
+                    .server(s.root)
+                    .map_or("unknown", |server| server.name),
                 workers: 0,
                 footprint: 0,
                 leaking: 0,
@@ -61,7 +65,7 @@ pub fn trees(engine: &Engine) -> Vec<Tree> {
             tree.workers += 1;
         }
         // The master of a threaded Apache has one thread; its workers tell the kind.
-        if let Some(server) = engine.policy().server(s.id).filter(|_| s.id != s.root) {
+        if let Some(server) = engine.policy().victims().server(s.id).filter(|_| s.id != s.root) {
             tree.server = server.name;
         }
         tree.footprint += s.footprint;

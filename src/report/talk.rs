@@ -20,7 +20,7 @@ pub fn greet(
     err: &mut impl Write,
     options: &Watch,
     engine: &Engine,
-    everything: bool,
+    matched: Option<usize>,
     own: bool,
 ) -> io::Result<()> {
     let version = env!("CARGO_PKG_VERSION");
@@ -36,13 +36,16 @@ pub fn greet(
         );
     }
     let (t, p) = (plural(trees.len(), "process tree"), plural(processes, "process"));
-    match everything {
-        true => writeln!(err, "watching all {t} ({p})")?,
-        false => writeln!(err, "watching {t} ({p}) for {}", wanted(&options.select))?,
+    match matched {
+        None => writeln!(err, "watching all {t} ({p})")?,
+        Some(n) => {
+            let wanted = wanted(&options.select);
+            writeln!(err, "watching {t} ({p}) for {wanted}, which {n} of them match")?;
+        }
     }
     state::write(err, &trees, MOST, Style::default())?;
     let lead = Seconds(options.judge.lead);
-    match (everything, options.judge.dry_run) {
+    match (matched.is_none(), options.judge.dry_run) {
         _ if !own => writeln!(
             err,
             "  nothing is signalled: '{}' is the procfs of another pid namespace",
@@ -65,7 +68,7 @@ pub fn greet(
 
 /// Says which processes this user may not signal.
 fn may_not(err: &mut impl Write, engine: &Engine, trees: &[Tree]) -> io::Result<()> {
-    let forbidden = engine.policy().forbidden();
+    let forbidden = engine.policy().victims().forbidden();
     let all: usize = trees.iter().map(|tree| tree.workers + 1).sum();
     match forbidden {
         0 => Ok(()),
