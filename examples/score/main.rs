@@ -47,10 +47,9 @@ mod rules;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use leakwatch::cli::{Cli, Command};
 use leakwatch::recording::Reader;
 use leakwatch::sample::Sample;
-use rules::{Case, Figures, Trial, Truth};
+use rules::{Case, Figures, Trial, Truth, default_caution};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -81,7 +80,7 @@ fn main() -> Result<()> {
     }
     let caution = match options.caution.first() {
         Some(caution) => *caution,
-        None => default_caution()?,
+        None => default_caution().context("replay is no command any more")?,
     };
     let cases = judge(&files, caution)?;
     let mut rows = Vec::new();
@@ -100,14 +99,6 @@ fn main() -> Result<()> {
     rows.push(("all".to_owned(), Figures::of(&cases)));
     print("recordings", &rows);
     Ok(())
-}
-
-/// What leakwatch itself takes when nothing is said.
-fn default_caution() -> Result<f64> {
-    match Cli::try_parse_from(["leakwatch", "replay", "-"])?.command {
-        Some(Command::Replay(replay)) => Ok(replay.judge.caution),
-        _ => bail!("replay is no command any more"),
-    }
 }
 
 fn curve(files: &[PathBuf], cautions: &[f64]) -> Result<()> {

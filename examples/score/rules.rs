@@ -3,7 +3,9 @@
 //! `main.rs` has the definitions in words; this is the same in code, for one recording
 //! ([`Trial`], [`Case`]) and for many ([`Figures`]).
 
+use clap::Parser;
 use leakwatch::assessment::{Event, Finding, Order, Scope};
+use leakwatch::cli::{Cli, Command};
 use leakwatch::engine::{Engine, Settings};
 use leakwatch::policy::Rules;
 use leakwatch::sample::{Header, ProcId, Sample};
@@ -55,6 +57,14 @@ pub(crate) struct Trial {
     /// Child and parent, of all that were seen together.
     families: HashSet<(ProcId, ProcId)>,
     pids: HashMap<u32, ProcId>,
+}
+
+/// What leakwatch itself takes when nothing is said.
+pub(crate) fn default_caution() -> Option<f64> {
+    match Cli::try_parse_from(["leakwatch", "replay", "-"]).ok()?.command {
+        Some(Command::Replay(replay)) => Some(replay.judge.caution),
+        _ => None,
+    }
 }
 
 /// Orders on: whoever must end is told, lone processes included.
