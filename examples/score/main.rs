@@ -1,0 +1,192 @@
+//! How good is the detector? Replays labelled recordings and prints the score as Markdown.
+//!
+//! ```text
+//! cargo run --release --example score -- tests/recordings
+//! cargo run --release --example score -- --caution 4 --caution 8 --caution 16 tests/recordings
+//! ```
+//!
+//! A recording `NAME.jsonl` or `NAME.jsonl.gz` counts if `NAME.truth.json` lies beside it:
+//!
+//! ```json
+//! {"kind":"real","what":"one sentence","leaking":[{"pid":812,"start":12399,"from_t":1700000100.0}],
+//!  "growing_not_leaking":[],"exhaust_t":null}
+//! ```
+//!
+//! Every process that is not in `leaking` is healthy, whatever it does. `exhaust_t` is when memory
+//! ran out, or would have, where that is known. Where processes pile up, the root of their tree
+//! stands for all of them. Recordings are replayed with orders on and lone processes allowed to be
+//! ended; in a replay nobody dies, so a leak goes on after its order.
+//!
+//! # Definitions
+//!
+//! Leak level, from `leak` events:
+//!
+//! - A verdict on a process is *right* if that process leaks and its leak has begun (two intervals
+//!   of grace); else it is a *false alarm*, too early ones included. A process counts once however
+//!   often it is named. A verdict on a tree is right if a leak has begun at or below its root.
+//! - *recall*: leaking recordings with at least one right verdict, of all leaking ones. *by
+//!   process*: share of leaking processes that were named, mean over the leaking recordings.
+//! - *precision*: right processes, of right ones and false alarms in all recordings; a recording
+//!   found by its tree alone counts as one right process.
+//! - *F1*: harmonic mean of recall and case precision, which is the leaking recordings found, of
+//!   those and the healthy ones with a false alarm.
+//! - *healthy named*: healthy recordings with any false alarm, of all healthy ones.
+//! - *delay*: of the first right verdict, as a share of the way from the leak's begin to the end of
+//!   memory, or of the recording where the former is not known; median over those found.
+//! - *error*: of the forecast, as a share of the time that was really left: of the first right
+//!   verdict that has a forecast, and of the last one told by half the way; medians.
+//! - *interval*: how often the forecast's 90 % interval holds the real end of memory, over the
+//!   first forecast of each recording, and over all of them, on processes that leak.
+//!
+//! Kill level, from orders: *healthy ended* are processes that got an order but do not leak, *too
+//! early* those whose leak had not begun; *in time* are the leaks that ran out of memory within the
+//! recording and had a leaking process ordered to end before.
+#![allow(clippy::print_stdout, reason = "an example talks to its reader")]
+
+mod rules;
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use leakwatch::recording::Reader;
+use leakwatch::sample::Sample;
+use rules::{Case, Figures, Trial, Truth, default_caution};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Replays labelled recordings and prints the detector's score as Markdown.
+#[derive(Parser)]
+struct Options {
+    /// Directories with recordings (NAME.jsonl or NAME.jsonl.gz) and their NAME.truth.json
+    #[arg(required = true)]
+    directories: Vec<PathBuf>,
+    /// A row for every family (the name without its number) too
+    #[arg(long)]
+    families: bool,
+    /// A row for every recording too
+    #[arg(long)]
+    cases: bool,
+    /// As leakwatch's own option; repeated: the score at each, a line a value
+    #[arg(long, value_name = "K")]
+    caution: Vec<f64>,
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    let files = recordings(&options.directories)?;
+    if let [_, _, ..] = options.caution[..] {
+        return curve(&files, &options.caution);
+    }
+    let caution = match options.caution.first() {
+        Some(caution) => *caution,
+        None => default_caution().context("replay is no command any more")?,
+    };
+    let cases = judge(&files, caution)?;
+    let mut rows = Vec::new();
+    let mut groups: BTreeMap<&str, Vec<&Case>> = BTreeMap::new();
+    for case in cases.iter().filter(|_| options.families || options.cases) {
+        let name = if options.cases { &case.name } else { case.family() };
+        groups.entry(name).or_default().push(case);
+    }
+    rows.extend(groups.into_iter().map(|(name, cases)| (name.to_owned(), Figures::of(cases))));
+    for kind in ["synthetic", "real"] {
+        let of_kind: Vec<&Case> = cases.iter().filter(|case| case.kind == kind).collect();
+        if !of_kind.is_empty() {
+            rows.push((kind.to_owned(), Figures::of(of_kind)));
+        }
+    }
+    rows.push(("all".to_owned(), Figures::of(&cases)));
+    print("recordings", &rows);
+    Ok(())
+}
+
+fn curve(files: &[PathBuf], cautions: &[f64]) -> Result<()> {
+    let mut rows = Vec::new();
+    for caution in cautions {
+        rows.push((caution.to_string(), Figures::of(&judge(files, *caution)?)));
+    }
+    print("caution", &rows);
+    Ok(())
+}
+
+/// The recordings with a truth beside them, by name.
+fn recordings(directories: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for directory in directories {
+        let entries = fs::read_dir(directory)
+            .with_context(|| format!("'{}' cannot be read", directory.display()))?;
+        for entry in entries {
+            let path = entry?.path();
+            if stem(&path).is_some() && truth_of(&path).is_some_and(|truth| truth.exists()) {
+                found.push(path);
+            }
+        }
+    }
+    if found.is_empty() {
+        bail!("no NAME.jsonl[.gz] with a NAME.truth.json beside it; give other directories");
+    }
+    found.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
+    Ok(found)
+}
+
+fn stem(path: &Path) -> Option<&str> {
+    let name = path.file_name().and_then(OsStr::to_str)?;
+    name.strip_suffix(".gz").unwrap_or(name).strip_suffix(".jsonl")
+}
+
+fn truth_of(recording: &Path) -> Option<PathBuf> {
+    Some(recording.with_file_name(format!("{}.truth.json", stem(recording)?)))
+}
+
+fn judge(files: &[PathBuf], caution: f64) -> Result<Vec<Case>> {
+    files.iter().map(|file| judge_one(file, caution)).collect()
+}
+
+fn judge_one(file: &Path, caution: f64) -> Result<Case> {
+    let (name, truth) = stem(file).zip(truth_of(file)).context("a recording has a name")?;
+    let text = fs::read(&truth)?;
+    let truth: Truth = serde_json::from_slice(&text)
+        .with_context(|| format!("'{}' is no truth", truth.display()))?;
+    let mut recording = Reader::open(file)?;
+    let mut trial = Trial::new(recording.header(), caution);
+    let mut sample = Sample::default();
+    while recording.read(&mut sample)? {
+        trial.observe(&sample);
+    }
+    Ok(trial.score(name, &truth))
+}
+
+fn print(what: &str, rows: &[(String, Figures)]) {
+    let share = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.2}"));
+    println!(
+        "| {what} | cases (leaking) | recall | by process | precision | F1 | healthy named | delay \
+         | error: first | half-way | interval: first | all |"
+    );
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+    for (name, f) in rows {
+        print!("| {name} | {} ({})", f.cases, f.leaking);
+        for value in [
+            f.recall,
+            f.recall_process,
+            f.precision,
+            f.f1,
+            f.healthy_alarmed,
+            f.delay,
+            f.error_first,
+            f.error_half,
+            f.covered_first,
+            f.covered,
+        ] {
+            print!(" | {}", share(value));
+        }
+        println!(" |");
+    }
+    println!();
+    println!("| {what} | healthy ended | ended too early | out of memory: ended in time |");
+    println!("|---|--:|--:|--:|");
+    for (name, f) in rows {
+        let Figures { ended_healthy, ended_early, in_time, exhausted, .. } = f;
+        println!("| {name} | {ended_healthy} | {ended_early} | {in_time} of {exhausted} |");
+    }
+}

@@ -1,0 +1,447 @@
+//! The scoring rules: what counts as found, as a false alarm, as ended in time.
+//!
+//! `main.rs` has the definitions in words; this is the same in code, for one recording
+//! ([`Trial`], [`Case`]) and for many ([`Figures`]).
+
+use clap::Parser;
+use leakwatch::assessment::{Event, Finding, Order, Scope};
+use leakwatch::cli::{Cli, Command};
+use leakwatch::engine::{Engine, Settings};
+use leakwatch::policy::Rules;
+use leakwatch::sample::{Header, ProcId, Sample};
+use serde::Deserialize;
+use std::collections::{HashMap, HashSet};
+
+/// What is known of a recording.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Truth {
+    /// `real` or `synthetic`.
+    pub kind: String,
+    /// All that leak; every other process is healthy.
+    pub leaking: Vec<Leaking>,
+    /// When memory ended, or would have; absent where nobody knows.
+    pub exhaust_t: Option<f64>,
+}
+
+/// A process that leaks, or the root of a tree in which processes pile up.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) struct Leaking {
+    pub pid: u32,
+    pub start: u64,
+    /// When its leak began.
+    pub from_t: f64,
+}
+
+/// What was said of one recording.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Said {
+    t: f64,
+    id: ProcId,
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum What {
+    /// It leaks; with the earliest, likely and latest end of memory, if any was told.
+    Leak { scope: Scope, end: Option<[f64; 3]> },
+    /// It must end.
+    Order,
+}
+
+/// A recording that is being judged.
+pub(crate) struct Trial {
+    engine: Engine,
+    grace_s: f64,
+    end_t: f64,
+    said: Vec<Said>,
+    /// Child and parent, of all that were seen together.
+    families: HashSet<(ProcId, ProcId)>,
+    pids: HashMap<u32, ProcId>,
+}
+
+/// What leakwatch itself takes when nothing is said.
+pub(crate) fn default_caution() -> Option<f64> {
+    match Cli::try_parse_from(["leakwatch", "replay", "-"]).ok()?.command {
+        Some(Command::Replay(replay)) => Some(replay.judge.caution),
+        _ => None,
+    }
+}
+
+/// Orders on: whoever must end is told, lone processes included.
+pub(crate) fn settings(caution: f64) -> Settings {
+    let rules = Rules {
+        act: true,
+        dry_run: false,
+        lead_s: 30.0,
+        grace_s: None,
+        allow_root: true,
+        protect: Vec::new(),
+    };
+    Settings { caution, rules }
+}
+
+impl Trial {
+    pub(crate) fn new(header: &Header, caution: f64) -> Self {
+        Self {
+            engine: Engine::new(header, settings(caution)),
+            grace_s: 2.0 * header.interval_s,
+            end_t: 0.0,
+            said: Vec::new(),
+            families: HashSet::new(),
+            pids: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn observe(&mut self, sample: &Sample) {
+        let t = sample.t;
+        self.end_t = t;
+        self.pids.clear();
+        self.pids.extend(sample.procs.iter().map(|p| (p.id.pid, p.id)));
+        for proc in &sample.procs {
+            if let Some(&parent) = self.pids.get(&proc.ppid)
+                && parent != proc.id
+            {
+                self.families.insert((proc.id, parent));
+            }
+        }
+        for event in &self.engine.observe(sample).events {
+            match event {
+                Event::Leak(Finding { id, scope, forecast, .. }) => {
+                    let end = forecast
+                        .filter(|f| f.latest_s.is_finite())
+                        .map(|f| [f.earliest_s, f.likely_s, f.latest_s].map(|s| t + s));
+                    self.said.push(Said { t, id: *id, what: What::Leak { scope: *scope, end } });
+                }
+                Event::Order(Order { victim, .. }) => {
+                    self.said.push(Said { t, id: *victim, what: What::Order });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The score of what was said, given the truth.
+    pub(crate) fn score(self, name: &str, truth: &Truth) -> Case {
+        let Self { grace_s, end_t, said, families, .. } = self;
+        score(name, truth, grace_s, end_t, &said, &families)
+    }
+}
+
+/// How one recording was judged.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Case {
+    pub name: String,
+    pub kind: String,
+    /// Processes that leak.
+    pub leaking: usize,
+    /// Of those, how many were named at the right time.
+    pub named: usize,
+    /// Whether any verdict was right, on a process or on a tree with a leak in it.
+    pub found: bool,
+    /// Processes and trees named wrongly or too early.
+    pub false_alarms: usize,
+    /// The first right verdict, as a share of the way from the leak's begin to the end of memory.
+    pub delay: Option<f64>,
+    /// Error of the forecast at the first right verdict and half-way, over the time that was left.
+    pub error_first: Option<f64>,
+    pub error_half: Option<f64>,
+    /// For each forecast on a leaking process, whether its interval holds the end of memory.
+    pub covered: Vec<bool>,
+    /// Processes ordered to end that do not leak, and that did not leak yet.
+    pub ended_healthy: usize,
+    pub ended_early: usize,
+    /// Memory ran out within the recording; whether a leaking process was ordered to end before.
+    pub in_time: Option<bool>,
+}
+
+impl Case {
+    /// The name without its number.
+    pub(crate) fn family(&self) -> &str {
+        let bare = self.name.trim_end_matches(|c: char| c.is_ascii_digit());
+        match bare.strip_suffix('-') {
+            Some(family) if bare.len() < self.name.len() => family,
+            _ => &self.name,
+        }
+    }
+}
+
+fn score(
+    name: &str,
+    truth: &Truth,
+    grace_s: f64,
+    end_t: f64,
+    said: &[Said],
+    families: &HashSet<(ProcId, ProcId)>,
+) -> Case {
+    let from: HashMap<ProcId, f64> = truth
+        .leaking
+        .iter()
+        .map(|&Leaking { pid, start, from_t }| (ProcId { pid, start }, from_t))
+        .collect();
+    let above = trees(&from, families);
+    let leaks = |id: &ProcId, t: f64| from.get(id).is_some_and(|from_t| t >= from_t - grace_s);
+    let tree_leaks =
+        |id: &ProcId, t: f64| above.get(id).is_some_and(|below| below.iter().any(|q| leaks(q, t)));
+
+    let (mut named, mut wrong) = (HashSet::new(), HashSet::new());
+    let mut right: Vec<(f64, Option<[f64; 3]>)> = Vec::new();
+    let mut covered = Vec::new();
+    let (mut healthy, mut early, mut ended) = (HashSet::new(), HashSet::new(), Vec::new());
+    for &Said { t, id, what } in said {
+        match what {
+            What::Leak { scope: Scope::Process, end } if leaks(&id, t) => {
+                named.insert(id);
+                right.push((t, end));
+            }
+            What::Leak { scope: Scope::Tree, end } if tree_leaks(&id, t) => right.push((t, end)),
+            What::Leak { .. } => drop(wrong.insert(id)),
+            What::Order if leaks(&id, t) => ended.push(t),
+            What::Order if from.contains_key(&id) => drop(early.insert(id)),
+            What::Order => drop(healthy.insert(id)),
+        }
+        if let (What::Leak { end: Some([earliest, _, latest]), .. }, Some(exhaust_t)) =
+            (what, truth.exhaust_t)
+            && leaks(&id, t)
+            && t < exhaust_t
+        {
+            covered.push((earliest..=latest).contains(&exhaust_t));
+        }
+    }
+    let mut case = Case {
+        name: name.to_owned(),
+        kind: truth.kind.clone(),
+        leaking: from.len(),
+        named: named.len(),
+        found: !right.is_empty(),
+        false_alarms: wrong.len(),
+        covered,
+        ended_healthy: healthy.len(),
+        ended_early: early.len(),
+        ..Case::default()
+    };
+    if from.is_empty() {
+        return case;
+    }
+    let begin_t = from.values().copied().fold(f64::INFINITY, f64::min);
+    let way = |t: f64| (t - begin_t) / (truth.exhaust_t.unwrap_or(end_t) - begin_t).max(1e-9);
+    case.delay = right.first().map(|(t, _)| way(*t).clamp(0.0, 1.0));
+    if let Some(exhaust_t) = truth.exhaust_t {
+        let told = || right.iter().filter_map(|(t, end)| Some((*t, (*end)?[1])));
+        let error = |(t, likely): (f64, f64)| {
+            Some((likely - exhaust_t).abs() / (exhaust_t - t)).filter(|_| t < exhaust_t)
+        };
+        case.error_first = told().next().and_then(error);
+        let half_t = f64::midpoint(begin_t, exhaust_t);
+        let last = told().take_while(|(t, _)| *t <= half_t).last();
+        case.error_half =
+            last.filter(|_| half_t <= end_t).and_then(|(_, likely)| error((half_t, likely)));
+        case.in_time = (exhaust_t <= end_t + 1.0).then(|| ended.iter().any(|t| *t < exhaust_t));
+    }
+    case
+}
+
+/// Of every process that leaks and every ancestor it ever had: the leaking ones at or below it.
+fn trees(
+    from: &HashMap<ProcId, f64>,
+    families: &HashSet<(ProcId, ProcId)>,
+) -> HashMap<ProcId, Vec<ProcId>> {
+    let mut parents: HashMap<ProcId, Vec<ProcId>> = HashMap::new();
+    for (child, parent) in families {
+        parents.entry(*child).or_default().push(*parent);
+    }
+    let mut above: HashMap<ProcId, Vec<ProcId>> = HashMap::new();
+    for leaking in from.keys() {
+        let (mut seen, mut todo) = (HashSet::from([*leaking]), vec![*leaking]);
+        while let Some(id) = todo.pop() {
+            above.entry(id).or_default().push(*leaking);
+            for parent in parents.get(&id).into_iter().flatten() {
+                if seen.insert(*parent) {
+                    todo.push(*parent);
+                }
+            }
+        }
+    }
+    above
+}
+
+/// The figures of many recordings; absent where there is nothing to divide by.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Figures {
+    pub cases: usize,
+    pub leaking: usize,
+    pub recall: Option<f64>,
+    pub recall_process: Option<f64>,
+    pub precision: Option<f64>,
+    pub f1: Option<f64>,
+    pub healthy_alarmed: Option<f64>,
+    pub delay: Option<f64>,
+    pub error_first: Option<f64>,
+    pub error_half: Option<f64>,
+    pub covered_first: Option<f64>,
+    pub covered: Option<f64>,
+    pub ended_healthy: usize,
+    pub ended_early: usize,
+    pub in_time: usize,
+    pub exhausted: usize,
+}
+
+impl Figures {
+    pub(crate) fn of<'a>(cases: impl IntoIterator<Item = &'a Case>) -> Self {
+        let cases: Vec<&Case> = cases.into_iter().collect();
+        let (leaky, healthy): (Vec<&Case>, Vec<&Case>) =
+            cases.iter().copied().partition(|case| case.leaking > 0);
+        let count =
+            |cases: &[&Case], is: fn(&Case) -> bool| cases.iter().filter(|case| is(case)).count();
+        let found = count(&leaky, |case| case.found);
+        let alarmed = count(&healthy, |case| case.false_alarms > 0);
+        // A verdict on a tree alone names no process; the case counts as one that is right.
+        let right: usize = leaky.iter().map(|case| case.named.max(usize::from(case.found))).sum();
+        let wrong: usize = cases.iter().map(|case| case.false_alarms).sum();
+        let recall = ratio(found, leaky.len());
+        let by_case = ratio(found, found + alarmed);
+        let covered: Vec<bool> = leaky.iter().flat_map(|case| &case.covered).copied().collect();
+        let first: Vec<bool> =
+            leaky.iter().filter_map(|case| case.covered.first()).copied().collect();
+        let share = |of: &[bool]| ratio(of.iter().filter(|is| **is).count(), of.len());
+        let mean_named: f64 =
+            leaky.iter().map(|case| case.named as f64 / case.leaking as f64).sum();
+        Self {
+            cases: cases.len(),
+            leaking: leaky.len(),
+            recall,
+            recall_process: (!leaky.is_empty()).then(|| mean_named / leaky.len() as f64),
+            precision: ratio(right, right + wrong),
+            f1: by_case.zip(recall).map(|(p, r)| 2.0 * p * r / (p + r).max(1e-9)),
+            healthy_alarmed: ratio(alarmed, healthy.len()),
+            delay: median(leaky.iter().filter_map(|case| case.delay)),
+            error_first: median(leaky.iter().filter_map(|case| case.error_first)),
+            error_half: median(leaky.iter().filter_map(|case| case.error_half)),
+            covered_first: share(&first),
+            covered: share(&covered),
+            ended_healthy: cases.iter().map(|case| case.ended_healthy).sum(),
+            ended_early: cases.iter().map(|case| case.ended_early).sum(),
+            in_time: count(&leaky, |case| case.in_time == Some(true)),
+            exhausted: count(&leaky, |case| case.in_time.is_some()),
+        }
+    }
+}
+
+fn ratio(part: usize, whole: usize) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let upper = values.get(values.len() / 2)?;
+    let lower = values.get((values.len() - 1) / 2)?;
+    Some(f64::midpoint(*lower, *upper))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    const ROOT: ProcId = ProcId { pid: 1, start: 1 };
+    const LEAKY: ProcId = ProcId { pid: 2, start: 2 };
+    const WELL: ProcId = ProcId { pid: 3, start: 3 };
+
+    /// LEAKY, a child of ROOT, leaks from 100 on; memory ends at 300; the recording at 400.
+    fn judged(said: &[Said]) -> Case {
+        let leaking = vec![Leaking { pid: 2, start: 2, from_t: 100.0 }];
+        let truth = Truth { kind: "synthetic".to_owned(), leaking, exhaust_t: Some(300.0) };
+        let families = HashSet::from([(LEAKY, ROOT), (WELL, ROOT)]);
+        score("leak-01", &truth, 2.0, 400.0, said, &families)
+    }
+
+    fn leak(t: f64, id: ProcId, scope: Scope, likely: f64) -> Said {
+        let end = Some([likely - 20.0, likely, likely + 20.0]);
+        Said { t, id, what: What::Leak { scope, end } }
+    }
+
+    fn order(t: f64, id: ProcId) -> Said {
+        Said { t, id, what: What::Order }
+    }
+
+    #[test]
+    fn a_verdict_within_the_grace_is_right_and_one_before_it_a_false_alarm() {
+        let right = judged(&[leak(98.0, LEAKY, Scope::Process, 300.0)]);
+        assert_eq!((right.found, right.named, right.false_alarms), (true, 1, 0));
+        assert_eq!(right.delay, Some(0.0));
+        let early = judged(&[leak(97.9, LEAKY, Scope::Process, 300.0)]);
+        assert_eq!((early.found, early.named, early.false_alarms), (false, 0, 1));
+    }
+
+    #[test]
+    fn a_process_is_counted_once_however_often_it_is_named() {
+        let twice = |id| [120.0, 140.0].map(|t| leak(t, id, Scope::Process, 300.0));
+        assert_eq!(judged(&twice(WELL)).false_alarms, 1);
+        assert_eq!(judged(&twice(LEAKY)).named, 1);
+    }
+
+    #[test]
+    fn a_tree_is_right_where_a_leak_is_in_it() {
+        let case = judged(&[leak(150.0, ROOT, Scope::Tree, 300.0)]);
+        assert_eq!((case.found, case.named, case.false_alarms), (true, 0, 0));
+        assert_eq!(Figures::of([&case]).precision, Some(1.0));
+        assert_eq!(judged(&[leak(150.0, WELL, Scope::Tree, 300.0)]).false_alarms, 1);
+        assert_eq!(judged(&[leak(150.0, ROOT, Scope::Process, 300.0)]).false_alarms, 1);
+    }
+
+    #[test]
+    fn delay_and_errors_are_shares_of_the_way() {
+        let case = judged(&[
+            leak(150.0, LEAKY, Scope::Process, 330.0),
+            leak(180.0, LEAKY, Scope::Process, 310.0),
+            leak(250.0, LEAKY, Scope::Process, 300.0),
+        ]);
+        assert_eq!(case.delay, Some(0.25));
+        assert_eq!((case.error_first, case.error_half), (Some(0.2), Some(0.1)));
+        assert_eq!(case.covered, [false, true, true]);
+        let figures = Figures::of([&case]);
+        assert_eq!((figures.covered_first, figures.covered), (Some(0.0), Some(2.0 / 3.0)));
+    }
+
+    #[test]
+    fn an_order_is_in_time_on_a_leaking_process_before_memory_ends() {
+        let of = |said: &[Said]| {
+            let case = judged(said);
+            (case.ended_healthy, case.ended_early, case.in_time)
+        };
+        assert_eq!(of(&[]), (0, 0, Some(false)));
+        assert_eq!(of(&[order(299.0, LEAKY), order(320.0, LEAKY)]), (0, 0, Some(true)));
+        assert_eq!(of(&[order(300.0, LEAKY)]), (0, 0, Some(false)));
+        assert_eq!(of(&[order(90.0, LEAKY), order(95.0, LEAKY)]), (0, 1, Some(false)));
+        assert_eq!(of(&[order(200.0, WELL)]), (1, 0, Some(false)));
+    }
+
+    #[test]
+    fn figures_are_taken_over_cases() {
+        let case = |leaking, named, false_alarms| Case {
+            leaking,
+            named,
+            found: named > 0,
+            false_alarms,
+            ..Case::default()
+        };
+        let cases = [case(1, 1, 0), case(4, 2, 1), case(1, 0, 0), case(0, 0, 0), case(0, 0, 3)];
+        let figures = Figures::of(&cases);
+        assert_eq!((figures.cases, figures.leaking), (5, 3));
+        assert_eq!(figures.recall, Some(2.0 / 3.0));
+        assert_eq!(figures.recall_process, Some(0.5));
+        assert_eq!(figures.precision, Some(3.0 / 7.0));
+        assert_eq!(figures.healthy_alarmed, Some(0.5));
+        // Case precision and recall are both 2/3.
+        assert!((figures.f1.unwrap() - 2.0 / 3.0).abs() < 1e-12);
+        assert_eq!(Figures::of([]), Figures::default());
+    }
+
+    #[test]
+    fn a_family_is_a_name_without_its_number() {
+        for (name, family) in [("late-07", "late"), ("apache-leak", "apache-leak"), ("x9", "x9")] {
+            let case = Case { name: name.to_owned(), ..Case::default() };
+            assert_eq!(case.family(), family);
+        }
+    }
+}
