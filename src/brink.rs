@@ -6,9 +6,9 @@
 
 use crate::assessment::Forecast;
 use crate::detector::Detector;
+use crate::detector::standing::Standing;
 use crate::policy::usable;
 use crate::sample::ProcId;
-use crate::standing::Standing;
 use std::collections::HashMap;
 
 /// Samples looked at.

@@ -28,7 +28,7 @@
 //! | 4 reports | [`report`] | write events and state to any `impl Write` | clocks, files, choosing |
 //! | 3 doors in | [`probe`], [`machine`], [`recording`], [`profiles`] | the only readers of /proc, /sys and files | decisions |
 //! | 3 doors out | [`action`] (the only sender of signals), [`wait`] (the only sleeper and clock) | carry out | choosing |
-//! | 2 reckoning | [`engine`]; [`detector`] and its rooms, [`explanation`]; [`policy`], [`victims`], [`brink`], [`pace`], [`server`] | pure functions and bounded state | any I/O, any clock |
+//! | 2 reckoning | [`engine`]; [`detector`] and its rooms, [`explanation`](detector::explanation); [`policy`], [`victims`], [`brink`], [`pace`], [`server`] | pure functions and bounded state | any I/O, any clock |
 //! | 1 words | [`sample`], [`assessment`], [`units`] | the nouns | everything |
 //!
 //! Three questions have three places: is it growing without end ([`detector`]), is memory in
@@ -54,37 +54,20 @@
 pub mod action;
 pub mod assessment;
 pub mod brink;
-pub mod check;
 pub mod cli;
-pub mod clock;
 pub mod command;
-pub mod constants;
 pub mod detector;
 pub mod engine;
-pub mod explanation;
-pub mod family;
-pub mod floors;
-pub mod forecast;
-pub mod headroom;
 pub mod machine;
-pub mod outlook;
 pub mod pace;
 pub mod policy;
-pub mod pool;
-pub mod pools;
 pub mod probe;
-pub mod process;
 pub mod profiles;
 pub mod recording;
 pub mod report;
-pub mod runs;
 pub mod sample;
 pub mod server;
 pub mod settings;
-pub mod standing;
-pub mod tree;
 pub mod units;
-pub mod verdict;
 pub mod victims;
 pub mod wait;
-pub mod window;

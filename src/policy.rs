@@ -13,10 +13,10 @@
 use crate::assessment::{End, Event, Forecast, Order, Outcome, Reason, Signal, Step, Verdict};
 use crate::brink::Brink;
 use crate::detector::Detector;
-use crate::headroom::Headroom;
+use crate::detector::headroom::Headroom;
+use crate::detector::standing::Standing;
 use crate::sample::{CeilingKind, Comm, ProcId, Sample};
 use crate::server::{self, Workers};
-use crate::standing::Standing;
 use crate::units::MIB;
 use crate::victims::{Victims, expected, pool_size};
 use regex_lite::Regex;

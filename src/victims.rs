@@ -2,9 +2,9 @@
 
 use crate::assessment::Spared;
 use crate::detector::Detector;
+use crate::detector::standing::Standing;
 use crate::sample::{Comm, ProcId, Program, Sample};
 use crate::server::{self, Server, Workers};
-use crate::standing::Standing;
 use regex_lite::Regex;
 use std::collections::HashMap;
 

@@ -3,8 +3,8 @@
 use super::write_event;
 use crate::assessment::{Status, Verdict};
 use crate::cli::{Replay, Target};
+use crate::detector::explanation::Explanation;
 use crate::engine::Engine;
-use crate::explanation::Explanation;
 use crate::recording::Reader;
 use crate::report::explain::{self, Occasion};
 use crate::report::text::Style;

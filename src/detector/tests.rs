@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::detector::window::Growth;
 use crate::sample::{Ceiling, CeilingKind, Comm, Memory, Proc};
 use crate::units::{GIB, KIB, MIB};
-use crate::window::Growth;
 
 /// A process of a made-up machine: pid, parent's pid, footprint, CPU seconds so far.
 type Row = (u32, u32, u64, f64);

@@ -7,11 +7,11 @@
 use super::reasons::{cell, conclusion, pair, ratio, size};
 use super::text::{Clock, Style, Subject};
 use crate::assessment::Verdict;
-use crate::explanation::{Earlier, Explanation, Row, Siblings};
-use crate::headroom::Headroom;
+use crate::detector::explanation::{Earlier, Explanation, Row, Siblings};
+use crate::detector::headroom::Headroom;
+use crate::detector::verdict::{Patient, Rules};
+use crate::detector::window::Growth;
 use crate::units::{Bytes, BytesPerSecond, Seconds};
-use crate::verdict::{Patient, Rules};
-use crate::window::Growth;
 use std::io::{self, Write};
 
 /// Why there is a block.

@@ -1,11 +1,11 @@
 //! Reasons: what a test compared, and what a verdict rests on, in words.
 
 use crate::assessment::{Verdict, Why};
-use crate::check::Check;
-use crate::explanation::{Explanation, Held, Row};
+use crate::detector::check::Check;
+use crate::detector::explanation::{Explanation, Held, Row};
+use crate::detector::verdict::Rules;
+use crate::detector::window::Growth;
 use crate::units::{Bytes, Seconds};
-use crate::verdict::Rules;
-use crate::window::Growth;
 
 /// What convicted it, or what was missing.
 pub(super) fn conclusion(explanation: &Explanation) -> String {

@@ -5,8 +5,8 @@
 
 use super::text::{Style, Subject};
 use crate::assessment::{Forecast, Verdict};
+use crate::detector::headroom::Headroom;
 use crate::engine::Engine;
-use crate::headroom::Headroom;
 use crate::sample::{Comm, ProcId};
 use crate::units::{Bytes, BytesPerSecond, Seconds};
 use std::io::{self, Write};

@@ -1,7 +1,7 @@
 //! Headroom: the ceilings over each tree, what is left below them and what each lost over time.
 
-use crate::clock::{Moment, block};
-use crate::constants::{LEVELS, RING};
+use crate::detector::clock::{Moment, block};
+use crate::detector::constants::{LEVELS, RING};
 use crate::sample::{Ceiling, CeilingKind, Memory, ProcId, Sample};
 
 /// What is left below the nearest ceiling.
@@ -174,8 +174,8 @@ impl MeterLevel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Clock;
-    use crate::constants::FINE;
+    use crate::detector::clock::Clock;
+    use crate::detector::constants::FINE;
     use crate::sample::Commit;
 
     const A: ProcId = ProcId { pid: 10, start: 1 };

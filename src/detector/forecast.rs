@@ -6,9 +6,9 @@
 //! recordings: it covered the truth there in 9 forecasts of 10.
 
 use crate::assessment::Forecast;
-use crate::clock::block;
-use crate::floors::Candidate;
-use crate::headroom::Meter;
+use crate::detector::clock::block;
+use crate::detector::floors::Candidate;
+use crate::detector::headroom::Meter;
 
 /// Headroom below a page is counted as a page: nothing divides by nothing.
 const PAGE: f64 = 4096.0;

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use crate::assessment::Profile;
-use crate::check::Check;
-use crate::constants::Constants;
+use crate::detector::check::Check;
+use crate::detector::constants::Constants;
 use crate::sample::Comm;
 
 /// Programs remembered; whoever comes later is not.

@@ -5,12 +5,12 @@
 //! however much memory there still is.
 
 use crate::assessment::{Evidence, Verdict, Why};
-use crate::check::Check;
-use crate::clock::Clock;
-use crate::constants::Constants;
-use crate::floors::Candidate;
-use crate::headroom::{Headroom, Meter};
-use crate::window::Growth;
+use crate::detector::check::Check;
+use crate::detector::clock::Clock;
+use crate::detector::constants::Constants;
+use crate::detector::floors::Candidate;
+use crate::detector::headroom::{Headroom, Meter};
+use crate::detector::window::Growth;
 
 /// How far a window must go.
 #[derive(Clone, Copy, PartialEq)]

@@ -4,7 +4,7 @@
 //! a half to a sixteenth of it while the live loop looks more often. So a step of the wall clock
 //! changes nothing, and a gap is one late sample.
 
-use crate::constants::{FINE, LEVELS, RING};
+use crate::detector::constants::{FINE, LEVELS, RING};
 
 /// Gaps longer than this many planned intervals leave blocks behind that are not whole.
 const GAP: f64 = 3.0;

@@ -2,8 +2,8 @@
 //! worth saying again.
 
 use crate::assessment::{Event, Forecast};
-use crate::forecast::Ends;
-use crate::headroom::CeilingId;
+use crate::detector::forecast::Ends;
+use crate::detector::headroom::CeilingId;
 use crate::sample::{Comm, ProcId};
 
 /// The end of memory has moved if it did so by this share of the time left.

@@ -2,12 +2,12 @@
 //! what else weighed in. Made when asked for, never in a tick.
 
 use crate::assessment::{Verdict, Why};
-use crate::check::Check;
-use crate::floors::Look;
-use crate::headroom::Headroom;
-use crate::standing::Standing;
-use crate::verdict::Rules;
-use crate::window::Growth;
+use crate::detector::check::Check;
+use crate::detector::floors::Look;
+use crate::detector::headroom::Headroom;
+use crate::detector::standing::Standing;
+use crate::detector::verdict::Rules;
+use crate::detector::window::Growth;
 
 /// Why a process has its verdict.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,9 +3,9 @@
 //! Larger than any fall, not slowing down, and rising with a certainty that noise does not reach.
 //! CPU use may explain a growth away, or hide one.
 
-use crate::check::Check;
-use crate::constants::{LEAST_RANK_SUM, RING};
-use crate::floors::{Excuse, Gauge};
+use crate::detector::check::Check;
+use crate::detector::constants::{LEAST_RANK_SUM, RING};
+use crate::detector::floors::{Excuse, Gauge};
 
 /// What kind of growth a window shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -291,7 +291,7 @@ fn level_load(floors: &mut [f64], loads: &[f64]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::constants::{Constants, WINDOWS};
+    use crate::detector::constants::{Constants, WINDOWS};
 
     /// Number of orders of `n` floors by the number of pairs that fall.
     fn orders_by_falls(n: usize) -> Vec<u128> {

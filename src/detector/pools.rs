@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::clock::{Moment, block};
-use crate::constants::{Constants, FINE};
-use crate::pool::Pool;
-use crate::process::Process;
+use crate::detector::clock::{Moment, block};
+use crate::detector::constants::{Constants, FINE};
+use crate::detector::pool::Pool;
+use crate::detector::process::Process;
 use crate::sample::{Comm, ProcId};
 
 /// Pools are judged every so many planned intervals.

@@ -5,10 +5,10 @@
 //! last 12, 17 and 24 floors are judged as they come in, so that windows from seconds to days
 //! always end now and differ in length by at most 1.4.
 
-use crate::check::Check;
-use crate::clock::{Moment, block};
-use crate::constants::{Constants, FINE, LEVELS, RING, WINDOWS};
-use crate::window::{self, Found, Growth, Shape, Tests};
+use crate::detector::check::Check;
+use crate::detector::clock::{Moment, block};
+use crate::detector::constants::{Constants, FINE, LEVELS, RING, WINDOWS};
+use crate::detector::window::{self, Found, Growth, Shape, Tests};
 
 /// Levels this far above the planned interval are judged at equal load even where the newest floor
 /// is not higher than the first: load may hide the growth.

@@ -1,21 +1,21 @@
 //! Process: what the detector keeps of one living process, and how its verdict comes and goes.
 
 use crate::assessment::{Cleared, Event, Finding, Forecast, Scope, Verdict, Why};
-use crate::check::Check;
-use crate::clock::{Moment, block};
-use crate::constants::FINE;
-use crate::explanation::{Earlier, Explanation, Held, Row};
-use crate::family::Family;
-use crate::floors::{Candidate, Gauge, Look, Track};
-use crate::forecast::{self, Ends};
-use crate::outlook::Told;
-use crate::pool::Member;
-use crate::runs::Runs;
+use crate::detector::check::Check;
+use crate::detector::clock::{Moment, block};
+use crate::detector::constants::FINE;
+use crate::detector::explanation::{Earlier, Explanation, Held, Row};
+use crate::detector::family::Family;
+use crate::detector::floors::{Candidate, Gauge, Look, Track};
+use crate::detector::forecast::{self, Ends};
+use crate::detector::outlook::Told;
+use crate::detector::pool::Member;
+use crate::detector::runs::Runs;
+use crate::detector::standing::{Recent, Standing};
+use crate::detector::tree::Node;
+use crate::detector::verdict::{Life, Scale};
+use crate::detector::window::Growth;
 use crate::sample::{Comm, Proc};
-use crate::standing::{Recent, Standing};
-use crate::tree::Node;
-use crate::verdict::{Life, Scale};
-use crate::window::Growth;
 
 /// One living process.
 pub struct Process {

@@ -3,20 +3,38 @@
 //! Total and bounded: no I/O, no clock, no error; in a steady tick (nobody new, nobody gone) it
 //! allocates nothing.
 
+pub mod check;
+pub mod clock;
+pub mod constants;
+pub mod explanation;
+pub mod family;
+pub mod floors;
+pub mod forecast;
+pub mod headroom;
+pub mod outlook;
+pub mod pool;
+pub mod pools;
+pub mod process;
+pub mod runs;
+pub mod standing;
+pub mod tree;
+pub mod verdict;
+pub mod window;
+
 use crate::assessment::{Cleared, Event, Finding, Forecast, Profile, Scope, Verdict, Why};
-use crate::clock::{Clock, Moment, block};
-use crate::constants::{Constants, FINE};
-use crate::family::{Family, Pile, Total};
-use crate::floors::{Candidate, Gauge};
-use crate::headroom::{Ceilings, Headroom};
-use crate::outlook::Outlooks;
-use crate::pools::{EVERY, Pools};
-use crate::process::Process;
-use crate::runs::Runs;
+use crate::detector::clock::{Clock, Moment, block};
+use crate::detector::constants::{Constants, FINE};
+use crate::detector::family::{Family, Pile, Total};
+use crate::detector::floors::{Candidate, Gauge};
+use crate::detector::headroom::{Ceilings, Headroom};
+use crate::detector::outlook::Outlooks;
+use crate::detector::pools::{EVERY, Pools};
+use crate::detector::process::Process;
+use crate::detector::runs::Runs;
+use crate::detector::standing::Standing;
+use crate::detector::tree::Forest;
+use crate::detector::verdict::Scale;
 use crate::sample::{Comm, Header, ProcId, Sample};
-use crate::standing::Standing;
-use crate::tree::Forest;
-use crate::verdict::Scale;
 
 /// Judges processes by their samples.
 pub struct Detector {

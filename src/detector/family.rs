@@ -4,12 +4,12 @@
 //! grow. A load ramp looks the same but for the CPU time that it spends.
 
 use crate::assessment::{Evidence, Forecast};
-use crate::clock::{Moment, block};
-use crate::constants::{Constants, FINE};
-use crate::floors::{Candidate, Gauge, Track};
-use crate::forecast;
-use crate::verdict::Scale;
-use crate::window::Growth;
+use crate::detector::clock::{Moment, block};
+use crate::detector::constants::{Constants, FINE};
+use crate::detector::floors::{Candidate, Gauge, Track};
+use crate::detector::forecast;
+use crate::detector::verdict::Scale;
+use crate::detector::window::Growth;
 
 /// The series of the tree below a process, itself included.
 pub struct Family {

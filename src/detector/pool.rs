@@ -4,7 +4,7 @@
 //! recycled), growth *increments* given an age are not: a warm-up is large early and small late, a
 //! leak goes on to the end of every life.
 
-use crate::constants::Constants;
+use crate::detector::constants::Constants;
 
 /// Bins of age, each 1.4 times as old as the one before; the last begins at 1.4^41 intervals.
 const BINS: usize = 42;
