@@ -505,8 +505,10 @@ fn settling(own: f64, gain: f64, constant: f64) -> Size {
 }
 
 fn warm_up(w: &mut World) {
-    let (own, gain) = (w.own(), w.rng.between(0.3, 2.0));
-    let constant = w.rng.between(10.0, 80.0);
+    let own = w.own();
+    // Up to half of what is free: enough to seem urgent while it lasts.
+    let gain = w.free * w.rng.octave(0.05, 0.5) / own;
+    let constant = w.length * w.rng.between(0.03, 0.15);
     w.lone("appd", settling(own, gain, constant));
 }
 
