@@ -7,7 +7,7 @@ use crate::recording::Writer;
 use crate::sample::Sample;
 use crate::wait::{Waiter, Wake};
 use crate::{machine, settings};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::fs::File;
@@ -20,8 +20,9 @@ use std::io::{BufWriter, Write};
 pub fn run(options: &Record, out: &mut impl Write, err: &mut impl Write) -> Result<Status> {
     let name = options.file.display();
     let create = || {
-        File::create_new(&options.file).with_context(|| {
-            format!("cannot record to '{name}'\n  hint: choose a new file; recordings are never overwritten")
+        File::create_new(&options.file).map_err(|e| {
+            let hint = "choose a new file; recordings are never overwritten";
+            anyhow!("cannot record to '{name}': {e}\n  hint: {hint}")
         })
     };
     let gz = options.file.extension().is_some_and(|e| e == "gz");

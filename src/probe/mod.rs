@@ -15,7 +15,7 @@ mod watched;
 pub use select::{Selection, Words};
 
 use crate::sample::{Comm, Commit, Memory, ProcId, Program, Sample};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use ceilings::Ceilings;
 use parse::Stat;
 use procdir::{ProcDir, read_kept};
@@ -60,11 +60,12 @@ impl Probe {
     /// # Errors
     /// When `root` is no procfs.
     pub fn new(root: &Path, selection: Selection, budget: Option<u64>) -> Result<Self> {
-        let hint = "is it a /proc? A container sees the host's where it is mounted, e.g. --procfs /host/proc";
-        let proc = ProcDir::open(root)
-            .with_context(|| format!("cannot open '{}': {hint}", root.display()))?;
-        let meminfo = File::open(root.join("meminfo"))
-            .with_context(|| format!("cannot read '{}/meminfo': {hint}", root.display()))?;
+        let refused = |what: &str, error: &dyn std::fmt::Display| {
+            let hint = "is it a /proc? A container sees the host's where it is mounted, e.g. --procfs /host/proc";
+            anyhow!("cannot read '{}{what}': {error}\n  hint: {hint}", root.display())
+        };
+        let proc = ProcDir::open(root).map_err(|e| refused("", &e))?;
+        let meminfo = File::open(root.join("meminfo")).map_err(|e| refused("/meminfo", &e))?;
         // The fixture trees of tests and the host's /proc have pids that are not ours.
         let own = is_own(root);
         Ok(Self {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use flate2::bufread::MultiGzDecoder;
 use serde::de::DeserializeSeed;
 
@@ -32,7 +32,10 @@ impl Reader {
         let input: Box<dyn Read> = if path == Path::new("-") {
             Box::new(io::stdin())
         } else {
-            Box::new(File::open(path).with_context(|| format!("{name}: cannot be opened"))?)
+            Box::new(File::open(path).map_err(|e| {
+                let hint = "make a recording with `leakwatch record FILE`";
+                anyhow!("cannot open '{name}': {e}\n  hint: {hint}")
+            })?)
         };
         let mut input = BufReader::with_capacity(BUFFER, input);
         let start = input.fill_buf().with_context(|| format!("{name}: cannot be read"))?;
