@@ -1,7 +1,7 @@
 //! Text: one line an event, for people.
 //!
 //! A line holds the time, one word for what it is, the process, and a sentence with units and
-//! intervals; it can be read without colour. Names are escaped by [`Comm`](crate::sample::Comm).
+//! intervals; it can be read without colour. Names are escaped by [`Comm`].
 
 use crate::assessment::{
     Cleared, End, Event, Evidence, Finding, Forecast, Order, Outcome, Reason, Scope, Spared, Step,
