@@ -303,7 +303,7 @@ impl Probe {
             match watch.read(proc, known.id, swapping, *page_size, *clock_ticks) {
                 watched::Look::Alive(mut look) => {
                     let renamed = look.comm != known.comm;
-                    known.comm = look.comm;
+                    (known.comm, known.image) = (look.comm, watch.image);
                     if renamed || !watch.told {
                         watch.told = true;
                         sample.programs.push(Program { id: known.id, ..Program::unknown() });
@@ -391,4 +391,44 @@ fn raise_file_limit() -> u64 {
     };
     // The rest is for ceilings (three files each), the report, and the pidfd of an order.
     limit.saturating_sub(256)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// Shows a process whose program image lies at `image`.
+    fn show(root: &Path, pid: u32, ppid: u32, image: u32) {
+        let dir = root.join(pid.to_string());
+        fs::create_dir_all(&dir).unwrap();
+        let stat = format!(
+            "{pid} (app) S {ppid} 1 1 0 -1 0 0 0 0 0 1 1 0 0 20 0 1 0 {pid} 9000 9 0 {image} 2 {image}\n"
+        );
+        fs::write(dir.join("stat"), stat).unwrap();
+        fs::write(dir.join("statm"), "100 50 10 1 0 20 0\n").unwrap();
+    }
+
+    #[test]
+    fn a_worker_that_runs_another_program_is_no_fork_of_its_master_any_more() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("meminfo"), "MemTotal: 1000 kB\nMemAvailable: 500 kB\n").unwrap();
+        show(dir.path(), 10, 1, 4096);
+        show(dir.path(), 11, 10, 4096);
+        let words = Words { patterns: vec!["app".to_owned()], ..Words::default() };
+        let selection = Selection::new(&words, Path::new("/nonexistent")).unwrap();
+        let mut probe = Probe::new(dir.path(), selection, None).unwrap();
+        let mut sample = Sample::default();
+        let mut forked = |t: f64| {
+            probe.sample(t, None, &mut sample).unwrap();
+            let programs = sample.programs.iter();
+            programs.map(|program| (program.id.pid, program.forked)).collect::<Vec<_>>()
+        };
+
+        assert_eq!(forked(1.0), [(10, false), (11, true)]);
+        assert_eq!(forked(2.0), [], "told once");
+        // An exec draws a new image; the name, pid and start time may stay as they are.
+        show(dir.path(), 11, 10, 8192);
+        assert_eq!(forked(3.0), [(11, false)]);
+    }
 }

@@ -110,6 +110,8 @@ pub(crate) struct Watch {
     pub(crate) told: bool,
     /// Number of its threads.
     pub(crate) threads: u32,
+    /// Where its program image lies, see [`Known::is_fork_of`]; another one after an exec.
+    pub(crate) image: (u64, u64),
     last: Option<Proc>,
     swap: u64,
 }
@@ -167,8 +169,9 @@ impl Watch {
                 self.swap = parse::kib_line(text, b"VmSwap").unwrap_or(0);
             }
         }
-        self.told &= (self.threads > 1) == (stat.threads > 1);
-        self.threads = stat.threads;
+        // Told anew after an exec, also one that keeps the name, and when threads come or go.
+        self.told &= self.image == stat.image && (self.threads > 1) == (stat.threads > 1);
+        (self.image, self.threads) = (stat.image, stat.threads);
         let look = Proc {
             id,
             ppid: stat.ppid,
