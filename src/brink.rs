@@ -7,7 +7,6 @@
 use crate::assessment::Forecast;
 use crate::detector::Detector;
 use crate::detector::standing::Standing;
-use crate::policy::usable;
 use crate::sample::ProcId;
 use std::collections::HashMap;
 
@@ -99,7 +98,7 @@ impl Brink {
     pub fn forecast(&self, root: ProcId, detector: &Detector) -> Option<Forecast> {
         let (lost, window_s) = self.trees.get(&root)?.steady()?;
         let headroom = detector.headroom(root);
-        let left = usable(headroom.left, headroom.limit);
+        let left = headroom.usable();
         let slope = lost / window_s;
         let likely_s = left / slope;
         let tick_s = window_s / (LOOKS - 1) as f64;

@@ -17,15 +17,11 @@ use crate::detector::headroom::Headroom;
 use crate::detector::standing::Standing;
 use crate::sample::{CeilingKind, Comm, ProcId, Sample};
 use crate::server::{self, Workers};
-use crate::units::MIB;
 use crate::victims::{Victims, expected, pool_size};
 use regex_lite::Regex;
 
 /// Growth watched, as a multiple of what is left, before a process may be ended.
 const EVIDENCE: f64 = 2.0;
-/// Share of the ceiling, and bytes at most, that count as gone already: MemAvailable is worth no
-/// more, and the kernel needs some to fork.
-const RESERVE: (f64, u64) = (0.05, 256 * MIB);
 /// Growth of less than this share of the ceiling is not what ends memory.
 const MATERIAL: f64 = 0.03;
 /// Seconds to wait for a replacement: Apache starts one within 1.3 s, or none while it has spares.
@@ -50,6 +46,20 @@ pub struct Rules {
     pub allow_root: bool,
     /// Names and titles that are never signalled.
     pub protect: Vec<Regex>,
+}
+
+impl Default for Rules {
+    /// As the command line has them: acts, 30 s ahead, on workers only.
+    fn default() -> Self {
+        Self {
+            act: true,
+            dry_run: false,
+            lead_s: 30.0,
+            grace_s: None,
+            allow_root: false,
+            protect: Vec::new(),
+        }
+    }
 }
 
 /// Where the policy stands with its current victim.
@@ -241,7 +251,7 @@ impl Policy {
             .map(|s| expected(s, detector))
             .sum();
         let pretended = if self.rules.dry_run { pretended as f64 } else { 0.0 };
-        let left = usable(headroom.left, headroom.limit) + pretended;
+        let left = headroom.usable() + pretended;
         let earliest_s = forecast.earliest_s * left / (headroom.left as f64).max(1.0);
         let lead_s = self.rules.lead_s.max(3.0 * self.interval_s);
         let watched: f64 = detector
@@ -323,10 +333,4 @@ fn next_step(step: Step) -> Option<(Step, Signal)> {
         Step::Term => Some((Step::Kill, Signal::Kill)),
         Step::Kill => None,
     }
-}
-
-/// Bytes of `left` that can be counted on under a ceiling of `limit` bytes; at least a page.
-pub(crate) fn usable(left: u64, limit: u64) -> f64 {
-    let reserve = (RESERVE.0 * limit as f64).min(RESERVE.1 as f64);
-    (left as f64 - reserve).max(4096.0)
 }

@@ -3,6 +3,7 @@
 use crate::detector::clock::{Moment, block};
 use crate::detector::constants::{LEVELS, RING};
 use crate::sample::{Ceiling, CeilingKind, Memory, ProcId, Sample};
+use crate::units::MIB;
 
 /// What is left below the nearest ceiling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,18 @@ pub struct CeilingId {
     pub kind: CeilingKind,
     /// The root of the tree that it limits; none for the machine's.
     pub root: Option<ProcId>,
+}
+
+/// Share of the ceiling, and bytes at most, that count as gone already: MemAvailable is worth no
+/// more, and the kernel needs some to fork.
+const RESERVE: (f64, u64) = (0.05, 256 * MIB);
+
+impl Headroom {
+    /// Bytes left that can be counted on; at least a page.
+    pub fn usable(&self) -> f64 {
+        let reserve = (RESERVE.0 * self.limit as f64).min(RESERVE.1 as f64);
+        (self.left as f64 - reserve).max(4096.0)
+    }
 }
 
 /// All ceilings of a machine.

@@ -242,25 +242,15 @@ impl Detector {
             let process = &mut self.processes[*slot];
             let Some(family) = &mut process.family else { continue };
             let Standing { id, comm, root, .. } = process.standing;
-            let (scope, why, footprint) = (Scope::Tree, Why::PileUp, family.footprint);
+            let scope = Scope::Tree;
             match family.pile {
                 Some(Pile { evidence, forecast, .. })
                     if !family.told && !self.totals[*slot].piled =>
                 {
                     family.told = true;
-                    let (evidence, again) = (Some(evidence), false);
-                    let finding = Finding {
-                        id,
-                        comm,
-                        root,
-                        scope,
-                        why,
-                        footprint,
-                        evidence,
-                        forecast,
-                        again,
-                    };
-                    events.push(Event::Leak(finding));
+                    let finding = of_tree(&process.standing, Why::PileUp, family.footprint);
+                    let evidence = Some(evidence);
+                    events.push(Event::Leak(Finding { evidence, forecast, ..finding }));
                 }
                 None if std::mem::take(&mut family.told) => {
                     let (was, why) = (Verdict::Leaking, Cleared::GrowthEnded);
@@ -277,23 +267,12 @@ impl Detector {
         }
         for (_, entry) in self.pools.iter().filter(|(_, entry)| entry.changed) {
             let Some(slot) = self.forest.slot(entry.parent) else { continue };
-            let Standing { id, comm, root, .. } = self.processes[slot].standing;
+            let standing = &self.processes[slot].standing;
+            let Standing { id, comm, root, .. } = *standing;
             let scope = Scope::Tree;
             events.push(if entry.leaks {
                 let footprint = self.processes[slot].family.as_ref().map_or(0, |f| f.footprint);
-                let (why, evidence, forecast) = (Why::Pool, None, None);
-                let again = false;
-                Event::Leak(Finding {
-                    id,
-                    comm,
-                    root,
-                    scope,
-                    why,
-                    footprint,
-                    evidence,
-                    forecast,
-                    again,
-                })
+                Event::Leak(of_tree(standing, Why::Pool, footprint))
             } else {
                 let (was, why) = (Verdict::Leaking, Cleared::GrowthEnded);
                 Event::Cleared { id, comm, root, scope, was, why }
@@ -345,5 +324,12 @@ impl Detector {
 }
 
 mod explain;
+/// A finding on the tree below a process, as yet without evidence and forecast.
+fn of_tree(root_of_it: &Standing, why: Why, footprint: u64) -> Finding {
+    let Standing { id, comm, root, .. } = *root_of_it;
+    let (evidence, forecast, again) = (None, None, false);
+    Finding { id, comm, root, scope: Scope::Tree, why, footprint, evidence, forecast, again }
+}
+
 #[cfg(test)]
 mod tests;
