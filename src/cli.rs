@@ -187,6 +187,8 @@ pub struct Judge {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
     pub lead: f64,
     /// Time a worker gets after the first signal [default: what its server may need, 10 to 70 s]
+    ///
+    /// The default is cut to the time that memory may still last, but not below 10 s.
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub grace: Option<f64>,
     /// Say what would be signalled, in the same words, and signal nothing

@@ -39,7 +39,8 @@
 //! * A signal goes only to a process whose (pid, start time) was compared through its pidfd in that
 //!   very order, never to process 1, to leakwatch or those that started it, to a root, to a process
 //!   with children, or to anything protected.
-//! * One victim at a time; the next only after exit, outcome and replacement.
+//! * One victim at a time; the next only after its exit and outcome, and after its replacement came or
+//!   did not come within three seconds.
 //! * A steady tick allocates nothing (`tests/steady.rs` counts).
 //! * Time is a field of the sample. Nothing in reckoning reads a clock, so replay equals live.
 //! * Sizes are bytes and times are seconds everywhere above `probe`.

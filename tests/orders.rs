@@ -52,14 +52,7 @@ struct World {
 }
 
 fn rules() -> Rules {
-    Rules {
-        act: true,
-        dry_run: false,
-        lead_s: 30.0,
-        grace_s: None,
-        allow_root: false,
-        protect: Vec::new(),
-    }
+    Rules::default()
 }
 
 impl World {

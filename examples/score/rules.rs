@@ -69,14 +69,7 @@ pub(crate) fn default_caution() -> Option<f64> {
 
 /// Orders on: whoever must end is told, lone processes included.
 pub(crate) fn settings(caution: f64) -> Settings {
-    let rules = Rules {
-        act: true,
-        dry_run: false,
-        lead_s: 30.0,
-        grace_s: None,
-        allow_root: true,
-        protect: Vec::new(),
-    };
+    let rules = Rules { allow_root: true, ..Rules::default() };
     Settings { caution, rules }
 }
 

@@ -68,14 +68,7 @@ mod tests {
     use crate::sample::{Comm, Header};
 
     fn engine() -> Engine {
-        let rules = Rules {
-            act: false,
-            dry_run: false,
-            lead_s: 30.0,
-            grace_s: None,
-            allow_root: false,
-            protect: Vec::new(),
-        };
+        let rules = Rules { act: false, ..Rules::default() };
         let hostname = String::new();
         let header = Header { interval_s: 1.0, clock_ticks: 100, page_size: 4096, hostname };
         Engine::new(&header, Settings { caution: 8.0, rules })
