@@ -4,7 +4,8 @@
 //! ([`Verdict`], [`Finding`]), is memory in danger ([`Forecast`]), must this process end
 //! ([`Order`])? Reports write these values, `action` carries out the orders; neither decides.
 
-use crate::sample::{CeilingKind, Comm, ProcId};
+use crate::ceiling::{CeilingKind, Place, Sign, Unit};
+use crate::sample::{Comm, ProcId};
 
 /// What is known of a process's growth.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +59,8 @@ pub enum Why {
     Pool,
     /// Children are started and never end: each small, together growing.
     PileUp,
+    /// It starts threads which never end.
+    Threads,
 }
 
 impl Why {
@@ -68,6 +71,7 @@ impl Why {
             Self::Patient => "patient",
             Self::Pool => "pool",
             Self::PileUp => "pile-up",
+            Self::Threads => "threads",
         }
     }
 }
@@ -75,13 +79,15 @@ impl Why {
 /// The window of samples that convicts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evidence {
-    /// Bytes by which the floor grew: median of its last third over median of its first.
+    /// What it counts.
+    pub unit: Unit,
+    /// By how much the floor grew: median of its last third over median of its first.
     pub growth: f64,
-    /// The floor it grew from, in bytes: median of the first third.
+    /// The floor it grew from: median of the first third.
     pub from: f64,
     /// Length of the window in seconds.
     pub window_s: f64,
-    /// Growth in bytes per second.
+    /// Growth per second.
     pub slope: f64,
     /// Growth after the part explained by CPU use was taken out. Never enough to end a process.
     pub at_equal_load: bool,
@@ -92,9 +98,13 @@ pub struct Evidence {
 pub struct Forecast {
     /// The ceiling that is reached first.
     pub ceiling: CeilingKind,
-    /// Bytes left below it now.
+    /// Where it stands.
+    pub place: Place,
+    /// Left below it now, in its unit.
     pub headroom: u64,
-    /// How fast they go, in bytes per second.
+    /// The ceiling itself, in its unit.
+    pub limit: u64,
+    /// How fast it comes nearer, in its unit per second.
     pub slope: f64,
     /// Lower end of the 90 % interval.
     pub earliest_s: f64,
@@ -134,6 +144,8 @@ pub struct Finding {
     pub why: Why,
     /// Its footprint now, in bytes (of a tree: the sum).
     pub footprint: u64,
+    /// Its threads; of a tree its processes.
+    pub tasks: u32,
     /// What convicts it; absent for pools, which are judged by pooled increments.
     pub evidence: Option<Evidence>,
     /// When memory would end.
@@ -188,6 +200,8 @@ pub enum Reason {
     Danger,
     /// Memory goes faster than the statistics can follow; it grows fastest.
     Brink,
+    /// It hangs, one of those that pile up, and forks may fail within the lead time.
+    Hung,
     /// It did not go within the grace of the step before.
     Stayed,
 }
@@ -198,6 +212,7 @@ impl Reason {
         match self {
             Self::Danger => "danger",
             Self::Brink => "brink",
+            Self::Hung => "hung",
             Self::Stayed => "stayed",
         }
     }
@@ -222,9 +237,10 @@ pub struct Order {
     pub reason: Reason,
     /// Its footprint in bytes.
     pub footprint: u64,
-    /// Bytes that should come back: its footprint without what it inherited from its parent.
+    /// What should come back, in the unit of the forecast's ceiling (bytes without one): its
+    /// footprint without what it inherited from its parent, or its tasks.
     pub expected: u64,
-    /// How memory stands as the order is given.
+    /// How the ceiling stands as the order is given.
     pub forecast: Option<Forecast>,
 }
 
@@ -258,11 +274,11 @@ impl Unsent {
 pub enum End {
     /// It exited.
     Gone {
-        /// Bytes below the ceiling when the order was given.
+        /// What was left below the ceiling when the order was given, in its unit.
         headroom_before: u64,
-        /// Bytes below the same ceiling now.
+        /// What is left below the same ceiling now.
         headroom_after: u64,
-        /// Bytes that came back: the difference, plus what others took in between at the rate of
+        /// What came back: the difference, plus what others took in between at the rate of
         /// the forecast. Not known when another ceiling has become the nearest.
         came_back: Option<u64>,
     },
@@ -364,15 +380,29 @@ pub enum Event {
         /// Why it no longer is.
         why: Cleared,
     },
-    /// When memory ends for this tree; said when it became known or changed by a quarter.
+    /// When a ceiling is reached; said when it became known or changed by a quarter.
     Forecast {
-        /// The tree whose ceiling it is.
-        root: ProcId,
+        /// The tree that fills it, or that alone is below it; none of a ceiling over several, which
+        /// comes nearer whoever it is.
+        root: Option<ProcId>,
         /// The root's name.
         comm: Comm,
         /// The forecast.
         forecast: Forecast,
     },
+    /// A ceiling no longer comes nearer.
+    Eased {
+        /// The tree that alone is below it.
+        root: Option<ProcId>,
+        /// The root's name.
+        comm: Comm,
+        /// The ceiling.
+        ceiling: CeilingKind,
+        /// Where it stands.
+        place: Place,
+    },
+    /// It has begun: forks are refused, or the OOM killer strikes.
+    Failing(Sign),
     /// A leaking process would be ordered to end, but must not.
     Spared {
         /// The process.

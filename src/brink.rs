@@ -106,7 +106,9 @@ impl Brink {
             && headroom.left as f64 <= LAST_SHARE * headroom.limit as f64;
         near.then_some(Forecast {
             ceiling: headroom.kind,
+            place: headroom.place,
             headroom: headroom.left,
+            limit: headroom.limit,
             slope,
             // Four differences: between half and twice the rate is as much as can be said.
             earliest_s: likely_s / 2.0,

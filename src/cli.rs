@@ -20,6 +20,7 @@ use std::path::PathBuf;
   leakwatch --pattern apache2        keep a leaking Apache alive
   leakwatch --pattern apache2 --dry-run
                                      say what would be signalled, signal nothing
+  leakwatch ceilings                 which limit would fail a fork first
   leakwatch record vps1.jsonl.gz     take a recording
   leakwatch replay vps1.jsonl.gz     judge it again, anywhere
   leakwatch replay --explain 2291 vps1.jsonl.gz
@@ -38,6 +39,8 @@ pub struct Cli {
 /// The modes other than watching.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// List every limit that can fail a fork or summon the OOM killer, nearest first
+    Ceilings(Ceilings),
     /// Record samples to a file, for `replay`; judges and signals nothing
     Record(Record),
     /// Judge a recording: print what watching would have printed
@@ -84,6 +87,17 @@ pub struct Memory {
     /// Remember nothing from one watch to the next, and read and write no such file
     #[arg(long)]
     pub no_state: bool,
+}
+
+/// Options of `ceilings`.
+#[derive(Args, Debug)]
+pub struct Ceilings {
+    /// Which processes.
+    #[command(flatten)]
+    pub select: Select,
+    /// A table for people, or one JSON object
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
+    pub format: Format,
 }
 
 /// Options of `record`.
@@ -161,6 +175,9 @@ pub struct Select {
     /// Another root of procfs, such as the host's as seen from a container
     #[arg(long, value_name = "DIR", default_value = "/proc")]
     pub procfs: PathBuf,
+    /// Another root of sysfs, where that procfs' cgroups are mounted below its /sys
+    #[arg(long, value_name = "DIR")]
+    pub sysfs: Option<PathBuf>,
 }
 
 impl Select {

@@ -1,7 +1,9 @@
 //! Engine: state across samples. `observe` is the whole of it: live and replayed alike.
 
+use crate::alarm::Alarm;
 use crate::assessment::{Assessment, Event, Order, Profile, Status, Verdict};
 use crate::detector::Detector;
+use crate::detector::standing::Standing;
 use crate::pace::{Pace, nearest_end_s};
 use crate::policy::{Policy, Rules};
 use crate::sample::{Header, Sample};
@@ -19,6 +21,7 @@ pub struct Settings {
 /// Judges samples.
 pub struct Engine {
     detector: Detector,
+    alarm: Alarm,
     policy: Policy,
     pace: Pace,
     lead_s: f64,
@@ -32,6 +35,7 @@ impl Engine {
     pub fn new(header: &Header, settings: Settings) -> Self {
         Self {
             detector: Detector::new(header, settings.caution),
+            alarm: Alarm::default(),
             pace: Pace::new(header.interval_s),
             lead_s: settings.rules.lead_s,
             policy: Policy::new(settings.rules, header.interval_s),
@@ -43,10 +47,11 @@ impl Engine {
 
     /// Takes one sample in and says what changed, how things stand and when to look again.
     pub fn observe(&mut self, sample: &Sample) -> &Assessment {
-        let Self { detector, policy, assessment, .. } = self;
+        let Self { detector, alarm, policy, assessment, .. } = self;
         assessment.t = sample.t;
         assessment.events.clear();
         detector.observe(sample, &mut assessment.events);
+        alarm.observe(sample.t, &sample.signs, &mut assessment.events);
         policy.decide(sample, detector, &mut assessment.events);
         for event in &assessment.events {
             if let Event::Order(order) = event {
@@ -94,6 +99,11 @@ impl Engine {
         &self.detector
     }
 
+    /// What was refused or killed within the last minute.
+    pub fn alarm(&self) -> &Alarm {
+        &self.alarm
+    }
+
     /// The policy, for reports of the state.
     pub fn policy(&self) -> &Policy {
         &self.policy
@@ -124,16 +134,16 @@ impl Engine {
         let roots = || detector.standings().filter(|s| s.parent.is_none());
         let ends = || roots().filter_map(|s| detector.forecast(s.id));
         let end_s = nearest_end_s(ends());
-        let pace_s = end_s.min(self.suspected_end_s());
+        let pace_s = end_s.min(self.suspected_end_s()).min(detector.nearing_s());
         let left = roots()
             .map(|s| detector.headroom(s.id))
             .map(|h| h.left as f64 / (h.limit as f64).max(1.0))
             .fold(1.0, f64::min);
-        let leaks = detector.standings().any(|s| s.verdict == Verdict::Leaking);
+        let leaks = detector.standings().any(Standing::leaks) || detector.piles().next().is_some();
         // An order at the brink comes without a verdict: it was found all the same.
         let finds = |event: &Event| matches!(event, Event::Leak(_) | Event::Order(_));
         self.found |= self.assessment.events.iter().any(finds);
-        self.assessment.status = if end_s <= self.lead_s {
+        self.assessment.status = if end_s <= self.lead_s || self.alarm.is_on() {
             Status::Critical
         } else if leaks {
             Status::Leak
@@ -149,12 +159,13 @@ impl Engine {
 
 fn rank(event: &Event) -> u8 {
     match event {
+        Event::Failing(_) => 0,
         Event::Outcome(_) => 0,
         Event::Order(_) | Event::Unsent { .. } => 1,
         Event::Spared { .. } => 2,
         Event::Leak(_) => 3,
         Event::Forecast { .. } => 4,
         Event::Suspect(_) => 5,
-        Event::Cleared { .. } => 6,
+        Event::Cleared { .. } | Event::Eased { .. } => 6,
     }
 }

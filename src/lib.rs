@@ -53,8 +53,10 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod action;
+pub mod alarm;
 pub mod assessment;
 pub mod brink;
+pub mod ceiling;
 pub mod cli;
 pub mod command;
 pub mod detector;

@@ -35,6 +35,7 @@ fn run(cli: &Cli) -> Result<Status> {
     let (mut out, mut err) = (io::BufWriter::new(io::stdout().lock()), io::stderr().lock());
     let status = match &cli.command {
         None => command::watch::run(&cli.watch, &mut out, &mut err)?,
+        Some(Command::Ceilings(options)) => command::ceilings::run(options, &mut out, &mut err)?,
         Some(Command::Record(options)) => command::record::run(options, &mut out, &mut err)?,
         Some(Command::Replay(options)) => command::replay::run(options, &mut out, &mut err)?,
     };

@@ -12,10 +12,11 @@
 
 use crate::assessment::{End, Event, Forecast, Order, Outcome, Reason, Signal, Step, Verdict};
 use crate::brink::Brink;
+use crate::ceiling::{CeilingKind, Unit};
 use crate::detector::Detector;
-use crate::detector::headroom::Headroom;
+use crate::detector::meter::Headroom;
 use crate::detector::standing::Standing;
-use crate::sample::{CeilingKind, Comm, ProcId, Sample};
+use crate::sample::{Comm, ProcId, Sample};
 use crate::server::{self, Workers};
 use crate::victims::{Victims, expected, pool_size};
 use regex_lite::Regex;
@@ -64,6 +65,7 @@ impl Default for Rules {
 
 /// Where the policy stands with its current victim.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one")]
 enum Campaign {
     Idle,
     /// Ordered; waiting for its exit.
@@ -185,8 +187,12 @@ impl Policy {
         events: &mut Vec<Event>,
     ) -> Campaign {
         let Waiting { order, first_t, .. } = waiting;
-        let forecast =
-            self.danger(order.root, detector).or_else(|| self.brink.forecast(order.root, detector));
+        let forecast = match unit(&order) {
+            Unit::Bytes => self
+                .danger(order.root, detector)
+                .or_else(|| self.brink.forecast(order.root, detector)),
+            Unit::Tasks => self.danger_in_tasks(order.root, detector).map(|(forecast, _)| forecast),
+        };
         if forecast.is_none() || self.victims.spared(standing, detector).is_some() {
             return Campaign::Waiting(waiting);
         }
@@ -229,19 +235,55 @@ impl Policy {
         if let Some((id, forecast)) = victim
             && let Some(standing) = detector.standing(id)
         {
-            self.order(t, standing, Reason::Brink, Some(forecast), detector, events);
+            return self.order(t, standing, Reason::Brink, Some(forecast), detector, events);
         }
+        self.choose_by_tasks(t, detector, events);
+    }
+
+    /// Chooses a victim, if forks are about to fail in some tree for want of tasks: who starts
+    /// threads without end, or else the eldest of children that pile up and do nothing.
+    fn choose_by_tasks(&mut self, t: f64, detector: &Detector, events: &mut Vec<Event>) {
+        let best = detector
+            .standings()
+            .filter_map(|s| {
+                let (forecast, _) = self.danger_in_tasks(s.root, detector)?;
+                let reason = match s.thread_leak {
+                    Some(_) => Reason::Danger,
+                    None => hangs(s, detector).then_some(Reason::Hung)?,
+                };
+                self.victims.may_end(s, detector).then_some((s, reason, forecast))
+            })
+            .max_by_key(|(s, ..)| (s.threads, std::cmp::Reverse((s.id.start, s.id.pid))));
+        if let Some((standing, reason, forecast)) = best {
+            self.order(t, standing, reason, Some(forecast), detector, events);
+        }
+    }
+
+    /// The forecast of a tree in which fork may fail within the lead time for want of tasks, on
+    /// evidence long enough, and what is left.
+    fn danger_in_tasks(&self, root: ProcId, detector: &Detector) -> Option<(Forecast, Headroom)> {
+        let (forecast, headroom) = detector.task_forecast(root)?;
+        // Ceilings without a place of a tree's own are everybody's.
+        let below = |of: ProcId| of == root || headroom.place.is_none();
+        let threads = detector.standings().filter(|s| below(s.root)).filter_map(|s| s.thread_leak);
+        let piles = detector
+            .piles()
+            .filter(|(parent, _)| detector.standing(*parent).is_some_and(|s| below(s.root)))
+            .map(|(_, evidence)| evidence);
+        let watched: f64 = threads.chain(piles).map(|e| e.slope * e.window_s).sum();
+        let needed = EVIDENCE * headroom.usable().max(MATERIAL * headroom.limit as f64);
+        let lead_s = self.rules.lead_s.max(3.0 * self.interval_s);
+        (forecast.earliest_s <= lead_s && watched >= needed).then_some((forecast, headroom))
     }
 
     /// The forecast of a tree whose memory may end within the lead time, on evidence long enough;
     /// its earliest end is that of the memory that can be counted on.
     fn danger(&self, root: ProcId, detector: &Detector) -> Option<Forecast> {
-        let forecast = detector.forecast(root)?;
+        let forecast = detector.leak_forecast(root)?;
         let headroom = detector.headroom(root);
-        let same_ceiling = |s: &&Standing| match headroom.kind {
-            CeilingKind::Ram | CeilingKind::Commit => true,
-            CeilingKind::CgroupMemory | CeilingKind::Budget => s.root == root,
-        };
+        // One with a place may be over several trees; then each counts its own, which is careful.
+        let is_everybodys = headroom.place.is_none() && headroom.kind != CeilingKind::Budget;
+        let same_ceiling = |s: &&Standing| is_everybodys || s.root == root;
         // In a dry run those already ordered count as gone.
         let pretended: u64 = self
             .victims
@@ -292,7 +334,10 @@ impl Policy {
             grace_s,
             reason,
             footprint: s.footprint,
-            expected: expected(s, detector),
+            expected: match forecast.map_or(Unit::Bytes, |f| f.ceiling.unit()) {
+                Unit::Bytes => expected(s, detector),
+                Unit::Tasks => s.threads.into(),
+            },
             forecast,
         };
         events.push(Event::Order(order));
@@ -304,7 +349,9 @@ impl Policy {
             let pool = Pool { size: u32::MAX, ..pool };
             Campaign::Settling { pool, until_t: t + REPLACED_S }
         } else {
-            let before = detector.headroom(s.root);
+            let before = standing_of(&order, detector);
+            // Nobody replaces who only hung around.
+            let pool = if reason == Reason::Hung { Pool { size: 0, ..pool } } else { pool };
             let (first_t, last_t, waited_s) = (t, t, 0.0);
             Campaign::Waiting(Waiting { order, first_t, last_t, waited_s, before, pool })
         };
@@ -314,17 +361,42 @@ impl Policy {
 /// The outcome of an order whose victim is gone.
 fn gone(waiting: &Waiting, t: f64, detector: &Detector) -> Event {
     let Waiting { order, first_t, before, .. } = *waiting;
-    let after = detector.headroom(order.root);
+    let after = standing_of(&order, detector);
     let after_s = t - first_t;
     // What the others took meanwhile would otherwise count against the victim.
     let taken = order.forecast.map_or(0.0, |f| f.slope.max(0.0) * after_s) as u64;
     // Another ceiling may be the nearest by now: then the two cannot be compared.
-    let comparable = after.kind == before.kind && after.limit == before.limit;
+    let comparable =
+        (after.kind, after.place, after.limit) == (before.kind, before.place, before.limit);
     let came_back =
         comparable.then(|| after.left.saturating_add(taken).saturating_sub(before.left));
     let end = End::Gone { headroom_before: before.left, headroom_after: after.left, came_back };
-    let forecast = detector.forecast(order.root);
+    let forecast = match unit(&order) {
+        Unit::Bytes => detector.leak_forecast(order.root),
+        Unit::Tasks => detector.task_forecast(order.root).map(|(forecast, _)| forecast),
+    };
     Event::Outcome(Outcome { order, after_s, end, forecast })
+}
+
+/// The unit of the ceiling for which an order was given.
+fn unit(order: &Order) -> Unit {
+    order.forecast.map_or(Unit::Bytes, |forecast| forecast.ceiling.unit())
+}
+
+/// How the ceiling for which an order was given stands now.
+fn standing_of(order: &Order, detector: &Detector) -> Headroom {
+    let tasks = match unit(order) {
+        Unit::Bytes => None,
+        Unit::Tasks => detector.nearest_in_tasks(order.root),
+    };
+    tasks.unwrap_or_else(|| detector.headroom(order.root))
+}
+
+/// Whether a process is one of those that pile up, and hangs: for half of the time in which they
+/// did it was there and used no CPU.
+fn hangs(s: &Standing, detector: &Detector) -> bool {
+    let pile = detector.piles().find(|(parent, _)| Some(*parent) == s.parent);
+    pile.is_some_and(|(_, evidence)| s.idle_s >= evidence.window_s / 2.0)
 }
 
 fn next_step(step: Step) -> Option<(Step, Signal)> {

@@ -4,6 +4,7 @@
 //! `recording` from a file; what judges it cannot tell which. A `Sample` is reused from tick to
 //! tick, so its tables keep their capacity and a steady tick allocates nothing.
 
+use crate::ceiling::{Ceiling, CeilingKind, Place, Sign};
 use std::fmt;
 
 /// A process's identity: a pid alone comes round again, a pid with its start time does not.
@@ -73,6 +74,8 @@ pub struct Proc {
     pub swap: u64,
     /// CPU time used so far, user and system, in seconds.
     pub cpu_s: f64,
+    /// Its threads, at least 1.
+    pub threads: u32,
 }
 
 impl Proc {
@@ -108,85 +111,24 @@ pub struct Commit {
 }
 
 impl Memory {
+    /// Bytes that there are: MemTotal + SwapTotal.
+    pub fn limit(&self) -> u64 {
+        self.total.saturating_add(self.swap_total)
+    }
+
+    /// RAM with swap, and the commit limit, as ceilings of the machine.
+    pub fn ceilings(&self) -> impl Iterator<Item = Ceiling> {
+        let used = self.limit().saturating_sub(self.headroom());
+        let machine =
+            |kind, used, limit| Ceiling { kind, root: None, place: Place::NONE, used, limit };
+        let commit =
+            self.commit.map(|commit| machine(CeilingKind::Commit, commit.used, commit.limit));
+        std::iter::once(machine(CeilingKind::Ram, used, self.limit())).chain(commit)
+    }
+
     /// Bytes left before the machine is out of memory: MemAvailable + SwapFree.
     pub fn headroom(&self) -> u64 {
         self.available.saturating_add(self.swap_free)
-    }
-}
-
-/// What a ceiling is, and so what happens when it is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum CeilingKind {
-    /// RAM and swap of the machine: the OOM killer strikes (fork itself seldom fails).
-    Ram,
-    /// CommitLimit under vm.overcommit_memory = 2: fork returns ENOMEM.
-    Commit,
-    /// A memory cgroup's limit: the OOM killer strikes inside the cgroup.
-    CgroupMemory,
-    /// `--budget`: what the admin grants the tree; nothing of the kernel's.
-    Budget,
-}
-
-impl CeilingKind {
-    /// The name used in recordings and JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ram => "ram",
-            Self::Commit => "commit",
-            Self::CgroupMemory => "cgroup-memory",
-            Self::Budget => "budget",
-        }
-    }
-
-    /// The kind of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Ram, Self::Commit, Self::CgroupMemory, Self::Budget]
-            .into_iter()
-            .find(|kind| kind.name() == name)
-    }
-
-    /// Its name in a sentence.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Ram => "RAM and swap",
-            Self::Commit => "the commit limit",
-            Self::CgroupMemory => "its memory cgroup",
-            Self::Budget => "its budget",
-        }
-    }
-
-    /// What happens when it is reached, as the end of a sentence.
-    pub fn at_zero(self) -> &'static str {
-        match self {
-            Self::Ram => "then the OOM killer strikes",
-            Self::Commit => "then fork fails: Cannot allocate memory",
-            Self::CgroupMemory => "then the OOM killer strikes in this cgroup",
-            Self::Budget => "then it is over its budget",
-        }
-    }
-}
-
-/// A limit of one tree: one that can summon the OOM killer or fail a fork.
-///
-/// The machine's own two (RAM, commit) are not listed: they follow from [`Memory`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ceiling {
-    /// What it is.
-    pub kind: CeilingKind,
-    /// The root of the tree that it limits.
-    pub root: ProcId,
-    /// Where it was read: the cgroup's path; empty for a budget.
-    pub place: String,
-    /// Bytes used under it, without what the kernel can drop at once (file pages).
-    pub used: u64,
-    /// Its limit in bytes.
-    pub limit: u64,
-}
-
-impl Ceiling {
-    /// Bytes left below it.
-    pub fn headroom(&self) -> u64 {
-        self.limit.saturating_sub(self.used)
     }
 }
 
@@ -218,8 +160,10 @@ pub struct Sample {
     pub cpu_s: Option<f64>,
     /// The machine's memory.
     pub memory: Memory,
-    /// Limits of single trees.
+    /// Limits, but for RAM and commit.
     pub ceilings: Vec<Ceiling>,
+    /// What the kernel refused or killed since the sample before.
+    pub signs: Vec<Sign>,
     /// The processes, each once, in no particular order.
     pub procs: Vec<Proc>,
     /// Programs of processes that are new in this sample.
@@ -263,6 +207,7 @@ mod tests {
             anon: Some(anon),
             swap,
             cpu_s: 0.0,
+            threads: 1,
         };
         assert_eq!(proc(100, 0).footprint(), proc(20, 80).footprint());
     }

@@ -4,6 +4,7 @@
 //! end in `probe`. These types exist for the way out: one place decides how a size, a rate or a
 //! time is worded, so that every line of every report says it alike.
 
+use crate::ceiling::Unit;
 use std::fmt;
 
 /// A size in bytes, written in powers of 1024 with at most three digits ("41 MiB", "1.3 GiB"); in
@@ -40,6 +41,8 @@ impl fmt::Display for Bytes {
     }
 }
 
+const PER: [(f64, &str); 4] = [(1.0, "s"), (60.0, "min"), (3600.0, "h"), (86400.0, "day")];
+
 /// A growth in bytes per second, written in the largest of second, minute, hour and day in which
 /// it is at least one mebibyte ("+3.1 MiB/min"), or per day when it is less than that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
@@ -47,12 +50,43 @@ pub struct BytesPerSecond(pub f64);
 
 impl fmt::Display for BytesPerSecond {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const PER: [(f64, &str); 4] = [(1.0, "s"), (60.0, "min"), (3600.0, "h"), (86400.0, "day")];
         let sign = if self.0 < 0.0 { '-' } else { '+' };
         let rate = self.0.abs();
         let (seconds, name) =
             PER.into_iter().find(|(seconds, _)| rate * seconds >= MIB as f64).unwrap_or(PER[3]);
         write!(f, "{sign}{}/{name}", Bytes((rate * seconds) as u64))
+    }
+}
+
+/// An amount below a ceiling, in the unit of the ceiling ("41 MiB", "1 task", "88 tasks").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Amount(pub u64, pub Unit);
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0, self.1) {
+            (bytes, Unit::Bytes) => Bytes(bytes).fmt(f),
+            (1, Unit::Tasks) => f.write_str("1 task"),
+            (n, Unit::Tasks) => write!(f, "{n} tasks"),
+        }
+    }
+}
+
+/// How fast a ceiling comes nearer, in its unit per second ("+3.1 MiB/min"; tasks in the largest of
+/// second, minute, hour and day in which they are at least one, "+7/min").
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rate(pub f64, pub Unit);
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.1 {
+            Unit::Bytes => BytesPerSecond(self.0).fmt(f),
+            Unit::Tasks => {
+                let per = |(seconds, _): &(f64, &str)| (self.0 * seconds).abs() >= 0.95;
+                let (seconds, name) = PER.into_iter().find(per).unwrap_or(PER[3]);
+                write!(f, "{:+.0}/{name}", self.0 * seconds)
+            }
+        }
     }
 }
 
@@ -108,6 +142,14 @@ mod tests {
         ] {
             assert_eq!(BytesPerSecond(rate).to_string(), text);
         }
+    }
+
+    #[test]
+    fn tasks_are_counted() {
+        assert_eq!(Amount(1, Unit::Tasks).to_string(), "1 task");
+        assert_eq!(Amount(88, Unit::Tasks).to_string(), "88 tasks");
+        assert_eq!(Rate(0.1167, Unit::Tasks).to_string(), "+7/min");
+        assert_eq!(Rate(12.4, Unit::Tasks).to_string(), "+12/s");
     }
 
     #[test]

@@ -26,6 +26,7 @@ fn record(path: &Path) {
             anon: Some(mib * MIB),
             swap: 0,
             cpu_s: 0.0,
+            threads: 1,
         };
         let (start, grown) = if k < 200 { (9, k) } else { (20_000, 0) };
         let available = 4096 * MIB - grown * MIB;

@@ -150,6 +150,7 @@ impl World {
             anon: Some(footprint),
             swap: 0,
             cpu_s: 0.0,
+            threads: 1,
         };
         let master = (!self.lone).then(|| proc(MASTER, 1, 10 * MIB));
         let parent = if self.lone { 1 } else { MASTER };

@@ -46,7 +46,7 @@ fn a_steady_tick_allocates_nothing() {
     }
     let words = Words { patterns: vec!["^app$".to_owned()], ..Words::default() };
     let selection = Selection::new(&words, Path::new("/etc/passwd")).unwrap();
-    let mut probe = Probe::new(proc.path(), selection, Some(1 << 30)).unwrap();
+    let mut probe = Probe::new(proc.path(), None, selection, Some(1 << 30)).unwrap();
     let rules = Rules::default();
     let mut engine = Engine::new(&machine::header(1.0), Settings { caution: 8.0, rules });
     let mut sample = Sample::default();

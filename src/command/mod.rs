@@ -1,5 +1,6 @@
 //! Commands: one file a mode. Each wires doors to the engine and holds the loop, nothing else.
 
+pub mod ceilings;
 pub mod keeper;
 pub mod record;
 pub mod replay;

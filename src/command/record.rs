@@ -1,7 +1,7 @@
 //! Record: samples to a file.
 
 use crate::assessment::Status;
-use crate::cli::Record;
+use crate::cli::{Record, Select};
 use crate::probe::Probe;
 use crate::recording::Writer;
 use crate::sample::Sample;
@@ -40,8 +40,9 @@ pub fn run(options: &Record, out: &mut impl Write, err: &mut impl Write) -> Resu
 
 fn samples(options: &Record, file: &mut impl Write, gz: bool, err: &mut impl Write) -> Result<()> {
     let interval_s = options.timing.interval;
-    let mut probe =
-        Probe::new(&options.select.procfs, settings::selection(&options.select)?, None)?;
+    let selection = settings::selection(&options.select)?;
+    let Select { procfs, sysfs, .. } = &options.select;
+    let mut probe = Probe::new(procfs, sysfs.as_deref(), selection, None)?;
     let waiter = Waiter::new()?;
     let mut writer = Writer::new(file, &machine::header(interval_s)).context("cannot write")?;
     let mut sample = Sample::default();

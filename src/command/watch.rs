@@ -4,7 +4,7 @@ use super::keeper::Keeper;
 use super::write_event;
 use crate::action::{DryRun, Live, Signals};
 use crate::assessment::{Event, Status, Unsent};
-use crate::cli::{Format, Watch};
+use crate::cli::{Format, Select, Watch};
 use crate::engine::Engine;
 use crate::probe::{self, Probe};
 use crate::report::screen::Screen;
@@ -34,7 +34,8 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
     let everything = selection.is_everything();
     let own = probe::is_own(&options.select.procfs);
     let engine_settings = settings::engine(&options.judge, !everything && own)?;
-    let mut probe = Probe::new(&options.select.procfs, selection, options.budget)?;
+    let Select { procfs, sysfs, .. } = &options.select;
+    let mut probe = Probe::new(procfs, sysfs.as_deref(), selection, options.budget)?;
     let waiter = Waiter::new()?;
     let header = machine::header(options.timing.interval);
     let mut watch = Running {

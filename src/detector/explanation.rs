@@ -4,7 +4,7 @@
 use crate::assessment::{Verdict, Why};
 use crate::detector::check::Check;
 use crate::detector::floors::Look;
-use crate::detector::headroom::Headroom;
+use crate::detector::meter::Headroom;
 use crate::detector::standing::Standing;
 use crate::detector::verdict::Rules;
 use crate::detector::window::Growth;

@@ -4,6 +4,7 @@
 //! grow. A load ramp looks the same but for the CPU time that it spends.
 
 use crate::assessment::{Evidence, Forecast};
+use crate::ceiling::Unit;
 use crate::detector::clock::{Moment, block};
 use crate::detector::constants::{Constants, FINE};
 use crate::detector::floors::{Candidate, Gauge, Track};
@@ -19,6 +20,8 @@ pub struct Family {
     samples: u32,
     /// Bytes of the whole tree in the last sample.
     pub footprint: u64,
+    /// Processes below it in the last sample.
+    pub processes: u32,
     /// What the sums showed when children last piled up; none once that has lapsed.
     pub pile: Option<Pile>,
     /// Whether that was told; not where a family below it says the same.
@@ -28,10 +31,12 @@ pub struct Family {
 /// Children that pile up.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pile {
-    /// The longest window of the tree's footprint.
+    /// The longest window of the tree's footprint, or of its tasks where those end first.
     pub evidence: Evidence,
-    /// When memory ends.
+    /// When memory, or a limit on tasks, is used up.
     pub forecast: Option<Forecast>,
+    /// The same in tasks, where that convicts.
+    pub tasks: Option<Evidence>,
     /// Finest blocks until which it holds.
     until: u64,
 }
@@ -43,8 +48,10 @@ pub struct Total {
     pub footprint: u64,
     /// CPU use in cores.
     pub load: f64,
-    /// Processes below the one it is counted for.
+    /// Processes below the one it is counted for, and their tasks.
     pub count: u32,
+    /// Threads of those.
+    pub tasks: u32,
     /// Whether children pile up somewhere below it.
     pub piled: bool,
 }
@@ -53,7 +60,16 @@ impl Family {
     /// A tree at the first sight of its first child.
     pub fn new(page_size: f64) -> Self {
         let (sum, count) = (Track::new(page_size), Track::new(1.0));
-        Self { sum, count, watched: 0, samples: 0, footprint: 0, pile: None, told: false }
+        Self {
+            sum,
+            count,
+            watched: 0,
+            samples: 0,
+            footprint: 0,
+            processes: 0,
+            pile: None,
+            told: false,
+        }
     }
 
     /// Adds a sample and judges whether children pile up.
@@ -63,15 +79,26 @@ impl Family {
         total: Total,
         gauges: (&Gauge, &Gauge),
         scale: &Scale<'_>,
+        in_tasks: Option<&Scale<'_>>,
         windows: &mut Vec<Candidate>,
     ) {
         self.watched += moment.step();
         self.samples = self.samples.saturating_add(1);
         self.footprint = total.footprint;
+        self.processes = total.count;
         self.sum.push(moment, total.footprint, total.load, gauges.0);
         let judged = self.count.push(moment, u64::from(total.count), total.load, gauges.1);
-        if judged && self.samples >= scale.constants.samples {
-            self.pile = self.look(moment.now, scale, windows).or(self.pile);
+        if judged && self.samples >= scale.constants.hasty_samples {
+            let threads = f64::from(total.tasks) / f64::from(total.count.max(1));
+            let in_tasks =
+                in_tasks.and_then(|scale| self.look_at_tasks(moment.now, threads, scale, windows));
+            let tasks = in_tasks.and_then(|pile| pile.tasks);
+            let in_bytes = match self.samples >= scale.constants.samples {
+                true => self.look(moment.now, scale, windows),
+                false => None,
+            };
+            let pile = in_bytes.map(|pile| Pile { tasks, ..pile }).or(in_tasks);
+            self.pile = pile.or(self.pile);
         }
         self.pile = self.pile.filter(|pile| pile.until >= moment.now);
     }
@@ -95,6 +122,39 @@ impl Family {
         let until = now + counts.next()?.window.max(24 * block(FINE)) / 2;
         let seconds = |blocks| scale.clock.seconds(blocks);
         let ends = forecast::of_windows(windows, scale.meter, caution, seconds);
-        Some(Pile { evidence, forecast: ends.map(|ends| ends.forecast()), until })
+        Some(Pile { evidence, forecast: ends.map(|ends| ends.forecast()), tasks: None, until })
+    }
+
+    /// The same, by the tasks that are left: children may be small and yet too many. Each has
+    /// `threads` of them.
+    fn look_at_tasks(
+        &self,
+        now: u64,
+        threads: f64,
+        scale: &Scale<'_>,
+        windows: &mut Vec<Candidate>,
+    ) -> Option<Pile> {
+        let Constants { caution, passes, samples, .. } = *scale.constants;
+        windows.clear();
+        windows.extend(self.count.candidates(now).filter(|window| scale.is_steady(window)));
+        windows.sort_unstable_by_key(|window| (window.window, window.level));
+        let scaled =
+            |window: &Candidate| Candidate { shape: window.shape.scaled(threads), ..*window };
+        windows.iter_mut().for_each(|window| *window = scaled(window));
+        let headroom = scale.meter.headroom();
+        let left = (headroom.left as f64).max(scale.constants.material * headroom.limit as f64);
+        let urgent = windows.iter().rev().find(|window| {
+            let reach = scale.slope(window) * scale.window_s(window);
+            window.growth == Growth::Steady
+                && window.passes >= passes
+                && caution * reach >= left
+                && (self.samples >= samples || reach >= left)
+        })?;
+        let evidence = Evidence { unit: Unit::Tasks, ..scale.evidence(urgent) };
+        let until = now + urgent.window.max(24 * block(FINE)) / 2;
+        let seconds = |blocks| scale.clock.seconds(blocks);
+        let ends = forecast::of_windows(windows, scale.meter, caution, seconds);
+        let forecast = ends.map(|ends| ends.forecast());
+        Some(Pile { evidence, forecast, tasks: Some(evidence), until })
     }
 }

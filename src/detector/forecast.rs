@@ -6,12 +6,18 @@
 //! recordings: it covered the truth there in 9 forecasts of 10.
 
 use crate::assessment::Forecast;
+use crate::ceiling::Unit;
 use crate::detector::clock::block;
 use crate::detector::floors::Candidate;
-use crate::detector::headroom::Meter;
+use crate::detector::meter::Meter;
 
-/// Headroom below a page is counted as a page: nothing divides by nothing.
-const PAGE: f64 = 4096.0;
+/// Headroom below a page, or below one task, is counted as one: nothing divides by nothing.
+fn least(meter: &Meter) -> f64 {
+    match meter.headroom().kind.unit() {
+        Unit::Bytes => 4096.0,
+        Unit::Tasks => 1.0,
+    }
+}
 
 /// A second half that grew this much more than the first is accelerating.
 const ACCELERATING: f64 = 1.15;
@@ -81,11 +87,13 @@ pub fn of_windows(
     let last_s = likely_s.max(ends_in(longest));
     let (low, high) = WIDENING[usize::from(likely_s > NEAR * window_s)];
     let headroom = meter.headroom();
-    let now = (headroom.left as f64).max(PAGE) / left(best, meter);
+    let now = (headroom.left as f64).max(least(meter)) / left(best, meter);
     let earliest_s = low * first_s * now.min(1.0);
     let own = Forecast {
         ceiling: headroom.kind,
+        place: headroom.place,
         headroom: headroom.left,
+        limit: headroom.limit,
         slope: best.slope() / tick_s,
         earliest_s,
         likely_s,
@@ -93,7 +101,7 @@ pub fn of_windows(
         window_s,
     };
     let lost = meter.thirds(best.level, best.blocks).map_or(0.0, |(early, late)| early - late);
-    let pressed_s = earliest_s * (best.shape.growth() / lost.max(PAGE)).min(1.0);
+    let pressed_s = earliest_s * (best.shape.growth() / lost.max(least(meter))).min(1.0);
     Some(Ends { own, pressed_s })
 }
 
@@ -106,7 +114,7 @@ fn left(window: &Candidate, meter: &Meter) -> f64 {
         Some((_, late)) => late - window.slope() * behind,
         None => meter.headroom().left as f64,
     };
-    left.max(PAGE)
+    left.max(least(meter))
 }
 
 /// When `left` bytes are gone if the growth goes on gaining speed as between the window's halves.

@@ -11,23 +11,29 @@ pub mod family;
 pub mod floors;
 pub mod forecast;
 pub mod headroom;
+pub mod meter;
 pub mod outlook;
 pub mod pool;
 pub mod pools;
 pub mod process;
 pub mod runs;
 pub mod standing;
+pub mod threads;
 pub mod tree;
 pub mod verdict;
 pub mod window;
 
-use crate::assessment::{Cleared, Event, Finding, Forecast, Profile, Scope, Verdict, Why};
+use crate::assessment::{
+    Cleared, Event, Evidence, Finding, Forecast, Profile, Scope, Verdict, Why,
+};
+use crate::ceiling::Fill;
 use crate::detector::clock::{Clock, Moment, block};
 use crate::detector::constants::{Constants, FINE};
 use crate::detector::family::{Family, Pile, Total};
 use crate::detector::floors::{Candidate, Gauge};
-use crate::detector::headroom::{Ceilings, Headroom};
-use crate::detector::outlook::Outlooks;
+use crate::detector::headroom::Ceilings;
+use crate::detector::meter::{Headroom, Measure, Meter};
+use crate::detector::outlook::{Outlooks, Told};
 use crate::detector::pools::{EVERY, Pools};
 use crate::detector::process::Process;
 use crate::detector::runs::Runs;
@@ -72,7 +78,7 @@ impl Detector {
             footprints: Gauge::footprint(&constants, page_size),
             counts: Gauge::count(&constants),
             clock: Clock::new(header.interval_s),
-            ceilings: Ceilings::new(),
+            ceilings: Ceilings::new(page_size),
             forest: Forest::default(),
             processes: Vec::new(),
             pools: Pools::default(),
@@ -86,7 +92,13 @@ impl Detector {
     /// Judges the next sample; what changed is pushed onto `events`.
     pub fn observe(&mut self, sample: &Sample, events: &mut Vec<Event>) {
         let moment = self.clock.advance(sample.t);
-        self.ceilings.observe(&moment, sample);
+        let measure = Measure {
+            constants: &self.constants,
+            clock: &self.clock,
+            bytes: &self.footprints,
+            tasks: &self.counts,
+        };
+        self.ceilings.observe(&moment, sample, &measure, &mut self.windows);
         self.forest.observe(&sample.procs);
         self.bury(events);
         self.welcome(sample);
@@ -129,13 +141,53 @@ impl Detector {
         Some(&self.processes[self.forest.slot(id)?].standing)
     }
 
-    /// When the nearest ceiling over the tree below `root` is reached; none where nothing in it
-    /// leaks.
+    /// When the first ceiling over the tree below `root` is reached, whoever fills it; none where
+    /// none comes nearer.
     pub fn forecast(&self, root: ProcId) -> Option<Forecast> {
+        let trends = self.trends(root).map(|(_, forecast)| forecast);
+        let all = trends.chain(self.outlooks.of(root));
+        all.min_by(|a, b| a.likely_s.total_cmp(&b.likely_s))
+    }
+
+    /// When the nearest ceiling on memory over the tree below `root` is reached by those who leak
+    /// below it; none where nothing in the tree leaks.
+    pub fn leak_forecast(&self, root: ProcId) -> Option<Forecast> {
         self.outlooks.of(root)
     }
 
-    /// What is left below the nearest ceiling over the tree below `root`.
+    /// When the first ceiling on tasks over the tree below `root` is reached, and what is left.
+    pub fn task_forecast(&self, root: ProcId) -> Option<(Forecast, Headroom)> {
+        let trends = self.trends(root).filter(|(meter, _)| meter.fill() == Fill::Tasks);
+        let first = trends.min_by(|(_, a), (_, b)| a.likely_s.total_cmp(&b.likely_s));
+        first.map(|(meter, forecast)| (forecast, meter.headroom()))
+    }
+
+    /// What is left below the nearest ceiling on tasks over the tree below `root`.
+    pub fn nearest_in_tasks(&self, root: ProcId) -> Option<Headroom> {
+        self.ceilings.nearest_in_tasks(root).map(Meter::headroom)
+    }
+
+    /// The ceilings over a tree that were said to come nearer.
+    fn trends(&self, root: ProcId) -> impl Iterator<Item = (&Meter, Forecast)> {
+        let told = self.ceilings.all_over(root).filter(|meter| meter.is_told());
+        told.filter_map(|meter| Some((meter, meter.trend()?.forecast())))
+    }
+
+    /// Seconds until the first ceiling is reached, if growths go on that are no evidence yet.
+    pub fn nearing_s(&self) -> f64 {
+        self.ceilings.iter().map(Meter::nearing_s).fold(f64::INFINITY, f64::min)
+    }
+
+    /// The parents below which children pile up, with the evidence in tasks.
+    pub fn piles(&self) -> impl Iterator<Item = (ProcId, Evidence)> {
+        let processes = self.forest.present().iter().map(|(slot, _)| &self.processes[*slot]);
+        processes.filter_map(|process| {
+            let pile = process.family.as_ref()?.pile.as_ref()?;
+            Some((process.standing.id, pile.tasks?))
+        })
+    }
+
+    /// What is left below the nearest ceiling on memory over the tree below `root`.
     pub fn headroom(&self, root: ProcId) -> Headroom {
         self.ceilings.nearest(root).headroom()
     }
@@ -199,6 +251,10 @@ impl Detector {
             };
             let gauge = &self.footprints;
             process.judge(moment, gauge, &scale, &self.runs, &mut self.windows, events);
+            if let Some(meter) = self.ceilings.nearest_in_tasks(node.root) {
+                let scale = Scale { meter, crowd: 1.0, ..scale };
+                process.judge_threads(moment, &self.counts, &scale, &mut self.windows, events);
+            }
             self.pools.grew(process, moment);
         }
     }
@@ -213,6 +269,7 @@ impl Detector {
                 total.footprint += process.standing.footprint;
                 total.load += process.load;
                 total.count += 1;
+                total.tasks += process.standing.threads;
             }
         }
         for (slot, _) in self.forest.present() {
@@ -230,8 +287,12 @@ impl Detector {
                 meter: self.ceilings.nearest(process.standing.root),
                 crowd: 1.0,
             };
+            let in_tasks = self
+                .ceilings
+                .nearest_in_tasks(process.standing.root)
+                .map(|meter| Scale { meter, ..scale });
             let gauges = (&self.footprints, &self.counts);
-            family.judge(moment, total, gauges, &scale, &mut self.windows);
+            family.judge(moment, total, gauges, &scale, in_tasks.as_ref(), &mut self.windows);
             if family.pile.is_some() {
                 for above in self.forest.ancestors(*slot) {
                     self.totals[above].piled = true;
@@ -248,7 +309,8 @@ impl Detector {
                     if !family.told && !self.totals[*slot].piled =>
                 {
                     family.told = true;
-                    let finding = of_tree(&process.standing, Why::PileUp, family.footprint);
+                    let size = (family.footprint, family.processes);
+                    let finding = of_tree(&process.standing, Why::PileUp, size);
                     let evidence = Some(evidence);
                     events.push(Event::Leak(Finding { evidence, forecast, ..finding }));
                 }
@@ -271,8 +333,9 @@ impl Detector {
             let Standing { id, comm, root, .. } = *standing;
             let scope = Scope::Tree;
             events.push(if entry.leaks {
-                let footprint = self.processes[slot].family.as_ref().map_or(0, |f| f.footprint);
-                Event::Leak(of_tree(standing, Why::Pool, footprint))
+                let family = self.processes[slot].family.as_ref();
+                let size = family.map_or((0, 0), |f| (f.footprint, f.processes));
+                Event::Leak(of_tree(standing, Why::Pool, size))
             } else {
                 let (was, why) = (Verdict::Leaking, Cleared::GrowthEnded);
                 Event::Cleared { id, comm, root, scope, was, why }
@@ -301,7 +364,7 @@ impl Detector {
             let process = &self.processes[*slot];
             let Standing { verdict, root, evidence, .. } = process.standing;
             if let Some(ends) = process.ends.filter(|_| verdict == Verdict::Leaking) {
-                self.outlooks.add(root, self.ceilings.nearest(root).ceiling(), &ends);
+                self.outlooks.add(root, self.ceilings.nearest(root).id(), &ends);
             }
             if let Some(evidence) = evidence.filter(|_| verdict >= Verdict::Suspect) {
                 self.pools.count(process, evidence.slope);
@@ -320,15 +383,42 @@ impl Detector {
             None => Comm::default(),
         };
         self.outlooks.tell(now_s, comm, events);
+        let of_tree = |process: &Process| process.family.as_ref().is_some_and(|f| f.told);
+        let found = self.pools.iter().any(|(_, entry)| entry.leaks)
+            || self.forest.present().iter().any(|(slot, _)| of_tree(&self.processes[*slot]));
+        for (meter, root) in self.ceilings.each() {
+            let covered = self.outlooks.covers(meter.id());
+            let forecast = meter.trend().map(|ends| ends.forecast());
+            // Memory that is taken once and for all looks like this too; who takes it is convicted
+            // on more than that. So what nobody is convicted of must have gone half the way.
+            let is_sure =
+                |f: &Forecast| meter.fill() != Fill::Footprints || found || f.reach() <= 1.0;
+            let (ceiling, place) = (meter.id().kind, meter.id().place);
+            let comm = root.map_or(Comm::default(), comm);
+            match forecast.filter(|forecast| !covered && is_sure(forecast)) {
+                Some(forecast) => {
+                    if let Some(told) = Told::anew(*meter.told(), now_s, Some(&forecast)) {
+                        *meter.told() = Some(told);
+                        events.push(Event::Forecast { root, comm, forecast });
+                    }
+                }
+                None => {
+                    if meter.told().take().is_some() && !covered {
+                        events.push(Event::Eased { root, comm, ceiling, place });
+                    }
+                }
+            }
+        }
     }
 }
 
 mod explain;
 /// A finding on the tree below a process, as yet without evidence and forecast.
-fn of_tree(root_of_it: &Standing, why: Why, footprint: u64) -> Finding {
+fn of_tree(root_of_it: &Standing, why: Why, (footprint, tasks): (u64, u32)) -> Finding {
     let Standing { id, comm, root, .. } = *root_of_it;
     let (evidence, forecast, again) = (None, None, false);
-    Finding { id, comm, root, scope: Scope::Tree, why, footprint, evidence, forecast, again }
+    let scope = Scope::Tree;
+    Finding { id, comm, root, scope, why, footprint, tasks, evidence, forecast, again }
 }
 
 #[cfg(test)]

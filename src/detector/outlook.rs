@@ -3,7 +3,7 @@
 
 use crate::assessment::{Event, Forecast};
 use crate::detector::forecast::Ends;
-use crate::detector::headroom::CeilingId;
+use crate::detector::meter::CeilingId;
 use crate::sample::{Comm, ProcId};
 
 /// The end of memory has moved if it did so by this share of the time left.
@@ -70,6 +70,11 @@ impl Outlooks {
         }
     }
 
+    /// Whether anybody leaks below that ceiling who has no nearer one.
+    pub fn covers(&self, ceiling: CeilingId) -> bool {
+        self.ceilings.iter().any(|(of, _)| *of == ceiling)
+    }
+
     /// The forecast of a tree.
     pub fn of(&self, root: ProcId) -> Option<Forecast> {
         self.forecast(self.trees.iter().find(|tree| tree.root == root)?)
@@ -84,7 +89,8 @@ impl Outlooks {
             if let Some(told) = Told::anew(tree.told, now_s, Some(&forecast)) {
                 tree.told = Some(told);
                 let root = tree.root;
-                events.push(Event::Forecast { root, comm: comm(root), forecast });
+                let (root, comm) = (Some(root), comm(root));
+                events.push(Event::Forecast { root, comm, forecast });
             }
         }
     }

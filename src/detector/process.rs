@@ -12,6 +12,7 @@ use crate::detector::outlook::Told;
 use crate::detector::pool::Member;
 use crate::detector::runs::Runs;
 use crate::detector::standing::{Recent, Standing};
+use crate::detector::threads::Threads;
 use crate::detector::tree::Node;
 use crate::detector::verdict::{Life, Scale};
 use crate::detector::window::Growth;
@@ -45,6 +46,8 @@ pub struct Process {
     pub crowd: f64,
     cpu_s: f64,
     track: Box<Track>,
+    /// Its threads, once their number changed.
+    threads: Option<Box<Threads>>,
     conviction: Option<Conviction>,
     suspicion: Option<(Verdict, u64)>,
     was_convicted: bool,
@@ -76,6 +79,9 @@ impl Process {
             verdict: Verdict::New,
             evidence: None,
             kill_evidence: None,
+            threads: proc.threads,
+            thread_leak: None,
+            idle_s: 0.0,
             recent: Recent::default(),
         };
         Self {
@@ -92,6 +98,7 @@ impl Process {
             crowd: 1.0,
             cpu_s: proc.cpu_s,
             track: Box::new(Track::new(page_size)),
+            threads: None,
             conviction: None,
             suspicion: None,
             was_convicted: false,
@@ -132,6 +139,42 @@ impl Process {
         standing.footprint = footprint;
         standing.rss = proc.rss;
         standing.recent.push(t, footprint);
+        standing.idle_s = if self.load > 0.0 { 0.0 } else { standing.idle_s + moment.step_s };
+        if standing.threads != proc.threads {
+            self.threads.get_or_insert_default();
+        }
+        standing.threads = proc.threads;
+    }
+
+    /// Judges its threads; `scale` has the nearest ceiling on tasks.
+    pub fn judge_threads(
+        &mut self,
+        moment: &Moment,
+        gauge: &Gauge,
+        scale: &Scale<'_>,
+        windows: &mut Vec<Candidate>,
+        events: &mut Vec<Event>,
+    ) {
+        let life = self.life();
+        let Some(threads) = &mut self.threads else { return };
+        threads.judge(moment, (self.standing.threads, self.load), gauge, scale, life, windows);
+        let leak = threads.leak;
+        self.standing.thread_leak = leak.map(|leak| leak.evidence);
+        match leak {
+            Some(leak) => {
+                let now_s = scale.clock.seconds(moment.now);
+                if let Some(told) = Told::anew(threads.told, now_s, leak.forecast.as_ref()) {
+                    let again = threads.told.replace(told).is_some();
+                    let (evidence, forecast) = (Some(leak.evidence), leak.forecast);
+                    let finding = self.finding(Why::Threads, forecast);
+                    events.push(Event::Leak(Finding { evidence, again, ..finding }));
+                }
+            }
+            None if threads.told.take().is_some() => {
+                events.push(self.cleared(Verdict::Leaking, Cleared::GrowthEnded));
+            }
+            None => {}
+        }
     }
 
     /// Adds its footprint to its series and judges it.
@@ -274,7 +317,8 @@ impl Process {
 
     /// It is gone; what stood against it is withdrawn.
     pub fn end(&mut self, events: &mut Vec<Event>) {
-        if self.conviction.take().is_some() {
+        let threads = self.threads.take().is_some_and(|threads| threads.told.is_some());
+        if self.conviction.take().is_some() || threads {
             let why = if self.ordered { Cleared::Ended } else { Cleared::Exited };
             events.push(self.cleared(Verdict::Leaking, why));
         }
@@ -320,9 +364,9 @@ impl Process {
     }
 
     fn finding(&self, why: Why, forecast: Option<Forecast>) -> Finding {
-        let Standing { id, comm, root, footprint, evidence, .. } = self.standing;
+        let Standing { id, comm, root, footprint, threads: tasks, evidence, .. } = self.standing;
         let (scope, again) = (Scope::Process, false);
-        Finding { id, comm, root, scope, why, footprint, evidence, forecast, again }
+        Finding { id, comm, root, scope, why, footprint, tasks, evidence, forecast, again }
     }
 
     fn cleared(&self, was: Verdict, why: Cleared) -> Event {

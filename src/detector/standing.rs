@@ -35,8 +35,21 @@ pub struct Standing {
     /// The window that may justify ending it, if any does: growth that load neither explains nor
     /// hides, by one who takes a real part of what is lost; of those the largest growth.
     pub kill_evidence: Option<Evidence>,
+    /// Its threads, at least 1.
+    pub threads: u32,
+    /// What convicts it of starting threads that never end.
+    pub thread_leak: Option<Evidence>,
+    /// Seconds since it last used any CPU time, as far as it was watched; 0 while it does.
+    pub idle_s: f64,
     /// Its last footprints.
     pub recent: Recent,
+}
+
+impl Standing {
+    /// Whether it leaks, memory or threads.
+    pub fn leaks(&self) -> bool {
+        self.verdict == Verdict::Leaking || self.thread_leak.is_some()
+    }
 }
 
 /// The last footprints of a process with their times, oldest first.

@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::ceiling::{Ceiling, CeilingKind, Place};
 use crate::detector::window::Growth;
-use crate::sample::{Ceiling, CeilingKind, Comm, Memory, Proc};
+use crate::sample::{Comm, Memory, Proc};
 use crate::units::{GIB, KIB, MIB};
 
 /// A process of a made-up machine: pid, parent's pid, footprint, CPU seconds so far.
@@ -39,6 +40,7 @@ impl Machine {
             anon: Some(footprint / 4096 * 4096),
             swap: 0,
             cpu_s,
+            threads: 1,
         };
         let grown = rows.iter().map(|row| row.2).sum::<u64>().saturating_sub(first);
         let available = self.head.saturating_sub(grown);
@@ -199,9 +201,9 @@ fn the_nearest_ceiling_of_the_tree_counts() {
     for k in 0..400_u64 {
         let rows = [(9, 1, 10 * MIB, 0.0), (20, 9, (20 + k) * MIB, 0.0)];
         let mut sample = machine.sample(k as f64, &rows, 30 * MIB);
-        let (kind, place) = (CeilingKind::CgroupMemory, "/app".to_owned());
+        let (kind, place) = (CeilingKind::CgroupMemory, Place::new("/app"));
         let (used, limit) = ((30 + k) * MIB, 2 * GIB);
-        sample.ceilings = vec![Ceiling { kind, root, place, used, limit }];
+        sample.ceilings = vec![Ceiling { kind, root: Some(root), place, used, limit }];
         let mut events = Vec::new();
         detector.observe(&sample, &mut events);
         leak = leak.or(events.into_iter().find(|event| matches!(event, Event::Leak(_))));

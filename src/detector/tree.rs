@@ -184,7 +184,7 @@ mod tests {
 
     fn proc(pid: u32, start: u64, ppid: u32) -> Proc {
         let (id, comm) = (ProcId { pid, start }, Comm::new(b"x"));
-        Proc { id, ppid, comm, rss: 0, anon: None, swap: 0, cpu_s: 0.0 }
+        Proc { id, ppid, comm, rss: 0, anon: None, swap: 0, cpu_s: 0.0, threads: 1 }
     }
 
     fn node(forest: &Forest, pid: u32, start: u64) -> &Node {

@@ -5,11 +5,12 @@
 //! however much memory there still is.
 
 use crate::assessment::{Evidence, Verdict, Why};
+use crate::ceiling::Unit;
 use crate::detector::check::Check;
 use crate::detector::clock::Clock;
 use crate::detector::constants::Constants;
 use crate::detector::floors::Candidate;
-use crate::detector::headroom::{Headroom, Meter};
+use crate::detector::meter::{Headroom, Meter};
 use crate::detector::window::Growth;
 
 /// How far a window must go.
@@ -124,6 +125,7 @@ impl Scale<'_> {
     /// The window as evidence.
     pub fn evidence(&self, window: &Candidate) -> Evidence {
         Evidence {
+            unit: Unit::Bytes,
             growth: window.shape.growth(),
             from: f64::from(window.shape.early),
             window_s: self.window_s(window),

@@ -12,11 +12,13 @@ mod procdir;
 mod select;
 mod watched;
 
+pub use ceilings::{Note, Sources};
 pub use select::{Selection, Words};
 
+use crate::ceiling::Ceiling;
 use crate::sample::{Comm, Commit, Memory, ProcId, Program, Sample};
 use anyhow::{Context, Result, anyhow};
-use ceilings::Ceilings;
+use ceilings::{Ceilings, View};
 use parse::Stat;
 use procdir::{ProcDir, read_kept};
 use select::Candidate;
@@ -40,6 +42,8 @@ pub struct Probe {
     meminfo: File,
     machine_stat: Option<File>,
     overcommit: Option<File>,
+    /// vm.overcommit_memory as last read.
+    mode: u8,
     known: BTreeMap<u32, Known>,
     pids: Vec<u32>,
     /// Leakwatch itself and its ancestors; never watched.
@@ -55,11 +59,16 @@ pub struct Probe {
 
 impl Probe {
     /// A probe of the procfs at `root` that watches what `selection` means, with `budget` bytes
-    /// granted to each tree if given.
+    /// granted to each tree if given. `sysfs` stands for /sys where cgroups are mounted elsewhere.
     ///
     /// # Errors
     /// When `root` is no procfs.
-    pub fn new(root: &Path, selection: Selection, budget: Option<u64>) -> Result<Self> {
+    pub fn new(
+        root: &Path,
+        sysfs: Option<&Path>,
+        selection: Selection,
+        budget: Option<u64>,
+    ) -> Result<Self> {
         let refused = |what: &str, error: &dyn std::fmt::Display| {
             let hint = "is it a /proc? A container sees the host's where it is mounted, e.g. --procfs /host/proc";
             anyhow!("cannot read '{}{what}': {error}\n  hint: {hint}", root.display())
@@ -72,7 +81,8 @@ impl Probe {
             excluded: if own { own_chain() } else { Vec::new() },
             machine_stat: File::open(root.join("stat")).ok(),
             overcommit: File::open(root.join("sys/vm/overcommit_memory")).ok(),
-            ceilings: Ceilings::new(root, budget),
+            mode: 0,
+            ceilings: Ceilings::new(root, sysfs, budget, own),
             kept_files_left: raise_file_limit(),
             told_files_short: false,
             proc,
@@ -90,6 +100,11 @@ impl Probe {
     /// How many processes the selection itself means; the others belong to their trees.
     pub fn matched(&self) -> usize {
         self.known.values().filter(|known| known.matched).count()
+    }
+
+    /// How these ceilings, all of the last sample and of its memory, became known.
+    pub fn sources(&self, ceilings: &[Ceiling]) -> Sources {
+        self.ceilings.sources(self.proc.path(), ceilings, self.mode)
     }
 
     /// What could not be seen and what is lost by it; each said once.
@@ -113,7 +128,15 @@ impl Probe {
         self.discover().context("cannot list the processes")?;
         let swapping = sample.memory.swap_free < sample.memory.swap_total;
         self.read_watched(swapping, sample);
-        self.ceilings.read(&sample.procs, &self.known, &mut sample.ceilings);
+        let view = View {
+            tick: self.tick,
+            proc: &self.proc,
+            known: &mut self.known,
+            procs: &sample.procs,
+            memory: &sample.memory,
+            overcommit: self.mode,
+        };
+        self.ceilings.read(view, &mut sample.ceilings, &mut sample.signs);
         Ok(())
     }
 
@@ -131,12 +154,13 @@ impl Probe {
         let available =
             bytes("MemAvailable").or_else(older).context("meminfo has no MemAvailable")?;
         let mut digit = [0; 8];
-        let strict = self.overcommit.as_ref().is_some_and(|file| {
-            read_kept(file, &mut digit).is_ok_and(|text| text.first() == Some(&b'2'))
-        });
+        self.mode = match self.overcommit.as_ref().map(|file| read_kept(file, &mut digit)) {
+            Some(Ok(&[digit @ b'0'..=b'2', ..])) => digit - b'0',
+            _ => 0,
+        };
         let commit = bytes("CommitLimit")
             .zip(bytes("Committed_AS"))
-            .filter(|_| strict)
+            .filter(|_| self.mode == 2)
             .map(|(limit, used)| Commit { limit, used });
         Ok(Memory {
             total,
@@ -205,8 +229,9 @@ impl Probe {
             if asked { before.is_some_and(|k| k.matched) } else { self.matches(pid, &stat) };
         let same = before.is_some_and(|k| k.comm == comm && k.matched == matched);
         let looks = before.map_or(0, |k| k.looks);
+        let (uid, owner_looks) = before.map_or((None, 0), |k| (k.uid, k.owner_looks));
         let id = ProcId { pid, start: stat.start };
-        let known = Known { tick, looks, matched, ..Known::new(id, comm, &stat) };
+        let known = Known { tick, looks, matched, uid, owner_looks, ..Known::new(id, comm, &stat) };
         self.known.insert(pid, known);
         !same
     }
@@ -417,7 +442,7 @@ mod tests {
         show(dir.path(), 11, 10, 4096);
         let words = Words { patterns: vec!["app".to_owned()], ..Words::default() };
         let selection = Selection::new(&words, Path::new("/nonexistent")).unwrap();
-        let mut probe = Probe::new(dir.path(), selection, None).unwrap();
+        let mut probe = Probe::new(dir.path(), None, selection, None).unwrap();
         let mut sample = Sample::default();
         let mut forked = |t: f64| {
             probe.sample(t, None, &mut sample).unwrap();

@@ -68,8 +68,8 @@ impl<'a> Stat<'a> {
     }
 }
 
-/// The first three fields of /proc/PID/statm, in pages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The fields of /proc/PID/statm that leakwatch uses, in pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Statm {
     /// Virtual size: zero only for who has no memory at all, a zombie or a kernel thread. Resident
     /// pages may well be zero in a living process that is swapped out.
@@ -78,12 +78,17 @@ pub(crate) struct Statm {
     pub(crate) resident: u64,
     /// File and shmem pages in it; the rest is RssAnon, exact to the page.
     pub(crate) shared: u64,
+    /// Private writable memory asked for, touched or not (VmData + VmStk): what a fork asks for
+    /// once more under vm.overcommit_memory = 2. Zero where a kernel does not tell.
+    pub(crate) data: u64,
 }
 
 /// Parses /proc/PID/statm.
 pub(crate) fn statm(text: &[u8]) -> Option<Statm> {
     let mut fields = text.split(u8::is_ascii_whitespace).map(number);
-    Some(Statm { size: fields.next()??, resident: fields.next()??, shared: fields.next()?? })
+    let (size, resident, shared) = (fields.next()??, fields.next()??, fields.next()??);
+    let data = fields.nth(2).flatten().unwrap_or(0);
+    Some(Statm { size, resident, shared, data })
 }
 
 /// The value in bytes of a `Name:   123 kB` line, as in meminfo and status.

@@ -1,6 +1,6 @@
 //! Watched: the probe's table of known processes, and what is kept of those that are watched.
 
-use super::parse::{self, Stat};
+use super::parse::{self, Stat, Statm};
 use super::procdir::{ProcDir, read_kept};
 use crate::sample::{Comm, Proc, ProcId, Program};
 use rustix::io::Errno;
@@ -27,6 +27,10 @@ pub(crate) struct Known {
     /// Set while it is watched.
     pub(crate) watch: Option<Watch>,
     pub(crate) image: (u64, u64),
+    /// Its real user and its number of tasks, read only while a limit asks for them, and how often.
+    pub(crate) uid: Option<u32>,
+    pub(crate) tasks: u32,
+    pub(crate) owner_looks: u8,
 }
 
 impl Known {
@@ -41,6 +45,9 @@ impl Known {
             matched: false,
             watch: None,
             image: stat.image,
+            uid: None,
+            tasks: stat.threads,
+            owner_looks: 0,
         }
     }
 
@@ -110,6 +117,8 @@ pub(crate) struct Watch {
     pub(crate) told: bool,
     /// Number of its threads.
     pub(crate) threads: u32,
+    /// Its size in pages.
+    pub(crate) pages: Statm,
     /// Where its program image lies, see [`Known::is_fork_of`]; another one after an exec.
     pub(crate) image: (u64, u64),
     last: Option<Proc>,
@@ -171,7 +180,7 @@ impl Watch {
         }
         // Told anew after an exec, also one that keeps the name, and when threads come or go.
         self.told &= self.image == stat.image && (self.threads > 1) == (stat.threads > 1);
-        (self.image, self.threads) = (stat.image, stat.threads);
+        (self.image, self.threads, self.pages) = (stat.image, stat.threads, pages);
         let look = Proc {
             id,
             ppid: stat.ppid,
@@ -180,6 +189,7 @@ impl Watch {
             anon: Some(pages.resident.saturating_sub(pages.shared).saturating_mul(page_size)),
             swap: self.swap,
             cpu_s: stat.cpu_ticks as f64 / clock_ticks,
+            threads: stat.threads.max(1),
         };
         self.last = Some(look);
         Look::Alive(look)

@@ -9,7 +9,8 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 
 use super::name::Name;
 use super::{FORMAT, VERSION};
-use crate::sample::{Ceiling, CeilingKind, Commit, Header, Memory, Proc, ProcId, Program, Sample};
+use crate::ceiling::{Ceiling, CeilingKind, Place, Sign, SignKind};
+use crate::sample::{Commit, Header, Memory, Proc, ProcId, Program, Sample};
 
 /// The first line.
 #[derive(Deserialize)]
@@ -63,6 +64,7 @@ enum Field {
     Cpu,
     Mem,
     Ceilings,
+    Signs,
     Procs,
     #[serde(other)]
     Other,
@@ -84,11 +86,13 @@ impl<'de> Visitor<'de> for SampleSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Sample { t, uptime_s, cpu_s, memory, ceilings, procs, programs } = self.0;
+        let Sample { t, uptime_s, cpu_s, memory, ceilings, signs, procs, programs } = self.0;
         (*uptime_s, *cpu_s) = (None, None);
+        ceilings.clear();
+        signs.clear();
         procs.clear();
         programs.clear();
-        let (mut has_t, mut has_memory, mut has_procs, mut limits) = (false, false, false, 0);
+        let (mut has_t, mut has_memory, mut has_procs) = (false, false, false);
         while let Some(field) = map.next_key()? {
             match field {
                 Field::T => (*t, has_t) = (map.next_value()?, true),
@@ -97,15 +101,19 @@ impl<'de> Visitor<'de> for SampleSeed<'_> {
                 Field::Mem => {
                     (*memory, has_memory) = (map.next_value::<RawMemory>()?.into(), true);
                 }
-                Field::Ceilings => limits = map.next_value_seed(CeilingsSeed(ceilings))?,
+                Field::Ceilings => map.next_value_seed(Each::new(|raw: RawCeiling<'_>| {
+                    ceilings.extend(raw.ceiling())
+                }))?,
+                Field::Signs => {
+                    map.next_value_seed(Each::new(|raw: RawSign<'_>| signs.extend(raw.sign())))?
+                }
                 Field::Procs => {
-                    map.next_value_seed(ProcsSeed { procs, programs })?;
+                    map.next_value_seed(Each::new(|raw: RawProc<'_>| raw.put(procs, programs)))?;
                     has_procs = true;
                 }
                 Field::Other => drop(map.next_value::<serde::de::IgnoredAny>()?),
             }
         }
-        ceilings.truncate(limits);
         for (there, name) in [(has_t, "t"), (has_memory, "mem"), (has_procs, "procs")] {
             if !there {
                 return Err(A::Error::missing_field(name));
@@ -141,11 +149,6 @@ impl From<RawMemory> for Memory {
     }
 }
 
-struct ProcsSeed<'a> {
-    procs: &'a mut Vec<Proc>,
-    programs: &'a mut Vec<Program>,
-}
-
 #[derive(Deserialize)]
 struct RawProc<'a> {
     pid: u32,
@@ -167,7 +170,80 @@ struct RawProc<'a> {
     permitted: Option<bool>,
 }
 
-impl<'de> DeserializeSeed<'de> for ProcsSeed<'_> {
+impl RawProc<'_> {
+    fn put(self, procs: &mut Vec<Proc>, programs: &mut Vec<Program>) {
+        let id = ProcId { pid: self.pid, start: self.start };
+        let threads = self.threads.unwrap_or(1);
+        let Self { ppid, comm: Name(comm), rss, anon, swap, cpu: cpu_s, .. } = self;
+        procs.push(Proc { id, ppid, comm, rss, anon, swap, cpu_s, threads });
+        if let (Some(exe), Some(title)) = (self.exe, self.title) {
+            programs.push(Program {
+                id,
+                exe: exe.into_owned(),
+                title: title.into_owned(),
+                threads,
+                forked: self.forked.unwrap_or(false),
+                permitted: self.permitted,
+            });
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct RawCeiling<'a> {
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    root: Option<(u32, u64)>,
+    #[serde(borrow, default)]
+    place: Cow<'a, str>,
+    used: u64,
+    limit: u64,
+}
+
+impl RawCeiling<'_> {
+    /// A kind that a newer recorder knows is passed over like an unknown field.
+    fn ceiling(&self) -> Option<Ceiling> {
+        let Self { root, used, limit, .. } = *self;
+        let root = root.map(|(pid, start)| ProcId { pid, start });
+        let kind = CeilingKind::from_name(&self.kind)?;
+        Some(Ceiling { kind, root, place: Place::new(&self.place), used, limit })
+    }
+}
+
+#[derive(Deserialize)]
+struct RawSign<'a> {
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    ceiling: Cow<'a, str>,
+    root: Option<(u32, u64)>,
+    #[serde(borrow, default)]
+    place: Cow<'a, str>,
+    count: u64,
+}
+
+impl RawSign<'_> {
+    fn sign(&self) -> Option<Sign> {
+        Some(Sign {
+            kind: SignKind::from_name(&self.kind)?,
+            ceiling: CeilingKind::from_name(&self.ceiling)?,
+            root: self.root.map(|(pid, start)| ProcId { pid, start }),
+            place: Place::new(&self.place),
+            count: self.count,
+        })
+    }
+}
+
+/// Hands on the elements of a list one by one.
+struct Each<T, F>(F, std::marker::PhantomData<T>);
+
+impl<T, F: FnMut(T)> Each<T, F> {
+    fn new(each: F) -> Self {
+        Self(each, std::marker::PhantomData)
+    }
+}
+
+impl<'de, T: Deserialize<'de>, F: FnMut(T)> DeserializeSeed<'de> for Each<T, F> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -175,81 +251,17 @@ impl<'de> DeserializeSeed<'de> for ProcsSeed<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for ProcsSeed<'_> {
+impl<'de, T: Deserialize<'de>, F: FnMut(T)> Visitor<'de> for Each<T, F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of processes")
+        f.write_str("a list")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(raw) = seq.next_element::<RawProc<'_>>()? {
-            let id = ProcId { pid: raw.pid, start: raw.start };
-            let RawProc { ppid, comm: Name(comm), rss, anon, swap, cpu: cpu_s, .. } = raw;
-            self.procs.push(Proc { id, ppid, comm, rss, anon, swap, cpu_s });
-            if let (Some(exe), Some(title)) = (raw.exe, raw.title) {
-                self.programs.push(Program {
-                    id,
-                    exe: exe.into_owned(),
-                    title: title.into_owned(),
-                    threads: raw.threads.unwrap_or(1),
-                    forked: raw.forked.unwrap_or(false),
-                    permitted: raw.permitted,
-                });
-            }
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(element) = seq.next_element()? {
+            (self.0)(element);
         }
         Ok(())
-    }
-}
-
-struct CeilingsSeed<'a>(&'a mut Vec<Ceiling>);
-
-#[derive(Deserialize)]
-struct RawCeiling<'a> {
-    #[serde(borrow)]
-    kind: Cow<'a, str>,
-    root: (u32, u64),
-    #[serde(borrow, default)]
-    place: Cow<'a, str>,
-    used: u64,
-    limit: u64,
-}
-
-impl<'de> DeserializeSeed<'de> for CeilingsSeed<'_> {
-    type Value = usize;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for CeilingsSeed<'_> {
-    type Value = usize;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of ceilings")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<usize, A::Error> {
-        let mut count = 0;
-        while let Some(raw) = seq.next_element::<RawCeiling<'_>>()? {
-            // A kind of ceiling that a newer recorder knows is passed over like an unknown field.
-            let Some(kind) = CeilingKind::from_name(&raw.kind) else { continue };
-            let root = ProcId { pid: raw.root.0, start: raw.root.1 };
-            let RawCeiling { used, limit, .. } = raw;
-            match self.0.get_mut(count) {
-                Some(ceiling) => {
-                    raw.place.as_ref().clone_into(&mut ceiling.place);
-                    (ceiling.kind, ceiling.root) = (kind, root);
-                    (ceiling.used, ceiling.limit) = (used, limit);
-                }
-                None => {
-                    let place = raw.place.into_owned();
-                    self.0.push(Ceiling { kind, root, place, used, limit });
-                }
-            }
-            count += 1;
-        }
-        Ok(count)
     }
 }

@@ -5,9 +5,8 @@ use std::io::Write as _;
 use proptest::prelude::*;
 
 use super::*;
-use crate::sample::{
-    Ceiling, CeilingKind, Comm, Commit, Header, Memory, Proc, ProcId, Program, Sample,
-};
+use crate::ceiling::{Ceiling, CeilingKind, Place, Sign, SignKind};
+use crate::sample::{Comm, Commit, Header, Memory, Proc, ProcId, Program, Sample};
 
 fn header() -> Header {
     Header { interval_s: 2.5, clock_ticks: 100, page_size: 4096, hostname: "a \"b\"".to_owned() }
@@ -55,8 +54,9 @@ prop_compose! {
         anon in any::<Option<u64>>(),
         swap in any::<u64>(),
         cpu_s in seconds(),
+        threads in 1_u32..,
     ) -> Proc {
-        Proc { id, ppid, comm: Comm::new(&name), rss, anon, swap, cpu_s }
+        Proc { id, ppid, comm: Comm::new(&name), rss, anon, swap, cpu_s, threads }
     }
 }
 
@@ -66,23 +66,33 @@ prop_compose! {
         cpu_s in prop::option::of(seconds()),
         sizes in any::<[u64; 4]>(),
         commit in any::<Option<(u64, u64)>>(),
-        limits in prop::collection::vec((any_id(), ".{0,9}", any::<u64>(), any::<u64>()), 0..3),
+        limits in prop::collection::vec((prop::option::of(any_id()), ".{0,99}", any::<u64>(), any::<u64>()), 0..3),
+        struck in prop::collection::vec((prop::option::of(any_id()), ".{0,9}", any::<u64>()), 0..3),
         procs in prop::collection::vec(any_proc(), 0..6),
-        titles in prop::collection::vec((".{0,9}", any::<u32>(), any::<bool>(), any::<Option<bool>>()), 0..6),
+        titles in prop::collection::vec((".{0,9}", any::<bool>(), any::<Option<bool>>()), 0..6),
     ) -> Sample {
         let [total, available, swap_total, swap_free] = sizes;
         let commit = commit.map(|(limit, used)| Commit { limit, used });
         let memory = Memory { total, available, swap_total, swap_free, commit };
         let kind = CeilingKind::CgroupMemory;
         let ceilings = limits.into_iter()
-            .map(|(root, place, used, limit)| Ceiling { kind, root, place, used, limit })
+            .map(|(root, place, used, limit)| {
+                Ceiling { kind, root, place: Place::new(&place), used, limit }
+            })
+            .collect();
+        let signs = struck.into_iter()
+            .map(|(root, place, count)| {
+                let (kind, ceiling) = (SignKind::Refused, CeilingKind::Pids);
+                Sign { kind, ceiling, root, place: Place::new(&place), count }
+            })
             .collect();
         let programs = procs.iter().zip(titles)
-            .map(|(proc, (title, threads, forked, permitted))| {
+            .map(|(proc, (title, forked, permitted))| {
+                let threads = proc.threads;
                 Program { id: proc.id, exe: "/bin/x".to_owned(), title, threads, forked, permitted }
             })
             .collect();
-        Sample { t: 0.0, uptime_s, cpu_s, memory, ceilings, procs, programs }
+        Sample { t: 0.0, uptime_s, cpu_s, memory, ceilings, signs, procs, programs }
     }
 }
 
@@ -113,7 +123,7 @@ proptest! {
 fn any_name_comes_back() {
     for name in ["\u{f780}".as_bytes(), b"\x80\xff", b"a\"\\\n\x7f", "\u{e9}\u{1f40f}".as_bytes()] {
         let (id, comm) = (ProcId { pid: 1, start: 1 }, Comm::new(name));
-        let proc = Proc { id, ppid: 0, comm, rss: 1, anon: None, swap: 0, cpu_s: 0.0 };
+        let proc = Proc { id, ppid: 0, comm, rss: 1, anon: None, swap: 0, cpu_s: 0.0, threads: 1 };
         let bytes = write(&[Sample { t: 1.0, procs: vec![proc], ..Sample::default() }]);
         assert_eq!(read(&bytes).unwrap().0[0].procs[0].comm, comm);
     }

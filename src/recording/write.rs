@@ -1,9 +1,12 @@
 //! Writing samples down.
 
+use serde::Serializer;
+use std::fmt;
 use std::io::{self, Write};
 
 use super::{FORMAT, VERSION, write_comm};
-use crate::sample::{Header, Memory, Proc, Program, Sample};
+use crate::ceiling::{Ceiling, Place, Sign};
+use crate::sample::{Header, Memory, Proc, ProcId, Program, Sample};
 
 /// Writes samples as lines; allocates nothing.
 pub struct Writer<W> {
@@ -40,12 +43,22 @@ impl<W: Write> Writer<W> {
         write_memory(out, &sample.memory)?;
         for (index, ceiling) in sample.ceilings.iter().enumerate() {
             out.write_all(if index == 0 { b",\"ceilings\":[" } else { b"," })?;
-            let (kind, root) = (ceiling.kind.name(), ceiling.root);
-            write!(out, "{{\"kind\":\"{kind}\",\"root\":[{},{}],\"place\":", root.pid, root.start)?;
-            write_text(out, &ceiling.place)?;
-            write!(out, ",\"used\":{},\"limit\":{}}}", ceiling.used, ceiling.limit)?;
+            let Ceiling { kind, root, place, used, limit } = ceiling;
+            write!(out, "{{\"kind\":\"{}\"", kind.name())?;
+            write_where(out, *root, place)?;
+            write!(out, ",\"used\":{used},\"limit\":{limit}}}")?;
         }
         if !sample.ceilings.is_empty() {
+            out.write_all(b"]")?;
+        }
+        for (index, sign) in sample.signs.iter().enumerate() {
+            out.write_all(if index == 0 { b",\"signs\":[" } else { b"," })?;
+            let Sign { kind, ceiling, root, place, count } = sign;
+            write!(out, "{{\"kind\":\"{}\",\"ceiling\":\"{}\"", kind.name(), ceiling.name())?;
+            write_where(out, *root, place)?;
+            write!(out, ",\"count\":{count}}}")?;
+        }
+        if !sample.signs.is_empty() {
             out.write_all(b"]")?;
         }
         out.write_all(b",\"procs\":[")?;
@@ -70,6 +83,18 @@ impl<W: Write> Writer<W> {
     }
 }
 
+fn write_where(out: &mut impl Write, root: Option<ProcId>, place: &Place) -> io::Result<()> {
+    if let Some(ProcId { pid, start }) = root {
+        write!(out, ",\"root\":[{pid},{start}]")?;
+    }
+    if !place.is_none() {
+        out.write_all(b",\"place\":")?;
+        let (dots, text) = place.parts();
+        write_text(out, &format_args!("{dots}{text}"))?;
+    }
+    Ok(())
+}
+
 fn write_memory(out: &mut impl Write, memory: &Memory) -> io::Result<()> {
     let Memory { total, available, swap_total, swap_free, commit } = memory;
     write!(out, ",\"mem\":{{\"total\":{total},\"available\":{available}")?;
@@ -82,7 +107,7 @@ fn write_memory(out: &mut impl Write, memory: &Memory) -> io::Result<()> {
 }
 
 fn write_proc(out: &mut impl Write, proc: &Proc, program: Option<&Program>) -> io::Result<()> {
-    let Proc { id, ppid, comm, rss, anon, swap, cpu_s } = *proc;
+    let Proc { id, ppid, comm, rss, anon, swap, cpu_s, threads } = *proc;
     write!(out, "{{\"pid\":{},\"ppid\":{ppid},\"start\":{},\"comm\":", id.pid, id.start)?;
     write_comm(out, comm)?;
     write!(out, ",\"rss\":{rss}")?;
@@ -90,12 +115,15 @@ fn write_proc(out: &mut impl Write, proc: &Proc, program: Option<&Program>) -> i
         write!(out, ",\"anon\":{anon}")?;
     }
     write!(out, ",\"swap\":{swap},\"cpu\":{}", Number(cpu_s))?;
-    if let Some(Program { exe, title, threads, forked, permitted, .. }) = program {
+    if threads > 1 || program.is_some() {
+        write!(out, ",\"threads\":{threads}")?;
+    }
+    if let Some(Program { exe, title, forked, permitted, .. }) = program {
         out.write_all(b",\"exe\":")?;
         write_text(out, exe)?;
         out.write_all(b",\"title\":")?;
         write_text(out, title)?;
-        write!(out, ",\"threads\":{threads},\"forked\":{forked}")?;
+        write!(out, ",\"forked\":{forked}")?;
         if let Some(permitted) = permitted {
             write!(out, ",\"permitted\":{permitted}")?;
         }
@@ -103,15 +131,16 @@ fn write_proc(out: &mut impl Write, proc: &Proc, program: Option<&Program>) -> i
     out.write_all(b"}")
 }
 
-fn write_text(out: &mut impl Write, text: &str) -> io::Result<()> {
-    serde_json::to_writer(out, text).map_err(io::Error::from)
+fn write_text(out: &mut impl Write, text: &(impl fmt::Display + ?Sized)) -> io::Result<()> {
+    // As a text of its own, so that nothing is built first: a steady recording allocates nothing.
+    serde_json::Serializer::new(out).collect_str(text).map_err(io::Error::from)
 }
 
 /// A number as JSON has it: there is no infinity.
 struct Number(f64);
 
-impl std::fmt::Display for Number {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", if self.0.is_finite() { self.0 } else { 0.0 })
     }
 }

@@ -5,10 +5,10 @@
 //! it in words.
 
 use super::reasons::{cell, conclusion, pair, ratio, size};
-use super::text::{Clock, Style, Subject};
+use super::text::{Clock, Named, Style, Subject};
 use crate::assessment::Verdict;
 use crate::detector::explanation::{Earlier, Explanation, Row, Siblings};
-use crate::detector::headroom::Headroom;
+use crate::detector::meter::Headroom;
 use crate::detector::verdict::{Patient, Rules};
 use crate::detector::window::Growth;
 use crate::units::{Bytes, BytesPerSecond, Seconds};
@@ -70,7 +70,7 @@ pub fn write(
     let (bold, off) = if style.colour { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
     let subject = Subject::process(standing.comm, standing.id);
     writeln!(out, "\n{}  {bold}{subject} started {}: {what}{off}", Clock(t), standing.id.start)?;
-    let Headroom { kind, left, limit } = explanation.headroom;
+    let Headroom { kind, place, left, limit } = explanation.headroom;
     writeln!(
         out,
         "  age {} ({} samples seen), {} now, {} when first seen; {} of {} left in {}",
@@ -80,7 +80,7 @@ pub fn write(
         Bytes(standing.first_footprint),
         Bytes(left),
         Bytes(limit),
-        kind.title()
+        Named(kind, place)
     )?;
     let growth: Vec<Vec<String>> = explanation.windows.iter().map(growth_cells).collect();
     table(out, "does it grow without end?", &GROWTH, &growth, style)?;

@@ -3,13 +3,19 @@
 //! Schema 1. Every object has `schema`, `event` and `t` (seconds since the epoch). Then, by event:
 //!
 //! - `leak`, `suspect`: `scope` (`process` or `tree`), `pid`, `start`, `comm`, `root` (`pid`,
-//!   `start`), `why` (`urgent`, `patient`, `pool`, `pile-up`), `footprint_bytes`; with evidence
-//!   `growth_bytes`, `from_bytes`, `window_s`, `slope_bytes_per_s`, `at_equal_load`; with a forecast
+//!   `start`), `why` (`urgent`, `patient`, `pool`, `pile-up`, `threads`), `footprint_bytes`, `tasks`;
+//!   with evidence `growth_bytes`, `from_bytes`, `window_s`, `slope_bytes_per_s`, `at_equal_load` (of
+//!   tasks `growth_tasks` and so on, as everywhere below); with a forecast
 //!   the fields of one. A `leak` is repeated (`again`: true) when its forecast changed.
 //! - forecast fields: `exhaust_t` (likely) and `exhaust` (`earliest`, `likely`, `latest`), absolute
 //!   times; `founded` (false: the evidence is too short for numbers to be shown to people),
-//!   `ceiling`, `headroom_bytes`, `fall_bytes_per_s`.
-//! - `forecast`: `pid` and `start` of the tree's root, `comm`, forecast fields.
+//!   `ceiling`, `place` (a cgroup's path, a user), `effect` (`oom-kill`, `enomem`, `eagain`,
+//!   `throttled`, `over-budget`), `headroom_bytes`, `limit_bytes`, `fall_bytes_per_s`.
+//! - `forecast`: `pid` and `start` of the tree's root, `comm` (all three absent where the ceiling is
+//!   over several trees), forecast fields.
+//! - `eased` (a ceiling comes no nearer): the same with `ceiling`, `place`, `effect` only.
+//! - `failing` (it has begun): `sign` (`oom-kill`, `refused`, `stalled`), `count` (of `stalled`
+//!   percent of ten seconds), `root`, `ceiling`, `place`, `effect`.
 //! - `cleared`: `scope`, `pid`, `start`, `comm`, `root`, `was` (a verdict), `why`.
 //! - `order`: `pid`, `start`, `comm`, `root`, `step`, `signal`, `grace_s`, `reason`,
 //!   `footprint_bytes`, `expected_bytes`, forecast fields.
@@ -26,8 +32,10 @@ use std::io::{self, Write};
 use crate::assessment::{
     Cleared, End, Event, Finding, Forecast, Order, Outcome, Scope, Step, Verdict,
 };
+use crate::ceiling::{CeilingKind, Place, Unit};
 use crate::recording::write_comm;
 use crate::sample::{Comm, ProcId};
+use serde::Serializer;
 
 /// Writes an event that belongs to the sample at `t`, with its newline.
 pub fn write_event(out: &mut impl Write, t: f64, event: &Event) -> io::Result<()> {
@@ -40,6 +48,8 @@ pub fn write_event(out: &mut impl Write, t: f64, event: &Event) -> io::Result<()
         Event::Outcome(_) => "outcome",
         Event::Unsent { .. } => "unsent",
         Event::Spared { .. } => "spared",
+        Event::Eased { .. } => "eased",
+        Event::Failing(_) => "failing",
     };
     write!(out, "{{\"schema\":1,\"event\":\"{name}\",\"t\":{t}")?;
     match event {
@@ -48,8 +58,23 @@ pub fn write_event(out: &mut impl Write, t: f64, event: &Event) -> io::Result<()
             write_cleared(out, *scope, (*id, *comm, *root), (*was, *why))?;
         }
         Event::Forecast { root, comm, forecast } => {
-            write_id(out, *root, *comm)?;
+            if let Some(root) = root {
+                write_id(out, *root, *comm)?;
+            }
             write_forecast(out, t, Some(forecast))?;
+        }
+        Event::Eased { root, comm, ceiling, place } => {
+            if let Some(root) = root {
+                write_id(out, *root, *comm)?;
+            }
+            write_ceiling(out, *ceiling, *place)?;
+        }
+        Event::Failing(sign) => {
+            write!(out, ",\"sign\":\"{}\",\"count\":{}", sign.kind.name(), sign.count)?;
+            if let Some(root) = sign.root {
+                write_root(out, root)?;
+            }
+            write_ceiling(out, sign.ceiling, sign.place)?;
         }
         Event::Order(order) => write_order(out, t, order)?,
         Event::Outcome(outcome) => write_outcome(out, t, outcome)?,
@@ -67,20 +92,22 @@ pub fn write_event(out: &mut impl Write, t: f64, event: &Event) -> io::Result<()
 }
 
 fn write_finding(out: &mut impl Write, t: f64, finding: &Finding) -> io::Result<()> {
-    let Finding { id, comm, root, scope, why, footprint, evidence, forecast, again } = finding;
+    let Finding { id, comm, root, scope, why, footprint, tasks, evidence, forecast, again } =
+        finding;
     write!(out, ",\"scope\":\"{}\"", scope_name(*scope))?;
     write_id(out, *id, *comm)?;
     write_root(out, *root)?;
     write!(out, ",\"why\":\"{}\",\"again\":{again}", why.name())?;
-    write!(out, ",\"footprint_bytes\":{footprint}")?;
+    write!(out, ",\"footprint_bytes\":{footprint},\"tasks\":{tasks}")?;
     if let Some(evidence) = evidence {
+        let unit = unit_name(evidence.unit);
         write!(
             out,
-            ",\"growth_bytes\":{:.0},\"from_bytes\":{:.0}",
+            ",\"growth_{unit}\":{:.0},\"from_{unit}\":{:.0}",
             evidence.growth, evidence.from
         )?;
         write!(out, ",\"window_s\":{}", evidence.window_s)?;
-        write!(out, ",\"slope_bytes_per_s\":{:.3}", evidence.slope)?;
+        write!(out, ",\"slope_{unit}_per_s\":{:.3}", evidence.slope)?;
         write!(out, ",\"at_equal_load\":{}", evidence.at_equal_load)?;
     }
     write_forecast(out, t, forecast.as_ref())
@@ -104,7 +131,7 @@ fn write_order(out: &mut impl Write, t: f64, order: &Order) -> io::Result<()> {
     write!(out, ",\"step\":\"{}\",\"signal\":\"{}\"", step_name(order.step), order.signal.name())?;
     write!(out, ",\"grace_s\":{},\"reason\":\"{}\"", order.grace_s, order.reason.name())?;
     write!(out, ",\"footprint_bytes\":{}", order.footprint)?;
-    write!(out, ",\"expected_bytes\":{}", order.expected)?;
+    write!(out, ",\"expected_{}\":{}", order_unit(order), order.expected)?;
     write_forecast(out, t, order.forecast.as_ref())
 }
 
@@ -116,10 +143,11 @@ fn write_outcome(out: &mut impl Write, t: f64, outcome: &Outcome) -> io::Result<
     match end {
         End::Stayed => out.write_all(b",\"result\":\"stayed\"")?,
         End::Gone { headroom_before, headroom_after, came_back } => {
-            write!(out, ",\"result\":\"gone\",\"headroom_before_bytes\":{headroom_before}")?;
-            write!(out, ",\"headroom_after_bytes\":{headroom_after}")?;
-            if let Some(bytes) = came_back {
-                write!(out, ",\"came_back_bytes\":{bytes}")?;
+            let unit = order_unit(order);
+            write!(out, ",\"result\":\"gone\",\"headroom_before_{unit}\":{headroom_before}")?;
+            write!(out, ",\"headroom_after_{unit}\":{headroom_after}")?;
+            if let Some(amount) = came_back {
+                write!(out, ",\"came_back_{unit}\":{amount}")?;
             }
         }
     }
@@ -137,15 +165,42 @@ fn write_root(out: &mut impl Write, root: ProcId) -> io::Result<()> {
 
 fn write_forecast(out: &mut impl Write, t: f64, forecast: Option<&Forecast>) -> io::Result<()> {
     let Some(forecast) = forecast else { return Ok(()) };
-    let Forecast { ceiling, headroom, slope, earliest_s, likely_s, latest_s, .. } = forecast;
+    let Forecast { ceiling, place, headroom, limit, slope, earliest_s, likely_s, latest_s, .. } =
+        forecast;
     let (earliest, likely, latest) = (t + earliest_s, t + likely_s, t + latest_s);
     if latest.is_finite() {
         write!(out, ",\"exhaust_t\":{likely:.1},\"exhaust\":{{\"earliest\":{earliest:.1}")?;
         write!(out, ",\"likely\":{likely:.1},\"latest\":{latest:.1}}}")?;
         write!(out, ",\"founded\":{}", forecast.is_founded())?;
     }
-    write!(out, ",\"ceiling\":\"{}\",\"headroom_bytes\":{headroom}", ceiling.name())?;
-    write!(out, ",\"fall_bytes_per_s\":{slope:.3}")
+    write_ceiling(out, *ceiling, *place)?;
+    let unit = unit_name(ceiling.unit());
+    write!(out, ",\"headroom_{unit}\":{headroom},\"limit_{unit}\":{limit}")?;
+    write!(out, ",\"fall_{unit}_per_s\":{slope:.3}")
+}
+
+fn write_ceiling(out: &mut impl Write, ceiling: CeilingKind, place: Place) -> io::Result<()> {
+    write!(out, ",\"ceiling\":\"{}\"", ceiling.name())?;
+    if !place.is_none() {
+        let (dots, text) = place.parts();
+        out.write_all(b",\"place\":")?;
+        serde_json::Serializer::new(&mut *out)
+            .collect_str(&format_args!("{dots}{text}"))
+            .map_err(io::Error::from)?;
+    }
+    write!(out, ",\"effect\":\"{}\"", ceiling.effect().name())
+}
+
+/// The unit that an order's amounts are in.
+fn order_unit(order: &Order) -> &'static str {
+    unit_name(order.forecast.map_or(Unit::Bytes, |forecast| forecast.ceiling.unit()))
+}
+
+fn unit_name(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Bytes => "bytes",
+        Unit::Tasks => "tasks",
+    }
 }
 
 fn scope_name(scope: Scope) -> &'static str {
@@ -167,7 +222,6 @@ fn step_name(step: Step) -> &'static str {
 mod tests {
     use super::*;
     use crate::assessment::{Evidence, Reason, Signal, Why};
-    use crate::sample::CeilingKind;
 
     const ID: ProcId = ProcId { pid: 812, start: 99 };
     const ROOT: ProcId = ProcId { pid: 800, start: 90 };
@@ -175,7 +229,9 @@ mod tests {
     fn forecast() -> Option<Forecast> {
         Some(Forecast {
             ceiling: CeilingKind::Ram,
+            place: Place::NONE,
             headroom: 1 << 30,
+            limit: 2 << 30,
             slope: 1024.0,
             earliest_s: 50.0,
             likely_s: 100.0,
@@ -194,7 +250,8 @@ mod tests {
     #[test]
     fn a_leak_says_what_convicts_and_when_memory_ends() {
         let (growth, from, window_s, slope) = (4096.4, 100.0, 60.0, 68.3);
-        let evidence = Some(Evidence { growth, from, window_s, slope, at_equal_load: false });
+        let unit = Unit::Bytes;
+        let evidence = Some(Evidence { unit, growth, from, window_s, slope, at_equal_load: false });
         let comm = Comm::new(b"a\"\x1b\n");
         let (scope, why, forecast) = (Scope::Process, Why::Patient, forecast());
         let finding = Finding {
@@ -204,6 +261,7 @@ mod tests {
             scope,
             why,
             footprint: 7,
+            tasks: 3,
             evidence,
             forecast,
             again: false,

@@ -1,5 +1,6 @@
 //! Report: writes what the engine says, to any `impl Write`. Chooses nothing.
 
+pub mod ceilings;
 pub mod explain;
 pub mod json;
 mod reasons;

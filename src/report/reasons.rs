@@ -97,6 +97,7 @@ fn rule(why: Why) -> &'static str {
         Why::Patient => "patient: it grew by a real part of itself through much of its life",
         Why::Pool => "its pool",
         Why::PileUp => "children pile up",
+        Why::Threads => "its threads never end",
     }
 }
 

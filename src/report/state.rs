@@ -3,12 +3,12 @@
 //! The same lines serve the greeting at the start, SIGUSR1, and the block that is redrawn on a
 //! terminal.
 
-use super::text::{Style, Subject};
+use super::text::{Named, Style, Subject};
 use crate::assessment::{Forecast, Verdict};
-use crate::detector::headroom::Headroom;
+use crate::detector::meter::Headroom;
 use crate::engine::Engine;
 use crate::sample::{Comm, ProcId};
-use crate::units::{Bytes, BytesPerSecond, Seconds};
+use crate::units::{Bytes, Rate, Seconds};
 use std::io::{self, Write};
 
 /// One process tree as it stands.
@@ -69,7 +69,7 @@ pub fn trees(engine: &Engine) -> Vec<Tree> {
             tree.server = server.name;
         }
         tree.footprint += s.footprint;
-        tree.leaking += usize::from(s.verdict == Verdict::Leaking);
+        tree.leaking += usize::from(s.leaks());
         tree.suspects += usize::from(s.verdict == Verdict::Suspect);
     }
     trees.sort_by_key(|tree| {
@@ -100,17 +100,21 @@ pub fn write(out: &mut impl Write, trees: &[Tree], most: usize, style: Style) ->
             (1, _) => write!(out, "  1 LEAKING")?,
             (n, _) => write!(out, "  {n} LEAKING")?,
         }
-        let Headroom { kind, left, limit } = tree.headroom;
+        let Headroom { kind, place, left, limit } = tree.headroom;
         match tree.forecast {
             Some(f) if f.is_founded() => write!(
                 out,
-                ", {}; memory ends in {} ({} to {})",
-                BytesPerSecond(f.slope),
+                ", {}; {} in {} ({} to {})",
+                Rate(f.slope, f.ceiling.unit()),
+                f.ceiling.effect().verb(),
                 Seconds(f.likely_s),
                 Seconds(f.earliest_s),
                 Seconds(f.latest_s)
             )?,
-            _ => write!(out, "; {} of {} left in {}", Bytes(left), Bytes(limit), kind.title())?,
+            _ => {
+                let named = Named(kind, place);
+                write!(out, "; {} of {} left of {named}", Bytes(left), Bytes(limit))?;
+            }
         }
         writeln!(out)?;
     }

@@ -7,8 +7,9 @@ use crate::assessment::{
     Cleared, End, Event, Evidence, Finding, Forecast, Order, Outcome, Reason, Scope, Spared, Step,
     Unsent, Verdict, Why,
 };
+use crate::ceiling::{CeilingKind, Place, Sign, SignKind, Unit};
 use crate::sample::{Comm, ProcId};
-use crate::units::{Bytes, BytesPerSecond, Seconds};
+use crate::units::{Amount, Bytes, Rate, Seconds};
 use std::fmt;
 use std::io::{self, Write};
 use std::time::{Duration, UNIX_EPOCH};
@@ -40,7 +41,8 @@ pub fn write_event(out: &mut impl Write, t: f64, event: &Event, style: Style) ->
         Event::Leak(_) => ("LEAK", RED),
         Event::Forecast { .. } => ("FORECAST", YELLOW),
         Event::Suspect(_) => ("SUSPECT", YELLOW),
-        Event::Cleared { .. } => ("CLEARED", GREEN),
+        Event::Cleared { .. } | Event::Eased { .. } => ("CLEARED", GREEN),
+        Event::Failing(_) => ("FAILING", RED),
     };
     let (on, off) = if style.colour { (colour, RESET) } else { ("", "") };
     let sentence = Sentence(event);
@@ -48,7 +50,7 @@ pub fn write_event(out: &mut impl Write, t: f64, event: &Event, style: Style) ->
         out,
         "{}  {on}{word:<8}{off}  {:<18}  {sentence}",
         Clock(t),
-        subject(event).to_string()
+        subject(event).map_or("machine".to_owned(), |subject| subject.to_string())
     )
 }
 
@@ -99,17 +101,21 @@ impl fmt::Display for Subject {
     }
 }
 
-fn subject(event: &Event) -> Subject {
-    match *event {
+/// Whom an event is about; nobody where it is the machine.
+fn subject(event: &Event) -> Option<Subject> {
+    Some(match *event {
         Event::Suspect(Finding { id, comm, scope, .. })
         | Event::Leak(Finding { id, comm, scope, .. })
         | Event::Cleared { id, comm, scope, .. } => Subject { comm, id, scope },
-        Event::Forecast { root, comm, .. } => Subject::tree(comm, root),
+        Event::Forecast { root, comm, .. } | Event::Eased { root, comm, .. } => {
+            Subject::tree(comm, root?)
+        }
+        Event::Failing(_) => return None,
         Event::Spared { id, comm, .. } => Subject::process(comm, id),
         Event::Order(Order { victim, comm, .. })
         | Event::Outcome(Outcome { order: Order { victim, comm, .. }, .. })
         | Event::Unsent { order: Order { victim, comm, .. }, .. } => Subject::process(comm, victim),
-    }
+    })
 }
 
 /// What a line says after its subject.
@@ -126,16 +132,31 @@ impl fmt::Display for Sentence<'_> {
             Event::Order(order) => ordered(f, order),
             Event::Unsent { order, why } => unsent(f, order, *why),
             Event::Outcome(outcome) => ended(f, outcome),
+            Event::Eased { ceiling, place, .. } => {
+                write!(f, "{} comes no nearer", Named(*ceiling, *place))
+            }
+            Event::Failing(sign) => failing(f, sign),
         }
     }
 }
 
 fn leak(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
     match (finding.why, &finding.evidence) {
-        (Why::PileUp, _) => write!(
+        (Why::PileUp, evidence) => {
+            let (n, size) = (finding.tasks, Bytes(finding.footprint));
+            write!(f, "children pile up and never end: {n} now, together {size}, ")?;
+            match evidence {
+                Some(evidence) => write!(f, "{}", Rate(evidence.slope, evidence.unit))?,
+                None => write!(f, "and growing")?,
+            }
+        }
+        (Why::Threads, Some(evidence)) => write!(
             f,
-            "children pile up and never end; together {}, and growing",
-            Bytes(finding.footprint)
+            "starts threads that never end: {} now, {:.0} more in {} ({})",
+            finding.tasks,
+            evidence.growth,
+            Seconds(evidence.window_s),
+            Rate(evidence.slope, evidence.unit)
         )?,
         (Why::Pool, Some(evidence)) => {
             write!(f, "{}, as its siblings do until they end", Grew(evidence, finding.footprint))?
@@ -157,20 +178,24 @@ fn leak(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
     match &finding.forecast {
         Some(forecast) if forecast.is_founded() => {
             let Forecast { likely_s, earliest_s, latest_s, .. } = *forecast;
+            let verb = match forecast.ceiling.unit() {
+                Unit::Bytes => "memory for another",
+                Unit::Tasks => "forks for another",
+            };
             write!(
                 f,
-                "; memory for another {} ({} to {})",
+                "; {verb} {} ({} to {})",
                 Seconds(likely_s),
                 Seconds(earliest_s),
                 Seconds(latest_s)
             )
         }
         Some(forecast) => {
-            write!(
-                f,
-                "; memory lasts over 8 times the {} it was watched",
-                Seconds(forecast.window_s)
-            )
+            let what = match forecast.ceiling.unit() {
+                Unit::Bytes => "memory lasts",
+                Unit::Tasks => "forks go on",
+            };
+            write!(f, "; {what} over 8 times the {} it was watched", Seconds(forecast.window_s))
         }
         None => Ok(()),
     }
@@ -181,14 +206,14 @@ struct Grew<'a>(&'a Evidence, u64);
 
 impl fmt::Display for Grew<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(Evidence { growth, window_s, slope, at_equal_load, .. }, footprint) = self;
+        let Self(Evidence { unit, growth, window_s, slope, at_equal_load, .. }, footprint) = self;
         let steadily = if *at_equal_load { "at equal load" } else { "steadily" };
         write!(
             f,
             "grew {steadily} {} in {} ({}), {} now",
-            Bytes(*growth as u64),
+            Amount(*growth as u64, *unit),
             Seconds(*window_s),
-            BytesPerSecond(*slope),
+            Rate(*slope, *unit),
             Bytes(*footprint)
         )
     }
@@ -199,9 +224,9 @@ fn suspect(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
         Some(evidence) => write!(
             f,
             "grew {} in {} ({}); not long enough to tell a leak from warming up",
-            Bytes(evidence.growth as u64),
+            Amount(evidence.growth as u64, evidence.unit),
             Seconds(evidence.window_s),
-            BytesPerSecond(evidence.slope)
+            Rate(evidence.slope, evidence.unit)
         ),
         None => write!(f, "{} and growing; too early to call it a leak", Bytes(finding.footprint)),
     }
@@ -216,32 +241,72 @@ fn cleared(f: &mut fmt::Formatter<'_>, was: Verdict, why: Cleared) -> fmt::Resul
     }
 }
 
-/// "memory ends in 25 min (19 min to 33 min): 412 MiB left of RAM, then the OOM killer strikes"
+/// A ceiling with its place: "pids.max of cgroup /system.slice/apache2.service".
+pub(super) struct Named(pub(super) CeilingKind, pub(super) Place);
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.title())?;
+        if !self.1.is_none() {
+            write!(f, " {}", self.1)?;
+        }
+        Ok(())
+    }
+}
+
+/// "memory ends in 25 min (19 min to 33 min): 412 MiB of 2.0 GiB left of RAM and swap, going at ..."
 struct InWords<'a>(&'a Forecast);
 
 impl fmt::Display for InWords<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Forecast { ceiling, headroom, slope, earliest_s, likely_s, latest_s, window_s } =
-            *self.0;
+        let Forecast { ceiling, place, headroom, limit, slope, .. } = *self.0;
+        let Forecast { earliest_s, likely_s, latest_s, window_s, .. } = *self.0;
+        let (verb, unit) = (ceiling.effect().verb(), ceiling.unit());
         if self.0.is_founded() {
             write!(
                 f,
-                "memory ends in {} ({} to {})",
+                "{verb} in {} ({} to {})",
                 Seconds(likely_s),
                 Seconds(earliest_s),
                 Seconds(latest_s)
             )?;
         } else {
-            write!(f, "memory will end, but not within 8 times the {} watched", Seconds(window_s))?;
+            write!(f, "{verb}, but not within 8 times the {} watched", Seconds(window_s))?;
         }
         write!(
             f,
-            ": {} left of {}, going at {}; {}",
-            Bytes(headroom),
-            ceiling.title(),
-            BytesPerSecond(slope),
-            ceiling.at_zero()
+            ": {} of {} left of {}, going at {}; {}",
+            match unit {
+                Unit::Bytes => Bytes(headroom).to_string(),
+                Unit::Tasks => headroom.to_string(),
+            },
+            Amount(limit, unit),
+            Named(ceiling, place),
+            Rate(slope, unit),
+            ceiling.effect().sentence()
         )
+    }
+}
+
+/// "fork was refused 3 times by pids.max of cgroup /x: Resource temporarily unavailable (EAGAIN)"
+fn failing(f: &mut fmt::Formatter<'_>, sign: &Sign) -> fmt::Result {
+    let Sign { kind, ceiling, place, count, .. } = *sign;
+    let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
+    let where_ = Named(ceiling, place);
+    match (kind, ceiling.unit()) {
+        (SignKind::OomKill, _) => {
+            let n = if count == 1 { "a process".to_owned() } else { format!("{count} processes") };
+            write!(f, "the OOM killer ended {n}: {where_} is used up")
+        }
+        (SignKind::Refused, Unit::Tasks) => {
+            write!(f, "fork failed {times} at {where_}: {}", ceiling.effect().errno())
+        }
+        (SignKind::Refused, Unit::Bytes) => {
+            write!(f, "memory was refused {times} at {where_}: {}", ceiling.effect().errno())
+        }
+        (SignKind::Stalled, _) => {
+            write!(f, "everybody waited for memory {count} % of the last 10 s: {where_} is used up")
+        }
     }
 }
 
@@ -279,6 +344,10 @@ fn ordered(f: &mut fmt::Formatter<'_>, order: &Order) -> fmt::Result {
     }
     match reason {
         Reason::Danger => write!(f, ": leaking, {}", Bytes(*footprint))?,
+        Reason::Hung => write!(
+            f,
+            ": it hangs, one of those that pile up, and used no CPU for half the time watched"
+        )?,
         Reason::Brink => write!(
             f,
             ": grows fastest, {}, and memory goes too fast for a longer look",
@@ -289,7 +358,8 @@ fn ordered(f: &mut fmt::Formatter<'_>, order: &Order) -> fmt::Result {
     match forecast {
         Some(forecast) => write!(
             f,
-            "; memory ends in {} (earliest {})",
+            "; {} in {} (earliest {})",
+            forecast.ceiling.effect().verb(),
             Seconds(forecast.likely_s),
             Seconds(forecast.earliest_s)
         ),
@@ -322,22 +392,24 @@ fn ended(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
             );
         }
         End::Gone { came_back, headroom_after, .. } => {
+            let unit = order.forecast.map_or(Unit::Bytes, |forecast| forecast.ceiling.unit());
+            let amount = |n| Amount(n, unit);
             write!(f, "gone after {} by {}; ", Seconds(*after_s), order.signal.name())?;
             match came_back {
-                Some(bytes) => write!(
+                Some(n) => write!(
                     f,
                     "{} expected, {} came back, {} left now",
-                    Bytes(order.expected),
-                    Bytes(*bytes),
-                    Bytes(*headroom_after)
+                    amount(order.expected),
+                    amount(*n),
+                    amount(*headroom_after)
                 )?,
-                None => write!(f, "{} left now below another limit", Bytes(*headroom_after))?,
+                None => write!(f, "{} left now below another limit", amount(*headroom_after))?,
             }
         }
     }
     match forecast {
         Some(forecast) if forecast.is_founded() => {
-            write!(f, "; memory for another {}", Seconds(forecast.likely_s))
+            write!(f, "; {} in {}", forecast.ceiling.effect().verb(), Seconds(forecast.likely_s))
         }
         _ => Ok(()),
     }
@@ -347,7 +419,6 @@ fn ended(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
 mod tests {
     use super::*;
     use crate::assessment::Signal;
-    use crate::sample::CeilingKind;
     use crate::units::MIB;
 
     const ID: ProcId = ProcId { pid: 2291, start: 5 };
@@ -362,7 +433,9 @@ mod tests {
     fn forecast(likely_s: f64) -> Forecast {
         Forecast {
             ceiling: CeilingKind::Ram,
+            place: Place::NONE,
             headroom: 412 * MIB,
+            limit: 2048 * MIB,
             slope: 412.0 * MIB as f64 / likely_s,
             earliest_s: likely_s * 0.75,
             likely_s,
@@ -379,7 +452,9 @@ mod tests {
             scope: Scope::Process,
             why: Why::Urgent,
             footprint: 88 * MIB,
+            tasks: 1,
             evidence: Some(Evidence {
+                unit: Unit::Bytes,
                 growth: 41.0 * MIB as f64,
                 from: 40.0 * MIB as f64,
                 window_s: 720.0,
@@ -433,5 +508,87 @@ mod tests {
             ),
             "{text}"
         );
+    }
+
+    /// 88 of 512 tasks left.
+    fn in_tasks(likely_s: f64) -> Forecast {
+        Forecast {
+            ceiling: CeilingKind::Pids,
+            place: Place::new("/system.slice/app.service"),
+            headroom: 88,
+            limit: 512,
+            slope: 88.0 / likely_s,
+            ..forecast(likely_s)
+        }
+    }
+
+    #[test]
+    fn a_limit_on_tasks_is_named_with_its_place_and_what_fork_will_say() {
+        let (comm, forecast) = (Comm::new(b"app"), in_tasks(750.0));
+        let text = line(Event::Forecast { root: Some(ROOT), comm, forecast });
+        assert!(
+            text.ends_with(
+                "FORECAST  app(812)            fork fails in 12 min (9 min to 16 min): 88 of 512 \
+                 tasks left of pids.max of cgroup /system.slice/app.service, going at +7/min; \
+                 then fork says: Resource temporarily unavailable (EAGAIN)\n"
+            ),
+            "{text}"
+        );
+        let text = line(Event::Forecast { root: None, comm: Comm::default(), forecast });
+        assert!(text.contains("FORECAST  machine             fork fails"), "{text}");
+        let (ceiling, place) = (forecast.ceiling, forecast.place);
+        let text = line(Event::Eased { root: None, comm, ceiling, place });
+        assert!(text.ends_with("pids.max of cgroup /system.slice/app.service comes no nearer\n"));
+    }
+
+    #[test]
+    fn threads_and_children_that_never_end_are_counted() {
+        let evidence = Evidence {
+            unit: Unit::Tasks,
+            growth: 60.0,
+            from: 4.0,
+            window_s: 120.0,
+            slope: 0.5,
+            at_equal_load: false,
+        };
+        let (evidence, forecast) = (Some(evidence), Some(in_tasks(176.0)));
+        let threads = Finding { why: Why::Threads, tasks: 64, evidence, forecast, ..finding() };
+        let text = line(Event::Leak(threads));
+        assert!(
+            text.ends_with(
+                "starts threads that never end: 64 now, 60 more in 2 min (+30/min); forks for another 3 min (2 min to 4 min)\n"
+            ),
+            "{text}"
+        );
+        let pile = Finding { why: Why::PileUp, scope: Scope::Tree, ..threads };
+        let text = line(Event::Leak(pile));
+        assert!(
+            text.contains("children pile up and never end: 64 now, together 88 MiB, +30/min;"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_has_begun_is_said_with_its_limit() {
+        let failing = |kind, ceiling, place: &str, count| {
+            let (root, place) = (None, Place::new(place));
+            line(Event::Failing(Sign { kind, ceiling, root, place, count }))
+        };
+        for (text, expected) in [
+            (
+                failing(SignKind::OomKill, CeilingKind::Ram, "", 1),
+                "FAILING   machine             the OOM killer ended a process: RAM and swap is used up\n",
+            ),
+            (
+                failing(SignKind::Refused, CeilingKind::Pids, "/x", 3),
+                "fork failed 3 times at pids.max of cgroup /x: Resource temporarily unavailable (EAGAIN)\n",
+            ),
+            (
+                failing(SignKind::Refused, CeilingKind::Commit, "", 1),
+                "memory was refused once at the commit limit: Cannot allocate memory (ENOMEM)\n",
+            ),
+        ] {
+            assert!(text.ends_with(expected), "{text}");
+        }
     }
 }

@@ -351,7 +351,16 @@ impl World {
             let (id, comm) = (actor.id, Comm::new(actor.name.as_bytes()));
             let rss = anon + file;
             let cpu_s = (actor.cpu_s * 100.0).round() / 100.0;
-            procs.push(Proc { id, ppid: actor.parent, comm, rss, anon: Some(anon), swap, cpu_s });
+            procs.push(Proc {
+                id,
+                ppid: actor.parent,
+                comm,
+                rss,
+                anon: Some(anon),
+                swap,
+                cpu_s,
+                threads: 1,
+            });
             if !actor.told {
                 actor.told = true;
                 programs.push(Program {
@@ -372,7 +381,16 @@ impl World {
             commit: None,
         };
         let uptime_s = Some(UPTIME_S + passed);
-        Sample { t, uptime_s, cpu_s: None, memory, ceilings: Vec::new(), procs, programs }
+        Sample {
+            t,
+            uptime_s,
+            cpu_s: None,
+            memory,
+            ceilings: Vec::new(),
+            signs: Vec::new(),
+            procs,
+            programs,
+        }
     }
 }
 

@@ -1,0 +1,33 @@
+//! Ceilings: one look, and every limit that can fail a fork or summon the OOM killer.
+
+use crate::assessment::Status;
+use crate::cli::{Ceilings, Format, Select};
+use crate::probe::Probe;
+use crate::report::ceilings;
+use crate::sample::Sample;
+use crate::settings;
+use crate::wait::Waiter;
+use anyhow::Result;
+use std::io::Write;
+
+/// Looks once and prints the limits; signals nothing.
+///
+/// # Errors
+/// Bad options, a procfs that cannot be read.
+pub fn run(options: &Ceilings, out: &mut impl Write, err: &mut impl Write) -> Result<Status> {
+    let Select { procfs, sysfs, .. } = &options.select;
+    let selection = settings::selection(&options.select)?;
+    let mut probe = Probe::new(procfs, sysfs.as_deref(), selection, None)?;
+    let (waiter, mut sample) = (Waiter::new()?, Sample::default());
+    let uptime_s = waiter.uptime_s();
+    probe.sample(waiter.unix_time(uptime_s), Some(uptime_s), &mut sample)?;
+    let rows = ceilings::rows(&sample, &probe);
+    match options.format {
+        Format::Text => ceilings::write(out, &rows)?,
+        Format::Json => ceilings::write_json(out, &rows)?,
+    }
+    if sample.procs.is_empty() {
+        writeln!(err, "leakwatch: no process matches, so these are the machine's limits only")?;
+    }
+    Ok(Status::Fine)
+}

@@ -1,0 +1,145 @@
+//! Sources: where each ceiling was read, and why others are not there. For people, on demand.
+
+use super::Ceilings;
+use super::kernel_log::KernelLog;
+use super::trees::Tree;
+use crate::ceiling::{Ceiling, CeilingKind};
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// How the ceilings of a sample became known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// For each ceiling of the sample, in its order, the file that it was read from.
+    pub files: Vec<String>,
+    /// What else bears on forks and is not among them, with the reason; and what is to be known of
+    /// those that are.
+    pub notes: Vec<Note>,
+}
+
+/// A remark.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// What it is about.
+    pub about: &'static str,
+    /// A sentence.
+    pub text: String,
+}
+
+impl Ceilings {
+    /// How the ceilings of the last sample became known. `overcommit` is vm.overcommit_memory.
+    pub(in crate::probe) fn sources(
+        &self,
+        procfs: &Path,
+        ceilings: &[Ceiling],
+        overcommit: u8,
+    ) -> Sources {
+        let files = ceilings.iter().map(|ceiling| self.file(procfs, ceiling)).collect();
+        let mut notes = Vec::new();
+        let mut note = |about, text: &str| notes.push(Note { about, text: text.to_owned() });
+        let has = |kind| ceilings.iter().any(|ceiling| ceiling.kind == kind);
+        match overcommit {
+            2 => {}
+            0 => note(
+                CeilingKind::Commit.name(),
+                "not enforced: vm.overcommit_memory is 0, so fork is refused only if one mapping of the parent is larger than RAM and swap",
+            ),
+            _ => note(CeilingKind::Commit.name(), "not enforced: vm.overcommit_memory is 1"),
+        }
+        let hierarchy = self.groups.hierarchy();
+        if !has(CeilingKind::CgroupMemory) && !has(CeilingKind::CgroupHigh) {
+            let text = match hierarchy.serves("memory") {
+                true => {
+                    "no limit: neither the cgroups of the watched processes nor those above have one"
+                }
+                false => "none: the memory controller is not mounted",
+            };
+            note(CeilingKind::CgroupMemory.name(), text);
+        }
+        if !has(CeilingKind::Pids) {
+            let text = match hierarchy.serves("pids") {
+                true => {
+                    "no limit: neither the cgroups of the watched processes nor those above have one"
+                }
+                false => "none: the pids controller is not mounted",
+            };
+            note(CeilingKind::Pids.name(), text);
+        }
+        if hierarchy.is_cut_off() {
+            note(
+                "cgroup",
+                "this is a cgroup namespace: limits set above its top cannot be seen from inside",
+            );
+        }
+        if hierarchy.has_lxcfs() {
+            note("ram", "/proc/meminfo is written by lxcfs: it tells this container's memory");
+        } else if hierarchy.is_cut_off() {
+            note("ram", "/proc/meminfo tells the whole host's memory, not this container's");
+        }
+        for tree in &self.trees {
+            notes.extend(user_note(tree));
+        }
+        if self.container.is_none()
+            && let Err(error) = std::fs::File::open(procfs.join("user_beancounters"))
+        {
+            let text = match error.kind() {
+                ErrorKind::NotFound => "no OpenVZ or Virtuozzo container".to_owned(),
+                _ => format!("user_beancounters cannot be read ({error}); run as root"),
+            };
+            notes.push(Note { about: "container", text });
+        }
+        let log = match &self.log {
+            KernelLog::Records(_) => "OOM kills and refused commits are seen in the kernel log".to_owned(),
+            KernelLog::Counted(..) => "OOM kills are counted in /proc/vmstat; the kernel log cannot be read (it takes root or CAP_SYSLOG), so refused commits go unseen".to_owned(),
+            KernelLog::Nothing => "OOM kills go unseen: neither the kernel log nor a counter in vmstat can be read".to_owned(),
+        };
+        notes.push(Note { about: "signs", text: log });
+        if self.pressure.is_none() {
+            let text = "waiting for memory goes unseen: no /proc/pressure/memory (PSI; Linux 4.20, not switched off)";
+            notes.push(Note { about: "signs", text: text.to_owned() });
+        }
+        Sources { files, notes }
+    }
+
+    fn file(&self, procfs: &Path, ceiling: &Ceiling) -> String {
+        let tree = || self.trees.iter().find(|tree| Some(tree.root) == ceiling.root);
+        let of = |name: &str| procfs.join(name).display().to_string();
+        match ceiling.kind {
+            CeilingKind::Ram | CeilingKind::Commit => of("meminfo"),
+            CeilingKind::ThreadsMax => of("sys/kernel/threads-max"),
+            CeilingKind::PidMax => of("sys/kernel/pid_max"),
+            CeilingKind::UserTasks => {
+                tree().map_or(String::new(), |t| of(&format!("{}/limits", t.forker)))
+            }
+            CeilingKind::SingleMapping => {
+                tree().map_or(String::new(), |t| of(&format!("{}/maps", t.forker)))
+            }
+            CeilingKind::Privvmpages
+            | CeilingKind::Physpages
+            | CeilingKind::Kmemsize
+            | CeilingKind::Numproc => of("user_beancounters"),
+            CeilingKind::Budget => "--budget".to_owned(),
+            CeilingKind::CgroupMemory | CeilingKind::CgroupHigh | CeilingKind::Pids => tree()
+                .and_then(|tree| {
+                    let is_it = |limit: &super::Limit| {
+                        (limit.kind, limit.place) == (ceiling.kind, ceiling.place)
+                    };
+                    self.groups.sources(tree).find(|(limit, _)| is_it(limit))
+                })
+                .map_or(String::new(), |(_, file)| file),
+        }
+    }
+}
+
+/// Why a tree's user limits it not.
+fn user_note(tree: &Tree) -> Option<Note> {
+    let text = match (tree.owner, tree.max_tasks) {
+        (_, Some(_)) => return None,
+        (None, None) => format!("process {} cannot be looked at", tree.forker),
+        (Some(owner), None) if owner.exempt => {
+            format!("does not bind process {}: root and CAP_SYS_RESOURCE are exempt", tree.forker)
+        }
+        (Some(_), None) => format!("process {} has no limit (ulimit -u)", tree.forker),
+    };
+    Some(Note { about: CeilingKind::UserTasks.name(), text })
+}

@@ -1,0 +1,254 @@
+//! Trees: which limits bind which watched tree.
+
+use super::group::{Group, Limit};
+use super::hierarchy::Hierarchy;
+use super::users::{self, Owner};
+use super::{SLOW, View, mapping};
+use crate::ceiling::{Place, Sign, SignKind};
+use crate::sample::{Proc, ProcId};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// A watched tree and its limits.
+#[derive(Debug)]
+pub(super) struct Tree {
+    pub(super) root: ProcId,
+    /// Who forks: the member with the most children, or the root. A container's shim is the root
+    /// of its processes and lives in another cgroup than they do.
+    pub(super) forker: u32,
+    /// Groups that bind it, by index, innermost first.
+    groups: Vec<usize>,
+    /// Tells whether those are still the same.
+    membership: u64,
+    pub(super) owner: Option<Owner>,
+    /// "user 1000".
+    pub(super) user: Place,
+    /// RLIMIT_NPROC of the forker, where it binds.
+    pub(super) max_tasks: Option<u64>,
+    /// Its largest mapping in bytes, where that may keep it from forking.
+    pub(super) largest_mapping: Option<u64>,
+    members: usize,
+    /// Footprint in bytes of the root, and of its descendants beyond what they inherited from it.
+    pub(super) own: u64,
+    is_new: bool,
+}
+
+impl Tree {
+    fn new(root: ProcId) -> Self {
+        Self {
+            root,
+            forker: root.pid,
+            groups: Vec::new(),
+            membership: 0,
+            owner: None,
+            user: Place::NONE,
+            max_tasks: None,
+            largest_mapping: None,
+            members: 0,
+            own: 0,
+            is_new: true,
+        }
+    }
+}
+
+/// Finds new trees, forgets those that ended, and sums what each uses if it has a budget.
+pub(super) fn find(trees: &mut Vec<Tree>, groups: &mut Groups, view: &View<'_>, budget: bool) {
+    for tree in &mut *trees {
+        (tree.members, tree.own) = (0, 0);
+    }
+    let root_of = |proc: &Proc| view.known.get(&proc.id.pid)?.watch.as_ref()?.root;
+    for proc in view.procs {
+        let Some(root) = root_of(proc) else { continue };
+        if !trees.iter().any(|tree| tree.root == root) {
+            trees.push(Tree::new(root));
+        }
+        if let Some(tree) = trees.iter_mut().find(|tree| tree.root == root) {
+            tree.members += 1;
+            tree.own += proc.footprint();
+        }
+    }
+    trees.retain_mut(|tree| {
+        if tree.members == 0 {
+            groups.forget(tree);
+        }
+        tree.members > 0
+    });
+    if !budget {
+        return;
+    }
+    // A forked child starts with all of the root's RssAnon in its own, shared page for page.
+    // Taking it off again understates by what copy-on-write has since made private, which is at
+    // most the root's own size a child.
+    for tree in trees {
+        let Some(root) = view.procs.iter().find(|p| p.id == tree.root) else { continue };
+        let inherited = |p: &Proc| p.footprint().min(root.footprint());
+        let members =
+            view.procs.iter().filter(|p| root_of(p) == Some(tree.root) && p.id != tree.root);
+        tree.own = tree.own.saturating_sub(members.map(inherited).sum::<u64>());
+    }
+}
+
+/// Looks at what seldom changes: of new trees at once, of the others in turn.
+pub(super) fn look_slowly(
+    trees: &mut [Tree],
+    groups: &mut Groups,
+    view: &mut View<'_>,
+    page_size: u64,
+) {
+    for (index, tree) in trees.iter_mut().enumerate() {
+        if !std::mem::take(&mut tree.is_new) && view.tick % SLOW != index as u32 % SLOW {
+            continue;
+        }
+        tree.forker = forker(tree, view);
+        let owner = Owner::of(view.proc, tree.forker);
+        if owner != tree.owner {
+            tree.owner = owner;
+            tree.user = owner.map_or(Place::NONE, |o| Place::new(&format!("user {}", o.uid)));
+        }
+        let mut buffer = [0; 4096];
+        let limits = view.proc.read(tree.forker, "limits", &mut buffer).unwrap_or_default();
+        let exempt = owner.is_none_or(|owner| owner.exempt);
+        tree.max_tasks = users::max_processes(limits).filter(|_| !exempt);
+        tree.largest_mapping = mapping::largest(view, tree.forker, page_size);
+        groups.place(tree, view);
+    }
+    if trees.iter().any(|tree| tree.max_tasks.is_some()) {
+        users::learn(view.proc, view.known, view.tick);
+    }
+}
+
+/// The member of a tree with the most children.
+fn forker(tree: &Tree, view: &View<'_>) -> u32 {
+    let is_member = |pid: u32| {
+        let watch = view.known.get(&pid).and_then(|known| known.watch.as_ref());
+        watch.is_some_and(|watch| watch.root == Some(tree.root))
+    };
+    let children = |pid: u32| view.procs.iter().filter(|p| p.ppid == pid).count();
+    // Of processes that have any; each is asked for at most once a slow beat.
+    let parents = view.procs.iter().map(|p| p.ppid).filter(|pid| is_member(*pid));
+    let most = parents.max_by_key(|pid| (children(*pid), std::cmp::Reverse(*pid)));
+    most.unwrap_or(tree.root.pid)
+}
+
+/// The cgroups of all trees, each known once.
+#[derive(Debug)]
+pub(super) struct Groups {
+    hierarchy: Hierarchy,
+    /// By index; a place is free when nothing is in it.
+    groups: Vec<Option<Group>>,
+}
+
+impl Groups {
+    pub(super) fn new(hierarchy: Hierarchy) -> Self {
+        Self { hierarchy, groups: Vec::new() }
+    }
+
+    pub(super) fn hierarchy(&self) -> &Hierarchy {
+        &self.hierarchy
+    }
+
+    /// Finds the groups that bind a tree, unless they are as before.
+    fn place(&mut self, tree: &mut Tree, view: &View<'_>) {
+        let mut hasher = DefaultHasher::new();
+        for pid in [tree.forker, tree.root.pid] {
+            let mut buffer = [0; 4096];
+            view.proc.read(pid, "cgroup", &mut buffer).unwrap_or_default().hash(&mut hasher);
+        }
+        let membership = hasher.finish();
+        if membership == tree.membership {
+            return;
+        }
+        tree.membership = membership;
+        for index in std::mem::take(&mut tree.groups) {
+            self.leave(index);
+        }
+        for controller in ["memory", "pids"] {
+            for pid in [tree.forker, tree.root.pid] {
+                for dir in self.hierarchy.of(pid, controller) {
+                    let is_memory = controller == "memory";
+                    let known = self.groups.iter().position(|group| {
+                        group.as_ref().is_some_and(|g| g.dir == dir && g.is_memory() == is_memory)
+                    });
+                    let index = known.or_else(|| {
+                        let group = if is_memory { Group::memory(dir) } else { Group::pids(dir) };
+                        Some(self.add(group?))
+                    });
+                    let Some(index) = index.filter(|index| !tree.groups.contains(index)) else {
+                        continue;
+                    };
+                    tree.groups.push(index);
+                    if let Some(Some(group)) = self.groups.get_mut(index) {
+                        group.trees += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, group: Group) -> usize {
+        match self.groups.iter_mut().position(|slot| slot.is_none()) {
+            Some(free) => {
+                self.groups[free] = Some(group);
+                free
+            }
+            None => {
+                self.groups.push(Some(group));
+                self.groups.len() - 1
+            }
+        }
+    }
+
+    fn leave(&mut self, index: usize) {
+        let Some(slot) = self.groups.get_mut(index) else { return };
+        if let Some(group) = slot {
+            group.trees -= 1;
+            if group.trees == 0 {
+                *slot = None;
+            }
+        }
+    }
+
+    /// A tree has ended.
+    pub(super) fn forget(&mut self, tree: &mut Tree) {
+        for index in std::mem::take(&mut tree.groups) {
+            self.leave(index);
+        }
+    }
+
+    /// Reads all groups.
+    pub(super) fn read(&mut self, tick: u32, swap_free: Option<u64>) {
+        for (index, group) in self.groups.iter_mut().enumerate() {
+            if let Some(group) = group {
+                let slow = group.is_new || tick % SLOW == index as u32 % SLOW;
+                group.read(slow, swap_free);
+            }
+        }
+    }
+
+    fn of<'a>(&'a self, tree: &'a Tree) -> impl Iterator<Item = &'a Group> {
+        tree.groups.iter().filter_map(|index| self.groups.get(*index)?.as_ref())
+    }
+
+    /// The limits of a tree's groups.
+    pub(super) fn limits<'a>(&'a self, tree: &'a Tree) -> impl Iterator<Item = Limit> {
+        self.of(tree).flat_map(Group::limits)
+    }
+
+    /// Each limit of a tree's groups with the file that it was read from.
+    pub(super) fn sources<'a>(&'a self, tree: &'a Tree) -> impl Iterator<Item = (Limit, String)> {
+        self.of(tree).flat_map(|g| g.limits().map(|limit| (limit, g.source(limit.kind))))
+    }
+
+    /// What the kernel refused in a tree's groups or killed. Events go up the hierarchy, so the
+    /// innermost group that has any tells; its nearest limit is the one that was meant.
+    pub(super) fn signs(&self, tree: &Tree, signs: &mut Vec<Sign>) {
+        for memory in [true, false] {
+            let groups = || self.of(tree).filter(move |group| group.is_memory() == memory);
+            let Some(count) = groups().map(Group::news).find(|news| *news > 0) else { continue };
+            let left = |limit: &Limit| limit.limit.saturating_sub(limit.used);
+            let Some(limit) = groups().flat_map(Group::limits).min_by_key(left) else { continue };
+            let kind = if memory { SignKind::OomKill } else { SignKind::Refused };
+            let (ceiling, root, place) = (limit.kind, Some(tree.root), limit.place);
+            signs.push(Sign { kind, ceiling, root, place, count });
+        }
+    }
+}

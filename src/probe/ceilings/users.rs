@@ -1,0 +1,97 @@
+//! Users: how many tasks each user has, for RLIMIT_NPROC.
+//!
+//! The kernel counts a user's tasks in all trees and cgroups, zombies included, and tells nobody.
+//! So they are counted here, and only while some tree is limited by them: everybody's user is read
+//! while young (servers change theirs as they start) and in slices of 1/32 after that.
+
+use crate::probe::parse::{named_line, number};
+use crate::probe::procdir::ProcDir;
+use crate::probe::watched::Known;
+use std::collections::BTreeMap;
+
+/// A process's user is read in so many ticks after its first sight.
+const YOUNG: u8 = 4;
+/// One in so many of the others is looked at in a tick.
+const SLICES: u32 = 32;
+
+/// Who a process is to RLIMIT_NPROC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Owner {
+    /// Its real user.
+    pub(super) uid: u32,
+    /// Whether it may fork beyond the limit: CAP_SYS_RESOURCE or CAP_SYS_ADMIN, or user 0.
+    pub(super) exempt: bool,
+    /// Whether the reserve for administrators is open to it: CAP_SYS_ADMIN.
+    pub(super) admin: bool,
+}
+
+impl Owner {
+    /// From /proc/PID/status.
+    pub(super) fn parse(status: &[u8]) -> Option<Self> {
+        const SYS_ADMIN: u64 = 1 << 21;
+        const SYS_RESOURCE: u64 = 1 << 24;
+        let uid = u32::try_from(named_line(status, b"Uid")?).ok()?;
+        let field = status.split(|b| *b == b'\n').find_map(|l| l.strip_prefix(b"CapEff:"));
+        let text = field.and_then(|f| std::str::from_utf8(f).ok()).unwrap_or("0");
+        let capable = u64::from_str_radix(text.trim(), 16).unwrap_or(0);
+        let admin = capable & SYS_ADMIN != 0;
+        Some(Self { uid, exempt: uid == 0 || admin || capable & SYS_RESOURCE != 0, admin })
+    }
+
+    /// Of a living process.
+    pub(super) fn of(proc: &ProcDir, pid: u32) -> Option<Self> {
+        Self::parse(proc.read(pid, "status", &mut [0; 4096]).ok()?)
+    }
+}
+
+/// Brings everybody's user up to date.
+pub(super) fn learn(proc: &ProcDir, known: &mut BTreeMap<u32, Known>, tick: u32) {
+    for (pid, known) in known {
+        let due = known.owner_looks < YOUNG || pid % SLICES == tick % SLICES;
+        if !due || known.kernel {
+            continue;
+        }
+        known.owner_looks = known.owner_looks.saturating_add(1);
+        let mut buffer = [0; 4096];
+        let Ok(status) = proc.read(*pid, "status", &mut buffer) else { continue };
+        known.uid = Owner::parse(status).map(|owner| owner.uid);
+        known.tasks = named_line(status, b"Threads").map_or(1, |n| n.min(u32::MAX.into()) as u32);
+    }
+}
+
+/// Tasks of a user.
+pub(super) fn tasks(known: &BTreeMap<u32, Known>, uid: u32) -> u64 {
+    let of_user = known.values().filter(|known| known.uid == Some(uid));
+    let tasks = |known: &Known| known.watch.as_ref().map_or(known.tasks, |w| w.threads.max(1));
+    of_user.map(|known| u64::from(tasks(known))).sum()
+}
+
+/// The soft limit "Max processes" of /proc/PID/limits; none if unlimited.
+pub(super) fn max_processes(limits: &[u8]) -> Option<u64> {
+    let line = limits.split(|b| *b == b'\n').find_map(|l| l.strip_prefix(b"Max processes"))?;
+    number(line.split(u8::is_ascii_whitespace).find(|field| !field.is_empty())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_and_who_has_the_capabilities_are_exempt() {
+        let owner = |uid, caps| {
+            Owner::parse(format!("Name:\ta\nUid:\t{uid}\t1\t1\t1\nCapEff:\t{caps}\n").as_bytes())
+        };
+        let plain = Owner { uid: 33, exempt: false, admin: false };
+        assert_eq!(owner(33, "0000000000000000"), Some(plain));
+        assert_eq!(owner(33, "0000000001000000"), Some(Owner { exempt: true, ..plain }));
+        assert!(owner(0, "0000000000000000").unwrap().exempt);
+        assert!(owner(33, "000001ffffffffff").unwrap().admin);
+    }
+
+    #[test]
+    fn the_soft_limit_counts() {
+        let text = b"Limit            Soft Limit  Hard Limit  Units\nMax processes    12  100  processes\n";
+        assert_eq!(max_processes(text), Some(12));
+        assert_eq!(max_processes(b"Max processes   unlimited  unlimited  processes\n"), None);
+    }
+}

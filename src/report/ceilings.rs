@@ -1,0 +1,153 @@
+//! Ceilings: a table of every limit that can fail a fork or summon the OOM killer, nearest first.
+
+use super::text::Named;
+use crate::ceiling::{Ceiling, Effect, Unit};
+use crate::probe::{Note, Probe};
+use crate::recording::write_comm;
+use crate::sample::{Comm, ProcId, Sample};
+use crate::units::Bytes;
+use serde::Serializer;
+use std::io::{self, Write};
+
+/// Trees named beside a limit.
+const MOST: usize = 3;
+
+/// All limits of one sample.
+pub struct Rows {
+    rows: Vec<Row>,
+    notes: Vec<Note>,
+}
+
+/// One limit with all the trees below it.
+struct Row {
+    ceiling: Ceiling,
+    /// None of a limit of the machine.
+    trees: Vec<(ProcId, Comm)>,
+    file: String,
+}
+
+/// The limits in `sample`, the last one that `probe` took, each once, nearest first: by the share
+/// that is left.
+pub fn rows(sample: &Sample, probe: &Probe) -> Rows {
+    let all: Vec<Ceiling> =
+        sample.memory.ceilings().chain(sample.ceilings.iter().copied()).collect();
+    let sources = probe.sources(&all);
+    let mut rows: Vec<Row> = Vec::new();
+    for (ceiling, file) in all.into_iter().zip(sources.files) {
+        let tree = ceiling.root.map(|root| {
+            let proc = sample.procs.iter().find(|proc| proc.id == root);
+            (root, proc.map_or(Comm::default(), |proc| proc.comm))
+        });
+        let same = |row: &&mut Row| {
+            !ceiling.place.is_none()
+                && (row.ceiling.kind, row.ceiling.place) == (ceiling.kind, ceiling.place)
+        };
+        match rows.iter_mut().find(same) {
+            Some(row) => row.trees.extend(tree),
+            None => rows.push(Row { ceiling, trees: tree.into_iter().collect(), file }),
+        }
+    }
+    rows.sort_by(|a, b| share_left(&a.ceiling).total_cmp(&share_left(&b.ceiling)));
+    Rows { rows, notes: sources.notes }
+}
+
+fn share_left(ceiling: &Ceiling) -> f64 {
+    ceiling.headroom() as f64 / (ceiling.limit as f64).max(1.0)
+}
+
+/// An amount without the name of its unit, for a column.
+fn amount(n: u64, unit: Unit) -> String {
+    match unit {
+        Unit::Bytes => Bytes(n).to_string(),
+        Unit::Tasks => n.to_string(),
+    }
+}
+
+fn at_zero(effect: Effect) -> &'static str {
+    match effect {
+        Effect::OomKill => "OOM killer",
+        Effect::Enomem => "fork: ENOMEM",
+        Effect::Eagain => "fork: EAGAIN",
+        Effect::Throttled => "slowed down",
+        Effect::OverBudget => "over budget",
+    }
+}
+
+/// Writes the table, then what else is to be known.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write(out: &mut impl Write, rows: &Rows) -> io::Result<()> {
+    writeln!(out, "    LEFT              USED      LIMIT  AT ZERO       CEILING")?;
+    for Row { ceiling, trees, file } in &rows.rows {
+        let (unit, effect) = (ceiling.kind.unit(), ceiling.kind.effect());
+        writeln!(
+            out,
+            "{:>8}  {:>3.0} %  {:>9}  {:>9}  {:<12}  {}",
+            amount(ceiling.headroom(), unit),
+            100.0 * share_left(ceiling),
+            amount(ceiling.used, unit),
+            amount(ceiling.limit, unit),
+            at_zero(effect),
+            Named(ceiling.kind, ceiling.place)
+        )?;
+        write!(out, "{:42}{file}", "")?;
+        for (index, (root, comm)) in trees.iter().take(MOST).enumerate() {
+            let before = if index == 0 { "  over " } else { ", " };
+            write!(out, "{before}{comm}({})", root.pid)?;
+        }
+        match trees.len().saturating_sub(MOST) {
+            0 => writeln!(out)?,
+            rest => writeln!(out, " and {rest} more")?,
+        }
+    }
+    for Note { about, text } in &rows.notes {
+        writeln!(out, "{about}: {text}")?;
+    }
+    Ok(())
+}
+
+/// Writes one JSON object: `schema` 1; `ceilings`, each with `ceiling`, `place`, `trees` (`pid`,
+/// `start`, `comm`), `used_*`, `limit_*`, `left_*` (`bytes` or `tasks`), `effect` (as in events) and
+/// `file`; `notes`, each with `about` and `text`.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_json(out: &mut impl Write, rows: &Rows) -> io::Result<()> {
+    out.write_all(b"{\"schema\":1,\"ceilings\":[")?;
+    for (index, Row { ceiling, trees, file }) in rows.rows.iter().enumerate() {
+        let unit = match ceiling.kind.unit() {
+            Unit::Bytes => "bytes",
+            Unit::Tasks => "tasks",
+        };
+        let comma = if index > 0 { "," } else { "" };
+        write!(out, "{comma}{{\"ceiling\":\"{}\",\"place\":", ceiling.kind.name())?;
+        let (dots, place) = ceiling.place.parts();
+        write_text(out, &format!("{dots}{place}"))?;
+        out.write_all(b",\"trees\":[")?;
+        for (index, (root, comm)) in trees.iter().enumerate() {
+            let comma = if index > 0 { "," } else { "" };
+            write!(out, "{comma}{{\"pid\":{},\"start\":{},\"comm\":", root.pid, root.start)?;
+            write_comm(out, *comm)?;
+            out.write_all(b"}")?;
+        }
+        let Ceiling { used, limit, .. } = *ceiling;
+        write!(out, "],\"used_{unit}\":{used},\"limit_{unit}\":{limit},\"left_{unit}\":")?;
+        write!(out, "{},\"effect\":\"{}\"", ceiling.headroom(), ceiling.kind.effect().name())?;
+        out.write_all(b",\"file\":")?;
+        write_text(out, file)?;
+        out.write_all(b"}")?;
+    }
+    out.write_all(b"],\"notes\":[")?;
+    for (index, Note { about, text }) in rows.notes.iter().enumerate() {
+        let comma = if index > 0 { "," } else { "" };
+        write!(out, "{comma}{{\"about\":\"{about}\",\"text\":")?;
+        write_text(out, text)?;
+        out.write_all(b"}")?;
+    }
+    out.write_all(b"]}\n")
+}
+
+fn write_text(out: &mut impl Write, text: &str) -> io::Result<()> {
+    serde_json::Serializer::new(out).serialize_str(text).map_err(io::Error::from)
+}
