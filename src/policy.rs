@@ -364,7 +364,7 @@ fn gone(waiting: &Waiting, t: f64, detector: &Detector) -> Event {
     let after = standing_of(&order, detector);
     let after_s = t - first_t;
     // What the others took meanwhile would otherwise count against the victim.
-    let taken = order.forecast.map_or(0.0, |f| f.slope.max(0.0) * after_s) as u64;
+    let taken = order.forecast.map_or(0.0, |f| f.slope.max(0.0) * after_s).round() as u64;
     // Another ceiling may be the nearest by now: then the two cannot be compared.
     let comparable =
         (after.kind, after.place, after.limit) == (before.kind, before.place, before.limit);

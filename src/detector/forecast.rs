@@ -43,6 +43,19 @@ impl Ends {
         Forecast { earliest_s: self.own.earliest_s.min(self.pressed_s), ..self.own }
     }
 
+    /// The same with another `headroom`, `factor` times as much.
+    pub fn scaled(&self, factor: f64, headroom: u64) -> Self {
+        let Forecast { earliest_s, likely_s, latest_s, .. } = self.own;
+        let own = Forecast {
+            headroom,
+            earliest_s: factor * earliest_s,
+            likely_s: factor * likely_s,
+            latest_s: factor * latest_s,
+            ..self.own
+        };
+        Self { own, pressed_s: factor * self.pressed_s }
+    }
+
     /// Two growths under one ceiling: their speeds add up, so times to the end add up like
     /// resistors side by side. The evidence is that of the faster.
     pub fn join(&self, other: &Self) -> Self {

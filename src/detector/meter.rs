@@ -71,11 +71,17 @@ pub struct Meter {
 /// A ceiling that comes nearer steadily.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trend {
-    /// When it is reached.
-    pub ends: Ends,
+    /// When it is reached, as seen when it was last judged.
+    ends: Ends,
+    /// What was left then, and how much its evidence had grown by.
+    left: f64,
+    growth: f64,
     /// Finest blocks until which that holds.
     until: u64,
 }
+
+/// A trend is over when so much of what its evidence grew by has come back at once.
+const BROKEN: f64 = 0.5;
 
 #[derive(Clone, Copy, Default)]
 struct Level {
@@ -131,7 +137,9 @@ impl Meter {
 
     /// How it comes nearer, if it does so steadily and soon enough to be sure of it.
     pub fn trend(&self) -> Option<Ends> {
-        self.trend.map(|trend| trend.ends)
+        let Trend { ends, left, .. } = self.trend?;
+        // As far as it has come since.
+        Some(ends.scaled(self.now.left as f64 / left.max(1.0), self.now.left))
     }
 
     /// Seconds until it is reached if a growth goes on that is not yet evidence of anything:
@@ -188,7 +196,11 @@ impl Meter {
         if judged {
             self.trend = self.look(moment.now, measure, windows).or(self.trend);
         }
-        self.trend = self.trend.filter(|trend| trend.until >= moment.now);
+        let stands = |trend: &Trend| {
+            let came_back = self.now.left as f64 - trend.left;
+            trend.until >= moment.now && came_back < BROKEN * trend.growth
+        };
+        self.trend = self.trend.filter(stands);
     }
 
     fn average(&mut self, moment: &Moment, left: f64) {
@@ -230,7 +242,9 @@ impl Meter {
         let seconds = |blocks| clock.seconds(blocks);
         let ends = forecast::of_windows(windows, self, constants.caution, seconds);
         self.nearing_s = nearing_s;
-        Some(Trend { ends: ends?, until: now + urgent?.window / 2 })
+        let (urgent, left) = (urgent?, self.now.left as f64);
+        let (growth, until) = (urgent.shape.growth(), now + urgent.window / 2);
+        Some(Trend { ends: ends?, left, growth, until })
     }
 }
 

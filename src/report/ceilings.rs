@@ -101,10 +101,7 @@ pub fn write(out: &mut impl Write, rows: &Rows) -> io::Result<()> {
             rest => writeln!(out, " and {rest} more")?,
         }
     }
-    for Note { about, text } in &rows.notes {
-        writeln!(out, "{about}: {text}")?;
-    }
-    Ok(())
+    rows.notes.iter().try_for_each(|Note { about, text }| writeln!(out, "{about}: {text}"))
 }
 
 /// Writes one JSON object: `schema` 1; `ceilings`, each with `ceiling`, `place`, `trees` (`pid`,

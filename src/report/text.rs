@@ -344,10 +344,7 @@ fn ordered(f: &mut fmt::Formatter<'_>, order: &Order) -> fmt::Result {
     }
     match reason {
         Reason::Danger => write!(f, ": leaking, {}", Bytes(*footprint))?,
-        Reason::Hung => write!(
-            f,
-            ": it hangs, one of those that pile up, and used no CPU for half the time watched"
-        )?,
+        Reason::Hung => write!(f, ": hung, one of those that pile up")?,
         Reason::Brink => write!(
             f,
             ": grows fastest, {}, and memory goes too fast for a longer look",

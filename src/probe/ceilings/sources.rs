@@ -76,9 +76,7 @@ impl Ceilings {
         } else if hierarchy.is_cut_off() {
             note("ram", "/proc/meminfo tells the whole host's memory, not this container's");
         }
-        for tree in &self.trees {
-            notes.extend(user_note(tree));
-        }
+        notes.extend(user_notes(&self.trees));
         if self.container.is_none()
             && let Err(error) = std::fs::File::open(procfs.join("user_beancounters"))
         {
@@ -131,15 +129,27 @@ impl Ceilings {
     }
 }
 
-/// Why a tree's user limits it not.
-fn user_note(tree: &Tree) -> Option<Note> {
-    let text = match (tree.owner, tree.max_tasks) {
-        (_, Some(_)) => return None,
-        (None, None) => format!("process {} cannot be looked at", tree.forker),
-        (Some(owner), None) if owner.exempt => {
-            format!("does not bind process {}: root and CAP_SYS_RESOURCE are exempt", tree.forker)
-        }
-        (Some(_), None) => format!("process {} has no limit (ulimit -u)", tree.forker),
+/// Why users limit some trees not: one note a reason.
+fn user_notes(trees: &[Tree]) -> impl Iterator<Item = Note> {
+    let reason = |tree: &Tree| match (tree.owner, tree.max_tasks) {
+        (_, Some(_)) => 0,
+        (None, None) => 1,
+        (Some(owner), None) if owner.exempt => 2,
+        (Some(_), None) => 3,
     };
-    Some(Note { about: CeilingKind::UserTasks.name(), text })
+    let note = move |(number, text): (usize, &str)| {
+        let mut like = trees.iter().filter(|tree| reason(tree) == number).map(|tree| tree.forker);
+        let (first, more) = (like.next()?, like.count());
+        let whom = match more {
+            0 => format!("process {first}"),
+            _ => format!("process {first} and {more} more"),
+        };
+        Some(Note { about: CeilingKind::UserTasks.name(), text: format!("{whom}: {text}") })
+    };
+    let reasons = [
+        (1, "cannot be looked at"),
+        (2, "not limited, root and who has CAP_SYS_RESOURCE are exempt"),
+        (3, "no limit (ulimit -u)"),
+    ];
+    reasons.into_iter().filter_map(note)
 }
