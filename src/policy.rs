@@ -32,6 +32,9 @@ const HARD_GRACE_S: f64 = 5.0;
 /// Least grace in seconds of a gentle signal, however near the end: an idle Apache child with a
 /// kept-alive connection needs up to 7 s.
 const LEAST_GRACE_S: f64 = 10.0;
+/// Seconds without CPU time after which one of those that pile up hangs.
+const HUNG_S: f64 = 60.0;
+
 /// What the user allows.
 #[derive(Clone, Debug)]
 pub struct Rules {
@@ -165,7 +168,11 @@ impl Policy {
                 self.campaign = match detector.standing(waiting.order.victim) {
                     None => {
                         events.push(gone(&waiting, t, detector));
-                        Campaign::Settling { pool: waiting.pool, until_t: t + REPLACED_S }
+                        // Nobody replaces who only hung around, and the next may be due at once.
+                        match waiting.order.reason {
+                            Reason::Hung => Campaign::Idle,
+                            _ => Campaign::Settling { pool: waiting.pool, until_t: t + REPLACED_S },
+                        }
                     }
                     Some(standing) if waiting.waited_s >= waiting.order.grace_s => {
                         self.escalate(waiting, standing, t, detector, events)
@@ -350,8 +357,6 @@ impl Policy {
             Campaign::Settling { pool, until_t: t + REPLACED_S }
         } else {
             let before = standing_of(&order, detector);
-            // Nobody replaces who only hung around.
-            let pool = if reason == Reason::Hung { Pool { size: 0, ..pool } } else { pool };
             let (first_t, last_t, waited_s) = (t, t, 0.0);
             Campaign::Waiting(Waiting { order, first_t, last_t, waited_s, before, pool })
         };
@@ -393,10 +398,10 @@ fn standing_of(order: &Order, detector: &Detector) -> Headroom {
 }
 
 /// Whether a process is one of those that pile up, and hangs: for half of the time in which they
-/// did it was there and used no CPU.
+/// did, or a minute, it used no CPU.
 fn hangs(s: &Standing, detector: &Detector) -> bool {
     let pile = detector.piles().find(|(parent, _)| Some(*parent) == s.parent);
-    pile.is_some_and(|(_, evidence)| s.idle_s >= evidence.window_s / 2.0)
+    pile.is_some_and(|(_, evidence)| s.idle_s >= HUNG_S.min(evidence.window_s / 2.0))
 }
 
 fn next_step(step: Step) -> Option<(Step, Signal)> {

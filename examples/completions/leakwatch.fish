@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_leakwatch_global_optspecs
-    string join \n p/pattern= f/full x/exact u/user= pid= procfs= i/interval= lead= grace= n/dry-run protect= allow-root caution= format= color= q/quiet v/verbose budget= state= no-state h/help V/version
+    string join \n p/pattern= f/full x/exact u/user= pid= procfs= sysfs= i/interval= lead= grace= n/dry-run protect= allow-root caution= format= color= q/quiet v/verbose budget= state= no-state h/help V/version
 end
 
 function __fish_leakwatch_needs_command
@@ -28,6 +28,7 @@ complete -c leakwatch -n "__fish_leakwatch_needs_command" -s p -l pattern -d 'Tr
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l pid -d 'Only the trees of these processes (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l procfs -d 'Another root of procfs, such as the host\'s as seen from a container' -r -F
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l sysfs -d 'Another root of sysfs, where that procfs\' cgroups are mounted below its /sys' -r -F
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s i -l interval -d 'Time between samples [shortened as memory nears its end, to no less than 0.25 s]' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l lead -d 'End a leaking worker when memory may end within this time' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l grace -d 'Time a worker gets after the first signal [default: what its server may need, 10 to 70 s]' -r
@@ -49,13 +50,25 @@ complete -c leakwatch -n "__fish_leakwatch_needs_command" -s v -l verbose -d 'Sa
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l no-state -d 'Remember nothing from one watch to the next, and read and write no such file'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s V -l version -d 'Print version'
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "ceilings" -d 'List every limit that can fail a fork or summon the OOM killer, nearest first'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "record" -d 'Record samples to a file, for `replay`; judges and signals nothing'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "replay" -d 'Judge a recording: print what watching would have printed'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -s p -l pattern -d 'Trees with a process whose name matches this regular expression (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -l pid -d 'Only the trees of these processes (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -l procfs -d 'Another root of procfs, such as the host\'s as seen from a container' -r -F
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -l sysfs -d 'Another root of sysfs, where that procfs\' cgroups are mounted below its /sys' -r -F
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -l format -d 'A table for people, or one JSON object' -r -f -a "text\t'One line an event, for people'
+json\t'One JSON object an event'"
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -s f -l full -d 'Match the whole command line instead of the name'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -s x -l exact -d 'The expression must match the whole name (with -f: command line)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s p -l pattern -d 'Trees with a process whose name matches this regular expression (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -l pid -d 'Only the trees of these processes (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -l procfs -d 'Another root of procfs, such as the host\'s as seen from a container' -r -F
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -l sysfs -d 'Another root of sysfs, where that procfs\' cgroups are mounted below its /sys' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s i -l interval -d 'Time between samples [shortened as memory nears its end, to no less than 0.25 s]' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -l samples -d 'Stop after so many samples' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s f -l full -d 'Match the whole command line instead of the name'
@@ -77,6 +90,7 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l allow-roo
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s q -l quiet -d 'Say nothing on standard error'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s v -l verbose -d 'Say more on standard error: the state of all trees once a minute'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from record replay help" -f -a "record" -d 'Record samples to a file, for `replay`; judges and signals nothing'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from record replay help" -f -a "replay" -d 'Judge a recording: print what watching would have printed'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from record replay help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from ceilings record replay help" -f -a "ceilings" -d 'List every limit that can fail a fork or summon the OOM killer, nearest first'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from ceilings record replay help" -f -a "record" -d 'Record samples to a file, for `replay`; judges and signals nothing'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from ceilings record replay help" -f -a "replay" -d 'Judge a recording: print what watching would have printed'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from ceilings record replay help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -22,6 +22,9 @@ pub struct Family {
     pub footprint: u64,
     /// Processes below it in the last sample.
     pub processes: u32,
+    /// Processes below it that were ordered to end, and did. They are counted on: what was taken
+    /// away is no sign that children end by themselves.
+    pub ended: u32,
     /// What the sums showed when children last piled up; none once that has lapsed.
     pub pile: Option<Pile>,
     /// Whether that was told; not where a family below it says the same.
@@ -67,6 +70,7 @@ impl Family {
             samples: 0,
             footprint: 0,
             processes: 0,
+            ended: 0,
             pile: None,
             told: false,
         }
@@ -87,7 +91,8 @@ impl Family {
         self.footprint = total.footprint;
         self.processes = total.count;
         self.sum.push(moment, total.footprint, total.load, gauges.0);
-        let judged = self.count.push(moment, u64::from(total.count), total.load, gauges.1);
+        let judged =
+            self.count.push(moment, u64::from(total.count + self.ended), total.load, gauges.1);
         if judged && self.samples >= scale.constants.hasty_samples {
             let threads = f64::from(total.tasks) / f64::from(total.count.max(1));
             let in_tasks =

@@ -109,6 +109,15 @@ impl Ceilings {
         (!self.foreign_ram).then_some(&self.ram).into_iter().chain(&self.others)
     }
 
+    /// A process with so many tasks, of the tree below `root`, was ordered to end, and did.
+    pub fn ended(&mut self, root: ProcId, tasks: u32) {
+        for (index, meter) in self.others.iter_mut().enumerate() {
+            if is_everybodys(meter) || self.below.contains(&(root, index)) {
+                meter.ended(tasks);
+            }
+        }
+    }
+
     /// All ceilings, each with the root of the one tree below it.
     pub fn each(&mut self) -> impl Iterator<Item = (&mut Meter, Option<ProcId>)> {
         let Self { ram, others, below, foreign_ram, .. } = self;

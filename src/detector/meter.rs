@@ -63,6 +63,9 @@ pub struct Meter {
     levels: Box<[Level; LEVELS]>,
     used: Box<Track>,
     samples: u32,
+    /// Tasks of processes that were ordered to end, and did. They are counted on in the series: it
+    /// shows what comes, not what was taken away.
+    ended: u64,
     trend: Option<Trend>,
     nearing_s: f64,
     told: Option<Told>,
@@ -114,6 +117,7 @@ impl Meter {
             levels: Box::new([Level::default(); LEVELS]),
             used: Box::new(Track::new(unit)),
             samples: 0,
+            ended: 0,
             trend: None,
             nearing_s: f64::INFINITY,
             told: None,
@@ -176,6 +180,13 @@ impl Meter {
         (usize::from(level.len) >= blocks).then_some(thirds)
     }
 
+    /// A process with so many tasks was ordered to end, and did.
+    pub fn ended(&mut self, tasks: u32) {
+        if self.fill() == Fill::Tasks {
+            self.ended += u64::from(tasks);
+        }
+    }
+
     /// Takes in how it stands.
     pub fn push(
         &mut self,
@@ -192,7 +203,7 @@ impl Meter {
             Unit::Bytes => measure.bytes,
             Unit::Tasks => measure.tasks,
         };
-        let judged = self.used.push(moment, used, 0.0, gauge);
+        let judged = self.used.push(moment, used + self.ended, 0.0, gauge);
         if judged {
             self.trend = self.look(moment.now, measure, windows).or(self.trend);
         }

@@ -92,6 +92,8 @@ impl Detector {
     /// Judges the next sample; what changed is pushed onto `events`.
     pub fn observe(&mut self, sample: &Sample, events: &mut Vec<Event>) {
         let moment = self.clock.advance(sample.t);
+        self.forest.observe(&sample.procs);
+        self.count_ended();
         let measure = Measure {
             constants: &self.constants,
             clock: &self.clock,
@@ -99,7 +101,6 @@ impl Detector {
             tasks: &self.counts,
         };
         self.ceilings.observe(&moment, sample, &measure, &mut self.windows);
-        self.forest.observe(&sample.procs);
         self.bury(events);
         self.welcome(sample);
         self.judge_processes(&moment, sample, events);
@@ -190,6 +191,25 @@ impl Detector {
     /// What is left below the nearest ceiling on memory over the tree below `root`.
     pub fn headroom(&self, root: ProcId) -> Headroom {
         self.ceilings.nearest(root).headroom()
+    }
+
+    /// Tells the series that count tasks who of those is gone that were ordered to end.
+    fn count_ended(&mut self) {
+        for slot in self.forest.gone() {
+            let process = &self.processes[*slot];
+            if !process.ordered {
+                continue;
+            }
+            let Standing { root, threads, mut parent, .. } = process.standing;
+            self.ceilings.ended(root, threads);
+            while let Some(slot) = parent.and_then(|parent| self.forest.slot(parent)) {
+                let above = &mut self.processes[slot];
+                if let Some(family) = &mut above.family {
+                    family.ended += 1;
+                }
+                parent = above.standing.parent;
+            }
+        }
     }
 
     fn bury(&mut self, events: &mut Vec<Event>) {
