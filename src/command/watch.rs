@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::probe::{self, Probe};
 use crate::report::screen::Screen;
 use crate::report::text::Style;
-use crate::report::{state, talk};
+use crate::report::{ceilings, state, talk};
 use crate::sample::{ProcId, Sample};
 use crate::wait::{Waiter, Wake};
 use crate::{machine, settings};
@@ -89,7 +89,7 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
             }
             if options.output.verbose && uptime_s >= verbose_s {
                 verbose_s = uptime_s + VERBOSE_S;
-                written(watch.show_state(err))?;
+                written(watch.show_state(&sample, &probe, err))?;
             }
         }
         greeted = true;
@@ -100,7 +100,7 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
         loop {
             match waiter.wait_until(due_s)? {
                 Wake::Tick => break,
-                Wake::ShowState => written(watch.show_state(err))?,
+                Wake::ShowState => written(watch.show_state(&sample, &probe, err))?,
                 Wake::Stop => {
                     written(watch.complain(err, keeper.save(&watch.engine)))?;
                     written(watch.farewell(out, err))?;
@@ -206,9 +206,10 @@ impl Running<'_> {
         Ok(())
     }
 
-    fn show_state(&self, err: &mut impl Write) -> Result<()> {
+    fn show_state(&self, sample: &Sample, probe: &Probe, err: &mut impl Write) -> Result<()> {
         let plain = Style { colour: false, ..self.style };
-        Ok(state::write(err, &state::trees(&self.engine), MOST, plain)?)
+        state::write(err, &state::trees(&self.engine), MOST, plain)?;
+        Ok(ceilings::write(err, &ceilings::rows(sample, probe))?)
     }
 
     fn farewell(&mut self, out: &mut impl Write, err: &mut impl Write) -> Result<()> {

@@ -7,6 +7,7 @@
 //! {"t":1700000000.5,"uptime":86400.2,"cpu":1234.5,
 //!  "mem":{"total":1,"available":1,"swap_total":0,"swap_free":0,"commit_limit":1,"committed":1,"overcommit":2},
 //!  "ceilings":[{"kind":"cgroup-memory","root":[800,12345],"place":"/system.slice/apache2.service","used":1,"limit":2}],
+//!  "signs":[{"kind":"refused","ceiling":"pids","root":[800,12345],"place":"/system.slice","count":1}],
 //!  "procs":[{"pid":812,"ppid":800,"start":12399,"comm":"apache2","rss":1,"anon":1,"swap":0,"cpu":1.23,
 //!            "exe":"/usr/sbin/apache2","title":"apache2 -k start","threads":1,"forked":true,"permitted":true}]}
 //! ```
@@ -15,9 +16,10 @@
 //! `mem.total`, `mem.available`, `procs` and of each process pid, ppid, start, comm and rss must be
 //! there. Unknown fields are passed over, so that old readers read new recordings and the other
 //! way round. `uptime` is seconds since boot, `cpu` the machine's busy seconds; `ceilings` are
-//! limits of single trees. Commit figures count only where `overcommit` is 2, because only then
-//! does the kernel enforce them. `exe`, `title`, `threads`, `forked` and `permitted` come with a
-//! process's first appearance only.
+//! limits, of everybody where they have no `root`, and `signs` what the kernel refused or killed
+//! since the sample before. Commit figures count only where `overcommit` is 2, because only then
+//! does the kernel enforce them. `exe`, `title`, `forked` and `permitted` come with a process's
+//! first appearance only, `threads` wherever there are several.
 //!
 //! A command name is any bytes. Those that are not UTF-8 are written as `\uf780` to `\uf7ff`,
 //! characters for private use that name the byte in their low half: any JSON reader takes them, and
