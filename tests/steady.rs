@@ -35,7 +35,7 @@ static GLOBAL: Counting = Counting;
 #[test]
 fn a_steady_tick_allocates_nothing() {
     // A fixture and not this machine's /proc, where others start processes while we count.
-    let proc = FakeProc::with_memory_kib(1 << 20);
+    let proc = FakeProc::with_memory_kib(1 << 20).with_cgroups();
     let master = pid(0);
     proc.show(&Fake::new(master, "app").holding_kib(10_000));
     for nth in 1..=20 {
@@ -46,7 +46,7 @@ fn a_steady_tick_allocates_nothing() {
     }
     let words = Words { patterns: vec!["^app$".to_owned()], ..Words::default() };
     let selection = Selection::new(&words, Path::new("/etc/passwd")).unwrap();
-    let mut probe = Probe::new(proc.path(), None, selection, Some(1 << 30)).unwrap();
+    let mut probe = Probe::new(proc.path(), Some(&proc.sysfs()), selection, Some(1 << 30)).unwrap();
     let rules = Rules::default();
     let mut engine = Engine::new(&machine::header(1.0), Settings { caution: 8.0, rules });
     let mut sample = Sample::default();
@@ -55,6 +55,8 @@ fn a_steady_tick_allocates_nothing() {
         probe.sample(1e9 + t, Some(1e6 + t), &mut sample).unwrap();
         engine.observe(&sample);
         assert_eq!(sample.procs.len(), 21);
+        // The machine's tasks twice, the cgroups' tasks and memory, the budget.
+        assert_eq!(sample.ceilings.len(), 5, "{:?}", sample.ceilings);
     };
     (0..1_000).for_each(&mut tick);
     let before = ALLOCATIONS.load(Ordering::Relaxed);

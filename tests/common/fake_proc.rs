@@ -52,8 +52,40 @@ impl FakeProc {
         proc.write("loadavg", "0.10 0.20 0.30 1/3 4194303\n");
         proc.write("sys/vm/overcommit_memory", "0\n");
         proc.write("sys/kernel/pid_max", "4194304\n");
+        proc.write("sys/kernel/threads-max", "15000\n");
+        proc.write("pressure/memory", "full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n");
+        proc.write("vmstat", "pgfault 1\noom_kill 0\n");
         proc.write("sys/kernel/osrelease", "6.1.0-fixture\n");
         proc
+    }
+
+    /// The service of all its processes has limits of its own: files under `sys` (see
+    /// [`sysfs`](Self::sysfs)) as cgroup version 2 has them.
+    pub fn with_cgroups(self) -> Self {
+        let mount = "30 20 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+        self.write("self/mountinfo", mount);
+        self.write("self/cgroup", "0::/\n");
+        let slice = "fake-sys/fs/cgroup/system.slice";
+        for (file, text) in [
+            ("fixture.service/pids.max", "100\n"),
+            ("fixture.service/pids.current", "21\n"),
+            ("fixture.service/pids.events", "max 0\n"),
+            ("pids.max", "max\n"),
+            ("pids.current", "400\n"),
+            ("pids.events", "max 0\n"),
+            ("memory.max", "536870912\n"),
+            ("memory.current", "134217728\n"),
+            ("memory.stat", "anon 134217728\ninactive_file 0\n"),
+            ("memory.events", "low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\n"),
+        ] {
+            self.write(&format!("{slice}/{file}"), text);
+        }
+        self
+    }
+
+    /// What stands for /sys.
+    pub fn sysfs(&self) -> PathBuf {
+        self.path().join("fake-sys")
     }
 
     pub fn path(&self) -> &Path {
