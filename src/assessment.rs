@@ -244,6 +244,39 @@ pub struct Order {
     pub forecast: Option<Forecast>,
 }
 
+/// What an earlier run did about a process, as its history tells.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Past {
+    /// Gave this order, and sent its signal.
+    Ordered {
+        /// The process to end.
+        victim: ProcId,
+        /// How far the order went.
+        step: Step,
+        /// The signal sent.
+        signal: Signal,
+        /// Seconds until the next step.
+        grace_s: f64,
+        /// Why then.
+        reason: Reason,
+        /// Unit of the ceiling for which it was given.
+        unit: Unit,
+    },
+    /// Could not end it, and leaves it alone.
+    Spent(ProcId),
+    /// Would have ended it, but for a dry run.
+    Pretended(ProcId),
+}
+
+impl Past {
+    /// Whom it was about.
+    pub fn victim(&self) -> ProcId {
+        match *self {
+            Self::Ordered { victim, .. } | Self::Spent(victim) | Self::Pretended(victim) => victim,
+        }
+    }
+}
+
 /// Why a signal was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unsent {

@@ -26,7 +26,7 @@
 //! | 5 door | `main`, [`cli`], [`settings`] | parse, dispatch, print one error, exit code | logic |
 //! | 4 commands | [`command`] | one file a mode: wire doors to the engine, hold the loop | arithmetic, syscalls |
 //! | 4 reports | [`report`] | write events and state to any `impl Write` | clocks, files, choosing |
-//! | 3 doors in | [`probe`] (processes, trees, ceilings), [`machine`], [`recording`], [`profiles`] | the only readers of /proc, /sys and files | decisions |
+//! | 3 doors in | [`probe`] (processes, trees, ceilings), [`machine`], [`recording`], [`history`], [`profiles`] | the only readers of /proc, /sys and files | decisions |
 //! | 3 doors out | [`action`] (the only sender of signals), [`wait`] (the only sleeper and clock) | carry out | choosing |
 //! | 2 reckoning | [`engine`]; [`detector`] and its rooms, [`explanation`](detector::explanation); [`alarm`], [`policy`], [`victims`], [`brink`], [`pace`], [`server`] | pure functions and bounded state | any I/O, any clock |
 //! | 1 words | [`sample`], [`ceiling`], [`assessment`], [`units`] | the nouns | everything |
@@ -62,6 +62,7 @@ pub mod cli;
 pub mod command;
 pub mod detector;
 pub mod engine;
+pub mod history;
 pub mod machine;
 pub mod pace;
 pub mod policy;

@@ -2,7 +2,9 @@
 //!
 //! Time inside the detector is counted, not read: a sample stands for one planned interval, or for
 //! a half to a sixteenth of it while the live loop looks more often. So a step of the wall clock
-//! changes nothing, and a gap is one late sample.
+//! changes nothing, and a gap is one late sample. What is left of several samples that were joined
+//! says how many seconds it stands for: it is one block of a higher level, with the floor that
+//! these samples would have had there.
 
 use crate::detector::constants::{FINE, LEVELS, RING};
 
@@ -33,6 +35,11 @@ impl Moment {
     /// Finest blocks that this sample stands for.
     pub fn step(&self) -> u64 {
         block(self.level)
+    }
+
+    /// Samples that it is what is left of.
+    pub fn samples(&self) -> u32 {
+        block(self.level.saturating_sub(FINE)) as u32
     }
 }
 
@@ -81,8 +88,9 @@ impl Clock {
         blocks as f64 * self.interval_s / block(FINE) as f64
     }
 
-    /// The moment of the sample taken at `t`.
-    pub fn advance(&mut self, t: f64) -> Moment {
+    /// The moment of the sample taken at `t`, which stands for the `span_s` seconds before it where
+    /// it is what is left of several.
+    pub fn advance(&mut self, t: f64, span_s: Option<f64>) -> Moment {
         let elapsed = self.last_t.map_or(self.interval_s, |last| (t - last).max(0.0));
         self.last_t = Some(t);
         let closer = match elapsed / self.interval_s {
@@ -92,13 +100,18 @@ impl Clock {
                 (-ratio.log2()).round().clamp(0.0, FINE as f64) as usize
             }
         };
-        let step_s = self.interval_s / block(closer) as f64;
+        let level = match span_s.map(|span_s| (span_s / self.interval_s).log2().round()) {
+            Some(joined) if joined >= 1.0 => (FINE + joined as usize).min(LEVELS - 1),
+            _ => FINE - closer,
+        };
+        let step_s = self.seconds(block(level));
         self.late_s = (self.late_s + elapsed - step_s).clamp(0.0, LATENESS * self.interval_s);
-        let level = FINE - closer;
         self.now += block(level);
-        self.samples = self.samples.saturating_add(1);
+        let gap = elapsed > GAP * step_s.max(self.interval_s);
+        let moment = Moment { now: self.now, level, step_s, gap };
+        self.samples = self.samples.saturating_add(moment.samples());
         self.mark(level);
-        Moment { now: self.now, level, step_s, gap: elapsed > GAP * self.interval_s }
+        moment
     }
 
     /// Samples taken within the last `blocks` blocks of a level.

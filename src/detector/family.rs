@@ -87,7 +87,7 @@ impl Family {
         windows: &mut Vec<Candidate>,
     ) {
         self.watched += moment.step();
-        self.samples = self.samples.saturating_add(1);
+        self.samples = self.samples.saturating_add(moment.samples());
         self.footprint = total.footprint;
         self.processes = total.count;
         self.sum.push(moment, total.footprint, total.load, gauges.0);

@@ -168,7 +168,7 @@ mod tests {
 
         fn show(&mut self, t: f64, sample: &Sample) {
             let constants = Constants::default();
-            let moment = self.clock.advance(t);
+            let moment = self.clock.advance(t, None);
             let measure = Measure {
                 constants: &constants,
                 clock: &self.clock,

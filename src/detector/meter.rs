@@ -197,7 +197,7 @@ impl Meter {
     ) {
         let left = limit.saturating_sub(used);
         self.now = Headroom { left, limit, ..self.now };
-        self.samples = self.samples.saturating_add(1);
+        self.samples = self.samples.saturating_add(moment.samples());
         self.average(moment, left as f64);
         let gauge = match self.id.kind.unit() {
             Unit::Bytes => measure.bytes,

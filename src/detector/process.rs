@@ -127,8 +127,8 @@ impl Process {
         self.grown = footprint as f64 - standing.footprint as f64;
         self.peak = self.peak.max(footprint);
         self.watched += moment.step();
-        standing.samples = standing.samples.saturating_add(1);
-        if standing.samples == 3 {
+        standing.samples = standing.samples.saturating_add(moment.samples());
+        if standing.samples >= 3 && self.settled.is_none() {
             self.settled = Some(footprint);
         }
         standing.comm = proc.comm;

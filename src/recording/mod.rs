@@ -17,7 +17,8 @@
 //! there. Unknown fields are passed over, so that old readers read new recordings and the other
 //! way round. `uptime` is seconds since boot, `cpu` the machine's busy seconds; `ceilings` are
 //! limits, of everybody where they have no `root`, and `signs` what the kernel refused or killed
-//! since the sample before. Commit figures count only where `overcommit` is 2, because only then
+//! since the sample before. `span_s` comes with what is left of several samples that were joined as a
+//! history was thinned: the seconds that it stands for. Commit figures count only where `overcommit` is 2, because only then
 //! does the kernel enforce them. `exe`, `title`, `forked` and `permitted` come with a process's
 //! first appearance only, `threads` wherever there are several.
 //!
@@ -32,7 +33,7 @@ mod read;
 mod write;
 
 pub use name::{Name, write_comm};
-pub use read::Reader;
+pub use read::{Reader, parse_header, parse_sample};
 pub use write::Writer;
 
 /// The value of the header's `format`.

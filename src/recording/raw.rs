@@ -61,6 +61,8 @@ pub(super) struct SampleSeed<'a>(pub(super) &'a mut Sample);
 enum Field {
     T,
     Uptime,
+    #[serde(rename = "span_s")]
+    Span,
     Cpu,
     Mem,
     Ceilings,
@@ -86,8 +88,9 @@ impl<'de> Visitor<'de> for SampleSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Sample { t, uptime_s, cpu_s, memory, ceilings, signs, procs, programs } = self.0;
-        (*uptime_s, *cpu_s) = (None, None);
+        let Sample { t, span_s, uptime_s, cpu_s, memory, ceilings, signs, procs, programs } =
+            self.0;
+        (*span_s, *uptime_s, *cpu_s) = (None, None, None);
         ceilings.clear();
         signs.clear();
         procs.clear();
@@ -96,6 +99,7 @@ impl<'de> Visitor<'de> for SampleSeed<'_> {
         while let Some(field) = map.next_key()? {
             match field {
                 Field::T => (*t, has_t) = (map.next_value()?, true),
+                Field::Span => *span_s = map.next_value()?,
                 Field::Uptime => *uptime_s = map.next_value()?,
                 Field::Cpu => *cpu_s = map.next_value()?,
                 Field::Mem => {

@@ -11,6 +11,23 @@ use serde::de::DeserializeSeed;
 use super::raw::{RawHeader, SampleSeed};
 use crate::sample::{Header, Sample};
 
+/// Parses the line of a header.
+///
+/// # Errors
+/// It is none, or one of a newer version.
+pub fn parse_header(line: &[u8]) -> Result<Header> {
+    serde_json::from_slice::<RawHeader>(line)?.check()
+}
+
+/// Parses the line of a sample into one that is used again.
+///
+/// # Errors
+/// It is none; `sample` is then of no use.
+pub fn parse_sample(line: &[u8], sample: &mut Sample) -> serde_json::Result<()> {
+    let mut deserializer = serde_json::Deserializer::from_slice(line);
+    SampleSeed(sample).deserialize(&mut deserializer).and_then(|()| deserializer.end())
+}
+
 /// Bytes read at once.
 const BUFFER: usize = 1 << 18;
 
@@ -85,10 +102,7 @@ impl<R: BufRead> Reader<R> {
                 break;
             }
         }
-        let mut deserializer = serde_json::Deserializer::from_slice(&self.line);
-        let parsed =
-            SampleSeed(sample).deserialize(&mut deserializer).and_then(|()| deserializer.end());
-        if let Err(error) = parsed {
+        if let Err(error) = parse_sample(&self.line, sample) {
             if error.is_eof() && !self.line.ends_with(b"\n") {
                 self.torn = true;
                 return Ok(false);

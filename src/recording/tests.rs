@@ -62,6 +62,7 @@ prop_compose! {
 
 prop_compose! {
     fn any_sample()(
+        span_s in prop::option::of(seconds()),
         uptime_s in prop::option::of(seconds()),
         cpu_s in prop::option::of(seconds()),
         sizes in any::<[u64; 4]>(),
@@ -92,7 +93,7 @@ prop_compose! {
                 Program { id: proc.id, exe: "/bin/x".to_owned(), title, threads, forked, permitted }
             })
             .collect();
-        Sample { t: 0.0, uptime_s, cpu_s, memory, ceilings, signs, procs, programs }
+        Sample { t: 0.0, span_s, uptime_s, cpu_s, memory, ceilings, signs, procs, programs }
     }
 }
 

@@ -34,6 +34,9 @@ impl<W: Write> Writer<W> {
     pub fn write(&mut self, sample: &Sample) -> io::Result<()> {
         let out = &mut self.out;
         write!(out, "{{\"t\":{}", Number(sample.t))?;
+        if let Some(span_s) = sample.span_s {
+            write!(out, ",\"span_s\":{}", Number(span_s))?;
+        }
         if let Some(uptime_s) = sample.uptime_s {
             write!(out, ",\"uptime\":{}", Number(uptime_s))?;
         }

@@ -383,6 +383,7 @@ impl World {
         let uptime_s = Some(UPTIME_S + passed);
         Sample {
             t,
+            span_s: None,
             uptime_s,
             cpu_s: None,
             memory,

@@ -1,0 +1,82 @@
+//! Lock: one at a time for each selection, whoever started it.
+//!
+//! An flock dies with its process, so nothing is ever left locked; its file stays and means
+//! nothing by itself.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use rustix::fs::OFlags;
+
+/// A lock that is held until it is dropped.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// Takes the lock `name` in `dir`, which is made if need be; nothing if somebody holds it.
+    ///
+    /// # Errors
+    /// A directory or file that cannot be made, or is another user's.
+    pub fn take(dir: &Path, name: &str) -> Result<Option<Self>> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        made.with_context(|| format!("'{}' cannot be made", dir.display()))?;
+        let path = dir.join(format!("{name}.lock"));
+        let file = open(OpenOptions::new().read(true).create(true), &path)
+            .with_context(|| format!("'{}' cannot be opened", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(e)) => {
+                Err(e).with_context(|| format!("'{}' cannot be locked", path.display()))
+            }
+        }
+    }
+
+    /// Whether somebody holds the lock `name` in `dir`; not if it cannot be told.
+    pub fn is_held(dir: &Path, name: &str) -> bool {
+        let file = File::open(dir.join(format!("{name}.lock")));
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+/// Opens a file for writing that only its owner may read, and never through a link.
+pub(super) fn open(how: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW.bits().cast_signed();
+    how.write(true).truncate(false).mode(0o600).custom_flags(flags).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_holds_it_and_it_goes_with_its_owner() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("state");
+        assert!(!Lock::is_held(&state, "a"));
+        let held = Lock::take(&state, "a").unwrap().unwrap();
+        assert!(Lock::take(&state, "a").unwrap().is_none() && Lock::is_held(&state, "a"));
+        assert!(Lock::take(&state, "b").unwrap().is_some(), "another's is another");
+        drop(held);
+        assert!(!Lock::is_held(&state, "a") && Lock::take(&state, "a").unwrap().is_some());
+    }
+
+    #[test]
+    fn it_is_not_taken_through_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let other = dir.path().join("other");
+        std::fs::write(&other, "mine").unwrap();
+        std::os::unix::fs::symlink(&other, dir.path().join("a.lock")).unwrap();
+        assert!(Lock::take(dir.path(), "a").is_err());
+        assert_eq!(std::fs::read(&other).unwrap(), b"mine");
+    }
+}

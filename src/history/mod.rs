@@ -1,0 +1,385 @@
+//! History: the samples of earlier checks, in a file that each check adds one to.
+//!
+//! A [recording](crate::recording) that `replay` reads like any other, with one more field in its
+//! header, the `boot` that its pids belong to, and one more in samples on which something was done,
+//! `done`. A line is appended by one write and never changed; what a crash tore is cut off by the
+//! next check. As it grows, old samples are joined ([`thin`]) into a new file that takes the place
+//! of the old one by a rename. After a reboot, when pids mean nobody any more, one is begun anew and
+//! the old one kept beside it, for people.
+//!
+//! | file | what |
+//! |---|---|
+//! | `NAME.history.jsonl` | the history of a selection |
+//! | `NAME.history.jsonl.1` | that of the boot before |
+//! | `NAME.lock` | locked while a check runs; holds what was last [told] |
+
+mod line;
+mod lines;
+pub mod lock;
+pub mod thin;
+pub mod told;
+
+use std::fs::{self, OpenOptions};
+use std::io::{BufWriter, ErrorKind, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Error, Result, anyhow, ensure};
+
+use crate::assessment::Past;
+use crate::recording::Writer;
+use crate::sample::{Header, Sample};
+use lines::Lines;
+use lock::{Lock, open};
+use thin::{CLASS, CLASSES};
+use told::Told;
+
+/// What `--history-size` is unless it is given, in bytes.
+pub const SIZE: u64 = 32 << 20;
+
+/// Seconds between checks until four of them tell how often they come: as cron's `*/5`.
+const USUAL_S: f64 = 300.0;
+
+/// Newest intervals whose median is the interval.
+const INTERVALS: usize = 12;
+
+/// A median that differs by this factor from the header's interval takes its place.
+const OTHER: f64 = 1.4;
+
+/// A sample that comes after less than this share of the interval takes the place of the one
+/// before in the judgement, and is not kept: somebody ran a check by hand.
+const TOO_SOON: f64 = 1.0 / 16.0;
+
+/// Bytes read and written at once.
+const BUFFER: usize = 1 << 16;
+
+/// What is known of a sample without its line.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    t: f64,
+    /// Seconds that it stands for.
+    span_s: f64,
+    /// Bytes of its line.
+    bytes: u64,
+}
+
+/// The history of one selection.
+#[derive(Debug)]
+pub struct History {
+    path: PathBuf,
+    /// Where it cannot be locked it is only read.
+    lock: Option<Lock>,
+    header: Header,
+    boot: String,
+    /// Bytes that are whole lines.
+    whole: u64,
+    /// The samples, oldest first.
+    entries: Vec<Entry>,
+    garbled: usize,
+}
+
+impl History {
+    /// Opens the history `name` in `dir`, under its lock; without one it is only read. `header` is
+    /// that of this machine, `boot` tells one boot from another.
+    ///
+    /// # Errors
+    /// A file that is none or cannot be read.
+    pub fn open(
+        dir: &Path,
+        name: &str,
+        lock: Option<Lock>,
+        header: Header,
+        boot: &str,
+    ) -> Result<Self> {
+        let mut history = Self {
+            path: dir.join(format!("{name}.history.jsonl")),
+            lock,
+            header: Header { interval_s: USUAL_S, ..header },
+            boot: boot.to_owned(),
+            whole: 0,
+            entries: Vec::new(),
+            garbled: 0,
+        };
+        let path = history.path.display();
+        match fs::symlink_metadata(&history.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(history),
+            Ok(about) => ensure!(about.is_file(), "'{path}' is no regular file"),
+            Err(error) => return Err(error).with_context(|| format!("'{path}' cannot be read")),
+        }
+        let lines = Lines::open(&history.path)?;
+        match lines.header {
+            Some((header, of)) if of == boot => {
+                history.header.interval_s = header.interval_s;
+                history.whole = lines.whole;
+            }
+            // Killed as it was begun.
+            None if lines.whole == 0 => {}
+            _ => history.set_aside()?,
+        }
+        Ok(history)
+    }
+
+    /// The header of its samples, with the interval at which they come.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Samples in it, and the seconds from the first to the last.
+    pub fn extent(&self) -> (usize, f64) {
+        let t = |entry: Option<&Entry>| entry.map_or(0.0, |entry| entry.t);
+        (self.entries.len(), t(self.entries.last()) - t(self.entries.first()))
+    }
+
+    /// Lines that were passed over because they are none.
+    pub fn garbled(&self) -> usize {
+        self.garbled
+    }
+
+    /// What was last told of it.
+    pub fn told(&self) -> Told {
+        self.lock.as_ref().map(|lock| Told::read(lock.file())).unwrap_or_default()
+    }
+
+    /// Remembers what was told.
+    ///
+    /// # Errors
+    /// When it cannot be written: it will be told again.
+    pub fn tell(&self, told: &Told) -> Result<()> {
+        match &self.lock {
+            Some(lock) => told.write(lock.file()).context("what was told cannot be kept"),
+            None => Ok(()),
+        }
+    }
+
+    /// Hands on the samples that go before one taken now, oldest first, each with what was done
+    /// then, and gives that one its time: that of the wall clock, unless somebody set it back.
+    ///
+    /// Where the newest was taken a moment ago only, it is left out, and what was done on it is
+    /// handed on with the one before.
+    ///
+    /// # Errors
+    /// When the file cannot be read; what was read before counts.
+    pub fn replay(
+        &mut self,
+        now: &mut Sample,
+        mut each: impl FnMut(&Sample, &[Past]),
+    ) -> Result<()> {
+        if self.whole == 0 {
+            return Ok(());
+        }
+        let mut lines = Lines::open(&self.path)?;
+        // Two are held back: what becomes of the last is known only at the end.
+        let mut held = [(); 3].map(|()| (Sample::default(), Vec::new()));
+        let read = loop {
+            let [older, last, next] = &mut held;
+            let before = lines.whole;
+            match lines.next(&mut next.0, &mut next.1) {
+                Ok(true) => {}
+                Ok(false) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+            if self.entries.len() > 1 {
+                each(&older.0, &older.1);
+            }
+            self.entries.push(self.entry(&next.0, lines.whole - before));
+            std::mem::swap(older, last);
+            std::mem::swap(last, next);
+        };
+        (self.whole, self.garbled) = (lines.whole, lines.garbled);
+        let [older, last, _] = &mut held;
+        if let Some(Entry { t, .. }) = self.entries.last().filter(|entry| entry.t >= now.t) {
+            let since_s = now.uptime_s.zip(last.0.uptime_s).map(|(now_s, then_s)| now_s - then_s);
+            now.t = t + since_s.unwrap_or(self.header.interval_s).max(0.001);
+        }
+        let too_soon = self.is_too_soon(now.t);
+        if too_soon {
+            older.1.append(&mut last.1);
+        }
+        if self.entries.len() > 1 {
+            each(&older.0, &older.1);
+        }
+        if !too_soon && !self.entries.is_empty() {
+            each(&last.0, &last.1);
+        }
+        read
+    }
+
+    /// Adds a sample that follows those that were replayed, with what was done; thins what became
+    /// too much, so that it has at most `size` bytes.
+    ///
+    /// # Errors
+    /// What cannot be written; the history is then as it was.
+    pub fn add(&mut self, sample: &Sample, past: &[Past], size: u64) -> Result<()> {
+        if self.lock.is_none() || (self.is_too_soon(sample.t) && past.is_empty()) {
+            return Ok(());
+        }
+        let mut bytes = Vec::new();
+        if self.whole == 0 {
+            self.write_header(&mut bytes)?;
+        }
+        line::write(&mut bytes, sample, past)?;
+        let append = || {
+            let file = open(OpenOptions::new().create(true), &self.path)?;
+            // What a crash tore is cut off, and so is what a full disk tears.
+            file.set_len(self.whole)?;
+            file.write_all_at(&bytes, self.whole).inspect_err(|_| {
+                let _ = file.set_len(self.whole);
+            })
+        };
+        append().map_err(|e| self.refused(&e))?;
+        self.whole += bytes.len() as u64;
+        self.entries.push(self.entry(sample, bytes.len() as u64));
+        if self.is_too_much(size) {
+            self.rewrite(size)?;
+        }
+        Ok(())
+    }
+
+    fn is_too_soon(&self, t: f64) -> bool {
+        let least_s = TOO_SOON * self.header.interval_s;
+        self.entries.last().is_some_and(|last| t - last.t < least_s)
+    }
+
+    fn refused(&self, error: &std::io::Error) -> Error {
+        anyhow!(
+            "'{}' cannot be written: {error}\n  hint: this check judges all the same, but later ones will miss its sample",
+            self.path.display()
+        )
+    }
+
+    fn write_header(&self, out: &mut Vec<u8>) -> Result<()> {
+        Writer::new(&mut *out, &self.header)?;
+        out.truncate(out.len().saturating_sub(b"}\n".len()));
+        writeln!(out, ",\"boot\":{:?}}}", self.boot)?;
+        Ok(())
+    }
+
+    /// The entry of a sample that follows those that are known.
+    fn entry(&self, sample: &Sample, bytes: u64) -> Entry {
+        let interval_s = self.header.interval_s;
+        let since_s = self.entries.last().map_or(f64::INFINITY, |last| sample.t - last.t);
+        let span_s = sample.span_s.unwrap_or(since_s.min(interval_s));
+        Entry { t: sample.t, span_s, bytes }
+    }
+
+    /// The interval at which samples come now.
+    fn interval_s(&self) -> f64 {
+        let planned_s = self.header.interval_s;
+        let mut newest: Vec<f64> = (self.entries.windows(2).rev())
+            .filter_map(|pair| match pair {
+                [then, last] if last.span_s < OTHER * planned_s => Some(last.t - then.t),
+                _ => None,
+            })
+            .take(INTERVALS)
+            .collect();
+        newest.sort_by(f64::total_cmp);
+        let median = newest.get(newest.len() / 2).filter(|_| newest.len() > 2);
+        let other = |median: &&f64| !(1.0 / OTHER..OTHER).contains(&(**median / planned_s));
+        median.filter(other).copied().unwrap_or(planned_s)
+    }
+
+    fn is_too_much(&self, size: u64) -> bool {
+        let interval_s = self.interval_s();
+        let young = self.entries.iter().filter(|entry| entry.class(interval_s) == 0);
+        interval_s != self.header.interval_s || self.whole > size || young.count() >= 2 * CLASS
+    }
+
+    /// Writes it anew: thinned, with the interval at which samples come now; and where that is
+    /// more than `size`, without the oldest, so that a quarter is free.
+    fn rewrite(&mut self, size: u64) -> Result<()> {
+        let planned_s = self.header.interval_s;
+        let interval_s = self.interval_s();
+        self.header.interval_s = interval_s;
+        let classes: Vec<u32> = self.entries.iter().map(|entry| entry.class(interval_s)).collect();
+        let groups = self.without_the_oldest(thin::plan(&classes), size);
+        let mut lines = Lines::open(&self.path)?;
+        let mut known = std::mem::take(&mut self.entries).into_iter();
+        let new = self.path.with_extension("jsonl.new");
+        // Left by a run that was killed; whatever it is, it is not written through.
+        let _ = fs::remove_file(&new);
+        let file = open(OpenOptions::new().create_new(true), &new).map_err(|e| self.refused(&e))?;
+        let mut out = BufWriter::with_capacity(BUFFER, file);
+        let mut text = Vec::new();
+        self.write_header(&mut text)?;
+        out.write_all(&text).map_err(|e| self.refused(&e))?;
+        self.whole = text.len() as u64;
+        let [mut joined, mut next] = [(); 2].map(|()| Sample::default());
+        let [mut past, mut next_past] = [Vec::new(), Vec::new()];
+        for Group { samples, keep } in groups {
+            let mut span_s = 0.0;
+            for entry in known.by_ref().take(samples) {
+                ensure!(lines.next(&mut next, &mut next_past)?, "the history changed under way");
+                if span_s > 0.0 {
+                    thin::join(&joined, &mut next, (span_s, entry.span_s));
+                    past.append(&mut next_past);
+                } else {
+                    std::mem::swap(&mut past, &mut next_past);
+                }
+                span_s += entry.span_s;
+                std::mem::swap(&mut joined, &mut next);
+            }
+            // One that came at a longer interval than is usual now must say so.
+            if samples == 1 && planned_s != interval_s && span_s >= OTHER * interval_s {
+                joined.span_s = Some(span_s);
+            }
+            if !keep {
+                continue;
+            }
+            text.clear();
+            line::write(&mut text, &joined, &past)?;
+            out.write_all(&text).map_err(|e| self.refused(&e))?;
+            let bytes = text.len() as u64;
+            self.whole += bytes;
+            self.entries.push(Entry { t: joined.t, span_s, bytes });
+        }
+        // Synced, because after a power cut a rename may outlive the data. That is once in 64 checks.
+        out.into_inner()
+            .map_err(std::io::IntoInnerError::into_error)
+            .and_then(|file| file.sync_data())
+            .and_then(|()| fs::rename(&new, &self.path))
+            .map_err(|e| self.refused(&e))
+    }
+
+    /// The groups that are joined, and which are kept.
+    fn without_the_oldest(&self, sizes: Vec<usize>, size: u64) -> Vec<Group> {
+        let mut entries = self.entries.iter();
+        let mut bytes = Vec::new();
+        for samples in &sizes {
+            // The newer one's line, and what the older ones tell of programs, which is little.
+            bytes.push(entries.by_ref().take((*samples).max(1)).last().map_or(0, |e| e.bytes));
+        }
+        let all: u64 = bytes.iter().sum();
+        let mut spare = if all > size { all - size / 4 * 3 } else { 0 };
+        let group = |(samples, bytes): (usize, u64)| {
+            let keep = samples > 0 && spare == 0;
+            spare = spare.saturating_sub(bytes);
+            Group { samples: samples.max(1), keep }
+        };
+        sizes.into_iter().zip(bytes).map(group).collect()
+    }
+
+    /// Keeps the old one beside, where it is no more in the way.
+    fn set_aside(&self) -> Result<()> {
+        match &self.lock {
+            Some(_) => fs::rename(&self.path, self.path.with_extension("jsonl.1"))
+                .map_err(|e| self.refused(&e)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Samples that follow each other and are joined.
+struct Group {
+    samples: usize,
+    keep: bool,
+}
+
+impl Entry {
+    /// Its age class: the power of two of intervals that it stands for.
+    fn class(&self, interval_s: f64) -> u32 {
+        (self.span_s / interval_s).log2().round().clamp(0.0, f64::from(CLASSES)) as u32
+    }
+}
+
+#[cfg(test)]
+mod tests;

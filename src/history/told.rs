@@ -1,0 +1,73 @@
+//! Told: what was last told of a history, so that the same is not told again.
+//!
+//! It lives in the lock's file, which always has the same length and is overwritten in place: that
+//! works on a full disk too, where nothing is more tiresome than to be told so every five minutes.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+/// Length of the file: a page, which is written whole or not at all.
+const LENGTH: usize = 4096;
+/// Longest word kept.
+const WORD: usize = 60;
+/// Most words kept.
+const WORDS: usize = 40;
+
+/// What was last told.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Told {
+    /// Exit status.
+    pub status: u8,
+    /// When anything was last told, in Unix seconds.
+    pub t: f64,
+    /// What was found, in words that are compared.
+    pub words: BTreeSet<String>,
+}
+
+impl Told {
+    /// The same with one word more, cut to what fits.
+    pub fn insert(&mut self, word: &str) -> bool {
+        let word: String = word.chars().filter(|c| !c.is_control()).take(WORD / 4).collect();
+        self.words.len() < WORDS && self.words.insert(word)
+    }
+
+    pub(super) fn read(file: &File) -> Self {
+        let mut text = [0; LENGTH];
+        let length = file.read_at(&mut text, 0).unwrap_or(0);
+        let text = text.get(..length).unwrap_or_default();
+        // Torn, garbled or not there yet: then it is told once more.
+        serde_json::from_slice(text.trim_ascii()).unwrap_or_default()
+    }
+
+    pub(super) fn write(&self, file: &File) -> Result<()> {
+        let mut text = serde_json::to_vec(self)?;
+        text.resize(text.len().max(LENGTH - 1), b' ');
+        text.push(b'\n');
+        Ok(file.write_all_at(&text, 0)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_told_is_remembered_in_a_file_that_never_grows() {
+        let file = tempfile::tempfile().unwrap();
+        assert_eq!(Told::read(&file), Told::default());
+        let mut told = Told { status: 2, t: 1.7e9 + 0.123, ..Told::default() };
+        for nth in 0..100 {
+            told.insert(&format!("leak \u{1F980}\"{nth}{}", "\u{1F980}".repeat(100)));
+        }
+        told.write(&file).unwrap();
+        assert_eq!(Told::read(&file), told);
+        assert_eq!(file.metadata().unwrap().len(), LENGTH as u64);
+        Told::default().write(&file).unwrap();
+        assert_eq!(Told::read(&file), Told::default());
+        assert_eq!(file.metadata().unwrap().len(), LENGTH as u64);
+    }
+}
