@@ -20,6 +20,7 @@ use std::path::PathBuf;
   leakwatch --pattern apache2        keep a leaking Apache alive
   leakwatch --pattern apache2 --dry-run
                                      say what would be signalled, signal nothing
+  leakwatch check --pattern apache2  one look, with all earlier ones; for cron
   leakwatch ceilings                 which limit would fail a fork first
   leakwatch record vps1.jsonl.gz     take a recording
   leakwatch replay vps1.jsonl.gz     judge it again, anywhere
@@ -39,6 +40,8 @@ pub struct Cli {
 /// The modes other than watching.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Look once, judge with all earlier looks, act, and say what is new (for cron and monitoring)
+    Check(Check),
     /// List every limit that can fail a fork or summon the OOM killer, nearest first
     Ceilings(Ceilings),
     /// Record samples to a file, for `replay`; judges and signals nothing
@@ -87,6 +90,38 @@ pub struct Memory {
     /// Remember nothing from one watch to the next, and read and write no such file
     #[arg(long)]
     pub no_state: bool,
+}
+
+/// Options of `check`.
+#[derive(Args, Debug)]
+pub struct Check {
+    /// Which processes.
+    #[command(flatten)]
+    pub select: Select,
+    /// How to judge and act.
+    #[command(flatten)]
+    pub judge: Judge,
+    /// What to print.
+    #[command(flatten)]
+    pub output: Output,
+    /// Print the state at every run, as monitoring systems want it, and not only when it changed
+    #[arg(long, help_heading = "Output")]
+    pub always: bool,
+    /// While something is wrong, say so again after this time
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = time, help_heading = "Output")]
+    pub renotify: f64,
+    /// Memory granted to each watched tree, as a ceiling of its own (512M, 1.5G; powers of 1024)
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Acting")]
+    pub budget: Option<u64>,
+    /// Where the history is kept.
+    #[command(flatten)]
+    pub memory: Memory,
+    /// The history is never larger than this (512K, 32M; powers of 1024)
+    ///
+    /// It holds the samples of four weeks at most, older ones joined. That is some 3 MiB for 25
+    /// processes, and the oldest go first where it is too much.
+    #[arg(long, value_name = "SIZE", default_value = "32M", value_parser = size, help_heading = "Memory of programs")]
+    pub history_size: u64,
 }
 
 /// Options of `ceilings`.

@@ -1,7 +1,7 @@
 //! Engine: state across samples. `observe` is the whole of it: live and replayed alike.
 
 use crate::alarm::Alarm;
-use crate::assessment::{Assessment, Event, Order, Profile, Status, Verdict};
+use crate::assessment::{Assessment, Event, Order, Past, Profile, Status, Verdict};
 use crate::detector::Detector;
 use crate::detector::standing::Standing;
 use crate::pace::{Pace, nearest_end_s};
@@ -72,6 +72,20 @@ impl Engine {
     /// An order could not be carried out. Only a live run can know.
     pub fn unsent(&mut self, order: &Order) {
         self.policy.unsent(order);
+    }
+
+    /// Whether what is observed lies in the past: then no order is given, those that were given are
+    /// [recalled](Self::recall).
+    pub fn catch_up(&mut self, past: bool) {
+        self.policy.catch_up(past);
+    }
+
+    /// Takes over what an earlier run did on the sample that was just observed.
+    pub fn recall(&mut self, past: &Past) {
+        if matches!(past, Past::Ordered { .. }) {
+            self.detector.ordered(past.victim());
+        }
+        self.policy.recall(past, self.assessment.t, &self.detector);
     }
 
     /// How things stood in the last sample.

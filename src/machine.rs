@@ -13,6 +13,12 @@ pub fn header(interval_s: f64) -> Header {
     }
 }
 
+/// What tells this boot from others, as the procfs at `root` has it; empty where it does not.
+pub fn boot(root: &std::path::Path) -> String {
+    let id = std::fs::read_to_string(root.join("sys/kernel/random/boot_id")).unwrap_or_default();
+    id.trim().chars().filter(|c| c.is_ascii_hexdigit() || *c == '-').collect()
+}
+
 /// Whether leakwatch runs as root.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()

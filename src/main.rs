@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 use clap::Parser;
-use leakwatch::assessment::Status;
 use leakwatch::cli::{Cli, Command};
 use leakwatch::command;
 use std::io::{self, ErrorKind, Write};
@@ -21,7 +20,7 @@ fn main() -> ExitCode {
         }
     };
     match run(&cli) {
-        Ok(status) => ExitCode::from(status as u8),
+        Ok(status) => ExitCode::from(status),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // With standard error gone too there is nobody left to tell.
@@ -31,13 +30,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> Result<Status> {
+fn run(cli: &Cli) -> Result<u8> {
     let (mut out, mut err) = (io::BufWriter::new(io::stdout().lock()), io::stderr().lock());
     let status = match &cli.command {
-        None => command::watch::run(&cli.watch, &mut out, &mut err)?,
-        Some(Command::Ceilings(options)) => command::ceilings::run(options, &mut out, &mut err)?,
-        Some(Command::Record(options)) => command::record::run(options, &mut out, &mut err)?,
-        Some(Command::Replay(options)) => command::replay::run(options, &mut out, &mut err)?,
+        // The only one that knows what it is not to know.
+        Some(Command::Check(options)) => command::check::run(options, &mut out, &mut err)?,
+        None => command::watch::run(&cli.watch, &mut out, &mut err)? as u8,
+        Some(Command::Ceilings(options)) => {
+            command::ceilings::run(options, &mut out, &mut err)? as u8
+        }
+        Some(Command::Record(options)) => command::record::run(options, &mut out, &mut err)? as u8,
+        Some(Command::Replay(options)) => command::replay::run(options, &mut out, &mut err)? as u8,
     };
     out.flush()?;
     Ok(status)

@@ -10,7 +10,9 @@
 //! after its grace, the next step follows; if it is gone, headroom before and after are compared,
 //! and nobody else is ordered until the pool has its replacement.
 
-use crate::assessment::{End, Event, Forecast, Order, Outcome, Reason, Signal, Step, Verdict};
+use crate::assessment::{
+    End, Event, Forecast, Order, Outcome, Past, Reason, Signal, Step, Verdict,
+};
 use crate::brink::Brink;
 use crate::ceiling::{CeilingKind, Unit};
 use crate::detector::Detector;
@@ -109,6 +111,8 @@ pub struct Policy {
     victims: Victims,
     campaign: Campaign,
     brink: Brink,
+    /// What is decided on lies in the past.
+    catching_up: bool,
     /// Already told why they are spared.
     told: Vec<ProcId>,
 }
@@ -122,6 +126,7 @@ impl Policy {
             interval_s,
             campaign: Campaign::Idle,
             brink: Brink::default(),
+            catching_up: false,
             told: Vec::new(),
         }
     }
@@ -140,7 +145,7 @@ impl Policy {
         }
         self.follow_up(sample.t, detector, events);
         self.brink.observe(sample.t, detector);
-        if matches!(self.campaign, Campaign::Idle) {
+        if matches!(self.campaign, Campaign::Idle) && !self.catching_up {
             self.choose(sample.t, detector, events);
         }
     }
@@ -149,6 +154,50 @@ impl Policy {
     pub fn unsent(&mut self, order: &Order) {
         self.victims.never_again(order.victim);
         self.campaign = Campaign::Idle;
+    }
+
+    /// Whether what is decided on lies in the past: then nobody is chosen and no step follows.
+    pub fn catch_up(&mut self, past: bool) {
+        self.catching_up = past;
+    }
+
+    /// Takes over what an earlier run did on the sample that was just decided on.
+    pub fn recall(&mut self, past: &Past, t: f64, detector: &Detector) {
+        let victim = past.victim();
+        let Some(s) = detector.standing(victim).filter(|_| self.rules.act) else { return };
+        match *past {
+            Past::Ordered { step, signal, grace_s, reason, unit, .. } => {
+                let forecast = match unit {
+                    Unit::Bytes => detector.leak_forecast(s.root),
+                    Unit::Tasks => detector.task_forecast(s.root).map(|(forecast, _)| forecast),
+                };
+                let Standing { comm, root, footprint, .. } = *s;
+                let expected = match unit {
+                    Unit::Bytes => expected(s, detector),
+                    Unit::Tasks => s.threads.into(),
+                };
+                let order = Order {
+                    victim,
+                    comm,
+                    root,
+                    step,
+                    signal,
+                    grace_s,
+                    reason,
+                    footprint,
+                    expected,
+                    forecast,
+                };
+                self.wait(order, s, t, detector);
+            }
+            Past::Spent(_) => {
+                self.victims.never_again(victim);
+                self.campaign = Campaign::Idle;
+            }
+            // Who lives on although the orders are real now may well be ended.
+            Past::Pretended(_) if self.rules.dry_run => self.victims.never_again(victim),
+            Past::Pretended(_) => {}
+        }
     }
 
     /// Looks after the current victim: outcome, next step, or end of the pause.
@@ -174,7 +223,9 @@ impl Policy {
                             _ => Campaign::Settling { pool: waiting.pool, until_t: t + REPLACED_S },
                         }
                     }
-                    Some(standing) if waiting.waited_s >= waiting.order.grace_s => {
+                    Some(standing)
+                        if waiting.waited_s >= waiting.order.grace_s && !self.catching_up =>
+                    {
                         self.escalate(waiting, standing, t, detector, events)
                     }
                     Some(_) => Campaign::Waiting(waiting),
@@ -348,6 +399,18 @@ impl Policy {
             forecast,
         };
         events.push(Event::Order(order));
+        self.wait(order, s, t, detector);
+    }
+
+    /// Waits for the end of a victim that was ordered at `t`.
+    fn wait(&mut self, order: Order, s: &Standing, t: f64, detector: &Detector) {
+        if let Campaign::Waiting(waiting) = &self.campaign
+            && waiting.order.victim == s.id
+        {
+            // A further step, recalled: what was before the first one still counts.
+            self.campaign = Campaign::Waiting(Waiting { order, waited_s: 0.0, ..*waiting });
+            return;
+        }
         let pool =
             Pool { parent: s.parent, comm: s.comm, size: pool_size(detector, s.parent, s.comm) };
         self.victims.ordered(s, pool.size, t);

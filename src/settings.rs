@@ -81,6 +81,27 @@ fn usual_state(root: bool, var: impl Fn(&str) -> Option<OsString>) -> Option<Pat
         .or_else(|| Some(of("HOME")?.join(".local/state/leakwatch")))
 }
 
+/// What files of a selection are called: by its pattern where that is a plain word and all there
+/// is, else with a number that tells it from others alike.
+pub fn name(select: &Select) -> String {
+    let Select { patterns, full, exact, users, pids, procfs, .. } = select;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    let own = procfs == Path::new("/proc");
+    let only = !full && !exact && users.is_empty() && pids.is_empty() && own;
+    let first = patterns.first().map_or("all", String::as_str);
+    let word: String = first.chars().filter(|c| plain(*c)).take(40).collect();
+    let word = word.trim_start_matches('.');
+    let everything = patterns.is_empty();
+    if only && patterns.len() < 2 && word == first && everything == (word == "all") {
+        return word.to_owned();
+    }
+    // FNV-1a: the same in every version of Rust, unlike the standard library's.
+    let words = format!("{patterns:?} {full} {exact} {users:?} {pids:?} {procfs:?}");
+    let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    let number = words.bytes().fold(0xcbf2_9ce4_8422_2325, hash) >> 32;
+    format!("{}-{number:08x}", if word.is_empty() { "any" } else { word })
+}
+
 /// How lines on standard output are dressed.
 pub fn style(output: &Output, dry_run: bool) -> Style {
     let set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
@@ -102,6 +123,34 @@ pub fn style(output: &Output, dry_run: bool) -> Style {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_are_called_by_the_pattern_and_every_selection_has_its_own() {
+        let select = |patterns: &[&str], full| Select {
+            patterns: patterns.iter().map(|p| (*p).to_owned()).collect(),
+            full,
+            exact: false,
+            users: Vec::new(),
+            pids: Vec::new(),
+            procfs: "/proc".into(),
+            sysfs: None,
+        };
+        assert_eq!(name(&select(&["apache2"], false)), "apache2");
+        assert_eq!(name(&select(&[], false)), "all");
+        assert_ne!(name(&select(&["all"], false)), "all");
+        let names = [
+            name(&select(&["apache2"], true)),
+            name(&select(&["all"], true)),
+            name(&select(&["^(a|b)/../$"], false)),
+            name(&select(&["a", "b"], false)),
+            name(&select(&["a b"], false)),
+            name(&select(&["../../x"], false)),
+        ];
+        for (nth, name) in names.iter().enumerate() {
+            assert!(!name.contains('/') && !name.starts_with('.'), "{name}");
+            assert!(!names[..nth].contains(name), "{names:?}");
+        }
+    }
 
     #[test]
     fn programs_are_remembered_where_systemd_root_or_the_user_has_state() {

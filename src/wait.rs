@@ -31,6 +31,17 @@ pub struct Waiter {
     offset_s: f64,
 }
 
+/// Seconds since boot, time spent suspended included.
+pub fn uptime_s() -> f64 {
+    clock_gettime(ClockId::CLOCK_BOOTTIME)
+        .map_or(0.0, |time| time.tv_sec() as f64 + time.tv_nsec() as f64 * 1e-9)
+}
+
+/// The wall clock, in Unix seconds.
+pub fn unix_s() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
+}
+
 impl Waiter {
     /// Takes over SIGINT, SIGTERM and SIGUSR1 from now on: they end a wait instead of the process.
     ///
@@ -44,16 +55,12 @@ impl Waiter {
         mask.thread_block().context("cannot block signals")?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         let signals = SignalFd::with_flags(&mask, flags).context("cannot open a signalfd")?;
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
-        let waiter = Self { signals, offset_s: 0.0 };
-        let offset_s = wall - waiter.uptime_s();
-        Ok(Self { offset_s, ..waiter })
+        Ok(Self { signals, offset_s: unix_s() - uptime_s() })
     }
 
     /// Seconds since boot, time spent suspended included.
     pub fn uptime_s(&self) -> f64 {
-        clock_gettime(ClockId::CLOCK_BOOTTIME)
-            .map_or(0.0, |time| time.tv_sec() as f64 + time.tv_nsec() as f64 * 1e-9)
+        uptime_s()
     }
 
     /// The Unix time that belongs to an uptime.

@@ -19,6 +19,9 @@ _leakwatch() {
             leakwatch,ceilings)
                 cmd="leakwatch__subcmd__ceilings"
                 ;;
+            leakwatch,check)
+                cmd="leakwatch__subcmd__check"
+                ;;
             leakwatch,help)
                 cmd="leakwatch__subcmd__help"
                 ;;
@@ -30,6 +33,9 @@ _leakwatch() {
                 ;;
             leakwatch__subcmd__help,ceilings)
                 cmd="leakwatch__subcmd__help__subcmd__ceilings"
+                ;;
+            leakwatch__subcmd__help,check)
+                cmd="leakwatch__subcmd__help__subcmd__check"
                 ;;
             leakwatch__subcmd__help,help)
                 cmd="leakwatch__subcmd__help__subcmd__help"
@@ -47,7 +53,7 @@ _leakwatch() {
 
     case "${cmd}" in
         leakwatch)
-            opts="-p -f -x -u -i -n -q -v -h -V --pattern --full --exact --user --pid --procfs --sysfs --interval --lead --grace --dry-run --protect --allow-root --caution --format --color --quiet --verbose --budget --state --no-state --help --version ceilings record replay help"
+            opts="-p -f -x -u -i -n -q -v -h -V --pattern --full --exact --user --pid --procfs --sysfs --interval --lead --grace --dry-run --protect --allow-root --caution --format --color --quiet --verbose --budget --state --no-state --help --version check ceilings record replay help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -174,8 +180,90 @@ _leakwatch() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        leakwatch__subcmd__check)
+            opts="-p -f -x -u -n -q -v -h --pattern --full --exact --user --pid --procfs --sysfs --lead --grace --dry-run --protect --allow-root --caution --format --color --quiet --verbose --always --renotify --budget --state --no-state --history-size --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --pattern)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --procfs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sysfs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lead)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --grace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --protect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --caution)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --renotify)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --budget)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --history-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         leakwatch__subcmd__help)
-            opts="ceilings record replay help"
+            opts="check ceilings record replay help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -189,6 +277,20 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__help__subcmd__ceilings)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        leakwatch__subcmd__help__subcmd__check)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -50,10 +50,38 @@ complete -c leakwatch -n "__fish_leakwatch_needs_command" -s v -l verbose -d 'Sa
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l no-state -d 'Remember nothing from one watch to the next, and read and write no such file'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s V -l version -d 'Print version'
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "check" -d 'Look once, judge with all earlier looks, act, and say what is new (for cron and monitoring)'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "ceilings" -d 'List every limit that can fail a fork or summon the OOM killer, nearest first'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "record" -d 'Record samples to a file, for `replay`; judges and signals nothing'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "replay" -d 'Judge a recording: print what watching would have printed'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s p -l pattern -d 'Trees with a process whose name matches this regular expression (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l pid -d 'Only the trees of these processes (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l procfs -d 'Another root of procfs, such as the host\'s as seen from a container' -r -F
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l sysfs -d 'Another root of sysfs, where that procfs\' cgroups are mounted below its /sys' -r -F
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l lead -d 'End a leaking worker when memory may end within this time' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l grace -d 'Time a worker gets after the first signal [default: what its server may need, 10 to 70 s]' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l protect -d 'Processes whose name or command line matches are never signalled (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l caution -d 'How many times longer than it was watched a growth may be extrapolated, 1 to 32' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l format -d 'Lines for people, or JSON Lines' -r -f -a "text\t'One line an event, for people'
+json\t'One JSON object an event'"
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l color -d 'Colour the lines [auto: on a terminal, unless NO_COLOR or CLICOLOR=0 is set]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l renotify -d 'While something is wrong, say so again after this time' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l budget -d 'Memory granted to each watched tree, as a ceiling of its own (512M, 1.5G; powers of 1024)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l state -d 'Remember there, from one watch to the next, how large each program grew before it ended' -r -F
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l history-size -d 'The history is never larger than this (512K, 32M; powers of 1024)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s f -l full -d 'Match the whole command line instead of the name'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s x -l exact -d 'The expression must match the whole name (with -f: command line)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s n -l dry-run -d 'Say what would be signalled, in the same words, and signal nothing'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l allow-root -d 'A lone leaking process, which nobody would start again, may be ended too'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s q -l quiet -d 'Say nothing on standard error'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s v -l verbose -d 'Say more on standard error: the state of all trees once a minute'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l always -d 'Print the state at every run, as monitoring systems want it, and not only when it changed'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l no-state -d 'Remember nothing from one watch to the next, and read and write no such file'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -s p -l pattern -d 'Trees with a process whose name matches this regular expression (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -l pid -d 'Only the trees of these processes (repeatable)' -r
@@ -90,7 +118,8 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l allow-roo
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s q -l quiet -d 'Say nothing on standard error'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s v -l verbose -d 'Say more on standard error: the state of all trees once a minute'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from ceilings record replay help" -f -a "ceilings" -d 'List every limit that can fail a fork or summon the OOM killer, nearest first'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from ceilings record replay help" -f -a "record" -d 'Record samples to a file, for `replay`; judges and signals nothing'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from ceilings record replay help" -f -a "replay" -d 'Judge a recording: print what watching would have printed'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from ceilings record replay help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings record replay help" -f -a "check" -d 'Look once, judge with all earlier looks, act, and say what is new (for cron and monitoring)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings record replay help" -f -a "ceilings" -d 'List every limit that can fail a fork or summon the OOM killer, nearest first'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings record replay help" -f -a "record" -d 'Record samples to a file, for `replay`; judges and signals nothing'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings record replay help" -f -a "replay" -d 'Judge a recording: print what watching would have printed'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings record replay help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

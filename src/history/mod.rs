@@ -80,17 +80,15 @@ pub struct History {
 
 impl History {
     /// Opens the history `name` in `dir`, under its lock; without one it is only read. `header` is
-    /// that of this machine, `boot` tells one boot from another.
-    ///
-    /// # Errors
-    /// A file that is none or cannot be read.
+    /// that of this machine, `boot` tells one boot from another. The error is only to be told: what
+    /// cannot be read is as if it were not there.
     pub fn open(
         dir: &Path,
         name: &str,
         lock: Option<Lock>,
         header: Header,
         boot: &str,
-    ) -> Result<Self> {
+    ) -> (Self, Option<Error>) {
         let mut history = Self {
             path: dir.join(format!("{name}.history.jsonl")),
             lock,
@@ -100,23 +98,30 @@ impl History {
             entries: Vec::new(),
             garbled: 0,
         };
-        let path = history.path.display();
-        match fs::symlink_metadata(&history.path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(history),
+        let error = history.begin().err();
+        (history, error)
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        let path = self.path.display();
+        match fs::symlink_metadata(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            // Without a lock, that has been said.
+            Err(_) if self.lock.is_none() => return Ok(()),
             Ok(about) => ensure!(about.is_file(), "'{path}' is no regular file"),
             Err(error) => return Err(error).with_context(|| format!("'{path}' cannot be read")),
         }
-        let lines = Lines::open(&history.path)?;
+        let lines = Lines::open(&self.path)?;
         match lines.header {
-            Some((header, of)) if of == boot => {
-                history.header.interval_s = header.interval_s;
-                history.whole = lines.whole;
+            Some((header, of)) if of == self.boot => {
+                self.header.interval_s = header.interval_s;
+                self.whole = lines.whole;
+                Ok(())
             }
             // Killed as it was begun.
-            None if lines.whole == 0 => {}
-            _ => history.set_aside()?,
+            None if lines.whole == 0 => Ok(()),
+            _ => self.set_aside(),
         }
-        Ok(history)
     }
 
     /// The header of its samples, with the interval at which they come.
@@ -124,10 +129,11 @@ impl History {
         &self.header
     }
 
-    /// Samples in it, and the seconds from the first to the last.
-    pub fn extent(&self) -> (usize, f64) {
-        let t = |entry: Option<&Entry>| entry.map_or(0.0, |entry| entry.t);
-        (self.entries.len(), t(self.entries.last()) - t(self.entries.first()))
+    /// Samples that were taken, those that are joined by now included, and when the first was.
+    pub fn extent(&self) -> (usize, Option<f64>) {
+        let taken = |entry: &Entry| 1 << entry.class(self.header.interval_s);
+        let first = self.entries.first();
+        (self.entries.iter().map(taken).sum(), first.map(|first| first.t - first.span_s))
     }
 
     /// Lines that were passed over because they are none.

@@ -1,6 +1,7 @@
 //! Report: writes what the engine says, to any `impl Write`. Chooses nothing.
 
 pub mod ceilings;
+pub mod check;
 pub mod explain;
 pub mod json;
 mod reasons;

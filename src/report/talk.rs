@@ -134,7 +134,8 @@ pub fn farewell(err: &mut impl Write, status: Status) -> io::Result<()> {
     writeln!(err, "leakwatch: stopped; {how} (exit status {})", status as u8)
 }
 
-fn wanted(select: &Select) -> String {
+/// Which processes are meant, as it was typed.
+pub fn wanted(select: &Select) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut add = |name: &str, words: Vec<String>| {
         if !words.is_empty() {

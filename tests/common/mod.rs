@@ -15,5 +15,6 @@ pub mod fake_proc;
 pub mod lines;
 pub mod load;
 pub mod missing;
+pub mod past;
 pub mod prefork;
 pub mod process;

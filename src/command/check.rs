@@ -1,0 +1,293 @@
+//! Check: one look, judged with all that earlier checks saw. For cron, timers and monitoring.
+//!
+//! It is a replay of the history, then one live sample; only that one is decided on. What earlier
+//! checks did is told by the history, so that a victim is followed up and nobody is ordered anew.
+
+use super::keeper::Keeper;
+use super::write_event;
+use crate::action::{DryRun, Live, Signals};
+use crate::assessment::{Event, Order, Past, Status, Unsent};
+use crate::cli::{Check, Format};
+use crate::engine::Engine;
+use crate::history::History;
+use crate::history::lock::Lock;
+use crate::history::told::Told;
+use crate::probe::{self, Probe};
+use crate::report::check::{Report, State};
+use crate::report::text::Style;
+use crate::report::{state, talk};
+use crate::sample::{ProcId, Sample};
+use crate::{machine, settings, wait};
+use anyhow::{Context, Error, Result, anyhow};
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+
+/// Trees listed in a report.
+const MOST: usize = 10;
+/// A look must reach this many intervals ahead: the next is one away, and it may come late.
+const AHEAD: f64 = 3.0;
+
+/// Looks once; the exit status is the state's.
+///
+/// # Errors
+/// Bad options, a procfs that cannot be read, no place for a history. A history that cannot be
+/// written is said and keeps nothing from being judged.
+pub fn run(options: &Check, out: &mut impl Write, err: &mut impl Write) -> Result<u8> {
+    let select = &options.select;
+    let selection = settings::selection(select)?;
+    let everything = selection.is_everything();
+    let dir = settings::state(&options.memory)?.context(
+        "a check judges by its history, so it needs a place for it\n  hint: leave --no-state out",
+    )?;
+    let name = settings::name(select);
+    let talks = options.output.verbose || std::io::stderr().is_terminal();
+    let mut notes = Notes::default();
+    let lock = match Lock::take(&dir, &format!("{name}.check")) {
+        Ok(Some(lock)) => Some(lock),
+        Ok(None) => {
+            if talks {
+                writeln!(err, "leakwatch: another check of the same is running")?;
+            }
+            return Ok(State::Ok as u8);
+        }
+        Err(error) => {
+            notes.add(error.context("nothing can be remembered for the next check"));
+            None
+        }
+    };
+    let own = probe::is_own(&select.procfs);
+    // Two that act on the same processes would end twice as many.
+    let watched = Lock::is_held(&dir, &format!("{name}.watch"));
+    let mut probe = Probe::new(&select.procfs, select.sysfs.as_deref(), selection, options.budget)?;
+    let mut sample = Sample::default();
+    probe.sample(wait::unix_s(), Some(wait::uptime_s()), &mut sample)?;
+    let mut signals: Box<dyn Signals> =
+        if options.judge.dry_run { Box::new(DryRun) } else { Box::new(Live) };
+    for program in &mut sample.programs {
+        program.permitted = signals.permitted(program.id);
+    }
+    let boot = machine::boot(&select.procfs);
+    let (mut history, error) = History::open(&dir, &name, lock, machine::header(1.0), &boot);
+    notes.extend(error);
+    let told = history.told();
+    let mut judge = settings::engine(&options.judge, !everything && own && !watched)?;
+    judge.rules.lead_s = judge.rules.lead_s.max(AHEAD * history.header().interval_s);
+    let lead_s = judge.rules.lead_s;
+    let mut engine = Engine::new(history.header(), judge);
+    let (mut keeper, unread) = Keeper::open(Some(dir), &mut engine, 0.0);
+    notes.extend(unread);
+    let mut programs = Programs::default();
+    engine.catch_up(true);
+    let read = history.replay(&mut sample, |sample, past| {
+        engine.observe(sample);
+        past.iter().for_each(|past| engine.recall(past));
+        programs.learn(sample);
+    });
+    notes.extend(read.err());
+    if history.garbled() > 0 {
+        let garbled = history.garbled();
+        notes.add(anyhow!("{garbled} lines of the history are garbled and were passed over"));
+    }
+    engine.catch_up(false);
+    engine.observe(&sample);
+    let (past, unsent) = act(&mut engine, &mut *signals, options.judge.dry_run);
+    let (before, first_t) = history.extent();
+    let kept = history.add(&programs.kept(&sample), &past, options.history_size);
+    notes.extend(kept.err());
+    notes.extend(keeper.save(&engine));
+
+    let trees = state::trees(&engine);
+    let wanted = talk::wanted(select);
+    let report = Report {
+        state: state_of(&engine, sample.procs.is_empty()),
+        wanted: &wanted,
+        trees: &trees,
+        samples: before + 1,
+        watched_s: first_t.map_or(0.0, |first_t| sample.t - first_t),
+        lead_s,
+        failing: engine.alarm().is_on(),
+    };
+    let mut now = Told { status: report.state as u8, t: sample.t, ..Told::default() };
+    found(&engine, &unsent, &mut now);
+    if options.output.verbose {
+        notes.extend(probe.take_notes().into_iter().map(Error::msg));
+        if watched {
+            notes.add(anyhow!("a watch of the same is running: it acts, this check only reports"));
+        }
+    }
+    // What cannot be kept is news once, like the rest.
+    let is_news = is_news(&mut now, &told, &notes, options.renotify)
+        || engine.events().iter().chain(&unsent).any(is_always_news);
+    if options.always || talks || is_news {
+        let style = settings::style(&options.output, options.judge.dry_run);
+        write(out, options, &report, &engine, &unsent, sample.t, style)?;
+        if !options.output.quiet {
+            talk::notes(err, &notes.0)?;
+        }
+    } else {
+        now.t = told.t;
+    }
+    if now != told
+        && let Err(error) = history.tell(&now)
+        && !options.output.quiet
+    {
+        talk::notes(err, &[format!("{error:#}")])?;
+    }
+    Ok(report.state as u8)
+}
+
+/// Carries out what the newest sample decided; what the next check must know of it.
+fn act(
+    engine: &mut Engine,
+    signals: &mut dyn Signals,
+    dry_run: bool,
+) -> (Vec<Past>, Option<Event>) {
+    let mut past = Vec::new();
+    let mut unsent = None;
+    let order = engine.events().iter().find_map(|event| match event {
+        Event::Order(order) => Some(*order),
+        _ => None,
+    });
+    if let Some(order) = order {
+        match signals.send(&order) {
+            Ok(()) if dry_run => past.push(Past::Pretended(order.victim)),
+            Ok(()) => past.push(ordered(&order)),
+            Err(why) => {
+                unsent = Some(Event::Unsent { order, why });
+                if why != Unsent::Gone {
+                    past.push(Past::Spent(order.victim));
+                }
+            }
+        }
+    }
+    for event in engine.events() {
+        // It stayed, whatever it got.
+        if let Event::Outcome(outcome) = event
+            && outcome.end == crate::assessment::End::Stayed
+        {
+            past.push(Past::Spent(outcome.order.victim));
+        }
+    }
+    (past, unsent)
+}
+
+fn ordered(order: &Order) -> Past {
+    let Order { victim, step, signal, grace_s, reason, forecast, .. } = *order;
+    let unit = forecast.map_or(crate::ceiling::Unit::Bytes, |forecast| forecast.ceiling.unit());
+    Past::Ordered { victim, step, signal, grace_s, reason, unit }
+}
+
+fn state_of(engine: &Engine, nobody: bool) -> State {
+    let detector = engine.detector();
+    let nears = || detector.standings().any(|s| detector.forecast(s.root).is_some());
+    // Whoever ends a process does so because the end is near.
+    let orders = engine.events().iter().any(|event| matches!(event, Event::Order(_)));
+    match engine.status() {
+        Status::Critical => State::Critical,
+        _ if orders => State::Critical,
+        Status::Fine if nobody => State::Unknown,
+        Status::Fine if !nears() => State::Ok,
+        Status::Fine | Status::Leak => State::Warning,
+    }
+}
+
+/// What is wrong, in words that are compared with what was told.
+fn found(engine: &Engine, unsent: &Option<Event>, now: &mut Told) {
+    let detector = engine.detector();
+    for s in detector.standings().filter(|s| s.leaks()) {
+        now.insert(&format!("leak {}", s.comm));
+    }
+    for s in detector.standings().filter(|s| s.parent.is_none()) {
+        if let Some(forecast) = detector.forecast(s.root) {
+            now.insert(&format!("end {} {}", s.comm, forecast.ceiling.name()));
+        }
+    }
+    for event in engine.events().iter().chain(unsent) {
+        if let Event::Spared { comm, why, .. } = event {
+            now.insert(&format!("spared {comm} {}", why.name()));
+        }
+    }
+}
+
+/// Whether there is anything that was not told; `now` takes over what was and may come back.
+fn is_news(now: &mut Told, told: &Told, notes: &Notes, renotify_s: f64) -> bool {
+    notes.0.iter().for_each(|note| {
+        now.insert(note);
+    });
+    let mut news = now.status != told.status || !now.words.is_subset(&told.words);
+    news |= now.status != State::Ok as u8 && !(0.0..renotify_s).contains(&(now.t - told.t));
+    // A verdict that lapses for an hour is not told again, as long as something is wrong.
+    if now.status != State::Ok as u8 {
+        told.words.iter().for_each(|word| {
+            now.insert(word);
+        });
+    }
+    news
+}
+
+/// Whether an event is told whatever was told before.
+fn is_always_news(event: &Event) -> bool {
+    matches!(event, Event::Order(_) | Event::Outcome(_) | Event::Unsent { .. } | Event::Failing(_))
+}
+
+fn write(
+    out: &mut impl Write,
+    options: &Check,
+    report: &Report<'_>,
+    engine: &Engine,
+    unsent: &Option<Event>,
+    t: f64,
+    style: Style,
+) -> Result<()> {
+    let format = options.output.format;
+    match format {
+        Format::Text => report.write_line(out)?,
+        Format::Json => report.write_json(out, t)?,
+    }
+    for event in engine.events().iter().chain(unsent) {
+        write_event(out, t, event, format, style)?;
+    }
+    if format == Format::Text && report.state != State::Ok {
+        let wrong = report.trees.iter().filter(|tree| tree.leaking > 0 || tree.forecast.is_some());
+        let wrong: Vec<state::Tree> = wrong.copied().collect();
+        state::write(out, &wrong, MOST, style)?;
+    }
+    Ok(())
+}
+
+/// What is said beside the result.
+#[derive(Default)]
+struct Notes(Vec<String>);
+
+impl Notes {
+    fn add(&mut self, error: Error) {
+        self.0.push(format!("{error:#}"));
+    }
+
+    fn extend(&mut self, errors: impl IntoIterator<Item = Error>) {
+        errors.into_iter().for_each(|error| self.add(error));
+    }
+}
+
+/// The programs that the history tells of.
+#[derive(Default)]
+struct Programs(BTreeMap<ProcId, (String, bool)>);
+
+impl Programs {
+    fn learn(&mut self, sample: &Sample) {
+        for program in &sample.programs {
+            self.0.insert(program.id, (program.exe.clone(), program.forked));
+        }
+    }
+
+    /// The sample without what the history tells already. Titles change all the time in some
+    /// servers; of those the first will do.
+    fn kept(&self, sample: &Sample) -> Sample {
+        let mut kept = sample.clone();
+        kept.programs.retain(|program| {
+            let known = self.0.get(&program.id);
+            known.is_none_or(|(exe, forked)| *exe != program.exe || *forked != program.forked)
+        });
+        kept
+    }
+}

@@ -1,0 +1,247 @@
+//! Check: how things stand, in one line as monitoring plugins write it.
+//!
+//! `STATUS - text | label=value[unit];warn;crit;min;max ...`, by the guidelines of
+//! monitoring-plugins.org. Nagios, Icinga and their like read the exit status, show the text, and
+//! draw what follows the bar.
+
+use super::state::Tree;
+use super::text::{Named, Subject};
+use crate::units::{Amount, Bytes, Rate, Seconds};
+use std::io::{self, Write};
+
+/// How things stand, in the order and with the exit statuses of monitoring plugins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Nothing leaks.
+    Ok = 0,
+    /// Something leaks, or a limit comes nearer.
+    Warning = 1,
+    /// Memory or tasks are about to end.
+    Critical = 2,
+    /// It cannot be told.
+    Unknown = 3,
+}
+
+impl State {
+    /// Its word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::Warning => "WARNING",
+            Self::Critical => "CRITICAL",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+}
+
+/// What is reported of a check.
+#[derive(Debug)]
+pub struct Report<'a> {
+    /// How things stand.
+    pub state: State,
+    /// Which processes are meant, as it was typed.
+    pub wanted: &'a str,
+    /// All trees, worst first.
+    pub trees: &'a [Tree],
+    /// Samples judged, this one included.
+    pub samples: usize,
+    /// Seconds from the first to the last.
+    pub watched_s: f64,
+    /// Seconds before the end from which on it is critical.
+    pub lead_s: f64,
+    /// Memory or tasks were refused just now, or taken by force.
+    pub failing: bool,
+}
+
+/// Samples without which there is no verdict.
+const FEW: usize = 12;
+
+impl Report<'_> {
+    /// Writes the line.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn write_line(&self, out: &mut impl Write) -> io::Result<()> {
+        // The bar ends the text, whoever has one in a name.
+        let text = self.text().replace('|', "/");
+        write!(out, "LEAKWATCH {} - {text} |", self.state.name())?;
+        let trees = self.trees;
+        let count = |of: fn(&Tree) -> usize| trees.iter().map(of).sum::<usize>();
+        write!(out, " processes={};;;0", count(|tree| tree.workers + 1))?;
+        write!(out, " leaking={};;;0", count(|tree| tree.leaking))?;
+        write!(out, " suspects={};;;0", count(|tree| tree.suspects))?;
+        write!(out, " footprint={}B;;;0", trees.iter().map(|tree| tree.footprint).sum::<u64>())?;
+        if let Some(tree) = self.nearest() {
+            let (left, limit) = (tree.headroom.left, tree.headroom.limit);
+            write!(out, " headroom={left}B;;;0;{limit}")?;
+        }
+        // U is for what cannot be told: an end that is not in sight.
+        match self.first_end() {
+            Some(end_s) => write!(out, " exhaustion={end_s:.0}s;;{:.0}:;0", self.lead_s)?,
+            None => write!(out, " exhaustion=U;;{:.0}:;0", self.lead_s)?,
+        }
+        writeln!(out)
+    }
+
+    /// Writes the same as a JSON object: an event `check` of schema 1, with `state`, `text`,
+    /// `processes`, `leaking`, `suspects`, `footprint_bytes`, `samples` and `watched_s`, before the
+    /// events of the sample.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn write_json(&self, out: &mut impl Write, t: f64) -> io::Result<()> {
+        let count = |of: fn(&Tree) -> usize| self.trees.iter().map(of).sum::<usize>();
+        let footprint: u64 = self.trees.iter().map(|tree| tree.footprint).sum();
+        let state = self.state.name().to_ascii_lowercase();
+        write!(
+            out,
+            "{{\"schema\":1,\"event\":\"check\",\"t\":{t},\"state\":\"{state}\",\"text\":"
+        )?;
+        serde_json::to_writer(&mut *out, &self.text())?;
+        write!(out, ",\"processes\":{}", count(|tree| tree.workers + 1))?;
+        write!(out, ",\"leaking\":{}", count(|tree| tree.leaking))?;
+        write!(out, ",\"suspects\":{}", count(|tree| tree.suspects))?;
+        write!(out, ",\"footprint_bytes\":{footprint}")?;
+        writeln!(out, ",\"samples\":{},\"watched_s\":{}}}", self.samples, self.watched_s)
+    }
+
+    fn text(&self) -> String {
+        let trees = self.trees;
+        let Some(worst) = trees.first() else {
+            return format!("no process matches {}", self.wanted);
+        };
+        let failing = if self.failing { "it has begun: memory or tasks ran out; " } else { "" };
+        let ends = || trees.iter().filter(|tree| tree.forecast.is_some());
+        let first_s = |tree: &&Tree| tree.forecast.map_or(f64::INFINITY, |f| f.likely_s);
+        let nearing = ends().min_by(|a, b| first_s(a).total_cmp(&first_s(b)));
+        let leaking = trees.iter().find(|tree| tree.leaking > 0);
+        let Some(tree) = leaking.or(nearing) else {
+            let processes: usize = trees.iter().map(|tree| tree.workers + 1).sum();
+            let who = match (trees.len(), processes) {
+                (1, 1) => Subject::process(worst.comm, worst.root).to_string(),
+                (1, n) => format!("{}, {n} processes", Subject::tree(worst.comm, worst.root)),
+                (n, all) => format!("{all} processes in {n} trees"),
+            };
+            let known = match self.samples {
+                n if n < FEW => format!("too early to say, {n} of {FEW} looks"),
+                n => format!("nothing leaks; {n} looks in {}", Seconds(self.watched_s)),
+            };
+            let left = self.nearest().map_or(String::new(), |tree| {
+                let (headroom, unit) = (tree.headroom, tree.headroom.kind.unit());
+                let named = Named(headroom.kind, headroom.place);
+                let left = Amount(headroom.left, unit);
+                format!("; {left} of {} left of {named}", Amount(headroom.limit, unit))
+            });
+            return format!("{failing}{who}: {known}{left}");
+        };
+        let subject = Subject::tree(tree.comm, tree.root);
+        let who = match (tree.leaking, tree.workers + 1) {
+            (0, _) => format!("{subject}: nobody leaks for sure"),
+            (1, 1) => format!("{} leaks", Subject::process(tree.comm, tree.root)),
+            (n, all) => format!("{subject}: {n} of {all} processes leak"),
+        };
+        let others = trees.iter().filter(|of| of.leaking > 0 && of.root != tree.root).count();
+        let others = match others {
+            0 => String::new(),
+            1 => ", and 1 other tree leaks".to_owned(),
+            n => format!(", and {n} other trees leak"),
+        };
+        let end = match tree.forecast {
+            Some(f) if f.is_founded() => format!(
+                "; {} in {} ({} to {}), going at {}",
+                f.ceiling.effect().verb(),
+                Seconds(f.likely_s),
+                Seconds(f.earliest_s),
+                Seconds(f.latest_s),
+                Rate(f.slope, f.ceiling.unit())
+            ),
+            _ => format!("; {} left", Bytes(tree.headroom.left)),
+        };
+        format!("{failing}{who}{end}{others}")
+    }
+
+    /// The tree with the least left.
+    fn nearest(&self) -> Option<&Tree> {
+        self.trees.iter().min_by_key(|tree| tree.headroom.left)
+    }
+
+    fn first_end(&self) -> Option<f64> {
+        let founded = self.trees.iter().filter_map(|tree| tree.forecast).filter(|f| f.is_founded());
+        founded.map(|forecast| forecast.likely_s).reduce(f64::min)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assessment::Forecast;
+    use crate::ceiling::{CeilingKind, Place};
+    use crate::detector::meter::Headroom;
+    use crate::sample::{Comm, ProcId};
+
+    const GIB: u64 = 1 << 30;
+
+    fn tree(leaking: usize) -> Tree {
+        let (kind, place) = (CeilingKind::Ram, Place::NONE);
+        let forecast = Forecast {
+            ceiling: kind,
+            place,
+            headroom: GIB,
+            limit: 2 * GIB,
+            slope: 46.0 * 1_048_576.0 / 3600.0,
+            earliest_s: 19_800.0,
+            likely_s: 22_200.0,
+            latest_s: 25_000.0,
+            window_s: 20_000.0,
+        };
+        Tree {
+            root: ProcId { pid: 800, start: 1 },
+            comm: Comm::new(b"apa|che2"),
+            server: "Apache prefork",
+            workers: 24,
+            footprint: GIB,
+            leaking,
+            suspects: 0,
+            headroom: Headroom { kind, place, left: GIB, limit: 2 * GIB },
+            forecast: (leaking > 0).then_some(forecast),
+        }
+    }
+
+    fn line(state: State, trees: &[Tree], samples: usize) -> String {
+        let mut out = Vec::new();
+        let (wanted, watched_s, lead_s) = ("pattern 'apache2'", 86_400.0, 900.0);
+        Report { state, wanted, trees, samples, watched_s, lead_s, failing: false }
+            .write_line(&mut out)
+            .unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_plugin_reads_status_text_and_performance_data() {
+        assert_eq!(
+            line(State::Warning, &[tree(3), tree(0)], 300),
+            "LEAKWATCH WARNING - apa/che2(800): 3 of 25 processes leak; memory ends in 6 h 10 min \
+             (5 h 30 min to 6 h 57 min), going at +46 MiB/h | processes=50;;;0 leaking=3;;;0 \
+             suspects=0;;;0 footprint=2147483648B;;;0 headroom=1073741824B;;;0;2147483648 \
+             exhaustion=22200s;;900:;0\n"
+        );
+        assert_eq!(
+            line(State::Ok, &[tree(0)], 300),
+            "LEAKWATCH OK - apa/che2(800), 25 processes: nothing leaks; 300 looks in 24 h 00 min; \
+             1.0 GiB of 2.0 GiB left of RAM and swap | processes=25;;;0 leaking=0;;;0 \
+             suspects=0;;;0 footprint=1073741824B;;;0 headroom=1073741824B;;;0;2147483648 \
+             exhaustion=U;;900:;0\n"
+        );
+        assert_eq!(
+            line(State::Unknown, &[], 1),
+            "LEAKWATCH UNKNOWN - no process matches pattern 'apache2' | processes=0;;;0 \
+             leaking=0;;;0 suspects=0;;;0 footprint=0B;;;0 exhaustion=U;;900:;0\n"
+        );
+    }
+
+    #[test]
+    fn with_few_looks_it_says_that_it_is_too_early() {
+        let text = line(State::Ok, &[tree(0)], 3);
+        assert!(text.contains("too early to say, 3 of 12 looks"), "{text}");
+    }
+}

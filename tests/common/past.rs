@@ -1,0 +1,69 @@
+//! Past: the history that earlier checks would have left, had there been any.
+
+use std::path::Path;
+
+use clap::Parser;
+use leakwatch::cli::{Check, Cli, Command};
+use leakwatch::history::History;
+use leakwatch::history::lock::Lock;
+use leakwatch::probe::Probe;
+use leakwatch::sample::{ProcId, Sample};
+use leakwatch::{machine, settings, wait};
+
+/// The options of `leakwatch check` with these arguments.
+pub fn options(args: &[&str]) -> Check {
+    match Cli::parse_from([&["leakwatch", "check"], args].concat()).command {
+        Some(Command::Check(check)) => check,
+        other => panic!("not a check: {other:?}"),
+    }
+}
+
+/// What such a check sees now.
+pub fn look(options: &Check) -> Sample {
+    let select = &options.select;
+    let selection = settings::selection(select).unwrap();
+    let sysfs = select.sysfs.as_deref();
+    let mut probe = Probe::new(&select.procfs, sysfs, selection, options.budget).unwrap();
+    let mut sample = Sample::default();
+    probe.sample(wait::unix_s(), Some(wait::uptime_s()), &mut sample).unwrap();
+    sample
+}
+
+/// Whose growth it is, and by how many bytes a check it came to what it has now.
+pub type Growth = (ProcId, u64);
+
+/// Writes the history of `checks` checks into `dir`, the last one `every_s` ago, by which these
+/// processes grew to what they are now, and machine and budget filled as they did.
+pub fn forge(dir: &Path, options: &Check, checks: u32, every_s: f64, growths: &[Growth]) {
+    let now = look(options);
+    let name = settings::name(&options.select);
+    let lock = Lock::take(dir, &format!("{name}.check")).unwrap();
+    let boot = machine::boot(&options.select.procfs);
+    let (mut history, _) = History::open(dir, &name, lock, machine::header(1.0), &boot);
+    for ago in (1..=checks).rev() {
+        let mut then = now.clone();
+        let ago_s = f64::from(ago) * every_s;
+        then.t -= ago_s;
+        then.uptime_s = then.uptime_s.map(|uptime_s| uptime_s - ago_s);
+        let mut less = 0;
+        for (id, each) in growths {
+            let proc = then.procs.iter_mut().find(|proc| proc.id == *id).expect("it is seen");
+            let had = proc.footprint().saturating_sub(each * u64::from(ago));
+            less += proc.footprint() - had;
+            proc.rss = had;
+            proc.anon = Some(had);
+        }
+        then.memory.available += less;
+        then.memory.total = then.memory.total.max(then.memory.available);
+        for ceiling in &mut then.ceilings {
+            ceiling.used = ceiling.used.saturating_sub(less);
+        }
+        for proc in &mut then.procs {
+            proc.cpu_s = (proc.cpu_s - ago_s * 0.001).max(0.0);
+        }
+        if ago < checks {
+            then.programs.clear();
+        }
+        history.add(&then, &[], options.history_size).unwrap();
+    }
+}
