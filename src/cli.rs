@@ -84,7 +84,8 @@ pub struct Memory {
     ///
     /// So the second warm-up of a program is not a suspect again. Default: $STATE_DIRECTORY, as
     /// systemd sets it; else /var/lib/leakwatch for root; else $XDG_STATE_HOME/leakwatch or
-    /// ~/.local/state/leakwatch. Two watches at a time want a directory each.
+    /// ~/.local/state/leakwatch. Two watches of the same processes are never run from one directory:
+    /// the second ends at once, with exit status 0.
     #[arg(long, value_name = "DIR", conflicts_with = "no_state")]
     pub state: Option<PathBuf>,
     /// Remember nothing from one watch to the next, and read and write no such file

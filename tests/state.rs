@@ -84,6 +84,38 @@ fn a_directory_that_cannot_be_is_said_once_and_the_watch_goes_on() {
 }
 
 #[test]
+fn a_second_watch_of_the_same_ends_at_once_as_a_keep_alive_by_cron_wants_it() {
+    let proc = FakeProc::with_memory_kib(1 << 20);
+    proc.show(&Fake::new(pid(0), "master"));
+    let state = tempfile::tempdir().unwrap();
+    let (procfs, state) = (proc.path().to_str().unwrap(), state.path().to_str().unwrap());
+    let args = ["--procfs", procfs, "--state", state, "--pattern"];
+    let start = |more: &[&str]| Cli::leakwatch([&args, more].concat());
+    let says_what = |line: &str| line.contains("watching");
+    let first = start(&["master"]);
+    first.err.expect_line(PROMPTLY, "that says what is watched", says_what);
+
+    let second = start(&["master"]).end(PROMPTLY);
+    assert_eq!(
+        (second.code, second.out.text(), second.err.text()),
+        (Some(0), "".into(), "".into())
+    );
+    let told = start(&["master", "-v"]).end(PROMPTLY);
+    assert!(told.err.text().contains("running already"), "{}", told.err.text());
+    // Another selection is another watch, and so is one that only says what it would do.
+    for more in [&["mast"][..], &["master", "--dry-run"]] {
+        let other = start(more);
+        other.err.expect_line(PROMPTLY, "that says what is watched", says_what);
+        other.stop();
+    }
+    // However the first one ends, it leaves nothing locked.
+    first.signal(nix::sys::signal::Signal::SIGKILL);
+    first.end(PROMPTLY);
+    let next = start(&["master"]);
+    next.err.expect_line(PROMPTLY, "that says what is watched", says_what);
+}
+
+#[test]
 fn nothing_is_written_where_no_state_is_wanted() {
     let ended = watch(&["--no-state"]);
 

@@ -6,6 +6,7 @@ use crate::action::{DryRun, Live, Signals};
 use crate::assessment::{Event, Status, Unsent};
 use crate::cli::{Format, Select, Watch};
 use crate::engine::Engine;
+use crate::history::lock::Lock;
 use crate::probe::{self, Probe};
 use crate::report::screen::Screen;
 use crate::report::text::Style;
@@ -13,8 +14,9 @@ use crate::report::{ceilings, state, talk};
 use crate::sample::{ProcId, Sample};
 use crate::wait::{Waiter, Wake};
 use crate::{machine, settings};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 
 /// Trees listed when the state is asked for.
 const MOST: usize = 40;
@@ -34,6 +36,23 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
     let everything = selection.is_everything();
     let own = probe::is_own(&options.select.procfs);
     let engine_settings = settings::engine(&options.judge, !everything && own)?;
+    let (state, nowhere) = match settings::state(&options.memory) {
+        Ok(dir) => (dir, None),
+        Err(error) => (None, Some(error)),
+    };
+    // Held until the end. Who cannot have one watches all the same.
+    let lock = match sole(options, state.as_deref()) {
+        Some(Ok(None)) => {
+            if options.output.verbose || std::io::stderr().is_terminal() {
+                let already = "a watch of the same is running already, so this one is not needed";
+                talk::notes(err, &[already.to_owned()])?;
+            }
+            return Ok(Status::Fine);
+        }
+        Some(Ok(lock)) => Ok(lock),
+        Some(Err(error)) => Err(error.context("nothing keeps a second watch from running too")),
+        None => Ok(None),
+    };
     let Select { procfs, sysfs, .. } = &options.select;
     let mut probe = Probe::new(procfs, sysfs.as_deref(), selection, options.budget)?;
     let waiter = Waiter::new()?;
@@ -47,10 +66,7 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
         screen: (options.output.format == Format::Text && std::io::stdout().is_terminal())
             .then(Screen::default),
     };
-    let (state, nowhere) = match settings::state(&options.memory) {
-        Ok(dir) => (dir, None),
-        Err(error) => (None, Some(error)),
-    };
+    watch.complain(err, lock.as_ref().err().map(|error| anyhow!("{error:#}")))?;
     let (mut keeper, unread) = Keeper::open(state, &mut watch.engine, waiter.uptime_s());
     watch.complain(err, nowhere.or(unread))?;
     let acts = !everything && own && !options.judge.dry_run;
@@ -109,6 +125,18 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
             }
         }
     }
+}
+
+/// The lock that keeps a second watch of the same from running, as when cron starts one every
+/// minute to keep it alive; nothing in it if there is one already. One that signals nobody is in
+/// nobody's way: whoever looks at a terminal needs none.
+fn sole(options: &Watch, state: Option<&Path>) -> Option<Result<Option<Lock>>> {
+    let dry = options.judge.dry_run;
+    if (dry || options.select.is_empty()) && std::io::stderr().is_terminal() {
+        return None;
+    }
+    let kind = if dry { "dry-run" } else { "watch" };
+    Some(Lock::take(state?, &format!("{}.{kind}", settings::name(&options.select))))
 }
 
 /// What the loop holds.
