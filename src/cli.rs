@@ -44,6 +44,8 @@ pub enum Command {
     Check(Check),
     /// List every limit that can fail a fork or summon the OOM killer, nearest first
     Ceilings(Ceilings),
+    /// Print the merged configuration, with where each setting comes from
+    Config(Config),
     /// Record samples to a file, for `replay`; judges and signals nothing
     Record(Record),
     /// Judge a recording: print what watching would have printed
@@ -74,6 +76,21 @@ pub struct Watch {
     /// Where and whether to remember programs.
     #[command(flatten)]
     pub memory: Memory,
+    /// What is configured.
+    #[command(flatten)]
+    pub config: Config,
+}
+
+/// What is configured.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Configuration")]
+pub struct Config {
+    /// Read this configuration only [/etc/leakwatch.toml, /etc/leakwatch.d/*.toml; see leakwatch.toml(5)]
+    ///
+    /// For other users than root, leakwatch.toml in $XDG_CONFIG_HOME/leakwatch or
+    /// ~/.config/leakwatch. /dev/null for none.
+    #[arg(id = "config", long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
 }
 
 /// Where and whether programs are remembered from one watch to the next.
@@ -123,6 +140,9 @@ pub struct Check {
     /// processes, and the oldest go first where it is too much.
     #[arg(long, value_name = "SIZE", default_value = "32M", value_parser = size, help_heading = "Memory of programs")]
     pub history_size: u64,
+    /// What is configured.
+    #[command(flatten)]
+    pub config: Config,
 }
 
 /// Options of `ceilings`.
@@ -173,6 +193,9 @@ pub struct Replay {
     /// What to print.
     #[command(flatten)]
     pub output: Output,
+    /// What is configured.
+    #[command(flatten)]
+    pub config: Config,
 }
 
 /// A process in a recording: a pid and, where it came round again, a start time in clock ticks.

@@ -23,7 +23,7 @@
 //!
 //! | storey | rooms | duty | never |
 //! |---|---|---|---|
-//! | 5 door | `main`, [`cli`], [`settings`] | parse, dispatch, print one error, exit code | logic |
+//! | 5 door | `main`, [`cli`], [`config`], [`settings`] | parse, dispatch, print one error, exit code | logic |
 //! | 4 commands | [`command`] | one file a mode: wire doors to the engine, hold the loop | arithmetic, syscalls |
 //! | 4 reports | [`report`] | write events and state to any `impl Write` | clocks, files, choosing |
 //! | 3 doors in | [`probe`] (processes, trees, ceilings), [`machine`], [`recording`], [`history`], [`profiles`] | the only readers of /proc, /sys and files | decisions |
@@ -60,6 +60,7 @@ pub mod brink;
 pub mod ceiling;
 pub mod cli;
 pub mod command;
+pub mod config;
 pub mod detector;
 pub mod engine;
 pub mod history;

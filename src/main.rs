@@ -1,9 +1,10 @@
 //! leakwatch: the thin binary. Parses, dispatches, prints one error, returns the exit status.
 
 use anyhow::Result;
-use clap::Parser;
 use leakwatch::cli::{Cli, Command};
-use leakwatch::command;
+use leakwatch::config::{self, Parsed};
+use leakwatch::{command, report};
+use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
@@ -11,42 +12,59 @@ use std::process::ExitCode;
 const FAILED: u8 = 3;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are no errors; clap's 2 for the others would read as CRITICAL.
-            let status = if error.use_stderr() { FAILED } else { 0 };
-            return error.print().map_or(ExitCode::from(FAILED), |()| ExitCode::from(status));
-        }
-    };
-    match run(&cli) {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    match config::parse(&args).and_then(|parsed| run(&parsed)) {
         Ok(status) => ExitCode::from(status),
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            // With standard error gone too there is nobody left to tell.
-            let _ = writeln!(io::stderr(), "leakwatch: {error:#}");
-            ExitCode::from(FAILED)
-        }
+        Err(error) => match error.downcast_ref::<clap::Error>() {
+            Some(error) => {
+                // Help and version are no errors; clap's 2 for the others would read as CRITICAL.
+                let status = if error.use_stderr() { FAILED } else { 0 };
+                error.print().map_or(ExitCode::from(FAILED), |()| ExitCode::from(status))
+            }
+            None if is_broken_pipe(&error) => ExitCode::SUCCESS,
+            None => {
+                // With standard error gone too there is nobody left to tell.
+                let _ = writeln!(io::stderr(), "leakwatch: {error:#}");
+                ExitCode::from(FAILED)
+            }
+        },
     }
 }
 
-fn run(cli: &Cli) -> Result<u8> {
+/// Runs what was asked for, and for each `[[watch]]`; the status is the worst.
+fn run(parsed: &[Parsed]) -> Result<u8> {
     let (mut out, mut err) = (io::BufWriter::new(io::stdout().lock()), io::stderr().lock());
-    let status = match &cli.command {
-        // The only one that knows what it is not to know.
-        Some(Command::Check(options)) => command::check::run(options, &mut out, &mut err)?,
-        None => command::watch::run(&cli.watch, &mut out, &mut err)? as u8,
-        Some(Command::Ceilings(options)) => {
-            command::ceilings::run(options, &mut out, &mut err)? as u8
-        }
-        Some(Command::Record(options)) => command::record::run(options, &mut out, &mut err)? as u8,
-        Some(Command::Replay(options)) => command::replay::run(options, &mut out, &mut err)? as u8,
-    };
+    let mut worst = 0;
+    for Parsed { cli, name } in parsed {
+        let status = dispatch(cli, name.as_deref(), &mut out, &mut err)?;
+        worst = report::check::worse(worst, status);
+    }
     out.flush()?;
-    Ok(status)
+    Ok(worst)
 }
 
-/// Whoever read our output has seen enough.
+fn dispatch(
+    cli: &Cli,
+    name: Option<&str>,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> Result<u8> {
+    let status = match &cli.command {
+        // Knows what it is not to know, which others do not.
+        Some(Command::Check(options)) => return command::check::run(options, name, out, err),
+        None => command::watch::run(&cli.watch, out, err)?,
+        Some(Command::Ceilings(options)) => command::ceilings::run(options, out, err)?,
+        Some(Command::Config(options)) => {
+            config::show(options.file.as_deref(), out)?;
+            return Ok(0);
+        }
+        Some(Command::Record(options)) => command::record::run(options, out, err)?,
+        Some(Command::Replay(options)) => command::replay::run(options, out, err)?,
+    };
+    Ok(status as u8)
+}
+
+/// Whoever reads our output has seen enough.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error
         .chain()

@@ -9,7 +9,7 @@ const STOREYS: [(u8, &[&str]); 5] = [
     (2, &["engine", "alarm", "detector", "policy", "victims", "brink", "pace", "server"]),
     (3, &["probe", "machine", "recording", "history", "profiles", "action", "wait"]),
     (4, &["command", "report"]),
-    (5, &["cli", "settings", "main", "lib"]),
+    (5, &["cli", "config", "settings", "main", "lib"]),
 ];
 
 fn sources() -> Vec<(String, PathBuf, String)> {

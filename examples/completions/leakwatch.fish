@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_leakwatch_global_optspecs
-    string join \n p/pattern= f/full x/exact u/user= pid= procfs= sysfs= i/interval= lead= grace= n/dry-run protect= allow-root caution= format= color= q/quiet v/verbose budget= state= no-state h/help V/version
+    string join \n p/pattern= f/full x/exact u/user= pid= procfs= sysfs= i/interval= lead= grace= n/dry-run protect= allow-root caution= format= color= q/quiet v/verbose budget= state= no-state config= h/help V/version
 end
 
 function __fish_leakwatch_needs_command
@@ -41,6 +41,7 @@ always\t'Always'
 never\t'Never'"
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l budget -d 'Memory granted to each watched tree, as a ceiling of its own (512M, 1.5G; powers of 1024)' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l state -d 'Remember there, from one watch to the next, how large each program grew before it ended' -r -F
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l config -d 'Read this configuration only [/etc/leakwatch.toml, /etc/leakwatch.d/*.toml; see leakwatch.toml(5)]' -r -F
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s f -l full -d 'Match the whole command line instead of the name'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s x -l exact -d 'The expression must match the whole name (with -f: command line)'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s n -l dry-run -d 'Say what would be signalled, in the same words, and signal nothing'
@@ -52,6 +53,7 @@ complete -c leakwatch -n "__fish_leakwatch_needs_command" -s h -l help -d 'Print
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s V -l version -d 'Print version'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "check" -d 'Look once, judge with all earlier looks, act, and say what is new (for cron and monitoring)'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "ceilings" -d 'List every limit that can fail a fork or summon the OOM killer, nearest first'
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "config" -d 'Print the merged configuration, with where each setting comes from'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "record" -d 'Record samples to a file, for `replay`; judges and signals nothing'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "replay" -d 'Judge a recording: print what watching would have printed'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -73,6 +75,7 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l renotify -
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l budget -d 'Memory granted to each watched tree, as a ceiling of its own (512M, 1.5G; powers of 1024)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l state -d 'Remember there, from one watch to the next, how large each program grew before it ended' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l history-size -d 'The history is never larger than this (512K, 32M; powers of 1024)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l config -d 'Read this configuration only [/etc/leakwatch.toml, /etc/leakwatch.d/*.toml; see leakwatch.toml(5)]' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s f -l full -d 'Match the whole command line instead of the name'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s x -l exact -d 'The expression must match the whole name (with -f: command line)'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s n -l dry-run -d 'Say what would be signalled, in the same words, and signal nothing'
@@ -92,6 +95,8 @@ json\t'One JSON object an event'"
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -s f -l full -d 'Match the whole command line instead of the name'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -s x -l exact -d 'The expression must match the whole name (with -f: command line)'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand config" -l config -d 'Read this configuration only [/etc/leakwatch.toml, /etc/leakwatch.d/*.toml; see leakwatch.toml(5)]' -r -F
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand config" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s p -l pattern -d 'Trees with a process whose name matches this regular expression (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -l pid -d 'Only the trees of these processes (repeatable)' -r
@@ -113,13 +118,15 @@ json\t'One JSON object an event'"
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l color -d 'Colour the lines [auto: on a terminal, unless NO_COLOR or CLICOLOR=0 is set]' -r -f -a "auto\t'On a terminal'
 always\t'Always'
 never\t'Never'"
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l config -d 'Read this configuration only [/etc/leakwatch.toml, /etc/leakwatch.d/*.toml; see leakwatch.toml(5)]' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s n -l dry-run -d 'Say what would be signalled, in the same words, and signal nothing'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l allow-root -d 'A lone leaking process, which nobody would start again, may be ended too'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s q -l quiet -d 'Say nothing on standard error'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s v -l verbose -d 'Say more on standard error: the state of all trees once a minute'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings record replay help" -f -a "check" -d 'Look once, judge with all earlier looks, act, and say what is new (for cron and monitoring)'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings record replay help" -f -a "ceilings" -d 'List every limit that can fail a fork or summon the OOM killer, nearest first'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings record replay help" -f -a "record" -d 'Record samples to a file, for `replay`; judges and signals nothing'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings record replay help" -f -a "replay" -d 'Judge a recording: print what watching would have printed'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings record replay help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config record replay help" -f -a "check" -d 'Look once, judge with all earlier looks, act, and say what is new (for cron and monitoring)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config record replay help" -f -a "ceilings" -d 'List every limit that can fail a fork or summon the OOM killer, nearest first'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config record replay help" -f -a "config" -d 'Print the merged configuration, with where each setting comes from'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config record replay help" -f -a "record" -d 'Record samples to a file, for `replay`; judges and signals nothing'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config record replay help" -f -a "replay" -d 'Judge a recording: print what watching would have printed'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config record replay help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

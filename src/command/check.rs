@@ -32,7 +32,12 @@ const AHEAD: f64 = 3.0;
 /// # Errors
 /// Bad options, a procfs that cannot be read, no place for a history. A history that cannot be
 /// written is said and keeps nothing from being judged.
-pub fn run(options: &Check, out: &mut impl Write, err: &mut impl Write) -> Result<u8> {
+pub fn run(
+    options: &Check,
+    watch: Option<&str>,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> Result<u8> {
     let select = &options.select;
     let selection = settings::selection(select)?;
     let everything = selection.is_everything();
@@ -97,7 +102,8 @@ pub fn run(options: &Check, out: &mut impl Write, err: &mut impl Write) -> Resul
     notes.extend(keeper.save(&engine));
 
     let trees = state::trees(&engine);
-    let wanted = talk::wanted(select);
+    let wanted =
+        watch.map_or_else(|| talk::wanted(select), |name| format!("'{}'", name.escape_debug()));
     let report = Report {
         state: state_of(&engine, sample.procs.is_empty()),
         wanted: &wanted,

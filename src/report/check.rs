@@ -34,6 +34,13 @@ impl State {
     }
 }
 
+/// The worse of two exit statuses: what cannot be told is worse than nothing, and better than what
+/// was found.
+pub fn worse(a: u8, b: u8) -> u8 {
+    let rank = |status: &u8| [0, 2, 3, 1].get(usize::from(*status)).copied().unwrap_or(4);
+    if rank(&b) > rank(&a) { b } else { a }
+}
+
 /// What is reported of a check.
 #[derive(Debug)]
 pub struct Report<'a> {

@@ -36,7 +36,10 @@ impl Cli {
         let built = env!("CARGO_BIN_EXE_leakwatch").into();
         let mut command = Command::new(std::env::var_os("LEAKWATCH_BIN").unwrap_or(built));
         let state = tempfile::tempdir().expect("a temporary directory");
-        command.args(args).env("STATE_DIRECTORY", state.path());
+        command
+            .args(args)
+            .env("STATE_DIRECTORY", state.path())
+            .env("LEAKWATCH_CONFIG", "/dev/null");
         let mut cli = Self::start(&mut command);
         cli.state = Some(state);
         cli

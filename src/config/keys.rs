@@ -1,0 +1,106 @@
+//! Keys: a setting is called as the option that it stands for, and takes what that takes.
+
+use std::error::Error;
+
+use anyhow::{Result, anyhow};
+use clap::{Arg, ArgAction, Command};
+
+use super::Setting;
+
+/// Options that are for the command line only.
+const NEVER: [&str; 4] = ["help", "version", "config", "explain"];
+/// Commands whose options are settings, besides those of the watch.
+const COMMANDS: [&str; 2] = ["check", "replay"];
+/// Of these the one that was set last counts, and beats what was set of the others before.
+pub(super) const EXCLUSIVE: [[&str; 2]; 2] = [["state", "no-state"], ["quiet", "verbose"]];
+
+/// What an option takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Kind {
+    Switch,
+    One,
+    List,
+}
+
+/// All settings with their options, in the order of the help.
+pub(super) fn all(command: &Command) -> Vec<(&str, &Arg)> {
+    let of_commands = COMMANDS.iter().filter_map(|name| command.find_subcommand(name));
+    let args = command.get_arguments().chain(of_commands.flat_map(Command::get_arguments));
+    let mut found: Vec<(&str, &Arg)> = Vec::new();
+    for arg in args {
+        if let Some(key) = arg.get_long()
+            && !NEVER.contains(&key)
+            && found.iter().all(|(known, _)| *known != key)
+        {
+            found.push((key, arg));
+        }
+    }
+    found
+}
+
+pub(super) fn kind(command: &Command, key: &str) -> Option<Kind> {
+    // Of a [[watch]]: what it is called.
+    if key == "name" {
+        return Some(Kind::One);
+    }
+    all(command).into_iter().find(|(known, _)| *known == key).map(|(_, arg)| kind_of(arg))
+}
+
+pub(super) fn kind_of(arg: &Arg) -> Kind {
+    match arg.get_action() {
+        ArgAction::SetTrue | ArgAction::SetFalse | ArgAction::Count => Kind::Switch,
+        ArgAction::Append => Kind::List,
+        _ => Kind::One,
+    }
+}
+
+/// The setting that is most likely meant.
+pub(super) fn nearest<'a>(command: &'a Command, key: &str) -> Option<&'a str> {
+    let distance = |known: &str| strsim::osa_distance(known, &key.replace('_', "-"));
+    let known = all(command).into_iter().map(|(known, _)| (distance(known), known));
+    // A third of its letters wrong is another word.
+    known.min().filter(|(distance, known)| *distance <= 1 + known.len() / 3).map(|(_, known)| known)
+}
+
+/// Whether a setting has values that its option takes.
+///
+/// # Errors
+/// It has not; says where and why.
+pub(super) fn check(command: &Command, setting: &Setting) -> Result<()> {
+    let Setting { key, values, origin } = setting;
+    if key == "name" || values.is_empty() {
+        return Ok(());
+    }
+    let sub = COMMANDS.into_iter().find(|name| has(command, name, key));
+    let prefix: Vec<&str> = if has(command, "", key) { vec![] } else { sub.into_iter().collect() };
+    for value in values {
+        let words = [vec!["leakwatch"], prefix.clone()].concat().into_iter().map(str::to_owned);
+        let words = words.chain([word(command, key, value)]);
+        // `replay` wants a file as well.
+        let words = words.chain((prefix == ["replay"]).then(|| "-".to_owned()));
+        if let Err(error) = command.clone().try_get_matches_from(words) {
+            let text = error.to_string();
+            let why = error.source().map(ToString::to_string);
+            let why = why.unwrap_or_else(|| {
+                let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+                lines.take(2).collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned()
+            });
+            return Err(anyhow!("{origin}: '{key}' cannot be {value:?}: {why}"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a command, or the watch where it has no name, has the option.
+pub(super) fn has(command: &Command, name: &str, key: &str) -> bool {
+    let of = if name.is_empty() { Some(command) } else { command.find_subcommand(name) };
+    of.is_some_and(|of| of.get_arguments().any(|arg| arg.get_long() == Some(key)))
+}
+
+/// The option as it is typed.
+pub(super) fn word(command: &Command, key: &str, value: &str) -> String {
+    match kind(command, key) {
+        Some(Kind::Switch) => format!("--{key}"),
+        _ => format!("--{key}={value}"),
+    }
+}
