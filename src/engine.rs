@@ -74,6 +74,12 @@ impl Engine {
         self.policy.unsent(order);
     }
 
+    /// Goes on under other rules. Those that depend on programs count once these are told again.
+    pub fn renew(&mut self, rules: Rules) {
+        self.lead_s = rules.lead_s;
+        self.policy.renew(rules);
+    }
+
     /// Whether what is observed lies in the past: then no order is given, those that were given are
     /// [recalled](Self::recall).
     pub fn catch_up(&mut self, past: bool) {

@@ -13,7 +13,7 @@ const FAILED: u8 = 3;
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
-    match config::parse(&args).and_then(|parsed| run(&parsed)) {
+    match config::parse(&args).and_then(|parsed| run(parsed, &args)) {
         Ok(status) => ExitCode::from(status),
         Err(error) => match error.downcast_ref::<clap::Error>() {
             Some(error) => {
@@ -32,15 +32,25 @@ fn main() -> ExitCode {
 }
 
 /// Runs what was asked for, and for each `[[watch]]`; the status is the worst.
-fn run(parsed: &[Parsed]) -> Result<u8> {
+fn run(parsed: Vec<Parsed>, args: &[OsString]) -> Result<u8> {
     let (mut out, mut err) = (io::BufWriter::new(io::stdout().lock()), io::stderr().lock());
-    let mut worst = 0;
-    for Parsed { cli, name } in parsed {
-        let status = dispatch(cli, name.as_deref(), &mut out, &mut err)?;
-        worst = report::check::worse(worst, status);
-    }
+    let watches = |parsed: Vec<Parsed>| parsed.into_iter().map(|parsed| parsed.cli.watch).collect();
+    let status = match parsed.iter().all(|parsed| parsed.cli.command.is_none()) {
+        true => {
+            let reload = || config::parse(args).map(watches);
+            command::watch::run(watches(parsed), &reload, &mut out, &mut err)? as u8
+        }
+        false => {
+            let mut worst = 0;
+            for Parsed { cli, name } in &parsed {
+                let status = dispatch(cli, name.as_deref(), &mut out, &mut err)?;
+                worst = report::check::worse(worst, status);
+            }
+            worst
+        }
+    };
     out.flush()?;
-    Ok(worst)
+    Ok(status)
 }
 
 fn dispatch(
@@ -52,14 +62,14 @@ fn dispatch(
     let status = match &cli.command {
         // Knows what it is not to know, which others do not.
         Some(Command::Check(options)) => return command::check::run(options, name, out, err),
-        None => command::watch::run(&cli.watch, out, err)?,
-        Some(Command::Ceilings(options)) => command::ceilings::run(options, out, err)?,
         Some(Command::Config(options)) => {
             config::show(options.file.as_deref(), out)?;
             return Ok(0);
         }
+        Some(Command::Ceilings(options)) => command::ceilings::run(options, out, err)?,
         Some(Command::Record(options)) => command::record::run(options, out, err)?,
         Some(Command::Replay(options)) => command::replay::run(options, out, err)?,
+        None => return Ok(0),
     };
     Ok(status as u8)
 }

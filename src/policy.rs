@@ -156,6 +156,13 @@ impl Policy {
         self.campaign = Campaign::Idle;
     }
 
+    /// Goes on under other rules.
+    pub fn renew(&mut self, rules: Rules) {
+        self.victims.renew(rules.protect.clone(), rules.allow_root);
+        self.rules = rules;
+        self.told.clear();
+    }
+
     /// Whether what is decided on lies in the past: then nobody is chosen and no step follows.
     pub fn catch_up(&mut self, past: bool) {
         self.catching_up = past;

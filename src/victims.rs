@@ -54,6 +54,11 @@ impl Victims {
         }
     }
 
+    /// Other things are spared from now on, once their programs are told again.
+    pub fn renew(&mut self, protect: Vec<Regex>, allow_root: bool) {
+        (self.protect, self.allow_root) = (protect, allow_root);
+    }
+
     /// Takes in the programs that a sample tells of; forgets who is gone.
     pub fn learn(&mut self, sample: &Sample, detector: &Detector) {
         self.told_programs |= !sample.programs.is_empty();

@@ -19,6 +19,8 @@ pub enum Wake {
     Tick,
     /// SIGINT or SIGTERM: stop.
     Stop,
+    /// SIGHUP: the terminal is gone, or, without one, read the configuration again.
+    HangUp,
     /// SIGUSR1: print the state, then wait on.
     ShowState,
 }
@@ -43,13 +45,13 @@ pub fn unix_s() -> f64 {
 }
 
 impl Waiter {
-    /// Takes over SIGINT, SIGTERM and SIGUSR1 from now on: they end a wait instead of the process.
+    /// Takes over SIGINT, SIGTERM, SIGHUP and SIGUSR1 from now on: they end a wait instead of the process.
     ///
     /// # Errors
     /// When the kernel has no signalfd or no CLOCK_BOOTTIME (before Linux 2.6.39).
     pub fn new() -> Result<Self> {
         let mut mask = SigSet::empty();
-        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGUSR1] {
+        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGUSR1] {
             mask.add(signal);
         }
         mask.thread_block().context("cannot block signals")?;
@@ -82,8 +84,12 @@ impl Waiter {
                 Err(e) => return Err(e).context("cannot wait for the next tick"),
             }
             if let Some(info) = self.signals.read_signal().context("cannot read a signal")? {
-                let usr1 = info.ssi_signo == Signal::SIGUSR1 as u32;
-                return Ok(if usr1 { Wake::ShowState } else { Wake::Stop });
+                let is = |signal: Signal| info.ssi_signo == signal as u32;
+                return Ok(match () {
+                    () if is(Signal::SIGUSR1) => Wake::ShowState,
+                    () if is(Signal::SIGHUP) => Wake::HangUp,
+                    () => Wake::Stop,
+                });
             }
             if self.uptime_s() >= until_s {
                 return Ok(Wake::Tick);

@@ -83,7 +83,7 @@ fn tick(waiter: &Waiter, due_s: f64) -> Result<bool> {
     loop {
         match waiter.wait_until(due_s)? {
             Wake::Tick => return Ok(true),
-            Wake::Stop => return Ok(false),
+            Wake::Stop | Wake::HangUp => return Ok(false),
             Wake::ShowState => {}
         }
     }

@@ -14,7 +14,7 @@ use crate::report::{ceilings, state, talk};
 use crate::sample::{ProcId, Sample};
 use crate::wait::{Waiter, Wake};
 use crate::{machine, settings};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 
@@ -26,104 +26,273 @@ const VERBOSE_S: f64 = 60.0;
 /// Looks that may fail in a row before the watch gives up: a minute or more.
 const MOST_FAILURES: u32 = 60;
 
-/// Watches until SIGINT or SIGTERM; the status is what was found.
+/// Watches until SIGINT or SIGTERM; the status is the worst that was found. Each of `watches` has
+/// processes and settings of its own. At SIGHUP `reload` says what is to be watched from then on.
 ///
 /// # Errors
 /// Bad options, a procfs that cannot be read. While it acts, output that cannot be written is
 /// dropped: a full log disk must not end the protection.
-pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Result<Status> {
-    let selection = settings::selection(&options.select)?;
-    let everything = selection.is_everything();
-    let own = probe::is_own(&options.select.procfs);
-    let engine_settings = settings::engine(&options.judge, !everything && own)?;
-    let (state, nowhere) = match settings::state(&options.memory) {
-        Ok(dir) => (dir, None),
-        Err(error) => (None, Some(error)),
-    };
-    // Held until the end. Who cannot have one watches all the same.
-    let lock = match sole(options, state.as_deref()) {
-        Some(Ok(None)) => {
-            if options.output.verbose || std::io::stderr().is_terminal() {
-                let already = "a watch of the same is running already, so this one is not needed";
-                talk::notes(err, &[already.to_owned()])?;
-            }
-            return Ok(Status::Fine);
-        }
-        Some(Ok(lock)) => Ok(lock),
-        Some(Err(error)) => Err(error.context("nothing keeps a second watch from running too")),
-        None => Ok(None),
-    };
-    let Select { procfs, sysfs, .. } = &options.select;
-    let mut probe = Probe::new(procfs, sysfs.as_deref(), selection, options.budget)?;
+pub fn run(
+    watches: Vec<Watch>,
+    reload: &dyn Fn() -> Result<Vec<Watch>>,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> Result<Status> {
     let waiter = Waiter::new()?;
-    let header = machine::header(options.timing.interval);
-    let mut watch = Running {
-        engine: Engine::new(&header, engine_settings),
-        signals: if options.judge.dry_run { Box::new(DryRun) } else { Box::new(Live) },
-        style: settings::style(&options.output, options.judge.dry_run),
-        options,
-        roots: Vec::new(),
-        screen: (options.output.format == Format::Text && std::io::stdout().is_terminal())
-            .then(Screen::default),
-    };
-    watch.complain(err, lock.as_ref().err().map(|error| anyhow!("{error:#}")))?;
-    let (mut keeper, unread) = Keeper::open(state, &mut watch.engine, waiter.uptime_s());
-    watch.complain(err, nowhere.or(unread))?;
-    let acts = !everything && own && !options.judge.dry_run;
-    let written = |result: Result<()>| if acts { Ok(()) } else { result };
-    let mut sample = Sample::default();
-    let mut due_s = waiter.uptime_s();
-    let mut next_s = options.timing.interval;
-    let mut verbose_s = due_s + VERBOSE_S;
-    let mut failures = 0;
-    let mut greeted = false;
+    let only = watches.len() == 1;
+    let mut sessions = Vec::new();
+    for options in watches {
+        sessions.extend(Session::open(options, only, &waiter, err)?);
+    }
+    // All that were found by those that a reload ended.
+    let mut found = Status::Fine;
     loop {
+        let due_s = |session: &Session| session.due_s;
+        let next = sessions.iter_mut().min_by(|a, b| due_s(a).total_cmp(&due_s(b)));
+        // Nothing left: all are watched by others already.
+        let Some(next) = next else { return Ok(found) };
+        match waiter.wait_until(next.due_s)? {
+            Wake::Tick => next.look(&waiter, out, err)?,
+            Wake::ShowState => {
+                for session in &sessions {
+                    session.written(session.running.show_state(
+                        &session.sample,
+                        &session.probe,
+                        err,
+                    ))?;
+                }
+            }
+            // Without a terminal there is nobody who could have hung up.
+            Wake::HangUp if !std::io::stderr().is_terminal() => {
+                let reloaded = reload().and_then(|watches| {
+                    watches.iter().try_for_each(check)?;
+                    Ok(watches)
+                });
+                match reloaded {
+                    Ok(watches) => {
+                        let (kept, ended) = renew(sessions, watches, &waiter, out, err)?;
+                        (sessions, found) = (kept, found.max(ended));
+                    }
+                    Err(error) => {
+                        let error = error.context("not reloaded, all goes on as before");
+                        let _ = talk::notes(err, &[format!("{error:#}")]);
+                    }
+                }
+            }
+            Wake::Stop | Wake::HangUp => {
+                let end = |found: Status, session: Session| Ok(found.max(session.end(out, err)?));
+                return sessions.into_iter().try_fold(found, end);
+            }
+        }
+    }
+}
+
+/// Whether all of a watch's options have a meaning.
+fn check(options: &Watch) -> Result<()> {
+    settings::selection(&options.select)?;
+    settings::engine(&options.judge, true)?;
+    Ok(())
+}
+
+/// What is to be watched from now on. Who watches the same as before at the same interval keeps
+/// all that it learnt.
+fn renew(
+    old: Vec<Session>,
+    watches: Vec<Watch>,
+    waiter: &Waiter,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> Result<(Vec<Session>, Status)> {
+    let only = watches.len() == 1;
+    let mut old: Vec<Option<Session>> = old.into_iter().map(Some).collect();
+    let mut sessions = Vec::new();
+    let mut others = Vec::new();
+    for options in watches {
+        let is_same = |session: &&mut Option<Session>| {
+            session.as_ref().is_some_and(|session| session.watches_the_same(&options))
+        };
+        match old.iter_mut().find(is_same).and_then(Option::take) {
+            Some(mut session) => {
+                session.renew(options)?;
+                sessions.push(session);
+            }
+            None => others.push(options),
+        }
+    }
+    let mut found = Status::Fine;
+    for session in old.into_iter().flatten() {
+        found = found.max(session.end(out, err)?);
+    }
+    for options in others {
+        sessions.extend(Session::open(options, only, waiter, err)?);
+    }
+    let _ = talk::notes(err, &["reloaded".to_owned()]);
+    Ok((sessions, found))
+}
+
+/// One watch: its processes, and what is known of them.
+struct Session {
+    running: Running,
+    probe: Probe,
+    keeper: Keeper,
+    sample: Sample,
+    everything: bool,
+    own: bool,
+    due_s: f64,
+    verbose_s: f64,
+    failures: u32,
+    greeted: bool,
+    /// Held until the end.
+    _lock: Option<Lock>,
+}
+
+impl Session {
+    /// Begins to watch; nothing where the same is watched already. `only`: there is no other, so it
+    /// may have the screen.
+    fn open(
+        options: Watch,
+        only: bool,
+        waiter: &Waiter,
+        err: &mut impl Write,
+    ) -> Result<Option<Self>> {
+        let selection = settings::selection(&options.select)?;
+        let everything = selection.is_everything();
+        let own = probe::is_own(&options.select.procfs);
+        let engine_settings = settings::engine(&options.judge, !everything && own)?;
+        let (state, nowhere) = match settings::state(&options.memory) {
+            Ok(dir) => (dir, None),
+            Err(error) => (None, Some(error)),
+        };
+        // Who cannot have a lock watches all the same.
+        let (lock, unlocked) = match sole(&options, state.as_deref()) {
+            Some(Ok(None)) => {
+                if options.output.verbose || std::io::stderr().is_terminal() {
+                    let already =
+                        "a watch of the same is running already, so this one is not needed";
+                    talk::notes(err, &[already.to_owned()])?;
+                }
+                return Ok(None);
+            }
+            Some(Ok(lock)) => (lock, None),
+            Some(Err(error)) => {
+                (None, Some(error.context("nothing keeps a second watch from running too")))
+            }
+            None => (None, None),
+        };
+        let Select { procfs, sysfs, .. } = &options.select;
+        let probe = Probe::new(procfs, sysfs.as_deref(), selection, options.budget)?;
+        let header = machine::header(options.timing.interval);
+        let screen =
+            only && options.output.format == Format::Text && std::io::stdout().is_terminal();
+        let mut running = Running {
+            engine: Engine::new(&header, engine_settings),
+            signals: if options.judge.dry_run { Box::new(DryRun) } else { Box::new(Live) },
+            style: settings::style(&options.output, options.judge.dry_run),
+            options,
+            roots: Vec::new(),
+            screen: screen.then(Screen::default),
+        };
+        let now_s = waiter.uptime_s();
+        let (keeper, unread) = Keeper::open(state, &mut running.engine, now_s);
+        for error in [unlocked, nowhere.or(unread)] {
+            running.complain(err, error)?;
+        }
+        Ok(Some(Self {
+            running,
+            probe,
+            keeper,
+            sample: Sample::default(),
+            everything,
+            own,
+            due_s: now_s,
+            verbose_s: now_s + VERBOSE_S,
+            failures: 0,
+            greeted: false,
+            _lock: lock,
+        }))
+    }
+
+    /// What could not be written, where that matters.
+    fn written(&self, result: Result<()>) -> Result<()> {
+        let acts = !self.everything && self.own && !self.running.options.judge.dry_run;
+        if acts { Ok(()) } else { result }
+    }
+
+    /// Takes and judges a sample.
+    fn look(&mut self, waiter: &Waiter, out: &mut impl Write, err: &mut impl Write) -> Result<()> {
         let uptime_s = waiter.uptime_s();
-        match probe.sample(waiter.unix_time(uptime_s), Some(uptime_s), &mut sample) {
+        let mut next_s = self.running.options.timing.interval;
+        match self.probe.sample(waiter.unix_time(uptime_s), Some(uptime_s), &mut self.sample) {
             Ok(()) => {
-                failures = 0;
-                watch.permit(&mut sample);
+                self.failures = 0;
+                self.running.permit(&mut self.sample);
                 let orders_written;
-                (next_s, orders_written) = watch.tick(&sample, out);
-                written(orders_written)?;
-                written(watch.announce(err))?;
+                (next_s, orders_written) = self.running.tick(&self.sample, out);
+                self.written(orders_written)?;
+                let announced = self.running.announce(err);
+                self.written(announced)?;
             }
             // At the brink even a read may fail (ENOMEM); the next one may not.
-            Err(error) if greeted && failures < MOST_FAILURES => {
-                failures += 1;
-                written(talk::failure(err, failures, &error).map_err(Into::into))?;
+            Err(error) if self.greeted && self.failures < MOST_FAILURES => {
+                self.failures += 1;
+                let told = talk::failure(err, self.failures, &error);
+                self.written(told.map_err(Into::into))?;
             }
             Err(error) => return Err(error),
         }
-        if !options.output.quiet {
-            written(talk::notes(err, &probe.take_notes()).map_err(Into::into))?;
-            let matched = (!everything).then(|| probe.matched());
-            if !std::mem::replace(&mut greeted, true) {
-                written(
-                    talk::greet(err, options, &watch.engine, matched, own).map_err(Into::into),
-                )?;
+        if !self.running.options.output.quiet {
+            let notes = self.probe.take_notes();
+            self.written(talk::notes(err, &notes).map_err(Into::into))?;
+            if !self.greeted {
+                let Running { options, engine, .. } = &self.running;
+                let matched = (!self.everything).then(|| self.probe.matched());
+                let greeted = talk::greet(err, options, engine, matched, self.own);
+                self.written(greeted.map_err(Into::into))?;
             }
-            if options.output.verbose && uptime_s >= verbose_s {
-                verbose_s = uptime_s + VERBOSE_S;
-                written(watch.show_state(&sample, &probe, err))?;
+            if self.running.options.output.verbose && uptime_s >= self.verbose_s {
+                self.verbose_s = uptime_s + VERBOSE_S;
+                self.written(self.running.show_state(&self.sample, &self.probe, err))?;
             }
         }
-        greeted = true;
-        written(watch.complain(err, keeper.tick(&watch.engine, uptime_s)))?;
-        written(watch.redraw(&sample, next_s, out))?;
+        self.greeted = true;
+        let unsaved = self.keeper.tick(&self.running.engine, uptime_s);
+        self.written(self.running.complain(err, unsaved))?;
+        let drawn = self.running.redraw(&self.sample, next_s, out);
+        self.written(drawn)?;
         // Ticks that were missed (a suspend, a stop) are not made up for.
-        due_s = (due_s + next_s).max(waiter.uptime_s());
-        loop {
-            match waiter.wait_until(due_s)? {
-                Wake::Tick => break,
-                Wake::ShowState => written(watch.show_state(&sample, &probe, err))?,
-                Wake::Stop => {
-                    written(watch.complain(err, keeper.save(&watch.engine)))?;
-                    written(watch.farewell(out, err))?;
-                    return Ok(watch.engine.found());
-                }
-            }
-        }
+        self.due_s = (self.due_s + next_s).max(waiter.uptime_s());
+        Ok(())
+    }
+
+    /// Stops watching; what was found.
+    fn end(mut self, out: &mut impl Write, err: &mut impl Write) -> Result<Status> {
+        let unsaved = self.keeper.save(&self.running.engine);
+        self.written(self.running.complain(err, unsaved))?;
+        let farewell = self.running.farewell(out, err);
+        self.written(farewell)?;
+        Ok(self.running.engine.found())
+    }
+
+    /// Whether other options mean the same processes, seen the same way: then only rules and words
+    /// differ.
+    fn watches_the_same(&self, options: &Watch) -> bool {
+        let seen = |of: &Watch| {
+            let Watch { select, timing, judge, budget, memory, .. } = of;
+            let dry = judge.dry_run;
+            format!("{select:?} {timing:?} {budget:?} {memory:?} {} {dry}", judge.caution)
+        };
+        seen(&self.running.options) == seen(options)
+    }
+
+    /// Goes on under other rules.
+    fn renew(&mut self, options: Watch) -> Result<()> {
+        let act = !self.everything && self.own;
+        self.running.engine.renew(settings::engine(&options.judge, act)?.rules);
+        self.running.style = settings::style(&options.output, options.judge.dry_run);
+        self.running.options = options;
+        // So that the rules' words are compared with every program.
+        self.probe.tell_again();
+        Ok(())
     }
 }
 
@@ -140,17 +309,17 @@ fn sole(options: &Watch, state: Option<&Path>) -> Option<Result<Option<Lock>>> {
 }
 
 /// What the loop holds.
-struct Running<'o> {
+struct Running {
     engine: Engine,
     signals: Box<dyn Signals>,
     style: Style,
-    options: &'o Watch,
+    options: Watch,
     /// Roots of the trees that were announced.
     roots: Vec<ProcId>,
     screen: Option<Screen>,
 }
 
-impl Running<'_> {
+impl Running {
     /// Notes of each new process whether it may be signalled.
     fn permit(&self, sample: &mut Sample) {
         for program in &mut sample.programs {

@@ -107,6 +107,13 @@ impl Probe {
         self.ceilings.sources(self.proc.path(), ceilings, self.mode)
     }
 
+    /// The next sample tells of all programs once more.
+    pub fn tell_again(&mut self) {
+        for watch in self.known.values_mut().filter_map(|known| known.watch.as_mut()) {
+            watch.told = false;
+        }
+    }
+
     /// What could not be seen and what is lost by it; each said once.
     pub fn take_notes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notes)
