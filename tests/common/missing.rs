@@ -13,6 +13,7 @@ pub enum Need {
     ModPerl,
     Root,
     Cgroup,
+    Cron,
 }
 
 impl Need {
@@ -29,6 +30,9 @@ impl Need {
             Self::Root if !nix::unistd::geteuid().is_root() => Some(
                 "a memory cgroup needs root: run the tests as root (sudo -E cargo test)".into(),
             ),
+            Self::Cron if !there("/usr/sbin/cron") => {
+                Some("cron is missing: apt-get install cron".into())
+            }
             Self::Cgroup => MemoryCgroup::limited_to(64 << 20).err(),
             _ => None,
         }
