@@ -5,11 +5,13 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::cli::{Cli, Ended, PROMPTLY};
 use common::fake_proc::{Fake, FakeProc, pid};
+use common::missing::{Need, skip};
 use common::past;
 use common::prefork::Prefork;
 use leakwatch::history::lock::Lock;
@@ -272,46 +274,119 @@ fn beside_a_watch_of_the_same_it_only_reports() {
     assert!(leaking.server.ended("leaky").is_empty());
 }
 
+/// A script that runs as root with a tiny file system of its own, `$1`, for the state.
+const FULL: &str = r#"set -e
+mount -t tmpfs -o size=256k tmpfs "$1"; cp "$2"/* "$1"
+dd if=/dev/zero of="$1/filler" bs=4k 2>/dev/null || true
+shift 2
+"$@"
+"$@""#;
+
+#[test]
+fn a_full_disk_is_said_once_and_it_judges_all_the_same() {
+    if skip(&[Need::Root]) {
+        return;
+    }
+    let world = World::new();
+    // So many that their sample does not fit into what is left of the file's last block.
+    (2..40).for_each(|nth| world.proc.show(&Fake::new(pid(nth), "app").child_of(world.app.pid)));
+    world.grew(20);
+    let mount = tempfile::tempdir().unwrap();
+    let procfs = world.proc.path().to_str().unwrap();
+    let state = mount.path().to_str().unwrap();
+    let mut command = std::process::Command::new("unshare");
+    command
+        .args(["--mount", "--propagation", "private", "sh", "-c", FULL, "sh", state])
+        .arg(world.state.path())
+        .args([env!("CARGO_BIN_EXE_leakwatch"), "check", "--procfs", procfs, "--pattern", "app"])
+        .args(["--state", state])
+        .env("LEAKWATCH_CONFIG", "/dev/null");
+
+    let ended = Cli::start(&mut command).end(PROMPTLY);
+
+    let (out, err) = (ended.out.text(), ended.err.text());
+    assert_eq!(out.matches("LEAKWATCH OK - app").count(), 1, "{out}{err}");
+    assert_eq!(err.matches("No space left on device").count(), 1, "{err}");
+    assert!(err.contains("hint:"), "{err}");
+}
+
+#[test]
+fn another_users_history_is_neither_read_nor_written() {
+    if skip(&[Need::Root]) {
+        return;
+    }
+    let world = World::new();
+    world.grew(150);
+    fs::set_permissions(world.state.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(world.proc.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let before = fs::read(world.history()).unwrap();
+    // Where anybody may run it.
+    let place = tempfile::tempdir().unwrap();
+    let program = place.path().join("leakwatch");
+    fs::copy(env!("CARGO_BIN_EXE_leakwatch"), &program).unwrap();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = std::process::Command::new("setpriv");
+    command
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(&program)
+        .args([&["check"], &world.args(&["--always"])[..]].concat())
+        .env("LEAKWATCH_CONFIG", "/dev/null");
+
+    let ended = Cli::start(&mut command).end(PROMPTLY);
+
+    let (out, err) = (ended.out.text(), ended.err.text());
+    assert!(out.starts_with("LEAKWATCH OK - app"), "{out}{err}");
+    assert!(err.contains("Permission denied"), "{err}");
+    assert_eq!(fs::read(world.history()).unwrap(), before);
+}
+
 /// Killed at any instant, it leaves a history that the next one reads, less its own sample at most.
+/// `LEAKWATCH_LONG=1` kills a thousand.
 #[test]
 fn whenever_it_is_killed_the_history_stays_readable() {
     let world = World::new();
-    world.grew(126);
+    // Just before it is thinned.
+    world.grew(120);
     let history = world.history();
-    let lines = || fs::read_to_string(&history).unwrap().lines().count();
-    let mut least = lines();
-    let mut killed = 0;
+    let options = past::options(&world.args(&[]));
     let rounds: u32 = if std::env::var_os("LEAKWATCH_LONG").is_some() { 1000 } else { 150 };
+    let start = std::time::Instant::now();
+    world.check(&[]);
+    let longest_us = start.elapsed().as_micros() * 5 / 4;
+    let (mut taken, mut killed, mut added) = (past::taken(world.state.path(), &options), 0, 0);
     for round in 0..rounds {
-        age(&history, 300.0);
+        // As if the next one came five minutes later.
+        age(&history);
         let cli = Cli::leakwatch([&["check"], &world.args(&[])[..]].concat());
-        std::thread::sleep(Duration::from_micros(u64::from(round) * 37 % 12_000));
+        let after_us = u128::from(round) * 7919 % longest_us;
+        std::thread::sleep(Duration::from_micros(after_us.try_into().unwrap()));
         cli.signal(Signal::SIGKILL);
-        killed += usize::from(cli.end(PROMPTLY).code.is_none());
-        let whole = fs::read(&history).unwrap();
-        let count = whole.iter().filter(|byte| **byte == b'\n').count();
-        // Thinning joins; nothing else makes it shorter.
-        assert!(count + 70 >= least && count > 60, "{count} lines after {least}");
-        least = count;
+        let code = cli.end(PROMPTLY).code;
+        let now = past::taken(world.state.path(), &options);
+        killed += u32::from(code.is_none());
+        added += now - taken;
+        assert!(now >= taken, "{now} samples after {taken}");
+        assert!(code.is_none() || now > taken, "it ended, yet its sample is lost");
+        taken = now;
     }
-    assert!(killed > rounds as usize / 4, "{killed} of {rounds} were still running");
-    let ended = world.check(&["--always"]);
-    assert_eq!(ended.err.text(), "", "no line is garbled");
+    println!("{killed} of {rounds} were killed, {added} samples were kept");
+    assert!(killed > rounds / 4 && added > 9, "{killed} of {rounds} were killed, {added} kept");
+    assert_eq!(world.check(&["--always"]).err.text(), "", "no line is garbled");
 }
 
-/// Makes all samples older.
-fn age(history: &Path, by_s: f64) {
+/// Makes all samples older, so that the last one was taken five minutes ago.
+fn age(history: &Path) {
     let text = fs::read_to_string(history).unwrap();
-    let (torn, whole) = match text.rfind('\n') {
-        Some(end) => (&text[end + 1..], &text[..end + 1]),
-        None => (&text[..], ""),
+    let (whole, torn) = text.split_at(text.rfind('\n').map_or(0, |end| end + 1));
+    let t = |line: &str| -> Option<(String, f64, String)> {
+        let (before, rest) = line.split_once("\"t\":")?;
+        let (t, after) = rest.split_once(',')?;
+        Some((before.to_owned(), t.parse().ok()?, after.to_owned()))
     };
-    let shift = |line: &str| match line.split_once("\"t\":") {
-        Some((before, rest)) => {
-            let (t, after) = rest.split_once(',').unwrap();
-            let t: f64 = t.parse().unwrap();
-            format!("{before}\"t\":{},{after}\n", t - by_s)
-        }
+    let last = whole.lines().filter_map(t).last().unwrap().1;
+    let by_s = leakwatch::wait::unix_s() - 300.0 - last;
+    let shift = |line: &str| match t(line) {
+        Some((before, t, after)) => format!("{before}\"t\":{},{after}\n", t + by_s),
         None => format!("{line}\n"),
     };
     let aged: String = whole.lines().map(shift).collect();

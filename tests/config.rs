@@ -166,3 +166,27 @@ fn a_hangup_reloads_and_a_bad_file_changes_nothing() {
     let ended = cli.stop();
     assert_eq!(ended.code, Some(0), "{}", ended.err.text());
 }
+
+/// The TOML in a text between two marks.
+fn example(file: &str, (begin, end): (&str, &str)) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let text = fs::read_to_string(path).unwrap();
+    let (_, rest) = text.split_once(begin).expect("the example begins");
+    rest.split_once(end).expect("the example ends").0.to_owned()
+}
+
+#[test]
+fn the_examples_of_the_docs_are_configurations() {
+    for (file, marks) in [
+        ("README.md", ("```toml\n", "```\n")),
+        ("man/leakwatch.toml.5", (".SH EXAMPLES\n.nf\n", ".fi\n")),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("example.toml");
+        fs::write(&path, example(file, marks)).unwrap();
+        let ended = Cli::leakwatch(["config", "--config", path.to_str().unwrap()]).end(PROMPTLY);
+        assert_eq!((ended.code, ended.err.text()), (Some(0), String::new()), "{file}");
+        assert_eq!(ended.out.text().matches("[[watch]]").count(), 2, "{file}");
+        assert!(ended.out.text().contains("budget = \"700M\""), "{file}");
+    }
+}

@@ -133,8 +133,8 @@ pub fn run(
     } else {
         now.t = told.t;
     }
-    if now != told
-        && let Err(error) = history.tell(&now)
+    // Also where nothing is new: the first time that takes the space which a full disk has not.
+    if let Err(error) = history.tell(&now)
         && !options.output.quiet
     {
         talk::notes(err, &[format!("{error:#}")])?;

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 /// Length of the file: a page, which is written whole or not at all.
 const LENGTH: usize = 4096;
-/// Longest word kept.
-const WORD: usize = 60;
+/// Bytes of the longest word kept.
+const WORD: usize = 80;
 /// Most words kept.
 const WORDS: usize = 40;
 
@@ -31,7 +31,12 @@ pub struct Told {
 impl Told {
     /// The same with one word more, cut to what fits.
     pub fn insert(&mut self, word: &str) -> bool {
-        let word: String = word.chars().filter(|c| !c.is_control()).take(WORD / 4).collect();
+        let mut bytes = 0;
+        let fits = |c: &char| {
+            bytes += c.len_utf8() + usize::from("\"\\".contains(*c));
+            bytes <= WORD
+        };
+        let word: String = word.chars().filter(|c| !c.is_control()).take_while(fits).collect();
         self.words.len() < WORDS && self.words.insert(word)
     }
 

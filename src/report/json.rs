@@ -25,6 +25,9 @@
 //! - `spared` (leaks, memory is in danger, but must not be ended): `pid`, `start`, `comm`, `root`, `why`.
 //! - `unsent` (live only): the fields of the order, and `why`.
 //!
+//! - `check` (of `leakwatch check`, before the events of its look): `state` (`ok`, `warning`, `critical`,
+//!   `unknown`), `text`, `processes`, `leaking`, `suspects`, `footprint_bytes`, `samples`, `watched_s`.
+//!
 //! New fields may be added to schema 1; none changes its meaning.
 
 use std::io::{self, Write};

@@ -6,6 +6,7 @@ use clap::Parser;
 use leakwatch::cli::{Check, Cli, Command};
 use leakwatch::history::History;
 use leakwatch::history::lock::Lock;
+use leakwatch::history::told::Told;
 use leakwatch::probe::Probe;
 use leakwatch::sample::{ProcId, Sample};
 use leakwatch::{machine, settings, wait};
@@ -66,4 +67,17 @@ pub fn forge(dir: &Path, options: &Check, checks: u32, every_s: f64, growths: &[
         }
         history.add(&then, &[], options.history_size).unwrap();
     }
+    history.tell(&Told::default()).unwrap();
+}
+
+/// Samples that were ever added to the history of such a check, which must be readable.
+pub fn taken(dir: &Path, options: &Check) -> usize {
+    let name = settings::name(&options.select);
+    let boot = machine::boot(&options.select.procfs);
+    let (mut history, error) = History::open(dir, &name, None, machine::header(1.0), &boot);
+    assert!(error.is_none(), "{error:?}");
+    let mut now = Sample { t: f64::INFINITY, ..Sample::default() };
+    history.replay(&mut now, |_, _| ()).unwrap();
+    assert_eq!(history.garbled(), 0);
+    history.extent().0
 }
