@@ -369,7 +369,6 @@ fn whenever_it_is_killed_the_history_stays_readable() {
         assert!(code.is_none() || now > taken, "it ended, yet its sample is lost");
         taken = now;
     }
-    println!("{killed} of {rounds} were killed, {added} samples were kept");
     assert!(killed > rounds / 4 && added > 9, "{killed} of {rounds} were killed, {added} kept");
     assert_eq!(world.check(&["--always"]).err.text(), "", "no line is garbled");
 }
@@ -383,7 +382,7 @@ fn age(history: &Path) {
         let (t, after) = rest.split_once(',')?;
         Some((before.to_owned(), t.parse().ok()?, after.to_owned()))
     };
-    let last = whole.lines().filter_map(t).last().unwrap().1;
+    let last = whole.lines().filter_map(t).next_back().unwrap().1;
     let by_s = leakwatch::wait::unix_s() - 300.0 - last;
     let shift = |line: &str| match t(line) {
         Some((before, t, after)) => format!("{before}\"t\":{},{after}\n", t + by_s),

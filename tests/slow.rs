@@ -141,6 +141,5 @@ fn what_thinning_leaves_is_judged_as_all_of_it_would_have_been() {
             assert!(family.expect != Expect::Quiet || thinned <= whole, "{differ:?}");
         }
     }
-    println!("{same} of {all}: {differ:?}");
     assert!(10 * same >= 9 * all, "{same} of {all} are judged alike: {differ:?}");
 }
