@@ -153,8 +153,9 @@ fn with_leakwatch_a_leaking_apache_loses_no_request_and_no_healthy_worker() {
     let gone = events::named(&ended.out, "outcome").len();
     let peak = scene.memory.peak().unwrap_or_default() / MIB;
     println!("{gone} workers ended, peak {peak} of {} MiB, {}", MEMORY / MIB, tally.summary());
+    println!("{}{}", ended.err.text(), ended.out.text());
     scene.assert_kept(&tally);
-    assert!(gone >= 2, "{gone} workers ended:\n{}{}", ended.out.text(), ended.err.text());
+    assert!(gone >= 2, "{gone} workers ended");
     for order in &orders {
         let held = tally.held_kib(order.pid());
         assert!(held >= 1024, "it held {held} KiB when it had to end: {}", order.json);
