@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::apache::{MODULES, PROGRAM};
 use super::cgroup::MemoryCgroup;
+use super::small_machine::{self, KERNEL};
 
 /// Something a test cannot do without.
 #[derive(Clone, Copy)]
@@ -13,6 +14,8 @@ pub enum Need {
     ModPerl,
     Root,
     Cgroup,
+    /// A small machine of up to 512 MiB can be booted.
+    SmallMachine,
 }
 
 impl Need {
@@ -30,6 +33,13 @@ impl Need {
                 "a memory cgroup needs root: run the tests as root (sudo -E cargo test)".into(),
             ),
             Self::Cgroup => MemoryCgroup::limited_to(64 << 20).err(),
+            Self::SmallMachine if !there(KERNEL) => {
+                Some("user-mode Linux is missing: apt-get install user-mode-linux iproute2".into())
+            }
+            Self::SmallMachine if small_machine::room_for(512).is_none() => Some(
+                "a small machine needs 528 MiB free in /dev/shm or TMPDIR, not mounted noexec"
+                    .into(),
+            ),
             _ => None,
         }
     }
