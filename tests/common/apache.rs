@@ -15,7 +15,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use super::cgroup::MemoryCgroup;
+use super::cgroup::Cgroup;
 use super::lines::Lines;
 use super::process::{self, Id};
 
@@ -53,12 +53,12 @@ pub struct Apache {
 pub struct Setup<'a> {
     mode: Mode,
     keep_alive: bool,
-    cgroup: Option<&'a MemoryCgroup>,
+    cgroup: Option<&'a Cgroup>,
 }
 
 impl<'a> Setup<'a> {
     /// Runs it, and all its workers, in that cgroup.
-    pub fn inside(self, cgroup: &'a MemoryCgroup) -> Self {
+    pub fn inside(self, cgroup: &'a Cgroup) -> Self {
         Self { cgroup: Some(cgroup), ..self }
     }
 
