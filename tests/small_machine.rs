@@ -51,19 +51,18 @@ fn a_machine_that_never_ends_is_ended_in_time_with_all_its_processes() {
 
 #[test]
 fn a_test_goes_on_in_it() {
-    let pid = std::process::id();
-    SmallMachine::of_mib(96).play(&[], || {
+    SmallMachine::of_mib(96).play(&[], &["one", "other"], |part| {
+        assert!(["one", "other"].contains(&part));
         // The first process of a machine and what it started have low numbers.
-        assert!(std::process::id() < 1000, "{pid}");
+        assert!(std::process::id() < 1000);
         let total = std::fs::read_to_string("/proc/meminfo").unwrap();
         assert!(total.starts_with("MemTotal:          "), "{total}");
     });
 }
 
 #[test]
-#[should_panic(expected = "ended with Some(101) in the small machine")]
+#[should_panic(expected = "second: ended with Some(101) in its machine")]
 fn what_fails_in_it_fails() {
-    SmallMachine::of_mib(96).play(&[], || panic!("inside"));
-    // Where it was skipped.
-    panic!("ended with Some(101) in the small machine: not tried");
+    SmallMachine::of_mib(96).play(&[], &["first", "second"], |part| assert_eq!(part, "first"));
+    panic!("second: ended with Some(101) in its machine, had it been tried");
 }

@@ -22,7 +22,7 @@ use super::process;
 
 /// The kernel, where Debian's package user-mode-linux has it.
 pub const KERNEL: &str = "/usr/bin/linux.uml";
-/// Set inside, and to nothing else than this.
+/// Set inside, to the part that is to be played there.
 const INSIDE: &str = "LEAKWATCH_SMALL_MACHINE";
 /// What may be set outside and counts inside too.
 const HANDED_ON: [&str; 4] = ["CI", "LEAKWATCH_BIN", "LEAKWATCH_E2E_SECONDS", "LEAKWATCH_SKIP_E2E"];
@@ -66,37 +66,55 @@ impl SmallMachine {
         Self { at_most, ..self }
     }
 
-    /// Does `scene` inside. To get there it runs the very test that calls it again, inside; so
-    /// `scene` must be a closure written in that test, and nothing may be done around the call.
-    pub fn play<F: FnOnce()>(&self, needs: &[Need], scene: F) {
-        if std::env::var_os(INSIDE).is_some() {
+    /// Does `scene` inside, once for each of `parts`, each in a machine of its own and all at once.
+    /// To get there it runs the very test that calls it again, inside; so the call must be all
+    /// that the test does.
+    pub fn play(&self, needs: &[Need], parts: &[&str], scene: impl Fn(&str)) {
+        if let Ok(part) = std::env::var(INSIDE) {
             assert!(!missing::skip(needs), "the host has it, so it is here");
-            return scene();
+            return scene(&part);
         }
         if missing::skip(&[needs, &[Need::SmallMachine]].concat()) {
             return;
         }
-        // "crate::test::{{closure}}"
-        let closure = std::any::type_name::<F>();
-        let test = closure.split("::").nth(1).expect("a closure is in a function");
+        let test = std::thread::current().name().expect("a test has a name").to_owned();
+        let all: Vec<Ran> = std::thread::scope(|scope| {
+            let go_on = |part| {
+                scope.spawn({
+                    let test = &test;
+                    move || self.go_on(test, part)
+                })
+            };
+            let machines: Vec<_> = parts.iter().copied().map(go_on).collect();
+            machines.into_iter().map(|machine| machine.join().expect("it only waits")).collect()
+        });
+        for ran in &all {
+            print(&ran.out.text());
+        }
+        for (part, ran) in parts.iter().zip(all) {
+            let ok = ran.code == Some(0) && ran.out.text().contains("test result: ok. 1 passed");
+            assert!(
+                ok,
+                "'{test}', {part}: ended with {:?} in its machine, whose kernel said last:\n{}",
+                ran.code,
+                ran.last_words(20)
+            );
+        }
+    }
+
+    fn go_on(&self, test: &str, part: &str) -> Ran {
         let program = std::env::current_exe().expect("a test has a path");
         let program = program.to_str().expect("a readable path");
-        let ran = self.run(&[program, "--exact", test, "--nocapture", "--test-threads=1"]);
-        let said = ran.out.text();
-        print(&said);
-        let ok = ran.code == Some(0) && said.contains("test result: ok. 1 passed");
-        assert!(
-            ok,
-            "'{test}' ended with {:?} in the small machine, whose console said last:\n{}",
-            ran.code,
-            ran.last_words(20)
-        );
+        self.run_part(part, &[program, "--exact", test, "--nocapture", "--test-threads=1"])
     }
 
     /// Boots, runs the command, and ends the machine with all that still runs in it.
     pub fn run(&self, command: &[&str]) -> Ran {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let running = self.boot(dir, command);
+        self.run_part("", command)
+    }
+
+    fn run_part(&self, part: &str, command: &[&str]) -> Ran {
+        let running = self.boot(part, command);
         let status = running.out.wait_for(self.at_most, |lines| {
             lines.iter().find_map(|line| {
                 line.text().strip_prefix("small machine: status ")?.trim().parse().ok()
@@ -105,8 +123,10 @@ impl SmallMachine {
         Ran { code: status, out: running.out.clone(), console: running.console.clone() }
     }
 
-    fn boot(&self, dir: TempDir, command: &[&str]) -> Running {
-        let room = room_for(self.memory_mib).expect("checked by missing.rs");
+    fn boot(&self, part: &str, command: &[&str]) -> Running {
+        // The swap is there too: a slow disk would make it another test.
+        let room = room_for(self.memory_mib + self.swap_mib).expect("checked by missing.rs");
+        let dir = tempfile::tempdir_in(&room).expect("a temporary directory");
         let init = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/small-machine.sh");
         let mut kernel = Command::new("setpriv");
         // TERM, not KILL, if the test is killed: the kernel then ends its own helper processes.
@@ -130,9 +150,11 @@ impl SmallMachine {
         set("SWAP", if self.swap_mib > 0 { "yes" } else { "no" });
         set("PATH", PATH);
         set("TMPDIR", "/dev/shm");
-        set(INSIDE, "1");
-        // The load has 32 threads; with stacks of 2 MiB they alone would be most of a commit limit.
+        set(INSIDE, part);
+        // The load has 32 threads: stacks of 2 MiB would be most of a commit limit, and for each 32
+        // bytes of address space (an arena a thread: 2 GiB) a process is granted one less.
         set("RUST_MIN_STACK", "131072");
+        set("MALLOC_ARENA_MAX", "1");
         for name in HANDED_ON {
             if let Ok(value) = std::env::var(name) {
                 set(name, &value);
