@@ -7,7 +7,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::apache::{Apache, Mode};
-use common::cgroup::MemoryCgroup;
+use common::cgroup::Cgroup;
 use common::cli::{Cli, Ended, PROMPTLY};
 use common::events::{self, Event};
 use common::load::{Load, Plan, Tally};
@@ -33,12 +33,12 @@ fn seconds(usual: u64) -> Duration {
 struct Scene {
     apache: Apache,
     /// After Apache: it would take Apache along.
-    memory: MemoryCgroup,
+    memory: Cgroup,
 }
 
 impl Scene {
     fn with(mode: Mode) -> Self {
-        let memory = MemoryCgroup::limited_to(MEMORY).unwrap();
+        let memory = Cgroup::with_memory(MEMORY).unwrap();
         let apache = Apache::that(mode).inside(&memory).start();
         Self { apache, memory }
     }

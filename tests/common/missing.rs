@@ -4,7 +4,8 @@ use std::io::Write;
 use std::path::Path;
 
 use super::apache::{MODULES, PROGRAM};
-use super::cgroup::MemoryCgroup;
+use super::cgroup::Cgroup;
+use super::small_machine::{self, KERNEL};
 
 /// Something a test cannot do without.
 #[derive(Clone, Copy)]
@@ -13,6 +14,10 @@ pub enum Need {
     ModPerl,
     Root,
     Cgroup,
+    /// A cgroup that limits tasks.
+    PidsCgroup,
+    /// A small machine of up to 512 MiB can be booted.
+    SmallMachine,
 }
 
 impl Need {
@@ -26,10 +31,18 @@ impl Need {
             Self::ModPerl if !there(&format!("{MODULES}/mod_perl.so")) => {
                 Some("mod_perl is missing: apt-get install libapache2-mod-perl2".into())
             }
-            Self::Root if !nix::unistd::geteuid().is_root() => Some(
-                "a memory cgroup needs root: run the tests as root (sudo -E cargo test)".into(),
+            Self::Root if !nix::unistd::geteuid().is_root() => {
+                Some("a cgroup needs root: run the tests as root (sudo -E cargo test)".into())
+            }
+            Self::Cgroup => Cgroup::with_memory(64 << 20).err(),
+            Self::PidsCgroup => Cgroup::with_tasks(64).err(),
+            Self::SmallMachine if !there(KERNEL) => {
+                Some("user-mode Linux is missing: apt-get install user-mode-linux iproute2".into())
+            }
+            Self::SmallMachine if small_machine::room_for(512).is_none() => Some(
+                "a small machine needs 528 MiB free in /dev/shm or TMPDIR, not mounted noexec"
+                    .into(),
             ),
-            Self::Cgroup => MemoryCgroup::limited_to(64 << 20).err(),
             _ => None,
         }
     }

@@ -17,3 +17,4 @@ pub mod load;
 pub mod missing;
 pub mod prefork;
 pub mod process;
+pub mod small_machine;

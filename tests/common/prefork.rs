@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::cli::Cli;
+use super::lines::Lines;
 use super::process::{self, Id};
 
 /// The example as a child of the test.
@@ -17,7 +18,12 @@ pub struct Prefork {
 impl Prefork {
     /// Starts it with these arguments and returns when it listens.
     pub fn start(args: &[&str]) -> Self {
-        let cli = Cli::start(Command::new(program()).args(args));
+        Self::start_by(Command::new(program()).args(args))
+    }
+
+    /// The same by a command that becomes it (by exec, so that its pid stays), in a cgroup say.
+    pub fn start_by(command: &mut Command) -> Self {
+        let cli = Cli::start(command);
         let promptly = Duration::from_secs(10);
         let line =
             cli.out.expect_line(promptly, "with its address", |line| line.contains("http://"));
@@ -38,7 +44,7 @@ impl Prefork {
         process::children(self.id.pid)
     }
 
-    /// The pids of all workers of that kind (leaky, healthy, cache) that were ever started.
+    /// The pids of all workers of that kind (leaky, healthy, cache, hung) that were ever started.
     pub fn started(&self, kind: &str) -> Vec<u32> {
         self.said(kind, "started")
     }
@@ -46,6 +52,11 @@ impl Prefork {
     /// The pids of the workers of that kind that ended.
     pub fn ended(&self, kind: &str) -> Vec<u32> {
         self.said(kind, "ended:")
+    }
+
+    /// What it and its workers complained of.
+    pub fn err(&self) -> &Lines {
+        &self.cli.err
     }
 
     /// Waits until so many workers of that kind have been started.
@@ -74,7 +85,7 @@ fn says(line: &str, kind: &str, what: &str) -> Option<u32> {
 }
 
 /// Cargo builds the examples with the integration tests, beside the directory these lie in.
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     let profile = test.ancestors().nth(2).expect("target/PROFILE/deps/test");
     let program = profile.join("examples/leaky_prefork");
