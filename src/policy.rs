@@ -279,8 +279,8 @@ impl Policy {
         let threads = detector.standings().filter(|s| below(s.root)).filter_map(|s| s.thread_leak);
         let piles = detector
             .piles()
-            .filter(|(parent, _)| detector.standing(*parent).is_some_and(|s| below(s.root)))
-            .map(|(_, evidence)| evidence);
+            .filter(|(parent, ..)| detector.standing(*parent).is_some_and(|s| below(s.root)))
+            .map(|(_, evidence, _)| evidence);
         let watched: f64 = threads.chain(piles).map(|e| e.slope * e.window_s).sum();
         let needed = EVIDENCE * headroom.usable().max(MATERIAL * headroom.limit as f64);
         let lead_s = self.rules.lead_s.max(3.0 * self.interval_s);
@@ -406,9 +406,9 @@ fn standing_of(order: &Order, detector: &Detector) -> Headroom {
 /// worker with little to do may seem idle for a minute too; those that were there before the pile
 /// began are not meant.
 fn hangs(s: &Standing, detector: &Detector) -> bool {
-    let pile = detector.piles().find(|(parent, _)| Some(*parent) == s.parent);
-    pile.is_some_and(|(_, Evidence { window_s, .. })| {
-        s.age_s <= window_s && s.idle_s >= HUNG_S.min(window_s / 2.0)
+    let pile = detector.piles().find(|(parent, ..)| Some(*parent) == s.parent);
+    pile.is_some_and(|(_, Evidence { window_s, .. }, for_s)| {
+        s.age_s <= for_s && s.idle_s >= HUNG_S.min(window_s / 2.0)
     })
 }
 
