@@ -3,8 +3,9 @@
 use anyhow::Result;
 use clap::Parser;
 use leakwatch::assessment::Status;
-use leakwatch::cli::{Cli, Command};
+use leakwatch::cli::{self, Cli, Command};
 use leakwatch::command;
+use leakwatch::outlet::Outlet;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
@@ -32,14 +33,23 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<Status> {
+    let Some(command) = &cli.command else { return watch(&cli.watch) };
     let (mut out, mut err) = (io::BufWriter::new(io::stdout().lock()), io::stderr().lock());
-    let status = match &cli.command {
-        None => command::watch::run(&cli.watch, &mut out, &mut err)?,
-        Some(Command::Ceilings(options)) => command::ceilings::run(options, &mut out, &mut err)?,
-        Some(Command::Record(options)) => command::record::run(options, &mut out, &mut err)?,
-        Some(Command::Replay(options)) => command::replay::run(options, &mut out, &mut err)?,
+    let status = match command {
+        Command::Ceilings(options) => command::ceilings::run(options, &mut out, &mut err)?,
+        Command::Record(options) => command::record::run(options, &mut out, &mut err)?,
+        Command::Replay(options) => command::replay::run(options, &mut out, &mut err)?,
     };
     out.flush()?;
+    Ok(status)
+}
+
+/// A watch must not wait for whoever reads what it says.
+fn watch(options: &cli::Watch) -> Result<Status> {
+    let (mut out, mut err) = (Outlet::stdout(), Outlet::stderr());
+    let status = command::watch::run(options, &mut out, &mut err)?;
+    err.close()?;
+    out.close()?;
     Ok(status)
 }
 

@@ -12,7 +12,7 @@ use crate::report::text::Style;
 use crate::report::{ceilings, state, talk};
 use crate::sample::{ProcId, Sample};
 use crate::wait::{Waiter, Wake};
-use crate::{machine, settings};
+use crate::{brace, machine, settings};
 use anyhow::{Context, Result};
 use std::io::{IsTerminal, Write};
 
@@ -54,6 +54,7 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
     let (mut keeper, unread) = Keeper::open(state, &mut watch.engine, waiter.uptime_s());
     watch.complain(err, nowhere.or(unread))?;
     let acts = !everything && own && !options.judge.dry_run;
+    let mut weaknesses = if acts { brace::brace() } else { Vec::new() };
     let written = |result: Result<()>| if acts { Ok(()) } else { result };
     let mut sample = Sample::default();
     let mut due_s = waiter.uptime_s();
@@ -81,6 +82,7 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
         }
         if !options.output.quiet {
             written(talk::notes(err, &probe.take_notes()).map_err(Into::into))?;
+            written(talk::notes(err, &std::mem::take(&mut weaknesses)).map_err(Into::into))?;
             let matched = (!everything).then(|| probe.matched());
             if !std::mem::replace(&mut greeted, true) {
                 written(
