@@ -37,7 +37,7 @@ pub fn brace() -> Vec<String> {
     }
     if let Err(errno) = action::rehearse() {
         notes.push(format!(
-            "a signal was rehearsed and refused ({errno}): no worker can be ended\n  hint: a seccomp filter or a container may forbid pidfd_send_signal and kill"
+            "a signal was rehearsed and refused ({errno}): no worker can be ended\n  hint: a seccomp filter or a container may forbid it"
         ));
     }
     notes
