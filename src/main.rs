@@ -4,8 +4,9 @@ use anyhow::Result;
 use clap::Parser;
 use leakwatch::assessment::Status;
 use leakwatch::cli::{self, Cli, Command};
-use leakwatch::command;
 use leakwatch::outlet::Outlet;
+use leakwatch::report::journal::Leveled;
+use leakwatch::{command, systemd};
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
@@ -26,7 +27,8 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // With standard error gone too there is nobody left to tell.
-            let _ = writeln!(io::stderr(), "leakwatch: {error:#}");
+            let level = if systemd::is_journal(io::stderr()) { "<3>" } else { "" };
+            let _ = writeln!(io::stderr(), "{level}leakwatch: {error:#}");
             ExitCode::from(FAILED)
         }
     }
@@ -34,7 +36,8 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<Status> {
     let Some(command) = &cli.command else { return watch(&cli.watch) };
-    let (mut out, mut err) = (io::BufWriter::new(io::stdout().lock()), io::stderr().lock());
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut err = Leveled::new(io::stderr().lock(), systemd::is_journal(io::stderr()));
     let status = match command {
         Command::Ceilings(options) => command::ceilings::run(options, &mut out, &mut err)?,
         Command::Record(options) => command::record::run(options, &mut out, &mut err)?,
@@ -46,9 +49,10 @@ fn run(cli: &Cli) -> Result<Status> {
 
 /// A watch must not wait for whoever reads what it says.
 fn watch(options: &cli::Watch) -> Result<Status> {
-    let (mut out, mut err) = (Outlet::stdout(), Outlet::stderr());
+    let mut out = Outlet::stdout();
+    let mut err = Leveled::new(Outlet::stderr(), systemd::is_journal(io::stderr()));
     let status = command::watch::run(options, &mut out, &mut err)?;
-    err.close()?;
+    err.into_inner().close()?;
     out.close()?;
     Ok(status)
 }

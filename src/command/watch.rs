@@ -1,5 +1,6 @@
 //! Watch: sample, judge, report, act, wait, and again.
 
+use super::journaled::Journaled;
 use super::keeper::Keeper;
 use super::write_event;
 use crate::action::{DryRun, Live, Signals};
@@ -12,12 +13,14 @@ use crate::report::text::Style;
 use crate::report::{ceilings, state, talk};
 use crate::sample::{ProcId, Sample};
 use crate::wait::{Waiter, Wake};
-use crate::{brace, machine, settings};
+use crate::{brace, machine, settings, systemd};
 use anyhow::{Context, Result};
 use std::io::{IsTerminal, Write};
 
 /// Trees listed when the state is asked for.
 const MOST: usize = 40;
+/// Seconds between two lines of state for the service manager.
+const STATUS_S: f64 = 15.0;
 /// Seconds between two states under `--verbose`.
 const VERBOSE_S: f64 = 60.0;
 
@@ -37,6 +40,10 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
     let Select { procfs, sysfs, .. } = &options.select;
     let mut probe = Probe::new(procfs, sysfs.as_deref(), selection, options.budget)?;
     let waiter = Waiter::new()?;
+    let (mut manager, unreachable) = match systemd::Manager::from_env() {
+        Ok(manager) => (manager, None),
+        Err(error) => (systemd::Manager::default(), Some(error)),
+    };
     let header = machine::header(options.timing.interval);
     let mut watch = Running {
         engine: Engine::new(&header, engine_settings),
@@ -46,7 +53,11 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
         roots: Vec::new(),
         screen: (options.output.format == Format::Text && std::io::stdout().is_terminal())
             .then(Screen::default),
+        journaled: (options.output.format == Format::Text
+            && systemd::is_journal(std::io::stdout()))
+        .then(|| Journaled::open(systemd::JOURNAL)),
     };
+    watch.complain(err, unreachable)?;
     let (state, nowhere) = match settings::state(&options.memory) {
         Ok(dir) => (dir, None),
         Err(error) => (None, Some(error)),
@@ -62,6 +73,7 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
     let mut verbose_s = due_s + VERBOSE_S;
     let mut failures = 0;
     let mut greeted = false;
+    let (mut ready, mut status_s, mut told) = (false, due_s, Status::Fine);
     loop {
         let uptime_s = waiter.uptime_s();
         match probe.sample(waiter.unix_time(uptime_s), Some(uptime_s), &mut sample) {
@@ -94,16 +106,25 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
                 written(watch.show_state(&sample, &probe, err))?;
             }
         }
+        if !std::mem::replace(&mut ready, true) {
+            manager.ready(|line| state::write_summary(line, &watch.engine));
+        } else if uptime_s >= status_s || watch.engine.status() != told {
+            manager.status(|line| state::write_summary(line, &watch.engine));
+            (status_s, told) = (uptime_s + STATUS_S, watch.engine.status());
+        }
         greeted = true;
         written(watch.complain(err, keeper.tick(&watch.engine, uptime_s)))?;
         written(watch.redraw(&sample, next_s, out))?;
         // Ticks that were missed (a suspend, a stop) are not made up for.
         due_s = (due_s + next_s).max(waiter.uptime_s());
         loop {
-            match waiter.wait_until(due_s)? {
+            manager.alive(waiter.uptime_s());
+            match waiter.wait_until(due_s.min(manager.alive_due_s()))? {
+                Wake::Tick if waiter.uptime_s() < due_s => {}
                 Wake::Tick => break,
                 Wake::ShowState => written(watch.show_state(&sample, &probe, err))?,
                 Wake::Stop => {
+                    manager.stopping();
                     written(watch.complain(err, keeper.save(&watch.engine)))?;
                     written(watch.farewell(out, err))?;
                     return Ok(watch.engine.found());
@@ -122,6 +143,7 @@ struct Running<'o> {
     /// Roots of the trees that were announced.
     roots: Vec<ProcId>,
     screen: Option<Screen>,
+    journaled: Option<Journaled>,
 }
 
 impl Running<'_> {
@@ -147,13 +169,16 @@ impl Running<'_> {
             let why = self.signals.send(&order).err()?;
             Some(Event::Unsent { order, why })
         });
-        let Self { engine, style, options, screen, .. } = self;
+        let Self { engine, style, options, screen, journaled, .. } = self;
         let events = engine.events().iter().chain(&unsent);
         let mut write = |event: &Event| -> Result<()> {
             if let Some(screen) = screen {
                 screen.clear(out)?;
             }
-            write_event(out, sample.t, event, options.output.format, *style)?;
+            match journaled {
+                Some(journaled) => journaled.write(out, sample.t, event, *style)?,
+                None => write_event(out, sample.t, event, options.output.format, *style)?,
+            }
             out.flush().context("cannot write the report")
         };
         let written = events.map(&mut write).fold(Ok(()), Result::and);

@@ -2,6 +2,7 @@
 
 pub mod ceilings;
 pub mod explain;
+pub mod journal;
 pub mod json;
 mod reasons;
 pub mod screen;

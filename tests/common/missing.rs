@@ -18,6 +18,8 @@ pub enum Need {
     PidsCgroup,
     /// A small machine of up to 512 MiB can be booted.
     SmallMachine,
+    /// A command, and the Debian package that has it.
+    Program(&'static str, &'static str),
 }
 
 impl Need {
@@ -32,7 +34,7 @@ impl Need {
                 Some("mod_perl is missing: apt-get install libapache2-mod-perl2".into())
             }
             Self::Root if !nix::unistd::geteuid().is_root() => {
-                Some("a cgroup needs root: run the tests as root (sudo -E cargo test)".into())
+                Some("this needs root: run the tests as root (sudo -E cargo test)".into())
             }
             Self::Cgroup => Cgroup::with_memory(64 << 20).err(),
             Self::PidsCgroup => Cgroup::with_tasks(64).err(),
@@ -43,9 +45,19 @@ impl Need {
                 "a small machine needs 528 MiB free in /dev/shm or TMPDIR, not mounted noexec"
                     .into(),
             ),
+            Self::Program(name, package) if !is_on_path(name) => {
+                Some(format!("{name} is missing: apt-get install {package}"))
+            }
             _ => None,
         }
     }
+}
+
+/// Whether there is a command of that name, or at that path.
+fn is_on_path(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/sbin", "/sbin"].map(Into::into);
+    std::env::split_paths(&path).chain(system).any(|dir| dir.join(name).exists())
 }
 
 /// Whether the test has to be skipped. What is missing is a failure, unless LEAKWATCH_SKIP_E2E=1

@@ -18,3 +18,4 @@ pub mod missing;
 pub mod prefork;
 pub mod process;
 pub mod small_machine;
+pub mod unit;

@@ -1,6 +1,6 @@
 //! Prefork: a running examples/leaky_prefork, ended with the test.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -19,6 +19,17 @@ impl Prefork {
     /// Starts it with these arguments and returns when it listens.
     pub fn start(args: &[&str]) -> Self {
         Self::start_by(Command::new(program()).args(args))
+    }
+
+    /// The same as another user; the program is copied to `dir`, which that user must be able to
+    /// reach.
+    pub fn start_as(uid: u32, dir: &Path, args: &[&str]) -> Self {
+        let copy = dir.join("leaky_prefork");
+        std::fs::copy(program(), &copy).expect("a writable directory");
+        let uid = uid.to_string();
+        let mut setpriv = Command::new("setpriv");
+        setpriv.args(["--reuid", &uid, "--regid", &uid, "--clear-groups"]);
+        Self::start_by(setpriv.arg(copy).args(args))
     }
 
     /// The same by a command that becomes it (by exec, so that its pid stays), in a cgroup say.
