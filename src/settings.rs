@@ -27,6 +27,16 @@ pub fn selection(select: &Select) -> Result<Selection> {
     Selection::new(&words, Path::new("/etc/passwd"))
 }
 
+/// What the watch is called in metrics: by what was asked for, not by pids, which change.
+pub fn name(select: &Select) -> String {
+    match (&select.patterns[..], &select.users[..]) {
+        ([], []) if select.pids.is_empty() => "all".to_owned(),
+        ([], []) => "pid".to_owned(),
+        ([], users) => users.join("|"),
+        (patterns, _) => patterns.join("|"),
+    }
+}
+
 /// How the engine judges; `act` tells whether it gives orders at all.
 ///
 /// # Errors

@@ -105,7 +105,9 @@ fn the_whole_kill_path_works_inside_the_units_limits() {
         .sandbox(dir.path(), &built(), &[&state])
         .with_bind(&run, "/run/systemd/journal");
     let master = server.master().pid.to_string();
-    let args = ["--pid", &master, "--interval", "1s", "--budget", "120M"];
+    let metrics = state.join("leakwatch.prom").display().to_string();
+    let mut args = vec!["--pid", &master, "--interval", "1s", "--budget", "120M"];
+    args.extend(["--textfile", &metrics]);
     let mut command = sandbox.command(&args);
     command.env("STATE_DIRECTORY", &state).env("NOTIFY_SOCKET", state.join("notify"));
     command.env("WATCHDOG_USEC", "3000000").env_remove("WATCHDOG_PID");
@@ -148,6 +150,8 @@ fn the_whole_kill_path_works_inside_the_units_limits() {
     assert!(order.contains(&format!("\nOBJECT_PID={master}\n")), "{order}");
     let json = order.lines().find_map(|line| line.strip_prefix("LEAKWATCH_JSON=")).unwrap();
     assert!(common::events::is(json, "order"), "{json}");
+    let metrics = std::fs::read_to_string(metrics).unwrap();
+    assert!(metrics.contains("leakwatch_acts{watch=\"pid\"} 1\n"), "{metrics}");
     assert!(ended.out.all().is_empty(), "twice in the journal:\n{}", ended.out.text());
 }
 

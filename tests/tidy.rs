@@ -19,6 +19,7 @@ const STOREYS: [(u8, &[&str]); 5] = [
             "outlet",
             "brace",
             "systemd",
+            "textfile",
         ],
     ),
     (4, &["command", "report"]),

@@ -1,6 +1,7 @@
 //! Commands: one file a mode. Each wires doors to the engine and holds the loop, nothing else.
 
 pub mod ceilings;
+pub mod exporter;
 pub mod journaled;
 pub mod keeper;
 pub mod record;

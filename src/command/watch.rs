@@ -1,5 +1,6 @@
 //! Watch: sample, judge, report, act, wait, and again.
 
+use super::exporter::Exporter;
 use super::journaled::Journaled;
 use super::keeper::Keeper;
 use super::write_event;
@@ -40,6 +41,7 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
     let Select { procfs, sysfs, .. } = &options.select;
     let mut probe = Probe::new(procfs, sysfs.as_deref(), selection, options.budget)?;
     let waiter = Waiter::new()?;
+    let acts = !everything && own && !options.judge.dry_run;
     let (mut manager, unreachable) = match systemd::Manager::from_env() {
         Ok(manager) => (manager, None),
         Err(error) => (systemd::Manager::default(), Some(error)),
@@ -56,6 +58,11 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
         journaled: (options.output.format == Format::Text
             && systemd::is_journal(std::io::stdout()))
         .then(|| Journaled::open(systemd::JOURNAL)),
+        exporter: options
+            .textfile
+            .as_deref()
+            .map(|path| Exporter::new(path, &settings::name(&options.select), acts))
+            .transpose()?,
     };
     watch.complain(err, unreachable)?;
     let (state, nowhere) = match settings::state(&options.memory) {
@@ -64,7 +71,6 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
     };
     let (mut keeper, unread) = Keeper::open(state, &mut watch.engine, waiter.uptime_s());
     watch.complain(err, nowhere.or(unread))?;
-    let acts = !everything && own && !options.judge.dry_run;
     let mut weaknesses = if acts { brace::brace() } else { Vec::new() };
     let written = |result: Result<()>| if acts { Ok(()) } else { result };
     let mut sample = Sample::default();
@@ -76,6 +82,7 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
     let (mut ready, mut status_s, mut told) = (false, due_s, Status::Fine);
     loop {
         let uptime_s = waiter.uptime_s();
+        let mut metrics = None;
         match probe.sample(waiter.unix_time(uptime_s), Some(uptime_s), &mut sample) {
             Ok(()) => {
                 failures = 0;
@@ -83,6 +90,10 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
                 let orders_written;
                 (next_s, orders_written) = watch.tick(&sample, out);
                 written(orders_written)?;
+                let late_s = (uptime_s - due_s).max(0.0);
+                metrics = watch.exporter.as_mut().and_then(|exporter| {
+                    exporter.tick(&watch.engine, &sample, next_s, (uptime_s, late_s))
+                });
                 written(watch.announce(err))?;
             }
             // At the brink even a read may fail (ENOMEM); the next one may not.
@@ -113,6 +124,7 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
             (status_s, told) = (uptime_s + STATUS_S, watch.engine.status());
         }
         greeted = true;
+        written(watch.complain(err, metrics))?;
         written(watch.complain(err, keeper.tick(&watch.engine, uptime_s)))?;
         written(watch.redraw(&sample, next_s, out))?;
         // Ticks that were missed (a suspend, a stop) are not made up for.
@@ -144,6 +156,7 @@ struct Running<'o> {
     roots: Vec<ProcId>,
     screen: Option<Screen>,
     journaled: Option<Journaled>,
+    exporter: Option<Exporter>,
 }
 
 impl Running<'_> {
@@ -169,8 +182,11 @@ impl Running<'_> {
             let why = self.signals.send(&order).err()?;
             Some(Event::Unsent { order, why })
         });
-        let Self { engine, style, options, screen, journaled, .. } = self;
+        let Self { engine, style, options, screen, journaled, exporter, .. } = self;
         let events = engine.events().iter().chain(&unsent);
+        if let Some(exporter) = exporter {
+            events.clone().for_each(|event| exporter.count(event));
+        }
         let mut write = |event: &Event| -> Result<()> {
             if let Some(screen) = screen {
                 screen.clear(out)?;

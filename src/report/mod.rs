@@ -4,6 +4,7 @@ pub mod ceilings;
 pub mod explain;
 pub mod journal;
 pub mod json;
+pub mod prometheus;
 mod reasons;
 pub mod screen;
 pub mod state;
