@@ -1,7 +1,7 @@
 //! Missing: says in one line what an end-to-end test lacks and how to get it.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::apache::{MODULES, PROGRAM};
 use super::cgroup::Cgroup;
@@ -56,7 +56,8 @@ impl Need {
 /// Whether there is a command of that name, or at that path.
 fn is_on_path(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let system = ["/usr/sbin", "/sbin"].map(Into::into);
+    let mut system: Vec<PathBuf> = ["/usr/sbin", "/sbin"].map(Into::into).to_vec();
+    system.extend(std::env::var_os("CARGO_HOME").map(|home| Path::new(&home).join("bin")));
     std::env::split_paths(&path).chain(system).any(|dir| dir.join(name).exists())
 }
 
