@@ -10,8 +10,16 @@
 //! and SIGINT a worker finishes the request it is in, then exits. Leaking goes by time and needs
 //! no requests, so nothing else has to run.
 //!
-//! It cannot hurt the machine: `--max` bounds every worker's memory, `--for` bounds the run, and
-//! a worker whose master is gone ends within a tick.
+//! Memory is not the only thing that runs out: with `--threads 3/s` the leaking workers start threads
+//! that never end instead, with `--hang 2/s` the master starts children that never end, as a cron
+//! job that hangs would. Run it where few tasks are allowed:
+//!
+//! ```text
+//! systemd-run --scope -p TasksMax=200 cargo run --example leaky_prefork -- --threads 3/s
+//! ```
+//!
+//! It cannot hurt the machine: `--max` bounds every worker's memory, 500 its threads and the hung
+//! children, `--for` bounds the run, and a worker whose master is gone ends within a tick.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to its reader")]
 
 use std::io::{self, Read, Write};
@@ -32,6 +40,8 @@ const TICK: Duration = Duration::from_millis(100);
 /// Apache prefork too refills once a second, not at once.
 const REFILL: Duration = Duration::from_secs(1);
 const CHUNK: usize = 64 << 10;
+/// A worker has no more threads, a master no more hung children.
+const MAX_TASKS: usize = 500;
 
 /// A pre-forking server on loopback whose workers leak as much as you choose.
 #[derive(Parser)]
@@ -48,8 +58,11 @@ struct Cli {
     /// Workers that fill a cache of --cache-size, then stop growing
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=64))]
     cache: u16,
+    /// Start so many children a second that do nothing and never end
+    #[arg(long, default_value = "0/s", value_name = "N/s", value_parser = count_rate)]
+    hang: f64,
     /// No workers: this process itself leaks (leakwatch reports it and leaves it alone)
-    #[arg(long, conflicts_with_all = ["leaky", "healthy", "cache"])]
+    #[arg(long, conflicts_with_all = ["leaky", "healthy", "cache", "hang"])]
     alone: bool,
     /// TCP port on loopback; 0 takes a free one
     #[arg(long, default_value_t = 0)]
@@ -73,6 +86,9 @@ struct Growth {
     /// Where the cache-filling workers stop
     #[arg(long, default_value = "24M", value_name = "SIZE", value_parser = size)]
     cache_size: u64,
+    /// Leaking workers start so many threads a second that never end, and keep no memory
+    #[arg(long, default_value = "0/s", value_name = "N/s", value_parser = count_rate)]
+    threads: f64,
 }
 
 #[derive(Subcommand)]
@@ -94,6 +110,7 @@ enum Kind {
     Leaky,
     Healthy,
     Cache,
+    Hung,
 }
 
 impl Kind {
@@ -102,6 +119,7 @@ impl Kind {
             Self::Leaky => "leaky",
             Self::Healthy => "healthy",
             Self::Cache => "cache",
+            Self::Hung => "hung",
         }
     }
 }
@@ -154,6 +172,12 @@ struct Master {
     listener: TcpListener,
     growth: Growth,
     slots: Vec<Slot>,
+    /// Children that hang.
+    hung: Vec<Child>,
+    /// How many of them to start a second, how many were, since when.
+    hang: f64,
+    hangs: usize,
+    begun: Instant,
 }
 
 struct Slot {
@@ -168,7 +192,8 @@ impl Master {
                 .into_iter()
                 .flat_map(|(kind, n)| (0..n).map(move |_| Slot { kind, worker: None }))
                 .collect();
-        Self { listener, growth: cli.growth.clone(), slots }
+        let (growth, begun) = (cli.growth.clone(), Instant::now());
+        Self { listener, growth, slots, hung: Vec::new(), hang: cli.hang, hangs: 0, begun }
     }
 
     fn keep_alive(mut self, run_for: Duration) -> anyhow::Result<()> {
@@ -184,42 +209,61 @@ impl Master {
         self.dismiss()
     }
 
-    /// Replaces the workers that ended.
+    /// Replaces the workers that ended, and starts the hung children that are due.
     fn refill(&mut self, end: Instant) -> anyhow::Result<()> {
-        // Not /proc/self/exe: a worker's comm would then be "exe".
-        let program = std::env::current_exe()?;
-        for slot in &mut self.slots {
-            if let Some(worker) = &mut slot.worker {
+        for nth in 0..self.slots.len() {
+            let Slot { kind, worker } = &mut self.slots[nth];
+            let kind = *kind;
+            if let Some(worker) = worker {
                 let Some(status) = worker.try_wait()? else { continue };
-                println!("worker {} {} ended: {status}", worker.id(), slot.kind.name());
+                println!("worker {} {} ended: {status}", worker.id(), kind.name());
             }
-            let left = end.saturating_duration_since(Instant::now()).as_secs() + 1;
-            let worker = Command::new(&program)
-                .args(["worker", slot.kind.name(), "--for", &format!("{left}s")])
-                .args(["--rate", &format!("{}/s", self.growth.rate)])
-                .args(["--max", &self.growth.max.to_string()])
-                .args(["--cache-size", &self.growth.cache_size.to_string()])
-                .stdin(Stdio::from(OwnedFd::from(self.listener.try_clone()?)))
-                .spawn();
-            // Like Apache: a failed fork is said, and tried again at the next refill.
-            match worker {
-                Ok(worker) => {
-                    println!("worker {} {} started", worker.id(), slot.kind.name());
-                    slot.worker = Some(worker);
-                }
-                Err(error) => {
-                    eprintln!("leaky_prefork: cannot start a worker: {error}");
-                    slot.worker = None;
-                }
+            self.slots[nth].worker = self.start(kind, end)?;
+        }
+        self.hung.retain_mut(|worker| match worker.try_wait() {
+            Ok(Some(status)) => {
+                println!("worker {} hung ended: {status}", worker.id());
+                false
             }
+            _ => true,
+        });
+        let due = (self.begun.elapsed().as_secs_f64() * self.hang) as usize;
+        while self.hangs < due && self.hung.len() < MAX_TASKS {
+            let Some(worker) = self.start(Kind::Hung, end)? else { break };
+            self.hung.push(worker);
+            self.hangs += 1;
         }
         Ok(())
+    }
+
+    /// A new worker; none, like Apache, when the fork fails: that is said, and tried again later.
+    fn start(&self, kind: Kind, end: Instant) -> anyhow::Result<Option<Child>> {
+        let left = end.saturating_duration_since(Instant::now()).as_secs() + 1;
+        // Not /proc/self/exe: a worker's comm would then be "exe".
+        let mut command = Command::new(std::env::current_exe()?);
+        command
+            .args(["worker", kind.name(), "--for", &format!("{left}s")])
+            .args(["--rate", &format!("{}/s", self.growth.rate)])
+            .args(["--max", &self.growth.max.to_string()])
+            .args(["--cache-size", &self.growth.cache_size.to_string()])
+            .args(["--threads", &format!("{}/s", self.growth.threads)])
+            .stdin(Stdio::from(OwnedFd::from(self.listener.try_clone()?)));
+        Ok(match command.spawn() {
+            Ok(worker) => {
+                println!("worker {} {} started", worker.id(), kind.name());
+                Some(worker)
+            }
+            Err(error) => {
+                eprintln!("leaky_prefork: cannot start a worker: {error}");
+                None
+            }
+        })
     }
 
     /// Asks every worker to end and waits. They are unreaped children: the pids are still theirs.
     fn dismiss(self) -> anyhow::Result<()> {
         let mut workers: Vec<Child> =
-            self.slots.into_iter().filter_map(|slot| slot.worker).collect();
+            self.slots.into_iter().filter_map(|slot| slot.worker).chain(self.hung).collect();
         for worker in &workers {
             kill(Pid::from_raw(worker.id().try_into()?), Signal::SIGTERM).ok();
         }
@@ -232,20 +276,26 @@ impl Master {
 
 /// A worker: answers one request at a time and grows by the clock.
 struct Worker {
+    kind: Kind,
     rate: u64,
     bound: u64,
+    /// Threads to start a second, and those that were.
+    threads: f64,
+    started: usize,
     hoard: Vec<Vec<u8>>,
     served: u64,
 }
 
 impl Worker {
     fn new(kind: Kind, growth: &Growth) -> Self {
+        let threads = if matches!(kind, Kind::Leaky) { growth.threads } else { 0.0 };
         let bound = match kind {
-            Kind::Leaky => growth.max,
-            Kind::Healthy => 0,
+            Kind::Leaky if threads == 0.0 => growth.max,
+            Kind::Leaky | Kind::Healthy | Kind::Hung => 0,
             Kind::Cache => growth.cache_size.min(growth.max),
         };
-        Self { rate: growth.rate, bound, hoard: Vec::new(), served: 0 }
+        let rate = growth.rate;
+        Self { kind, rate, bound, threads, started: 0, hoard: Vec::new(), served: 0 }
     }
 
     fn serve(mut self, listener: &TcpListener, run_for: Duration) -> anyhow::Result<()> {
@@ -253,8 +303,15 @@ impl Worker {
         let (start, master) = (Instant::now(), getppid());
         // Workers race for each connection; the one that comes too late must not block.
         listener.set_nonblocking(true)?;
+        if matches!(self.kind, Kind::Hung) {
+            // It does nothing at all, so it cannot look for its master.
+            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+            poll(&mut [PollFd::new(stop.as_fd(), PollFlags::POLLIN)], timeout(run_for))?;
+            return Ok(());
+        }
         while start.elapsed() < run_for && getppid() == master {
             self.grow(start.elapsed());
+            self.start_threads(start.elapsed());
             let mut fds = [
                 PollFd::new(stop.as_fd(), PollFlags::POLLIN),
                 PollFd::new(listener.as_fd(), PollFlags::POLLIN),
@@ -276,6 +333,23 @@ impl Worker {
         let due = (self.rate as f64 * age.as_secs_f64()) as u64;
         while self.held() + CHUNK as u64 <= due.min(self.bound) {
             self.hoard.push(vec![0x5a; CHUNK]);
+        }
+    }
+
+    /// Starts the threads that are due by now. They end with the process.
+    fn start_threads(&mut self, age: Duration) {
+        let due = (self.threads * age.as_secs_f64()) as usize;
+        while self.started < due.min(MAX_TASKS) {
+            let thread = std::thread::Builder::new().stack_size(CHUNK);
+            if let Err(error) = thread.spawn(|| {
+                loop {
+                    std::thread::park()
+                }
+            }) {
+                eprintln!("leaky_prefork: cannot start a thread: {error}");
+                break;
+            }
+            self.started += 1;
         }
     }
 
@@ -332,6 +406,14 @@ fn size(text: &str) -> anyhow::Result<u64> {
 /// A size and "/s".
 fn rate(text: &str) -> anyhow::Result<u64> {
     size(text.strip_suffix("/s").context("write a size per second, such as 1M/s")?)
+}
+
+/// A number and "/s".
+fn count_rate(text: &str) -> anyhow::Result<f64> {
+    let number = text.strip_suffix("/s").and_then(|number| number.parse().ok());
+    number
+        .filter(|number| (0.0..=100.0).contains(number))
+        .context("write a number up to 100 per second, such as 2/s")
 }
 
 fn per_second(rate: u64) -> String {

@@ -321,7 +321,8 @@ pub enum SignKind {
 }
 
 impl SignKind {
-    const ALL: [Self; 3] = [Self::OomKill, Self::Refused, Self::Stalled];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::OomKill, Self::Refused, Self::Stalled];
 
     /// The name used in recordings and JSON.
     pub fn name(self) -> &'static str {

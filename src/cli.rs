@@ -76,6 +76,12 @@ pub struct Watch {
     /// Where and whether to remember programs.
     #[command(flatten)]
     pub memory: Memory,
+    /// Keep metrics in this file (*.prom) for Prometheus' node_exporter
+    ///
+    /// Replaced whole, at most every 15 s, readable by everybody. Debian's node_exporter looks in
+    /// /var/lib/prometheus/node-exporter. Two watches at a time want a file each.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub textfile: Option<PathBuf>,
     /// What is configured.
     #[command(flatten)]
     pub config: Config,

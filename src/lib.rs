@@ -27,7 +27,7 @@
 //! | 4 commands | [`command`] | one file a mode: wire doors to the engine, hold the loop | arithmetic, syscalls |
 //! | 4 reports | [`report`] | write events and state to any `impl Write` | clocks, files, choosing |
 //! | 3 doors in | [`probe`] (processes, trees, ceilings), [`machine`], [`recording`], [`history`], [`profiles`] | the only readers of /proc, /sys and files | decisions |
-//! | 3 doors out | [`action`] (the only sender of signals), [`wait`] (the only sleeper and clock) | carry out | choosing |
+//! | 3 doors out | [`action`] (the only sender of signals), [`wait`] (the only sleeper and clock), [`outlet`] (output that nobody waits for), [`brace`] (memory locked, OOM score, a signal rehearsed), [`systemd`] (service manager and journal), [`textfile`] (metrics) | carry out | choosing |
 //! | 2 reckoning | [`engine`]; [`detector`] and its rooms, [`explanation`](detector::explanation); [`alarm`], [`policy`], [`victims`], [`brink`], [`pace`], [`server`] | pure functions and bounded state | any I/O, any clock |
 //! | 1 words | [`sample`], [`ceiling`], [`assessment`], [`units`] | the nouns | everything |
 //!
@@ -56,6 +56,7 @@
 pub mod action;
 pub mod alarm;
 pub mod assessment;
+pub mod brace;
 pub mod brink;
 pub mod ceiling;
 pub mod cli;
@@ -65,6 +66,7 @@ pub mod detector;
 pub mod engine;
 pub mod history;
 pub mod machine;
+pub mod outlet;
 pub mod pace;
 pub mod policy;
 pub mod probe;
@@ -74,6 +76,8 @@ pub mod report;
 pub mod sample;
 pub mod server;
 pub mod settings;
+pub mod systemd;
+pub mod textfile;
 pub mod units;
 pub mod victims;
 pub mod wait;

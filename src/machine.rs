@@ -1,6 +1,10 @@
 //! Machine: what stays put between samples.
 
 use crate::sample::Header;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeVal;
+use std::fs::File;
+use std::io::Read;
 use sysinfo::System;
 
 /// The header of a series of samples taken on this machine every `interval_s` seconds.
@@ -35,4 +39,31 @@ pub fn description() -> String {
         }),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// CPU time that leakwatch itself used so far, in seconds, and its resident bytes. Allocates
+/// nothing; what cannot be told is 0.
+pub fn own_usage() -> (f64, u64) {
+    let cpu_s = getrusage(UsageWho::RUSAGE_SELF).map_or(0.0, |usage| {
+        let seconds = |time: TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 * 1e-6;
+        seconds(usage.user_time()) + seconds(usage.system_time())
+    });
+    let resident = || {
+        let mut buffer = [0; 128];
+        let length = File::open("/proc/self/statm").ok()?.read(&mut buffer).ok()?;
+        let text = std::str::from_utf8(buffer.get(..length)?).ok()?;
+        text.split(' ').nth(1)?.parse::<u64>().ok()
+    };
+    (cpu_s, resident().unwrap_or(0) * procfs::page_size())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_knows_what_it_uses_itself() {
+        let (cpu_s, rss) = own_usage();
+        assert!((0.0..1e6).contains(&cpu_s) && rss > 100 << 10, "{cpu_s} s, {rss} bytes");
+    }
 }

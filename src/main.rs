@@ -3,7 +3,9 @@
 use anyhow::Result;
 use leakwatch::cli::{Cli, Command};
 use leakwatch::config::{self, Parsed};
-use leakwatch::{command, report};
+use leakwatch::outlet::Outlet;
+use leakwatch::report::journal::Leveled;
+use leakwatch::{command, report, systemd};
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -24,7 +26,8 @@ fn main() -> ExitCode {
             None if is_broken_pipe(&error) => ExitCode::SUCCESS,
             None => {
                 // With standard error gone too there is nobody left to tell.
-                let _ = writeln!(io::stderr(), "leakwatch: {error:#}");
+                let level = if systemd::is_journal(io::stderr()) { "<3>" } else { "" };
+                let _ = writeln!(io::stderr(), "{level}leakwatch: {error:#}");
                 ExitCode::from(FAILED)
             }
         },
@@ -33,24 +36,18 @@ fn main() -> ExitCode {
 
 /// Runs what was asked for, and for each `[[watch]]`; the status is the worst.
 fn run(parsed: Vec<Parsed>, args: &[OsString]) -> Result<u8> {
-    let (mut out, mut err) = (io::BufWriter::new(io::stdout().lock()), io::stderr().lock());
-    let watches = |parsed: Vec<Parsed>| parsed.into_iter().map(|parsed| parsed.cli.watch).collect();
-    let status = match parsed.iter().all(|parsed| parsed.cli.command.is_none()) {
-        true => {
-            let reload = || config::parse(args).map(watches);
-            command::watch::run(watches(parsed), &reload, &mut out, &mut err)? as u8
-        }
-        false => {
-            let mut worst = 0;
-            for Parsed { cli, name } in &parsed {
-                let status = dispatch(cli, name.as_deref(), &mut out, &mut err)?;
-                worst = report::check::worse(worst, status);
-            }
-            worst
-        }
-    };
+    if parsed.iter().all(|parsed| parsed.cli.command.is_none()) {
+        return watch(parsed, args);
+    }
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut err = Leveled::new(io::stderr().lock(), systemd::is_journal(io::stderr()));
+    let mut worst = 0;
+    for Parsed { cli, name } in &parsed {
+        let status = dispatch(cli, name.as_deref(), &mut out, &mut err)?;
+        worst = report::check::worse(worst, status);
+    }
     out.flush()?;
-    Ok(status)
+    Ok(worst)
 }
 
 fn dispatch(
@@ -74,7 +71,19 @@ fn dispatch(
     Ok(status as u8)
 }
 
-/// Whoever reads our output has seen enough.
+/// A watch must not wait for whoever reads what it says.
+fn watch(parsed: Vec<Parsed>, args: &[OsString]) -> Result<u8> {
+    let mut out = Outlet::stdout();
+    let mut err = Leveled::new(Outlet::stderr(), systemd::is_journal(io::stderr()));
+    let watches = |parsed: Vec<Parsed>| parsed.into_iter().map(|parsed| parsed.cli.watch).collect();
+    let reload = || config::parse(args).map(watches);
+    let status = command::watch::run(watches(parsed), &reload, &mut out, &mut err)?;
+    err.into_inner().close()?;
+    out.close()?;
+    Ok(status as u8)
+}
+
+/// Whoever read our output has seen enough.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error
         .chain()

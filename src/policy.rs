@@ -11,7 +11,7 @@
 //! and nobody else is ordered until the pool has its replacement.
 
 use crate::assessment::{
-    End, Event, Forecast, Order, Outcome, Past, Reason, Signal, Step, Verdict,
+    End, Event, Evidence, Forecast, Order, Outcome, Past, Reason, Signal, Step, Verdict,
 };
 use crate::brink::Brink;
 use crate::ceiling::{CeilingKind, Unit};
@@ -280,14 +280,14 @@ impl Policy {
         // The one whose end gives back most; of equals the lower pid, so that replay = live.
         let best = in_danger
             .filter(|(s, _)| s.kill_evidence.is_some())
-            .filter(|(s, _)| self.victims.may_end(s, detector))
+            .filter(|(s, f)| self.victims.may_end(s, f.earliest_s, detector))
             .max_by_key(|(s, _)| (expected(s, detector), std::cmp::Reverse(s.id)));
         if let Some((standing, forecast)) = best {
             return self.order(t, standing, Reason::Danger, Some(forecast), detector, events);
         }
         for standing in leaking() {
-            if self.danger(standing.root, detector).is_some()
-                && let Some(why) = self.victims.kept(standing, detector)
+            if let Some(Forecast { earliest_s, .. }) = self.danger(standing.root, detector)
+                && let Some(why) = self.victims.kept(standing, earliest_s, detector)
                 && !self.told.contains(&standing.id)
             {
                 self.told.push(standing.id);
@@ -295,8 +295,9 @@ impl Policy {
                 events.push(Event::Spared { id, comm, root, why });
             }
         }
-        let victim =
-            self.brink.fastest(detector, self.rules.lead_s, |s| self.victims.may_end(s, detector));
+        // What is at the brink is near.
+        let may_end = |s: &Standing| self.victims.may_end(s, 0.0, detector);
+        let victim = self.brink.fastest(detector, self.rules.lead_s, may_end);
         if let Some((id, forecast)) = victim
             && let Some(standing) = detector.standing(id)
         {
@@ -316,7 +317,8 @@ impl Policy {
                     Some(_) => Reason::Danger,
                     None => hangs(s, detector).then_some(Reason::Hung)?,
                 };
-                self.victims.may_end(s, detector).then_some((s, reason, forecast))
+                let may_end = self.victims.may_end(s, f64::INFINITY, detector);
+                may_end.then_some((s, reason, forecast))
             })
             .max_by_key(|(s, ..)| (s.threads, std::cmp::Reverse((s.id.start, s.id.pid))));
         if let Some((standing, reason, forecast)) = best {
@@ -333,8 +335,8 @@ impl Policy {
         let threads = detector.standings().filter(|s| below(s.root)).filter_map(|s| s.thread_leak);
         let piles = detector
             .piles()
-            .filter(|(parent, _)| detector.standing(*parent).is_some_and(|s| below(s.root)))
-            .map(|(_, evidence)| evidence);
+            .filter(|(parent, ..)| detector.standing(*parent).is_some_and(|s| below(s.root)))
+            .map(|(_, evidence, _)| evidence);
         let watched: f64 = threads.chain(piles).map(|e| e.slope * e.window_s).sum();
         let needed = EVIDENCE * headroom.usable().max(MATERIAL * headroom.limit as f64);
         let lead_s = self.rules.lead_s.max(3.0 * self.interval_s);
@@ -467,11 +469,15 @@ fn standing_of(order: &Order, detector: &Detector) -> Headroom {
     tasks.unwrap_or_else(|| detector.headroom(order.root))
 }
 
-/// Whether a process is one of those that pile up, and hangs: for half of the time in which they
-/// did, or a minute, it used no CPU.
+/// Whether a process is one of those that pile up, and hangs: it was started while they did, and
+/// for half of that time, or a minute, it used no CPU. CPU time comes in steps of 10 ms, so a
+/// worker with little to do may seem idle for a minute too; those that were there before the pile
+/// began are not meant.
 fn hangs(s: &Standing, detector: &Detector) -> bool {
-    let pile = detector.piles().find(|(parent, _)| Some(*parent) == s.parent);
-    pile.is_some_and(|(_, evidence)| s.idle_s >= HUNG_S.min(evidence.window_s / 2.0))
+    let pile = detector.piles().find(|(parent, ..)| Some(*parent) == s.parent);
+    pile.is_some_and(|(_, Evidence { window_s, .. }, for_s)| {
+        s.age_s <= for_s && s.idle_s >= HUNG_S.min(window_s / 2.0)
+    })
 }
 
 fn next_step(step: Step) -> Option<(Step, Signal)> {

@@ -27,6 +27,16 @@ pub fn selection(select: &Select) -> Result<Selection> {
     Selection::new(&words, Path::new("/etc/passwd"))
 }
 
+/// What the watch is called in metrics: by what was asked for, not by pids, which change.
+pub fn name(select: &Select) -> String {
+    match (&select.patterns[..], &select.users[..]) {
+        ([], []) if select.pids.is_empty() => "all".to_owned(),
+        ([], []) => "pid".to_owned(),
+        ([], users) => users.join("|"),
+        (patterns, _) => patterns.join("|"),
+    }
+}
+
 /// How the engine judges; `act` tells whether it gives orders at all.
 ///
 /// # Errors
@@ -83,7 +93,7 @@ fn usual_state(root: bool, var: impl Fn(&str) -> Option<OsString>) -> Option<Pat
 
 /// What files of a selection are called: by its pattern where that is a plain word and all there
 /// is, else with a number that tells it from others alike.
-pub fn name(select: &Select) -> String {
+pub fn file_name(select: &Select) -> String {
     let Select { patterns, full, exact, users, pids, procfs, .. } = select;
     let plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
     let own = procfs == Path::new("/proc");
@@ -135,16 +145,16 @@ mod tests {
             procfs: "/proc".into(),
             sysfs: None,
         };
-        assert_eq!(name(&select(&["apache2"], false)), "apache2");
-        assert_eq!(name(&select(&[], false)), "all");
-        assert_ne!(name(&select(&["all"], false)), "all");
+        assert_eq!(file_name(&select(&["apache2"], false)), "apache2");
+        assert_eq!(file_name(&select(&[], false)), "all");
+        assert_ne!(file_name(&select(&["all"], false)), "all");
         let names = [
-            name(&select(&["apache2"], true)),
-            name(&select(&["all"], true)),
-            name(&select(&["^(a|b)/../$"], false)),
-            name(&select(&["a", "b"], false)),
-            name(&select(&["a b"], false)),
-            name(&select(&["../../x"], false)),
+            file_name(&select(&["apache2"], true)),
+            file_name(&select(&["all"], true)),
+            file_name(&select(&["^(a|b)/../$"], false)),
+            file_name(&select(&["a", "b"], false)),
+            file_name(&select(&["a b"], false)),
+            file_name(&select(&["../../x"], false)),
         ];
         for (nth, name) in names.iter().enumerate() {
             assert!(!name.contains('/') && !name.starts_with('.'), "{name}");

@@ -13,6 +13,9 @@ use std::collections::HashMap;
 /// could not be helped any more.
 const EPISODE_S: f64 = 600.0;
 
+/// An end within so many seconds is near.
+const NEAR_S: f64 = 10.0;
+
 /// What is known of a process's program.
 #[derive(Debug)]
 struct Facts {
@@ -115,16 +118,16 @@ impl Victims {
         self.facts.values().filter(|facts| facts.permitted == Some(false)).count()
     }
 
-    /// Whether a process may be ended now.
-    pub fn may_end(&self, s: &Standing, detector: &Detector) -> bool {
+    /// Whether a process may be ended now, the end being so many seconds away at the earliest.
+    pub fn may_end(&self, s: &Standing, end_s: f64, detector: &Detector) -> bool {
         !self.done.contains(&s.id)
-            && !self.pool_is_halved(s, detector)
+            && !self.pool_is_taken(s, end_s, detector)
             && self.spared(s, detector).is_none()
     }
 
     /// Why a process is not ended now, unless it was ordered already.
-    pub fn kept(&self, s: &Standing, detector: &Detector) -> Option<Spared> {
-        let halved = || self.pool_is_halved(s, detector).then_some(Spared::PoolHalved);
+    pub fn kept(&self, s: &Standing, end_s: f64, detector: &Detector) -> Option<Spared> {
+        let halved = || self.pool_is_taken(s, end_s, detector).then_some(Spared::PoolHalved);
         let why = self.spared(s, detector).or_else(halved);
         why.filter(|_| !self.done.contains(&s.id))
     }
@@ -182,13 +185,16 @@ impl Victims {
         words(s.root)
     }
 
-    /// Whether one less would leave the pool below half of what it was when the danger began. A
-    /// pool of one may be ended: its master starts the next.
-    fn pool_is_halved(&self, s: &Standing, detector: &Detector) -> bool {
+    /// Whether one less would leave the pool below half of what it was when the danger began, or
+    /// below a quarter where the end is near: a server that has spare workers replaces none, and
+    /// what it would lose next is a worker with its request, to the OOM killer. A pool of one may
+    /// be ended: its master starts the next.
+    fn pool_is_taken(&self, s: &Standing, end_s: f64, detector: &Detector) -> bool {
         let Some(parent) = s.parent else { return false };
         let now = pool_size(detector, s.parent, s.comm);
         let begun = self.episodes.get(&(parent, s.comm)).map_or(now, |(size, _)| *size);
-        begun > 1 && 2 * now.saturating_sub(1) < begun
+        let share = if end_s <= NEAR_S { 4 } else { 2 };
+        begun > 1 && (now <= 1 || share * (now - 1) < begun)
     }
 }
 

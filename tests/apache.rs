@@ -7,7 +7,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::apache::{Apache, Mode};
-use common::cgroup::MemoryCgroup;
+use common::cgroup::Cgroup;
 use common::cli::{Cli, Ended, PROMPTLY};
 use common::events::{self, Event};
 use common::load::{Load, Plan, Tally};
@@ -33,12 +33,12 @@ fn seconds(usual: u64) -> Duration {
 struct Scene {
     apache: Apache,
     /// After Apache: it would take Apache along.
-    memory: MemoryCgroup,
+    memory: Cgroup,
 }
 
 impl Scene {
     fn with(mode: Mode) -> Self {
-        let memory = MemoryCgroup::limited_to(MEMORY).unwrap();
+        let memory = Cgroup::with_memory(MEMORY).unwrap();
         let apache = Apache::that(mode).inside(&memory).start();
         Self { apache, memory }
     }
@@ -153,8 +153,9 @@ fn with_leakwatch_a_leaking_apache_loses_no_request_and_no_healthy_worker() {
     let gone = events::named(&ended.out, "outcome").len();
     let peak = scene.memory.peak().unwrap_or_default() / MIB;
     println!("{gone} workers ended, peak {peak} of {} MiB, {}", MEMORY / MIB, tally.summary());
+    println!("{}{}", ended.err.text(), ended.out.text());
     scene.assert_kept(&tally);
-    assert!(gone >= 2, "{gone} workers ended:\n{}{}", ended.out.text(), ended.err.text());
+    assert!(gone >= 2, "{gone} workers ended");
     for order in &orders {
         let held = tally.held_kib(order.pid());
         assert!(held >= 1024, "it held {held} KiB when it had to end: {}", order.json);

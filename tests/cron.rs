@@ -72,7 +72,7 @@ impl Drop for Ending<'_> {
 
 #[test]
 fn cron_mails_what_changed_and_runs_one_at_a_time() {
-    if skip(&[Need::Cron, Need::Root]) {
+    if skip(&[Need::Program("cron", "cron"), Need::Root]) {
         return;
     }
     let server = Prefork::start(&[

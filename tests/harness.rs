@@ -9,7 +9,7 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::cgroup::MemoryCgroup;
+use common::cgroup::Cgroup;
 use common::cli::{Cli, PROMPTLY};
 use common::fake_proc::{Fake, FakeProc, pid};
 use common::load::{Failure, Load, Plan};
@@ -51,7 +51,7 @@ fn the_kernel_kills_who_outgrows_the_cgroup() {
     if missing::skip(&[Need::Root, Need::Cgroup]) {
         return;
     }
-    let memory = MemoryCgroup::limited_to(32 << 20).unwrap();
+    let memory = Cgroup::with_memory(32 << 20).unwrap();
     // tail looks for a line's end in an endless line, so it holds all of it.
     let ended = Cli::start(memory.command("tail").arg("/dev/zero")).end(Duration::from_secs(60));
     assert_eq!(ended.code, None, "a signal ended it");
@@ -64,7 +64,7 @@ fn a_cgroup_takes_its_members_with_it() {
     if missing::skip(&[Need::Root, Need::Cgroup]) {
         return;
     }
-    let memory = MemoryCgroup::limited_to(32 << 20).unwrap();
+    let memory = Cgroup::with_memory(32 << 20).unwrap();
     let cli = Cli::start(memory.command("sh").args(["-c", "echo in; exec sleep 600"]));
     cli.out.expect_line(PROMPTLY, "from inside", |line| line == "in");
     drop(memory);

@@ -321,14 +321,17 @@ fn a_worker_missing_in_one_sample_keeps_its_gentle_signal() {
 }
 
 #[test]
-fn a_pool_that_is_not_refilled_keeps_half_of_itself() {
-    let mut world = World::with(rules()).workers(6, MIB, Nature::Obeys);
+fn a_pool_that_is_not_refilled_keeps_half_of_itself_and_a_quarter_when_the_end_is_near() {
+    let mut world = World::with(rules()).workers(8, MIB, Nature::Obeys);
     world.refill = false;
     world.run_until_order();
 
     world.run(250);
 
-    assert!(world.workers.len() >= 3, "{} workers left", world.workers.len());
+    let near = |o: &Order| o.forecast.is_some_and(|f| f.earliest_s <= 10.0);
+    let far = world.orders.iter().filter(|o| !near(o)).count();
+    assert!(far <= 4, "{far} ended while the end was far");
+    assert!(world.workers.len() >= 2, "{} workers left", world.workers.len());
 }
 
 #[test]

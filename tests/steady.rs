@@ -4,10 +4,12 @@
 mod common;
 
 use common::fake_proc::{Fake, FakeProc, pid};
+use leakwatch::command::exporter::Exporter;
 use leakwatch::engine::{Engine, Settings};
 use leakwatch::machine;
 use leakwatch::policy::Rules;
 use leakwatch::probe::{Probe, Selection, Words};
+use leakwatch::report::state;
 use leakwatch::sample::Sample;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
@@ -50,10 +52,15 @@ fn a_steady_tick_allocates_nothing() {
     let rules = Rules::default();
     let mut engine = Engine::new(&machine::header(1.0), Settings { caution: 8.0, rules });
     let mut sample = Sample::default();
+    let dir = tempfile::tempdir().unwrap();
+    let mut exporter = Exporter::new(&dir.path().join("a.prom"), "app", true).unwrap();
     let mut tick = |n: u32| {
         let t = f64::from(n);
         probe.sample(1e9 + t, Some(1e6 + t), &mut sample).unwrap();
         engine.observe(&sample);
+        let failed = exporter.tick(&engine, &sample, 1.0, (t, 0.0));
+        assert!(failed.is_none(), "{failed:?}");
+        state::write_summary(&mut [0_u8; 512].as_mut_slice(), &engine).unwrap();
         assert_eq!(sample.procs.len(), 21);
         // The machine's tasks twice, the cgroups' tasks and memory, the budget.
         assert_eq!(sample.ceilings.len(), 5, "{:?}", sample.ceilings);

@@ -190,7 +190,8 @@ fn children_that_pile_up_and_hang_are_ended_eldest_first_and_no_more_than_half_o
     assert_eq!(world.findings().next().unwrap().why, Why::PileUp);
     assert!(!world.orders.is_empty() && world.orders.iter().all(|o| o.reason == Reason::Hung));
     let victims: Vec<u32> = world.orders.iter().map(|order| order.victim.pid).collect();
-    assert!(victims.is_sorted() && victims[0] == 1000, "{victims:?}");
+    // Those that were there before it was seen to begin are spared: they may have work.
+    assert!(victims.is_sorted() && victims[0] < 1100, "{victims:?}");
     world.run(600);
     assert_eq!(world.refused, 0);
     assert!(world.children.len() > 100, "{}", world.children.len());

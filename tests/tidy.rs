@@ -7,7 +7,22 @@ use std::path::{Path, PathBuf};
 const STOREYS: [(u8, &[&str]); 5] = [
     (1, &["sample", "ceiling", "assessment", "units"]),
     (2, &["engine", "alarm", "detector", "policy", "victims", "brink", "pace", "server"]),
-    (3, &["probe", "machine", "recording", "history", "profiles", "action", "wait"]),
+    (
+        3,
+        &[
+            "probe",
+            "machine",
+            "recording",
+            "history",
+            "profiles",
+            "action",
+            "wait",
+            "outlet",
+            "brace",
+            "systemd",
+            "textfile",
+        ],
+    ),
     (4, &["command", "report"]),
     (5, &["cli", "config", "settings", "main", "lib"]),
 ];

@@ -44,7 +44,7 @@ pub fn run(
     let dir = settings::state(&options.memory)?.context(
         "a check judges by its history, so it needs a place for it\n  hint: leave --no-state out",
     )?;
-    let name = settings::name(select);
+    let name = settings::file_name(select);
     let talks = options.output.verbose || std::io::stderr().is_terminal();
     let mut notes = Notes::default();
     let lock = match Lock::take(&dir, &format!("{name}.check")) {

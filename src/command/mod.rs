@@ -2,6 +2,8 @@
 
 pub mod ceilings;
 pub mod check;
+pub mod exporter;
+pub mod journaled;
 pub mod keeper;
 pub mod record;
 pub mod replay;

@@ -1,5 +1,7 @@
 //! Watch: sample, judge, report, act, wait, and again.
 
+use super::exporter::Exporter;
+use super::journaled::Journaled;
 use super::keeper::Keeper;
 use super::write_event;
 use crate::action::{DryRun, Live, Signals};
@@ -13,13 +15,15 @@ use crate::report::text::Style;
 use crate::report::{ceilings, state, talk};
 use crate::sample::{ProcId, Sample};
 use crate::wait::{Waiter, Wake};
-use crate::{machine, settings};
-use anyhow::{Context, Result};
+use crate::{brace, machine, settings, systemd};
+use anyhow::{Context, Result, ensure};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 /// Trees listed when the state is asked for.
 const MOST: usize = 40;
+/// Seconds between two lines of state for the service manager.
+const STATUS_S: f64 = 15.0;
 /// Seconds between two states under `--verbose`.
 const VERBOSE_S: f64 = 60.0;
 
@@ -38,12 +42,24 @@ pub fn run(
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> Result<Status> {
+    apart(&watches)?;
     let waiter = Waiter::new()?;
+    let (mut manager, unreachable) = match systemd::Manager::from_env() {
+        Ok(manager) => (manager, None),
+        Err(error) => (systemd::Manager::default(), Some(error)),
+    };
+    let quiet = watches.iter().all(|options| options.output.quiet);
+    if let Some(error) = unreachable.filter(|_| !quiet) {
+        talk::notes(err, &[format!("{error:#}")])?;
+    }
     let only = watches.len() == 1;
     let mut sessions = Vec::new();
     for options in watches {
         sessions.extend(Session::open(options, only, &waiter, err)?);
     }
+    let mut braced = false;
+    brace_once(&mut braced, &mut sessions);
+    let (mut status_s, mut told) = (f64::NEG_INFINITY, Status::Fine);
     // All that were found by those that a reload ended.
     let mut found = Status::Fine;
     loop {
@@ -51,8 +67,25 @@ pub fn run(
         let next = sessions.iter_mut().min_by(|a, b| due_s(a).total_cmp(&due_s(b)));
         // Nothing left: all are watched by others already.
         let Some(next) = next else { return Ok(found) };
-        match waiter.wait_until(next.due_s)? {
-            Wake::Tick => next.look(&waiter, out, err)?,
+        manager.alive(waiter.uptime_s());
+        match waiter.wait_until(next.due_s.min(manager.alive_due_s()))? {
+            Wake::Tick if waiter.uptime_s() < next.due_s => {}
+            Wake::Tick => {
+                next.look(&waiter, out, err)?;
+                // What is told is how the worst of them stands.
+                let status = |session: &Session| session.running.engine.status();
+                let Some(worst) = sessions.iter().max_by_key(|session| status(session)) else {
+                    continue;
+                };
+                let (now_s, engine) = (waiter.uptime_s(), &worst.running.engine);
+                if status_s == f64::NEG_INFINITY && sessions.iter().all(|session| session.greeted) {
+                    manager.ready(|line| state::write_summary(line, engine));
+                    (status_s, told) = (now_s + STATUS_S, engine.status());
+                } else if status_s.is_finite() && (now_s >= status_s || engine.status() != told) {
+                    manager.status(|line| state::write_summary(line, engine));
+                    (status_s, told) = (now_s + STATUS_S, engine.status());
+                }
+            }
             Wake::ShowState => {
                 for session in &sessions {
                     session.written(session.running.show_state(
@@ -66,12 +99,14 @@ pub fn run(
             Wake::HangUp if !std::io::stderr().is_terminal() => {
                 let reloaded = reload().and_then(|watches| {
                     watches.iter().try_for_each(check)?;
+                    apart(&watches)?;
                     Ok(watches)
                 });
                 match reloaded {
                     Ok(watches) => {
                         let (kept, ended) = renew(sessions, watches, &waiter, out, err)?;
                         (sessions, found) = (kept, found.max(ended));
+                        brace_once(&mut braced, &mut sessions);
                     }
                     Err(error) => {
                         let error = error.context("not reloaded, all goes on as before");
@@ -80,6 +115,7 @@ pub fn run(
                 }
             }
             Wake::Stop | Wake::HangUp => {
+                manager.stopping();
                 let end = |found: Status, session: Session| Ok(found.max(session.end(out, err)?));
                 return sessions.into_iter().try_fold(found, end);
             }
@@ -87,10 +123,31 @@ pub fn run(
     }
 }
 
+/// Makes ready for the end of memory as soon as one of them may end somebody.
+fn brace_once(braced: &mut bool, sessions: &mut [Session]) {
+    if let Some(first) = sessions.iter_mut().find(|session| session.acts())
+        && !std::mem::replace(braced, true)
+    {
+        first.notes = brace::brace();
+    }
+}
+
 /// Whether all of a watch's options have a meaning.
 fn check(options: &Watch) -> Result<()> {
     settings::selection(&options.select)?;
     settings::engine(&options.judge, true)?;
+    Ok(())
+}
+
+/// Whether no two watches write to one file.
+fn apart(watches: &[Watch]) -> Result<()> {
+    for (nth, watch) in watches.iter().enumerate() {
+        let same = |other: &Watch| other.textfile.is_some() && other.textfile == watch.textfile;
+        ensure!(
+            !watches.iter().take(nth).any(same),
+            "two watches cannot keep their metrics in one file\n  hint: give each [[watch]] a textfile of its own"
+        );
+    }
     Ok(())
 }
 
@@ -142,6 +199,8 @@ struct Session {
     verbose_s: f64,
     failures: u32,
     greeted: bool,
+    /// To be said with the greeting.
+    notes: Vec<String>,
     /// Held until the end.
     _lock: Option<Lock>,
 }
@@ -184,6 +243,14 @@ impl Session {
         let header = machine::header(options.timing.interval);
         let screen =
             only && options.output.format == Format::Text && std::io::stdout().is_terminal();
+        let acts = !everything && own && !options.judge.dry_run;
+        let textfile = options.textfile.as_deref();
+        let exporter = textfile
+            .map(|path| Exporter::new(path, &settings::name(&options.select), acts))
+            .transpose()?;
+        let journaled = (options.output.format == Format::Text
+            && systemd::is_journal(std::io::stdout()))
+        .then(|| Journaled::open(systemd::JOURNAL));
         let mut running = Running {
             engine: Engine::new(&header, engine_settings),
             signals: if options.judge.dry_run { Box::new(DryRun) } else { Box::new(Live) },
@@ -191,6 +258,8 @@ impl Session {
             options,
             roots: Vec::new(),
             screen: screen.then(Screen::default),
+            journaled,
+            exporter,
         };
         let now_s = waiter.uptime_s();
         let (keeper, unread) = Keeper::open(state, &mut running.engine, now_s);
@@ -208,20 +277,26 @@ impl Session {
             verbose_s: now_s + VERBOSE_S,
             failures: 0,
             greeted: false,
+            notes: Vec::new(),
             _lock: lock,
         }))
     }
 
+    /// Whether it ends anybody.
+    fn acts(&self) -> bool {
+        !self.everything && self.own && !self.running.options.judge.dry_run
+    }
+
     /// What could not be written, where that matters.
     fn written(&self, result: Result<()>) -> Result<()> {
-        let acts = !self.everything && self.own && !self.running.options.judge.dry_run;
-        if acts { Ok(()) } else { result }
+        if self.acts() { Ok(()) } else { result }
     }
 
     /// Takes and judges a sample.
     fn look(&mut self, waiter: &Waiter, out: &mut impl Write, err: &mut impl Write) -> Result<()> {
         let uptime_s = waiter.uptime_s();
         let mut next_s = self.running.options.timing.interval;
+        let mut metrics = None;
         match self.probe.sample(waiter.unix_time(uptime_s), Some(uptime_s), &mut self.sample) {
             Ok(()) => {
                 self.failures = 0;
@@ -229,6 +304,11 @@ impl Session {
                 let orders_written;
                 (next_s, orders_written) = self.running.tick(&self.sample, out);
                 self.written(orders_written)?;
+                let late_s = (uptime_s - self.due_s).max(0.0);
+                let Running { exporter, engine, .. } = &mut self.running;
+                metrics = exporter.as_mut().and_then(|exporter| {
+                    exporter.tick(engine, &self.sample, next_s, (uptime_s, late_s))
+                });
                 let announced = self.running.announce(err);
                 self.written(announced)?;
             }
@@ -241,7 +321,7 @@ impl Session {
             Err(error) => return Err(error),
         }
         if !self.running.options.output.quiet {
-            let notes = self.probe.take_notes();
+            let notes = [self.probe.take_notes(), std::mem::take(&mut self.notes)].concat();
             self.written(talk::notes(err, &notes).map_err(Into::into))?;
             if !self.greeted {
                 let Running { options, engine, .. } = &self.running;
@@ -255,6 +335,7 @@ impl Session {
             }
         }
         self.greeted = true;
+        self.written(self.running.complain(err, metrics))?;
         let unsaved = self.keeper.tick(&self.running.engine, uptime_s);
         self.written(self.running.complain(err, unsaved))?;
         let drawn = self.running.redraw(&self.sample, next_s, out);
@@ -277,9 +358,12 @@ impl Session {
     /// differ.
     fn watches_the_same(&self, options: &Watch) -> bool {
         let seen = |of: &Watch| {
-            let Watch { select, timing, judge, budget, memory, .. } = of;
+            let Watch { select, timing, judge, budget, memory, textfile, .. } = of;
             let dry = judge.dry_run;
-            format!("{select:?} {timing:?} {budget:?} {memory:?} {} {dry}", judge.caution)
+            format!(
+                "{select:?} {timing:?} {budget:?} {memory:?} {textfile:?} {} {dry}",
+                judge.caution
+            )
         };
         seen(&self.running.options) == seen(options)
     }
@@ -305,7 +389,7 @@ fn sole(options: &Watch, state: Option<&Path>) -> Option<Result<Option<Lock>>> {
         return None;
     }
     let kind = if dry { "dry-run" } else { "watch" };
-    Some(Lock::take(state?, &format!("{}.{kind}", settings::name(&options.select))))
+    Some(Lock::take(state?, &format!("{}.{kind}", settings::file_name(&options.select))))
 }
 
 /// What the loop holds.
@@ -317,6 +401,8 @@ struct Running {
     /// Roots of the trees that were announced.
     roots: Vec<ProcId>,
     screen: Option<Screen>,
+    journaled: Option<Journaled>,
+    exporter: Option<Exporter>,
 }
 
 impl Running {
@@ -342,13 +428,19 @@ impl Running {
             let why = self.signals.send(&order).err()?;
             Some(Event::Unsent { order, why })
         });
-        let Self { engine, style, options, screen, .. } = self;
+        let Self { engine, style, options, screen, journaled, exporter, .. } = self;
         let events = engine.events().iter().chain(&unsent);
+        if let Some(exporter) = exporter {
+            events.clone().for_each(|event| exporter.count(event));
+        }
         let mut write = |event: &Event| -> Result<()> {
             if let Some(screen) = screen {
                 screen.clear(out)?;
             }
-            write_event(out, sample.t, event, options.output.format, *style)?;
+            match journaled {
+                Some(journaled) => journaled.write(out, sample.t, event, *style)?,
+                None => write_event(out, sample.t, event, options.output.format, *style)?,
+            }
             out.flush().context("cannot write the report")
         };
         let written = events.map(&mut write).fold(Ok(()), Result::and);

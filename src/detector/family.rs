@@ -40,6 +40,8 @@ pub struct Pile {
     pub forecast: Option<Forecast>,
     /// The same in tasks, where that convicts.
     pub tasks: Option<Evidence>,
+    /// When it began, in finest blocks: that of the first window that showed it.
+    pub began: u64,
     /// Finest blocks until which it holds.
     until: u64,
 }
@@ -103,6 +105,8 @@ impl Family {
                 false => None,
             };
             let pile = in_bytes.map(|pile| Pile { tasks, ..pile }).or(in_tasks);
+            let began = self.pile.map_or(u64::MAX, |pile| pile.began);
+            let pile = pile.map(|pile| Pile { began: pile.began.min(began), ..pile });
             self.pile = pile.or(self.pile);
         }
         self.pile = self.pile.filter(|pile| pile.until >= moment.now);
@@ -127,7 +131,9 @@ impl Family {
         let until = now + counts.next()?.window.max(24 * block(FINE)) / 2;
         let seconds = |blocks| scale.clock.seconds(blocks);
         let ends = forecast::of_windows(windows, scale.meter, caution, seconds);
-        Some(Pile { evidence, forecast: ends.map(|ends| ends.forecast()), tasks: None, until })
+        let forecast = ends.map(|ends| ends.forecast());
+        let began = now.saturating_sub(windows.last()?.window);
+        Some(Pile { evidence, forecast, tasks: None, began, until })
     }
 
     /// The same, by the tasks that are left: children may be small and yet too many. Each has
@@ -148,18 +154,19 @@ impl Family {
         windows.iter_mut().for_each(|window| *window = scaled(window));
         let headroom = scale.meter.headroom();
         let left = (headroom.left as f64).max(scale.constants.material * headroom.limit as f64);
-        let urgent = windows.iter().rev().find(|window| {
+        let urgent = *windows.iter().rev().find(|window| {
             let reach = scale.slope(window) * scale.window_s(window);
             window.growth == Growth::Steady
                 && window.passes >= passes
                 && caution * reach >= left
                 && (self.samples >= samples || reach >= left)
         })?;
-        let evidence = Evidence { unit: Unit::Tasks, ..scale.evidence(urgent) };
+        let evidence = Evidence { unit: Unit::Tasks, ..scale.evidence(&urgent) };
         let until = now + urgent.window.max(24 * block(FINE)) / 2;
         let seconds = |blocks| scale.clock.seconds(blocks);
         let ends = forecast::of_windows(windows, scale.meter, caution, seconds);
         let forecast = ends.map(|ends| ends.forecast());
-        Some(Pile { evidence, forecast, tasks: Some(evidence), until })
+        let (tasks, began) = (Some(evidence), now.saturating_sub(urgent.window));
+        Some(Pile { evidence, forecast, tasks, began, until })
     }
 }

@@ -179,12 +179,14 @@ impl Detector {
         self.ceilings.iter().map(Meter::nearing_s).fold(f64::INFINITY, f64::min)
     }
 
-    /// The parents below which children pile up, with the evidence in tasks.
-    pub fn piles(&self) -> impl Iterator<Item = (ProcId, Evidence)> {
+    /// The parents below which children pile up, with the evidence in tasks, and for how many
+    /// seconds they have.
+    pub fn piles(&self) -> impl Iterator<Item = (ProcId, Evidence, f64)> {
         let processes = self.forest.present().iter().map(|(slot, _)| &self.processes[*slot]);
         processes.filter_map(|process| {
             let pile = process.family.as_ref()?.pile.as_ref()?;
-            Some((process.standing.id, pile.tasks?))
+            let for_s = self.clock.seconds(self.clock.now().saturating_sub(pile.began));
+            Some((process.standing.id, pile.tasks?, for_s))
         })
     }
 

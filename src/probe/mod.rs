@@ -27,6 +27,8 @@ use std::fs::File;
 use std::path::Path;
 use watched::{Known, Watch};
 
+/// Processes are listed at least in every so many ticks: those that nobody watches may have gone.
+const LIST: u32 = 8;
 /// Looks at a process this often again before it goes over to slices.
 const YOUNG_LOOKS: u8 = 3;
 /// One in so many of the processes that nobody asked for is looked at again in a tick.
@@ -44,6 +46,11 @@ pub struct Probe {
     overcommit: Option<File>,
     /// vm.overcommit_memory as last read.
     mode: u8,
+    loadavg: Option<File>,
+    /// The pid given out last, as of the last tick.
+    last_pid: Option<u64>,
+    /// Whether it is the procfs of our own pid namespace.
+    own: bool,
     known: BTreeMap<u32, Known>,
     pids: Vec<u32>,
     /// Leakwatch itself and its ancestors; never watched.
@@ -82,6 +89,9 @@ impl Probe {
             machine_stat: File::open(root.join("stat")).ok(),
             overcommit: File::open(root.join("sys/vm/overcommit_memory")).ok(),
             mode: 0,
+            loadavg: File::open(root.join("loadavg")).ok(),
+            last_pid: None,
+            own,
             ceilings: Ceilings::new(root, sysfs, budget, own),
             kept_files_left: raise_file_limit(),
             told_files_short: false,
@@ -132,7 +142,10 @@ impl Probe {
         sample.programs.clear();
         sample.memory = self.memory()?;
         sample.cpu_s = self.cpu_s();
-        self.discover().context("cannot list the processes")?;
+        let mut buffer = [0; 128];
+        let load = self.loadavg.as_ref().and_then(|file| read_kept(file, &mut buffer).ok());
+        let (tasks, last_pid) = load.and_then(parse::tasks).unzip();
+        self.discover(last_pid).context("cannot list the processes")?;
         let swapping = sample.memory.swap_free < sample.memory.swap_total;
         self.read_watched(swapping, sample);
         let view = View {
@@ -142,6 +155,7 @@ impl Probe {
             procs: &sample.procs,
             memory: &sample.memory,
             overcommit: self.mode,
+            tasks,
         };
         self.ceilings.read(view, &mut sample.ceilings, &mut sample.signs);
         Ok(())
@@ -185,10 +199,23 @@ impl Probe {
     }
 
     /// Brings `known` up to date with the pids that exist now.
-    fn discover(&mut self) -> Result<(), rustix::io::Errno> {
+    ///
+    /// Where no pid was given out since the last list, nobody is new, and those that are known are
+    /// looked at again in their turn; whoever is watched is missed by its own files when gone. At
+    /// 1000 processes the list is a third of a tick.
+    fn discover(&mut self, last_pid: Option<u64>) -> Result<(), rustix::io::Errno> {
+        let nobody_new = last_pid.is_some() && last_pid == self.last_pid;
+        let is_young = |known: &Known| known.watch.is_none() && known.looks < YOUNG_LOOKS;
+        let are_young = self.known.values().any(is_young);
+        let lists = !nobody_new || are_young || !self.own || self.tick % LIST == 1;
+        self.last_pid = last_pid;
         self.pids.clear();
-        let pids = &mut self.pids;
-        self.proc.pids(|pid| pids.push(pid))?;
+        let Self { pids, known, tick, .. } = self;
+        if lists {
+            self.proc.pids(|pid| pids.push(pid))?;
+        } else {
+            pids.extend(known.keys().filter(|pid| **pid % SLICES == *tick % SLICES));
+        }
         if self.tick == 1 && self.pids.first() != Some(&1) && !self.pids.is_empty() {
             self.notes.push(
                 "process 1 cannot be seen: other users' processes are hidden (hidepid) or this is a container\n  hint: run as root to see all of them".to_owned(),
@@ -201,7 +228,7 @@ impl Probe {
         }
         let Self { known, tick, kept_files_left, .. } = self;
         known.retain(|_, known| {
-            let exists = known.tick == *tick;
+            let exists = known.tick == *tick || !lists;
             if !exists {
                 *kept_files_left += known.watch.as_ref().map_or(0, Watch::files);
             }

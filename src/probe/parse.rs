@@ -117,6 +117,13 @@ pub(crate) fn busy_ticks(text: &[u8]) -> Option<u64> {
     Some(user + nice + system + irq + softirq + steal)
 }
 
+/// The machine's tasks and the pid given out last, the ends of /proc/loadavg: `1/812 4242`.
+pub(crate) fn tasks(text: &[u8]) -> Option<(u64, u64)> {
+    let mut fields = text.split(u8::is_ascii_whitespace).skip(3);
+    let tasks = fields.next()?.split(|b| *b == b'/').nth(1)?;
+    Some((number(tasks)?, number(fields.next()?)?))
+}
+
 /// A whole field of decimal digits.
 pub(crate) fn number(field: &[u8]) -> Option<u64> {
     if field.is_empty() {
@@ -173,10 +180,16 @@ mod tests {
         assert_eq!(busy_ticks(b"cpu  1 2 3 1000 500 4 5 6 0 0\ncpu0 1"), Some(21));
     }
 
+    #[test]
+    fn loadavg_tells_tasks_and_the_last_pid() {
+        assert_eq!(tasks(b"0.10 0.20 0.30 1/812 4242\n"), Some((812, 4242)));
+        assert_eq!(tasks(b"0.10 0.20 0.30 1\n"), None);
+    }
+
     proptest! {
         #[test]
         fn no_bytes_at_all_can_upset_a_parser(text: Vec<u8>) {
-            let _ = (Stat::parse(&text), statm(&text), busy_ticks(&text), named_line(&text, b"x"));
+            let _ = (Stat::parse(&text), statm(&text), busy_ticks(&text), tasks(&text), named_line(&text, b"x"));
         }
 
         #[test]

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct ProcDir {
     fd: OwnedFd,
     path: PathBuf,
+    is_procfs: bool,
 }
 
 impl ProcDir {
@@ -21,7 +22,15 @@ impl ProcDir {
     pub(crate) fn open(path: &Path) -> Result<Self, Errno> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(path, flags, Mode::empty())?;
-        Ok(Self { fd, path: path.to_owned() })
+        // PROC_SUPER_MAGIC of linux/magic.h.
+        let is_procfs = rustix::fs::fstatfs(&fd).is_ok_and(|stat| stat.f_type == 0x9fa0);
+        Ok(Self { fd, path: path.to_owned(), is_procfs })
+    }
+
+    /// Whether it is a procfs and not a directory of files like one: then a kept file answers ESRCH
+    /// for ever once its process is gone.
+    pub(crate) fn is_procfs(&self) -> bool {
+        self.is_procfs
     }
 
     /// Where it is.

@@ -7,6 +7,8 @@ use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::fs::File;
 
+/// stat is read at least once in one more than so many looks.
+const RESTS: u8 = 7;
 /// How far up a chain of parents is followed; real ones are under ten.
 const DEEPEST: usize = 64;
 
@@ -122,6 +124,8 @@ pub(crate) struct Watch {
     /// Where its program image lies, see [`Known::is_fork_of`]; another one after an exec.
     pub(crate) image: (u64, u64),
     last: Option<Proc>,
+    /// For how many looks in a row stat was not read.
+    rests: u8,
     swap: u64,
 }
 
@@ -152,14 +156,29 @@ impl Watch {
             Some(file) => read_kept(file, buffer),
             None => proc.read(id.pid, name, buffer),
         };
+        let mut statm = [0; 128];
+        let pages = match read(&self.statm, "statm", &mut statm) {
+            Ok(text) => parse::statm(text),
+            Err(Errno::SRCH | Errno::NOENT) => return Look::Gone,
+            Err(_) => None,
+        };
+        // Whose memory is as it was has most likely done nothing; stat costs three times as much
+        // as statm, and only tells of CPU time, threads and an exec. So it can wait a little. What
+        // changes swap is not in statm.
+        let same = pages.is_some_and(|pages| pages == self.pages && pages.size > 0);
+        let is_kept = self.statm.is_some() && proc.is_procfs();
+        let may_rest = same && is_kept && !swapping && self.rests < RESTS;
+        if let Some(last) = self.last.filter(|_| may_rest) {
+            self.rests += 1;
+            return Look::Alive(last);
+        }
+        self.rests = 0;
         let mut stat = [0; 1024];
         let stat = match read(&self.stat, "stat", &mut stat) {
             Ok(text) => Stat::parse(text),
             Err(Errno::SRCH | Errno::NOENT) => return Look::Gone,
             Err(_) => None,
         };
-        let mut statm = [0; 128];
-        let pages = read(&self.statm, "statm", &mut statm).ok().and_then(parse::statm);
         let (Some(stat), Some(pages)) = (stat, pages) else {
             // Unreadable for a moment (EMFILE, EIO, a torn read) is not gone: whoever drops out of
             // a sample loses all that is known of it.

@@ -40,9 +40,9 @@ use crate::recording::write_comm;
 use crate::sample::{Comm, ProcId};
 use serde::Serializer;
 
-/// Writes an event that belongs to the sample at `t`, with its newline.
-pub fn write_event(out: &mut impl Write, t: f64, event: &Event) -> io::Result<()> {
-    let name = match event {
+/// The event's name.
+pub fn name(event: &Event) -> &'static str {
+    match event {
         Event::Leak(_) => "leak",
         Event::Suspect(_) => "suspect",
         Event::Cleared { .. } => "cleared",
@@ -53,7 +53,12 @@ pub fn write_event(out: &mut impl Write, t: f64, event: &Event) -> io::Result<()
         Event::Spared { .. } => "spared",
         Event::Eased { .. } => "eased",
         Event::Failing(_) => "failing",
-    };
+    }
+}
+
+/// Writes an event that belongs to the sample at `t`, with its newline.
+pub fn write_event(out: &mut impl Write, t: f64, event: &Event) -> io::Result<()> {
+    let name = name(event);
     write!(out, "{{\"schema\":1,\"event\":\"{name}\",\"t\":{t}")?;
     match event {
         Event::Leak(finding) | Event::Suspect(finding) => write_finding(out, t, finding)?,

@@ -3,7 +3,9 @@
 pub mod ceilings;
 pub mod check;
 pub mod explain;
+pub mod journal;
 pub mod json;
+pub mod prometheus;
 mod reasons;
 pub mod screen;
 pub mod state;

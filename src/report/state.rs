@@ -8,7 +8,7 @@ use crate::assessment::{Forecast, Verdict};
 use crate::detector::meter::Headroom;
 use crate::engine::Engine;
 use crate::sample::{Comm, ProcId};
-use crate::units::{Bytes, Rate, Seconds};
+use crate::units::{Amount, Bytes, Rate, Seconds};
 use std::io::{self, Write};
 
 /// One process tree as it stands.
@@ -76,6 +76,50 @@ pub fn trees(engine: &Engine) -> Vec<Tree> {
         std::cmp::Reverse((tree.leaking, tree.suspects, tree.footprint, tree.root))
     });
     trees
+}
+
+/// Writes how things stand in one line without its end, for a service manager. Allocates nothing.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_summary(out: &mut impl Write, engine: &Engine) -> io::Result<()> {
+    let detector = engine.detector();
+    let leaking = detector.standings().filter(|s| s.leaks()).count();
+    let roots = || detector.standings().filter(|s| s.parent.is_none());
+    match (engine.alarm().is_on(), leaking) {
+        (true, _) => write!(out, "forks are refused or the OOM killer strikes")?,
+        (_, 0) => write!(out, "nothing leaks")?,
+        (_, n) => write!(out, "{n} LEAKING")?,
+    }
+    match detector.standings().count() {
+        1 => write!(out, " in 1 process")?,
+        n => write!(out, " in {n} processes")?,
+    }
+    let share_left = |h: &Headroom| h.left as f64 / (h.limit as f64).max(1.0);
+    let nearest = roots()
+        .map(|s| (detector.headroom(s.id), detector.forecast(s.id).filter(Forecast::is_founded)))
+        .min_by(|(a, f), (b, g)| {
+            let end_s = |f: &Option<Forecast>| f.map_or(f64::INFINITY, |f| f.likely_s);
+            end_s(f).total_cmp(&end_s(g)).then(share_left(a).total_cmp(&share_left(b)))
+        });
+    match nearest {
+        Some((_, Some(f))) => write!(
+            out,
+            "; {} in {} ({} to {})",
+            f.ceiling.effect().verb(),
+            Seconds(f.likely_s),
+            Seconds(f.earliest_s),
+            Seconds(f.latest_s)
+        ),
+        Some((Headroom { kind, place, left, limit }, None)) => write!(
+            out,
+            "; {} of {} left of {}",
+            Amount(left, kind.unit()),
+            Amount(limit, kind.unit()),
+            Named(kind, place)
+        ),
+        None => Ok(()),
+    }
 }
 
 /// Writes one line for each of the first `most` trees, and one that counts the rest.

@@ -28,11 +28,30 @@ pub struct Style {
 /// # Errors
 /// When `out` cannot be written.
 pub fn write_event(out: &mut impl Write, t: f64, event: &Event, style: Style) -> io::Result<()> {
+    if is_said_otherwise(event) {
+        return Ok(());
+    }
+    write!(out, "{}  ", Clock(t))?;
+    write_message(out, event, style)
+}
+
+/// Whether other lines tell that: FORECAST, and OUTCOME.
+fn is_said_otherwise(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Leak(Finding { again: true, .. }) | Event::Cleared { why: Cleared::Ended, .. }
+    )
+}
+
+/// The same without the time, for where each line gets one anyway.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_message(out: &mut impl Write, event: &Event, style: Style) -> io::Result<()> {
+    if is_said_otherwise(event) {
+        return Ok(());
+    }
     let (word, colour) = match event {
-        // Other lines tell that: FORECAST, and OUTCOME.
-        Event::Leak(Finding { again: true, .. }) | Event::Cleared { why: Cleared::Ended, .. } => {
-            return Ok(());
-        }
         Event::Outcome(_) => ("OUTCOME", GREEN),
         Event::Order(_) if style.dry_run => ("DRY RUN", RED),
         Event::Order(_) => ("ORDER", RED),
@@ -48,8 +67,7 @@ pub fn write_event(out: &mut impl Write, t: f64, event: &Event, style: Style) ->
     let sentence = Sentence(event);
     writeln!(
         out,
-        "{}  {on}{word:<8}{off}  {:<18}  {sentence}",
-        Clock(t),
+        "{on}{word:<8}{off}  {:<18}  {sentence}",
         subject(event).map_or("machine".to_owned(), |subject| subject.to_string())
     )
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use super::cgroup::MemoryCgroup;
+use super::cgroup::Cgroup;
 use super::lines::Lines;
 use super::process::{self, Id};
 
@@ -53,13 +53,26 @@ pub struct Apache {
 pub struct Setup<'a> {
     mode: Mode,
     keep_alive: bool,
-    cgroup: Option<&'a MemoryCgroup>,
+    contained: bool,
+    workers: u32,
+    cgroup: Option<&'a Cgroup>,
 }
 
 impl<'a> Setup<'a> {
     /// Runs it, and all its workers, in that cgroup.
-    pub fn inside(self, cgroup: &'a MemoryCgroup) -> Self {
+    pub fn inside(self, cgroup: &'a Cgroup) -> Self {
         Self { cgroup: Some(cgroup), ..self }
+    }
+
+    /// At most so many, as where memory is little: the other visitors wait.
+    pub fn with_workers(self, workers: u32) -> Self {
+        Self { workers, ..self }
+    }
+
+    /// Without CAP_SYS_ADMIN, as in a container: what the kernel keeps back for administrators
+    /// (vm.admin_reserve_kbytes) is then left to the test.
+    pub fn contained(self) -> Self {
+        Self { contained: true, ..self }
     }
 
     pub fn with_keep_alive(self) -> Self {
@@ -77,7 +90,7 @@ impl<'a> Setup<'a> {
 
 impl Apache {
     pub fn that(mode: Mode) -> Setup<'static> {
-        Setup { mode, keep_alive: false, cgroup: None }
+        Setup { mode, keep_alive: false, contained: false, workers: 150, cgroup: None }
     }
 
     /// `None` when somebody was faster to take the port.
@@ -94,6 +107,9 @@ impl Apache {
         let setpriv = "setpriv";
         let mut command =
             setup.cgroup.map_or_else(|| Command::new(setpriv), |cgroup| cgroup.command(setpriv));
+        if setup.contained {
+            command.args(["--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"]);
+        }
         let mut master = command
             .args(["--pdeathsig", "TERM", PROGRAM, "-DFOREGROUND", "-f"])
             .arg(config)
@@ -172,7 +188,7 @@ fn config(dir: &Path, port: u16, setup: Setup) -> String {
         Mode::None => ("none", 64, 0),
     };
     let user = if nix::unistd::geteuid().is_root() { "User www-data\nGroup www-data" } else { "" };
-    let path = Apache::PATH;
+    let (path, workers) = (Apache::PATH, setup.workers);
     let keep_alive = if setup.keep_alive { "On" } else { "Off" };
     format!(
         r#"ServerRoot "{dir}"
@@ -192,8 +208,8 @@ Timeout 60
 StartServers 3
 MinSpareServers 3
 MaxSpareServers 150
-ServerLimit 150
-MaxRequestWorkers 150
+ServerLimit {workers}
+MaxRequestWorkers {workers}
 MaxConnectionsPerChild 10000
 PerlSwitches -I"{dir}"
 PerlModule Leaky

@@ -1,7 +1,7 @@
-//! MemoryCgroup: a small machine's memory, as a cgroup of the test's own, v1 or v2.
+//! Cgroup: a limit on memory or on tasks as on a small machine, as a cgroup of the test's own, v1 or v2.
 //!
 //! It lies below the cgroup the test runs in (v2: below the nearest ancestor that may hand the
-//! memory controller on, since a v2 cgroup with processes cannot). Whatever runs in it was started
+//! controller on, since a v2 cgroup with processes cannot). Whatever runs in it was started
 //! by the test, so its end may end all of it.
 
 use std::fs;
@@ -12,31 +12,54 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-/// A memory cgroup with a limit and no swap; removed on drop with all that runs in it.
-pub struct MemoryCgroup {
+/// A cgroup with one limit; removed on drop with all that runs in it.
+pub struct Cgroup {
     v2: bool,
     dir: PathBuf,
 }
 
-impl MemoryCgroup {
-    /// A new cgroup with that limit in bytes, or in one line why there can be none.
-    pub fn limited_to(limit: u64) -> Result<Self, String> {
+impl Cgroup {
+    /// A new cgroup with that memory limit in bytes and no swap, or in one line why there can be none.
+    pub fn with_memory(limit: u64) -> Result<Self, String> {
+        let cgroup = Self::below_own("memory")?;
+        cgroup.limit_memory(limit).map_err(|e| cgroup.cannot_limit(&e))?;
+        Ok(cgroup)
+    }
+
+    /// A new cgroup in which so many tasks (threads and zombies count) can be, or why there can be none.
+    pub fn with_tasks(limit: u64) -> Result<Self, String> {
+        let cgroup = Self::below_own("pids")?;
+        fs::write(cgroup.dir.join("pids.max"), limit.to_string())
+            .map_err(|e| cgroup.cannot_limit(&e))?;
+        Ok(cgroup)
+    }
+
+    /// One without a limit of its own inside this one, whose limit holds for it. Drop it first.
+    pub fn inner(&self) -> Self {
+        let dir = self.dir.join("inner");
+        fs::create_dir(&dir).expect("one's own cgroup");
+        Self { v2: self.v2, dir }
+    }
+
+    fn below_own(controller: &str) -> Result<Self, String> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let nth = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("leakwatch-test-{}-{nth}", std::process::id());
         let hint = "run as root outside a container, or in one with a writable /sys/fs/cgroup \
                     (docker run --privileged)";
-        let (parent, v2) =
-            parent().ok_or_else(|| format!("no memory cgroup can be made here: {hint}"))?;
+        let (parent, v2) = parent(controller)
+            .ok_or_else(|| format!("no {controller} cgroup can be made here: {hint}"))?;
         let dir = parent.join(name);
         fs::create_dir(&dir)
             .map_err(|e| format!("cannot make '{}': {e}; {hint}", dir.display()))?;
-        let cgroup = Self { v2, dir };
-        cgroup.limit(limit).map_err(|e| format!("cannot limit '{}': {e}", cgroup.dir.display()))?;
-        Ok(cgroup)
+        Ok(Self { v2, dir })
     }
 
-    fn limit(&self, limit: u64) -> std::io::Result<()> {
+    fn cannot_limit(&self, error: &std::io::Error) -> String {
+        format!("cannot limit '{}': {error}", self.dir.display())
+    }
+
+    fn limit_memory(&self, limit: u64) -> std::io::Result<()> {
         let limit = limit.to_string();
         if self.v2 {
             fs::write(self.dir.join("memory.max"), limit)?;
@@ -66,6 +89,11 @@ impl MemoryCgroup {
     pub fn peak(&self) -> Option<u64> {
         let file = if self.v2 { "memory.peak" } else { "memory.max_usage_in_bytes" };
         fs::read_to_string(self.dir.join(file)).ok()?.trim().parse().ok()
+    }
+
+    /// Threads and zombies inside now.
+    pub fn tasks(&self) -> u64 {
+        self.number("pids.current")
     }
 
     /// Bytes charged now.
@@ -105,7 +133,7 @@ impl MemoryCgroup {
     }
 }
 
-impl Drop for MemoryCgroup {
+impl Drop for Cgroup {
     fn drop(&mut self) {
         let end = Instant::now() + Duration::from_secs(10);
         // Busy (EBUSY) until the last member is gone, for which the kernel has no event to await.
@@ -124,25 +152,26 @@ fn ignore_absent(error: std::io::Error) -> std::io::Result<()> {
     }
 }
 
-/// The directory below which a memory cgroup can be made, and whether it is of v2.
-fn parent() -> Option<(PathBuf, bool)> {
+/// The directory below which a cgroup of that controller can be made, and whether it is of v2.
+fn parent(controller: &str) -> Option<(PathBuf, bool)> {
     let own = fs::read_to_string("/proc/self/cgroup").ok()?;
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
     // "4:memory:/path" is v1, "0::/path" is v2.
     let field = |line: &str, n| line.splitn(3, ':').nth(n).map(str::to_owned);
     let v1 = own
         .lines()
-        .find(|line| field(line, 1).is_some_and(|c| c.split(',').any(|c| c == "memory")));
+        .find(|line| field(line, 1).is_some_and(|c| c.split(',').any(|c| c == controller)));
     if let Some(line) = v1 {
-        let (mount, root) = mount_of(&mounts, "cgroup", "memory")?;
+        let (mount, root) = mount_of(&mounts, "cgroup", controller)?;
         return Some((below(&mount, &root, &field(line, 2)?)?, false));
     }
     let (mount, root) = mount_of(&mounts, "cgroup2", "")?;
     let own = below(&mount, &root, &field(own.lines().find(|line| line.starts_with("0::"))?, 2)?)?;
     let hands_on = |dir: &&Path| {
         let control = dir.join("cgroup.subtree_control");
-        let on = |text: String| text.split_whitespace().any(|c| c == "memory");
-        fs::read_to_string(&control).is_ok_and(on) || fs::write(&control, "+memory").is_ok()
+        let on = |text: String| text.split_whitespace().any(|c| c == controller);
+        fs::read_to_string(&control).is_ok_and(on)
+            || fs::write(&control, format!("+{controller}")).is_ok()
     };
     let dir = own.ancestors().take_while(|dir| dir.starts_with(&mount)).find(hands_on)?;
     Some((dir.to_owned(), true))

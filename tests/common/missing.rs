@@ -1,10 +1,11 @@
 //! Missing: says in one line what an end-to-end test lacks and how to get it.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::apache::{MODULES, PROGRAM};
-use super::cgroup::MemoryCgroup;
+use super::cgroup::Cgroup;
+use super::small_machine::{self, KERNEL};
 
 /// Something a test cannot do without.
 #[derive(Clone, Copy)]
@@ -13,7 +14,12 @@ pub enum Need {
     ModPerl,
     Root,
     Cgroup,
-    Cron,
+    /// A cgroup that limits tasks.
+    PidsCgroup,
+    /// A small machine of up to 512 MiB can be booted.
+    SmallMachine,
+    /// A command, and the Debian package that has it.
+    Program(&'static str, &'static str),
 }
 
 impl Need {
@@ -27,16 +33,32 @@ impl Need {
             Self::ModPerl if !there(&format!("{MODULES}/mod_perl.so")) => {
                 Some("mod_perl is missing: apt-get install libapache2-mod-perl2".into())
             }
-            Self::Root if !nix::unistd::geteuid().is_root() => Some(
-                "a memory cgroup needs root: run the tests as root (sudo -E cargo test)".into(),
-            ),
-            Self::Cron if !there("/usr/sbin/cron") => {
-                Some("cron is missing: apt-get install cron".into())
+            Self::Root if !nix::unistd::geteuid().is_root() => {
+                Some("this needs root: run the tests as root (sudo -E cargo test)".into())
             }
-            Self::Cgroup => MemoryCgroup::limited_to(64 << 20).err(),
+            Self::Cgroup => Cgroup::with_memory(64 << 20).err(),
+            Self::PidsCgroup => Cgroup::with_tasks(64).err(),
+            Self::SmallMachine if !there(KERNEL) => {
+                Some("user-mode Linux is missing: apt-get install user-mode-linux iproute2".into())
+            }
+            Self::SmallMachine if small_machine::room_for(512).is_none() => Some(
+                "a small machine needs 528 MiB free in /dev/shm or TMPDIR, not mounted noexec"
+                    .into(),
+            ),
+            Self::Program(name, package) if !is_on_path(name) => {
+                Some(format!("{name} is missing: apt-get install {package}"))
+            }
             _ => None,
         }
     }
+}
+
+/// Whether there is a command of that name, or at that path.
+fn is_on_path(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut system: Vec<PathBuf> = ["/usr/sbin", "/sbin"].map(Into::into).to_vec();
+    system.extend(std::env::var_os("CARGO_HOME").map(|home| Path::new(&home).join("bin")));
+    std::env::split_paths(&path).chain(system).any(|dir| dir.join(name).exists())
 }
 
 /// Whether the test has to be skipped. What is missing is a failure, unless LEAKWATCH_SKIP_E2E=1

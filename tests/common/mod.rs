@@ -18,3 +18,5 @@ pub mod missing;
 pub mod past;
 pub mod prefork;
 pub mod process;
+pub mod small_machine;
+pub mod unit;

@@ -37,7 +37,7 @@ pub type Growth = (ProcId, u64);
 /// processes grew to what they are now, and machine and budget filled as they did.
 pub fn forge(dir: &Path, options: &Check, checks: u32, every_s: f64, growths: &[Growth]) {
     let now = look(options);
-    let name = settings::name(&options.select);
+    let name = settings::file_name(&options.select);
     let lock = Lock::take(dir, &format!("{name}.check")).unwrap();
     let boot = machine::boot(&options.select.procfs);
     let (mut history, _) = History::open(dir, &name, lock, machine::header(1.0), &boot);
@@ -72,7 +72,7 @@ pub fn forge(dir: &Path, options: &Check, checks: u32, every_s: f64, growths: &[
 
 /// Samples that were ever added to the history of such a check, which must be readable.
 pub fn taken(dir: &Path, options: &Check) -> usize {
-    let name = settings::name(&options.select);
+    let name = settings::file_name(&options.select);
     let boot = machine::boot(&options.select.procfs);
     let (mut history, error) = History::open(dir, &name, None, machine::header(1.0), &boot);
     assert!(error.is_none(), "{error:?}");

@@ -1,10 +1,11 @@
 //! Prefork: a running examples/leaky_prefork, ended with the test.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use super::cli::Cli;
+use super::lines::Lines;
 use super::process::{self, Id};
 
 /// The example as a child of the test.
@@ -17,7 +18,23 @@ pub struct Prefork {
 impl Prefork {
     /// Starts it with these arguments and returns when it listens.
     pub fn start(args: &[&str]) -> Self {
-        let cli = Cli::start(Command::new(program()).args(args));
+        Self::start_by(Command::new(program()).args(args))
+    }
+
+    /// The same as another user; the program is copied to `dir`, which that user must be able to
+    /// reach.
+    pub fn start_as(uid: u32, dir: &Path, args: &[&str]) -> Self {
+        let copy = dir.join("leaky_prefork");
+        std::fs::copy(program(), &copy).expect("a writable directory");
+        let uid = uid.to_string();
+        let mut setpriv = Command::new("setpriv");
+        setpriv.args(["--reuid", &uid, "--regid", &uid, "--clear-groups"]);
+        Self::start_by(setpriv.arg(copy).args(args))
+    }
+
+    /// The same by a command that becomes it (by exec, so that its pid stays), in a cgroup say.
+    pub fn start_by(command: &mut Command) -> Self {
+        let cli = Cli::start(command);
         let promptly = Duration::from_secs(10);
         let line =
             cli.out.expect_line(promptly, "with its address", |line| line.contains("http://"));
@@ -38,7 +55,7 @@ impl Prefork {
         process::children(self.id.pid)
     }
 
-    /// The pids of all workers of that kind (leaky, healthy, cache) that were ever started.
+    /// The pids of all workers of that kind (leaky, healthy, cache, hung) that were ever started.
     pub fn started(&self, kind: &str) -> Vec<u32> {
         self.said(kind, "started")
     }
@@ -46,6 +63,11 @@ impl Prefork {
     /// The pids of the workers of that kind that ended.
     pub fn ended(&self, kind: &str) -> Vec<u32> {
         self.said(kind, "ended:")
+    }
+
+    /// What it and its workers complained of.
+    pub fn err(&self) -> &Lines {
+        &self.cli.err
     }
 
     /// Waits until so many workers of that kind have been started.
@@ -74,7 +96,7 @@ fn says(line: &str, kind: &str, what: &str) -> Option<u32> {
 }
 
 /// Cargo builds the examples with the integration tests, beside the directory these lie in.
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     let profile = test.ancestors().nth(2).expect("target/PROFILE/deps/test");
     let program = profile.join("examples/leaky_prefork");

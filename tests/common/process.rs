@@ -31,11 +31,19 @@ impl Id {
 
 /// What a process holds of its own (RssAnon), in KiB; 0 when it is gone.
 pub fn anon_kib(pid: u32) -> u64 {
+    anon_and_swap_kib(pid).0
+}
+
+/// The same, and what of it is swapped out (VmSwap).
+pub fn anon_and_swap_kib(pid: u32) -> (u64, u64) {
     let status = std::fs::read(format!("/proc/{pid}/status")).unwrap_or_default();
-    String::from_utf8_lossy(&status)
-        .lines()
-        .find_map(|line| line.strip_prefix("RssAnon:")?.trim().strip_suffix(" kB")?.parse().ok())
-        .unwrap_or(0)
+    let text = String::from_utf8_lossy(&status);
+    let kib = |name: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB")?.parse().ok())
+            .unwrap_or(0)
+    };
+    (kib("RssAnon:"), kib("VmSwap:"))
 }
 
 struct Stat {

@@ -47,6 +47,8 @@ pub(super) struct View<'a> {
     pub(super) memory: &'a Memory,
     /// vm.overcommit_memory.
     pub(super) overcommit: u8,
+    /// Tasks of the machine.
+    pub(super) tasks: Option<u64>,
 }
 
 /// All limits of the machine and of the watched trees.
@@ -56,7 +58,6 @@ pub(super) struct Ceilings {
     budget: Option<u64>,
     groups: Groups,
     trees: Vec<Tree>,
-    tasks: Option<Kept>,
     threads_max: Option<Kept>,
     pid_max: Option<Kept>,
     /// kernel.threads-max and kernel.pid_max, which change as good as never.
@@ -90,7 +91,6 @@ impl Ceilings {
             budget,
             groups: Groups::new(Hierarchy::new(proc, sysfs)),
             trees: Vec::new(),
-            tasks: open("loadavg"),
             threads_max: open("sys/kernel/threads-max"),
             pid_max: open("sys/kernel/pid_max"),
             task_limits: [None; 2],
@@ -134,7 +134,7 @@ impl Ceilings {
             let number = |file: &Option<Kept>| file.as_ref().and_then(Kept::number);
             self.task_limits = [number(&self.threads_max), number(&self.pid_max)];
         }
-        if let Some(used) = self.tasks.as_ref().and_then(tasks) {
+        if let Some(used) = view.tasks {
             let [threads_max, pid_max] = self.task_limits;
             let pid_max = pid_max.map(|max| max.saturating_sub(RESERVED_PIDS));
             let kinds = [(CeilingKind::ThreadsMax, threads_max), (CeilingKind::PidMax, pid_max)];
@@ -201,14 +201,6 @@ impl Ceilings {
             limit: commit.limit.saturating_sub(reserve),
         })
     }
-}
-
-/// Tasks of the machine: the number after the slash in /proc/loadavg.
-fn tasks(loadavg: &Kept) -> Option<u64> {
-    let mut buffer = [0; 128];
-    let text = loadavg.text(&mut buffer)?;
-    let field = text.split(u8::is_ascii_whitespace).nth(3)?;
-    super::parse::number(field.split(|b| *b == b'/').nth(1)?)
 }
 
 /// Percent of the last ten seconds in which everybody waited for memory (PSI, `full avg10`).

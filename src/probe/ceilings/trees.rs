@@ -12,8 +12,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 #[derive(Debug)]
 pub(super) struct Tree {
     pub(super) root: ProcId,
-    /// Who forks: the member with the most children, or the root. A container's shim is the root
-    /// of its processes and lives in another cgroup than they do.
+    /// Who forks: the member with most of the children, or the root. A container's shim is the
+    /// root of its processes and lives in another cgroup than they do.
     pub(super) forker: u32,
     /// Groups that bind it, by index, innermost first.
     groups: Vec<usize>,
@@ -116,17 +116,23 @@ pub(super) fn look_slowly(
     }
 }
 
-/// The member of a tree with the most children.
+/// The member of a tree with most of the children.
 fn forker(tree: &Tree, view: &View<'_>) -> u32 {
     let is_member = |pid: u32| {
         let watch = view.known.get(&pid).and_then(|known| known.watch.as_ref());
         watch.is_some_and(|watch| watch.root == Some(tree.root))
     };
-    let children = |pid: u32| view.procs.iter().filter(|p| p.ppid == pid).count();
-    // Of processes that have any; each is asked for at most once a slow beat.
-    let parents = view.procs.iter().map(|p| p.ppid).filter(|pid| is_member(*pid));
-    let most = parents.max_by_key(|pid| (children(*pid), std::cmp::Reverse(*pid)));
-    most.unwrap_or(tree.root.pid)
+    // The parent named most often, by majority vote (Boyer and Moore): one pass, no table. Where no
+    // parent has more than half of the children, it is one of those that have many.
+    let (mut most, mut lead) = (tree.root.pid, 0_u32);
+    for parent in view.procs.iter().map(|p| p.ppid).filter(|pid| is_member(*pid)) {
+        match parent == most {
+            true => lead += 1,
+            false if lead == 0 => (most, lead) = (parent, 1),
+            false => lead -= 1,
+        }
+    }
+    most
 }
 
 /// The cgroups of all trees, each known once.

@@ -1,0 +1,80 @@
+//! Exporter: when a watch writes its metrics.
+
+use crate::assessment::{Event, Status};
+use crate::engine::Engine;
+use crate::machine;
+use crate::report::prometheus::{Exposition, Own};
+use crate::sample::Sample;
+use crate::textfile::Textfile;
+use anyhow::{Error, Result};
+use std::path::Path;
+
+/// Seconds between two files: the usual scrape interval; more often nobody would see.
+const EVERY_S: f64 = 15.0;
+/// Critical, and ticks come faster: the end is near. Then only a change of status is written, since
+/// a file may have to wait for memory.
+const NEAR_S: f64 = 1.0;
+/// Bytes of a file with many trees.
+const ROOM: usize = 64 << 10;
+
+/// Writes the metrics of a watch for node_exporter.
+pub struct Exporter {
+    file: Textfile,
+    exposition: Exposition,
+    buffer: Vec<u8>,
+    due_s: f64,
+    status: Status,
+    /// Whether it was said that it cannot be written.
+    told: bool,
+}
+
+impl Exporter {
+    /// Of the watch called `watch`, to `path`; `acts`: whether it sends signals.
+    ///
+    /// # Errors
+    /// node_exporter would not read a file of that name.
+    pub fn new(path: &Path, watch: &str, acts: bool) -> Result<Self> {
+        Ok(Self {
+            file: Textfile::new(path)?,
+            exposition: Exposition::new(watch, acts),
+            buffer: Vec::with_capacity(ROOM),
+            due_s: f64::NEG_INFINITY,
+            status: Status::Fine,
+            told: false,
+        })
+    }
+
+    /// Counts what a tick brought.
+    pub fn count(&mut self, event: &Event) {
+        self.exposition.count(event);
+    }
+
+    /// After a tick at `uptime_s` that came `late_s` late: writes when it is time. The error is only
+    /// to be told, and comes once.
+    pub fn tick(
+        &mut self,
+        engine: &Engine,
+        sample: &Sample,
+        next_s: f64,
+        (uptime_s, late_s): (f64, f64),
+    ) -> Option<Error> {
+        let news = engine.status() != self.status;
+        let near = engine.status() == Status::Critical && next_s < NEAR_S;
+        if uptime_s < self.due_s || (near && !news) {
+            return None;
+        }
+        (self.due_s, self.status) = (uptime_s + EVERY_S, engine.status());
+        let (cpu_s, rss) = machine::own_usage();
+        self.buffer.clear();
+        let own = Own { cpu_s, rss, late_s };
+        let written = self.exposition.write(&mut self.buffer, engine, sample, own);
+        match written.map_err(Into::into).and_then(|()| self.file.replace(&self.buffer)) {
+            Ok(()) => {
+                self.told = false;
+                None
+            }
+            Err(_) if std::mem::replace(&mut self.told, true) => None,
+            Err(error) => Some(error.context("Prometheus sees nothing new")),
+        }
+    }
+}

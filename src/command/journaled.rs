@@ -1,0 +1,77 @@
+//! Journaled: events as entries of the journal, where a watch runs as a service.
+
+use crate::assessment::Event;
+use crate::report::journal::{level, write_entry};
+use crate::report::text::{self, Style};
+use crate::systemd::Journal;
+use std::io::{self, Write};
+
+/// Bytes of an entry, with room to spare.
+const ENTRY: usize = 4096;
+
+/// Where events go instead of standard output, which ends in the journal too.
+pub struct Journaled {
+    /// None where journald cannot be reached: then lines on standard output have to do.
+    journal: Option<Journal>,
+    entry: Vec<u8>,
+}
+
+impl Journaled {
+    /// To journald at `path`.
+    pub fn open(path: &str) -> Self {
+        Self { journal: Journal::open(path).ok(), entry: Vec::with_capacity(ENTRY) }
+    }
+
+    /// Sends one event; as a line with its level if the journal does not take it.
+    ///
+    /// # Errors
+    /// When neither can be written.
+    pub fn write(
+        &mut self,
+        out: &mut impl Write,
+        t: f64,
+        event: &Event,
+        style: Style,
+    ) -> io::Result<()> {
+        self.entry.clear();
+        write_entry(&mut self.entry, t, event, style)?;
+        if self.entry.is_empty() {
+            return Ok(());
+        }
+        match self.journal.as_ref().map(|journal| journal.send(&self.entry)) {
+            Some(Ok(())) => Ok(()),
+            _ => {
+                write!(out, "<{}>", level(event))?;
+                text::write_message(out, event, style)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ceiling::{CeilingKind, Place, Sign, SignKind};
+    use std::os::unix::net::UnixDatagram;
+
+    fn failing() -> Event {
+        let (kind, ceiling, place) = (SignKind::Refused, CeilingKind::Pids, Place::new("/web"));
+        Event::Failing(Sign { kind, ceiling, root: None, place, count: 3 })
+    }
+
+    #[test]
+    fn what_the_journal_does_not_take_is_a_line_with_its_level() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("socket").display().to_string();
+        let socket = UnixDatagram::bind(&path).unwrap();
+        let mut journaled = Journaled::open(&path);
+        let mut out = Vec::new();
+        journaled.write(&mut out, 1e9, &failing(), Style::default()).unwrap();
+        let mut entry = [0; 4096];
+        let length = socket.recv(&mut entry).unwrap();
+        assert!(entry[..length].starts_with(b"MESSAGE=FAILING") && out.is_empty());
+        drop(socket);
+        journaled.write(&mut out, 1e9, &failing(), Style::default()).unwrap();
+        assert!(String::from_utf8(out).unwrap().starts_with("<2>FAILING   machine"));
+    }
+}

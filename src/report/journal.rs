@@ -1,0 +1,155 @@
+//! Journal: one event as an entry of the systemd journal.
+//!
+//! An entry has the text line as `MESSAGE` and a `PRIORITY` (2 when it has begun, 4 for what an
+//! admin should see, 5 for the rest); `LEAKWATCH_EVENT`, `LEAKWATCH_PID` and `LEAKWATCH_COMM` to
+//! filter by; and `LEAKWATCH_JSON`, the event as `--format json` has it. `OBJECT_PID` is the root of
+//! the tree: so the journal files the entry under that server's unit too, and `journalctl -u
+//! apache2` shows what leakwatch did to Apache.
+
+use super::json;
+use super::text::{Style, write_message};
+use crate::assessment::{End, Event, Outcome};
+use crate::sample::{Comm, ProcId};
+use std::io::{self, Write};
+
+/// Writes the entry of an event of the sample at `t`; nothing where text has no line for it.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_entry(out: &mut Vec<u8>, t: f64, event: &Event, style: Style) -> io::Result<()> {
+    out.write_all(b"MESSAGE=")?;
+    let start = out.len();
+    write_message(out, event, Style { colour: false, ..style })?;
+    if out.len() == start {
+        out.clear();
+        return Ok(());
+    }
+    writeln!(out, "PRIORITY={}", level(event))?;
+    out.write_all(b"SYSLOG_IDENTIFIER=leakwatch\n")?;
+    let (process, root) = about(event);
+    if let Some((id, comm)) = process {
+        writeln!(out, "LEAKWATCH_PID={}\nLEAKWATCH_COMM={comm}", id.pid)?;
+    }
+    if let Some(root) = root {
+        writeln!(out, "OBJECT_PID={}", root.pid)?;
+    }
+    writeln!(out, "LEAKWATCH_EVENT={}", json::name(event))?;
+    out.write_all(b"LEAKWATCH_JSON=")?;
+    json::write_event(out, t, event)
+}
+
+/// The event's level of syslog(3).
+pub fn level(event: &Event) -> u8 {
+    match event {
+        Event::Failing(_) => 2,
+        Event::Unsent { .. } => 3,
+        Event::Leak(_) | Event::Order(_) | Event::Spared { .. } => 4,
+        Event::Outcome(Outcome { end: End::Stayed, .. }) => 4,
+        Event::Outcome(_)
+        | Event::Suspect(_)
+        | Event::Forecast { .. }
+        | Event::Cleared { .. }
+        | Event::Eased { .. } => 5,
+    }
+}
+
+/// The process that an event is about, and the root of its tree.
+fn about(event: &Event) -> (Option<(ProcId, Comm)>, Option<ProcId>) {
+    match event {
+        Event::Leak(f) | Event::Suspect(f) => (Some((f.id, f.comm)), Some(f.root)),
+        Event::Cleared { id, comm, root, .. } | Event::Spared { id, comm, root, .. } => {
+            (Some((*id, *comm)), Some(*root))
+        }
+        Event::Order(order)
+        | Event::Unsent { order, .. }
+        | Event::Outcome(Outcome { order, .. }) => {
+            (Some((order.victim, order.comm)), Some(order.root))
+        }
+        Event::Forecast { root, comm, .. } | Event::Eased { root, comm, .. } => {
+            (root.map(|root| (root, *comm)), *root)
+        }
+        Event::Failing(sign) => (None, sign.root),
+    }
+}
+
+/// Puts a level of syslog(3) before each line, as sd-daemon(3) has it, where lines go to the
+/// journal: 5 for what leakwatch says of itself, 6 for tables and greetings.
+pub struct Leveled<W> {
+    out: W,
+    on: bool,
+    begun: bool,
+}
+
+impl<W: Write> Leveled<W> {
+    /// Writes to `out`; unchanged unless `on`.
+    pub fn new(out: W, on: bool) -> Self {
+        Self { out, on, begun: false }
+    }
+
+    /// Where it wrote to.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+}
+
+impl<W: Write> Write for Leveled<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.on {
+            return self.out.write(bytes);
+        }
+        for line in bytes.split_inclusive(|b| *b == b'\n') {
+            if !self.begun {
+                let own = line.starts_with(b"leakwatch: ");
+                self.out.write_all(if own { b"<5>" } else { b"<6>" })?;
+            }
+            self.out.write_all(line)?;
+            self.begun = !line.ends_with(b"\n");
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ceiling::{CeilingKind, Place, Sign, SignKind};
+
+    #[test]
+    fn an_entry_has_a_line_for_people_and_fields_to_filter_by() {
+        let sign = Sign {
+            kind: SignKind::OomKill,
+            ceiling: CeilingKind::CgroupMemory,
+            root: Some(ProcId { pid: 812, start: 7 }),
+            place: Place::new("/web"),
+            count: 1,
+        };
+        let mut entry = Vec::new();
+        write_entry(&mut entry, 1e9, &Event::Failing(sign), Style::default()).unwrap();
+        let entry = String::from_utf8(entry).unwrap();
+        let value = |key: &str| {
+            entry.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap()
+        };
+        assert!(value("MESSAGE").starts_with("FAILING   machine"), "{entry}");
+        assert_eq!((value("PRIORITY"), value("OBJECT_PID")), ("2", "812"));
+        assert_eq!(value("LEAKWATCH_EVENT"), "failing");
+        let json: serde_json::Value = serde_json::from_str(value("LEAKWATCH_JSON")).unwrap();
+        assert_eq!(json["place"], "/web");
+    }
+
+    #[test]
+    fn lines_for_the_journal_get_a_level_and_others_stay_as_they_are() {
+        let mut out = Vec::new();
+        let mut lines = Leveled::new(&mut out, true);
+        for part in ["leakwatch: gone\n  a ", "table\n\n"] {
+            lines.write_all(part.as_bytes()).unwrap();
+        }
+        assert_eq!(out, b"<5>leakwatch: gone\n<6>  a table\n<6>\n");
+        let mut out = Vec::new();
+        Leveled::new(&mut out, false).write_all(b"leakwatch: gone\n").unwrap();
+        assert_eq!(out, b"leakwatch: gone\n");
+    }
+}

@@ -1,0 +1,388 @@
+//! Prometheus: how things stand, in the text format that node_exporter's textfile collector reads.
+//!
+//! Every series has a `watch` label, so that the files of several watches do not collide; none has
+//! a pid: that would be a new series for every worker that ever lived. Trees go by the name of
+//! their root's program, at most [`MOST`] of them, those that leak and the largest first.
+
+use crate::assessment::{End, Event, Forecast, Outcome, Step, Verdict};
+use crate::ceiling::{Ceiling, CeilingKind, Place, SignKind, Unit};
+use crate::engine::Engine;
+use crate::sample::{Comm, Sample};
+use std::fmt;
+use std::io::{self, Write};
+
+/// Trees listed.
+pub const MOST: usize = 32;
+
+/// What leakwatch itself uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Own {
+    /// CPU time so far, in seconds.
+    pub cpu_s: f64,
+    /// Resident bytes.
+    pub rss: u64,
+    /// Seconds by which the last tick came late.
+    pub late_s: f64,
+}
+
+/// What was counted since the start, and room for what is written.
+#[derive(Debug)]
+pub struct Exposition {
+    watch: String,
+    acts: bool,
+    /// By [`Step`].
+    orders: [u64; 3],
+    unsent: u64,
+    gone: u64,
+    stayed: u64,
+    leaks: u64,
+    /// By [`SignKind::ALL`].
+    signs: [u64; 3],
+    trees: Vec<Tree>,
+    ceilings: Vec<Ceiling>,
+}
+
+/// All trees whose root has one name.
+#[derive(Debug)]
+struct Tree {
+    comm: Comm,
+    processes: u64,
+    footprint: u64,
+    leaking: u64,
+    suspects: u64,
+    growth: f64,
+    forecast: Option<Forecast>,
+}
+
+impl Exposition {
+    /// Of the watch called that; `acts`: whether it sends signals.
+    pub fn new(watch: &str, acts: bool) -> Self {
+        Self {
+            watch: watch.to_owned(),
+            acts,
+            orders: [0; 3],
+            unsent: 0,
+            gone: 0,
+            stayed: 0,
+            leaks: 0,
+            signs: [0; 3],
+            trees: Vec::new(),
+            ceilings: Vec::new(),
+        }
+    }
+
+    /// Counts an event.
+    pub fn count(&mut self, event: &Event) {
+        match event {
+            Event::Order(order) => self.orders[order.step as usize] += 1,
+            Event::Unsent { .. } => self.unsent += 1,
+            Event::Outcome(Outcome { end: End::Gone { .. }, .. }) => self.gone += 1,
+            Event::Outcome(Outcome { end: End::Stayed, .. }) => self.stayed += 1,
+            Event::Leak(finding) if !finding.again => self.leaks += 1,
+            Event::Failing(sign) => {
+                // The count of a stall is a share in percent.
+                let stalled = sign.kind == SignKind::Stalled;
+                self.signs[sign.kind as usize] += if stalled { 1 } else { sign.count };
+            }
+            _ => {}
+        }
+    }
+
+    /// Writes how things stand after `sample`, the last one that `engine` took in. Allocates nothing
+    /// once it has had room for as many trees.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn write(
+        &mut self,
+        out: &mut impl Write,
+        engine: &Engine,
+        sample: &Sample,
+        own: Own,
+    ) -> io::Result<()> {
+        self.gather(engine, sample);
+        let watch = Escaped(&self.watch);
+        let mut one = |name: &str, kind: &str, help: &str, value: f64| {
+            head(out, name, kind, help)?;
+            writeln!(out, "{name}{{watch=\"{watch}\"}} {value}")
+        };
+        let status = engine.status() as u8;
+        one(
+            "leakwatch_status",
+            "gauge",
+            "0 nothing leaks, 1 a leak is known, 2 memory or tasks are about to end.",
+            status.into(),
+        )?;
+        one(
+            "leakwatch_acts",
+            "gauge",
+            "1 if it ends leaking workers, 0 if it only tells.",
+            f64::from(u8::from(self.acts)),
+        )?;
+        one("leakwatch_last_tick_timestamp_seconds", "gauge", "Time of the last look.", sample.t)?;
+        one(
+            "leakwatch_tick_lateness_seconds",
+            "gauge",
+            "How late the last look came.",
+            own.late_s,
+        )?;
+        one(
+            "leakwatch_cpu_seconds_total",
+            "counter",
+            "CPU time that leakwatch used itself.",
+            own.cpu_s,
+        )?;
+        one(
+            "leakwatch_resident_memory_bytes",
+            "gauge",
+            "Resident memory of leakwatch itself.",
+            own.rss as f64,
+        )?;
+        one("leakwatch_leaks_total", "counter", "Leaks found since the start.", self.leaks as f64)?;
+        one(
+            "leakwatch_unsent_orders_total",
+            "counter",
+            "Orders whose signal could not be sent.",
+            self.unsent as f64,
+        )?;
+        head(out, "leakwatch_build_info", "gauge", "1, with the version as a label.")?;
+        let version = env!("CARGO_PKG_VERSION");
+        writeln!(out, "leakwatch_build_info{{watch=\"{watch}\",version=\"{version}\"}} 1")?;
+        self.write_counters(out)?;
+        self.write_trees(out)?;
+        self.write_ceilings(out, sample)
+    }
+
+    fn write_counters(&self, out: &mut impl Write) -> io::Result<()> {
+        let watch = Escaped(&self.watch);
+        let name = "leakwatch_orders_total";
+        head(
+            out,
+            name,
+            "counter",
+            "Orders to end a process; in a dry run those that would have been given.",
+        )?;
+        for (step, word) in [(Step::Gentle, "gentle"), (Step::Term, "term"), (Step::Kill, "kill")] {
+            let count = self.orders[step as usize];
+            writeln!(out, "{name}{{watch=\"{watch}\",step=\"{word}\"}} {count}")?;
+        }
+        let name = "leakwatch_outcomes_total";
+        head(out, name, "counter", "What became of the processes that were to end.")?;
+        for (word, count) in [("gone", self.gone), ("stayed", self.stayed)] {
+            writeln!(out, "{name}{{watch=\"{watch}\",result=\"{word}\"}} {count}")?;
+        }
+        let name = "leakwatch_signs_total";
+        head(out, name, "counter", "OOM kills, refused forks and stalls that were seen.")?;
+        for kind in SignKind::ALL {
+            let (word, count) = (kind.name(), self.signs[kind as usize]);
+            writeln!(out, "{name}{{watch=\"{watch}\",sign=\"{word}\"}} {count}")?;
+        }
+        Ok(())
+    }
+
+    fn write_trees(&self, out: &mut impl Write) -> io::Result<()> {
+        let watch = Escaped(&self.watch);
+        let mut each = |name: &str, help: &str, value: fn(&Tree) -> f64| {
+            head(out, name, "gauge", help)?;
+            self.trees.iter().try_for_each(|tree| {
+                let (comm, value) = (Quoted(tree.comm), value(tree));
+                writeln!(out, "{name}{{watch=\"{watch}\",tree=\"{comm}\"}} {value}")
+            })
+        };
+        each("leakwatch_tree_processes", "Processes in trees whose root has that name.", |tree| {
+            tree.processes as f64
+        })?;
+        each(
+            "leakwatch_tree_footprint_bytes",
+            "RssAnon and VmSwap of all members; shared pages count in each.",
+            |tree| tree.footprint as f64,
+        )?;
+        each(
+            "leakwatch_tree_leaking_processes",
+            "Members convicted of leaking memory or threads.",
+            |tree| tree.leaking as f64,
+        )?;
+        each(
+            "leakwatch_tree_suspect_processes",
+            "Members that grow steadily, not long enough to convict.",
+            |tree| tree.suspects as f64,
+        )?;
+        each(
+            "leakwatch_tree_growth_bytes_per_second",
+            "Growth of the members that leak or are suspects.",
+            |tree| tree.growth,
+        )?;
+        let name = "leakwatch_exhaustion_seconds";
+        head(
+            out,
+            name,
+            "gauge",
+            "Seconds until the first ceiling is reached; absent while nothing tells.",
+        )?;
+        for tree in &self.trees {
+            let Some(f) = tree.forecast else { continue };
+            for (bound, seconds) in
+                [("earliest", f.earliest_s), ("likely", f.likely_s), ("latest", f.latest_s)]
+            {
+                let (comm, ceiling, place) = (Quoted(tree.comm), f.ceiling.name(), Shown(f.place));
+                writeln!(
+                    out,
+                    "{name}{{watch=\"{watch}\",tree=\"{comm}\",ceiling=\"{ceiling}\",place=\"{place}\",bound=\"{bound}\"}} {}",
+                    Number(seconds)
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_ceilings(&self, out: &mut impl Write, sample: &Sample) -> io::Result<()> {
+        let watch = Escaped(&self.watch);
+        let mut each = |unit: Unit, name: &str, help: &str, value: fn(&Ceiling) -> u64| {
+            head(out, name, "gauge", help)?;
+            let all = self.ceilings.iter().filter(|ceiling| ceiling.kind.unit() == unit);
+            all.into_iter().try_for_each(|ceiling| {
+                let (kind, place) = (ceiling.kind.name(), Shown(ceiling.place));
+                let tree = Quoted(owner(ceiling, sample));
+                let value = value(ceiling);
+                writeln!(
+                    out,
+                    "{name}{{watch=\"{watch}\",ceiling=\"{kind}\",place=\"{place}\",tree=\"{tree}\"}} {value}"
+                )
+            })
+        };
+        each(
+            Unit::Bytes,
+            "leakwatch_ceiling_headroom_bytes",
+            "Memory left below a limit.",
+            Ceiling::headroom,
+        )?;
+        each(Unit::Bytes, "leakwatch_ceiling_limit_bytes", "The limit itself.", |c| c.limit)?;
+        each(
+            Unit::Tasks,
+            "leakwatch_ceiling_headroom_tasks",
+            "Tasks left below a limit.",
+            Ceiling::headroom,
+        )?;
+        each(Unit::Tasks, "leakwatch_ceiling_limit_tasks", "The limit itself.", |c| c.limit)
+    }
+
+    /// Trees by name and ceilings each once, so that no series comes twice: one collision, and the
+    /// collector drops the file.
+    fn gather(&mut self, engine: &Engine, sample: &Sample) {
+        let detector = engine.detector();
+        self.trees.clear();
+        for s in detector.standings() {
+            let root = detector.standing(s.root).unwrap_or(s);
+            let index = self.trees.iter().position(|tree| tree.comm == root.comm);
+            let index = index.unwrap_or_else(|| {
+                let (comm, forecast) = (root.comm, None);
+                let (processes, footprint, leaking, suspects, growth) = (0, 0, 0, 0, 0.0);
+                let tree = Tree { comm, processes, footprint, leaking, suspects, growth, forecast };
+                self.trees.push(tree);
+                self.trees.len() - 1
+            });
+            let Some(tree) = self.trees.get_mut(index) else { continue };
+            tree.processes += 1;
+            tree.footprint += s.footprint;
+            tree.leaking += u64::from(s.leaks());
+            tree.suspects += u64::from(s.verdict == Verdict::Suspect);
+            let evidence = s.evidence.filter(|e| e.unit == Unit::Bytes);
+            if let Some(evidence) = evidence.filter(|_| s.verdict >= Verdict::Suspect) {
+                tree.growth += evidence.slope;
+            }
+            if s.id == s.root {
+                let forecast = detector.forecast(s.root).filter(Forecast::is_founded);
+                let nearer =
+                    |known: Forecast| forecast.is_some_and(|f| f.likely_s < known.likely_s);
+                if tree.forecast.is_none_or(nearer) {
+                    tree.forecast = forecast.or(tree.forecast);
+                }
+            }
+        }
+        self.trees.sort_unstable_by(|a, b| {
+            let weight = |tree: &Tree| (tree.leaking > 0, tree.suspects > 0, tree.footprint);
+            weight(b).cmp(&weight(a)).then(a.comm.as_bytes().cmp(b.comm.as_bytes()))
+        });
+        self.trees.truncate(MOST);
+        self.ceilings.clear();
+        for ceiling in sample.memory.ceilings().chain(sample.ceilings.iter().copied()) {
+            let name = |c: &Ceiling| (c.kind, c.place, owner(c, sample));
+            let same = self.ceilings.iter().position(|known| name(known) == name(&ceiling));
+            if let Some(index) = same {
+                // Two trees of one name, each with a budget: the one that is nearer its end.
+                if ceiling.headroom() < self.ceilings[index].headroom() {
+                    self.ceilings[index] = ceiling;
+                }
+            } else if self.ceilings.len() < 4 * MOST {
+                self.ceilings.push(ceiling);
+            }
+        }
+    }
+}
+
+/// The tree that a limit without a place is about: its root's name; nothing for the others.
+fn owner(ceiling: &Ceiling, sample: &Sample) -> Comm {
+    let root =
+        ceiling.root.filter(|_| ceiling.place.is_none() && ceiling.kind == CeilingKind::Budget);
+    let proc = root.and_then(|root| sample.procs.iter().find(|proc| proc.id == root));
+    proc.map_or(Comm::default(), |proc| proc.comm)
+}
+
+fn head(out: &mut impl Write, name: &str, kind: &str, help: &str) -> io::Result<()> {
+    write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n")
+}
+
+/// A label's value: backslash, quote and newline escaped as the format wants it.
+struct Escaped<'a>(&'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        escape(f, self.0)
+    }
+}
+
+fn escape(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    text.chars().try_for_each(|c| match c {
+        '\\' => f.write_str("\\\\"),
+        '"' => f.write_str("\\\""),
+        '\n' => f.write_str("\\n"),
+        c => write!(f, "{c}"),
+    })
+}
+
+/// A program's name as a label's value: what a terminal would not show is escaped before.
+struct Quoted(Comm);
+
+impl fmt::Display for Quoted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_bytes().iter().try_for_each(|byte| match byte {
+            b'"' => f.write_str("\\\""),
+            b'\\' => f.write_str("\\\\"),
+            b' '..=b'~' => write!(f, "{}", char::from(*byte)),
+            byte => write!(f, "\\\\x{byte:02x}"),
+        })
+    }
+}
+
+/// A place as a label's value.
+struct Shown(Place);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (dots, text) = self.0.parts();
+        f.write_str(dots)?;
+        escape(f, text)
+    }
+}
+
+/// A number as the format has it.
+struct Number(f64);
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            n if n == f64::INFINITY => f.write_str("+Inf"),
+            n => write!(f, "{n}"),
+        }
+    }
+}
