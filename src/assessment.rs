@@ -193,6 +193,25 @@ pub enum Step {
     Kill,
 }
 
+impl Step {
+    /// The word for it in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gentle => "gentle",
+            Self::Term => "term",
+            Self::Kill => "kill",
+        }
+    }
+
+    /// The signal of a step that every worker understands alike.
+    pub fn signal(self) -> Signal {
+        match self {
+            Self::Gentle | Self::Term => Signal::Term,
+            Self::Kill => Signal::Kill,
+        }
+    }
+}
+
 /// Why a process must end now.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Reason {

@@ -21,6 +21,7 @@ use std::path::PathBuf;
   leakwatch --pattern apache2 --dry-run
                                      say what would be signalled, signal nothing
   leakwatch ceilings                 which limit would fail a fork first
+  leakwatch servers                  which servers are known, and how they end
   leakwatch record vps1.jsonl.gz     take a recording
   leakwatch replay vps1.jsonl.gz     judge it again, anywhere
   leakwatch replay --explain 2291 vps1.jsonl.gz
@@ -45,6 +46,8 @@ pub enum Command {
     Record(Record),
     /// Judge a recording: print what watching would have printed
     Replay(Replay),
+    /// Show which servers are known, and how their workers are ended
+    Servers(Servers),
 }
 
 /// Options of the watch.
@@ -95,6 +98,17 @@ pub struct Ceilings {
     /// Which processes.
     #[command(flatten)]
     pub select: Select,
+    /// A table for people, or one JSON object
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// Options of `servers`.
+#[derive(Args, Debug)]
+pub struct Servers {
+    /// Show all that is known of these, by a part of the name; `all` shows it of every one
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
     /// A table for people, or one JSON object
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
     pub format: Format,

@@ -11,7 +11,7 @@
 //! and nobody else is ordered until the pool has its replacement.
 
 use crate::assessment::{
-    End, Event, Evidence, Forecast, Order, Outcome, Reason, Signal, Step, Verdict,
+    End, Event, Evidence, Forecast, Order, Outcome, Reason, Verdict,
 };
 use crate::brink::Brink;
 use crate::ceiling::{CeilingKind, Unit};
@@ -19,7 +19,7 @@ use crate::detector::Detector;
 use crate::detector::meter::Headroom;
 use crate::detector::standing::Standing;
 use crate::sample::{Comm, ProcId, Sample};
-use crate::server::{self, Workers};
+use crate::server;
 use crate::victims::{Victims, expected, pool_size};
 use regex_lite::Regex;
 
@@ -205,7 +205,10 @@ impl Policy {
         if forecast.is_none() || self.victims.spared(standing, detector).is_some() {
             return Campaign::Waiting(waiting);
         }
-        let Some((step, signal)) = next_step(order.step) else {
+        let known = self.victims.server(order.victim).unwrap_or(&server::UNKNOWN);
+        let Some((step, signal)) =
+            known.ending(false).and_then(|ending| ending.after(order.step, true))
+        else {
             let (after_s, end) = (t - first_t, End::Stayed);
             events.push(Event::Outcome(Outcome { order, after_s, end, forecast }));
             self.victims.never_again(order.victim);
@@ -328,11 +331,8 @@ impl Policy {
         events: &mut Vec<Event>,
     ) {
         let known = self.victims.server(s.id).unwrap_or(&server::UNKNOWN);
-        let (step, signal, table_s) = match known.workers {
-            Workers::End { gentle: Some(signal), grace_s } => (Step::Gentle, signal, grace_s),
-            Workers::End { gentle: None, grace_s } => (Step::Term, Signal::Term, grace_s),
-            Workers::Report(_) => return,
-        };
+        let Some(ending) = known.ending(false) else { return };
+        let ((step, signal), table_s) = (ending.first, ending.grace_s);
         // As long as the server may need, but not beyond the end of memory.
         let left_s = forecast.map_or(f64::INFINITY, |f| f.earliest_s);
         let grace_s = self.rules.grace_s.unwrap_or_else(|| table_s.min(left_s.max(LEAST_GRACE_S)));
@@ -410,12 +410,4 @@ fn hangs(s: &Standing, detector: &Detector) -> bool {
     pile.is_some_and(|(_, Evidence { window_s, .. }, for_s)| {
         s.age_s <= for_s && s.idle_s >= HUNG_S.min(window_s / 2.0)
     })
-}
-
-fn next_step(step: Step) -> Option<(Step, Signal)> {
-    match step {
-        Step::Gentle => Some((Step::Term, Signal::Term)),
-        Step::Term => Some((Step::Kill, Signal::Kill)),
-        Step::Kill => None,
-    }
 }

@@ -139,7 +139,7 @@ impl Victims {
         // A worker is a fork of its master, or has siblings of its kind. Anything else that a
         // watched process once started, nobody is known to start again.
         let is_worker = facts.forked
-            || (matches!(facts.server.workers, Workers::End { gentle: None, .. })
+            || (std::ptr::eq(facts.server, &server::UNKNOWN)
                 && pool_size(detector, s.parent, s.comm) >= 2);
         if facts.protected {
             Some(Spared::Protected)
@@ -163,7 +163,9 @@ impl Victims {
     /// The words of a server whose workers are only reported, of the process or an ancestor.
     fn reported_only(&self, s: &Standing, detector: &Detector) -> Option<&'static str> {
         let words = |id: ProcId| match self.facts.get(&id).map(|facts| &facts.server.workers) {
-            Some(Workers::Report(why)) => Some(*why),
+            Some(Workers::Report(why) | Workers::Reload(_, why) | Workers::Allow(_, why)) => {
+                Some(*why)
+            }
             _ => None,
         };
         let mut at = s;

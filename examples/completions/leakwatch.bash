@@ -28,6 +28,9 @@ _leakwatch() {
             leakwatch,replay)
                 cmd="leakwatch__subcmd__replay"
                 ;;
+            leakwatch,servers)
+                cmd="leakwatch__subcmd__servers"
+                ;;
             leakwatch__subcmd__help,ceilings)
                 cmd="leakwatch__subcmd__help__subcmd__ceilings"
                 ;;
@@ -40,6 +43,9 @@ _leakwatch() {
             leakwatch__subcmd__help,replay)
                 cmd="leakwatch__subcmd__help__subcmd__replay"
                 ;;
+            leakwatch__subcmd__help,servers)
+                cmd="leakwatch__subcmd__help__subcmd__servers"
+                ;;
             *)
                 ;;
         esac
@@ -47,7 +53,7 @@ _leakwatch() {
 
     case "${cmd}" in
         leakwatch)
-            opts="-p -f -x -u -i -n -q -v -h -V --pattern --full --exact --user --pid --procfs --sysfs --interval --lead --grace --dry-run --protect --allow-root --caution --format --color --quiet --verbose --budget --state --no-state --help --version ceilings record replay help"
+            opts="-p -f -x -u -i -n -q -v -h -V --pattern --full --exact --user --pid --procfs --sysfs --interval --lead --grace --dry-run --protect --allow-root --caution --format --color --quiet --verbose --budget --state --no-state --help --version ceilings record replay servers help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -175,7 +181,7 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__help)
-            opts="ceilings record replay help"
+            opts="ceilings record replay servers help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -231,6 +237,20 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__help__subcmd__replay)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        leakwatch__subcmd__help__subcmd__servers)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -331,6 +351,24 @@ _leakwatch() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        leakwatch__subcmd__servers)
+            opts="-h --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 *)

@@ -4,6 +4,7 @@ pub mod ceilings;
 pub mod keeper;
 pub mod record;
 pub mod replay;
+pub mod servers;
 pub mod watch;
 
 use crate::assessment::Event;

@@ -29,9 +29,7 @@
 
 use std::io::{self, Write};
 
-use crate::assessment::{
-    Cleared, End, Event, Finding, Forecast, Order, Outcome, Scope, Step, Verdict,
-};
+use crate::assessment::{Cleared, End, Event, Finding, Forecast, Order, Outcome, Scope, Verdict};
 use crate::ceiling::{CeilingKind, Place, Unit};
 use crate::recording::write_comm;
 use crate::sample::{Comm, ProcId};
@@ -128,7 +126,7 @@ fn write_cleared(
 fn write_order(out: &mut impl Write, t: f64, order: &Order) -> io::Result<()> {
     write_id(out, order.victim, order.comm)?;
     write_root(out, order.root)?;
-    write!(out, ",\"step\":\"{}\",\"signal\":\"{}\"", step_name(order.step), order.signal.name())?;
+    write!(out, ",\"step\":\"{}\",\"signal\":\"{}\"", order.step.name(), order.signal.name())?;
     write!(out, ",\"grace_s\":{},\"reason\":\"{}\"", order.grace_s, order.reason.name())?;
     write!(out, ",\"footprint_bytes\":{}", order.footprint)?;
     write!(out, ",\"expected_{}\":{}", order_unit(order), order.expected)?;
@@ -139,7 +137,7 @@ fn write_outcome(out: &mut impl Write, t: f64, outcome: &Outcome) -> io::Result<
     let Outcome { order, after_s, end, forecast } = outcome;
     write_id(out, order.victim, order.comm)?;
     write_root(out, order.root)?;
-    write!(out, ",\"step\":\"{}\",\"after_s\":{after_s}", step_name(order.step))?;
+    write!(out, ",\"step\":\"{}\",\"after_s\":{after_s}", order.step.name())?;
     match end {
         End::Stayed => out.write_all(b",\"result\":\"stayed\"")?,
         End::Gone { headroom_before, headroom_after, came_back } => {
@@ -210,18 +208,10 @@ fn scope_name(scope: Scope) -> &'static str {
     }
 }
 
-fn step_name(step: Step) -> &'static str {
-    match step {
-        Step::Gentle => "gentle",
-        Step::Term => "term",
-        Step::Kill => "kill",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::assessment::{Evidence, Reason, Signal, Why};
+    use crate::assessment::{Evidence, Reason, Signal, Step, Why};
 
     const ID: ProcId = ProcId { pid: 812, start: 99 };
     const ROOT: ProcId = ProcId { pid: 800, start: 90 };

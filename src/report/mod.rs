@@ -5,6 +5,7 @@ pub mod explain;
 pub mod json;
 mod reasons;
 pub mod screen;
+pub mod servers;
 pub mod state;
 pub mod talk;
 pub mod text;
