@@ -1,5 +1,6 @@
 //! Cli: the words a user can type, nothing else.
 
+use crate::assessment::Signal;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -222,6 +223,24 @@ pub struct Judge {
     /// The default is cut to the time that memory may still last, but not below 10 s.
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub grace: Option<f64>,
+    /// The first signal, instead of the one at which the server's workers finish their request
+    ///
+    /// HUP, INT, QUIT, USR1, USR2, WINCH, TERM or KILL. What is only reported stays so.
+    #[arg(long, value_name = "SIG", value_parser = signal)]
+    pub signal: Option<Signal>,
+    /// Never send SIGKILL: who ignores the other signals stays
+    ///
+    /// For an Apache with `Mutex posixsem` and more than one Listen: after a KILL it hangs for good.
+    #[arg(long)]
+    pub no_kill: bool,
+    /// Where workers obey no signal, let their master replace all of them (Apache event: graceful)
+    ///
+    /// At most once a minute. The master gets the signal that `apachectl graceful` sends.
+    #[arg(long)]
+    pub reload: bool,
+    /// Also end workers of this server, although that costs something (postgres: a session; by TERM)
+    #[arg(long, value_name = "SERVER")]
+    pub allow: Vec<String>,
     /// Say what would be signalled, in the same words, and signal nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
@@ -299,6 +318,13 @@ fn target(text: &str) -> Result<Target, String> {
         (Ok(pid), Ok(start)) => Ok(Target { pid, start }),
         _ => Err("write PID or PID:START, such as 2291:51773".to_owned()),
     }
+}
+
+fn signal(text: &str) -> Result<Signal, String> {
+    Signal::from_name(text).ok_or_else(|| {
+        let names: Vec<&str> = Signal::ALL.iter().map(|signal| signal.name()).collect();
+        format!("write one of {}", names.join(", "))
+    })
 }
 
 fn interval(text: &str) -> Result<f64, String> {

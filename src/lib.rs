@@ -28,7 +28,7 @@
 //! | 4 reports | [`report`] | write events and state to any `impl Write` | clocks, files, choosing |
 //! | 3 doors in | [`probe`] (processes, trees, ceilings), [`machine`], [`recording`], [`profiles`] | the only readers of /proc, /sys and files | decisions |
 //! | 3 doors out | [`action`] (the only sender of signals), [`wait`] (the only sleeper and clock), [`outlet`] (output that nobody waits for), [`brace`] (memory locked, OOM score, a signal rehearsed) | carry out | choosing |
-//! | 2 reckoning | [`engine`]; [`detector`] and its rooms, [`explanation`](detector::explanation); [`alarm`], [`policy`], [`victims`], [`brink`], [`pace`], [`server`] and its table | pure functions and bounded state | any I/O, any clock |
+//! | 2 reckoning | [`engine`]; [`detector`] and its rooms, [`explanation`](detector::explanation); [`alarm`], [`policy`], [`rules`], [`victims`], [`brink`], [`pace`], [`server`] and its table | pure functions and bounded state | any I/O, any clock |
 //! | 1 words | [`sample`], [`ceiling`], [`assessment`], [`units`] | the nouns | everything |
 //!
 //! Three questions have three places: is it growing without end ([`detector`]), is memory in
@@ -71,6 +71,7 @@ pub mod probe;
 pub mod profiles;
 pub mod recording;
 pub mod report;
+pub mod rules;
 pub mod sample;
 pub mod server;
 pub mod settings;

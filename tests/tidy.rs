@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// Rooms by storey, lowest first; a directory counts with all that is in it.
 const STOREYS: [(u8, &[&str]); 5] = [
     (1, &["sample", "ceiling", "assessment", "units"]),
-    (2, &["engine", "alarm", "detector", "policy", "victims", "brink", "pace", "server"]),
+    (2, &["engine", "alarm", "detector", "policy", "rules", "victims", "brink", "pace", "server"]),
     (3, &["probe", "machine", "recording", "profiles", "action", "wait", "outlet", "brace"]),
     (4, &["command", "report"]),
     (5, &["cli", "settings", "main", "lib"]),

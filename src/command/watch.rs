@@ -3,7 +3,7 @@
 use super::keeper::Keeper;
 use super::write_event;
 use crate::action::{DryRun, Live, Signals};
-use crate::assessment::{Event, Status, Unsent};
+use crate::assessment::{Event, Status};
 use crate::cli::{Format, Select, Watch};
 use crate::engine::Engine;
 use crate::probe::{self, Probe};
@@ -38,9 +38,11 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
     let mut probe = Probe::new(procfs, sysfs.as_deref(), selection, options.budget)?;
     let waiter = Waiter::new()?;
     let header = machine::header(options.timing.interval);
+    let live = Live::new(engine_settings.rules.protect.clone());
+    let lost = live.note().filter(|_| !everything && own && !options.judge.dry_run);
     let mut watch = Running {
         engine: Engine::new(&header, engine_settings),
-        signals: if options.judge.dry_run { Box::new(DryRun) } else { Box::new(Live) },
+        signals: if options.judge.dry_run { Box::new(DryRun) } else { Box::new(live) },
         style: settings::style(&options.output, options.judge.dry_run),
         options,
         roots: Vec::new(),
@@ -83,6 +85,9 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
         if !options.output.quiet {
             written(talk::notes(err, &probe.take_notes()).map_err(Into::into))?;
             written(talk::notes(err, &std::mem::take(&mut weaknesses)).map_err(Into::into))?;
+            if let Some(lost) = lost.filter(|_| !greeted) {
+                written(talk::notes(err, &[lost.to_owned()]).map_err(Into::into))?;
+            }
             let matched = (!everything).then(|| probe.matched());
             if !std::mem::replace(&mut greeted, true) {
                 written(
@@ -157,10 +162,8 @@ impl Running<'_> {
             out.flush().context("cannot write the report")
         };
         let written = events.map(&mut write).fold(Ok(()), Result::and);
-        if let Some(Event::Unsent { order, why }) = unsent
-            && why != Unsent::Gone
-        {
-            engine.unsent(&order);
+        if let Some(Event::Unsent { order, why }) = unsent {
+            engine.unsent(&order, why);
         }
         (next_s, written)
     }

@@ -17,7 +17,9 @@
 //! - `failing` (it has begun): `sign` (`oom-kill`, `refused`, `stalled`), `count` (of `stalled`
 //!   percent of ten seconds), `root`, `ceiling`, `place`, `effect`.
 //! - `cleared`: `scope`, `pid`, `start`, `comm`, `root`, `was` (a verdict), `why`.
-//! - `order`: `pid`, `start`, `comm`, `root`, `step`, `signal`, `grace_s`, `reason`,
+//! - `order`: `pid`, `start`, `comm`, `root`, `step` (`reload`, `gentle`, `term`, `kill`), `signal`,
+//!   `target` (`pid`, `start`: who gets it, if not that process but its master), `grace_s`, `then` (the
+//!   signal that follows, if one does), `reason`,
 //!   `footprint_bytes`, `expected_bytes`, forecast fields.
 //! - `outcome`: `pid`, `start`, `comm`, `root`, `step`, `result` (`gone`, `stayed`), `after_s`; if gone
 //!   `headroom_before_bytes`, `headroom_after_bytes`, `came_back_bytes`; forecast fields.
@@ -128,6 +130,13 @@ fn write_order(out: &mut impl Write, t: f64, order: &Order) -> io::Result<()> {
     write_root(out, order.root)?;
     write!(out, ",\"step\":\"{}\",\"signal\":\"{}\"", order.step.name(), order.signal.name())?;
     write!(out, ",\"grace_s\":{},\"reason\":\"{}\"", order.grace_s, order.reason.name())?;
+    if order.target != order.victim {
+        write!(out, ",\"target\":{{\"pid\":{}", order.target.pid)?;
+        write!(out, ",\"start\":{}}}", order.target.start)?;
+    }
+    if let Some(then) = order.then {
+        write!(out, ",\"then\":\"{}\"", then.name())?;
+    }
     write!(out, ",\"footprint_bytes\":{}", order.footprint)?;
     write!(out, ",\"expected_{}\":{}", order_unit(order), order.expected)?;
     write_forecast(out, t, order.forecast.as_ref())
@@ -287,11 +296,14 @@ mod tests {
     fn an_order_and_its_outcome_are_told() {
         let order = Order {
             victim: ID,
+            target: ID,
             comm: Comm::new(b"app"),
             root: ROOT,
             step: Step::Gentle,
             signal: Signal::Usr1,
             grace_s: 30.0,
+            then: Some(Signal::Term),
+            helpers: &[],
             reason: Reason::Danger,
             footprint: 9,
             expected: 8,

@@ -10,9 +10,9 @@ use std::io::{self, Write};
 const WIDTH: usize = 80;
 
 /// How a worker is ended, in words: "USR1, after 70 s TERM, then KILL".
-pub struct Manner<'a>(pub &'a Ending);
+pub struct Ended<'a>(pub &'a Ending);
 
-impl fmt::Display for Manner<'_> {
+impl fmt::Display for Ended<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Ending { first, grace_s, then } = self.0;
         write!(f, "{}", first.1.name())?;
@@ -41,8 +41,8 @@ pub fn write(out: &mut impl Write, servers: &[&Server], full: bool) -> io::Resul
     row(out, "", "", "MASTER SURVIVES")?;
     for server in servers {
         let ended = match &server.workers {
-            Workers::End(ending) => Manner(ending).to_string(),
-            Workers::Allow(ending, _) => format!("{} if --allow {}", Manner(ending), server.key),
+            Workers::End(ending) => Ended(ending).to_string(),
+            Workers::Allow(ending, _) => format!("{} if --allow {}", Ended(ending), server.key),
             Workers::Reload(signal, _) => format!("{} to the master if --reload", signal.name()),
             Workers::Report(_) => "nothing, only reported".to_owned(),
         };
@@ -61,10 +61,10 @@ fn write_full(out: &mut impl Write, server: &Server) -> io::Result<()> {
     let mut line = |what: &str, text: &str| wrap(out, what, text);
     line("known by", &known_by(server))?;
     match &server.workers {
-        Workers::End(ending) => line("ended by", &Manner(ending).to_string())?,
+        Workers::End(ending) => line("ended by", &Ended(ending).to_string())?,
         Workers::Allow(ending, why) => {
             line("ended by", &format!("nothing: {why}"))?;
-            line("if allowed", &Manner(ending).to_string())?;
+            line("if allowed", &Ended(ending).to_string())?;
         }
         Workers::Reload(_, why) | Workers::Report(why) => {
             line("ended by", &format!("nothing: {why}"))?;

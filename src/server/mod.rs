@@ -14,7 +14,7 @@
 mod recognise;
 mod table;
 
-pub use recognise::{is_worker, recognise};
+pub use recognise::{is_worker, pool_name, recognise};
 pub use table::{APACHE_THREADED, PREFORKING, TABLE, UNKNOWN};
 
 use crate::assessment::{Signal, Step};
@@ -32,6 +32,8 @@ pub struct Server {
     pub threads: Threads,
     /// Parts of a title that show a child of the master which is none of its workers: never ended.
     pub helpers: &'static [&'static str],
+    /// The part of a title before a pool's name, where one master has several pools.
+    pub pool_title: &'static str,
     /// How its workers may be ended.
     pub workers: Workers,
     /// What a fork that fails does to its master, at the moment it replaces a worker.
@@ -96,11 +98,9 @@ pub struct Ending {
 }
 
 impl Ending {
-    /// The step after `step`, with its signal; KILL only if `kill`.
-    pub fn after(&self, step: Step, kill: bool) -> Option<(Step, Signal)> {
-        let mut later =
-            self.then.iter().filter(|next| **next > step && (kill || **next < Step::Kill));
-        later.next().map(|next| (*next, next.signal()))
+    /// The step after `step`.
+    pub fn after(&self, step: Step) -> Option<Step> {
+        self.then.iter().copied().find(|next| *next > step)
     }
 }
 
@@ -127,22 +127,6 @@ pub struct Setting {
     pub default: &'static str,
     /// Versions that know it; empty for all that matter.
     pub versions: &'static str,
-}
-
-impl Server {
-    /// How its workers are ended, if by signals at all; `allowed` says whether `--allow` names it.
-    pub fn ending(&self, allowed: bool) -> Option<&Ending> {
-        match &self.workers {
-            Workers::End(ending) => Some(ending),
-            Workers::Allow(ending, _) if allowed => Some(ending),
-            _ => None,
-        }
-    }
-
-    /// Whether its master outlives a fork that fails, as far as is known.
-    pub fn survives_failed_fork(&self) -> bool {
-        !matches!(self.failed_fork, FailedFork::Ends(_))
-    }
 }
 
 #[cfg(test)]
@@ -172,14 +156,5 @@ mod tests {
             }
             assert!((1.0..=120.0).contains(&ending.grace_s), "{}", server.name);
         }
-    }
-
-    #[test]
-    fn a_step_follows_the_one_before_and_kill_may_be_left_out() {
-        let Workers::End(prefork) = TABLE[0].workers else { panic!("{:?}", TABLE[0]) };
-        assert_eq!(prefork.after(Step::Gentle, true), Some((Step::Term, Signal::Term)));
-        assert_eq!(prefork.after(Step::Term, true), Some((Step::Kill, Signal::Kill)));
-        assert_eq!(prefork.after(Step::Term, false), None);
-        assert_eq!(prefork.after(Step::Kill, true), None);
     }
 }

@@ -30,6 +30,12 @@ pub fn is_worker(server: &Server, program: &Program) -> bool {
     !server.helpers.iter().any(|part| program.title.contains(part))
 }
 
+/// The name of the pool that a worker belongs to, where its server has several.
+pub fn pool_name<'p>(server: &Server, program: &'p Program) -> &'p str {
+    let named = !server.pool_title.is_empty();
+    program.title.strip_prefix(server.pool_title).filter(|_| named).unwrap_or("")
+}
+
 /// What tells a server.
 struct Seen<'a> {
     name: String,
@@ -141,6 +147,14 @@ mod tests {
             name("/usr/lib/postgresql/15/bin/postgres", "postgres: a b [local] idle", 1),
             "PostgreSQL"
         );
+    }
+
+    #[test]
+    fn the_pools_of_one_php_fpm_are_told_apart() {
+        let shop = program("/usr/sbin/php-fpm8.2", "php-fpm: pool shop", 1);
+        assert_eq!(pool_name(recognise(&shop, Comm::default()), &shop), "shop");
+        let nginx = program("/usr/sbin/nginx", "nginx: worker process", 1);
+        assert_eq!(pool_name(recognise(&nginx, Comm::default()), &nginx), "");
     }
 
     #[test]

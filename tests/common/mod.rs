@@ -17,4 +17,5 @@ pub mod load;
 pub mod missing;
 pub mod prefork;
 pub mod process;
+pub mod service;
 pub mod small_machine;
