@@ -49,6 +49,19 @@ pub enum Command {
     Replay(Replay),
     /// Show which servers are known, and how their workers are ended
     Servers(Servers),
+    /// Run a command for each event on standard input: the helper behind --on-event
+    #[command(hide = true)]
+    RunHook(RunHook),
+}
+
+/// Options of the helper that runs hooks.
+#[derive(Args, Debug)]
+pub struct RunHook {
+    /// The command, for `sh -c`
+    pub command: String,
+    /// Seconds that it may run
+    #[arg(long, default_value_t = crate::hook::LIMIT_S)]
+    pub limit: f64,
 }
 
 /// Options of the watch.
@@ -75,6 +88,15 @@ pub struct Watch {
     /// Where and whether to remember programs.
     #[command(flatten)]
     pub memory: Memory,
+    /// Run this command by `sh -c` for each event that is printed
+    ///
+    /// LEAKWATCH_EVENT (leak, order, outcome, spared, failing, ...), LEAKWATCH_TEXT (the line) and
+    /// LEAKWATCH_JSON tell what happened; so does each field of the JSON by itself, such as
+    /// LEAKWATCH_PID, LEAKWATCH_COMM and LEAKWATCH_SIGNAL. Commands run one after another, for 30 s
+    /// each at most, by a helper that is started with the watch; what goes wrong is said on standard
+    /// error and changes nothing. examples/hooks has one for mail and one for a webhook.
+    #[arg(long, value_name = "CMD", help_heading = "Output")]
+    pub on_event: Option<String>,
 }
 
 /// Where and whether programs are remembered from one watch to the next.

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_leakwatch_global_optspecs
-    string join \n p/pattern= f/full x/exact u/user= pid= procfs= sysfs= i/interval= lead= grace= signal= no-kill reload allow= n/dry-run protect= allow-root caution= format= color= q/quiet v/verbose budget= state= no-state h/help V/version
+    string join \n p/pattern= f/full x/exact u/user= pid= procfs= sysfs= i/interval= lead= grace= signal= no-kill reload allow= n/dry-run protect= allow-root caution= format= color= q/quiet v/verbose budget= state= no-state on-event= h/help V/version
 end
 
 function __fish_leakwatch_needs_command
@@ -43,6 +43,7 @@ always\t'Always'
 never\t'Never'"
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l budget -d 'Memory granted to each watched tree, as a ceiling of its own (512M, 1.5G; powers of 1024)' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l state -d 'Remember there, from one watch to the next, how large each program grew before it ended' -r -F
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l on-event -d 'Run this command by `sh -c` for each event that is printed' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s f -l full -d 'Match the whole command line instead of the name'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s x -l exact -d 'The expression must match the whole name (with -f: command line)'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l no-kill -d 'Never send SIGKILL: who ignores the other signals stays'
@@ -58,6 +59,7 @@ complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "ceilings" -d 'L
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "record" -d 'Record samples to a file, for `replay`; judges and signals nothing'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "replay" -d 'Judge a recording: print what watching would have printed'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "servers" -d 'Show which servers are known, and how their workers are ended'
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "run-hook" -d 'Run a command for each event on standard input: the helper behind --on-event'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -s p -l pattern -d 'Trees with a process whose name matches this regular expression (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
@@ -102,8 +104,11 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s h -l help
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand servers" -l format -d 'A table for people, or one JSON object' -r -f -a "text\t'One line an event, for people'
 json\t'One JSON object an event'"
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand servers" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from ceilings record replay servers help" -f -a "ceilings" -d 'List every limit that can fail a fork or summon the OOM killer, nearest first'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from ceilings record replay servers help" -f -a "record" -d 'Record samples to a file, for `replay`; judges and signals nothing'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from ceilings record replay servers help" -f -a "replay" -d 'Judge a recording: print what watching would have printed'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from ceilings record replay servers help" -f -a "servers" -d 'Show which servers are known, and how their workers are ended'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from ceilings record replay servers help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand run-hook" -l limit -d 'Seconds that it may run' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand run-hook" -s h -l help -d 'Print help'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from ceilings record replay servers run-hook help" -f -a "ceilings" -d 'List every limit that can fail a fork or summon the OOM killer, nearest first'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from ceilings record replay servers run-hook help" -f -a "record" -d 'Record samples to a file, for `replay`; judges and signals nothing'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from ceilings record replay servers run-hook help" -f -a "replay" -d 'Judge a recording: print what watching would have printed'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from ceilings record replay servers run-hook help" -f -a "servers" -d 'Show which servers are known, and how their workers are ended'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from ceilings record replay servers run-hook help" -f -a "run-hook" -d 'Run a command for each event on standard input: the helper behind --on-event'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from ceilings record replay servers run-hook help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -12,7 +12,8 @@ use crate::sample::ProcId;
 use kernel::{Directory, Kernel, Pidfd};
 use regex_lite::Regex;
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal as Sig, getppid, test_kill_process};
+use rustix::process::{Pid, Signal as Sig, getppid, kill_process_group, test_kill_process};
+use std::process::Child;
 
 /// Who sends signals. A trait because there are two: the real one and the dry run.
 pub trait Signals {
@@ -133,6 +134,14 @@ fn permitted(id: ProcId) -> Option<bool> {
     }
 }
 
+/// Ends a child of this process with all of its group, of which it is the first and which it was
+/// not waited for yet: so its pid is still its own.
+pub fn end_group(child: &Child) {
+    if let Some(group) = Pid::from_raw(child.id().cast_signed()) {
+        kill_process_group(group, Sig::KILL).ok();
+    }
+}
+
 /// Process 1, leakwatch, and those that started it.
 fn is_untouchable(pid: u32) -> bool {
     let mut at = getppid().map_or(0, |parent| parent.as_raw_nonzero().get().cast_unsigned());
@@ -168,7 +177,7 @@ mod tests {
     use crate::assessment::{Reason, Step};
     use crate::sample::Comm;
     use std::os::unix::process::ExitStatusExt;
-    use std::process::{Child, Command};
+    use std::process::Command;
 
     fn sleeper() -> (Child, ProcId) {
         let child = Command::new("sleep").arg("60").spawn().unwrap();

@@ -6,6 +6,7 @@ use crate::action::{DryRun, Live, Signals};
 use crate::assessment::{Event, Status};
 use crate::cli::{Format, Select, Watch};
 use crate::engine::Engine;
+use crate::hook::Hook;
 use crate::probe::{self, Probe};
 use crate::report::screen::Screen;
 use crate::report::text::Style;
@@ -48,6 +49,8 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
         roots: Vec::new(),
         screen: (options.output.format == Format::Text && std::io::stdout().is_terminal())
             .then(Screen::default),
+        hook: options.on_event.as_deref().map(Hook::start).transpose()?,
+        wrong: None,
     };
     let (state, nowhere) = match settings::state(&options.memory) {
         Ok(dir) => (dir, None),
@@ -73,6 +76,8 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
                 let orders_written;
                 (next_s, orders_written) = watch.tick(&sample, out);
                 written(orders_written)?;
+                let wrong = watch.wrong.take().map(anyhow::Error::msg);
+                written(watch.complain(err, wrong))?;
                 written(watch.announce(err))?;
             }
             // At the brink even a read may fail (ENOMEM); the next one may not.
@@ -127,6 +132,9 @@ struct Running<'o> {
     /// Roots of the trees that were announced.
     roots: Vec<ProcId>,
     screen: Option<Screen>,
+    hook: Option<Hook>,
+    /// What is wrong with the hook and not said yet.
+    wrong: Option<&'static str>,
 }
 
 impl Running<'_> {
@@ -152,8 +160,8 @@ impl Running<'_> {
             let why = self.signals.send(&order).err()?;
             Some(Event::Unsent { order, why })
         });
-        let Self { engine, style, options, screen, .. } = self;
-        let events = engine.events().iter().chain(&unsent);
+        let Self { engine, style, options, screen, hook, .. } = self;
+        let events = || engine.events().iter().chain(&unsent);
         let mut write = |event: &Event| -> Result<()> {
             if let Some(screen) = screen {
                 screen.clear(out)?;
@@ -161,7 +169,22 @@ impl Running<'_> {
             write_event(out, sample.t, event, options.output.format, *style)?;
             out.flush().context("cannot write the report")
         };
-        let written = events.map(&mut write).fold(Ok(()), Result::and);
+        let written = events().map(&mut write).fold(Ok(()), Result::and);
+        if let Some(hook) = hook {
+            let plain = Style { colour: false, ..*style };
+            for event in events() {
+                let mut text = Vec::new();
+                write_event(&mut text, sample.t, event, Format::Text, plain).ok();
+                // What is no line is no event for people either.
+                if !text.is_empty() {
+                    let wrong = hook.tell(|line| {
+                        write_event(line, sample.t, event, Format::Json, plain)?;
+                        line.write_all(&text)
+                    });
+                    self.wrong = wrong.or(self.wrong);
+                }
+            }
+        }
         if let Some(Event::Unsent { order, why }) = unsent {
             engine.unsent(&order, why);
         }

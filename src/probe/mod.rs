@@ -264,8 +264,13 @@ impl Probe {
         !same
     }
 
+    /// Leakwatch, those that started it, and the helper that it started.
+    fn is_excluded(&self, pid: u32, ppid: u32) -> bool {
+        self.excluded.contains(&pid) || self.excluded.first() == Some(&ppid)
+    }
+
     fn matches(&self, pid: u32, stat: &Stat<'_>) -> bool {
-        if self.excluded.contains(&pid) || stat.is_kernel_thread() {
+        if self.is_excluded(pid, stat.ppid) || stat.is_kernel_thread() {
             return false;
         }
         self.selection.matches(&Candidate {
@@ -314,7 +319,7 @@ impl Probe {
             .known
             .iter()
             .filter(|(pid, known)| {
-                known.watch.is_none() && !known.kernel && !self.excluded.contains(pid)
+                known.watch.is_none() && !known.kernel && !self.is_excluded(**pid, known.ppid)
             })
             .filter(|(pid, _)| watched::is_below(&self.known, &tops, **pid))
             .map(|(pid, _)| *pid)
