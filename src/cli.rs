@@ -49,19 +49,6 @@ pub enum Command {
     Replay(Replay),
     /// Show which servers are known, and how their workers are ended
     Servers(Servers),
-    /// Run a command for each event on standard input: the helper behind --on-event
-    #[command(hide = true)]
-    RunHook(RunHook),
-}
-
-/// Options of the helper that runs hooks.
-#[derive(Args, Debug)]
-pub struct RunHook {
-    /// The command, for `sh -c`
-    pub command: String,
-    /// Seconds that it may run
-    #[arg(long, default_value_t = crate::hook::LIMIT_S)]
-    pub limit: f64,
 }
 
 /// Options of the watch.

@@ -17,6 +17,16 @@ use std::time::Duration;
 /// A command may run for so many seconds.
 pub const LIMIT_S: f64 = 30.0;
 
+/// What the helper is called, and what tells leakwatch that it is one.
+const HELPER: &str = "leakwatch-hook";
+
+/// The command to run for each event, if this process was started as the helper.
+pub fn asked_for() -> Option<String> {
+    let mut args = std::env::args_os();
+    let helper = args.next().is_some_and(|name| name == HELPER);
+    helper.then(|| args.next().unwrap_or_default().to_string_lossy().into_owned())
+}
+
 /// The helper, as the watch sees it.
 #[derive(Debug)]
 pub struct Hook {
@@ -36,7 +46,8 @@ impl Hook {
         let program = std::env::current_exe().context("cannot tell where leakwatch itself is")?;
         // What the command prints belongs to neither stream of events.
         let mut helper = Command::new(program)
-            .args(["run-hook", "--", command])
+            .arg0(HELPER)
+            .arg(command)
             .stdin(Stdio::piped())
             .stdout(std::io::stderr())
             // Ctrl-C at the watch does not cut the mail that tells of it.

@@ -5,6 +5,7 @@ use clap::Parser;
 use leakwatch::assessment::Status;
 use leakwatch::cli::{self, Cli, Command};
 use leakwatch::command;
+use leakwatch::hook;
 use leakwatch::outlet::Outlet;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -13,6 +14,10 @@ use std::process::ExitCode;
 const FAILED: u8 = 3;
 
 fn main() -> ExitCode {
+    if let Some(command) = hook::asked_for() {
+        let served = hook::serve(&command, hook::LIMIT_S, io::stdin().lock(), &mut io::stderr());
+        return served.map_or(ExitCode::from(FAILED), |()| ExitCode::SUCCESS);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -315,8 +315,13 @@ fn is_idle(s: &Standing) -> bool {
     s.idle_s >= 1.0 && still
 }
 
-/// Bytes that only this process holds: its footprint without what it inherited at its fork, which
-/// it shares with its parent still. A child older than the watch inherited at most its parent's.
+/// Bytes that its end gives back: its footprint without what it inherited at its fork, which it
+/// shares with its parent still. A child older than the watch inherited at most its parent's.
+///
+/// Not Uss + SwapPss of smaps_rollup: of 22 workers of eight real servers that were ended, this was
+/// off by 2 % in the median and by 10 % at most; Uss by up to 52 % (puma: 15.8 MB, and 10.4 MB came
+/// back), since the replacement takes its private copies of inherited pages anew. A look at it also
+/// costs 41 ms a GiB and needs the right to ptrace.
 pub(crate) fn expected(s: &Standing, detector: &Detector) -> u64 {
     let parent = s.parent.and_then(|id| detector.standing(id)).map_or(0, |p| p.footprint);
     s.footprint.saturating_sub(s.first_footprint.min(parent))

@@ -28,9 +28,6 @@ _leakwatch() {
             leakwatch,replay)
                 cmd="leakwatch__subcmd__replay"
                 ;;
-            leakwatch,run-hook)
-                cmd="leakwatch__subcmd__run__subcmd__hook"
-                ;;
             leakwatch,servers)
                 cmd="leakwatch__subcmd__servers"
                 ;;
@@ -46,9 +43,6 @@ _leakwatch() {
             leakwatch__subcmd__help,replay)
                 cmd="leakwatch__subcmd__help__subcmd__replay"
                 ;;
-            leakwatch__subcmd__help,run-hook)
-                cmd="leakwatch__subcmd__help__subcmd__run__subcmd__hook"
-                ;;
             leakwatch__subcmd__help,servers)
                 cmd="leakwatch__subcmd__help__subcmd__servers"
                 ;;
@@ -59,7 +53,7 @@ _leakwatch() {
 
     case "${cmd}" in
         leakwatch)
-            opts="-p -f -x -u -i -n -q -v -h -V --pattern --full --exact --user --pid --procfs --sysfs --interval --lead --grace --signal --no-kill --reload --allow --dry-run --protect --allow-root --caution --format --color --quiet --verbose --budget --state --no-state --on-event --help --version ceilings record replay servers run-hook help"
+            opts="-p -f -x -u -i -n -q -v -h -V --pattern --full --exact --user --pid --procfs --sysfs --interval --lead --grace --signal --no-kill --reload --allow --dry-run --protect --allow-root --caution --format --color --quiet --verbose --budget --state --no-state --on-event --help --version ceilings record replay servers help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -199,7 +193,7 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__help)
-            opts="ceilings record replay servers run-hook help"
+            opts="ceilings record replay servers help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -255,20 +249,6 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__help__subcmd__replay)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        leakwatch__subcmd__help__subcmd__run__subcmd__hook)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -391,24 +371,6 @@ _leakwatch() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        leakwatch__subcmd__run__subcmd__hook)
-            opts="-h --limit --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --limit)
-                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

@@ -4,7 +4,6 @@ pub mod ceilings;
 pub mod keeper;
 pub mod record;
 pub mod replay;
-pub mod run_hook;
 pub mod servers;
 pub mod watch;
 
