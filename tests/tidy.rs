@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 const STOREYS: [(u8, &[&str]); 5] = [
     (1, &["sample", "ceiling", "assessment", "units"]),
     (2, &["engine", "alarm", "detector", "policy", "rules", "victims", "brink", "pace", "server"]),
-    (3, &["probe", "machine", "recording", "profiles", "action", "wait", "outlet", "brace", "hook"]),
+    (
+        3,
+        &["probe", "machine", "recording", "profiles", "action", "wait", "outlet", "brace", "hook"],
+    ),
     (4, &["command", "report"]),
     (5, &["cli", "settings", "main", "lib"]),
 ];
