@@ -318,10 +318,11 @@ fn is_idle(s: &Standing) -> bool {
 /// Bytes that its end gives back: its footprint without what it inherited at its fork, which it
 /// shares with its parent still. A child older than the watch inherited at most its parent's.
 ///
-/// Not Uss + SwapPss of smaps_rollup: of 22 workers of eight real servers that were ended, this was
-/// off by 2 % in the median and by 10 % at most; Uss by up to 52 % (puma: 15.8 MB, and 10.4 MB came
-/// back), since the replacement takes its private copies of inherited pages anew. A look at it also
-/// costs 41 ms a GiB and needs the right to ptrace.
+/// Not Uss + SwapPss of smaps_rollup: of 25 workers of seven real servers that were ended, this was
+/// off by 2 % in the median and by 11 % at most (but for one of 5 MiB, beside which others moved);
+/// Uss by 6 % and up to 53 % (unicorn, gunicorn: 30.1 MB, and 19.6 MB came back), since the
+/// replacement takes its private copies of inherited pages anew. A look at it also costs 41 ms a
+/// GiB and needs the right to ptrace.
 pub(crate) fn expected(s: &Standing, detector: &Detector) -> u64 {
     let parent = s.parent.and_then(|id| detector.standing(id)).map_or(0, |p| p.footprint);
     s.footprint.saturating_sub(s.first_footprint.min(parent))
