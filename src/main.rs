@@ -6,7 +6,7 @@ use leakwatch::assessment::Status;
 use leakwatch::cli::{self, Cli, Command};
 use leakwatch::outlet::Outlet;
 use leakwatch::report::journal::Leveled;
-use leakwatch::{command, systemd};
+use leakwatch::{command, hook, systemd};
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
@@ -14,6 +14,10 @@ use std::process::ExitCode;
 const FAILED: u8 = 3;
 
 fn main() -> ExitCode {
+    if let Some(command) = hook::asked_for() {
+        let served = hook::serve(&command, hook::LIMIT_S, io::stdin().lock(), &mut io::stderr());
+        return served.map_or(ExitCode::from(FAILED), |()| ExitCode::SUCCESS);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -41,6 +45,7 @@ fn run(cli: &Cli) -> Result<Status> {
     let status = match command {
         Command::Ceilings(options) => command::ceilings::run(options, &mut out, &mut err)?,
         Command::Record(options) => command::record::run(options, &mut out, &mut err)?,
+        Command::Servers(options) => command::servers::run(options, &mut out)?,
         Command::Replay(options) => command::replay::run(options, &mut out, &mut err)?,
     };
     out.flush()?;

@@ -28,6 +28,9 @@ _leakwatch() {
             leakwatch,replay)
                 cmd="leakwatch__subcmd__replay"
                 ;;
+            leakwatch,servers)
+                cmd="leakwatch__subcmd__servers"
+                ;;
             leakwatch__subcmd__help,ceilings)
                 cmd="leakwatch__subcmd__help__subcmd__ceilings"
                 ;;
@@ -40,6 +43,9 @@ _leakwatch() {
             leakwatch__subcmd__help,replay)
                 cmd="leakwatch__subcmd__help__subcmd__replay"
                 ;;
+            leakwatch__subcmd__help,servers)
+                cmd="leakwatch__subcmd__help__subcmd__servers"
+                ;;
             *)
                 ;;
         esac
@@ -47,7 +53,7 @@ _leakwatch() {
 
     case "${cmd}" in
         leakwatch)
-            opts="-p -f -x -u -i -n -q -v -h -V --pattern --full --exact --user --pid --procfs --sysfs --interval --lead --grace --dry-run --protect --allow-root --caution --format --color --quiet --verbose --budget --state --no-state --textfile --help --version ceilings record replay help"
+            opts="-p -f -x -u -i -n -q -v -h -V --pattern --full --exact --user --pid --procfs --sysfs --interval --lead --grace --signal --no-kill --reload --allow --dry-run --protect --allow-root --caution --format --color --quiet --verbose --budget --state --no-state --textfile --on-event --help --version ceilings record replay servers help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -97,6 +103,14 @@ _leakwatch() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --signal)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --protect)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -122,6 +136,10 @@ _leakwatch() {
                     return 0
                     ;;
                 --textfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-event)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -179,7 +197,7 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__help)
-            opts="ceilings record replay help"
+            opts="ceilings record replay servers help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -248,6 +266,20 @@ _leakwatch() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        leakwatch__subcmd__help__subcmd__servers)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         leakwatch__subcmd__record)
             opts="-p -f -x -u -i -q -h --pattern --full --exact --user --pid --procfs --sysfs --interval --samples --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -303,7 +335,7 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__replay)
-            opts="-n -q -v -h --explain --lead --grace --dry-run --protect --allow-root --caution --format --color --quiet --verbose --help"
+            opts="-n -q -v -h --explain --lead --grace --signal --no-kill --reload --allow --dry-run --protect --allow-root --caution --format --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -321,6 +353,14 @@ _leakwatch() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --signal)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --protect)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -335,6 +375,24 @@ _leakwatch() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        leakwatch__subcmd__servers)
+            opts="-h --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 *)

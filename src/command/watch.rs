@@ -5,9 +5,10 @@ use super::journaled::Journaled;
 use super::keeper::Keeper;
 use super::write_event;
 use crate::action::{DryRun, Live, Signals};
-use crate::assessment::{Event, Status, Unsent};
+use crate::assessment::{Event, Status};
 use crate::cli::{Format, Select, Watch};
 use crate::engine::Engine;
+use crate::hook::Hook;
 use crate::probe::{self, Probe};
 use crate::report::screen::Screen;
 use crate::report::text::Style;
@@ -47,9 +48,11 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
         Err(error) => (systemd::Manager::default(), Some(error)),
     };
     let header = machine::header(options.timing.interval);
+    let live = Live::new(engine_settings.rules.protect.clone());
+    let lost = live.note().filter(|_| !everything && own && !options.judge.dry_run);
     let mut watch = Running {
         engine: Engine::new(&header, engine_settings),
-        signals: if options.judge.dry_run { Box::new(DryRun) } else { Box::new(Live) },
+        signals: if options.judge.dry_run { Box::new(DryRun) } else { Box::new(live) },
         style: settings::style(&options.output, options.judge.dry_run),
         options,
         roots: Vec::new(),
@@ -63,6 +66,8 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
             .as_deref()
             .map(|path| Exporter::new(path, &settings::name(&options.select), acts))
             .transpose()?,
+        hook: options.on_event.as_deref().map(Hook::start).transpose()?,
+        wrong: None,
     };
     watch.complain(err, unreachable)?;
     let (state, nowhere) = match settings::state(&options.memory) {
@@ -94,6 +99,8 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
                 metrics = watch.exporter.as_mut().and_then(|exporter| {
                     exporter.tick(&watch.engine, &sample, next_s, (uptime_s, late_s))
                 });
+                let wrong = watch.wrong.take().map(anyhow::Error::msg);
+                written(watch.complain(err, wrong))?;
                 written(watch.announce(err))?;
             }
             // At the brink even a read may fail (ENOMEM); the next one may not.
@@ -106,6 +113,9 @@ pub fn run(options: &Watch, out: &mut impl Write, err: &mut impl Write) -> Resul
         if !options.output.quiet {
             written(talk::notes(err, &probe.take_notes()).map_err(Into::into))?;
             written(talk::notes(err, &std::mem::take(&mut weaknesses)).map_err(Into::into))?;
+            if let Some(lost) = lost.filter(|_| !greeted) {
+                written(talk::notes(err, &[lost.to_owned()]).map_err(Into::into))?;
+            }
             let matched = (!everything).then(|| probe.matched());
             if !std::mem::replace(&mut greeted, true) {
                 written(
@@ -157,6 +167,9 @@ struct Running<'o> {
     screen: Option<Screen>,
     journaled: Option<Journaled>,
     exporter: Option<Exporter>,
+    hook: Option<Hook>,
+    /// What is wrong with the hook and not said yet.
+    wrong: Option<&'static str>,
 }
 
 impl Running<'_> {
@@ -182,10 +195,10 @@ impl Running<'_> {
             let why = self.signals.send(&order).err()?;
             Some(Event::Unsent { order, why })
         });
-        let Self { engine, style, options, screen, journaled, exporter, .. } = self;
-        let events = engine.events().iter().chain(&unsent);
+        let Self { engine, style, options, screen, journaled, exporter, hook, .. } = self;
+        let events = || engine.events().iter().chain(&unsent);
         if let Some(exporter) = exporter {
-            events.clone().for_each(|event| exporter.count(event));
+            events().for_each(|event| exporter.count(event));
         }
         let mut write = |event: &Event| -> Result<()> {
             if let Some(screen) = screen {
@@ -197,11 +210,24 @@ impl Running<'_> {
             }
             out.flush().context("cannot write the report")
         };
-        let written = events.map(&mut write).fold(Ok(()), Result::and);
-        if let Some(Event::Unsent { order, why }) = unsent
-            && why != Unsent::Gone
-        {
-            engine.unsent(&order);
+        let written = events().map(&mut write).fold(Ok(()), Result::and);
+        if let Some(hook) = hook {
+            let plain = Style { colour: false, ..*style };
+            for event in events() {
+                let mut text = Vec::new();
+                write_event(&mut text, sample.t, event, Format::Text, plain).ok();
+                // What is no line is no event for people either.
+                if !text.is_empty() {
+                    let wrong = hook.tell(|line| {
+                        write_event(line, sample.t, event, Format::Json, plain)?;
+                        line.write_all(&text)
+                    });
+                    self.wrong = wrong.or(self.wrong);
+                }
+            }
+        }
+        if let Some(Event::Unsent { order, why }) = unsent {
+            engine.unsent(&order, why);
         }
         (next_s, written)
     }

@@ -17,5 +17,6 @@ pub mod load;
 pub mod missing;
 pub mod prefork;
 pub mod process;
+pub mod service;
 pub mod small_machine;
 pub mod unit;
