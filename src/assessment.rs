@@ -167,9 +167,27 @@ pub enum Signal {
     Term,
     /// SIGKILL.
     Kill,
+    /// SIGINT; only by `--signal`, as those that follow.
+    Int,
+    /// SIGUSR2.
+    Usr2,
+    /// SIGWINCH.
+    Winch,
 }
 
 impl Signal {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Hup,
+        Self::Quit,
+        Self::Usr1,
+        Self::Term,
+        Self::Kill,
+        Self::Int,
+        Self::Usr2,
+        Self::Winch,
+    ];
+
     /// Its name as `kill -l` has it.
     pub fn name(self) -> &'static str {
         match self {
@@ -178,19 +196,51 @@ impl Signal {
             Self::Usr1 => "USR1",
             Self::Term => "TERM",
             Self::Kill => "KILL",
+            Self::Int => "INT",
+            Self::Usr2 => "USR2",
+            Self::Winch => "WINCH",
         }
+    }
+
+    /// The signal of that name, with or without SIG.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let name = name.to_ascii_uppercase();
+        let bare = name.strip_prefix("SIG").unwrap_or(&name);
+        Self::ALL.into_iter().find(|signal| signal.name() == bare)
     }
 }
 
 /// How far an order goes; each step follows when the grace of the one before is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
+    /// The signal at which the *master* of this server replaces all its workers gently.
+    Reload,
     /// The signal at which this server's worker finishes its request first.
     Gentle,
     /// SIGTERM.
     Term,
     /// SIGKILL.
     Kill,
+}
+
+impl Step {
+    /// The word for it in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reload => "reload",
+            Self::Gentle => "gentle",
+            Self::Term => "term",
+            Self::Kill => "kill",
+        }
+    }
+
+    /// The signal of a step that every worker understands alike.
+    pub fn signal(self) -> Signal {
+        match self {
+            Self::Reload | Self::Gentle | Self::Term => Signal::Term,
+            Self::Kill => Signal::Kill,
+        }
+    }
 }
 
 /// Why a process must end now.
@@ -223,6 +273,8 @@ impl Reason {
 pub struct Order {
     /// The process to end.
     pub victim: ProcId,
+    /// Who gets the signal: the victim, or its master where that is to replace it.
+    pub target: ProcId,
     /// Its name.
     pub comm: Comm,
     /// The root of its tree.
@@ -233,6 +285,10 @@ pub struct Order {
     pub signal: Signal,
     /// Seconds until the next step, if it is still there.
     pub grace_s: f64,
+    /// The next step's signal; without one it is left alone then.
+    pub then: Option<Signal>,
+    /// Parts of a title that show no worker: whoever has one by now gets no signal.
+    pub helpers: &'static [&'static str],
     /// Why now.
     pub reason: Reason,
     /// Its footprint in bytes.
@@ -286,6 +342,8 @@ pub enum Unsent {
     NotPermitted,
     /// Process 1, leakwatch itself, or a process that started it.
     Refused,
+    /// Its name or title has changed since: `--protect` names it, or it is no worker of its master.
+    Protected,
     /// The kernel said no, with this error number.
     Failed(i32),
 }
@@ -297,6 +355,7 @@ impl Unsent {
             Self::Gone => "gone",
             Self::NotPermitted => "not-permitted",
             Self::Refused => "refused",
+            Self::Protected => "protected",
             Self::Failed(_) => "failed",
         }
     }
@@ -359,6 +418,8 @@ impl Cleared {
 pub enum Spared {
     /// It is a root, or no worker of its parent: nobody is known to start it again.
     Root,
+    /// It helps its master and is none of the workers.
+    Helper,
     /// It has children, which would lose their parent.
     HasChildren,
     /// Its parent is gone: nobody would start a replacement.
@@ -371,6 +432,9 @@ pub enum Spared {
     Server(&'static str),
     /// Its pool is down to half already.
     PoolHalved,
+    /// Forks fail already, and its master would not outlive failing to replace it: the words say
+    /// what it does.
+    ForkFails(&'static str),
     /// Its program was never seen.
     Unknown,
 }
@@ -380,12 +444,14 @@ impl Spared {
     pub fn name(self) -> &'static str {
         match self {
             Self::Root => "root",
+            Self::Helper => "helper",
             Self::HasChildren => "has-children",
             Self::Orphan => "orphan",
             Self::Protected => "protected",
             Self::NotPermitted => "not-permitted",
             Self::Server(_) => "server",
             Self::PoolHalved => "pool-halved",
+            Self::ForkFails(_) => "fork-fails",
             Self::Unknown => "unknown",
         }
     }

@@ -1,5 +1,6 @@
 //! Cli: the words a user can type, nothing else.
 
+use crate::assessment::Signal;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -22,6 +23,7 @@ use std::path::PathBuf;
                                      say what would be signalled, signal nothing
   leakwatch check --pattern apache2  one look, with all earlier ones; for cron
   leakwatch ceilings                 which limit would fail a fork first
+  leakwatch servers                  which servers are known, and how they end
   leakwatch record vps1.jsonl.gz     take a recording
   leakwatch replay vps1.jsonl.gz     judge it again, anywhere
   leakwatch replay --explain 2291 vps1.jsonl.gz
@@ -50,6 +52,8 @@ pub enum Command {
     Record(Record),
     /// Judge a recording: print what watching would have printed
     Replay(Replay),
+    /// Show which servers are known, and how their workers are ended
+    Servers(Servers),
 }
 
 /// Options of the watch.
@@ -82,6 +86,15 @@ pub struct Watch {
     /// /var/lib/prometheus/node-exporter. Two watches at a time want a file each.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub textfile: Option<PathBuf>,
+    /// Run this command by `sh -c` for each event that is printed
+    ///
+    /// LEAKWATCH_EVENT (leak, order, outcome, spared, failing, ...), LEAKWATCH_TEXT (the line) and
+    /// LEAKWATCH_JSON tell what happened; so does each field of the JSON by itself, such as
+    /// LEAKWATCH_PID, LEAKWATCH_COMM and LEAKWATCH_SIGNAL. Commands run one after another, for 30 s
+    /// each at most, by a helper that is started with the watch; what goes wrong is said on standard
+    /// error and changes nothing. examples/hooks has one for mail and one for a webhook.
+    #[arg(long, value_name = "CMD", help_heading = "Output")]
+    pub on_event: Option<String>,
     /// What is configured.
     #[command(flatten)]
     pub config: Config,
@@ -157,6 +170,17 @@ pub struct Ceilings {
     /// Which processes.
     #[command(flatten)]
     pub select: Select,
+    /// A table for people, or one JSON object
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// Options of `servers`.
+#[derive(Args, Debug)]
+pub struct Servers {
+    /// Show all that is known of these, by a part of the name; `all` shows it of every one
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
     /// A table for people, or one JSON object
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
     pub format: Format,
@@ -273,6 +297,24 @@ pub struct Judge {
     /// The default is cut to the time that memory may still last, but not below 10 s.
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub grace: Option<f64>,
+    /// The first signal, instead of the one at which the server's workers finish their request
+    ///
+    /// HUP, INT, QUIT, USR1, USR2, WINCH, TERM or KILL. What is only reported stays so.
+    #[arg(long, value_name = "SIG", value_parser = signal)]
+    pub signal: Option<Signal>,
+    /// Never send SIGKILL: who ignores the other signals stays
+    ///
+    /// For an Apache with `Mutex posixsem` and more than one Listen: after a KILL it hangs for good.
+    #[arg(long)]
+    pub no_kill: bool,
+    /// Where workers obey no signal, let their master replace all of them (Apache event: graceful)
+    ///
+    /// At most once a minute. The master gets the signal that `apachectl graceful` sends.
+    #[arg(long)]
+    pub reload: bool,
+    /// Also end workers of this server, although that costs something (postgres: a session; by TERM)
+    #[arg(long, value_name = "SERVER")]
+    pub allow: Vec<String>,
     /// Say what would be signalled, in the same words, and signal nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
@@ -350,6 +392,13 @@ fn target(text: &str) -> Result<Target, String> {
         (Ok(pid), Ok(start)) => Ok(Target { pid, start }),
         _ => Err("write PID or PID:START, such as 2291:51773".to_owned()),
     }
+}
+
+fn signal(text: &str) -> Result<Signal, String> {
+    Signal::from_name(text).ok_or_else(|| {
+        let names: Vec<&str> = Signal::ALL.iter().map(|signal| signal.name()).collect();
+        format!("write one of {}", names.join(", "))
+    })
 }
 
 fn interval(text: &str) -> Result<f64, String> {

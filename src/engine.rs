@@ -1,7 +1,7 @@
 //! Engine: state across samples. `observe` is the whole of it: live and replayed alike.
 
 use crate::alarm::Alarm;
-use crate::assessment::{Assessment, Event, Order, Past, Profile, Status, Verdict};
+use crate::assessment::{Assessment, Event, Order, Past, Profile, Status, Unsent, Verdict};
 use crate::detector::Detector;
 use crate::detector::standing::Standing;
 use crate::pace::{Pace, nearest_end_s};
@@ -70,8 +70,8 @@ impl Engine {
     }
 
     /// An order could not be carried out. Only a live run can know.
-    pub fn unsent(&mut self, order: &Order) {
-        self.policy.unsent(order);
+    pub fn unsent(&mut self, order: &Order, why: Unsent) {
+        self.policy.unsent(order, why);
     }
 
     /// Goes on under other rules. Those that depend on programs count once these are told again.

@@ -27,8 +27,8 @@
 //! | 4 commands | [`command`] | one file a mode: wire doors to the engine, hold the loop | arithmetic, syscalls |
 //! | 4 reports | [`report`] | write events and state to any `impl Write` | clocks, files, choosing |
 //! | 3 doors in | [`probe`] (processes, trees, ceilings), [`machine`], [`recording`], [`history`], [`profiles`] | the only readers of /proc, /sys and files | decisions |
-//! | 3 doors out | [`action`] (the only sender of signals), [`wait`] (the only sleeper and clock), [`outlet`] (output that nobody waits for), [`brace`] (memory locked, OOM score, a signal rehearsed), [`systemd`] (service manager and journal), [`textfile`] (metrics) | carry out | choosing |
-//! | 2 reckoning | [`engine`]; [`detector`] and its rooms, [`explanation`](detector::explanation); [`alarm`], [`policy`], [`victims`], [`brink`], [`pace`], [`server`] | pure functions and bounded state | any I/O, any clock |
+//! | 3 doors out | [`action`] (the only sender of signals), [`wait`] (the only sleeper and clock), [`outlet`] (output that nobody waits for), [`brace`] (memory locked, OOM score, a signal rehearsed), [`hook`] (the helper that runs the user's command), [`systemd`] (service manager and journal), [`textfile`] (metrics) | carry out | choosing |
+//! | 2 reckoning | [`engine`]; [`detector`] and its rooms, [`explanation`](detector::explanation); [`alarm`], [`policy`], [`rules`], [`victims`], [`brink`], [`pace`], [`server`] and its table | pure functions and bounded state | any I/O, any clock |
 //! | 1 words | [`sample`], [`ceiling`], [`assessment`], [`units`] | the nouns | everything |
 //!
 //! Three questions have three places: is it growing without end ([`detector`]), is memory in
@@ -49,7 +49,8 @@
 //! # Deliberately absent
 //!
 //! Threads, async, global state, `unsafe`; traits for clocks, file systems, detectors or formats
-//! (values do); name-service lookups (they may hang); a fork or exec after the start.
+//! (values do); name-service lookups (they may hang); a fork or exec after the start (hooks are run by
+//! a helper process that is started with the watch).
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
@@ -65,6 +66,7 @@ pub mod config;
 pub mod detector;
 pub mod engine;
 pub mod history;
+pub mod hook;
 pub mod machine;
 pub mod outlet;
 pub mod pace;
@@ -73,6 +75,7 @@ pub mod probe;
 pub mod profiles;
 pub mod recording;
 pub mod report;
+pub mod rules;
 pub mod sample;
 pub mod server;
 pub mod settings;

@@ -5,7 +5,7 @@ use leakwatch::cli::{Cli, Command};
 use leakwatch::config::{self, Parsed};
 use leakwatch::outlet::Outlet;
 use leakwatch::report::journal::Leveled;
-use leakwatch::{command, report, systemd};
+use leakwatch::{command, hook, report, systemd};
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -14,6 +14,10 @@ use std::process::ExitCode;
 const FAILED: u8 = 3;
 
 fn main() -> ExitCode {
+    if let Some(command) = hook::asked_for() {
+        let served = hook::serve(&command, hook::LIMIT_S, io::stdin().lock(), &mut io::stderr());
+        return served.map_or(ExitCode::from(FAILED), |()| ExitCode::SUCCESS);
+    }
     let args: Vec<OsString> = std::env::args_os().collect();
     match config::parse(&args).and_then(|parsed| run(parsed, &args)) {
         Ok(status) => ExitCode::from(status),
@@ -66,6 +70,7 @@ fn dispatch(
         Some(Command::Ceilings(options)) => command::ceilings::run(options, out, err)?,
         Some(Command::Record(options)) => command::record::run(options, out, err)?,
         Some(Command::Replay(options)) => command::replay::run(options, out, err)?,
+        Some(Command::Servers(options)) => command::servers::run(options, out)?,
         None => return Ok(0),
     };
     Ok(status as u8)

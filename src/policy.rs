@@ -11,17 +11,19 @@
 //! and nobody else is ordered until the pool has its replacement.
 
 use crate::assessment::{
-    End, Event, Evidence, Forecast, Order, Outcome, Past, Reason, Signal, Step, Verdict,
+    End, Event, Evidence, Forecast, Order, Outcome, Past, Reason, Spared, Step, Unsent, Verdict,
 };
 use crate::brink::Brink;
-use crate::ceiling::{CeilingKind, Unit};
+use crate::ceiling::{CeilingKind, SignKind, Unit};
 use crate::detector::Detector;
 use crate::detector::meter::Headroom;
 use crate::detector::standing::Standing;
-use crate::sample::{Comm, ProcId, Sample};
-use crate::server::{self, Workers};
-use crate::victims::{Victims, expected, pool_size};
-use regex_lite::Regex;
+use crate::sample::{ProcId, Sample};
+use crate::server::{self, FailedFork, Server};
+use crate::victims::{Pool, Victims, expected};
+use std::cmp::Reverse;
+
+pub use crate::rules::{Manner, Rules};
 
 /// Growth watched, as a multiple of what is left, before a process may be ended.
 const EVIDENCE: f64 = 2.0;
@@ -29,6 +31,8 @@ const EVIDENCE: f64 = 2.0;
 const MATERIAL: f64 = 0.03;
 /// Seconds to wait for a replacement: Apache starts one within 1.3 s, or none while it has spares.
 const REPLACED_S: f64 = 3.0;
+/// Seconds that a replacement gets to start: gunicorn and puma load the application in each worker.
+const SETTLED_S: f64 = 10.0;
 /// Seconds between TERM and KILL, and for KILL to work: 4 GiB take 1.4 s to be freed.
 const HARD_GRACE_S: f64 = 5.0;
 /// Least grace in seconds of a gentle signal, however near the end: an idle Apache child with a
@@ -36,37 +40,11 @@ const HARD_GRACE_S: f64 = 5.0;
 const LEAST_GRACE_S: f64 = 10.0;
 /// Seconds without CPU time after which one of those that pile up hangs.
 const HUNG_S: f64 = 60.0;
-
-/// What the user allows.
-#[derive(Clone, Debug)]
-pub struct Rules {
-    /// Whether orders are given at all.
-    pub act: bool,
-    /// Orders are given, but nobody will carry them out.
-    pub dry_run: bool,
-    /// Act when memory may end within so many seconds.
-    pub lead_s: f64,
-    /// Grace of the first signal in seconds, instead of the server's own.
-    pub grace_s: Option<f64>,
-    /// A lone leaking process, one that nobody would start again, may be ended too.
-    pub allow_root: bool,
-    /// Names and titles that are never signalled.
-    pub protect: Vec<Regex>,
-}
-
-impl Default for Rules {
-    /// As the command line has them: acts, 30 s ahead, on workers only.
-    fn default() -> Self {
-        Self {
-            act: true,
-            dry_run: false,
-            lead_s: 30.0,
-            grace_s: None,
-            allow_root: false,
-            protect: Vec::new(),
-        }
-    }
-}
+/// Seconds that the children of a reloaded master may take: their longest request, as `Timeout` is.
+/// While one of them is left, it is not told again, which would only ask the same of them twice.
+const RELOAD_GRACE_S: f64 = 70.0;
+/// A fork that was refused means for so many seconds that the next one may be.
+const REFUSED_S: f64 = 60.0;
 
 /// Where the policy stands with its current victim.
 #[derive(Debug)]
@@ -78,7 +56,10 @@ enum Campaign {
     /// Gone; waiting for its replacement.
     Settling {
         pool: Pool,
-        until_t: f64,
+        /// Members that it had before.
+        size: u32,
+        /// When its victim was gone.
+        gone_t: f64,
     },
 }
 
@@ -93,13 +74,7 @@ struct Waiting {
     /// How its ceiling stood when the order was given.
     before: Headroom,
     pool: Pool,
-}
-
-/// A pool, and how many it had.
-#[derive(Clone, Copy, Debug)]
-struct Pool {
-    parent: Option<ProcId>,
-    comm: Comm,
+    /// Members that it had.
     size: u32,
 }
 
@@ -115,19 +90,25 @@ pub struct Policy {
     catching_up: bool,
     /// Already told why they are spared.
     told: Vec<ProcId>,
+    /// Where a fork was refused, of one tree or of all, and when.
+    refused: Vec<(Option<ProcId>, f64)>,
+    /// When each master was last told to replace its workers.
+    reloaded: Vec<(ProcId, f64)>,
 }
 
 impl Policy {
     /// A policy under `rules` for samples planned every `interval_s` seconds.
     pub fn new(rules: Rules, interval_s: f64) -> Self {
         Self {
-            victims: Victims::new(rules.protect.clone(), rules.allow_root),
+            victims: Victims::new(rules.clone()),
             rules,
             interval_s,
             campaign: Campaign::Idle,
             brink: Brink::default(),
             catching_up: false,
             told: Vec::new(),
+            refused: Vec::new(),
+            reloaded: Vec::new(),
         }
     }
 
@@ -136,10 +117,23 @@ impl Policy {
         &self.victims
     }
 
+    /// What the user allows.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     /// Decides on one sample, after the detector has seen it. Orders and outcomes go to `events`.
     pub fn decide(&mut self, sample: &Sample, detector: &Detector, events: &mut Vec<Event>) {
         self.victims.learn(sample, detector);
         self.told.retain(|id| detector.standing(*id).is_some());
+        self.reloaded.retain(|(master, t)| {
+            let since_s = sample.t - *t;
+            let mut children = detector.standings().filter(|s| s.parent == Some(*master));
+            since_s < RELOAD_GRACE_S && children.any(|s| s.age_s > since_s)
+        });
+        self.refused.retain(|(_, t)| sample.t - *t < REFUSED_S);
+        let refused = sample.signs.iter().filter(|sign| sign.kind == SignKind::Refused);
+        self.refused.extend(refused.map(|sign| (sign.root, sample.t)));
         if !self.rules.act {
             return;
         }
@@ -150,15 +144,28 @@ impl Policy {
         }
     }
 
-    /// The order could not be carried out: its victim is left alone, and others may be chosen.
-    pub fn unsent(&mut self, order: &Order) {
-        self.victims.never_again(order.victim);
-        self.campaign = Campaign::Idle;
+    /// The order could not be carried out. A victim that had gone by itself is replaced like one
+    /// that was ended; any other is left alone, and others may be chosen.
+    pub fn unsent(&mut self, order: &Order, why: Unsent) {
+        self.campaign = match (&self.campaign, why) {
+            // Gone before it got the next signal: what it gave back is told with the next sample.
+            (Campaign::Waiting(waiting), Unsent::Gone) if order.reason == Reason::Stayed => {
+                Campaign::Waiting(*waiting)
+            }
+            (Campaign::Waiting(waiting), Unsent::Gone) => {
+                let Waiting { pool, size, last_t, .. } = *waiting;
+                Campaign::Settling { pool, size, gone_t: last_t }
+            }
+            _ => {
+                self.victims.never_again(order.victim);
+                Campaign::Idle
+            }
+        };
     }
 
     /// Goes on under other rules.
     pub fn renew(&mut self, rules: Rules) {
-        self.victims.renew(rules.protect.clone(), rules.allow_root);
+        self.victims.renew(rules.clone());
         self.rules = rules;
         self.told.clear();
     }
@@ -183,13 +190,24 @@ impl Policy {
                     Unit::Bytes => expected(s, detector),
                     Unit::Tasks => s.threads.into(),
                 };
+                let target = match s.parent.filter(|_| step == Step::Reload) {
+                    Some(master) => {
+                        self.reloaded.push((master, t));
+                        master
+                    }
+                    None => victim,
+                };
+                let known = self.server(s);
                 let order = Order {
                     victim,
+                    target,
                     comm,
                     root,
                     step,
                     signal,
                     grace_s,
+                    then: None,
+                    helpers: known.helpers,
                     reason,
                     footprint,
                     expected,
@@ -211,8 +229,14 @@ impl Policy {
     fn follow_up(&mut self, t: f64, detector: &Detector, events: &mut Vec<Event>) {
         match &self.campaign {
             Campaign::Idle => {}
-            Campaign::Settling { pool, until_t } => {
-                if t >= *until_t || pool_size(detector, pool.parent, pool.comm) >= pool.size {
+            Campaign::Settling { pool, size, gone_t } => {
+                let limit_s = match self.victims.pool_size(*pool, detector) >= *size {
+                    _ if self.victims.is_at_ease(*pool, detector) => 0.0,
+                    true if self.victims.newest_has_settled(*pool, detector) => 0.0,
+                    true => SETTLED_S,
+                    false => REPLACED_S,
+                };
+                if t >= gone_t + limit_s {
                     self.campaign = Campaign::Idle;
                 }
             }
@@ -225,9 +249,13 @@ impl Policy {
                     None => {
                         events.push(gone(&waiting, t, detector));
                         // Nobody replaces who only hung around, and the next may be due at once.
-                        match waiting.order.reason {
-                            Reason::Hung => Campaign::Idle,
-                            _ => Campaign::Settling { pool: waiting.pool, until_t: t + REPLACED_S },
+                        match waiting {
+                            Waiting { order: Order { reason: Reason::Hung, .. }, .. } => {
+                                Campaign::Idle
+                            }
+                            Waiting { pool, size, .. } => {
+                                Campaign::Settling { pool, size, gone_t: t }
+                            }
                         }
                     }
                     Some(standing)
@@ -252,23 +280,29 @@ impl Policy {
         events: &mut Vec<Event>,
     ) -> Campaign {
         let Waiting { order, first_t, .. } = waiting;
+        let known = self.victims.server(order.victim).unwrap_or(&server::UNKNOWN);
         let forecast = match unit(&order) {
             Unit::Bytes => self
-                .danger(order.root, detector)
+                .danger(order.root, known, detector)
                 .or_else(|| self.brink.forecast(order.root, detector)),
             Unit::Tasks => self.danger_in_tasks(order.root, detector).map(|(forecast, _)| forecast),
         };
         if forecast.is_none() || self.victims.spared(standing, detector).is_some() {
             return Campaign::Waiting(waiting);
         }
-        let Some((step, signal)) = next_step(order.step) else {
+        let ending = match self.rules.manner(known) {
+            Manner::Signals(ending) => Some(ending),
+            Manner::Reload(_) | Manner::Never(_) => None,
+        };
+        let Some((step, ending)) = ending.and_then(|e| Some((e.after(order.step)?, e))) else {
             let (after_s, end) = (t - first_t, End::Stayed);
             events.push(Event::Outcome(Outcome { order, after_s, end, forecast }));
             self.victims.never_again(order.victim);
             return Campaign::Idle;
         };
         let (grace_s, reason) = (HARD_GRACE_S, Reason::Stayed);
-        let order = Order { step, signal, grace_s, reason, forecast, ..order };
+        let then = ending.after(step).map(Step::signal);
+        let order = Order { step, signal: step.signal(), grace_s, then, reason, forecast, ..order };
         events.push(Event::Order(order));
         Campaign::Waiting(Waiting { order, waited_s: 0.0, ..waiting })
     }
@@ -276,18 +310,32 @@ impl Policy {
     /// Chooses a victim, if some tree is in danger.
     fn choose(&mut self, t: f64, detector: &Detector, events: &mut Vec<Event>) {
         let leaking = || detector.standings().filter(|s| s.verdict == Verdict::Leaking);
-        let in_danger = leaking().filter_map(|s| Some((s, self.danger(s.root, detector)?)));
+        let in_danger = |s: &Standing| self.danger(s.root, self.server(s), detector);
+        let candidates = || {
+            let convicted = leaking().filter(|s| s.kill_evidence.is_some());
+            let in_danger = convicted.filter_map(|s| Some((s, in_danger(s)?)));
+            in_danger.filter(|(s, f)| self.may_end_now(s, f.earliest_s, detector))
+        };
         // The one whose end gives back most; of equals the lower pid, so that replay = live.
-        let best = in_danger
-            .filter(|(s, _)| s.kill_evidence.is_some())
-            .filter(|(s, f)| self.victims.may_end(s, f.earliest_s, detector))
-            .max_by_key(|(s, _)| (expected(s, detector), std::cmp::Reverse(s.id)));
+        let most = candidates().map(|(s, _)| expected(s, detector)).max().unwrap_or(0);
+        let best = candidates().max_by_key(|(s, _)| {
+            (self.victims.ease(s, most, detector), expected(s, detector), Reverse(s.id))
+        });
         if let Some((standing, forecast)) = best {
+            // The last idle worker is kept until somebody else is, as long as that may be.
+            let lead_s = self.rules.lead_s(self.server(standing));
+            let urgent = forecast.earliest_s <= lead_s / 2.0;
+            if self.victims.ease(standing, most, detector) == 0 && !urgent {
+                return;
+            }
             return self.order(t, standing, Reason::Danger, Some(forecast), detector, events);
         }
         for standing in leaking() {
-            if let Some(Forecast { earliest_s, .. }) = self.danger(standing.root, detector)
-                && let Some(why) = self.victims.kept(standing, earliest_s, detector)
+            let fork_fails = || self.fork_fails(standing, detector).map(Spared::ForkFails);
+            if let Some(Forecast { earliest_s, .. }) =
+                self.danger(standing.root, self.server(standing), detector)
+                && let Some(why) =
+                    self.victims.kept(standing, earliest_s, detector).or_else(fork_fails)
                 && !self.told.contains(&standing.id)
             {
                 self.told.push(standing.id);
@@ -296,7 +344,7 @@ impl Policy {
             }
         }
         // What is at the brink is near.
-        let may_end = |s: &Standing| self.victims.may_end(s, 0.0, detector);
+        let may_end = |s: &Standing| self.may_end_now(s, 0.0, detector);
         let victim = self.brink.fastest(detector, self.rules.lead_s, may_end);
         if let Some((id, forecast)) = victim
             && let Some(standing) = detector.standing(id)
@@ -304,6 +352,31 @@ impl Policy {
             return self.order(t, standing, Reason::Brink, Some(forecast), detector, events);
         }
         self.choose_by_tasks(t, detector, events);
+    }
+
+    fn server(&self, s: &Standing) -> &'static Server {
+        self.victims.server(s.id).unwrap_or(&server::UNKNOWN)
+    }
+
+    /// Whether a process may be ended at this very moment, so many seconds before the end.
+    fn may_end_now(&self, s: &Standing, end_s: f64, detector: &Detector) -> bool {
+        let reloaded = || self.reloaded.iter().any(|(master, _)| Some(*master) == s.parent);
+        let reloads = matches!(self.rules.manner(self.server(s)), Manner::Reload(_));
+        self.victims.may_end(s, end_s, detector)
+            && self.fork_fails(s, detector).is_none()
+            && !(reloads && reloaded())
+    }
+
+    /// What its master would do, if forks fail already and it does not outlive that.
+    fn fork_fails(&self, s: &Standing, detector: &Detector) -> Option<&'static str> {
+        let FailedFork::Ends(what) = self.server(s).failed_fork else { return None };
+        let headroom = detector.headroom(s.root);
+        // Under a commit limit a fork is charged with all that its parent has of its own.
+        let master = s.parent.and_then(|id| detector.standing(id)).map_or(0, |p| p.footprint);
+        let no_commit = headroom.kind == CeilingKind::Commit && headroom.left < master;
+        let no_task = detector.nearest_in_tasks(s.root).is_some_and(|tasks| tasks.left == 0);
+        let of_it = |(root, _): &(Option<ProcId>, f64)| root.is_none_or(|root| root == s.root);
+        (no_commit || no_task || self.refused.iter().any(of_it)).then_some(what)
     }
 
     /// Chooses a victim, if forks are about to fail in some tree for want of tasks: who starts
@@ -317,7 +390,7 @@ impl Policy {
                     Some(_) => Reason::Danger,
                     None => hangs(s, detector).then_some(Reason::Hung)?,
                 };
-                let may_end = self.victims.may_end(s, f64::INFINITY, detector);
+                let may_end = self.may_end_now(s, f64::INFINITY, detector);
                 may_end.then_some((s, reason, forecast))
             })
             .max_by_key(|(s, ..)| (s.threads, std::cmp::Reverse((s.id.start, s.id.pid))));
@@ -344,8 +417,9 @@ impl Policy {
     }
 
     /// The forecast of a tree whose memory may end within the lead time, on evidence long enough;
-    /// its earliest end is that of the memory that can be counted on.
-    fn danger(&self, root: ProcId, detector: &Detector) -> Option<Forecast> {
+    /// its earliest end is that of the memory that can be counted on. How early that is depends on
+    /// the server whose worker would have to go.
+    fn danger(&self, root: ProcId, server: &Server, detector: &Detector) -> Option<Forecast> {
         let forecast = detector.leak_forecast(root)?;
         let headroom = detector.headroom(root);
         // One with a place may be over several trees; then each counts its own, which is careful.
@@ -362,7 +436,7 @@ impl Policy {
         let pretended = if self.rules.dry_run { pretended as f64 } else { 0.0 };
         let left = headroom.usable() + pretended;
         let earliest_s = forecast.earliest_s * left / (headroom.left as f64).max(1.0);
-        let lead_s = self.rules.lead_s.max(3.0 * self.interval_s);
+        let lead_s = self.rules.lead_s(server).max(3.0 * self.interval_s);
         let watched: f64 = detector
             .standings()
             .filter(|s| s.verdict == Verdict::Leaking && same_ceiling(s))
@@ -383,22 +457,32 @@ impl Policy {
         detector: &Detector,
         events: &mut Vec<Event>,
     ) {
-        let known = self.victims.server(s.id).unwrap_or(&server::UNKNOWN);
-        let (step, signal, table_s) = match known.workers {
-            Workers::End { gentle: Some(signal), grace_s } => (Step::Gentle, signal, grace_s),
-            Workers::End { gentle: None, grace_s } => (Step::Term, Signal::Term, grace_s),
-            Workers::Report(_) => return,
-        };
+        let known = self.server(s);
         // As long as the server may need, but not beyond the end of memory.
         let left_s = forecast.map_or(f64::INFINITY, |f| f.earliest_s);
-        let grace_s = self.rules.grace_s.unwrap_or_else(|| table_s.min(left_s.max(LEAST_GRACE_S)));
+        let cut = |table_s: f64| table_s.min(left_s.max(LEAST_GRACE_S));
+        let (target, (step, signal), grace_s, then) = match (self.rules.manner(known), s.parent) {
+            (Manner::Signals(ending), _) => {
+                let grace_s = self.rules.grace_s.unwrap_or_else(|| cut(ending.grace_s));
+                let then = ending.after(ending.first.0).map(Step::signal);
+                (s.id, ending.first, grace_s, then)
+            }
+            (Manner::Reload(signal), Some(master)) => {
+                self.reloaded.push((master, t));
+                (master, (Step::Reload, signal), RELOAD_GRACE_S, None)
+            }
+            (Manner::Reload(_), None) | (Manner::Never(_), _) => return,
+        };
         let order = Order {
             victim: s.id,
+            target,
             comm: s.comm,
             root: s.root,
             step,
             signal,
             grace_s,
+            then,
+            helpers: known.helpers,
             reason,
             footprint: s.footprint,
             expected: match forecast.map_or(Unit::Bytes, |f| f.ceiling.unit()) {
@@ -420,17 +504,18 @@ impl Policy {
             self.campaign = Campaign::Waiting(Waiting { order, waited_s: 0.0, ..*waiting });
             return;
         }
-        let pool =
-            Pool { parent: s.parent, comm: s.comm, size: pool_size(detector, s.parent, s.comm) };
-        self.victims.ordered(s, pool.size, t);
+        let pool = self.victims.pool(s);
+        let size = self.victims.pool_size(pool, detector);
+        if s.parent.is_some() {
+            self.victims.ordered(pool, size, t);
+        }
         self.campaign = if self.rules.dry_run {
             self.victims.never_again(s.id);
-            let pool = Pool { size: u32::MAX, ..pool };
-            Campaign::Settling { pool, until_t: t + REPLACED_S }
+            Campaign::Settling { pool, size: u32::MAX, gone_t: t }
         } else {
             let before = standing_of(&order, detector);
             let (first_t, last_t, waited_s) = (t, t, 0.0);
-            Campaign::Waiting(Waiting { order, first_t, last_t, waited_s, before, pool })
+            Campaign::Waiting(Waiting { order, first_t, last_t, waited_s, before, pool, size })
         };
     }
 }
@@ -478,12 +563,4 @@ fn hangs(s: &Standing, detector: &Detector) -> bool {
     pile.is_some_and(|(_, Evidence { window_s, .. }, for_s)| {
         s.age_s <= for_s && s.idle_s >= HUNG_S.min(window_s / 2.0)
     })
-}
-
-fn next_step(step: Step) -> Option<(Step, Signal)> {
-    match step {
-        Step::Gentle => Some((Step::Term, Signal::Term)),
-        Step::Term => Some((Step::Kill, Signal::Kill)),
-        Step::Kill => None,
-    }
 }

@@ -1,12 +1,14 @@
 //! Settings: from what was typed to what is meant.
 
+use crate::assessment::Signal;
 use crate::cli::{Color, Judge, Memory, Output, Select};
 use crate::engine;
 use crate::machine;
 use crate::policy::Rules;
 use crate::probe::{Selection, Words};
 use crate::report::text::Style;
-use anyhow::{Result, anyhow};
+use crate::server::{TABLE, Workers};
+use anyhow::{Result, anyhow, ensure};
 use regex_lite::Regex;
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -40,11 +42,25 @@ pub fn name(select: &Select) -> String {
 /// How the engine judges; `act` tells whether it gives orders at all.
 ///
 /// # Errors
-/// A bad `--protect`.
+/// A bad `--protect` or `--allow`; signals that exclude each other.
 pub fn engine(judge: &Judge, act: bool) -> Result<engine::Settings> {
     let compile = |re: &String| {
         Regex::new(re).map_err(|e| anyhow!("--protect '{re}' is not a regular expression: {e}"))
     };
+    for key in &judge.allow {
+        let servers = TABLE.iter().filter(|server| matches!(server.workers, Workers::Allow(..)));
+        let known: Vec<&str> = servers.map(|server| server.key).collect();
+        ensure!(
+            known.contains(&key.as_str()),
+            "--allow '{}' names no server that it is for\n  hint: these are known: {}; of all others `leakwatch servers` says what is done",
+            key.escape_debug(),
+            known.join(", ")
+        );
+    }
+    ensure!(
+        !(judge.no_kill && judge.signal == Some(Signal::Kill)),
+        "--signal KILL and --no-kill exclude each other\n  hint: leave one of them out"
+    );
     Ok(engine::Settings {
         caution: judge.caution,
         rules: Rules {
@@ -52,6 +68,10 @@ pub fn engine(judge: &Judge, act: bool) -> Result<engine::Settings> {
             dry_run: judge.dry_run,
             lead_s: judge.lead,
             grace_s: judge.grace,
+            signal: judge.signal,
+            no_kill: judge.no_kill,
+            reload: judge.reload,
+            allow: judge.allow.clone(),
             allow_root: judge.allow_root,
             protect: judge.protect.iter().map(compile).collect::<Result<_>>()?,
         },

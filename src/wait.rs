@@ -9,8 +9,31 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::time::{ClockId, clock_gettime};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::os::fd::AsFd;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Waits for a child of this process; `None` when it takes longer than that.
+pub fn child(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+    let end = Instant::now() + limit;
+    let pid = Pid::from_raw(child.id().cast_signed())?;
+    // Without pidfds (before Linux 5.3) it is looked after every tenth of a second.
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok();
+    loop {
+        if let Ok(Some(status)) = child.try_wait() {
+            return Some(status);
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return None;
+        }
+        let step = if pidfd.is_some() { left } else { left.min(Duration::from_millis(100)) };
+        let mut fds: Vec<PollFd<'_>> =
+            pidfd.iter().map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN)).collect();
+        poll(&mut fds, PollTimeout::try_from(step).unwrap_or(PollTimeout::ZERO)).ok();
+    }
+}
 
 /// What ended a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -31,7 +31,6 @@ struct World {
 impl World {
     fn new() -> Self {
         let proc = FakeProc::with_memory_kib(1 << 20);
-        proc.show(&Fake::new(1, "init").child_of(0));
         let app = Fake::new(pid(0), "app").holding_kib(200 << 10);
         proc.show(&app);
         Self { proc, app, state: tempfile::tempdir().unwrap() }

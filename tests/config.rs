@@ -21,7 +21,6 @@ struct World {
 impl World {
     fn new(config: &str) -> Self {
         let proc = FakeProc::with_memory_kib(1 << 20);
-        proc.show(&Fake::new(1, "init").child_of(0));
         proc.show(&Fake::new(pid(0), "web"));
         proc.show(&Fake::new(pid(1), "db"));
         let world = Self { proc, dir: tempfile::tempdir().unwrap() };

@@ -2,7 +2,8 @@
 //! through the engine; nothing here touches a real process.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use leakwatch::assessment::{End, Event, Order, Outcome, Reason, Signal, Spared, Step};
+use leakwatch::assessment::{End, Event, Order, Outcome, Reason, Signal, Spared, Step, Unsent};
+use leakwatch::ceiling::{CeilingKind, Place, Sign, SignKind};
 use leakwatch::engine::{Engine, Settings};
 use leakwatch::policy::Rules;
 use leakwatch::sample::{Comm, Header, Memory, Proc, ProcId, Program, Sample};
@@ -40,6 +41,13 @@ struct World {
     workers: Vec<Worker>,
     refill: bool,
     lone: bool,
+    /// Its parent is process 1, as in a container.
+    master: u32,
+    master_gone: bool,
+    /// Every other worker has another name, as under mod_perl.
+    renamed: bool,
+    /// Forks are refused in this second.
+    refused: bool,
     next_pid: u32,
     t: f64,
     total: u64,
@@ -70,6 +78,10 @@ impl World {
             workers: Vec::new(),
             refill: true,
             lone: false,
+            master: MASTER,
+            master_gone: false,
+            renamed: false,
+            refused: false,
             next_pid: 1000,
             t: 1.7e9,
             total: 1024 * MIB,
@@ -131,6 +143,11 @@ impl World {
 
     fn obey(&mut self, order: Order) {
         self.orders.push(order);
+        if order.step == Step::Reload {
+            assert_eq!(order.target.pid, self.master);
+            self.workers.iter_mut().for_each(|w| w.dying = w.nature == Nature::Obeys);
+            return;
+        }
         let victim = self.workers.iter_mut().find(|w| w.pid == order.victim.pid);
         let Some(victim) = victim else { return };
         victim.dying = match victim.nature {
@@ -145,15 +162,20 @@ impl World {
         let proc = |pid: u32, ppid: u32, footprint: u64| Proc {
             id: ProcId { pid, start: u64::from(pid) },
             ppid,
-            comm: Comm::new(b"apache2"),
+            comm: Comm::new(if self.renamed && pid % 2 == 1 {
+                b"/usr/sbin/apach"
+            } else {
+                b"apache2"
+            }),
             rss: footprint,
             anon: Some(footprint),
             swap: 0,
             cpu_s: 0.0,
             threads: 1,
         };
-        let master = (!self.lone).then(|| proc(MASTER, 1, 10 * MIB));
-        let parent = if self.lone { 1 } else { MASTER };
+        let master = (!self.lone && !self.master_gone)
+            .then(|| proc(self.master, self.master.min(1), 10 * MIB));
+        let parent = if self.lone { 1 } else { self.master };
         let present = self.workers.iter().filter(|w| !w.missing);
         let procs: Vec<Proc> =
             master.into_iter().chain(present.map(|w| proc(w.pid, parent, w.footprint))).collect();
@@ -161,14 +183,18 @@ impl World {
             id: p.id,
             exe: self.exe.to_owned(),
             title: format!("{} -k start", self.exe),
-            threads: if p.id.pid == MASTER { 1 } else { self.threads },
-            forked: p.id.pid != MASTER,
+            threads: if p.id.pid == self.master { 1 } else { self.threads },
+            forked: p.id.pid != self.master && !self.lone,
             permitted: Some(true),
         };
         let programs = procs.iter().filter(|p| !known.contains(&p.id.pid)).map(program).collect();
         let (total, available) = (self.total, left);
         let memory = Memory { total, available, ..Memory::default() };
-        self.sample = Sample { t: self.t, memory, procs, programs, ..Sample::default() };
+        let root = Some(ProcId { pid: self.master, start: u64::from(self.master) });
+        let (kind, ceiling) = (SignKind::Refused, CeilingKind::Commit);
+        let sign = Sign { kind, ceiling, root, place: Place::NONE, count: 1 };
+        let signs = if self.refused { vec![sign] } else { Vec::new() };
+        self.sample = Sample { t: self.t, memory, procs, programs, signs, ..Sample::default() };
     }
 
     fn run(&mut self, seconds: u32) {
@@ -356,4 +382,162 @@ fn memory_that_goes_within_ten_samples_is_answered_at_once_and_said() {
 
     assert_eq!((order.victim.pid, order.reason), (1002, Reason::Brink));
     assert!(world.least > 0, "too late");
+}
+
+#[test]
+fn the_forks_of_process_one_are_ended_in_a_container_and_itself_never_is() {
+    let mut world =
+        World::with(Rules { allow_root: true, ..rules() }).workers(3, MIB, Nature::Obeys);
+    world.master = 1;
+
+    assert_eq!(world.run_until_order().signal, Signal::Usr1);
+    world.run(300);
+
+    assert!(world.orders.len() > 1 && !world.victims().contains(&1), "{:?}", world.orders);
+}
+
+#[test]
+fn a_pool_of_many_names_is_one_pool() {
+    let left = |renamed| {
+        let mut world = World::with(rules()).workers(6, MIB, Nature::Obeys);
+        (world.refill, world.renamed) = (false, renamed);
+        world.run_until_order();
+        world.run(250);
+        world.workers.len()
+    };
+
+    assert_eq!(left(true), left(false));
+    assert!(left(true) >= 2);
+}
+
+const GUNICORN: &str = "/usr/bin/gunicorn";
+
+#[test]
+fn workers_of_a_master_that_would_not_survive_a_failed_fork_are_ended_earlier() {
+    let first = |exe| {
+        let mut world = World::with(rules()).serving(exe, 1).workers(4, MIB / 4, Nature::Obeys);
+        world.run_until_order().forecast.unwrap().earliest_s
+    };
+
+    let (gunicorn, apache) = (first(GUNICORN), first("/usr/sbin/apache2"));
+
+    assert!(apache <= 30.0, "{apache}");
+    assert!((40.0..=60.0).contains(&gunicorn), "{gunicorn}");
+}
+
+#[test]
+fn once_forks_fail_such_workers_are_not_ended_and_those_of_apache_are() {
+    for (exe, spared) in [(GUNICORN, true), ("/usr/sbin/apache2", false)] {
+        let mut world = World::with(rules()).serving(exe, 1).workers(3, MIB, Nature::Obeys);
+        world.refused = true;
+
+        world.run(700);
+
+        assert_eq!(world.orders.is_empty(), spared, "{exe}");
+        let fork_fails = |(_, why): &(u32, Spared)| matches!(why, Spared::ForkFails(_));
+        assert_eq!(world.spared.iter().any(fork_fails), spared, "{exe}: {:?}", world.spared);
+    }
+}
+
+#[test]
+fn sessions_of_postgresql_end_by_term_alone_and_only_if_allowed() {
+    let postgres = |allow: &[&str]| {
+        let allow = allow.iter().map(|key| (*key).to_owned()).collect();
+        let rules = Rules { allow, ..rules() };
+        let mut world = World::with(rules)
+            .serving("/usr/lib/postgresql/15/bin/postgres", 1)
+            .workers(3, MIB, Nature::Stubborn);
+        world.run(1000);
+        world
+    };
+
+    assert_eq!(postgres(&[]).orders, []);
+    let allowed = postgres(&["postgres"]);
+    assert!(!allowed.orders.is_empty());
+    assert!(allowed.signals().iter().all(|signal| *signal == Signal::Term), "{:?}", allowed.orders);
+    assert!(matches!(allowed.outcomes[0].end, End::Stayed));
+}
+
+#[test]
+fn a_threaded_apache_is_reloaded_if_wanted_and_not_twice_at_a_time() {
+    let rules = Rules { reload: true, ..rules() };
+    let event = |nature| {
+        World::with(rules.clone()).serving("/usr/sbin/apache2", 27).workers(3, MIB, nature)
+    };
+    let mut world = event(Nature::Obeys);
+    assert_eq!(world.run_until_order().signal, Signal::Usr1);
+    world.run(600);
+    assert!(world.orders.len() > 1 && world.least > 0, "{:?}", world.orders);
+    assert!(world.orders.iter().all(|order| order.step == Step::Reload));
+
+    let mut stuck = event(Nature::Stuck);
+    stuck.run_until_order();
+    stuck.run(60);
+    assert_eq!(stuck.orders.len(), 1);
+}
+
+#[test]
+fn without_kill_who_ignores_all_else_stays_and_that_is_said() {
+    let rules = Rules { no_kill: true, ..rules() };
+    let mut world =
+        World::with(rules).workers(1, MIB, Nature::Stubborn).workers(3, 0, Nature::Obeys);
+    world.run_until_order();
+
+    world.run(60);
+
+    assert_eq!(world.signals(), [Signal::Usr1, Signal::Term]);
+    assert!(matches!(world.outcomes[0].end, End::Stayed));
+}
+
+#[test]
+fn when_the_master_dies_meanwhile_nothing_more_is_sent() {
+    let mut world = World::with(rules()).workers(3, MIB, Nature::Stubborn);
+    world.run_until_order();
+
+    world.master_gone = true;
+    world.run(60);
+
+    assert_eq!(world.orders.len(), 1, "{:?}", world.orders);
+}
+
+#[test]
+fn a_victim_that_had_gone_by_itself_is_no_success_and_the_next_one_follows() {
+    let mut world = World::with(rules()).workers(4, MIB, Nature::Stuck);
+    let first = world.run_until_order();
+    world.engine.unsent(&first, Unsent::Gone);
+    world.workers.retain(|worker| worker.pid != first.victim.pid);
+
+    world.run(300);
+
+    let of_first = |outcome: &&Outcome| outcome.order.victim == first.victim;
+    assert_eq!(world.outcomes.iter().find(of_first), None);
+    assert_ne!(world.orders.last().unwrap().victim, first.victim);
+}
+
+#[test]
+fn an_idle_worker_goes_before_a_busy_one_but_the_last_idle_one_stays() {
+    // Rates so that the busiest is the largest.
+    let run = |idle_from: u32, idlers: &[u32]| {
+        let mut world = World::with(rules());
+        for extra in 0..5 {
+            world.worker(MIB + extra * MIB / 16, Nature::Obeys);
+        }
+        for second in 0..3000 {
+            if second == idle_from {
+                for worker in world.workers.iter_mut().filter(|w| idlers.contains(&w.pid)) {
+                    worker.rate = 0;
+                }
+            }
+            world.tick();
+            if let Some(order) = world.orders.last() {
+                return (order.victim.pid, second);
+            }
+        }
+        panic!("no order");
+    };
+    let (largest, second) = run(u32::MAX, &[]);
+    assert_eq!(largest, 1004);
+
+    assert_eq!(run(second - 5, &[1001, 1002]).0, 1002, "the larger of two idle ones");
+    assert_eq!(run(second - 5, &[1002]).0, 1004, "the last idle one stays");
 }

@@ -34,6 +34,9 @@ _leakwatch() {
             leakwatch,replay)
                 cmd="leakwatch__subcmd__replay"
                 ;;
+            leakwatch,servers)
+                cmd="leakwatch__subcmd__servers"
+                ;;
             leakwatch__subcmd__help,ceilings)
                 cmd="leakwatch__subcmd__help__subcmd__ceilings"
                 ;;
@@ -52,6 +55,9 @@ _leakwatch() {
             leakwatch__subcmd__help,replay)
                 cmd="leakwatch__subcmd__help__subcmd__replay"
                 ;;
+            leakwatch__subcmd__help,servers)
+                cmd="leakwatch__subcmd__help__subcmd__servers"
+                ;;
             *)
                 ;;
         esac
@@ -59,7 +65,7 @@ _leakwatch() {
 
     case "${cmd}" in
         leakwatch)
-            opts="-p -f -x -u -i -n -q -v -h -V --pattern --full --exact --user --pid --procfs --sysfs --interval --lead --grace --dry-run --protect --allow-root --caution --format --color --quiet --verbose --budget --state --no-state --textfile --config --help --version check ceilings config record replay help"
+            opts="-p -f -x -u -i -n -q -v -h -V --pattern --full --exact --user --pid --procfs --sysfs --interval --lead --grace --signal --no-kill --reload --allow --dry-run --protect --allow-root --caution --format --color --quiet --verbose --budget --state --no-state --textfile --on-event --config --help --version check ceilings config record replay servers help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -109,6 +115,14 @@ _leakwatch() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --signal)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --protect)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -134,6 +148,10 @@ _leakwatch() {
                     return 0
                     ;;
                 --textfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-event)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -195,7 +213,7 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__check)
-            opts="-p -f -x -u -n -q -v -h --pattern --full --exact --user --pid --procfs --sysfs --lead --grace --dry-run --protect --allow-root --caution --format --color --quiet --verbose --always --renotify --budget --state --no-state --history-size --config --help"
+            opts="-p -f -x -u -n -q -v -h --pattern --full --exact --user --pid --procfs --sysfs --lead --grace --signal --no-kill --reload --allow --dry-run --protect --allow-root --caution --format --color --quiet --verbose --always --renotify --budget --state --no-state --history-size --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -234,6 +252,14 @@ _leakwatch() {
                     return 0
                     ;;
                 --grace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signal)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -299,7 +325,7 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__help)
-            opts="check ceilings config record replay help"
+            opts="check ceilings config record replay servers help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -396,6 +422,20 @@ _leakwatch() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        leakwatch__subcmd__help__subcmd__servers)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         leakwatch__subcmd__record)
             opts="-p -f -x -u -i -q -h --pattern --full --exact --user --pid --procfs --sysfs --interval --samples --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -451,7 +491,7 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__replay)
-            opts="-n -q -v -h --explain --lead --grace --dry-run --protect --allow-root --caution --format --color --quiet --verbose --config --help"
+            opts="-n -q -v -h --explain --lead --grace --signal --no-kill --reload --allow --dry-run --protect --allow-root --caution --format --color --quiet --verbose --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -466,6 +506,14 @@ _leakwatch() {
                     return 0
                     ;;
                 --grace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signal)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -487,6 +535,24 @@ _leakwatch() {
                     ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        leakwatch__subcmd__servers)
+            opts="-h --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 *)

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_leakwatch_global_optspecs
-    string join \n p/pattern= f/full x/exact u/user= pid= procfs= sysfs= i/interval= lead= grace= n/dry-run protect= allow-root caution= format= color= q/quiet v/verbose budget= state= no-state textfile= config= h/help V/version
+    string join \n p/pattern= f/full x/exact u/user= pid= procfs= sysfs= i/interval= lead= grace= signal= no-kill reload allow= n/dry-run protect= allow-root caution= format= color= q/quiet v/verbose budget= state= no-state textfile= on-event= config= h/help V/version
 end
 
 function __fish_leakwatch_needs_command
@@ -32,6 +32,8 @@ complete -c leakwatch -n "__fish_leakwatch_needs_command" -l sysfs -d 'Another r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s i -l interval -d 'Time between samples [shortened as memory nears its end, to no less than 0.25 s]' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l lead -d 'End a leaking worker when memory may end within this time' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l grace -d 'Time a worker gets after the first signal [default: what its server may need, 10 to 70 s]' -r
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l signal -d 'The first signal, instead of the one at which the server\'s workers finish their request' -r
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l allow -d 'Also end workers of this server, although that costs something (postgres: a session; by TERM)' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l protect -d 'Processes whose name or command line matches are never signalled (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l caution -d 'How many times longer than it was watched a growth may be extrapolated, 1 to 32' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l format -d 'Lines for people, or JSON Lines' -r -f -a "text\t'One line an event, for people'
@@ -42,9 +44,12 @@ never\t'Never'"
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l budget -d 'Memory granted to each watched tree, as a ceiling of its own (512M, 1.5G; powers of 1024)' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l state -d 'Remember there, from one watch to the next, how large each program grew before it ended' -r -F
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l textfile -d 'Keep metrics in this file (*.prom) for Prometheus\' node_exporter' -r -F
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l on-event -d 'Run this command by `sh -c` for each event that is printed' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l config -d 'Read this configuration only [/etc/leakwatch.toml, /etc/leakwatch.d/*.toml; see leakwatch.toml(5)]' -r -F
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s f -l full -d 'Match the whole command line instead of the name'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s x -l exact -d 'The expression must match the whole name (with -f: command line)'
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l no-kill -d 'Never send SIGKILL: who ignores the other signals stays'
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l reload -d 'Where workers obey no signal, let their master replace all of them (Apache event: graceful)'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s n -l dry-run -d 'Say what would be signalled, in the same words, and signal nothing'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l allow-root -d 'A lone leaking process, which nobody would start again, may be ended too'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s q -l quiet -d 'Say nothing on standard error'
@@ -57,6 +62,7 @@ complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "ceilings" -d 'L
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "config" -d 'Print the merged configuration, with where each setting comes from'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "record" -d 'Record samples to a file, for `replay`; judges and signals nothing'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "replay" -d 'Judge a recording: print what watching would have printed'
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "servers" -d 'Show which servers are known, and how their workers are ended'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s p -l pattern -d 'Trees with a process whose name matches this regular expression (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
@@ -65,6 +71,8 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l procfs -d 
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l sysfs -d 'Another root of sysfs, where that procfs\' cgroups are mounted below its /sys' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l lead -d 'End a leaking worker when memory may end within this time' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l grace -d 'Time a worker gets after the first signal [default: what its server may need, 10 to 70 s]' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l signal -d 'The first signal, instead of the one at which the server\'s workers finish their request' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l allow -d 'Also end workers of this server, although that costs something (postgres: a session; by TERM)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l protect -d 'Processes whose name or command line matches are never signalled (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l caution -d 'How many times longer than it was watched a growth may be extrapolated, 1 to 32' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l format -d 'Lines for people, or JSON Lines' -r -f -a "text\t'One line an event, for people'
@@ -79,6 +87,8 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l history-si
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l config -d 'Read this configuration only [/etc/leakwatch.toml, /etc/leakwatch.d/*.toml; see leakwatch.toml(5)]' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s f -l full -d 'Match the whole command line instead of the name'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s x -l exact -d 'The expression must match the whole name (with -f: command line)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l no-kill -d 'Never send SIGKILL: who ignores the other signals stays'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l reload -d 'Where workers obey no signal, let their master replace all of them (Apache event: graceful)'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s n -l dry-run -d 'Say what would be signalled, in the same words, and signal nothing'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l allow-root -d 'A lone leaking process, which nobody would start again, may be ended too'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s q -l quiet -d 'Say nothing on standard error'
@@ -112,6 +122,8 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s h -l help
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l explain -d 'Say why this process got its verdicts, window by window, instead of printing events' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l lead -d 'End a leaking worker when memory may end within this time' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l grace -d 'Time a worker gets after the first signal [default: what its server may need, 10 to 70 s]' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l signal -d 'The first signal, instead of the one at which the server\'s workers finish their request' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l allow -d 'Also end workers of this server, although that costs something (postgres: a session; by TERM)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l protect -d 'Processes whose name or command line matches are never signalled (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l caution -d 'How many times longer than it was watched a growth may be extrapolated, 1 to 32' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l format -d 'Lines for people, or JSON Lines' -r -f -a "text\t'One line an event, for people'
@@ -120,14 +132,20 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l color -d 
 always\t'Always'
 never\t'Never'"
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l config -d 'Read this configuration only [/etc/leakwatch.toml, /etc/leakwatch.d/*.toml; see leakwatch.toml(5)]' -r -F
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l no-kill -d 'Never send SIGKILL: who ignores the other signals stays'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l reload -d 'Where workers obey no signal, let their master replace all of them (Apache event: graceful)'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s n -l dry-run -d 'Say what would be signalled, in the same words, and signal nothing'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l allow-root -d 'A lone leaking process, which nobody would start again, may be ended too'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s q -l quiet -d 'Say nothing on standard error'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s v -l verbose -d 'Say more on standard error: the state of all trees once a minute'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config record replay help" -f -a "check" -d 'Look once, judge with all earlier looks, act, and say what is new (for cron and monitoring)'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config record replay help" -f -a "ceilings" -d 'List every limit that can fail a fork or summon the OOM killer, nearest first'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config record replay help" -f -a "config" -d 'Print the merged configuration, with where each setting comes from'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config record replay help" -f -a "record" -d 'Record samples to a file, for `replay`; judges and signals nothing'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config record replay help" -f -a "replay" -d 'Judge a recording: print what watching would have printed'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config record replay help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand servers" -l format -d 'A table for people, or one JSON object' -r -f -a "text\t'One line an event, for people'
+json\t'One JSON object an event'"
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand servers" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config record replay servers help" -f -a "check" -d 'Look once, judge with all earlier looks, act, and say what is new (for cron and monitoring)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config record replay servers help" -f -a "ceilings" -d 'List every limit that can fail a fork or summon the OOM killer, nearest first'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config record replay servers help" -f -a "config" -d 'Print the merged configuration, with where each setting comes from'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config record replay servers help" -f -a "record" -d 'Record samples to a file, for `replay`; judges and signals nothing'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config record replay servers help" -f -a "replay" -d 'Judge a recording: print what watching would have printed'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config record replay servers help" -f -a "servers" -d 'Show which servers are known, and how their workers are ended'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config record replay servers help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

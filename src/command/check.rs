@@ -66,8 +66,11 @@ pub fn run(
     let mut probe = Probe::new(&select.procfs, select.sysfs.as_deref(), selection, options.budget)?;
     let mut sample = Sample::default();
     probe.sample(wait::unix_s(), Some(wait::uptime_s()), &mut sample)?;
-    let mut signals: Box<dyn Signals> =
-        if options.judge.dry_run { Box::new(DryRun) } else { Box::new(Live) };
+    let mut judge = settings::engine(&options.judge, !everything && own && !watched)?;
+    let mut signals: Box<dyn Signals> = match options.judge.dry_run {
+        true => Box::new(DryRun),
+        false => Box::new(Live::new(judge.rules.protect.clone())),
+    };
     for program in &mut sample.programs {
         program.permitted = signals.permitted(program.id);
     }
@@ -75,7 +78,6 @@ pub fn run(
     let (mut history, error) = History::open(&dir, &name, lock, machine::header(1.0), &boot);
     notes.extend(error);
     let told = history.told();
-    let mut judge = settings::engine(&options.judge, !everything && own && !watched)?;
     judge.rules.lead_s = judge.rules.lead_s.max(AHEAD * history.header().interval_s);
     let lead_s = judge.rules.lead_s;
     let mut engine = Engine::new(history.header(), judge);
@@ -277,12 +279,13 @@ impl Notes {
 
 /// The programs that the history tells of.
 #[derive(Default)]
-struct Programs(BTreeMap<ProcId, (String, bool)>);
+struct Programs(BTreeMap<ProcId, (String, bool, bool)>);
 
 impl Programs {
     fn learn(&mut self, sample: &Sample) {
         for program in &sample.programs {
-            self.0.insert(program.id, (program.exe.clone(), program.forked));
+            let kind = (program.exe.clone(), program.forked, program.threads > 1);
+            self.0.insert(program.id, kind);
         }
     }
 
@@ -291,8 +294,10 @@ impl Programs {
     fn kept(&self, sample: &Sample) -> Sample {
         let mut kept = sample.clone();
         kept.programs.retain(|program| {
-            let known = self.0.get(&program.id);
-            known.is_none_or(|(exe, forked)| *exe != program.exe || *forked != program.forked)
+            let is_known = |(exe, forked, threaded): &(String, bool, bool)| {
+                (exe, *forked, *threaded) == (&program.exe, program.forked, program.threads > 1)
+            };
+            !self.0.get(&program.id).is_some_and(is_known)
         });
         kept
     }

@@ -7,6 +7,7 @@ pub mod journaled;
 pub mod keeper;
 pub mod record;
 pub mod replay;
+pub mod servers;
 pub mod watch;
 
 use crate::assessment::Event;

@@ -5,10 +5,11 @@ use super::journaled::Journaled;
 use super::keeper::Keeper;
 use super::write_event;
 use crate::action::{DryRun, Live, Signals};
-use crate::assessment::{Event, Status, Unsent};
+use crate::assessment::{Event, Status};
 use crate::cli::{Format, Select, Watch};
 use crate::engine::Engine;
 use crate::history::lock::Lock;
+use crate::hook::Hook;
 use crate::probe::{self, Probe};
 use crate::report::screen::Screen;
 use crate::report::text::Style;
@@ -128,7 +129,7 @@ fn brace_once(braced: &mut bool, sessions: &mut [Session]) {
     if let Some(first) = sessions.iter_mut().find(|session| session.acts())
         && !std::mem::replace(braced, true)
     {
-        first.notes = brace::brace();
+        first.notes.extend(brace::brace());
     }
 }
 
@@ -251,15 +252,19 @@ impl Session {
         let journaled = (options.output.format == Format::Text
             && systemd::is_journal(std::io::stdout()))
         .then(|| Journaled::open(systemd::JOURNAL));
+        let live = Live::new(engine_settings.rules.protect.clone());
+        let lost = live.note().filter(|_| acts).map(str::to_owned);
         let mut running = Running {
             engine: Engine::new(&header, engine_settings),
-            signals: if options.judge.dry_run { Box::new(DryRun) } else { Box::new(Live) },
+            signals: if options.judge.dry_run { Box::new(DryRun) } else { Box::new(live) },
             style: settings::style(&options.output, options.judge.dry_run),
+            hook: options.on_event.as_deref().map(Hook::start).transpose()?,
             options,
             roots: Vec::new(),
             screen: screen.then(Screen::default),
             journaled,
             exporter,
+            wrong: None,
         };
         let now_s = waiter.uptime_s();
         let (keeper, unread) = Keeper::open(state, &mut running.engine, now_s);
@@ -277,7 +282,7 @@ impl Session {
             verbose_s: now_s + VERBOSE_S,
             failures: 0,
             greeted: false,
-            notes: Vec::new(),
+            notes: lost.into_iter().collect(),
             _lock: lock,
         }))
     }
@@ -309,6 +314,8 @@ impl Session {
                 metrics = exporter.as_mut().and_then(|exporter| {
                     exporter.tick(engine, &self.sample, next_s, (uptime_s, late_s))
                 });
+                let wrong = self.running.wrong.take().map(anyhow::Error::msg);
+                self.written(self.running.complain(err, wrong))?;
                 let announced = self.running.announce(err);
                 self.written(announced)?;
             }
@@ -358,12 +365,11 @@ impl Session {
     /// differ.
     fn watches_the_same(&self, options: &Watch) -> bool {
         let seen = |of: &Watch| {
-            let Watch { select, timing, judge, budget, memory, textfile, .. } = of;
+            let Watch { select, timing, judge, budget, memory, textfile, on_event, .. } = of;
             let dry = judge.dry_run;
-            format!(
-                "{select:?} {timing:?} {budget:?} {memory:?} {textfile:?} {} {dry}",
-                judge.caution
-            )
+            let caution = judge.caution;
+            let files = (memory, textfile, on_event);
+            format!("{select:?} {timing:?} {budget:?} {files:?} {caution} {dry}")
         };
         seen(&self.running.options) == seen(options)
     }
@@ -371,7 +377,11 @@ impl Session {
     /// Goes on under other rules.
     fn renew(&mut self, options: Watch) -> Result<()> {
         let act = !self.everything && self.own;
-        self.running.engine.renew(settings::engine(&options.judge, act)?.rules);
+        let rules = settings::engine(&options.judge, act)?.rules;
+        if !options.judge.dry_run {
+            self.running.signals = Box::new(Live::new(rules.protect.clone()));
+        }
+        self.running.engine.renew(rules);
         self.running.style = settings::style(&options.output, options.judge.dry_run);
         self.running.options = options;
         // So that the rules' words are compared with every program.
@@ -403,6 +413,9 @@ struct Running {
     screen: Option<Screen>,
     journaled: Option<Journaled>,
     exporter: Option<Exporter>,
+    hook: Option<Hook>,
+    /// What is wrong with the hook and not said yet.
+    wrong: Option<&'static str>,
 }
 
 impl Running {
@@ -428,10 +441,10 @@ impl Running {
             let why = self.signals.send(&order).err()?;
             Some(Event::Unsent { order, why })
         });
-        let Self { engine, style, options, screen, journaled, exporter, .. } = self;
-        let events = engine.events().iter().chain(&unsent);
+        let Self { engine, style, options, screen, journaled, exporter, hook, .. } = self;
+        let events = || engine.events().iter().chain(&unsent);
         if let Some(exporter) = exporter {
-            events.clone().for_each(|event| exporter.count(event));
+            events().for_each(|event| exporter.count(event));
         }
         let mut write = |event: &Event| -> Result<()> {
             if let Some(screen) = screen {
@@ -443,11 +456,24 @@ impl Running {
             }
             out.flush().context("cannot write the report")
         };
-        let written = events.map(&mut write).fold(Ok(()), Result::and);
-        if let Some(Event::Unsent { order, why }) = unsent
-            && why != Unsent::Gone
-        {
-            engine.unsent(&order);
+        let written = events().map(&mut write).fold(Ok(()), Result::and);
+        if let Some(hook) = hook {
+            let plain = Style { colour: false, ..*style };
+            for event in events() {
+                let mut text = Vec::new();
+                write_event(&mut text, sample.t, event, Format::Text, plain).ok();
+                // What is no line is no event for people either.
+                if !text.is_empty() {
+                    let wrong = hook.tell(|line| {
+                        write_event(line, sample.t, event, Format::Json, plain)?;
+                        line.write_all(&text)
+                    });
+                    self.wrong = wrong.or(self.wrong);
+                }
+            }
+        }
+        if let Some(Event::Unsent { order, why }) = unsent {
+            engine.unsent(&order, why);
         }
         (next_s, written)
     }

@@ -214,6 +214,10 @@ fn usual(root: bool, var: impl Fn(&str) -> Option<OsString>) -> Result<Vec<PathB
 
 /// The settings of the environment: `LEAKWATCH_DRY_RUN=1`.
 fn variables(command: &Command) -> Result<Vec<Setting>> {
+    // A command of --on-event finds an event there, with names such as LEAKWATCH_PID.
+    if std::env::var_os("LEAKWATCH_EVENT").is_some() {
+        return Ok(Vec::new());
+    }
     let mut found = Vec::new();
     for (key, arg) in keys::all(command) {
         let name = format!("LEAKWATCH_{}", key.to_ascii_uppercase().replace('-', "_"));

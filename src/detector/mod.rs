@@ -92,7 +92,7 @@ impl Detector {
     /// Judges the next sample; what changed is pushed onto `events`.
     pub fn observe(&mut self, sample: &Sample, events: &mut Vec<Event>) {
         let moment = self.clock.advance(sample.t, sample.span_s);
-        self.forest.observe(&sample.procs);
+        self.forest.observe(&sample.procs, &sample.programs);
         self.count_ended();
         let measure = Measure {
             constants: &self.constants,

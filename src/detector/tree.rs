@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::sample::{Proc, ProcId};
+use crate::sample::{Proc, ProcId, Program};
 
 /// Generations that are climbed at most; a recording may claim a circle.
 const DEPTH: usize = 32;
@@ -42,9 +42,9 @@ pub struct Forest {
 }
 
 impl Forest {
-    /// Matches a sample with what is known. Afterwards [`present`](Self::present),
+    /// Matches a sample, and the programs that are new in it, with what is known. Afterwards [`present`](Self::present),
     /// [`newcomers`](Self::newcomers) and [`gone`](Self::gone) tell of it.
-    pub fn observe(&mut self, procs: &[Proc]) {
+    pub fn observe(&mut self, procs: &[Proc], programs: &[Program]) {
         self.free.append(&mut self.gone);
         self.new.clear();
         std::mem::swap(&mut self.present, &mut self.previous);
@@ -69,7 +69,7 @@ impl Forest {
             }
         }
         self.bury();
-        self.adopt(procs);
+        self.adopt(procs, programs);
     }
 
     /// Slot and index in the sample of each process, once each.
@@ -153,12 +153,14 @@ impl Forest {
     }
 
     /// Learns the parents of new processes, then their roots.
-    fn adopt(&mut self, procs: &[Proc]) {
+    fn adopt(&mut self, procs: &[Proc], programs: &[Program]) {
         for (slot, index) in &self.new {
-            // A child of init is a root, and so is who names itself.
-            let ppid = procs[*index].ppid;
-            let parent =
-                self.by_pid.get(&ppid).copied().filter(|parent| ppid > 1 && parent != slot);
+            // A child of init is a root, unless init is its master, as in a container: then it is
+            // its fork. So is who names itself.
+            let Proc { ppid, id, .. } = procs[*index];
+            let forked = || programs.iter().any(|program| program.id == id && program.forked);
+            let has_parent = |parent: &usize| parent != slot && (ppid > 1 || forked());
+            let parent = self.by_pid.get(&ppid).copied().filter(has_parent);
             let Some(parent) = parent else { continue };
             self.nodes[parent].children += 1;
             self.nodes[*slot].parent = Some(self.nodes[parent].id);
@@ -195,14 +197,14 @@ mod tests {
     fn membership_outlives_the_parent() {
         let mut forest = Forest::default();
         // Children before parents, as pids that went round may have it.
-        forest.observe(&[proc(30, 3, 20), proc(20, 2, 10), proc(10, 1, 1), proc(1, 0, 0)]);
+        forest.observe(&[proc(30, 3, 20), proc(20, 2, 10), proc(10, 1, 1), proc(1, 0, 0)], &[]);
         let top = ProcId { pid: 10, start: 1 };
         assert_eq!((node(&forest, 10, 1).root, node(&forest, 10, 1).parent), (top, None));
         assert_eq!((node(&forest, 30, 3).root, node(&forest, 20, 2).children), (top, 1));
         let below = forest.slot(ProcId { pid: 30, start: 3 }).unwrap();
         assert_eq!(forest.ancestors(below).count(), 2);
 
-        forest.observe(&[proc(30, 3, 1), proc(10, 1, 1), proc(1, 0, 0)]);
+        forest.observe(&[proc(30, 3, 1), proc(10, 1, 1), proc(1, 0, 0)], &[]);
         assert_eq!(forest.gone().len(), 1);
         let child = node(&forest, 30, 3);
         assert_eq!((child.root, child.parent), (top, Some(ProcId { pid: 20, start: 2 })));
@@ -211,10 +213,20 @@ mod tests {
     }
 
     #[test]
+    fn the_forks_of_process_one_are_its_workers_and_its_orphans_are_not() {
+        let mut forest = Forest::default();
+        let forked =
+            Program { id: ProcId { pid: 20, start: 2 }, forked: true, ..Program::unknown() };
+        forest.observe(&[proc(1, 1, 0), proc(20, 2, 1), proc(30, 3, 1)], &[forked]);
+        assert_eq!(node(&forest, 20, 2).root, ProcId { pid: 1, start: 1 });
+        assert_eq!((node(&forest, 1, 1).children, node(&forest, 30, 3).parent), (1, None));
+    }
+
+    #[test]
     fn a_pid_that_comes_round_is_another_process() {
         let mut forest = Forest::default();
-        forest.observe(&[proc(10, 1, 1), proc(20, 2, 10)]);
-        forest.observe(&[proc(10, 9, 1), proc(20, 2, 1), proc(21, 10, 10)]);
+        forest.observe(&[proc(10, 1, 1), proc(20, 2, 10)], &[]);
+        forest.observe(&[proc(10, 9, 1), proc(20, 2, 1), proc(21, 10, 10)], &[]);
         assert_eq!((forest.newcomers().len(), forest.gone().len()), (2, 1));
         assert_eq!(forest.slot(ProcId { pid: 10, start: 1 }), None);
         assert_eq!(node(&forest, 20, 2).root, ProcId { pid: 10, start: 1 });
@@ -224,7 +236,7 @@ mod tests {
     #[test]
     fn a_circle_or_a_doubled_process_does_no_harm() {
         let mut forest = Forest::default();
-        forest.observe(&[proc(10, 1, 20), proc(20, 2, 10), proc(10, 1, 20), proc(5, 5, 5)]);
+        forest.observe(&[proc(10, 1, 20), proc(20, 2, 10), proc(10, 1, 20), proc(5, 5, 5)], &[]);
         assert_eq!(forest.present().len(), 3);
         assert!(forest.ancestors(0).count() <= DEPTH);
     }
@@ -233,7 +245,7 @@ mod tests {
     fn slots_are_used_again() {
         let mut forest = Forest::default();
         for start in 1..100 {
-            forest.observe(&[proc(10, start, 1)]);
+            forest.observe(&[proc(10, start, 1)], &[]);
         }
         assert!(forest.nodes.len() <= 3, "{}", forest.nodes.len());
     }

@@ -33,7 +33,7 @@ pub(super) fn write(out: &mut Vec<u8>, sample: &Sample, past: &[Past]) -> std::i
         write!(out, "{{\"pid\":{pid},\"start\":{start}")?;
         match past {
             Past::Ordered { step, signal, grace_s, reason, unit, .. } => {
-                let (step, reason) = (step_name(*step), reason.name());
+                let (step, reason) = (step.name(), reason.name());
                 write!(out, ",\"what\":\"ordered\",\"step\":\"{step}\",\"reason\":\"{reason}\"")?;
                 write!(out, ",\"signal\":\"{}\",\"grace_s\":{grace_s}", signal.name())?;
                 write!(out, ",\"tasks\":{}}}", *unit == Unit::Tasks)?;
@@ -76,17 +76,8 @@ struct Raw {
     tasks: bool,
 }
 
-const STEPS: [Step; 3] = [Step::Gentle, Step::Term, Step::Kill];
-const SIGNALS: [Signal; 5] = [Signal::Hup, Signal::Quit, Signal::Usr1, Signal::Term, Signal::Kill];
+const STEPS: [Step; 4] = [Step::Reload, Step::Gentle, Step::Term, Step::Kill];
 const REASONS: [Reason; 4] = [Reason::Danger, Reason::Brink, Reason::Hung, Reason::Stayed];
-
-fn step_name(step: Step) -> &'static str {
-    match step {
-        Step::Gentle => "gentle",
-        Step::Term => "term",
-        Step::Kill => "kill",
-    }
-}
 
 impl Raw {
     /// What a newer leakwatch may have written is passed over.
@@ -100,8 +91,8 @@ impl Raw {
                 let signal = self.signal.as_deref()?;
                 Some(Past::Ordered {
                     victim,
-                    step: STEPS.into_iter().find(|of| step_name(*of) == step)?,
-                    signal: SIGNALS.into_iter().find(|of| of.name() == signal)?,
+                    step: STEPS.into_iter().find(|of| of.name() == step)?,
+                    signal: Signal::from_name(signal)?,
                     reason: REASONS.into_iter().find(|of| of.name() == reason)?,
                     grace_s: self.grace_s.filter(|s| s.is_finite() && *s >= 0.0)?,
                     unit: if self.tasks { Unit::Tasks } else { Unit::Bytes },

@@ -24,6 +24,7 @@ use procdir::{ProcDir, read_kept};
 use select::Candidate;
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use watched::{Known, Watch};
 
@@ -270,8 +271,13 @@ impl Probe {
         !same
     }
 
+    /// Leakwatch, those that started it, and the helper that it started.
+    fn is_excluded(&self, pid: u32, ppid: u32) -> bool {
+        self.excluded.contains(&pid) || self.excluded.first() == Some(&ppid)
+    }
+
     fn matches(&self, pid: u32, stat: &Stat<'_>) -> bool {
-        if self.excluded.contains(&pid) || stat.is_kernel_thread() {
+        if self.is_excluded(pid, stat.ppid) || stat.is_kernel_thread() {
             return false;
         }
         self.selection.matches(&Candidate {
@@ -320,7 +326,7 @@ impl Probe {
             .known
             .iter()
             .filter(|(pid, known)| {
-                known.watch.is_none() && !known.kernel && !self.excluded.contains(pid)
+                known.watch.is_none() && !known.kernel && !self.is_excluded(**pid, known.ppid)
             })
             .filter(|(pid, _)| watched::is_below(&self.known, &tops, **pid))
             .map(|(pid, _)| *pid)
@@ -396,7 +402,8 @@ impl Probe {
         }
         if let Some(known) = self.known.get(&pid) {
             program.threads = known.watch.as_ref().map_or(0, |watch| watch.threads);
-            program.forked = self.known.get(&known.ppid).is_some_and(|p| known.is_fork_of(p));
+            program.forked =
+                watched::parent_of(&self.known, known).is_some_and(|p| known.is_fork_of(p));
         }
     }
 }
@@ -407,14 +414,44 @@ pub fn is_own(root: &Path) -> bool {
     std::fs::read_link(root.join("self")).is_ok_and(|link| link.as_os_str() == own.as_str())
 }
 
-/// When the process that has this pid now was started, in clock ticks since boot.
+/// How a process stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct State {
+    /// When it was started, in clock ticks since boot.
+    pub(crate) start: u64,
+    /// Field 3 of its stat.
+    pub(crate) letter: u8,
+    /// Its threads.
+    pub(crate) threads: u32,
+}
+
+/// The directory in /proc of the process that has this pid now. It stays that process's: once that
+/// has been waited for, nothing can be read in it.
+pub(crate) fn directory_of(pid: u32) -> Result<OwnedFd, rustix::io::Errno> {
+    ProcDir::open(Path::new("/proc"))?.open_directory(pid)
+}
+
+/// How the process stands whose directory this is.
 ///
 /// # Errors
-/// ENOENT or ESRCH when there is none.
-pub(crate) fn start_of(pid: u32) -> Result<u64, rustix::io::Errno> {
+/// ESRCH when it is gone.
+pub(crate) fn state_in(directory: &OwnedFd) -> Result<State, rustix::io::Errno> {
     let mut buffer = [0; 1024];
-    let proc = ProcDir::open(Path::new("/proc"))?;
-    Stat::start_of(proc.read(pid, "stat", &mut buffer)?).ok_or(rustix::io::Errno::SRCH)
+    let stat = procdir::read_in(directory, "stat", &mut buffer)?;
+    let Stat { start, state, threads, .. } = Stat::parse(stat).ok_or(rustix::io::Errno::SRCH)?;
+    Ok(State { start, letter: state, threads })
+}
+
+/// The file `comm` or `cmdline` in a process's directory, arguments joined by blanks.
+pub(crate) fn words_in<'b>(
+    directory: &OwnedFd,
+    file: &str,
+    buffer: &'b mut [u8],
+) -> Result<&'b [u8], rustix::io::Errno> {
+    let length = procdir::read_in(directory, file, buffer)?.len();
+    let text = buffer.get_mut(..length).unwrap_or_default();
+    text.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = b' ');
+    Ok(text.trim_ascii_end())
 }
 
 /// The parent of the process that has this pid now.
@@ -486,8 +523,9 @@ mod tests {
 
         assert_eq!(forked(1.0), [(10, false), (11, true)]);
         assert_eq!(forked(2.0), [], "told once");
+        assert_eq!(forked(3.0).len(), 2, "and once more when it has settled");
         // An exec draws a new image; the name, pid and start time may stay as they are.
         show(dir.path(), 11, 10, 8192);
-        assert_eq!(forked(3.0), [(11, false)]);
+        assert_eq!(forked(4.0), [(11, false)]);
     }
 }

@@ -52,11 +52,6 @@ impl<'a> Stat<'a> {
         Some(Self { comm, state, ppid, flags, cpu_ticks, threads, start, image })
     }
 
-    /// The start time alone, of a whole /proc/PID/stat.
-    pub(crate) fn start_of(text: &[u8]) -> Option<u64> {
-        Stat::parse(text).map(|stat| stat.start)
-    }
-
     /// `PF_KTHREAD` of linux/sched.h: has no memory of its own.
     pub(crate) fn is_kernel_thread(&self) -> bool {
         self.flags & 0x0020_0000 != 0

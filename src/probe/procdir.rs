@@ -64,6 +64,17 @@ impl ProcDir {
         Ok(File::from(rustix::fs::openat(&self.fd, path, flags, Mode::empty())?))
     }
 
+    /// Opens the directory of process `pid`.
+    pub(crate) fn open_directory(&self, pid: u32) -> Result<OwnedFd, Errno> {
+        let mut path = [0_u8; 16];
+        let mut rest = path.as_mut_slice();
+        write!(rest, "{pid}").map_err(|_| Errno::NAMETOOLONG)?;
+        let unused = rest.len();
+        let path = path.get(..path.len() - unused).unwrap_or_default();
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.fd, path, flags, Mode::empty())
+    }
+
     /// Opens, reads and closes the file `name` of process `pid`.
     pub(crate) fn read<'b>(
         &self,
@@ -73,6 +84,16 @@ impl ProcDir {
     ) -> Result<&'b [u8], Errno> {
         read_kept(&self.open_file(pid, name)?, buffer)
     }
+}
+
+/// Opens, reads and closes a file in a directory that is held open.
+pub(crate) fn read_in<'b>(
+    directory: &OwnedFd,
+    name: &str,
+    buffer: &'b mut [u8],
+) -> Result<&'b [u8], Errno> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    read_kept(&File::from(rustix::fs::openat(directory, name, flags, Mode::empty())?), buffer)
 }
 
 /// Reads a kept file from its beginning: as much as fits the buffer.

@@ -12,6 +12,9 @@ const RESTS: u8 = 7;
 /// How far up a chain of parents is followed; real ones are under ten.
 const DEEPEST: usize = 64;
 
+/// The look at which a process's program is told a second time.
+const SETTLED_LOOKS: u8 = 3;
+
 /// A process that exists, watched or not.
 #[derive(Debug)]
 pub(crate) struct Known {
@@ -61,32 +64,43 @@ impl Known {
             (own, parents) => own == parents,
         }
     }
+
+    /// The same, where not even the name will do: it has to be certain.
+    fn is_surely_fork_of(&self, parent: &Self) -> bool {
+        self.image.0 != 0 && self.image.1 != 0 && self.image == parent.image
+    }
+}
+
+/// The parent of a process, if it is one in the sense of a tree. Process 1 adopts the orphans of
+/// every tree and so is nobody's parent, its own forks excepted: in a container it is the master.
+pub(crate) fn parent_of<'k>(known: &'k BTreeMap<u32, Known>, of: &Known) -> Option<&'k Known> {
+    let parent = known.get(&of.ppid)?;
+    (of.ppid > 1 || of.is_surely_fork_of(parent)).then_some(parent)
 }
 
 /// Climbs from a matched process to the root of its tree: while it runs its parent's program.
 pub(crate) fn climb(known: &BTreeMap<u32, Known>, from: &Known) -> u32 {
     let mut top = from;
     for _ in 0..DEEPEST {
-        match known.get(&top.ppid) {
-            Some(parent) if top.ppid > 1 && top.is_fork_of(parent) => top = parent,
+        match parent_of(known, top) {
+            Some(parent) if top.is_fork_of(parent) => top = parent,
             _ => break,
         }
     }
     top.id.pid
 }
 
-/// Whether `pid` is one of `tops`, below one of them, or below something already watched. Process
-/// 1 is nobody's parent here: it adopts orphans of every tree.
+/// Whether `pid` is one of `tops`, below one of them, or below something already watched.
 pub(crate) fn is_below(known: &BTreeMap<u32, Known>, tops: &[u32], pid: u32) -> bool {
     let mut at = pid;
     for _ in 0..DEEPEST {
         let Some(here) = known.get(&at) else { return false };
-        if tops.contains(&at) || (here.watch.is_some() && at > 1) {
+        if tops.contains(&at) || here.watch.is_some() {
             return true;
         }
-        at = here.ppid;
-        if at <= 1 {
-            return false;
+        match parent_of(known, here) {
+            Some(parent) => at = parent.id.pid,
+            None => return false,
         }
     }
     false
@@ -96,13 +110,11 @@ pub(crate) fn is_below(known: &BTreeMap<u32, Known>, tops: &[u32], pid: u32) -> 
 pub(crate) fn root_of(known: &BTreeMap<u32, Known>, pid: u32) -> Option<ProcId> {
     let mut top = known.get(&pid)?;
     for _ in 0..DEEPEST {
-        match known.get(&top.ppid) {
-            Some(parent) if top.ppid > 1 => match parent.watch.as_ref() {
-                Some(Watch { root: Some(root), .. }) => return Some(*root),
-                Some(_) => top = parent,
-                None => break,
-            },
-            _ => break,
+        let Some(parent) = parent_of(known, top) else { break };
+        match parent.watch.as_ref() {
+            Some(Watch { root: Some(root), .. }) => return Some(*root),
+            Some(_) => top = parent,
+            None => break,
         }
     }
     Some(top.id)
@@ -117,6 +129,8 @@ pub(crate) struct Watch {
     pub(crate) root: Option<ProcId>,
     /// Whether its program was put into a sample, as it is now.
     pub(crate) told: bool,
+    /// How often it was looked at.
+    looks: u8,
     /// Number of its threads.
     pub(crate) threads: u32,
     /// Its size in pages.
@@ -198,7 +212,11 @@ impl Watch {
             }
         }
         // Told anew after an exec, also one that keeps the name, and when threads come or go.
-        self.told &= self.image == stat.image && (self.threads > 1) == (stat.threads > 1);
+        // And once it has settled: for a moment a fork still wears the title of its master.
+        self.looks = self.looks.saturating_add(1);
+        self.told &= self.looks != SETTLED_LOOKS
+            && self.image == stat.image
+            && (self.threads > 1) == (stat.threads > 1);
         (self.image, self.threads, self.pages) = (stat.image, stat.threads, pages);
         let look = Proc {
             id,

@@ -17,7 +17,9 @@
 //! - `failing` (it has begun): `sign` (`oom-kill`, `refused`, `stalled`), `count` (of `stalled`
 //!   percent of ten seconds), `root`, `ceiling`, `place`, `effect`.
 //! - `cleared`: `scope`, `pid`, `start`, `comm`, `root`, `was` (a verdict), `why`.
-//! - `order`: `pid`, `start`, `comm`, `root`, `step`, `signal`, `grace_s`, `reason`,
+//! - `order`: `pid`, `start`, `comm`, `root`, `step` (`reload`, `gentle`, `term`, `kill`), `signal`,
+//!   `target` (`pid`, `start`: who gets it, if not that process but its master), `grace_s`, `then` (the
+//!   signal that follows, if one does), `reason`,
 //!   `footprint_bytes`, `expected_bytes`, forecast fields.
 //! - `outcome`: `pid`, `start`, `comm`, `root`, `step`, `result` (`gone`, `stayed`), `after_s`; if gone
 //!   `headroom_before_bytes`, `headroom_after_bytes`, `came_back_bytes`; forecast fields.
@@ -32,9 +34,7 @@
 
 use std::io::{self, Write};
 
-use crate::assessment::{
-    Cleared, End, Event, Finding, Forecast, Order, Outcome, Scope, Step, Verdict,
-};
+use crate::assessment::{Cleared, End, Event, Finding, Forecast, Order, Outcome, Scope, Verdict};
 use crate::ceiling::{CeilingKind, Place, Unit};
 use crate::recording::write_comm;
 use crate::sample::{Comm, ProcId};
@@ -136,8 +136,15 @@ fn write_cleared(
 fn write_order(out: &mut impl Write, t: f64, order: &Order) -> io::Result<()> {
     write_id(out, order.victim, order.comm)?;
     write_root(out, order.root)?;
-    write!(out, ",\"step\":\"{}\",\"signal\":\"{}\"", step_name(order.step), order.signal.name())?;
+    write!(out, ",\"step\":\"{}\",\"signal\":\"{}\"", order.step.name(), order.signal.name())?;
     write!(out, ",\"grace_s\":{},\"reason\":\"{}\"", order.grace_s, order.reason.name())?;
+    if order.target != order.victim {
+        write!(out, ",\"target\":{{\"pid\":{}", order.target.pid)?;
+        write!(out, ",\"start\":{}}}", order.target.start)?;
+    }
+    if let Some(then) = order.then {
+        write!(out, ",\"then\":\"{}\"", then.name())?;
+    }
     write!(out, ",\"footprint_bytes\":{}", order.footprint)?;
     write!(out, ",\"expected_{}\":{}", order_unit(order), order.expected)?;
     write_forecast(out, t, order.forecast.as_ref())
@@ -147,7 +154,7 @@ fn write_outcome(out: &mut impl Write, t: f64, outcome: &Outcome) -> io::Result<
     let Outcome { order, after_s, end, forecast } = outcome;
     write_id(out, order.victim, order.comm)?;
     write_root(out, order.root)?;
-    write!(out, ",\"step\":\"{}\",\"after_s\":{after_s}", step_name(order.step))?;
+    write!(out, ",\"step\":\"{}\",\"after_s\":{after_s}", order.step.name())?;
     match end {
         End::Stayed => out.write_all(b",\"result\":\"stayed\"")?,
         End::Gone { headroom_before, headroom_after, came_back } => {
@@ -218,18 +225,10 @@ fn scope_name(scope: Scope) -> &'static str {
     }
 }
 
-fn step_name(step: Step) -> &'static str {
-    match step {
-        Step::Gentle => "gentle",
-        Step::Term => "term",
-        Step::Kill => "kill",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::assessment::{Evidence, Reason, Signal, Why};
+    use crate::assessment::{Evidence, Reason, Signal, Step, Why};
 
     const ID: ProcId = ProcId { pid: 812, start: 99 };
     const ROOT: ProcId = ProcId { pid: 800, start: 90 };
@@ -305,11 +304,14 @@ mod tests {
     fn an_order_and_its_outcome_are_told() {
         let order = Order {
             victim: ID,
+            target: ID,
             comm: Comm::new(b"app"),
             root: ROOT,
             step: Step::Gentle,
             signal: Signal::Usr1,
             grace_s: 30.0,
+            then: Some(Signal::Term),
+            helpers: &[],
             reason: Reason::Danger,
             footprint: 9,
             expected: 8,

@@ -8,6 +8,7 @@ pub mod json;
 pub mod prometheus;
 mod reasons;
 pub mod screen;
+pub mod servers;
 pub mod state;
 pub mod talk;
 pub mod text;

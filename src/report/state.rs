@@ -65,7 +65,8 @@ pub fn trees(engine: &Engine) -> Vec<Tree> {
             tree.workers += 1;
         }
         // The master of a threaded Apache has one thread; its workers tell the kind.
-        if let Some(server) = engine.policy().victims().server(s.id).filter(|_| s.id != s.root) {
+        let victims = engine.policy().victims();
+        if let Some(server) = victims.server(s.id).filter(|_| victims.is_worker(s, detector)) {
             tree.server = server.name;
         }
         tree.footprint += s.footprint;

@@ -1,11 +1,14 @@
 //! Talk: what is said beside the results, on standard error.
 
+use super::servers::Ended;
 use super::state::{self, Tree};
 use super::text::Style;
-use crate::assessment::Status;
+use crate::assessment::{Status, Step};
 use crate::cli::{Select, Watch};
 use crate::engine::Engine;
+use crate::policy::Manner;
 use crate::sample::ProcId;
+use crate::server::Server;
 use crate::units::Seconds;
 use std::io::{self, Write};
 
@@ -61,9 +64,45 @@ pub fn greet(
                 err,
                 "  when a worker leaks and memory may end within {lead}, it is ended: gently first, one at a time, never a master"
             )?;
+            manners(err, engine, &trees)?;
             may_not(err, engine, &trees)
         }
     }
+}
+
+/// Says of each tree with workers how they are ended: "Apache prefork: master 812, 9 workers;
+/// gentle signal USR1, after 70 s TERM, then KILL".
+fn manners(err: &mut impl Write, engine: &Engine, trees: &[Tree]) -> io::Result<()> {
+    let (detector, victims) = (engine.detector(), engine.policy().victims());
+    for tree in trees.iter().take(MOST) {
+        let members = detector.standings().filter(|s| s.root == tree.root);
+        let workers = members.filter(|s| victims.is_worker(s, detector));
+        let mut servers: Vec<(&Server, usize)> = Vec::new();
+        for server in workers.filter_map(|s| victims.server(s.id)) {
+            match servers.iter_mut().find(|(known, _)| *known == server) {
+                Some((_, count)) => *count += 1,
+                None => servers.push((server, 1)),
+            }
+        }
+        for (server, count) in servers {
+            let (name, master, workers) = (server.name, tree.root.pid, plural(count, "worker"));
+            write!(err, "  {name}: master {master}, {workers}; ")?;
+            match engine.policy().rules().manner(server) {
+                Manner::Signals(ending) => {
+                    let gentle = ending.first.0 == Step::Gentle;
+                    let kind = if gentle { "gentle signal" } else { "no gentle signal known:" };
+                    writeln!(err, "{kind} {}", Ended(&ending))?;
+                }
+                Manner::Reload(signal) => writeln!(
+                    err,
+                    "{} to the master, which replaces all of them gently",
+                    signal.name()
+                )?,
+                Manner::Never(why) => writeln!(err, "only reported: {why}")?,
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Says which processes this user may not signal.

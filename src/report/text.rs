@@ -333,6 +333,9 @@ fn spared(f: &mut fmt::Formatter<'_>, why: Spared) -> fmt::Result {
         Spared::Root => {
             "leaks and memory is in danger, but nobody is known to start it again; restart its service, or allow it with --allow-root"
         }
+        Spared::Helper => {
+            "leaks and memory is in danger, but it helps its master and is none of its workers; restart its service"
+        }
         Spared::HasChildren => {
             "leaks and memory is in danger, but it has children; restart its service"
         }
@@ -341,10 +344,16 @@ fn spared(f: &mut fmt::Formatter<'_>, why: Spared) -> fmt::Result {
         }
         Spared::Protected => "leaks and memory is in danger, but --protect names it",
         Spared::NotPermitted => {
-            "leaks and memory is in danger, but this user may not signal it; run leakwatch as root"
+            "leaks and memory is in danger, but this user may not signal it; run leakwatch as root or give it CAP_KILL"
         }
         Spared::Unknown => "leaks and memory is in danger, but its program could not be looked at",
         Spared::PoolHalved => "leaks and memory is in danger, but its pool is down to half already",
+        Spared::ForkFails(what) => {
+            return write!(
+                f,
+                "leaks and memory is in danger, but forks fail already, and then its master {what}; free memory by other means"
+            );
+        }
         Spared::Server(why) => return write!(f, "leaks and memory is in danger, but {why}"),
     };
     f.write_str(text)
@@ -354,11 +363,18 @@ fn ordered(f: &mut fmt::Formatter<'_>, order: &Order) -> fmt::Result {
     let Order { signal, step, grace_s, reason, footprint, forecast, .. } = order;
     let (signal, grace) = (signal.name(), Seconds(*grace_s));
     match step {
-        Step::Gentle => {
-            write!(f, "{signal} (finish the request, then exit); TERM if still there in {grace}")?
+        Step::Reload => {
+            write!(
+                f,
+                "{signal} to its master {} (to replace all workers gently)",
+                order.target.pid
+            )?;
         }
-        Step::Term => write!(f, "{signal}; KILL if still there in {grace}")?,
-        Step::Kill => write!(f, "{signal}")?,
+        Step::Gentle => write!(f, "{signal} (finish the request, then exit)")?,
+        Step::Term | Step::Kill => write!(f, "{signal}")?,
+    }
+    if let Some(then) = order.then {
+        write!(f, "; {} if still there in {grace}", then.name())?;
     }
     match reason {
         Reason::Danger => write!(f, ": leaking, {}", Bytes(*footprint))?,
@@ -389,6 +405,9 @@ fn unsent(f: &mut fmt::Formatter<'_>, order: &Order, why: Unsent) -> fmt::Result
         Unsent::NotPermitted => {
             write!(f, "not permitted; run leakwatch as root or give it CAP_KILL")
         }
+        Unsent::Protected => {
+            write!(f, "by its present name or title it is protected, or no worker of its master")
+        }
         Unsent::Refused => {
             write!(f, "leakwatch never signals process 1, itself or those that started it")
         }
@@ -402,8 +421,9 @@ fn ended(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
         End::Stayed => {
             return write!(
                 f,
-                "still there after {}, KILL included; leaving it alone",
-                Seconds(*after_s)
+                "still there after {}, last signal {}; leaving it alone",
+                Seconds(*after_s),
+                order.signal.name()
             );
         }
         End::Gone { came_back, headroom_after, .. } => {
@@ -500,11 +520,14 @@ mod tests {
     fn an_order_says_what_is_sent_what_follows_and_why() {
         let order = Order {
             victim: ID,
+            target: ID,
             comm: Comm::new(b"apache2"),
             root: ROOT,
             step: Step::Gentle,
             signal: Signal::Usr1,
             grace_s: 70.0,
+            then: Some(Signal::Term),
+            helpers: &[],
             reason: Reason::Danger,
             footprint: 88 * MIB,
             expected: 80 * MIB,

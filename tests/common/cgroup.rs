@@ -59,14 +59,19 @@ impl Cgroup {
         format!("cannot limit '{}': {error}", self.dir.display())
     }
 
-    fn limit_memory(&self, limit: u64) -> std::io::Result<()> {
+    pub fn limit_memory(&self, limit: u64) -> std::io::Result<()> {
         let limit = limit.to_string();
         if self.v2 {
             fs::write(self.dir.join("memory.max"), limit)?;
             fs::write(self.dir.join("memory.swap.max"), "0").or_else(ignore_absent)
         } else {
-            fs::write(self.dir.join("memory.limit_in_bytes"), &limit)?;
-            fs::write(self.dir.join("memory.memsw.limit_in_bytes"), limit).or_else(ignore_absent)
+            // Memory may never be more than memory and swap: up goes the one first, down the other.
+            let set = |file: &str| fs::write(self.dir.join(file), &limit);
+            let (memory, both) = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes");
+            match set(memory) {
+                Ok(()) => set(both).or_else(ignore_absent),
+                Err(_) => set(both).or_else(ignore_absent).and_then(|()| set(memory)),
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::apache::{MODULES, PROGRAM};
 use super::cgroup::Cgroup;
+use super::service;
 use super::small_machine::{self, KERNEL};
 
 /// Something a test cannot do without.
@@ -12,6 +13,14 @@ use super::small_machine::{self, KERNEL};
 pub enum Need {
     Apache,
     ModPerl,
+    /// Apache's tool that compiles modules, and a compiler.
+    Apxs,
+    PhpFpm,
+    Nginx,
+    Gunicorn,
+    Uwsgi,
+    Puma,
+    Unicorn,
     Root,
     Cgroup,
     /// A cgroup that limits tasks.
@@ -32,6 +41,27 @@ impl Need {
             }
             Self::ModPerl if !there(&format!("{MODULES}/mod_perl.so")) => {
                 Some("mod_perl is missing: apt-get install libapache2-mod-perl2".into())
+            }
+            Self::Apxs if !there("/usr/bin/apxs") || !there("/usr/bin/gcc") => {
+                Some("apxs or gcc is missing: apt-get install apache2-dev gcc".into())
+            }
+            Self::PhpFpm if service::php_fpm().is_none() || service::php_extensions().is_none() => {
+                Some("php-fpm with FFI is missing: apt-get install php-fpm".into())
+            }
+            Self::Nginx if !there("/usr/sbin/nginx") => {
+                Some("nginx is missing: apt-get install nginx-light".into())
+            }
+            Self::Gunicorn if !there("/usr/bin/gunicorn") => {
+                Some("gunicorn is missing: apt-get install gunicorn".into())
+            }
+            Self::Uwsgi if !there("/usr/lib/uwsgi/plugins/python3_plugin.so") => {
+                Some("uwsgi is missing: apt-get install uwsgi-core uwsgi-plugin-python3".into())
+            }
+            Self::Puma if !there("/usr/bin/puma") => {
+                Some("puma is missing: apt-get install puma".into())
+            }
+            Self::Unicorn if !there("/usr/bin/unicorn") => {
+                Some("unicorn is missing: apt-get install unicorn".into())
             }
             Self::Root if !nix::unistd::geteuid().is_root() => {
                 Some("this needs root: run the tests as root (sudo -E cargo test)".into())
@@ -59,6 +89,21 @@ fn is_on_path(name: &str) -> bool {
     let mut system: Vec<PathBuf> = ["/usr/sbin", "/sbin"].map(Into::into).to_vec();
     system.extend(std::env::var_os("CARGO_HOME").map(|home| Path::new(&home).join("bin")));
     std::env::split_paths(&path).chain(system).any(|dir| dir.join(name).exists())
+}
+
+/// Whether LEAKWATCH_ALL_SERVERS=1 asks for the servers that CI leaves out.
+pub fn all_servers() -> bool {
+    std::env::var_os("LEAKWATCH_ALL_SERVERS").is_some_and(|value| value == "1")
+}
+
+/// Whether the test has to be skipped because it does not.
+pub fn skip_unless_all_servers() -> bool {
+    let all = all_servers();
+    if !all {
+        let test = std::thread::current().name().unwrap_or("test").to_owned();
+        writeln!(std::io::stderr(), "SKIPPED {test}: runs with LEAKWATCH_ALL_SERVERS=1").ok();
+    }
+    !all
 }
 
 /// Whether the test has to be skipped. What is missing is a failure, unless LEAKWATCH_SKIP_E2E=1

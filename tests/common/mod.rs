@@ -18,5 +18,6 @@ pub mod missing;
 pub mod past;
 pub mod prefork;
 pub mod process;
+pub mod service;
 pub mod small_machine;
 pub mod unit;

@@ -2,14 +2,16 @@
 
 use std::path::Path;
 
+use super::cli::{Cli as Run, PROMPTLY};
 use clap::Parser;
+use leakwatch::ceiling::{Ceiling, CeilingKind, Place};
 use leakwatch::cli::{Check, Cli, Command};
 use leakwatch::history::History;
 use leakwatch::history::lock::Lock;
 use leakwatch::history::told::Told;
-use leakwatch::probe::Probe;
+use leakwatch::recording::Reader;
 use leakwatch::sample::{ProcId, Sample};
-use leakwatch::{machine, settings, wait};
+use leakwatch::{machine, settings};
 
 /// The options of `leakwatch check` with these arguments.
 pub fn options(args: &[&str]) -> Check {
@@ -19,14 +21,26 @@ pub fn options(args: &[&str]) -> Check {
     }
 }
 
-/// What such a check sees now.
+/// What such a check sees now; through another process, because none sees its own children.
 pub fn look(options: &Check) -> Sample {
     let select = &options.select;
-    let selection = settings::selection(select).unwrap();
-    let sysfs = select.sysfs.as_deref();
-    let mut probe = Probe::new(&select.procfs, sysfs, selection, options.budget).unwrap();
+    let mut args = vec!["record".to_owned(), "-".to_owned(), "-q".to_owned()];
+    args.extend(["--samples".to_owned(), "1".to_owned()]);
+    args.push(format!("--procfs={}", select.procfs.display()));
+    args.extend(select.patterns.iter().map(|pattern| format!("--pattern={pattern}")));
+    args.extend(select.pids.iter().map(|pid| format!("--pid={pid}")));
+    let ended = Run::leakwatch(args).end(PROMPTLY);
+    let text = ended.out.text();
+    let mut reader = Reader::new(text.as_bytes(), "a look".to_owned()).unwrap();
     let mut sample = Sample::default();
-    probe.sample(wait::unix_s(), Some(wait::uptime_s()), &mut sample).unwrap();
+    assert!(reader.read(&mut sample).unwrap(), "{}", ended.err.text());
+    // That is no matter of recordings.
+    if let Some(limit) = options.budget {
+        let root = sample.procs.iter().map(|proc| proc.id).min().expect("a process");
+        let used = sample.procs.iter().map(|proc| proc.footprint()).sum();
+        let (kind, place) = (CeilingKind::Budget, Place::NONE);
+        sample.ceilings.push(Ceiling { kind, root: Some(root), place, used, limit });
+    }
     sample
 }
 

@@ -46,6 +46,13 @@ pub fn anon_and_swap_kib(pid: u32) -> (u64, u64) {
     (kib("RssAnon:"), kib("VmSwap:"))
 }
 
+/// What only this process holds (Uss), in KiB; 0 when it is gone. Walks all its memory.
+pub fn own_kib(pid: u32) -> u64 {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let private = rollup.lines().filter(|line| line.starts_with("Private_"));
+    private.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum()
+}
+
 struct Stat {
     state: char,
     ppid: u32,

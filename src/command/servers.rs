@@ -1,0 +1,37 @@
+//! Servers: prints what is known of servers and how their workers are ended.
+
+use crate::assessment::Status;
+use crate::cli::{Format, Servers};
+use crate::report::servers;
+use crate::server::{Server, TABLE};
+use anyhow::{Result, bail};
+use std::io::Write;
+
+/// Prints all rows of the table, or those that are named.
+///
+/// # Errors
+/// A name that fits no row.
+pub fn run(options: &Servers, out: &mut impl Write) -> Result<Status> {
+    let mut rows: Vec<&Server> = Vec::new();
+    let fits = |server: &Server, name: &str| {
+        let name = name.to_lowercase();
+        name == "all" || server.key.contains(&name) || server.name.to_lowercase().contains(&name)
+    };
+    for name in &options.names {
+        let before = rows.len();
+        rows.extend(TABLE.iter().filter(|server| fits(server, name)));
+        if rows.len() == before {
+            bail!(
+                "no server is called '{}'\n  hint: `leakwatch servers` lists them all",
+                name.escape_debug()
+            );
+        }
+    }
+    let full = !rows.is_empty();
+    let rows = if full { &rows } else { TABLE };
+    match options.format {
+        Format::Text => servers::write(out, rows, full)?,
+        Format::Json => servers::write_json(out, rows)?,
+    }
+    Ok(Status::Fine)
+}

@@ -1,0 +1,223 @@
+//! Servers: the table of what each server's workers are and how they are ended.
+
+use crate::server::{By, Ending, FailedFork, Server, Setting, Threads, Workers};
+use crate::units::Seconds;
+use serde_json::{Value, json};
+use std::fmt;
+use std::io::{self, Write};
+
+/// Columns of a terminal that is not asked.
+const WIDTH: usize = 80;
+
+/// How a worker is ended, in words: "USR1, after 70 s TERM, then KILL".
+pub struct Ended<'a>(pub &'a Ending);
+
+impl fmt::Display for Ended<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Ending { first, grace_s, then } = self.0;
+        write!(f, "{}", first.1.name())?;
+        for (index, step) in then.iter().enumerate() {
+            match index {
+                0 => write!(f, ", after {} {}", Seconds(*grace_s), step.signal().name())?,
+                _ => write!(f, ", then {}", step.signal().name())?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes one line a server; if `full`, a paragraph.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write(out: &mut impl Write, servers: &[&Server], full: bool) -> io::Result<()> {
+    if full {
+        return servers.iter().try_for_each(|server| write_full(out, server));
+    }
+    let row = |out: &mut dyn Write, name: &str, ended: &str, fork: &str| {
+        writeln!(out, "{}", format!("{name:<28}{ended:<33}{fork}").trim_end())
+    };
+    row(out, "SERVER", "ITS WORKERS ARE ENDED BY", "A FAILED FORK ITS")?;
+    row(out, "", "", "MASTER SURVIVES")?;
+    for server in servers {
+        let ended = match &server.workers {
+            Workers::End(ending) => Ended(ending).to_string(),
+            Workers::Allow(ending, _) => format!("{} if --allow {}", Ended(ending), server.key),
+            Workers::Reload(signal, _) => format!("{} to the master if --reload", signal.name()),
+            Workers::Report(_) => "nothing, only reported".to_owned(),
+        };
+        let fork = match server.failed_fork {
+            FailedFork::Survives => "yes",
+            FailedFork::Ends(_) => "no",
+            FailedFork::Unknown => "",
+        };
+        row(out, server.name, &ended, fork)?;
+    }
+    writeln!(out, "All that is known of one: leakwatch servers NAME; of all: leakwatch servers all")
+}
+
+fn write_full(out: &mut impl Write, server: &Server) -> io::Result<()> {
+    writeln!(out, "{} ({})", server.name, server.key)?;
+    let mut line = |what: &str, text: &str| wrap(out, what, text);
+    line("known by", &known_by(server))?;
+    match &server.workers {
+        Workers::End(ending) => line("ended by", &Ended(ending).to_string())?,
+        Workers::Allow(ending, why) => {
+            line("ended by", &format!("nothing: {why}"))?;
+            line("if allowed", &Ended(ending).to_string())?;
+        }
+        Workers::Reload(_, why) | Workers::Report(why) => {
+            line("ended by", &format!("nothing: {why}"))?;
+        }
+    }
+    if !server.helpers.is_empty() {
+        line("no workers", &server.helpers.join(", "))?;
+    }
+    match server.failed_fork {
+        FailedFork::Survives => line("failed fork", "its master serves on and tries again")?,
+        FailedFork::Ends(what) => line("failed fork", &format!("its master {what}"))?,
+        FailedFork::Unknown => {}
+    }
+    for (what, settings) in [("recycle", server.recycle), ("cap", server.cap)] {
+        for Setting { line: set, counts, default, versions } in settings {
+            let versions =
+                if versions.is_empty() { String::new() } else { format!("; {versions}") };
+            line(what, &format!("{set}   N: {counts}; default {default}{versions}"))?;
+        }
+    }
+    for (distribution, path) in server.files {
+        line("file", &format!("{path} ({distribution})"))?;
+    }
+    if !server.apply.is_empty() {
+        line("apply", server.apply)?;
+    }
+    writeln!(out)
+}
+
+fn known_by(server: &Server) -> String {
+    let by = server.by.iter().map(|by| match by {
+        By::Exe(names) => format!("executable {}", names.join(", ")),
+        By::Dir(dir) => format!("an executable below {dir}/"),
+        By::Title(names) => format!("{} in an interpreter's title", names.join(" or ")),
+        By::Fork => "a fork of its parent, in no other row".to_owned(),
+    });
+    let mut by = by.collect::<Vec<_>>().join("; ");
+    by += match server.threads {
+        Threads::Any => "",
+        Threads::One => "; one thread",
+        Threads::Many => "; two threads or more",
+    };
+    if by.is_empty() { "nothing: what is in no other row".to_owned() } else { by }
+}
+
+/// Writes a word and a text after it, wrapped between words.
+fn wrap(out: &mut dyn Write, what: &str, text: &str) -> io::Result<()> {
+    const INDENT: usize = 15;
+    let (mut start, mut column) = (format!("  {what}"), 0);
+    for word in text.split(' ') {
+        if column > 0 && INDENT + column + word.chars().count() > WIDTH {
+            (start, column) = (String::new(), 0);
+            writeln!(out)?;
+        }
+        match column {
+            0 => write!(out, "{start:<INDENT$}{word}")?,
+            _ => write!(out, " {word}")?,
+        }
+        column += word.chars().count() + 1;
+    }
+    writeln!(out)
+}
+
+/// Writes one JSON object: `schema` 1 and `servers`, each with `name`, `key`, `known_by` (words),
+/// `signals` (each with `step`, `signal` and, for the first, `grace_s`), `only_if` (an option) and
+/// `instead` (words) where workers are not simply ended, `helpers`, `survives_failed_fork` (absent:
+/// not known), `recycle` and `cap` (each with `line`, `counts`, `default`, `versions`), `files`
+/// (each with `distribution`, `path`) and `apply`.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_json(out: &mut impl Write, servers: &[&Server]) -> io::Result<()> {
+    let servers: Vec<Value> = servers.iter().map(|server| as_json(server)).collect();
+    serde_json::to_writer(&mut *out, &json!({"schema": 1, "servers": servers}))?;
+    writeln!(out)
+}
+
+fn as_json(server: &Server) -> Value {
+    let signals = |ending: &Ending| {
+        let (step, signal) = ending.first;
+        let first =
+            json!({"step": step.name(), "signal": signal.name(), "grace_s": ending.grace_s});
+        let then = ending
+            .then
+            .iter()
+            .map(|step| json!({"step": step.name(), "signal": step.signal().name()}));
+        Value::Array([first].into_iter().chain(then).collect())
+    };
+    let settings = |settings: &[Setting]| {
+        let one = |s: &Setting| json!({"line": s.line, "counts": s.counts, "default": s.default, "versions": s.versions});
+        Value::Array(settings.iter().map(one).collect())
+    };
+    let files = server.files.iter().map(|(at, path)| json!({"distribution": at, "path": path}));
+    let mut object = json!({
+        "name": server.name,
+        "key": server.key,
+        "known_by": known_by(server),
+        "helpers": server.helpers,
+        "recycle": settings(server.recycle),
+        "cap": settings(server.cap),
+        "files": Value::Array(files.collect()),
+        "apply": server.apply,
+    });
+    match &server.workers {
+        Workers::End(ending) => object["signals"] = signals(ending),
+        Workers::Allow(ending, why) => {
+            object["signals"] = signals(ending);
+            object["only_if"] = format!("--allow {}", server.key).into();
+            object["instead"] = (*why).into();
+        }
+        Workers::Reload(signal, why) => {
+            object["signals"] = json!([{"step": "reload", "signal": signal.name()}]);
+            object["only_if"] = "--reload".into();
+            object["instead"] = (*why).into();
+        }
+        Workers::Report(why) => object["instead"] = (*why).into(),
+    }
+    match server.failed_fork {
+        FailedFork::Survives => object["survives_failed_fork"] = true.into(),
+        FailedFork::Ends(_) => object["survives_failed_fork"] = false.into(),
+        FailedFork::Unknown => {}
+    }
+    object
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::TABLE;
+
+    #[test]
+    fn the_table_fits_a_terminal() {
+        for full in [false, true] {
+            let mut out = Vec::new();
+            write(&mut out, TABLE, full).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            // A path or a command is not broken.
+            let long: Vec<&str> =
+                text.lines().filter(|line| line.chars().count() > WIDTH).collect();
+            assert!(long.is_empty(), "{long:#?}");
+            assert!(TABLE.iter().all(|server| text.contains(server.name)));
+        }
+    }
+
+    #[test]
+    fn a_program_reads_of_every_server_how_it_is_ended_or_what_to_do_instead() {
+        let mut out = Vec::new();
+        write_json(&mut out, TABLE).unwrap();
+        let json: Value = serde_json::from_slice(&out).unwrap();
+        for server in json["servers"].as_array().unwrap() {
+            assert!(server["signals"].is_array() || server["instead"].is_string(), "{server}");
+        }
+        assert_eq!(json["servers"][0]["signals"][0]["signal"], "USR1");
+        assert_eq!(json["servers"][0]["recycle"][0]["line"], "MaxConnectionsPerChild N");
+    }
+}
