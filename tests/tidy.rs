@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Rooms by storey, lowest first; a directory counts with all that is in it.
 const STOREYS: [(u8, &[&str]); 5] = [
-    (1, &["sample", "ceiling", "assessment", "units"]),
+    (1, &["sample", "ceiling", "assessment", "facts", "units"]),
     (2, &["engine", "alarm", "detector", "policy", "rules", "victims", "brink", "pace", "server"]),
     (
         3,
@@ -14,6 +14,7 @@ const STOREYS: [(u8, &[&str]); 5] = [
             "machine",
             "recording",
             "profiles",
+            "evidence",
             "action",
             "wait",
             "outlet",
