@@ -144,6 +144,15 @@ pub enum Kind {
     Uwsgi,
 }
 
+/// A status page on loopback.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// `127.0.0.1:80`, or the path of a Unix socket.
+    pub address: String,
+    /// `/server-status`; empty where connecting is asking (uWSGI).
+    pub path: String,
+}
+
 /// How a server is set up, as far as its files and its command line tell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setup {
@@ -161,12 +170,16 @@ pub struct Setup {
     pub keep_alive: bool,
     /// Apache's `Mutex`, if it is of the kind that a killed worker never gives back.
     pub posixsem: bool,
-    /// The file in which settings belong, with its text, for a proposal as a diff.
-    pub file: Option<(String, String)>,
-    /// The section of that file in which they belong (php-fpm: the pool), and the line after which.
-    pub section: Option<(String, usize)>,
-    /// How to check and reload it.
-    pub apply: String,
+    /// The files that may have to be changed, with their text, for a proposal as a diff.
+    pub files: Vec<(String, String)>,
+    /// After which line of which of them a setting belongs that is not there yet.
+    pub insert: Option<Place>,
+    /// What its configuration is called by whoever asks: the main file, a pool.
+    pub config: String,
+    /// Where it tells how much its workers have done, if it does so on loopback.
+    pub status: Option<Status>,
+    /// Further logs that it writes.
+    pub logs: Vec<String>,
     /// What could not be read, and what is lost by it.
     pub notes: Vec<String>,
 }

@@ -5,3 +5,4 @@
 //! time; nothing here reads a clock. What cannot be read is said, and the rest goes on.
 
 pub mod logs;
+pub mod setup;
