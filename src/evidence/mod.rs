@@ -6,3 +6,5 @@
 
 pub mod logs;
 pub mod setup;
+pub mod unit;
+pub mod work;
