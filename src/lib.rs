@@ -55,6 +55,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod action;
+pub mod advice;
 pub mod alarm;
 pub mod assessment;
 pub mod brace;
