@@ -176,6 +176,10 @@ pub struct Setup {
     pub insert: Option<Place>,
     /// What its configuration is called by whoever asks: the main file, a pool.
     pub config: String,
+    /// Its executable.
+    pub exe: String,
+    /// Options of its command line that say which configuration it has: needed to check that one.
+    pub options: Vec<String>,
     /// Where it tells how much its workers have done, if it does so on loopback.
     pub status: Option<Status>,
     /// Further logs that it writes.

@@ -3,6 +3,8 @@
 pub mod ceilings;
 pub mod exporter;
 pub mod journaled;
+pub mod diagnose;
+mod gather;
 pub mod keeper;
 pub mod record;
 pub mod replay;

@@ -142,6 +142,17 @@ pub fn waits(procfs: &Path, pids: impl Iterator<Item = u32>) -> Work {
     Work { unit: WorkUnit::Waits, source, done, totals: None }
 }
 
+/// Bytes that only this process has, in RAM and in swap; none without the right to read it (root, or
+/// the same user) and before Linux 4.14.
+pub fn private(procfs: &Path, pid: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(procfs.join(format!("{pid}/smaps_rollup"))).ok()?;
+    let kib = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
+    };
+    Some((kib("Private_Dirty:")? + kib("Swap:").unwrap_or(0)) * 1024)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

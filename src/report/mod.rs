@@ -1,6 +1,8 @@
 //! Report: writes what the engine says, to any `impl Write`. Chooses nothing.
 
 pub mod ceilings;
+pub mod diagnosis;
+pub mod escape;
 pub mod explain;
 pub mod journal;
 pub mod json;

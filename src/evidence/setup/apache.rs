@@ -329,6 +329,8 @@ impl<'r> Conf<'r> {
             files,
             insert: Some(insert),
             config: main.display().to_string(),
+            exe: self.running.exe.clone(),
+            options: self.running.chosen(&["-d", "-f", "-D"]),
             status,
             logs: log.map(|log| self.root.join(log).display().to_string()).into_iter().collect(),
             notes: self.notes,

@@ -58,6 +58,8 @@ pub(super) fn read(running: &Running) -> Setup {
         posixsem: false,
         insert,
         config: file,
+        exe: running.exe.clone(),
+        options: Vec::new(),
         status: None,
         logs: log.into_iter().collect(),
         notes: Vec::new(),

@@ -88,6 +88,23 @@ impl Running {
         })
     }
 
+    /// All options of one letter that are among these, each with its value.
+    fn chosen(&self, wanted: &[&str]) -> Vec<String> {
+        let mut chosen = Vec::new();
+        let mut args = self.args.iter().skip(1);
+        while let Some(arg) = args.next() {
+            let Some(short) = wanted.iter().find(|short| arg.starts_with(**short)) else {
+                continue;
+            };
+            let value = if arg == short { args.next().map(String::as_str) } else { arg.get(2..) };
+            // How it was started is no part of its configuration.
+            if let Some(value) = value.filter(|value| *value != "FOREGROUND") {
+                chosen.extend([(*short).to_owned(), value.to_owned()]);
+            }
+        }
+        chosen
+    }
+
     fn variable(&self, name: &str) -> Option<&str> {
         self.env.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }

@@ -51,6 +51,8 @@ pub(super) fn read(running: &Running, pool: &str) -> Option<Setup> {
         posixsem: false,
         insert: Some(insert),
         config: pool.section.clone(),
+        exe: running.exe.clone(),
+        options: vec!["-y".to_owned(), main.display().to_string()],
         status,
         logs: log.map(|entry| entry.value.clone()).into_iter().collect(),
         notes,

@@ -61,6 +61,8 @@ pub(super) fn read(running: &Running) -> Setup {
         posixsem: false,
         insert,
         config: file,
+        exe: running.exe.clone(),
+        options: Vec::new(),
         status,
         logs: log.into_iter().collect(),
         notes: Vec::new(),
