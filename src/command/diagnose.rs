@@ -71,8 +71,8 @@ pub fn run(options: &Diagnose, out: &mut impl Write, err: &mut impl Write) -> Re
             probe.sample(waiter.unix_time(uptime_s), Some(uptime_s), sample)
         };
         take(&mut probe, &mut sample)?;
-        gather.observe(&sample);
-        look.see(&gather);
+        gather.observe(&sample, &mut look);
+        look.read_setups(&gather);
         let now_t = sample.t;
         progress.say("reading logs")?;
         let read = read_logs(options, &waiter, &zone, &look, boot_t, &mut stopped);
@@ -89,12 +89,12 @@ pub fn run(options: &Diagnose, out: &mut impl Write, err: &mut impl Write) -> Re
                 Wake::ShowState => continue,
             }
             take(&mut probe, &mut sample)?;
-            gather.observe(&sample);
-            look.see(&gather);
+            gather.observe(&sample, &mut look);
             due_s = (due_s + interval_s).max(waiter.uptime_s());
         }
         looked.live_s = if options.time > 0.0 { waiter.uptime_s() - from_s } else { 0.0 };
         progress.say("reading settings")?;
+        look.read_setups(&gather);
         look.end(&gather, waiter.uptime_s());
         let mut diagnosis = gather.diagnose(&look, read, looked);
         diagnosis.uptime_s = Some(waiter.uptime_s());
@@ -105,8 +105,7 @@ pub fn run(options: &Diagnose, out: &mut impl Write, err: &mut impl Write) -> Re
         debug_assert!(now_t <= diagnosis.t);
         diagnosis
     } else {
-        let mut diagnosis =
-            gather.diagnose(&Live::new(Path::new("/nonexistent")), Default::default(), looked);
+        let mut diagnosis = gather.diagnose(&Live::none(), Default::default(), looked);
         diagnosis.unseen.push("the recording is of another machine or of an earlier boot, so it was judged alone: no logs, no settings".to_owned());
         diagnosis
     };
@@ -186,10 +185,10 @@ impl Recorded {
         let mut reader = Reader::open(path)?;
         let header = reader.header().clone();
         let mut gather = Gather::new(Engine::new(&header, judge()), &header);
-        let mut sample = Sample::default();
+        let (mut sample, mut none) = (Sample::default(), Live::none());
         let (mut boot_t, mut first_t, mut last_t) = (None, None, 0.0);
         while reader.read(&mut sample)? {
-            gather.observe(&sample);
+            gather.observe(&sample, &mut none);
             boot_t = sample.uptime_s.map(|uptime_s| sample.t - uptime_s).or(boot_t);
             first_t = first_t.or(Some(sample.t));
             last_t = sample.t;

@@ -11,7 +11,7 @@ use crate::evidence::{unit, work};
 use crate::facts::{Logs, Setup, Work, WorkUnit};
 use crate::machine;
 use crate::sample::{Header, Memory, ProcId, Sample};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Services for which something is proposed.
@@ -35,13 +35,12 @@ impl Gather {
     }
 
     /// Takes in a sample.
-    pub(super) fn observe(&mut self, sample: &Sample) {
+    pub(super) fn observe(&mut self, sample: &Sample, live: &mut Live) {
         self.engine.observe(sample);
-        let detector = self.engine.detector();
-        let sizes = detector.standings().map(|standing| {
-            let parent = standing.parent.and_then(|parent| detector.standing(parent));
-            let forked = parent.is_some_and(|parent| parent.comm == standing.comm);
-            (standing.root, service::own(standing, parent, forked))
+        live.see(&self.engine);
+        let engine = &self.engine;
+        let sizes = engine.detector().standings().map(|standing| {
+            (service::top(engine, &live.units, standing), service::own(engine, standing))
         });
         self.history.push(sample, sizes);
         (self.memory, self.t) = (sample.memory, sample.t);
@@ -94,7 +93,7 @@ impl Gather {
 pub(super) struct Live {
     procfs: PathBuf,
     units: BTreeMap<ProcId, String>,
-    looked_at: BTreeMap<ProcId, ()>,
+    seen: BTreeSet<ProcId>,
     /// By the root of the tree.
     setups: BTreeMap<ProcId, Setup>,
     readings: Vec<Readings>,
@@ -115,7 +114,7 @@ impl Live {
         Self {
             procfs: procfs.to_owned(),
             units: BTreeMap::new(),
-            looked_at: BTreeMap::new(),
+            seen: BTreeSet::new(),
             setups: BTreeMap::new(),
             readings: Vec::new(),
             begun_s: 0.0,
@@ -123,22 +122,25 @@ impl Live {
         }
     }
 
-    /// Finds the units of new trees and the settings of their servers.
-    pub(super) fn see(&mut self, gather: &Gather) {
-        let detector = gather.engine.detector();
-        let mut news = false;
-        for standing in detector.standings().filter(|s| s.parent.is_none()) {
-            if self.looked_at.insert(standing.root, ()).is_none() {
-                news = true;
-                if let Some(unit) = unit::of(&self.procfs, standing.root.pid) {
-                    self.units.insert(standing.root, unit);
-                }
+    /// Of no living machine: a recording.
+    pub(super) fn none() -> Self {
+        Self::new(Path::new("/nonexistent"))
+    }
+
+    /// Finds the units of new processes.
+    fn see(&mut self, engine: &Engine) {
+        for standing in engine.detector().standings() {
+            if self.seen.insert(standing.id)
+                && let Some(unit) = unit::of(&self.procfs, standing.id.pid)
+            {
+                self.units.insert(standing.id, unit);
             }
         }
-        if !news {
-            return;
-        }
-        for pool in pools(gather) {
+    }
+
+    /// Reads the settings of servers that are new.
+    pub(super) fn read_setups(&mut self, gather: &Gather) {
+        for pool in self.pools(gather) {
             if self.setups.contains_key(&pool.root) {
                 continue;
             }
@@ -169,7 +171,7 @@ impl Live {
     /// Reads how much work was done when the look begins.
     pub(super) fn begin(&mut self, gather: &Gather, uptime_s: f64) {
         self.begun_s = uptime_s;
-        for pool in pools(gather) {
+        for pool in self.pools(gather) {
             let (work, _) = self.work(&pool, None);
             let before = self.workers(&pool, &work);
             self.readings.push(Readings {
@@ -189,7 +191,7 @@ impl Live {
     pub(super) fn end(&mut self, gather: &Gather, uptime_s: f64) {
         let span_s = uptime_s - self.begun_s;
         let mut readings = Vec::new();
-        for pool in pools(gather) {
+        for pool in self.pools(gather) {
             let known = self.readings.iter().find(|r| r.master == pool.master);
             let (work, note) = self.work(&pool, known.map(|r| r.unit));
             let after = self.workers(&pool, &work);
@@ -253,33 +255,30 @@ impl Live {
     fn setup(&self, service: &Service) -> Option<&Setup> {
         service.roots.iter().find_map(|root| self.setups.get(root))
     }
-}
 
-/// Masters with children that run the same program, or that are known as servers.
-fn pools(gather: &Gather) -> Vec<Pool> {
-    let detector = gather.engine.detector();
-    let victims = gather.engine.policy().victims();
-    let mut pools: Vec<Pool> = Vec::new();
-    for standing in detector.standings() {
-        let Some(parent) = standing.parent.and_then(|parent| detector.standing(parent)) else {
-            continue;
-        };
-        let server = victims.server(standing.id).map_or("unknown", |server| server.name);
-        let of_kind = parent.comm == standing.comm || setup::kind(server).is_some();
-        if !of_kind {
-            continue;
+    /// Masters with their workers, those with most of them first.
+    fn pools(&self, gather: &Gather) -> Vec<Pool> {
+        let engine = &gather.engine;
+        let (detector, victims) = (engine.detector(), engine.policy().victims());
+        let mut pools: Vec<Pool> = Vec::new();
+        for standing in detector.standings() {
+            let parent = standing.parent.and_then(|parent| detector.standing(parent));
+            let Some(parent) = parent.filter(|p| service::is_worker(engine, standing, p)) else {
+                continue;
+            };
+            let server = victims.server(standing.id).map_or("unknown", |server| server.name);
+            let worker = (standing.id.pid, service::own(engine, standing));
+            match pools.iter_mut().find(|pool| pool.master == parent.id) {
+                Some(pool) => pool.workers.push(worker),
+                None => pools.push(Pool {
+                    root: service::top(engine, &self.units, standing),
+                    master: parent.id,
+                    workers: vec![worker],
+                    server,
+                }),
+            }
         }
-        let own = service::own(standing, Some(parent), parent.comm == standing.comm);
-        match pools.iter_mut().find(|pool| pool.master == parent.id) {
-            Some(pool) => pool.workers.push((standing.id.pid, own)),
-            None => pools.push(Pool {
-                root: standing.root,
-                master: parent.id,
-                workers: vec![(standing.id.pid, own)],
-                server,
-            }),
-        }
+        pools.sort_by_key(|pool| std::cmp::Reverse(pool.workers.len()));
+        pools
     }
-    pools.sort_by_key(|pool| std::cmp::Reverse(pool.workers.len()));
-    pools
 }

@@ -7,8 +7,10 @@ use crate::assessment::{Evidence, Forecast, Verdict};
 use crate::ceiling::Unit;
 use crate::detector::meter::Headroom;
 use crate::detector::standing::Standing;
+use crate::engine::Engine;
 use crate::sample::{Comm, ProcId};
 use crate::units::MIB;
+use std::collections::BTreeMap;
 
 /// What is to be said of a service, worst last.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,7 +81,7 @@ pub struct Service {
     pub name: String,
     /// Whether that is a systemd unit.
     pub is_unit: bool,
-    /// Its trees, the largest first.
+    /// The processes at the top of it, that with the largest tree first.
     pub roots: Vec<ProcId>,
     /// The name of the largest one's root.
     pub comm: Comm,
@@ -146,32 +148,75 @@ impl Service {
     }
 }
 
+/// How far up a chain of parents is followed.
+const DEEPEST: usize = 64;
+
 /// Memory ends beyond so many seconds: nobody's concern (30 days).
 const FAR_S: f64 = 30.0 * 86_400.0;
+
+/// Servers whose children are others' programs: each of those is a service of its own.
+const STARTERS: [&str; 6] =
+    ["sessions and jobs", "session", "sshd", "cron", "supervisor", "containerd-shim"];
+
+/// The process at the top of what a process belongs to: its highest ancestor in the same unit that
+/// was not started by a shell, cron or the like.
+pub fn top(engine: &Engine, units: &BTreeMap<ProcId, String>, of: &Standing) -> ProcId {
+    let (detector, victims) = (engine.detector(), engine.policy().victims());
+    let mut top = of;
+    for _ in 0..DEEPEST {
+        let Some(parent) = top.parent.and_then(|parent| detector.standing(parent)) else { break };
+        let starts = victims.server(parent.id).is_some_and(|s| STARTERS.contains(&s.name));
+        if units.get(&parent.id) != units.get(&top.id) || (starts && parent.comm != top.comm) {
+            break;
+        }
+        top = parent;
+    }
+    top.id
+}
+
+/// Whether a process is a worker of its parent: of the same name, or of the same server (mod_perl
+/// renames Apache's children). What it has in common with its parent counts for the parent.
+pub fn is_worker(engine: &Engine, of: &Standing, parent: &Standing) -> bool {
+    let name = |id| engine.policy().victims().server(id).map(|server| server.name);
+    of.comm == parent.comm
+        || name(of.id).is_some_and(|own| own != "unknown" && Some(own) == name(parent.id))
+}
+
+/// What a process has to itself: without what a worker still has in common with its parent, which
+/// counts for the parent. It understates by what copy-on-write has made private since.
+pub fn own(engine: &Engine, standing: &Standing) -> f64 {
+    let parent = standing.parent.and_then(|parent| engine.detector().standing(parent));
+    let inherited = match parent {
+        Some(parent) if is_worker(engine, standing, parent) => {
+            standing.footprint.min(parent.footprint)
+        }
+        _ => 0,
+    };
+    (standing.footprint - inherited) as f64
+}
 
 /// All services, worst first.
 pub fn all(gathered: &Gathered<'_>) -> Vec<Service> {
     let detector = gathered.engine.detector();
-    let mut groups: Vec<(String, bool, Vec<&Standing>)> = Vec::new();
+    let mut groups: Vec<Group<'_>> = Vec::new();
     for standing in detector.standings() {
-        let unit = gathered.units.get(&standing.root);
-        let known = groups.iter().position(|(name, is_unit, members)| match unit {
-            Some(unit) => *is_unit && name == unit,
-            None => !is_unit && members.iter().any(|m| m.root == standing.root),
+        let unit = gathered.units.get(&standing.id);
+        let own_top = top(gathered.engine, gathered.units, standing);
+        let known = groups.iter().position(|group| match unit {
+            Some(unit) => group.is_unit && group.name == *unit,
+            None => !group.is_unit && group.members.iter().any(|(_, top)| *top == own_top),
         });
         match known.and_then(|index| groups.get_mut(index)) {
-            Some((_, _, members)) => members.push(standing),
+            Some(group) => group.members.push((standing, own_top)),
             None => {
-                let root = detector.standing(standing.root).unwrap_or(standing);
-                let name = unit.cloned().unwrap_or_else(|| root.comm.to_string());
-                groups.push((name, unit.is_some(), vec![standing]));
+                let first = detector.standing(own_top).unwrap_or(standing);
+                let name = unit.cloned().unwrap_or_else(|| first.comm.to_string());
+                let members = vec![(standing, own_top)];
+                groups.push(Group { name, is_unit: unit.is_some(), members });
             }
         }
     }
-    let mut services: Vec<Service> = groups
-        .into_iter()
-        .map(|(name, is_unit, members)| of(gathered, name, is_unit, &members))
-        .collect();
+    let mut services: Vec<Service> = groups.into_iter().map(|group| of(gathered, group)).collect();
     services.sort_by(|a, b| {
         let pace = |s: &Service| s.steady.map_or(0.0, |(rate, _)| rate);
         let key = b.case.rank().cmp(&a.case.rank());
@@ -180,29 +225,25 @@ pub fn all(gathered: &Gathered<'_>) -> Vec<Service> {
     services
 }
 
-/// What a process has to itself: without what a fork still has in common with its parent, which
-/// counts for the parent. It understates by what copy-on-write has made private since.
-pub fn own(standing: &Standing, parent: Option<&Standing>, forked: bool) -> f64 {
-    let inherited = match parent {
-        Some(parent) if forked => standing.footprint.min(parent.footprint),
-        _ => 0,
-    };
-    (standing.footprint - inherited) as f64
+/// Processes that belong together, each with the top of what it belongs to.
+struct Group<'a> {
+    name: String,
+    is_unit: bool,
+    members: Vec<(&'a Standing, ProcId)>,
 }
 
-fn of(gathered: &Gathered<'_>, name: String, is_unit: bool, members: &[&Standing]) -> Service {
+fn of(gathered: &Gathered<'_>, group: Group<'_>) -> Service {
+    let Group { name, is_unit, members: with_tops } = group;
+    let members: Vec<&Standing> = with_tops.iter().map(|(standing, _)| *standing).collect();
     let detector = gathered.engine.detector();
     let victims = gathered.engine.policy().victims();
-    let own_of = |s: &&Standing| {
-        let parent = s.parent.and_then(|parent| detector.standing(parent));
-        own(s, parent, parent.is_some_and(|parent| parent.comm == s.comm))
-    };
+    let own_of = |s: &&Standing| own(gathered.engine, s);
     let mut roots: Vec<(ProcId, f64)> = Vec::new();
-    for member in members {
+    for (member, top) in &with_tops {
         let size = own_of(member);
-        match roots.iter_mut().find(|(root, _)| *root == member.root) {
+        match roots.iter_mut().find(|(root, _)| root == top) {
             Some((_, sum)) => *sum += size,
-            None => roots.push((member.root, size)),
+            None => roots.push((*top, size)),
         }
     }
     roots.sort_by(|a, b| b.1.total_cmp(&a.1));
@@ -210,12 +251,12 @@ fn of(gathered: &Gathered<'_>, name: String, is_unit: bool, members: &[&Standing
     let root_of = |id: Option<ProcId>| id.and_then(|id| detector.standing(id));
     let first = root_of(largest_root).or(members.first().copied());
     let mut names: Vec<Comm> = Vec::new();
-    for member in members {
+    for member in &members {
         if !names.contains(&member.comm) && names.len() < 32 {
             names.push(member.comm);
         }
     }
-    let own = roots.iter().map(|(_, size)| size).sum();
+    let sum = roots.iter().map(|(_, size)| size).sum();
     let roots: Vec<ProcId> = roots.into_iter().map(|(root, _)| root).collect();
     let points = gathered.history.together(&roots);
     let moved = growth(&points);
@@ -228,12 +269,16 @@ fn of(gathered: &Gathered<'_>, name: String, is_unit: bool, members: &[&Standing
     let piles = detector.piles().filter(|(id, ..)| members.iter().any(|m| m.id == *id));
     let pile: f64 = piles.map(|(_, e, _)| e.slope).sum();
     let threads: f64 = members.iter().filter_map(|s| s.thread_leak).map(|e| e.slope).sum();
-    let forecasts = roots.iter().filter_map(|root| detector.forecast(*root));
-    let headrooms = roots.iter().map(|root| detector.headroom(*root));
+    // Ceilings are known by the tree as a whole.
+    let mut trees: Vec<ProcId> = members.iter().map(|member| member.root).collect();
+    trees.sort_unstable();
+    trees.dedup();
+    let forecasts = trees.iter().filter_map(|root| detector.forecast(*root));
+    let headrooms = trees.iter().map(|root| detector.headroom(*root));
     let headroom = headrooms.min_by_key(|headroom| headroom.left);
     let readings = gathered.readings.iter().find(|r| roots.contains(&r.root));
     let per_work = readings.and_then(super::Readings::per_work);
-    let server = members.iter().filter(|m| m.parent.is_some()).chain(members);
+    let server = members.iter().filter(|m| m.parent.is_some()).chain(&members);
     let server = server.filter_map(|m| victims.server(m.id)).map(|server| server.name);
     let mut service = Service {
         name,
@@ -242,10 +287,10 @@ fn of(gathered: &Gathered<'_>, name: String, is_unit: bool, members: &[&Standing
         names,
         server: server.into_iter().find(|name| *name != "unknown").unwrap_or("unknown"),
         processes: members.len() as u32,
-        workers: members.iter().filter(|m| m.parent.is_some()).count() as u32,
-        own,
+        workers: with_tops.iter().filter(|(m, top)| m.id != *top).count() as u32,
+        own: sum,
         largest: members.iter().map(own_of).fold(0.0, f64::max) as u64,
-        age_s: members.iter().filter(|m| m.id == m.root).map(|m| m.age_s).fold(0.0, f64::max),
+        age_s: members.iter().map(|m| m.age_s).fold(0.0, f64::max),
         watched_s: span_s(&points),
         growth: moved,
         case: Case::Unclear,
