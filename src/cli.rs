@@ -169,7 +169,7 @@ pub struct Diagnose {
     /// Also write the report as a page, in one file
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub html: Option<PathBuf>,
-    /// Write the advised change there, for `patch -p0 -d /`
+    /// Write the advised change there, for `patch -p1 -d /`; nothing is changed by leakwatch itself
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub write_advice: Option<PathBuf>,
     /// Colour the report [auto: on a terminal, unless NO_COLOR or CLICOLOR=0 is set]

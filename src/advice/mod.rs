@@ -62,7 +62,7 @@ pub enum Bound {
 /// The two values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Values {
-    /// Requests (or connections) after which a worker ends: 1, 2 or 5 times a power of ten.
+    /// Requests (or connections) after which a worker ends, rounded.
     pub recycle: u64,
     /// Workers that there may be, at most as many as now.
     pub cap: u64,
@@ -87,9 +87,9 @@ pub fn values(inputs: &Inputs) -> Option<Values> {
     let budget = SHARE * memory;
     // Requests that one of so many workers may live, if all peak together.
     let allowed = |cap: u64| ((budget / cap as f64 - young) / leak / k).floor();
-    let least =
-        rate.map_or(LEAST_BLIND, |rate| (LEAST_LIFE_S * rate / (workers as f64 * k)).ceil());
     let bare = rate.map_or(LEAST_BLIND / 5.0, |rate| (rate / (REFILLS_PER_S * k)).ceil()).max(10.0);
+    let life = |rate: f64| (LEAST_LIFE_S * rate / (workers as f64 * k)).ceil();
+    let least = rate.map_or(LEAST_BLIND, life).max(bare);
     // One worker in four more than there are: the load of now is not the most there will be.
     let needed = (workers + (workers / 4).max(1)).min(cap);
     let most_at = |recycle: f64| (budget / (young + leak * k * recycle)).floor() as u64;
@@ -115,30 +115,27 @@ pub fn fitting(size: f64, memory: f64) -> u64 {
 }
 
 /// What a service may have: what is left, and what its workers hold, less a tenth of the ceiling or
-/// twice its largest worker, whichever is more.
-pub fn memory(left: u64, limit: u64, held: u64, largest: u64) -> f64 {
-    let reserve = (0.1 * limit as f64).max(2.0 * largest as f64);
+/// two young workers, whichever is more.
+pub fn memory(left: u64, limit: u64, held: u64, young: u64) -> f64 {
+    let reserve = (0.1 * limit as f64).max(2.0 * young as f64);
     (left as f64 + held as f64 - reserve).max(0.0)
 }
 
-/// The next lower 1, 2 or 5 times a power of ten: a number that looks as exact as it is.
+/// What values are rounded to, times a power of ten: they are not worth more digits.
+const STEPS: [f64; 9] = [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0];
+
+/// The next lower step.
 fn round_down(x: f64) -> f64 {
     let power = 10_f64.powf(x.max(1.0).log10().floor());
-    let step = [5.0, 2.0, 1.0].into_iter().find(|step| step * power <= x * (1.0 + 1e-9));
-    step.unwrap_or(1.0) * power
+    let step = STEPS.into_iter().rfind(|step| step * power <= x * (1.0 + 1e-9));
+    (step.unwrap_or(1.0) * power).floor()
 }
 
+/// The next higher step.
 fn round_up(x: f64) -> f64 {
-    let down = round_down(x);
-    if down >= x * (1.0 - 1e-9) {
-        return down;
-    }
-    let power = 10_f64.powf(down.log10().floor());
-    match (down / power).round() as u32 {
-        1 => 2.0 * power,
-        2 => 5.0 * power,
-        _ => 10.0 * power,
-    }
+    let power = 10_f64.powf(x.max(1.0).log10().floor());
+    let step = STEPS.into_iter().find(|step| step * power >= x * (1.0 - 1e-9));
+    (step.unwrap_or(10.0) * power).ceil()
 }
 
 #[cfg(test)]
@@ -164,7 +161,7 @@ mod tests {
     fn a_fast_leak_gets_fewer_workers_rather_than_short_lives() {
         // 150 workers would have 50 requests each: 720 are a minute's.
         let values = values(&FAST).unwrap();
-        assert_eq!((values.recycle, values.cap, values.bound), (1000, 16, Bound::Life));
+        assert_eq!((values.recycle, values.cap, values.bound), (800, 19, Bound::Life));
         assert!(values.life_s.unwrap() >= 60.0);
     }
 
@@ -209,10 +206,10 @@ mod tests {
     fn numbers_are_rounded_to_what_they_are_worth() {
         for (x, down, up) in [
             (1.0, 1.0, 1.0),
-            (720.0, 500.0, 1000.0),
+            (720.0, 600.0, 800.0),
             (20.0, 20.0, 20.0),
-            (49.0, 20.0, 50.0),
-            (99_999.0, 50_000.0, 100_000.0),
+            (49.0, 40.0, 50.0),
+            (99_999.0, 80_000.0, 100_000.0),
         ] {
             assert_eq!((round_down(x), round_up(x)), (down, up), "{x}");
         }

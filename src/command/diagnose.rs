@@ -10,6 +10,7 @@ use crate::policy::Rules;
 use crate::probe::Probe;
 use crate::recording::Reader;
 use crate::report::diagnosis::{Times, json, text};
+use crate::report::html;
 use crate::sample::{Header, Sample};
 use crate::wait::{Waiter, Wake};
 use crate::{machine, settings};
@@ -106,6 +107,7 @@ pub fn run(options: &Diagnose, out: &mut impl Write, err: &mut impl Write) -> Re
         diagnosis
     } else {
         let mut diagnosis = gather.diagnose(&Live::none(), Default::default(), looked);
+        diagnosis.host.1.clear();
         diagnosis.unseen.push("the recording is of another machine or of an earlier boot, so it was judged alone: no logs, no settings".to_owned());
         diagnosis
     };
@@ -163,6 +165,11 @@ fn write(
     }
     .context("cannot write the report")?;
     out.flush().context("cannot write the report")?;
+    if let Some(path) = &options.html {
+        let mut page = Vec::new();
+        html::write(&mut page, diagnosis, times, &[])?;
+        file(path, &page)?;
+    }
     if let Some(path) = &options.write_advice {
         let all: String = diagnosis.cures.iter().map(|cure| cure.diff.as_str()).collect();
         file(path, all.as_bytes())?;

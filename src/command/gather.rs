@@ -10,7 +10,7 @@ use crate::evidence::setup::{self, Running};
 use crate::evidence::{unit, work};
 use crate::facts::{Logs, Setup, Work, WorkUnit};
 use crate::machine;
-use crate::sample::{Header, Memory, ProcId, Sample};
+use crate::sample::{Header, ProcId, Sample};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -24,26 +24,35 @@ pub(super) struct Gather {
     engine: Engine,
     history: History,
     header: Header,
-    memory: Memory,
-    t: f64,
+    programs: BTreeMap<ProcId, String>,
+    last: Sample,
 }
 
 impl Gather {
     pub(super) fn new(engine: Engine, header: &Header) -> Self {
-        let (history, memory) = (History::default(), Memory::default());
-        Self { engine, history, header: header.clone(), memory, t: 0.0 }
+        let (history, last) = (History::default(), Sample::default());
+        Self { engine, history, header: header.clone(), programs: BTreeMap::new(), last }
     }
 
     /// Takes in a sample.
     pub(super) fn observe(&mut self, sample: &Sample, live: &mut Live) {
         self.engine.observe(sample);
         live.see(&self.engine);
+        for program in &sample.programs {
+            let comm = sample.procs.iter().find(|proc| proc.id == program.id).map(|p| p.comm);
+            // mod_perl names Apache's processes by a path, cut at 15 bytes.
+            if comm.is_some_and(|comm| comm.as_bytes().contains(&b'/')) && !program.exe.is_empty() {
+                let exe = program.exe.trim_end_matches(" (deleted)");
+                let name = exe.rsplit('/').next().unwrap_or(exe).to_owned();
+                self.programs.insert(program.id, name);
+            }
+        }
         let engine = &self.engine;
         let sizes = engine.detector().standings().map(|standing| {
             (service::top(engine, &live.units, standing), service::own(engine, standing))
         });
         self.history.push(sample, sizes);
-        (self.memory, self.t) = (sample.memory, sample.t);
+        self.last.clone_from(sample);
     }
 
     /// Seconds between samples that this engine can take: not closer than a sixteenth of planned.
@@ -54,12 +63,13 @@ impl Gather {
     /// Puts all together.
     pub(super) fn diagnose(&self, live: &Live, logs: Logs, looked: Looked) -> Diagnosis {
         let gathered = Gathered {
-            t: self.t,
+            t: self.last.t,
             engine: &self.engine,
             history: &self.history,
             units: &live.units,
+            programs: &self.programs,
             readings: &live.readings,
-            memory: self.memory,
+            memory: self.last.memory,
         };
         let services = service::all(&gathered);
         let cures: Vec<_> = services
@@ -67,20 +77,16 @@ impl Gather {
             .filter_map(|service| diagnosis::cure(service, live.setup(service), &live.readings))
             .take(MOST_CURES)
             .collect();
-        let detector = self.engine.detector();
-        let forecasts = detector.standings().filter(|s| s.parent.is_none());
-        let forecasts = forecasts.filter_map(|s| detector.forecast(s.id));
-        let forecast = forecasts.min_by(|a, b| a.likely_s.total_cmp(&b.likely_s));
         Diagnosis {
-            t: self.t,
+            t: self.last.t,
             host: (self.header.hostname.clone(), machine::description()),
             uptime_s: None,
             looked: Looked { samples: self.history.samples, ..looked },
-            memory: self.memory,
+            memory: self.last.memory,
             status: diagnosis::status(&self.engine, &services),
             services,
             available: self.history.available(),
-            forecast,
+            ceilings: diagnosis::nearest(&self.last),
             signs: self.engine.alarm().signs().copied().collect(),
             logs,
             cures,

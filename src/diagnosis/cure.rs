@@ -73,7 +73,9 @@ pub(super) fn of(
 ) -> Option<Cure> {
     match setup {
         Some(setup) => of_server(service, setup, readings, memory),
-        None if service.case == Case::Leaks => Some(of_unit(service)),
+        None if service.case == Case::Leaks => {
+            Some(of_unit(service)).filter(|cure| !cure.notes.is_empty())
+        }
         None => None,
     }
 }

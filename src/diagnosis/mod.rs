@@ -7,15 +7,15 @@ pub mod service;
 pub mod work;
 
 use crate::advice;
-use crate::assessment::{Forecast, Status};
-use crate::ceiling::Sign;
+use crate::assessment::Status;
+use crate::ceiling::{Ceiling, CeilingKind, Sign};
 use crate::diagnosis::cure::Cure;
 use crate::diagnosis::history::{History, Point};
 use crate::diagnosis::service::{Case, Service};
 use crate::diagnosis::work::{PerWork, Worker};
 use crate::engine::Engine;
 use crate::facts::{Logs, Setup, WorkUnit};
-use crate::sample::{Memory, ProcId};
+use crate::sample::{Memory, ProcId, Sample};
 use std::collections::BTreeMap;
 
 /// What was read of the work of a master's workers.
@@ -70,6 +70,8 @@ pub struct Gathered<'a> {
     pub history: &'a History,
     /// Units of roots, where they have one.
     pub units: &'a BTreeMap<ProcId, String>,
+    /// Names of executables, of processes whose own names are no help.
+    pub programs: &'a BTreeMap<ProcId, String>,
     /// Work of workers.
     pub readings: &'a [Readings],
     /// The last sample's memory.
@@ -104,8 +106,8 @@ pub struct Diagnosis {
     pub services: Vec<Service>,
     /// Bytes left of RAM and swap over time.
     pub available: Vec<Point>,
-    /// When the first ceiling is reached; by growth that the detector convicts.
-    pub forecast: Option<Forecast>,
+    /// The nearest ceilings, by the share that is left.
+    pub ceilings: Vec<Ceiling>,
     /// What the kernel refused or killed within the last minute.
     pub signs: Vec<Sign>,
     /// What the logs say.
@@ -130,6 +132,29 @@ impl Diagnosis {
     }
 }
 
+/// Ceilings that are shown.
+const MOST_CEILINGS: usize = 4;
+
+/// The nearest ceilings of a sample by the share that is left, RAM among them.
+pub fn nearest(sample: &Sample) -> Vec<Ceiling> {
+    let share = |c: &Ceiling| c.headroom() as f64 / (c.limit as f64).max(1.0);
+    let mut all: Vec<Ceiling> = Vec::new();
+    for ceiling in sample.memory.ceilings().chain(sample.ceilings.iter().copied()) {
+        // A place over several trees is listed once for each.
+        let same = |c: &Ceiling| (c.kind, c.place) == (ceiling.kind, ceiling.place);
+        if !all.iter().any(|known| same(known) && known.limit == ceiling.limit) {
+            all.push(ceiling);
+        }
+    }
+    all.sort_by(|a, b| share(a).total_cmp(&share(b)));
+    let mut nth = 0;
+    all.retain(|ceiling| {
+        nth += 1;
+        nth <= MOST_CEILINGS || ceiling.kind == CeilingKind::Ram
+    });
+    all
+}
+
 /// How it stands: what the engine found, and a leak also where workers' sizes tell it at one look.
 pub fn status(engine: &Engine, services: &[Service]) -> Status {
     let likely = services.iter().any(|service| service.case.accuses());
@@ -140,12 +165,10 @@ pub fn status(engine: &Engine, services: &[Service]) -> Status {
 /// What bounds the leak of a service, if it leaks or its workers could outgrow memory.
 pub fn cure(service: &Service, setup: Option<&Setup>, readings: &[Readings]) -> Option<Cure> {
     let readings = readings.iter().find(|r| service.roots.contains(&r.root));
-    let memory = advice::memory(
-        service.headroom.left,
-        service.headroom.limit,
-        service.own as u64,
-        service.largest,
-    );
+    let young =
+        service.per_work.map_or(service.own / f64::from(service.workers.max(1)), |p| p.young);
+    let headroom = service.headroom;
+    let memory = advice::memory(headroom.left, headroom.limit, service.own as u64, young as u64);
     cure::of(service, setup, readings, memory)
 }
 

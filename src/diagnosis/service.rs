@@ -85,6 +85,8 @@ pub struct Service {
     pub roots: Vec<ProcId>,
     /// The name of the largest one's root.
     pub comm: Comm,
+    /// The executable's name, where its own is no help; else empty.
+    pub program: String,
     /// Names of its processes, each once.
     pub names: Vec<Comm>,
     /// What server it is, "unknown" if none that is known.
@@ -95,8 +97,6 @@ pub struct Service {
     pub workers: u32,
     /// Bytes of all of them, what children inherited counted once.
     pub own: f64,
-    /// Bytes of its largest process beyond what it inherited.
-    pub largest: u64,
     /// Seconds since the first of its roots started.
     pub age_s: f64,
     /// Seconds that it was watched.
@@ -210,7 +210,9 @@ pub fn all(gathered: &Gathered<'_>) -> Vec<Service> {
             Some(group) => group.members.push((standing, own_top)),
             None => {
                 let first = detector.standing(own_top).unwrap_or(standing);
-                let name = unit.cloned().unwrap_or_else(|| first.comm.to_string());
+                let program = || gathered.programs.get(&first.id).cloned();
+                let name = unit.cloned().or_else(program);
+                let name = name.unwrap_or_else(|| first.comm.to_string());
                 let members = vec![(standing, own_top)];
                 groups.push(Group { name, is_unit: unit.is_some(), members });
             }
@@ -284,12 +286,12 @@ fn of(gathered: &Gathered<'_>, group: Group<'_>) -> Service {
         name,
         is_unit,
         comm: first.map_or(Comm::default(), |s| s.comm),
+        program: first.and_then(|s| gathered.programs.get(&s.id)).cloned().unwrap_or_default(),
         names,
         server: server.into_iter().find(|name| *name != "unknown").unwrap_or("unknown"),
         processes: members.len() as u32,
         workers: with_tops.iter().filter(|(m, top)| m.id != *top).count() as u32,
         own: sum,
-        largest: members.iter().map(own_of).fold(0.0, f64::max) as u64,
         age_s: members.iter().map(|m| m.age_s).fold(0.0, f64::max),
         watched_s: span_s(&points),
         growth: moved,
@@ -317,7 +319,10 @@ fn span_s(points: &[Point]) -> f64 {
 }
 
 fn judge(service: &Service, has: impl Fn(Verdict) -> bool, rate: Option<f64>) -> Case {
-    let compared = service.per_work.is_some_and(|p| matches!(p.basis, Basis::Compared(..)));
+    // Compilers and batch jobs too hold more the longer they run: only of servers is a request like
+    // another.
+    let compared = service.server != "unknown"
+        && service.per_work.is_some_and(|p| matches!(p.basis, Basis::Compared(..)));
     let left = service.headroom.left as f64;
     // The most that it can have grown by on average since it started.
     let lasts_s = left / (service.own / service.age_s.max(1.0)).max(1e-9);

@@ -5,6 +5,7 @@ pub mod diagnosis;
 pub mod escape;
 pub mod explain;
 pub mod journal;
+pub mod html;
 pub mod json;
 pub mod prometheus;
 mod reasons;

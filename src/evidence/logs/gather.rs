@@ -112,7 +112,8 @@ impl<'s> Gathered<'s> {
         if trace.count == 1 || t.is_some_and(|t| trace.last_t.is_none_or(|last| t >= last)) {
             trace.last_t = t.or(trace.last_t);
             source.clone_into(&mut trace.source);
-            body.get(..body.floor_char_boundary(TEXT)).unwrap_or(body).clone_into(&mut trace.text);
+            let text = without_printk_time(body);
+            text.get(..text.floor_char_boundary(TEXT)).unwrap_or(text).clone_into(&mut trace.text);
         }
         let earlier = t.filter(|t| trace.first_t.is_none_or(|first| *t < first));
         trace.first_t = earlier.or(trace.first_t);
@@ -123,10 +124,7 @@ impl<'s> Gathered<'s> {
         let unique = matches!(failure, Failure::OomKill | Failure::OomKillInCgroup);
         let second = t.filter(|_| !unique).map(|t| t as u64);
         // printk's time is there in syslog and not in the journal.
-        let body = match body.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {
-            Some((_, rest)) if unique => rest,
-            _ => body,
-        };
+        let body = if unique { without_printk_time(body) } else { body };
         let mut hasher = DefaultHasher::new();
         (second, failure.name(), who, body).hash(&mut hasher);
         // A line without a time cannot be told from its like.
@@ -137,6 +135,14 @@ impl<'s> Gathered<'s> {
             self.seen.clear();
         }
         self.seen.insert(hasher.finish())
+    }
+}
+
+/// A kernel's message without "[12345.678901] ".
+fn without_printk_time(body: &str) -> &str {
+    match body.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {
+        Some((time, rest)) if time.trim().parse::<f64>().is_ok() => rest,
+        _ => body,
     }
 }
 

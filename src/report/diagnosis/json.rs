@@ -43,6 +43,13 @@ pub fn write(out: &mut impl Write, diagnosis: &Diagnosis, times: &Times) -> io::
             "swap_total_bytes": memory.swap_total,
             "swap_free_bytes": memory.swap_free,
         },
+        "ceilings": diagnosis.ceilings.iter().map(|ceiling| {
+            let (dots, place) = ceiling.place.parts();
+            json!({
+                "ceiling": ceiling.kind.name(), "place": format!("{dots}{place}"),
+                "used": ceiling.used, "limit": ceiling.limit,
+            })
+        }).collect::<Vec<_>>(),
         "failing_now": diagnosis.signs.iter().map(|sign| json!({
             "kind": sign.kind.name(), "ceiling": sign.ceiling.name(), "count": sign.count,
         })).collect::<Vec<_>>(),

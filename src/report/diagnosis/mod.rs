@@ -6,14 +6,14 @@ pub mod text;
 use super::escape::Plain;
 use crate::advice::Bound;
 use crate::assessment::Forecast;
-use crate::ceiling::Unit;
+use crate::ceiling::{Ceiling, Unit};
 use crate::diagnosis::cure::{Cure, Occasion};
 use crate::diagnosis::service::{Case, Service};
 use crate::diagnosis::work::{Basis, PerWork};
 use crate::diagnosis::{Diagnosis, implied_end_s};
 use crate::facts::{Trace, WorkUnit};
 use crate::report::text::Named;
-use crate::units::{Bytes, BytesPerSecond, Rate, Seconds};
+use crate::units::{Amount, Bytes, BytesPerSecond, Rate, Seconds};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -52,6 +52,15 @@ impl Times {
             s if s < 6.0 * 86_400.0 => self.format(t, "%A %H:%M"),
             s if s < 300.0 * 86_400.0 => self.format(t, "%b %e").replace("  ", " "),
             _ => self.format(t, "%B %Y"),
+        }
+    }
+
+    /// A time on an axis that spans so many seconds.
+    pub fn tick(&self, t: f64, span_s: f64) -> String {
+        match span_s {
+            s if s < 900.0 => self.format(t, "%H:%M:%S"),
+            s if s < 2.0 * 86_400.0 => self.format(t, "%H:%M"),
+            _ => self.format(t, "%b %e %H:%M"),
         }
     }
 
@@ -119,14 +128,7 @@ pub fn growth(service: &Service) -> String {
         return format!("{} processes or threads", Rate(tasks, Unit::Tasks));
     }
     match pace(service) {
-        Some((rate, low, high)) => {
-            format!(
-                "{} ({} to {})",
-                BytesPerSecond(rate),
-                BytesPerSecond(low),
-                BytesPerSecond(high)
-            )
-        }
+        Some((rate, low, high)) => format!("{} {}", BytesPerSecond(rate), between(rate, low, high)),
         None => match service.growth {
             Some(growth) if growth.rate.abs() * 86_400.0 >= NO_RATE => {
                 format!("{} so far", BytesPerSecond(growth.rate))
@@ -134,6 +136,23 @@ pub fn growth(service: &Service) -> String {
             _ => String::new(),
         },
     }
+}
+
+/// "(0.8 to 3.9)": an interval in the unit in which its middle is written.
+fn between(rate: f64, low: f64, high: f64) -> String {
+    let text = BytesPerSecond(rate).to_string();
+    let number: f64 = text
+        .trim_start_matches(['+', '-'])
+        .split(' ')
+        .next()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(1.0);
+    let unit = rate.abs() / number.max(1e-9);
+    let show = |rate: f64| match rate / unit {
+        n if n.abs() < 9.95 => format!("{n:.1}"),
+        n => format!("{n:.0}"),
+    };
+    format!("({} to {})", show(low), show(high))
 }
 
 /// The verdict in one word.
@@ -191,16 +210,18 @@ pub fn reason(service: &Service) -> String {
 /// "every request leaves 9.1 KiB behind (8.8 to 9.5 KiB; 24 workers compared)"
 pub fn per_work(service: &Service) -> Option<String> {
     let PerWork { bytes, between: (low, high), unit, basis, .. } = service.per_work?;
-    let what = match unit {
-        WorkUnit::Requests => "every request",
-        WorkUnit::Waits => "every time it waits for something (about 2 to 3 times a request)",
+    let (what, many) = match unit {
+        WorkUnit::Requests => ("every request", "requests"),
+        WorkUnit::Waits => ("every time it waits for something (2 to 3 times a request)", "times"),
     };
     let of = match basis {
-        Basis::Watched(work) => format!("over {work:.0} that were watched"),
-        Basis::Compared(n, work) => format!("{n} workers compared, who did {work:.0}"),
+        Basis::Watched(work) => format!("seen over {work:.0} {many}"),
+        Basis::Compared(n, _) => format!("seen by comparing {n} workers"),
     };
-    let size = |bytes: f64| Bytes(bytes.max(0.0) as u64);
-    Some(format!("{what} leaves {} behind ({} to {}; {of})", size(bytes), size(low), size(high)))
+    let size = |bytes: f64| Bytes(bytes.max(0.0) as u64).to_string();
+    let wide = size(low) != size(bytes) || size(high) != size(bytes);
+    let interval = if wide { format!("{} to {}; ", size(low), size(high)) } else { String::new() };
+    Some(format!("{what} leaves {} behind ({interval}{of})", size(bytes)))
 }
 
 /// When and what, of a forecast: "memory ends in 6 h 10 min (..), around 14:20; then the OOM killer
@@ -249,7 +270,7 @@ pub fn headline(diagnosis: &Diagnosis, times: &Times) -> String {
     if let Some(first) = suspects.first() {
         text += &format!(
             "{} may leak: {} grew by {} without a break, but {} is too short to tell that from warming up.",
-            sentence(&name(first)),
+            name(first),
             its(first),
             BytesPerSecond(first.steady.map_or(0.0, |(rate, _)| rate)),
             Seconds(first.watched_s)
@@ -294,7 +315,7 @@ fn accusation(service: &Service, times: &Times) -> String {
         Case::Leaks => "leaks",
         _ => "very likely leaks",
     };
-    let name = sentence(&name(service));
+    let name = name(service);
     if service.tasks.is_some() && service.steady.is_none() {
         let mut text = format!("{name} {very}: it starts processes or threads that never end.");
         if let Some(forecast) = &service.forecast {
@@ -325,15 +346,17 @@ fn accusation(service: &Service, times: &Times) -> String {
     text
 }
 
-/// What is left, and of what.
-pub fn left(service: &Service) -> String {
-    let headroom = service.headroom;
-    let place = Named(headroom.kind, headroom.place);
+/// What is left below a ceiling: "100 MiB of 192 MiB left of memory cgroup /x (52 %); then ..."
+pub fn left(ceiling: &Ceiling) -> String {
+    let Ceiling { kind, place, limit, .. } = *ceiling;
+    let unit = kind.unit();
     format!(
-        "{} of {} left of {place}; {}",
-        Bytes(headroom.left),
-        Bytes(headroom.limit),
-        headroom.kind.effect().sentence()
+        "{:.0} % left of {}: {} of {}; {}",
+        100.0 * ceiling.headroom() as f64 / (limit as f64).max(1.0),
+        Named(kind, place),
+        Amount(ceiling.headroom(), unit),
+        Amount(limit, unit),
+        kind.effect().sentence()
     )
 }
 
@@ -401,8 +424,11 @@ pub fn meaning(cure: &Cure) -> Option<String> {
 
 /// What to type until the change is made; a regular expression that means this service.
 pub fn meanwhile(service: &Service) -> String {
-    let plain: String = service.comm.to_string();
-    let plain = plain.rsplit('/').next().unwrap_or_default();
+    let plain = match service.comm.to_string() {
+        // The pattern is looked for in the executable's name as well.
+        cut if cut.contains('/') => service.program.clone(),
+        comm => comm,
+    };
     let known = plain.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
     match known && !plain.is_empty() {
         true => format!("leakwatch --pattern {plain}"),
@@ -419,7 +445,7 @@ pub fn next(diagnosis: &Diagnosis) -> Option<&'static str> {
     if diagnosis.culprits().next().is_some() || !undecided {
         return None;
     }
-    Some(match diagnosis.looked.live_s {
+    Some(match diagnosis.looked.live_s + diagnosis.looked.history_s {
         s if s < 30.0 => "leakwatch diagnose --for 60s",
         s if s < 300.0 => "leakwatch diagnose --for 10m",
         _ => {

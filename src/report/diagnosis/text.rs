@@ -1,8 +1,8 @@
 //! Text: a diagnosis for a terminal or a mail, the finding first.
 
 use super::{
-    Times, end, growth, headline, left, meaning, meanwhile, next, per_work, processes, proposal,
-    reason, verdict, when,
+    Times, growth, headline, left, meaning, meanwhile, next, per_work, processes, proposal, reason,
+    verdict, when,
 };
 use crate::assessment::Status;
 use crate::diagnosis::Diagnosis;
@@ -57,7 +57,7 @@ pub fn write<W: Write>(
     let mut paper = Paper { out, layout };
     paper.head(diagnosis, times)?;
     paper.services(diagnosis, times)?;
-    paper.ceiling(diagnosis, times)?;
+    paper.ceilings(diagnosis)?;
     paper.logs(diagnosis, times)?;
     paper.advice(diagnosis)?;
     paper.unseen(diagnosis)?;
@@ -101,10 +101,10 @@ impl<W: Write> Paper<'_, W> {
         let up = diagnosis.uptime_s.map_or(String::new(), |s| format!(", up {}", Seconds(s)));
         let looked = looked(diagnosis);
         let text = format!(
-            "leakwatch {} on {}: {}, {} RAM, {swap}{up}. {looked}, {}.",
+            "leakwatch {} on {}: {}{} RAM, {swap}{up}. {looked}, {}.",
             env!("CARGO_PKG_VERSION"),
             Plain(hostname),
-            Plain(machine),
+            if machine.is_empty() { String::new() } else { format!("{}, ", Plain(machine)) },
             Bytes(memory.total),
             times.whole(diagnosis.t)
         );
@@ -143,7 +143,7 @@ impl<W: Write> Paper<'_, W> {
                 0 => "none of them grows to speak of".to_owned(),
                 n => format!("{n} of them seen too briefly to say"),
             };
-            let name = format!("{count} others");
+            let name = if count == 1 { "1 other".to_owned() } else { format!("{count} others") };
             let (on, off) = (self.on(GREEN), self.off());
             writeln!(
                 self.out,
@@ -214,20 +214,19 @@ impl<W: Write> Paper<'_, W> {
         Ok(())
     }
 
-    fn ceiling(&mut self, diagnosis: &Diagnosis, times: &Times) -> io::Result<()> {
-        self.title("HOW LONG IT LASTS")?;
-        let worst = diagnosis.culprits().next().or(diagnosis.services.first());
-        if let Some(service) = worst {
-            self.line("  ", &format!("{}.", left(service)))?;
-            if let Some(forecast) = &service.forecast {
-                self.line("  ", &format!("At this pace {}.", end(forecast, times)))?;
-            }
+    fn ceilings(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+        self.title("WHAT IS LEFT, NEAREST LIMIT FIRST")?;
+        for ceiling in &diagnosis.ceilings {
+            self.item("  - ", &format!("{}.", left(ceiling)))?;
         }
-        self.line("  ", "All limits on memory and on forks: leakwatch ceilings")
+        self.line("  ", "All of them, and where each is set: leakwatch ceilings")
     }
 
     fn logs(&mut self, diagnosis: &Diagnosis, times: &Times) -> io::Result<()> {
         let logs = &diagnosis.logs;
+        if logs.sources == 0 && logs.traces.is_empty() {
+            return Ok(());
+        }
         let days = ((diagnosis.t - logs.since_t) / 86_400.0).round();
         self.title(&format!("WHAT THE LOGS SAY OF THE LAST {days:.0} DAYS"))?;
         if logs.traces.is_empty() {
