@@ -211,6 +211,9 @@ pub struct Replay {
     /// PID:START means one of several processes that had the pid; without it, all are explained.
     #[arg(long, value_name = "PID[:START]", value_parser = target, conflicts_with = "format")]
     pub explain: Option<Target>,
+    /// Also write what was found as a page, in one file
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub html: Option<PathBuf>,
     /// How to judge and act.
     #[command(flatten)]
     pub judge: Judge,

@@ -13,9 +13,10 @@ pub mod diff;
 /// at once, but measured values are no more exact than this.
 const SHARE: f64 = 0.7;
 
-/// Seconds that a worker should live: below it the start of its successor costs more than it is
-/// worth.
-const LEAST_LIFE_S: f64 = 60.0;
+/// Seconds that a worker should live. Workers that started together end together, and prefork looks
+/// once a second whether any are missing: for a second in each life requests wait, which must be
+/// less than one in a hundred of them.
+const LEAST_LIFE_S: f64 = 120.0;
 
 /// Workers that a master starts a second without falling behind (prefork, two cores: 3 to 6.5).
 const REFILLS_PER_S: f64 = 3.0;
@@ -51,9 +52,9 @@ pub struct Inputs {
 pub enum Bound {
     /// As many workers as now allowed, each as large as memory allows.
     Memory,
-    /// A worker should live a minute; there may be fewer of them for that.
+    /// A worker should live two minutes; there may be fewer of them for that.
     Life,
-    /// The workers that are needed leave each less than a minute.
+    /// The workers that are needed leave each less than that.
     Tight,
     /// It leaks too fast for the memory there is: no setting holds it and keeps serving.
     Hopeless,
@@ -159,10 +160,10 @@ mod tests {
 
     #[test]
     fn a_fast_leak_gets_fewer_workers_rather_than_short_lives() {
-        // 150 workers would have 50 requests each: 720 are a minute's.
+        // 150 workers would have 50 requests each: 1440 are those of two minutes.
         let values = values(&FAST).unwrap();
-        assert_eq!((values.recycle, values.cap, values.bound), (800, 19, Bound::Life));
-        assert!(values.life_s.unwrap() >= 60.0);
+        assert_eq!((values.recycle, values.cap, values.bound), (1500, 10, Bound::Life));
+        assert!(values.life_s.unwrap() >= 120.0);
     }
 
     #[test]

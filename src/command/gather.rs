@@ -34,6 +34,16 @@ impl Gather {
         Self { engine, history, header: header.clone(), programs: BTreeMap::new(), last }
     }
 
+    /// The engine.
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Takes in a sample for the engine alone.
+    pub(super) fn judge(&mut self, sample: &Sample) {
+        self.engine.observe(sample);
+    }
+
     /// Takes in a sample.
     pub(super) fn observe(&mut self, sample: &Sample, live: &mut Live) {
         self.engine.observe(sample);

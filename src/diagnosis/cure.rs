@@ -38,6 +38,9 @@ pub enum Occasion {
     TooMany,
 }
 
+/// A file and, if the setting stands there already, its line.
+pub type InFile = (String, Option<usize>);
+
 /// A setting that changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
@@ -48,7 +51,7 @@ pub struct Change {
     /// Its value then.
     pub now: u64,
     /// The file and, if it stands there already, its line.
-    pub file: Option<(String, Option<usize>)>,
+    pub file: Option<InFile>,
 }
 
 /// Voluntary waits of a blocking server for a request, as measured: 2.0 for prefork and php-fpm, 3 for
@@ -173,11 +176,7 @@ fn of_server(
 }
 
 /// Where a setting is changed, and how.
-fn placed(
-    setup: &Setup,
-    setting: &Setting,
-    now: u64,
-) -> (Option<(String, Option<usize>)>, Option<(String, Edit)>) {
+fn placed(setup: &Setup, setting: &Setting, now: u64) -> (Option<InFile>, Option<(String, Edit)>) {
     let text = |file: &str| setup.files.iter().find(|(name, _)| name == file).map(|(_, text)| text);
     let line_of = |file: &str, line: usize| text(file)?.lines().nth(line.checked_sub(1)?);
     if let Some(place) = setting.place.as_ref().filter(|place| place.line > 0) {

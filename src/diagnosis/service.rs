@@ -165,8 +165,11 @@ pub fn top(engine: &Engine, units: &BTreeMap<ProcId, String>, of: &Standing) -> 
     let mut top = of;
     for _ in 0..DEEPEST {
         let Some(parent) = top.parent.and_then(|parent| detector.standing(parent)) else { break };
-        let starts = victims.server(parent.id).is_some_and(|s| STARTERS.contains(&s.name));
-        if units.get(&parent.id) != units.get(&top.id) || (starts && parent.comm != top.comm) {
+        let server = |id| victims.server(id).map_or("unknown", |server| server.name);
+        let (own, above) = (server(top.id), server(parent.id));
+        // A server that something else started, a wrapper or a script, is a service by itself.
+        let apart = STARTERS.contains(&above) || (own != "unknown" && own != above);
+        if units.get(&parent.id) != units.get(&top.id) || (apart && parent.comm != top.comm) {
             break;
         }
         top = parent;

@@ -416,7 +416,7 @@ pub fn meaning(cure: &Cure) -> Option<String> {
     };
     text += &match values.bound {
         Bound::Life if values.cap < inputs.cap => format!(". With {} workers they would have to end so soon that starting new ones costs more than the leak", inputs.cap),
-        Bound::Tight => ". Workers live less than a minute, which costs some speed: memory is short for this leak".to_owned(),
+        Bound::Tight => ". Workers live less than two minutes, and where they end together requests wait up to a second for new ones: memory is short for this leak".to_owned(),
         _ => String::new(),
     };
     Some(text + ".")
@@ -434,6 +434,12 @@ pub fn meanwhile(service: &Service) -> String {
         true => format!("leakwatch --pattern {plain}"),
         false => format!("leakwatch --pid {}", service.roots.first().map_or(0, |root| root.pid)),
     }
+}
+
+/// Whether there is something to say of a service by itself: it is accused, or not small.
+pub fn matters(service: &Service) -> bool {
+    const SMALL: f64 = 8.0 * 1024.0 * 1024.0;
+    service.case.accuses() || service.case == Case::Suspect || service.own >= SMALL
 }
 
 /// What to type next where too little was seen.

@@ -1,8 +1,8 @@
 //! Text: a diagnosis for a terminal or a mail, the finding first.
 
 use super::{
-    Times, growth, headline, left, meaning, meanwhile, next, per_work, processes, proposal, reason,
-    verdict, when,
+    Times, growth, headline, left, matters, meaning, meanwhile, next, per_work, processes,
+    proposal, reason, verdict, when,
 };
 use crate::assessment::Status;
 use crate::diagnosis::Diagnosis;
@@ -25,8 +25,6 @@ pub struct Layout {
 
 /// Services listed one by one.
 const MOST: usize = 12;
-/// Services below this many bytes are listed only if there is something to say of them.
-const SMALL: f64 = 8.0 * 1024.0 * 1024.0;
 /// Traces listed.
 const MOST_TRACES: usize = 10;
 /// Columns of a sparkline.
@@ -126,8 +124,8 @@ impl<W: Write> Paper<'_, W> {
 
     fn services(&mut self, diagnosis: &Diagnosis, times: &Times) -> io::Result<()> {
         self.title("WHO HAS THE MEMORY")?;
-        let matters = |s: &&Service| s.case.accuses() || s.case == Case::Suspect || s.own >= SMALL;
-        let listed: Vec<&Service> = diagnosis.services.iter().filter(matters).take(MOST).collect();
+        let listed: Vec<&Service> =
+            diagnosis.services.iter().filter(|s| matters(s)).take(MOST).collect();
         let widest = listed.iter().map(|s| Plain(&s.name).to_string().chars().count()).max();
         let widest = widest.unwrap_or(0).clamp(8, if self.layout.width < 100 { 22 } else { 34 });
         for service in &listed {
@@ -434,8 +432,8 @@ mod tests {
     fn a_flat_line_is_flat_and_a_rise_rises() {
         let points = |f: fn(i32) -> f64| (0..50).map(|n| (f64::from(n), f(n))).collect::<Vec<_>>();
         assert_eq!(spark(&points(|_| 1e6), 5, true), "▄▄▄▄▄");
-        assert_eq!(spark(&points(|n| f64::from(n)), 8, true), "▁▂▃▄▅▆▇█");
-        assert_eq!(spark(&points(|n| f64::from(n))[..3], 8, true), "");
+        assert_eq!(spark(&points(f64::from), 8, true), "▁▂▃▄▅▆▇█");
+        assert_eq!(spark(&points(f64::from)[..3], 8, true), "");
     }
 
     proptest! {

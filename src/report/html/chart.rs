@@ -73,7 +73,7 @@ impl Chart {
         };
         let (size, margin) = match self.large {
             true => ((960.0, 300.0), (70.0, 16.0, 16.0, 42.0)),
-            false => ((380.0, 110.0), (52.0, 8.0, 8.0, 20.0)),
+            false => ((320.0, 110.0), (58.0, 8.0, 10.0, 22.0)),
         };
         let frame = Frame { size, margin, t: (first.0, last.0 + future), top: nice(top) };
         let class = if self.large { "large" } else { "small" };
@@ -109,7 +109,7 @@ impl Chart {
 
     fn axes(&self, out: &mut impl Write, frame: &Frame, times: &Times) -> io::Result<()> {
         let (left, right, ..) = frame.margin;
-        let steps = if self.large { 4 } else { 2 };
+        let steps = if self.large { 4 } else { 1 };
         for step in 0..=steps {
             let bytes = frame.top * f64::from(step) / f64::from(steps);
             let y = frame.y(bytes);

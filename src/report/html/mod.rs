@@ -7,8 +7,8 @@ mod style;
 
 use super::diagnosis::text::looked;
 use super::diagnosis::{
-    Times, end, growth, headline, left, meaning, meanwhile, next, per_work, processes, proposal,
-    reason, verdict, when,
+    Times, end, growth, headline, left, matters, meaning, meanwhile, next, per_work, processes,
+    proposal, reason, verdict, when,
 };
 use super::escape::{Html, Plain};
 use crate::assessment::Status;
@@ -150,7 +150,8 @@ fn services_section(
     moments: &[Moment],
 ) -> io::Result<()> {
     writeln!(out, "<section>\n<h2>Who has the memory</h2>\n<div class=\"services\">")?;
-    let listed: Vec<&Service> = diagnosis.services.iter().take(MOST).collect();
+    let listed: Vec<&Service> =
+        diagnosis.services.iter().filter(|s| matters(s)).take(MOST).collect();
     for service in &listed {
         let class = match service.case {
             Case::Leaks | Case::Likely { .. } => "bad",
@@ -190,7 +191,8 @@ fn services_section(
     writeln!(out, "</div>")?;
     let rest = diagnosis.services.len() - listed.len();
     if rest > 0 {
-        let sum: f64 = diagnosis.services.iter().skip(MOST).map(|s| s.own).sum();
+        let sum = diagnosis.services.iter().map(|s| s.own).sum::<f64>()
+            - listed.iter().map(|s| s.own).sum::<f64>();
         writeln!(out, "<p>And {rest} more, {} together.</p>", Bytes(sum as u64))?;
     }
     writeln!(out, "</section>")

@@ -28,7 +28,7 @@ article { background: var(--card); border: 1px solid var(--line); border-radius:
 article.bad { border: 2px solid var(--bad); }
 article p { margin: .2rem 0; }
 svg { display: block; width: 100%; height: auto; margin: .4rem 0; }
-svg text { fill: var(--dim); font: 11px system-ui, 'DejaVu Sans', sans-serif; }
+svg text { fill: var(--dim); font: 12px system-ui, 'DejaVu Sans', sans-serif; }
 svg.large text { font-size: 12px; }
 svg .axis { stroke: var(--line); stroke-width: 1; }
 svg .past { fill: none; stroke: var(--data); stroke-width: 2; stroke-linejoin: round; }
