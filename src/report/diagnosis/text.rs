@@ -222,7 +222,7 @@ impl<W: Write> Paper<'_, W> {
 
     fn logs(&mut self, diagnosis: &Diagnosis, times: &Times) -> io::Result<()> {
         let logs = &diagnosis.logs;
-        if logs.sources == 0 && logs.traces.is_empty() {
+        if logs.since_t == 0.0 {
             return Ok(());
         }
         let days = ((diagnosis.t - logs.since_t) / 86_400.0).round();
@@ -342,7 +342,8 @@ impl<W: Write> Paper<'_, W> {
         }
         self.title("WHAT COULD NOT BE SEEN")?;
         for what in all {
-            self.line("  ", &Plain(&what).to_string())?;
+            // A note may have its way out on a line of its own.
+            self.item("  - ", &Plain(&what.replace("\n  hint: ", "; ")).to_string())?;
         }
         writeln!(self.out)
     }

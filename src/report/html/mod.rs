@@ -253,7 +253,7 @@ fn advice(out: &mut impl Write, cure: &Cure, several: bool) -> io::Result<()> {
 
 fn logs_section(out: &mut impl Write, diagnosis: &Diagnosis, times: &Times) -> io::Result<()> {
     let logs = &diagnosis.logs;
-    if logs.sources == 0 && logs.traces.is_empty() {
+    if logs.since_t == 0.0 {
         return Ok(());
     }
     let days = ((diagnosis.t - logs.since_t) / 86_400.0).round();
@@ -298,7 +298,7 @@ fn unseen_section(out: &mut impl Write, diagnosis: &Diagnosis) -> io::Result<()>
     }
     writeln!(out, "<section>\n<h2>What could not be seen</h2>\n<ul>")?;
     for what in all {
-        writeln!(out, "<li>{}</li>", Html(Plain(&what)))?;
+        writeln!(out, "<li>{}</li>", Html(Plain(&what.replace("\n  hint: ", "; "))))?;
     }
     writeln!(out, "</ul>\n</section>")
 }
