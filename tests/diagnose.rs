@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use common::apache::{Apache, Mode};
 use common::bystander::Bystander;
-use common::cgroup::MemoryCgroup;
+use common::cgroup::Cgroup;
 use common::cli::{Cli, Ended};
 use common::load::{Load, Plan, Tally};
 use common::missing::{self, Need};
@@ -132,7 +132,7 @@ fn the_culprit_is_named_the_others_are_cleared_and_the_advice_holds() {
     }
     let dir = tempfile::tempdir().unwrap();
     logs(dir.path());
-    let (kib, memory) = (leak_kib(), MemoryCgroup::limited_to(MEMORY).unwrap());
+    let (kib, memory) = (leak_kib(), Cgroup::with_memory(MEMORY).unwrap());
     let apache = Apache::that(Mode::Leak { kib }).with_status().inside(&memory).start();
     let (ftpd, mariadb) = (Bystander::pure_ftpd(), Bystander::mariadb());
     let load = Load::start(Plan::of(apache.port(), Apache::PATH, PER_SECOND));
