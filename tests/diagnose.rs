@@ -32,7 +32,7 @@ const MEMORY: u64 = 192 * MIB;
 /// Kept by each of 30 requests a second: 1.4 MiB/s, memory lasts for under two minutes. The longer
 /// run is for a leak whose workers can live for longer than that.
 fn leak_kib() -> u32 {
-    if is_long() { 24 } else { 48 }
+    if is_long() { 12 } else { 48 }
 }
 const PER_SECOND: f64 = 30.0;
 /// A diagnosis takes a minute, and reads logs for a few seconds.
@@ -89,6 +89,8 @@ fn pictures(logs: &Path) -> Vec<(String, Cli)> {
         let name = format!("{}/diagnose-{columns}", dir.display());
         let mut command = Command::new(env!("CARGO_BIN_EXE_leakwatch"));
         command.args(["diagnose", "--color", "always", "--logs"]).arg(logs);
+        // Whatever else runs here is no part of the picture.
+        command.args(["--pattern", "apache2|mariadbd|pure-ftpd"]);
         command.arg("--html").arg(format!("{name}.html"));
         command.env("COLUMNS", columns).env("LC_ALL", "C.UTF-8");
         (name, Cli::start(&mut command))
@@ -206,6 +208,8 @@ fn the_culprit_is_named_the_others_are_cleared_and_the_advice_holds() {
     assert!(leaked > MEMORY / MIB, "{leaked} MiB leaked: too little to prove anything");
     // No timing is asserted where a busy machine decides it.
     if is_long() {
-        assert!(after_ms as f64 <= 1.5 * before_ms as f64, "p99 {before_ms} -> {after_ms} ms");
+        // Of a few milliseconds the scheduler takes more than half.
+        let most = (before_ms * 3 / 2).max(before_ms + 20);
+        assert!(after_ms <= most, "p99 {before_ms} -> {after_ms} ms");
     }
 }

@@ -24,6 +24,11 @@ const REFILLS_PER_S: f64 = 3.0;
 /// Without a request rate: what is safe on a site of some ten requests a second.
 const LEAST_BLIND: f64 = 500.0;
 
+/// A worker need not grow by more than so many times its young size, or so many bytes, before it is
+/// replaced, if it lives for four minutes at least.
+const MODEST: f64 = 4.0;
+const MODEST_BYTES: f64 = 64.0 * 1024.0 * 1024.0;
+
 /// The largest value proposed; more is for ever.
 const MOST: f64 = 1e6;
 
@@ -94,8 +99,10 @@ pub fn values(inputs: &Inputs) -> Option<Values> {
     // One worker in four more than there are: the load of now is not the most there will be.
     let needed = (workers + (workers / 4).max(1)).min(cap);
     let most_at = |recycle: f64| (budget / (young + leak * k * recycle)).floor() as u64;
+    // Nobody wants a worker of a gigabyte because it would fit.
+    let modest = ((MODEST * young).max(MODEST_BYTES) / leak / k).max(2.0 * least);
     let (recycle, cap, bound) = if allowed(cap) >= least {
-        (round_down(allowed(cap).min(MOST)), cap, Bound::Memory)
+        (round_down(allowed(cap).min(modest).min(MOST)), cap, Bound::Memory)
     } else if let recycle = round_up(least)
         && most_at(recycle) >= needed
     {

@@ -134,7 +134,8 @@ fn of_server(
         changes.push(Change { name: setting.name.clone(), was: setting.value, now, file });
     };
     // One that ends its workers earlier already is left as it is.
-    if setup.recycle.value == 0 || recycle < setup.recycle.value {
+    let earlier = setup.recycle.value == 0 || recycle < setup.recycle.value;
+    if earlier && recycle > 0 && recycle != setup.recycle.value {
         change(&setup.recycle, recycle);
         if setup.kind == Kind::Gunicorn {
             let jitter = Setting { name: "max_requests_jitter".into(), value: 0, place: None };
@@ -157,6 +158,14 @@ fn of_server(
         && let Some((drop_in, command)) = by_environment(setup, service, &changes)
     {
         (diff, apply) = (drop_in, command);
+    }
+    if diff.is_empty() && matches!(setup.kind, Kind::Gunicorn | Kind::Uwsgi) {
+        let words = changes.iter().map(|c| format!("--{} {}", c.name.replace('_', "-"), c.now));
+        let words: Vec<String> = words.collect();
+        let how =
+            format!("it is set up by its command line: start it anew with {}", words.join(" "));
+        notes.push(how);
+        apply.clear();
     }
     if counts_connections
         && setup.keep_alive
@@ -315,4 +324,188 @@ fn of_unit(service: &Service) -> Cure {
 /// Whether the leak per request was told by comparing workers rather than by watching them.
 pub fn is_compared(service: &Service) -> bool {
     service.per_work.is_some_and(|per_work| matches!(per_work.basis, Basis::Compared(..)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ceiling::{CeilingKind, Place};
+    use crate::detector::meter::Headroom;
+    use crate::diagnosis::work::{PerWork, Worker};
+    use crate::facts;
+    use crate::sample::{Comm, ProcId};
+
+    const ID: ProcId = ProcId { pid: 812, start: 1 };
+    const MIB_F: f64 = MIB as f64;
+
+    /// A service of five workers that leak 9 KiB a request, or not at all.
+    fn service(name: &str, case: Case) -> Service {
+        let headroom = Headroom {
+            kind: CeilingKind::Ram,
+            place: Place::NONE,
+            left: 400 * MIB,
+            limit: 2048 * MIB,
+        };
+        let per_work = PerWork {
+            bytes: 9.0 * 1024.0,
+            between: (8.0 * 1024.0, 10.0 * 1024.0),
+            young: 10.0 * MIB_F,
+            unit: WorkUnit::Requests,
+            basis: Basis::Watched(1000.0),
+        };
+        Service {
+            name: name.to_owned(),
+            is_unit: name.ends_with(".service"),
+            roots: vec![ID],
+            comm: Comm::new(b"apache2"),
+            program: String::new(),
+            names: Vec::new(),
+            server: "Apache prefork",
+            processes: 6,
+            workers: 5,
+            own: 500.0 * MIB_F,
+            age_s: 1e5,
+            watched_s: 60.0,
+            points: Vec::new(),
+            growth: None,
+            case,
+            leaking: 5,
+            suspects: 0,
+            steady: Some((1e4, 60.0)),
+            tasks: None,
+            forecast: None,
+            headroom,
+            per_work: case.accuses().then_some(per_work),
+        }
+    }
+
+    fn readings() -> Readings {
+        let worker = |pid: u32, done: f64| Worker { pid, own: 0.0, done };
+        let pool = |done: f64| (0..5).map(|pid| worker(pid, done)).collect();
+        Readings {
+            root: ID,
+            master: ProcId { pid: 813, start: 1 },
+            unit: WorkUnit::Requests,
+            source: String::new(),
+            before: pool(1000.0),
+            after: pool(1120.0),
+            span_s: 60.0,
+            per_connection: None,
+        }
+    }
+
+    const CONF: &str =
+        "# comment\n<IfModule mpm_prefork_module>\n\tMaxRequestWorkers\t150\n</IfModule>\n";
+
+    fn setup(kind: Kind, text: &str, cap: u64, line: usize) -> Setup {
+        let file = "/etc/x.conf".to_owned();
+        let place = (line > 0).then(|| facts::Place { file: file.clone(), line });
+        let name = |name: &str| name.to_owned();
+        Setup {
+            kind,
+            version: None,
+            recycle: Setting { name: name("MaxConnectionsPerChild"), value: 0, place: None },
+            cap: Setting { name: name("MaxRequestWorkers"), value: cap, place: place.clone() },
+            server_limit: None,
+            keep_alive: false,
+            posixsem: false,
+            files: vec![(file, text.to_owned())],
+            insert: place,
+            config: String::new(),
+            exe: "/usr/sbin/apache2".to_owned(),
+            options: Vec::new(),
+            status: None,
+            logs: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn both_values_come_as_one_diff_with_the_command_that_applies_it() {
+        let setup = setup(Kind::ApachePrefork, CONF, 150, 3);
+        let cure = of(
+            &service("apache2.service", Case::Leaks),
+            Some(&setup),
+            Some(&readings()),
+            700.0 * MIB_F,
+        )
+        .unwrap();
+        assert_eq!(
+            cure.diff,
+            "--- /etc/x.conf\n+++ /etc/x.conf\n@@ -1,4 +1,5 @@\n # comment\n <IfModule mpm_prefork_module>\n\
+             -\tMaxRequestWorkers\t150\n+\tMaxRequestWorkers\t44\n+\tMaxConnectionsPerChild 80\n </IfModule>\n"
+                .replace("44", &cure.changes[1].now.to_string())
+                .replace("80", &cure.changes[0].now.to_string())
+        );
+        assert_eq!(cure.apply, "apachectl configtest && systemctl reload apache2");
+        let (inputs, values) = cure.reckoned.unwrap();
+        assert_eq!(inputs.rate, Some(10.0));
+        assert!(values.cap as f64 * values.full <= 0.7 * 700.0 * MIB_F);
+    }
+
+    #[test]
+    fn what_ends_its_workers_early_already_is_left_as_it_is() {
+        let mut setup = setup(Kind::ApachePrefork, CONF, 5, 3);
+        setup.recycle.value = 10;
+        let service = service("apache2.service", Case::Leaks);
+        assert_eq!(of(&service, Some(&setup), Some(&readings()), 700.0 * MIB_F), None);
+    }
+
+    #[test]
+    fn a_limit_that_memory_does_not_hold_is_lowered_leak_or_no_leak() {
+        let setup = setup(Kind::ApachePrefork, CONF, 150, 3);
+        let cure = of(&service("apache2.service", Case::Flat), Some(&setup), None, 1400.0 * MIB_F)
+            .unwrap();
+        assert_eq!(cure.occasion, Occasion::TooMany);
+        assert_eq!((cure.changes.len(), cure.changes[0].now), (1, 9));
+        let few = self::setup(Kind::ApachePrefork, CONF, 9, 3);
+        assert_eq!(
+            of(&service("apache2.service", Case::Flat), Some(&few), None, 1400.0 * MIB_F),
+            None
+        );
+    }
+
+    #[test]
+    fn without_a_file_gunicorn_gets_a_drop_in_or_a_word_on_its_command_line() {
+        let setup = Setup { files: Vec::new(), ..setup(Kind::Gunicorn, "", 5, 0) };
+        let setup = Setup {
+            recycle: Setting { name: "max_requests".to_owned(), ..setup.recycle.clone() },
+            cap: Setting { name: "workers".to_owned(), ..setup.cap.clone() },
+            ..setup
+        };
+        let unit = of(
+            &service("shop.service", Case::Leaks),
+            Some(&setup),
+            Some(&readings()),
+            700.0 * MIB_F,
+        )
+        .unwrap();
+        assert!(
+            unit.diff.contains("+Environment=\"GUNICORN_CMD_ARGS=--max-requests "),
+            "{}",
+            unit.diff
+        );
+        assert!(unit.diff.contains("+++ /etc/systemd/system/shop.service.d/50-memory.conf"));
+        assert_eq!(unit.apply, "systemctl daemon-reload && systemctl restart shop");
+        let bare =
+            of(&service("shop", Case::Leaks), Some(&setup), Some(&readings()), 700.0 * MIB_F)
+                .unwrap();
+        assert!(bare.diff.is_empty() && bare.apply.is_empty());
+        assert!(bare.notes[0].contains("start it anew with --max-requests "), "{:?}", bare.notes);
+    }
+
+    #[test]
+    fn a_service_of_no_known_server_gets_a_limit_of_its_own() {
+        let cure = of(&service("tool.service", Case::Leaks), None, None, 0.0).unwrap();
+        assert!(cure.diff.contains("+MemoryHigh=660M\n+MemoryMax=740M\n"), "{}", cure.diff);
+        assert_eq!(of(&service("tool.service", Case::Suspect), None, None, 0.0), None);
+    }
+
+    #[test]
+    fn what_an_admin_pastes_as_root_is_one_word() {
+        assert_eq!(quoted("/etc/x.conf"), "/etc/x.conf");
+        assert_eq!(quoted("a b; rm -rf /"), "'a b; rm -rf /'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
 }

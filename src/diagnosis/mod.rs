@@ -132,8 +132,9 @@ impl Diagnosis {
     }
 }
 
-/// Ceilings that are shown.
+/// Ceilings that are shown, if no more than this share of them is left.
 const MOST_CEILINGS: usize = 4;
+const NEAR: f64 = 0.9;
 
 /// The nearest ceilings of a sample by the share that is left, RAM among them.
 pub fn nearest(sample: &Sample) -> Vec<Ceiling> {
@@ -150,7 +151,7 @@ pub fn nearest(sample: &Sample) -> Vec<Ceiling> {
     let mut nth = 0;
     all.retain(|ceiling| {
         nth += 1;
-        nth <= MOST_CEILINGS || ceiling.kind == CeilingKind::Ram
+        (nth <= MOST_CEILINGS && share(ceiling) <= NEAR) || ceiling.kind == CeilingKind::Ram
     });
     all
 }

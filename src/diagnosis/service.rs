@@ -124,6 +124,11 @@ pub struct Service {
 }
 
 impl Service {
+    /// Whether its name is only that of an interpreter.
+    pub fn is_interpreted(&self) -> bool {
+        is_interpreter(self.comm)
+    }
+
     /// Whether a log means it by that name.
     pub fn is_called(&self, who: &str) -> bool {
         let stem = |name: &str| {
@@ -151,12 +156,25 @@ impl Service {
 /// How far up a chain of parents is followed.
 const DEEPEST: usize = 64;
 
+/// Whether a name says only in which language a program is written.
+fn is_interpreter(comm: Comm) -> bool {
+    let names: [&[u8]; 6] = [b"python", b"ruby", b"perl", b"node", b"java", b"php"];
+    names.iter().any(|name| match comm.as_bytes().strip_prefix(*name) {
+        Some(rest) => rest.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.'),
+        None => false,
+    })
+}
+
 /// Memory ends beyond so many seconds: nobody's concern (30 days).
 const FAR_S: f64 = 30.0 * 86_400.0;
 
 /// Servers whose children are others' programs: each of those is a service of its own.
-const STARTERS: [&str; 6] =
-    ["sessions and jobs", "session", "sshd", "cron", "supervisor", "containerd-shim"];
+const STARTERS: [&str; 5] = ["sessions and jobs", "session", "sshd", "cron", "supervisord"];
+
+/// Whether a server's name is that of one that is known.
+pub fn is_known(server: &str) -> bool {
+    !server.starts_with("unknown")
+}
 
 /// The process at the top of what a process belongs to: its highest ancestor in the same unit that
 /// was not started by a shell, cron or the like.
@@ -168,7 +186,7 @@ pub fn top(engine: &Engine, units: &BTreeMap<ProcId, String>, of: &Standing) -> 
         let server = |id| victims.server(id).map_or("unknown", |server| server.name);
         let (own, above) = (server(top.id), server(parent.id));
         // A server that something else started, a wrapper or a script, is a service by itself.
-        let apart = STARTERS.contains(&above) || (own != "unknown" && own != above);
+        let apart = STARTERS.contains(&above) || (is_known(own) && own != above);
         if units.get(&parent.id) != units.get(&top.id) || (apart && parent.comm != top.comm) {
             break;
         }
@@ -182,7 +200,7 @@ pub fn top(engine: &Engine, units: &BTreeMap<ProcId, String>, of: &Standing) -> 
 pub fn is_worker(engine: &Engine, of: &Standing, parent: &Standing) -> bool {
     let name = |id| engine.policy().victims().server(id).map(|server| server.name);
     of.comm == parent.comm
-        || name(of.id).is_some_and(|own| own != "unknown" && Some(own) == name(parent.id))
+        || name(of.id).is_some_and(|own| is_known(own) && Some(own) == name(parent.id))
 }
 
 /// What a process has to itself: without what a worker still has in common with its parent, which
@@ -214,7 +232,12 @@ pub fn all(gathered: &Gathered<'_>) -> Vec<Service> {
             None => {
                 let first = detector.standing(own_top).unwrap_or(standing);
                 let program = || gathered.programs.get(&first.id).cloned();
-                let name = unit.cloned().or_else(program);
+                let victims = gathered.engine.policy().victims();
+                let server = || {
+                    let known = victims.server(standing.id).filter(|s| is_known(s.name));
+                    known.filter(|_| is_interpreter(first.comm)).map(|s| s.name.to_owned())
+                };
+                let name = unit.cloned().or_else(program).or_else(server);
                 let name = name.unwrap_or_else(|| first.comm.to_string());
                 let members = vec![(standing, own_top)];
                 groups.push(Group { name, is_unit: unit.is_some(), members });
@@ -291,7 +314,7 @@ fn of(gathered: &Gathered<'_>, group: Group<'_>) -> Service {
         comm: first.map_or(Comm::default(), |s| s.comm),
         program: first.and_then(|s| gathered.programs.get(&s.id)).cloned().unwrap_or_default(),
         names,
-        server: server.into_iter().find(|name| *name != "unknown").unwrap_or("unknown"),
+        server: server.into_iter().find(|name| is_known(name)).unwrap_or("unknown"),
         processes: members.len() as u32,
         workers: with_tops.iter().filter(|(m, top)| m.id != *top).count() as u32,
         own: sum,
@@ -324,7 +347,7 @@ fn span_s(points: &[Point]) -> f64 {
 fn judge(service: &Service, has: impl Fn(Verdict) -> bool, rate: Option<f64>) -> Case {
     // Compilers and batch jobs too hold more the longer they run: only of servers is a request like
     // another.
-    let compared = service.server != "unknown"
+    let compared = is_known(service.server)
         && service.per_work.is_some_and(|p| matches!(p.basis, Basis::Compared(..)));
     let left = service.headroom.left as f64;
     // The most that it can have grown by on average since it started.

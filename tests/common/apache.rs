@@ -96,7 +96,14 @@ impl<'a> Setup<'a> {
 
 impl Apache {
     pub fn that(mode: Mode) -> Setup<'static> {
-        Setup { mode, keep_alive: false, contained: false, workers: 150, status: false, cgroup: None }
+        Setup {
+            mode,
+            keep_alive: false,
+            contained: false,
+            workers: 150,
+            status: false,
+            cgroup: None,
+        }
     }
 
     /// `None` when somebody was faster to take the port.

@@ -130,7 +130,7 @@ pub fn kind(server: &str) -> Option<Kind> {
         "Apache prefork" => Kind::ApachePrefork,
         "Apache event/worker" => Kind::ApacheThreaded,
         "php-fpm" => Kind::PhpFpm,
-        "gunicorn" => Kind::Gunicorn,
+        gunicorn if gunicorn.starts_with("gunicorn") => Kind::Gunicorn,
         "uwsgi" => Kind::Uwsgi,
         _ => return None,
     })

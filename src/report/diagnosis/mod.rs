@@ -8,7 +8,7 @@ use crate::advice::Bound;
 use crate::assessment::Forecast;
 use crate::ceiling::{Ceiling, Unit};
 use crate::diagnosis::cure::{Cure, Occasion};
-use crate::diagnosis::service::{Case, Service};
+use crate::diagnosis::service::{Case, Service, is_known};
 use crate::diagnosis::work::{Basis, PerWork};
 use crate::diagnosis::{Diagnosis, implied_end_s};
 use crate::facts::{Trace, WorkUnit};
@@ -259,7 +259,8 @@ pub fn headline(diagnosis: &Diagnosis, times: &Times) -> String {
         text += &accusation(first, times);
         if culprits.len() > 1 {
             let others: Vec<String> = culprits.iter().skip(1).take(3).map(|s| name(s)).collect();
-            text += &format!(" So does {}.", others.join(", "));
+            let so = if others.len() == 1 { "So does" } else { "So do" };
+            text += &format!(" {so} {}.", others.join(", "));
         }
         return text;
     }
@@ -424,6 +425,11 @@ pub fn meaning(cure: &Cure) -> Option<String> {
 
 /// What to type until the change is made; a regular expression that means this service.
 pub fn meanwhile(service: &Service) -> String {
+    let interpreter = service.is_interpreted();
+    if interpreter && is_known(service.server) {
+        let word = service.server.split(' ').next().unwrap_or_default();
+        return format!("leakwatch -f --pattern {word}");
+    }
     let plain = match service.comm.to_string() {
         // The pattern is looked for in the executable's name as well.
         cut if cut.contains('/') => service.program.clone(),

@@ -7,7 +7,7 @@ use super::{
 use crate::assessment::Status;
 use crate::diagnosis::Diagnosis;
 use crate::diagnosis::history::Point;
-use crate::diagnosis::service::{Case, Service};
+use crate::diagnosis::service::{Case, Service, is_known};
 use crate::report::escape::Plain;
 use crate::units::{Bytes, Seconds};
 use std::io::{self, Write};
@@ -186,8 +186,8 @@ impl<W: Write> Paper<'_, W> {
         }
         let indent = "           ";
         let kind = match service.server {
-            "unknown" => String::new(),
-            server => format!(" ({server})"),
+            server if is_known(server) => format!(" ({server})"),
+            _ => String::new(),
         };
         let mut text = format!(
             "{}{kind}, up {}: {}",

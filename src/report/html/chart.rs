@@ -77,6 +77,10 @@ impl Chart {
         };
         let frame = Frame { size, margin, t: (first.0, last.0 + future), top: nice(top) };
         let class = if self.large { "large" } else { "small" };
+        if self.large {
+            // On a narrow screen it is moved aside rather than made too small to read.
+            writeln!(out, "<div class=\"wide\">")?;
+        }
         let from = format!("from {} to {}", Bytes(first.1 as u64), Bytes(last.1 as u64));
         writeln!(
             out,
@@ -103,7 +107,7 @@ impl Chart {
             line.trim_end()
         )?;
         self.marked(out, &frame)?;
-        writeln!(out, "</svg>")?;
+        writeln!(out, "</svg>{}", if self.large { "</div>" } else { "" })?;
         self.legend(out)
     }
 

@@ -21,7 +21,9 @@ p { margin: .4rem 0; }
 .verdict.bad, .bad .tag { color: var(--bad); }
 .verdict.fine, .fine .tag { color: var(--fine); }
 .unsure .tag { color: var(--unsure); }
-.tag { display: inline-block; min-width: 3.4em; font-weight: 700; }
+.tag { font-weight: 700; margin-right: .25em; }
+li, p { overflow-wrap: anywhere; }
+.wide { overflow-x: auto; } .wide svg { min-width: 40rem; }
 .services { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 19rem), 1fr)); gap: .9rem; }
 article { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .75rem .9rem;
   break-inside: avoid; min-width: 0; }
@@ -54,7 +56,7 @@ footer { margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: .5r
 @media print {
   :root { --ink: #000; --dim: #333; --paper: #fff; --card: #fff; --line: #999; --bad: #900; --unsure: #640; --fine: #040;
     --data: #036; --band: #0363; }
-  body { font-size: 10.5pt; } main { max-width: none; padding: 0; } h2 { break-after: avoid; }
+  .wide svg { min-width: 0; } body { font-size: 10.5pt; } main { max-width: none; padding: 0; } h2 { break-after: avoid; }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; } section > p, li, tr { break-inside: avoid; }
 }
 ";
