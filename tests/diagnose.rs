@@ -170,15 +170,19 @@ fn the_culprit_is_named_the_others_are_cleared_and_the_advice_holds() {
     }
 
     // Do what it says.
-    let name = culprit["name"].as_str().unwrap();
     let cures = report["cures"].as_array().unwrap();
-    let cure = cures.iter().find(|cure| cure["service"] == name).expect("there is advice");
-    let diff = cure["diff"].as_str().unwrap();
+    let master = apache.master().pid;
+    let cure = cures.iter().find(|cure| cure["root"]["pid"] == master).expect("there is advice");
+    let (diff, apply) = (cure["diff"].as_str().unwrap(), cure["apply"].as_str().unwrap());
+    // Of this Apache and no other: what is typed in here is really done.
+    let dir_of_ours = apache.dir().display().to_string();
+    assert!(diff.contains(&format!("+++ {dir_of_ours}/")), "{diff}");
+    assert!(apply.contains(&dir_of_ours) && apply.ends_with(&format!(" {master}")), "{apply}");
     let only = dir.path().join("only.patch");
     fs::write(&only, diff).unwrap();
     assert!(fs::read_to_string(&fix).unwrap().contains(diff));
     type_in(&format!("patch -s -p1 -d / <'{}'", only.display()));
-    type_in(cure["apply"].as_str().unwrap());
+    type_in(apply);
     apache.log.expect_line(Duration::from_secs(10), "that it was reloaded", |line| {
         line.contains("Graceful restart requested")
     });

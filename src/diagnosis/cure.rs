@@ -6,6 +6,7 @@ use super::work::Basis;
 use crate::advice::diff::{Edit, indent, unified, with_value};
 use crate::advice::{Inputs, Values, fitting, values};
 use crate::facts::{Kind, Setting, Setup, WorkUnit};
+use crate::sample::ProcId;
 use crate::units::MIB;
 
 /// What bounds a leak.
@@ -13,6 +14,8 @@ use crate::units::MIB;
 pub struct Cure {
     /// The service's name.
     pub service: String,
+    /// The top of its largest tree: names may be shared.
+    pub root: Option<ProcId>,
     /// The settings that change: name, value now, value then.
     pub changes: Vec<Change>,
     /// What the values were reckoned from, if they were.
@@ -181,7 +184,16 @@ fn of_server(
         notes.push("`Mutex posixsem` is set: a child that is killed while it holds it hangs the whole server; take another kind".to_owned());
     }
     notes.extend(setup.notes.iter().map(|note| format!("not read: {note}")));
-    Some(Cure { service: service.name.clone(), changes, reckoned, occasion, diff, apply, notes })
+    Some(Cure {
+        service: service.name.clone(),
+        root: service.roots.first().copied(),
+        changes,
+        reckoned,
+        occasion,
+        diff,
+        apply,
+        notes,
+    })
 }
 
 /// Where a setting is changed, and how.
@@ -318,7 +330,16 @@ fn of_unit(service: &Service) -> Cure {
         });
     }
     let (changes, reckoned, occasion) = (Vec::new(), None, Occasion::Unmeasured);
-    Cure { service: service.name.clone(), changes, reckoned, occasion, diff, apply, notes }
+    Cure {
+        service: service.name.clone(),
+        root: service.roots.first().copied(),
+        changes,
+        reckoned,
+        occasion,
+        diff,
+        apply,
+        notes,
+    }
 }
 
 /// Whether the leak per request was told by comparing workers rather than by watching them.
@@ -333,7 +354,7 @@ mod tests {
     use crate::detector::meter::Headroom;
     use crate::diagnosis::work::{PerWork, Worker};
     use crate::facts;
-    use crate::sample::{Comm, ProcId};
+    use crate::sample::Comm;
 
     const ID: ProcId = ProcId { pid: 812, start: 1 };
     const MIB_F: f64 = MIB as f64;

@@ -5,7 +5,7 @@
 //! `workers`, `size_bytes`, `age_s`, `watched_s`, `verdict`, `reason`, and where known `growth`
 //! (`bytes_per_s`, `low`, `high`), `per_work` (`unit`, `bytes`, `low`, `high`, `basis`), `forecast`
 //! (seconds from `t`), `series` ([t, bytes]); `headroom`; `available` ([t, bytes]); `logs` (`traces`, `sources`,
-//! `bytes`, `took_s`, `since_t`, `unread`); `cures` (`service`, `changes`, `diff`, `apply`, `meaning`, `notes`);
+//! `bytes`, `took_s`, `since_t`, `unread`); `cures` (`service`, `root`, `changes`, `diff`, `apply`, `meaning`, `notes`);
 //! `unseen`. Text is as it was found, not escaped for a terminal.
 
 use super::{Times, headline, meaning, pace, reason};
@@ -148,6 +148,7 @@ fn cure(cure: &Cure) -> Value {
     };
     json!({
         "service": cure.service,
+        "root": cure.root.map(|id| json!({ "pid": id.pid, "start": id.start })),
         "changes": cure.changes.iter().map(change).collect::<Vec<_>>(),
         "diff": cure.diff,
         "apply": cure.apply,
