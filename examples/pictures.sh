@@ -11,7 +11,7 @@ cargo test --test diagnose -- the_culprit_is_named
 # Without colours, and with other names for what only says where it was made: host, kernel, temporary
 # files, the cgroup of the test.
 sed -E -e 's/\x1b\[[0-9;]*m//g' \
-    -e "s/ on $(hostname): / on vps1: /" -e "s/$(uname -r)/$(uname -r | cut -d- -f1)/" \
+    -e "s/ on $(hostname): / on vps1: /" -e "s/$(uname -r)/6.1.0/" \
     -e 's#/tmp/\.tmp[A-Za-z0-9]+/apache\.conf#/srv/shop/apache.conf#g' \
     -e 's#/tmp/\.tmp[A-Za-z0-9]+/#/var/log/#g' -e 's#/tmp/\.tmp[A-Za-z0-9]+#/srv/shop#g' \
     -e 's#[^ ]*leakwatch-test-[0-9-]+#/shop#g' \

@@ -83,14 +83,16 @@ fn diagnose(args: &[&str]) -> (Value, Ended) {
 const PICTURES: &str = "LEAKWATCH_PICTURES";
 
 /// The same diagnosis as people see it, on terminals of two widths.
-fn pictures(logs: &Path) -> Vec<(String, Cli)> {
+fn pictures(logs: &Path, pids: [u32; 3]) -> Vec<(String, Cli)> {
     let Some(dir) = std::env::var_os(PICTURES) else { return Vec::new() };
     let start = |columns: &str| {
         let name = format!("{}/diagnose-{columns}", dir.display());
         let mut command = Command::new(env!("CARGO_BIN_EXE_leakwatch"));
         command.args(["diagnose", "--color", "always", "--logs"]).arg(logs);
         // Whatever else runs here is no part of the picture.
-        command.args(["--pattern", "apache2|mariadbd|pure-ftpd"]);
+        for pid in pids {
+            command.args(["--pid", &pid.to_string()]);
+        }
         command.arg("--html").arg(format!("{name}.html"));
         command.env("COLUMNS", columns).env("LC_ALL", "C.UTF-8");
         (name, Cli::start(&mut command))
@@ -140,7 +142,8 @@ fn the_culprit_is_named_the_others_are_cleared_and_the_advice_holds() {
     let load = Load::start(Plan::of(apache.port(), Apache::PATH, PER_SECOND));
     let begun = Instant::now();
 
-    let pictures = pictures(dir.path());
+    let pids = [apache.master().pid, ftpd.id().pid, mariadb.id().pid];
+    let pictures = pictures(dir.path(), pids);
     let fix = dir.path().join("fix.patch");
     let args = ["--for", "60s", "--logs", dir.path().to_str().unwrap()];
     let (report, ended) =
