@@ -71,6 +71,45 @@ fn one_look_says_that_it_was_one_and_what_to_type_next() {
     assert_eq!(ended.code, Some(0));
 }
 
+/// A slow leak shows in no minute, but eight workers of different ages have their lives behind them.
+#[test]
+fn workers_that_hold_the_more_the_more_they_worked_are_told_at_one_look() {
+    let (proc, logs) = (idle_machine(), tempfile::tempdir().unwrap());
+    let show = |nth: u32, requests: u64, anon_kib: u64| {
+        let pid = pid(nth);
+        proc.show(&Fake::new(pid, "apache2").child_of(self::pid(0)).holding_kib(anon_kib));
+        let exe = proc.path().join(format!("{pid}/exe"));
+        fs::remove_file(&exe).unwrap();
+        std::os::unix::fs::symlink("/usr/sbin/apache2", exe).unwrap();
+        proc.with(pid, "cgroup", "0::/\n");
+        let switches = format!("Name:\tapache2\nvoluntary_ctxt_switches:\t{}\n", 2 * requests);
+        proc.with(pid, &format!("task/{pid}/status"), switches);
+        proc.with(pid, "smaps_rollup", format!("Private_Dirty:  {anon_kib} kB\nSwap:  0 kB\n"));
+    };
+    let verdict = || {
+        let ended = diagnose(&proc, logs.path(), &["--for", "0", "--format", "json"]);
+        let report = json(&ended);
+        let services = report["services"].as_array().unwrap();
+        let apache = services.iter().find(|service| service["name"] == "apache2").unwrap();
+        (apache["verdict"].as_str().unwrap().to_owned(), apache["per_work"].clone(), ended.code)
+    };
+
+    // 9 KiB a request; a wait is half of one.
+    (1..9).for_each(|nth| show(nth, 1000 * u64::from(nth), 10_240 + 9000 * u64::from(nth)));
+    let (word, per_work, code) = verdict();
+    assert_eq!((word.as_str(), code), ("likely-leaking", Some(1)));
+    let bytes = per_work["bytes"].as_f64().unwrap();
+    assert!((4500.0..4700.0).contains(&bytes), "{per_work}");
+
+    // A cache that each fills once is none.
+    (1..9).for_each(|nth| {
+        show(nth, 1000 * u64::from(nth), 10_240 + (9000 * u64::from(nth)).min(27_000))
+    });
+    let (word, _, code) = verdict();
+    assert_ne!(word, "likely-leaking");
+    assert_eq!(code, Some(0));
+}
+
 #[test]
 fn an_interrupt_ends_the_look_and_not_the_report() {
     let (proc, logs) = (idle_machine(), tempfile::tempdir().unwrap());

@@ -46,8 +46,9 @@ impl Running {
             Some((name.to_owned(), value.to_owned()))
         };
         let link = |name: &str| std::fs::read_link(dir.join(name)).unwrap_or_default();
+        // The host's processes, seen from a container, have the host's files.
         let root = match link("root") {
-            root if root == Path::new("/") || root.as_os_str().is_empty() => PathBuf::from("/"),
+            root if procfs == Path::new("/proc") && root == Path::new("/") => root,
             _ => dir.join("root"),
         };
         Self {

@@ -11,7 +11,7 @@ use crate::diagnosis::cure::{Cure, Occasion};
 use crate::diagnosis::service::{Case, Service, is_known};
 use crate::diagnosis::work::{Basis, PerWork};
 use crate::diagnosis::{Diagnosis, implied_end_s};
-use crate::facts::{Trace, WorkUnit};
+use crate::facts::{Logs, Trace, WorkUnit};
 use crate::report::text::Named;
 use crate::units::{Amount, Bytes, BytesPerSecond, Rate, Seconds};
 use jiff::Timestamp;
@@ -369,6 +369,14 @@ pub fn when(trace: &Trace, times: &Times) -> String {
         }
         (_, Some(last)) => times.minute(last),
         _ => "at a time not told".to_owned(),
+    }
+}
+
+/// What is said where no trace was found.
+pub fn no_trace(logs: &Logs) -> &'static str {
+    match logs.unread.is_empty() {
+        true => "No failed fork, no OOM kill, no lack of memory.",
+        false => "No failed fork, no OOM kill, no lack of memory in what could be read.",
     }
 }
 

@@ -1,8 +1,8 @@
 //! Text: a diagnosis for a terminal or a mail, the finding first.
 
 use super::{
-    Times, growth, headline, left, matters, meaning, meanwhile, next, per_work, processes,
-    proposal, reason, verdict, when,
+    Times, growth, headline, left, matters, meaning, meanwhile, next, no_trace, per_work,
+    processes, proposal, reason, verdict, when,
 };
 use crate::assessment::Status;
 use crate::diagnosis::Diagnosis;
@@ -228,7 +228,7 @@ impl<W: Write> Paper<'_, W> {
         let days = ((diagnosis.t - logs.since_t) / 86_400.0).round();
         self.title(&format!("WHAT THE LOGS SAY OF THE LAST {days:.0} DAYS"))?;
         if logs.traces.is_empty() {
-            self.line("  ", "No failed fork, no OOM kill, no lack of memory.")?;
+            self.line("  ", no_trace(logs))?;
         }
         let widest = logs.traces.iter().map(|t| Plain(&t.who).to_string().chars().count()).max();
         let widest = widest.unwrap_or(0).min(20);

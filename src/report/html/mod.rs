@@ -7,8 +7,8 @@ mod style;
 
 use super::diagnosis::text::looked;
 use super::diagnosis::{
-    Times, end, growth, headline, left, matters, meaning, meanwhile, next, per_work, processes,
-    proposal, reason, verdict, when,
+    Times, end, growth, headline, left, matters, meaning, meanwhile, next, no_trace, per_work,
+    processes, proposal, reason, verdict, when,
 };
 use super::escape::{Html, Plain};
 use crate::assessment::Status;
@@ -259,7 +259,7 @@ fn logs_section(out: &mut impl Write, diagnosis: &Diagnosis, times: &Times) -> i
     let days = ((diagnosis.t - logs.since_t) / 86_400.0).round();
     writeln!(out, "<section>\n<h2>What the logs say of the last {days:.0} days</h2>")?;
     match logs.traces.is_empty() {
-        true => writeln!(out, "<p>No failed fork, no OOM kill, no lack of memory.</p>")?,
+        true => writeln!(out, "<p>{}</p>", no_trace(logs))?,
         false => {
             writeln!(
                 out,
