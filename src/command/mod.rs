@@ -1,10 +1,10 @@
 //! Commands: one file a mode. Each wires doors to the engine and holds the loop, nothing else.
 
 pub mod ceilings;
-pub mod exporter;
-pub mod journaled;
 pub mod diagnose;
+pub mod exporter;
 mod gather;
+pub mod journaled;
 pub mod keeper;
 pub mod record;
 pub mod replay;
