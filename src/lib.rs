@@ -66,6 +66,8 @@ pub mod command;
 pub mod detector;
 pub mod diagnosis;
 pub mod engine;
+pub mod evidence;
+pub mod facts;
 pub mod hook;
 pub mod machine;
 pub mod outlet;

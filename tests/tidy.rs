@@ -6,7 +6,22 @@ use std::path::{Path, PathBuf};
 /// Rooms by storey, lowest first; a directory counts with all that is in it.
 const STOREYS: [(u8, &[&str]); 5] = [
     (1, &["sample", "ceiling", "assessment", "facts", "units"]),
-    (2, &["engine", "advice", "diagnosis", "alarm", "detector", "policy", "rules", "victims", "brink", "pace", "server"]),
+    (
+        2,
+        &[
+            "engine",
+            "advice",
+            "diagnosis",
+            "alarm",
+            "detector",
+            "policy",
+            "rules",
+            "victims",
+            "brink",
+            "pace",
+            "server",
+        ],
+    ),
     (
         3,
         &[
