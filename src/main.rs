@@ -44,6 +44,7 @@ fn run(cli: &Cli) -> Result<Status> {
     let mut err = Leveled::new(io::stderr().lock(), systemd::is_journal(io::stderr()));
     let status = match command {
         Command::Ceilings(options) => command::ceilings::run(options, &mut out, &mut err)?,
+        Command::Diagnose(options) => command::diagnose::run(options, &mut out, &mut err)?,
         Command::Record(options) => command::record::run(options, &mut out, &mut err)?,
         Command::Servers(options) => command::servers::run(options, &mut out)?,
         Command::Replay(options) => command::replay::run(options, &mut out, &mut err)?,

@@ -1,7 +1,9 @@
 //! Commands: one file a mode. Each wires doors to the engine and holds the loop, nothing else.
 
 pub mod ceilings;
+pub mod diagnose;
 pub mod exporter;
+mod gather;
 pub mod journaled;
 pub mod keeper;
 pub mod record;

@@ -1,7 +1,10 @@
 //! Report: writes what the engine says, to any `impl Write`. Chooses nothing.
 
 pub mod ceilings;
+pub mod diagnosis;
+pub mod escape;
 pub mod explain;
+pub mod html;
 pub mod journal;
 pub mod json;
 pub mod prometheus;
