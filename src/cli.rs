@@ -22,6 +22,7 @@ use std::path::PathBuf;
   leakwatch --pattern apache2 --dry-run
                                      say what would be signalled, signal nothing
   leakwatch check --pattern apache2  one look, with all earlier ones; for cron
+  leakwatch diagnose                 who leaks, and which setting bounds it
   leakwatch ceilings                 which limit would fail a fork first
   leakwatch servers                  which servers are known, and how they end
   leakwatch record vps1.jsonl.gz     take a recording
@@ -48,6 +49,8 @@ pub enum Command {
     Ceilings(Ceilings),
     /// Print the merged configuration, with where each setting comes from
     Config(Config),
+    /// Look at the whole machine for a minute: who leaks, what the logs say, which setting bounds it
+    Diagnose(Diagnose),
     /// Record samples to a file, for `replay`; judges and signals nothing
     Record(Record),
     /// Judge a recording: print what watching would have printed
@@ -186,6 +189,53 @@ pub struct Servers {
     pub format: Format,
 }
 
+/// Options of `diagnose`.
+#[derive(Args, Debug)]
+pub struct Diagnose {
+    /// Which processes.
+    #[command(flatten)]
+    pub select: Select,
+    /// Look for so long; 0 looks once and judges by ages, sizes and logs alone
+    ///
+    /// A leak that ends memory within some minutes is proven in one; a slow one is told by comparing
+    /// workers of different ages, or takes longer. Ctrl-C ends the look early and reports.
+    #[arg(long = "for", value_name = "TIME", default_value = "60s", value_parser = time, help_heading = "Timing")]
+    pub time: f64,
+    /// Also judge by this recording of the same machine, so that its hours count
+    ///
+    /// Made by `leakwatch record`. That of another machine, or from before the last boot, is judged
+    /// alone.
+    #[arg(long, value_name = "FILE", help_heading = "Timing")]
+    pub recording: Option<PathBuf>,
+    /// Read the log files of this directory instead of /var/log, the journal and the kernel's messages
+    #[arg(long, value_name = "DIR", help_heading = "Evidence")]
+    pub logs: Option<PathBuf>,
+    /// How far back to look into logs
+    #[arg(long, value_name = "TIME", default_value = "14days", value_parser = time, help_heading = "Evidence")]
+    pub since: f64,
+    /// A report for people, or one JSON object
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "text",
+        help_heading = "Output"
+    )]
+    pub format: Format,
+    /// Also write the report as a page, in one file
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub html: Option<PathBuf>,
+    /// Write the advised change there, for `patch -p1 -d /`; nothing is changed by leakwatch itself
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub write_advice: Option<PathBuf>,
+    /// Colour the report [auto: on a terminal, unless NO_COLOR or CLICOLOR=0 is set]
+    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto", help_heading = "Output")]
+    pub color: Color,
+    /// Show no progress on standard error
+    #[arg(short, long, help_heading = "Output")]
+    pub quiet: bool,
+}
+
 /// Options of `record`.
 #[derive(Args, Debug)]
 pub struct Record {
@@ -217,6 +267,9 @@ pub struct Replay {
     /// PID:START means one of several processes that had the pid; without it, all are explained.
     #[arg(long, value_name = "PID[:START]", value_parser = target, conflicts_with = "format")]
     pub explain: Option<Target>,
+    /// Also write what was found as a page, in one file
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub html: Option<PathBuf>,
     /// How to judge and act.
     #[command(flatten)]
     pub judge: Judge,

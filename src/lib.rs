@@ -26,10 +26,10 @@
 //! | 5 door | `main`, [`cli`], [`config`], [`settings`] | parse, dispatch, print one error, exit code | logic |
 //! | 4 commands | [`command`] | one file a mode: wire doors to the engine, hold the loop | arithmetic, syscalls |
 //! | 4 reports | [`report`] | write events and state to any `impl Write` | clocks, files, choosing |
-//! | 3 doors in | [`probe`] (processes, trees, ceilings), [`machine`], [`recording`], [`history`], [`profiles`] | the only readers of /proc, /sys and files | decisions |
+//! | 3 doors in | [`probe`] (processes, trees, ceilings), [`machine`], [`recording`], [`history`], [`profiles`], [`evidence`] (logs, settings, work) | the only readers of /proc, /sys and files | decisions |
 //! | 3 doors out | [`action`] (the only sender of signals), [`wait`] (the only sleeper and clock), [`outlet`] (output that nobody waits for), [`brace`] (memory locked, OOM score, a signal rehearsed), [`hook`] (the helper that runs the user's command), [`systemd`] (service manager and journal), [`textfile`] (metrics) | carry out | choosing |
-//! | 2 reckoning | [`engine`]; [`detector`] and its rooms, [`explanation`](detector::explanation); [`alarm`], [`policy`], [`rules`], [`victims`], [`brink`], [`pace`], [`server`] and its table | pure functions and bounded state | any I/O, any clock |
-//! | 1 words | [`sample`], [`ceiling`], [`assessment`], [`units`] | the nouns | everything |
+//! | 2 reckoning | [`engine`]; [`advice`], [`diagnosis`]; [`detector`] and its rooms, [`explanation`](detector::explanation); [`alarm`], [`policy`], [`rules`], [`victims`], [`brink`], [`pace`], [`server`] and its table | pure functions and bounded state | any I/O, any clock |
+//! | 1 words | [`sample`], [`ceiling`], [`assessment`], [`facts`], [`units`] | the nouns | everything |
 //!
 //! Three questions have three places: is it growing without end ([`detector`]), is memory in
 //! danger (its forecast: the first of all ceilings that is reached, each by a series of its own),
@@ -55,6 +55,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod action;
+pub mod advice;
 pub mod alarm;
 pub mod assessment;
 pub mod brace;
@@ -64,7 +65,10 @@ pub mod cli;
 pub mod command;
 pub mod config;
 pub mod detector;
+pub mod diagnosis;
 pub mod engine;
+pub mod evidence;
+pub mod facts;
 pub mod history;
 pub mod hook;
 pub mod machine;

@@ -23,6 +23,17 @@ pub fn boot(root: &std::path::Path) -> String {
     id.trim().chars().filter(|c| c.is_ascii_hexdigit() || *c == '-').collect()
 }
 
+/// The time zone that logs are written and times are told in: `TZ`, else /etc/localtime, else UTC.
+pub fn zone() -> jiff::tz::TimeZone {
+    jiff::tz::TimeZone::try_system().unwrap_or(jiff::tz::TimeZone::UTC)
+}
+
+/// Columns of the terminal on standard output, if it is one.
+pub fn columns() -> Option<u16> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    Some(size.ws_col).filter(|columns| *columns > 0)
+}
+
 /// Whether leakwatch runs as root.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()

@@ -6,6 +6,7 @@ use crate::engine;
 use crate::machine;
 use crate::policy::Rules;
 use crate::probe::{Selection, Words};
+use crate::report::diagnosis::text::Layout;
 use crate::report::text::Style;
 use crate::server::{TABLE, Workers};
 use anyhow::{Result, anyhow, ensure};
@@ -134,6 +135,22 @@ pub fn file_name(select: &Select) -> String {
 
 /// How lines on standard output are dressed.
 pub fn style(output: &Output, dry_run: bool) -> Style {
+    Style { colour: colour(output.color), dry_run }
+}
+
+/// How a page of text on standard output is laid out: as wide as the terminal, or COLUMNS, or 80.
+pub fn layout(color: Color) -> Layout {
+    let typed = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let width: u16 = typed.or_else(machine::columns).unwrap_or(80);
+    // The first of these that is set tells the character set (locale(7)).
+    let set = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter();
+    let locale = set.filter_map(|name| std::env::var(name).ok()).find(|value| !value.is_empty());
+    let locale = locale.unwrap_or_default().to_ascii_lowercase();
+    let unicode = ["utf-8", "utf8"].iter().any(|name| locale.ends_with(name));
+    Layout { width: usize::from(width.clamp(60, 140)), colour: colour(color), unicode }
+}
+
+fn colour(color: Color) -> bool {
     let set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
     let is = |name: &str, value: &str| std::env::var_os(name).is_some_and(|v| v == value);
     // The order of https://bixense.com/clicolors and https://no-color.org.
@@ -142,12 +159,11 @@ pub fn style(output: &Output, dry_run: bool) -> Style {
             && ((set("CLICOLOR_FORCE") && !is("CLICOLOR_FORCE", "0"))
                 || (std::io::stdout().is_terminal() && !is("CLICOLOR", "0") && !is("TERM", "dumb")))
     };
-    let colour = match output.color {
+    match color {
         Color::Always => true,
         Color::Never => false,
         Color::Auto => auto(),
-    };
-    Style { colour, dry_run }
+    }
 }
 
 #[cfg(test)]

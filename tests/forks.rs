@@ -88,7 +88,7 @@ fn expect(cli: &Cli, name: &str) -> events::Event {
 
 #[test]
 fn an_unknown_preforking_program_is_recognised_and_a_worker_gets_term() {
-    let pool = Pool::start(&["env"], &["3", "1024"]);
+    let pool = Pool::start(&["env"], &["3", "2048"]);
     let cli = watch(&pool, &[]);
     let greeting = format!("unknown pre-forking program: master {}, 3 workers", pool.master.pid);
     cli.err.expect_line(PROMPTLY, "that says how they are ended", |line| line.contains(&greeting));
@@ -101,7 +101,7 @@ fn an_unknown_preforking_program_is_recognised_and_a_worker_gets_term() {
 
 #[test]
 fn who_ignores_everything_is_killed_in_the_end() {
-    let pool = Pool::start(&["env"], &["3", "1024", "stubborn"]);
+    let pool = Pool::start(&["env"], &["3", "2048", "stubborn"]);
     let cli = watch(&pool, &["--grace", "2s"]);
 
     let outcome = expect(&cli, "outcome");
@@ -114,7 +114,7 @@ fn who_ignores_everything_is_killed_in_the_end() {
 
 #[test]
 fn without_kill_who_ignores_everything_stays_and_that_is_said() {
-    let pool = Pool::start(&["env"], &["3", "1024", "stubborn"]);
+    let pool = Pool::start(&["env"], &["3", "2048", "stubborn"]);
     let cli = watch(&pool, &["--grace", "2s", "--no-kill"]);
 
     let outcome = expect(&cli, "outcome");
@@ -163,7 +163,7 @@ fn workers_in_a_container_are_ended_from_outside() {
     if missing::skip(&[Need::Root]) {
         return;
     }
-    let pool = Pool::in_container(&["3", "1024"]);
+    let pool = Pool::in_container(&["3", "2048"]);
     let cli = watch(&pool, &[]);
 
     expect(&cli, "outcome");
@@ -177,7 +177,7 @@ fn workers_of_process_one_are_ended_from_inside_their_container_and_itself_is_no
     if missing::skip(&[Need::Root]) {
         return;
     }
-    let pool = Pool::in_container(&["3", "1024"]);
+    let pool = Pool::in_container(&["3", "2048"]);
     let target = pool.master.pid.to_string();
     let leakwatch = std::env::var("LEAKWATCH_BIN")
         .unwrap_or_else(|_| env!("CARGO_BIN_EXE_leakwatch").to_owned());
@@ -203,7 +203,7 @@ fn who_may_not_signal_says_what_it_would_take() {
     if missing::skip(&[Need::Root]) {
         return;
     }
-    let pool = Pool::start(&["env"], &["3", "1024"]);
+    let pool = Pool::start(&["env"], &["3", "2048"]);
     let master = pool.master.pid.to_string();
     let leakwatch = std::env::var("LEAKWATCH_BIN")
         .unwrap_or_else(|_| env!("CARGO_BIN_EXE_leakwatch").to_owned());

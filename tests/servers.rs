@@ -18,6 +18,9 @@ use common::service::{Kind, Service, Setup};
 const MIB: u64 = 1 << 20;
 /// What the workers may leak together until memory ends.
 const ROOM: u64 = 96 * MIB;
+/// The same for long requests: a victim takes four seconds to go, in which six more MiB/s leak, so
+/// it must give back more than 24 MiB.
+const LONG_ROOM: u64 = 224 * MIB;
 const PER_SECOND: f64 = 30.0;
 /// With 30 requests a second 3.75 MiB/s.
 const KIB: u32 = 128;
@@ -46,7 +49,8 @@ impl Scene {
         let warm = Load::start(Plan::of(service.port(), "/?kib=0&sleep=0.2", 40.0));
         std::thread::sleep(Duration::from_secs(2));
         warm.finish();
-        memory.limit_memory(memory.usage() + ROOM).unwrap();
+        let room = if kib > 0 { ROOM } else { LONG_ROOM };
+        memory.limit_memory(memory.usage() + room).unwrap();
         Self { service, kind, keep_alive, memory }
     }
 

@@ -5,8 +5,23 @@ use std::path::{Path, PathBuf};
 
 /// Rooms by storey, lowest first; a directory counts with all that is in it.
 const STOREYS: [(u8, &[&str]); 5] = [
-    (1, &["sample", "ceiling", "assessment", "units"]),
-    (2, &["engine", "alarm", "detector", "policy", "rules", "victims", "brink", "pace", "server"]),
+    (1, &["sample", "ceiling", "assessment", "facts", "units"]),
+    (
+        2,
+        &[
+            "engine",
+            "advice",
+            "diagnosis",
+            "alarm",
+            "detector",
+            "policy",
+            "rules",
+            "victims",
+            "brink",
+            "pace",
+            "server",
+        ],
+    ),
     (
         3,
         &[
@@ -15,6 +30,7 @@ const STOREYS: [(u8, &[&str]); 5] = [
             "recording",
             "history",
             "profiles",
+            "evidence",
             "action",
             "wait",
             "outlet",

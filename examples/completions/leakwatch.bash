@@ -25,6 +25,9 @@ _leakwatch() {
             leakwatch,config)
                 cmd="leakwatch__subcmd__config"
                 ;;
+            leakwatch,diagnose)
+                cmd="leakwatch__subcmd__diagnose"
+                ;;
             leakwatch,help)
                 cmd="leakwatch__subcmd__help"
                 ;;
@@ -46,6 +49,9 @@ _leakwatch() {
             leakwatch__subcmd__help,config)
                 cmd="leakwatch__subcmd__help__subcmd__config"
                 ;;
+            leakwatch__subcmd__help,diagnose)
+                cmd="leakwatch__subcmd__help__subcmd__diagnose"
+                ;;
             leakwatch__subcmd__help,help)
                 cmd="leakwatch__subcmd__help__subcmd__help"
                 ;;
@@ -65,7 +71,7 @@ _leakwatch() {
 
     case "${cmd}" in
         leakwatch)
-            opts="-p -f -x -u -i -n -q -v -h -V --pattern --full --exact --user --pid --procfs --sysfs --interval --lead --grace --signal --no-kill --reload --allow --dry-run --protect --allow-root --caution --format --color --quiet --verbose --budget --state --no-state --textfile --on-event --config --help --version check ceilings config record replay servers help"
+            opts="-p -f -x -u -i -n -q -v -h -V --pattern --full --exact --user --pid --procfs --sysfs --interval --lead --grace --signal --no-kill --reload --allow --dry-run --protect --allow-root --caution --format --color --quiet --verbose --budget --state --no-state --textfile --on-event --config --help --version check ceilings config diagnose record replay servers help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -324,8 +330,82 @@ _leakwatch() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        leakwatch__subcmd__diagnose)
+            opts="-p -f -x -u -q -h --pattern --full --exact --user --pid --procfs --sysfs --for --recording --logs --since --format --html --write-advice --color --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --pattern)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --procfs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sysfs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --recording)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --logs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --html)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --write-advice)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         leakwatch__subcmd__help)
-            opts="check ceilings config record replay servers help"
+            opts="check ceilings config diagnose record replay servers help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -367,6 +447,20 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__help__subcmd__config)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        leakwatch__subcmd__help__subcmd__diagnose)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -491,13 +585,17 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__replay)
-            opts="-n -q -v -h --explain --lead --grace --signal --no-kill --reload --allow --dry-run --protect --allow-root --caution --format --color --quiet --verbose --config --help"
+            opts="-n -q -v -h --explain --html --lead --grace --signal --no-kill --reload --allow --dry-run --protect --allow-root --caution --format --color --quiet --verbose --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --explain)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --html)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

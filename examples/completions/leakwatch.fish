@@ -60,6 +60,7 @@ complete -c leakwatch -n "__fish_leakwatch_needs_command" -s V -l version -d 'Pr
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "check" -d 'Look once, judge with all earlier looks, act, and say what is new (for cron and monitoring)'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "ceilings" -d 'List every limit that can fail a fork or summon the OOM killer, nearest first'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "config" -d 'Print the merged configuration, with where each setting comes from'
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "diagnose" -d 'Look at the whole machine for a minute: who leaks, what the logs say, which setting bounds it'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "record" -d 'Record samples to a file, for `replay`; judges and signals nothing'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "replay" -d 'Judge a recording: print what watching would have printed'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "servers" -d 'Show which servers are known, and how their workers are ended'
@@ -108,6 +109,26 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -s x -l ex
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand config" -l config -d 'Read this configuration only [/etc/leakwatch.toml, /etc/leakwatch.d/*.toml; see leakwatch.toml(5)]' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand config" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -s p -l pattern -d 'Trees with a process whose name matches this regular expression (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l pid -d 'Only the trees of these processes (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l procfs -d 'Another root of procfs, such as the host\'s as seen from a container' -r -F
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l sysfs -d 'Another root of sysfs, where that procfs\' cgroups are mounted below its /sys' -r -F
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l for -d 'Look for so long; 0 looks once and judges by ages, sizes and logs alone' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l recording -d 'Also judge by this recording of the same machine, so that its hours count' -r -F
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l logs -d 'Read the log files of this directory instead of /var/log, the journal and the kernel\'s messages' -r -F
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l since -d 'How far back to look into logs' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l format -d 'A report for people, or one JSON object' -r -f -a "text\t'One line an event, for people'
+json\t'One JSON object an event'"
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l html -d 'Also write the report as a page, in one file' -r -F
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l write-advice -d 'Write the advised change there, for `patch -p1 -d /`; nothing is changed by leakwatch itself' -r -F
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l color -d 'Colour the report [auto: on a terminal, unless NO_COLOR or CLICOLOR=0 is set]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -s f -l full -d 'Match the whole command line instead of the name'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -s x -l exact -d 'The expression must match the whole name (with -f: command line)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -s q -l quiet -d 'Show no progress on standard error'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s p -l pattern -d 'Trees with a process whose name matches this regular expression (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -l pid -d 'Only the trees of these processes (repeatable)' -r
@@ -120,6 +141,7 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s x -l exac
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s q -l quiet -d 'Say nothing on standard error'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l explain -d 'Say why this process got its verdicts, window by window, instead of printing events' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l html -d 'Also write what was found as a page, in one file' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l lead -d 'End a leaking worker when memory may end within this time' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l grace -d 'Time a worker gets after the first signal [default: what its server may need, 10 to 70 s]' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l signal -d 'The first signal, instead of the one at which the server\'s workers finish their request' -r
@@ -142,10 +164,11 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s h -l help
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand servers" -l format -d 'A table for people, or one JSON object' -r -f -a "text\t'One line an event, for people'
 json\t'One JSON object an event'"
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand servers" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config record replay servers help" -f -a "check" -d 'Look once, judge with all earlier looks, act, and say what is new (for cron and monitoring)'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config record replay servers help" -f -a "ceilings" -d 'List every limit that can fail a fork or summon the OOM killer, nearest first'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config record replay servers help" -f -a "config" -d 'Print the merged configuration, with where each setting comes from'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config record replay servers help" -f -a "record" -d 'Record samples to a file, for `replay`; judges and signals nothing'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config record replay servers help" -f -a "replay" -d 'Judge a recording: print what watching would have printed'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config record replay servers help" -f -a "servers" -d 'Show which servers are known, and how their workers are ended'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config record replay servers help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose record replay servers help" -f -a "check" -d 'Look once, judge with all earlier looks, act, and say what is new (for cron and monitoring)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose record replay servers help" -f -a "ceilings" -d 'List every limit that can fail a fork or summon the OOM killer, nearest first'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose record replay servers help" -f -a "config" -d 'Print the merged configuration, with where each setting comes from'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose record replay servers help" -f -a "diagnose" -d 'Look at the whole machine for a minute: who leaks, what the logs say, which setting bounds it'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose record replay servers help" -f -a "record" -d 'Record samples to a file, for `replay`; judges and signals nothing'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose record replay servers help" -f -a "replay" -d 'Judge a recording: print what watching would have printed'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose record replay servers help" -f -a "servers" -d 'Show which servers are known, and how their workers are ended'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose record replay servers help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

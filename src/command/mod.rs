@@ -2,7 +2,9 @@
 
 pub mod ceilings;
 pub mod check;
+pub mod diagnose;
 pub mod exporter;
+mod gather;
 pub mod journaled;
 pub mod keeper;
 pub mod record;

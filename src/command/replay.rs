@@ -1,17 +1,25 @@
 //! Replay: judges a recording as if it happened now.
 
+use super::gather::{Gather, Live};
 use super::write_event;
-use crate::assessment::{Status, Verdict};
+use crate::assessment::{Event, Finding, Status, Verdict};
+use crate::ceiling::SignKind;
 use crate::cli::{Replay, Target};
 use crate::detector::explanation::Explanation;
+use crate::diagnosis::Looked;
 use crate::engine::Engine;
+use crate::facts::Logs;
+use crate::machine;
 use crate::recording::Reader;
+use crate::report::diagnosis::Times;
 use crate::report::explain::{self, Occasion};
+use crate::report::html::{self, Moment};
 use crate::report::text::Style;
 use crate::sample::{ProcId, Sample};
 use crate::settings;
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use std::io::Write;
+use std::path::Path;
 
 /// Prints what watching would have printed; the status is what was found.
 ///
@@ -20,17 +28,21 @@ use std::io::Write;
 pub fn run(options: &Replay, out: &mut impl Write, err: &mut impl Write) -> Result<Status> {
     let style = settings::style(&options.output, options.judge.dry_run);
     let mut recording = Reader::open(&options.file)?;
-    let mut engine = Engine::new(recording.header(), settings::engine(&options.judge, true)?);
+    let engine = Engine::new(recording.header(), settings::engine(&options.judge, true)?);
+    let mut gather = Gather::new(engine, recording.header());
     let mut sample = Sample::default();
     let mut explainer = options.explain.map(Explainer::new);
+    let mut page = options.html.as_ref().map(|_| Page::default());
     while recording.read(&mut sample)? {
+        match &mut page {
+            Some(page) => page.observe(&mut gather, &sample),
+            None => gather.judge(&sample),
+        }
         if let Some(explainer) = &mut explainer {
-            engine.observe(&sample);
-            explainer.look(out, sample.t, &engine, style)?;
+            explainer.look(out, sample.t, gather.engine(), style)?;
             continue;
         }
-        let assessment = engine.observe(&sample);
-        for event in &assessment.events {
+        for event in gather.engine().events() {
             write_event(out, sample.t, event, options.output.format, style)?;
         }
     }
@@ -40,7 +52,61 @@ pub fn run(options: &Replay, out: &mut impl Write, err: &mut impl Write) -> Resu
     if let Some(explainer) = explainer {
         explainer.end(out, style)?;
     }
-    Ok(engine.found())
+    if let (Some(path), Some(page)) = (&options.html, page) {
+        page.write(&gather, path)?;
+    }
+    Ok(gather.engine().found())
+}
+
+/// What a page needs beside the engine.
+#[derive(Default)]
+struct Page {
+    moments: Vec<Moment>,
+    first_t: Option<f64>,
+    last_t: f64,
+}
+
+/// Moments marked in a page.
+const MOST_MOMENTS: usize = 200;
+
+impl Page {
+    fn observe(&mut self, gather: &mut Gather, sample: &Sample) {
+        gather.observe(sample, &mut Live::none());
+        self.first_t = self.first_t.or(Some(sample.t));
+        self.last_t = sample.t;
+        let words = gather.engine().events().iter().filter_map(moment);
+        let room = MOST_MOMENTS - self.moments.len();
+        self.moments.extend(words.take(room).map(|text| (sample.t, text)));
+    }
+
+    fn write(&self, gather: &Gather, path: &Path) -> Result<()> {
+        let history_s = self.last_t - self.first_t.unwrap_or(self.last_t);
+        let looked = Looked { history_s, ..Looked::default() };
+        let mut diagnosis = gather.diagnose(&Live::none(), Logs::default(), looked);
+        diagnosis.host.1.clear();
+        let times = Times { zone: machine::zone(), now_t: diagnosis.t };
+        let mut page = Vec::new();
+        html::write(&mut page, &diagnosis, &times, &self.moments)?;
+        std::fs::write(path, page).map_err(|e| anyhow!("cannot write '{}': {e}", path.display()))
+    }
+}
+
+/// What of an event is worth a mark.
+fn moment(event: &Event) -> Option<String> {
+    match event {
+        Event::Leak(Finding { again: false, comm, id, .. }) => {
+            Some(format!("leak named: {comm}[{}]", id.pid))
+        }
+        Event::Order(order) => {
+            Some(format!("{} to {}[{}]", order.signal.name(), order.comm, order.victim.pid))
+        }
+        Event::Failing(sign) => Some(match sign.kind {
+            SignKind::OomKill => "OOM kill".to_owned(),
+            SignKind::Refused => "fork refused".to_owned(),
+            SignKind::Stalled => "all wait for memory".to_owned(),
+        }),
+        _ => None,
+    }
 }
 
 /// Follows one process through the recording.

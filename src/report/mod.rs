@@ -2,7 +2,10 @@
 
 pub mod ceilings;
 pub mod check;
+pub mod diagnosis;
+pub mod escape;
 pub mod explain;
+pub mod html;
 pub mod journal;
 pub mod json;
 pub mod prometheus;

@@ -55,6 +55,7 @@ pub struct Setup<'a> {
     keep_alive: bool,
     contained: bool,
     workers: u32,
+    status: bool,
     cgroup: Option<&'a Cgroup>,
 }
 
@@ -75,6 +76,11 @@ impl<'a> Setup<'a> {
         Self { contained: true, ..self }
     }
 
+    /// With `/server-status`, as Debian's Apache has it.
+    pub fn with_status(self) -> Self {
+        Self { status: true, ..self }
+    }
+
     pub fn with_keep_alive(self) -> Self {
         Self { keep_alive: true, ..self }
     }
@@ -90,7 +96,14 @@ impl<'a> Setup<'a> {
 
 impl Apache {
     pub fn that(mode: Mode) -> Setup<'static> {
-        Setup { mode, keep_alive: false, contained: false, workers: 150, cgroup: None }
+        Setup {
+            mode,
+            keep_alive: false,
+            contained: false,
+            workers: 150,
+            status: false,
+            cgroup: None,
+        }
     }
 
     /// `None` when somebody was faster to take the port.
@@ -189,6 +202,13 @@ fn config(dir: &Path, port: u16, setup: Setup) -> String {
     };
     let user = if nix::unistd::geteuid().is_root() { "User www-data\nGroup www-data" } else { "" };
     let (path, workers) = (Apache::PATH, setup.workers);
+    let status = match setup.status {
+        true => format!(
+            "LoadModule status_module {MODULES}/mod_status.so\n\
+             <Location /server-status>\n  SetHandler server-status\n</Location>"
+        ),
+        false => String::new(),
+    };
     let keep_alive = if setup.keep_alive { "On" } else { "Off" };
     format!(
         r#"ServerRoot "{dir}"
@@ -201,6 +221,7 @@ LogLevel notice
 LoadModule mpm_prefork_module {MODULES}/mod_mpm_prefork.so
 LoadModule authz_core_module {MODULES}/mod_authz_core.so
 LoadModule perl_module {MODULES}/mod_perl.so
+{status}
 Listen 127.0.0.1:{port}
 KeepAlive {keep_alive}
 KeepAliveTimeout 5

@@ -21,6 +21,9 @@ pub enum Need {
     Uwsgi,
     Puma,
     Unicorn,
+    MariaDb,
+    PureFtpd,
+    Patch,
     Root,
     Cgroup,
     /// A cgroup that limits tasks.
@@ -62,6 +65,15 @@ impl Need {
             }
             Self::Unicorn if !there("/usr/bin/unicorn") => {
                 Some("unicorn is missing: apt-get install unicorn".into())
+            }
+            Self::MariaDb if !there("/usr/sbin/mariadbd") => {
+                Some("mariadbd is missing: apt-get install mariadb-server".into())
+            }
+            Self::PureFtpd if !there("/usr/sbin/pure-ftpd") => {
+                Some("pure-ftpd is missing: apt-get install pure-ftpd".into())
+            }
+            Self::Patch if !there("/usr/bin/patch") => {
+                Some("patch is missing: apt-get install patch".into())
             }
             Self::Root if !nix::unistd::geteuid().is_root() => {
                 Some("this needs root: run the tests as root (sudo -E cargo test)".into())

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a harness fails by panicking")]
 
 pub mod apache;
+pub mod bystander;
 pub mod cgroup;
 pub mod cli;
 pub mod events;

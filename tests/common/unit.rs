@@ -117,7 +117,8 @@ impl Unit {
         for name in self.values("CapabilityBoundingSet").join(" ").split_whitespace() {
             words.extend(["--cap-add".to_owned(), name.to_owned()]);
         }
-        Sandbox { words, filter, program: program.to_owned() }
+        let score = self.values("OOMScoreAdjust").join("");
+        Sandbox { words, filter, program: program.to_owned(), score }
     }
 }
 
@@ -126,6 +127,8 @@ pub struct Sandbox {
     words: Vec<String>,
     filter: PathBuf,
     program: PathBuf,
+    /// OOMScoreAdjust=, which systemd sets before it takes the right to.
+    score: String,
 }
 
 impl Sandbox {
@@ -139,9 +142,10 @@ impl Sandbox {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new("sh");
         // JOURNAL_STREAM names the very pipe that is standard output.
-        let script = "export JOURNAL_STREAM=$(stat -L -c %d:%i /proc/$$/fd/1); filter=$1; shift
+        let script = "export JOURNAL_STREAM=$(stat -L -c %d:%i /proc/$$/fd/1)
+                      echo \"$1\" 2>/dev/null >/proc/self/oom_score_adj || :; filter=$2; shift 2
                       exec \"$@\" 9<\"$filter\"";
-        command.args(["-c", script, "sh"]).arg(&self.filter).args(&self.words);
+        command.args(["-c", script, "sh", &self.score]).arg(&self.filter).args(&self.words);
         command.args(["--seccomp", "9"]).arg(&self.program).args(args);
         command
     }

@@ -1,0 +1,263 @@
+//! Advice: the two settings that bound a leak, reckoned from what was measured.
+//!
+//! A server that ends a worker after some requests, and keeps no more workers than memory can hold
+//! at their largest, does not run out of memory however much each request leaks. Both values follow
+//! from the leak per request, the size of a young worker and the memory there is. Too small a value
+//! costs more than the leak: prefork starts new workers on a tick of one second, so on two cores
+//! 4744 requests a second became 651 with 100 connections a child, 35 with 10 and 3 with 1 (Apache
+//! 2.4.71). Below a certain life the cap is lowered instead.
+
+pub mod diff;
+
+/// Share of the memory a service may have that its workers may fill at their largest: not all peak
+/// at once, but measured values are no more exact than this.
+const SHARE: f64 = 0.7;
+
+/// Seconds that a worker should live. Workers that started together end together, and prefork looks
+/// once a second whether any are missing: for a second in each life requests wait, which must be
+/// less than one in a hundred of them.
+const LEAST_LIFE_S: f64 = 120.0;
+
+/// Workers that a master starts a second without falling behind (prefork, two cores: 3 to 6.5).
+const REFILLS_PER_S: f64 = 3.0;
+
+/// Without a request rate: what is safe on a site of some ten requests a second.
+const LEAST_BLIND: f64 = 500.0;
+
+/// A worker need not grow by more than so many times its young size, or so many bytes, before it is
+/// replaced, if it lives for four minutes at least.
+const MODEST: f64 = 4.0;
+const MODEST_BYTES: f64 = 64.0 * 1024.0 * 1024.0;
+
+/// The largest value proposed; more is for ever.
+const MOST: f64 = 1e6;
+
+/// What the values are reckoned from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Inputs {
+    /// Bytes leaked by a request.
+    pub leak: f64,
+    /// Bytes that a worker has to itself when it is warm and has leaked nothing yet.
+    pub young: f64,
+    /// Workers that there may be by the configuration.
+    pub cap: u64,
+    /// Workers that there are.
+    pub workers: u64,
+    /// Requests that a connection carries, where the setting counts connections; else 1.
+    pub per_connection: f64,
+    /// Requests a second of the service, where known.
+    pub rate: Option<f64>,
+    /// Bytes that the service may have: what is left below its nearest ceiling and what its workers
+    /// hold already, less a reserve.
+    pub memory: f64,
+}
+
+/// What decided the values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// As many workers as now allowed, each as large as memory allows.
+    Memory,
+    /// A worker should live two minutes; there may be fewer of them for that.
+    Life,
+    /// The workers that are needed leave each less than that.
+    Tight,
+    /// It leaks too fast for the memory there is: no setting holds it and keeps serving.
+    Hopeless,
+}
+
+/// The two values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Values {
+    /// Requests (or connections) after which a worker ends, rounded.
+    pub recycle: u64,
+    /// Workers that there may be, at most as many as now.
+    pub cap: u64,
+    /// Bytes that a worker has to itself at its end.
+    pub full: f64,
+    /// Seconds that a worker then lives, where the rate is known.
+    pub life_s: Option<f64>,
+    /// What decided.
+    pub bound: Bound,
+}
+
+/// Reckons both; none where nothing leaks or an input is no number.
+pub fn values(inputs: &Inputs) -> Option<Values> {
+    let Inputs { leak, young, cap, workers, per_connection, rate, memory } = *inputs;
+    let sound = |x: f64| x.is_finite() && x > 0.0;
+    if !sound(leak) || !sound(memory) || !young.is_finite() || cap == 0 {
+        return None;
+    }
+    let (young, k) = (young.max(0.0), per_connection.max(1.0));
+    let rate = rate.filter(|rate| sound(*rate));
+    let workers = workers.max(1);
+    let budget = SHARE * memory;
+    // Requests that one of so many workers may live, if all peak together.
+    let allowed = |cap: u64| ((budget / cap as f64 - young) / leak / k).floor();
+    let bare = rate.map_or(LEAST_BLIND / 5.0, |rate| (rate / (REFILLS_PER_S * k)).ceil()).max(10.0);
+    let life = |rate: f64| (LEAST_LIFE_S * rate / (workers as f64 * k)).ceil();
+    let least = rate.map_or(LEAST_BLIND, life).max(bare);
+    // One worker in four more than there are: the load of now is not the most there will be.
+    let needed = (workers + (workers / 4).max(1)).min(cap);
+    let most_at = |recycle: f64| (budget / (young + leak * k * recycle)).floor() as u64;
+    // Nobody wants a worker of a gigabyte because it would fit.
+    let modest = ((MODEST * young).max(MODEST_BYTES) / leak / k).max(2.0 * least);
+    let (recycle, cap, bound) = if allowed(cap) >= least {
+        (round_down(allowed(cap).min(modest).min(MOST)), cap, Bound::Memory)
+    } else if let recycle = round_up(least)
+        && most_at(recycle) >= needed
+    {
+        (recycle, most_at(recycle).min(cap), Bound::Life)
+    } else if allowed(needed) >= bare {
+        (round_down(allowed(needed)).max(bare.min(allowed(needed))), needed, Bound::Tight)
+    } else {
+        (bare, needed, Bound::Hopeless)
+    };
+    let life_s = rate.map(|rate| recycle * k * workers as f64 / rate);
+    let full = young + leak * k * recycle;
+    Some(Values { recycle: recycle as u64, cap, full, life_s, bound })
+}
+
+/// How many workers fit without any leak, at the size they have.
+pub fn fitting(size: f64, memory: f64) -> u64 {
+    if size > 0.0 && memory > 0.0 { (SHARE * memory / size).floor().max(1.0) as u64 } else { 1 }
+}
+
+/// What a service may have: what is left, and what its workers hold, less a tenth of the ceiling or
+/// two young workers, whichever is more.
+pub fn memory(left: u64, limit: u64, held: u64, young: u64) -> f64 {
+    let reserve = (0.1 * limit as f64).max(2.0 * young as f64);
+    (left as f64 + held as f64 - reserve).max(0.0)
+}
+
+/// What values are rounded to, times a power of ten: they are not worth more digits.
+const STEPS: [f64; 9] = [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0];
+
+/// The next lower step.
+fn round_down(x: f64) -> f64 {
+    let power = 10_f64.powf(x.max(1.0).log10().floor());
+    let step = STEPS.into_iter().rfind(|step| step * power <= x * (1.0 + 1e-9));
+    (step.unwrap_or(1.0) * power).floor()
+}
+
+/// The next higher step.
+fn round_up(x: f64) -> f64 {
+    let power = 10_f64.powf(x.max(1.0).log10().floor());
+    let step = STEPS.into_iter().find(|step| step * power >= x * (1.0 - 1e-9));
+    (step.unwrap_or(10.0) * power).ceil()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const KIB: f64 = 1024.0;
+    const MIB: f64 = 1024.0 * KIB;
+
+    /// A leak of 64 KiB a request at 60 requests a second in 1.5 GiB, 150 workers allowed.
+    const FAST: Inputs = Inputs {
+        leak: 64.0 * KIB,
+        young: 4.0 * MIB,
+        cap: 150,
+        workers: 5,
+        per_connection: 1.0,
+        rate: Some(60.0),
+        memory: 1536.0 * MIB,
+    };
+
+    #[test]
+    fn a_fast_leak_gets_fewer_workers_rather_than_short_lives() {
+        // 150 workers would have 50 requests each: 1440 are those of two minutes.
+        let values = values(&FAST).unwrap();
+        assert_eq!((values.recycle, values.cap, values.bound), (1500, 10, Bound::Life));
+        assert!(values.life_s.unwrap() >= 120.0);
+    }
+
+    #[test]
+    fn a_slow_leak_is_recycled_late_and_the_cap_stays() {
+        let slow = Inputs { leak: KIB, rate: Some(5.0), cap: 20, ..FAST };
+        let values = values(&slow).unwrap();
+        // 53.8 MiB for each of the 20, less 4, is room for 50 000 requests.
+        assert_eq!((values.recycle, values.cap, values.bound), (50_000, 20, Bound::Memory));
+    }
+
+    #[test]
+    fn where_connections_are_counted_they_are_fewer() {
+        let slow = Inputs { leak: KIB, rate: Some(5.0), cap: 20, per_connection: 10.0, ..FAST };
+        assert_eq!(values(&slow).unwrap().recycle, 5000);
+    }
+
+    #[test]
+    fn in_little_memory_lives_are_short_but_not_below_what_a_master_can_replace() {
+        let tight = Inputs { memory: 100.0 * MIB, ..FAST };
+        let values = values(&tight).unwrap();
+        assert_eq!((values.cap, values.bound), (6, Bound::Tight));
+        assert_eq!(values.recycle, 100);
+        let hopeless = Inputs { memory: 30.0 * MIB, ..FAST };
+        assert_eq!(super::values(&hopeless).unwrap().bound, Bound::Hopeless);
+    }
+
+    #[test]
+    fn without_a_rate_no_value_is_small() {
+        let blind = values(&Inputs { rate: None, ..FAST }).unwrap();
+        assert!(blind.recycle >= 100 && blind.life_s.is_none(), "{blind:?}");
+    }
+
+    #[test]
+    fn nothing_is_advised_for_no_leak_and_no_memory() {
+        assert_eq!(values(&Inputs { leak: 0.0, ..FAST }), None);
+        assert_eq!(values(&Inputs { leak: f64::NAN, ..FAST }), None);
+        assert_eq!(values(&Inputs { memory: 0.0, ..FAST }), None);
+    }
+
+    #[test]
+    fn numbers_are_rounded_to_what_they_are_worth() {
+        for (x, down, up) in [
+            (1.0, 1.0, 1.0),
+            (720.0, 600.0, 800.0),
+            (20.0, 20.0, 20.0),
+            (49.0, 40.0, 50.0),
+            (99_999.0, 80_000.0, 100_000.0),
+        ] {
+            assert_eq!((round_down(x), round_up(x)), (down, up), "{x}");
+        }
+    }
+
+    prop_compose! {
+        fn any_inputs()(
+            leak in 1.0..1e8_f64, young in 0.0..1e9_f64, cap in 1..5000_u64, workers in 0..500_u64,
+            per_connection in 0.5..100.0_f64, rate in prop::option::of(0.0..1e4_f64), memory in 1.0..1e12_f64,
+        ) -> Inputs {
+            Inputs { leak, young, cap, workers, per_connection, rate, memory }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_advised_fits_into_memory_or_is_called_hopeless(inputs in any_inputs()) {
+            let values = values(&inputs).unwrap();
+            prop_assert!(values.recycle >= 1 && values.cap >= 1 && values.cap <= inputs.cap);
+            if values.bound != Bound::Hopeless {
+                let most = values.cap as f64 * values.full;
+                prop_assert!(most <= SHARE * inputs.memory * 1.001, "{:?}", values);
+            }
+        }
+
+        #[test]
+        fn no_life_is_shorter_than_a_master_can_replace(inputs in any_inputs()) {
+            let values = values(&inputs).unwrap();
+            prop_assert!(values.recycle >= 10, "{:?}", values);
+            if let Some(rate) = inputs.rate.filter(|rate| *rate > 0.0) {
+                let refills = rate / (values.recycle as f64 * inputs.per_connection.max(1.0));
+                prop_assert!(refills <= 2.0 * REFILLS_PER_S, "{} a second: {:?}", refills, values);
+            }
+        }
+
+        #[test]
+        fn a_larger_leak_never_allows_more(inputs in any_inputs(), more in 1.0..100.0_f64) {
+            let (less, more) = (values(&inputs).unwrap(), values(&Inputs { leak: inputs.leak * more, ..inputs }).unwrap());
+            prop_assert!(more.bound != Bound::Memory || less.bound == Bound::Memory);
+            prop_assert!(more.cap <= less.cap);
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Gather: what a diagnosis collects while it looks: samples for the engine and the history, and of
+//! the living machine the units, the settings and the work of servers.
+
+use crate::diagnosis::history::History;
+use crate::diagnosis::service::{self, Service};
+use crate::diagnosis::work::Worker;
+use crate::diagnosis::{self, Diagnosis, Gathered, Looked, Readings};
+use crate::engine::Engine;
+use crate::evidence::setup::{self, Running};
+use crate::evidence::{unit, work};
+use crate::facts::{Logs, Setup, Work, WorkUnit};
+use crate::machine;
+use crate::sample::{Header, ProcId, Sample};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Services for which something is proposed.
+const MOST_CURES: usize = 3;
+/// Processes whose waits and private memory are read: half a millisecond each.
+const MOST_WORKERS: usize = 2000;
+
+/// The engine and what it was shown.
+pub(super) struct Gather {
+    engine: Engine,
+    history: History,
+    header: Header,
+    programs: BTreeMap<ProcId, String>,
+    last: Sample,
+}
+
+impl Gather {
+    pub(super) fn new(engine: Engine, header: &Header) -> Self {
+        let (history, last) = (History::default(), Sample::default());
+        Self { engine, history, header: header.clone(), programs: BTreeMap::new(), last }
+    }
+
+    /// The engine.
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Takes in a sample for the engine alone.
+    pub(super) fn judge(&mut self, sample: &Sample) {
+        self.engine.observe(sample);
+    }
+
+    /// Takes in a sample.
+    pub(super) fn observe(&mut self, sample: &Sample, live: &mut Live) {
+        self.engine.observe(sample);
+        live.see(&self.engine);
+        for program in &sample.programs {
+            let comm = sample.procs.iter().find(|proc| proc.id == program.id).map(|p| p.comm);
+            // mod_perl names Apache's processes by a path, cut at 15 bytes.
+            if comm.is_some_and(|comm| comm.as_bytes().contains(&b'/')) && !program.exe.is_empty() {
+                let exe = program.exe.trim_end_matches(" (deleted)");
+                let name = exe.rsplit('/').next().unwrap_or(exe).to_owned();
+                self.programs.insert(program.id, name);
+            }
+        }
+        let engine = &self.engine;
+        let sizes = engine.detector().standings().map(|standing| {
+            (service::top(engine, &live.units, standing), service::own(engine, standing))
+        });
+        self.history.push(sample, sizes);
+        self.last.clone_from(sample);
+    }
+
+    /// Seconds between samples that this engine can take: not closer than a sixteenth of planned.
+    pub(super) fn interval_s(&self, wanted_s: f64, bounds: (f64, f64)) -> f64 {
+        wanted_s.clamp(bounds.0.max(self.header.interval_s / 16.0), bounds.1)
+    }
+
+    /// Puts all together.
+    pub(super) fn diagnose(&self, live: &Live, logs: Logs, looked: Looked) -> Diagnosis {
+        let gathered = Gathered {
+            t: self.last.t,
+            engine: &self.engine,
+            history: &self.history,
+            units: &live.units,
+            programs: &self.programs,
+            readings: &live.readings,
+            memory: self.last.memory,
+        };
+        let services = service::all(&gathered);
+        let cures: Vec<_> = services
+            .iter()
+            .filter_map(|service| diagnosis::cure(service, live.setup(service), &live.readings))
+            .take(MOST_CURES)
+            .collect();
+        Diagnosis {
+            t: self.last.t,
+            host: (self.header.hostname.clone(), machine::description()),
+            uptime_s: None,
+            looked: Looked { samples: self.history.samples, ..looked },
+            memory: self.last.memory,
+            status: diagnosis::status(&self.engine, &services),
+            services,
+            available: self.history.available(),
+            ceilings: diagnosis::nearest(&self.last),
+            signs: self.engine.alarm().signs().copied().collect(),
+            logs,
+            cures,
+            unseen: live.notes.clone(),
+        }
+    }
+}
+
+/// What is read of the living machine beside samples.
+pub(super) struct Live {
+    procfs: PathBuf,
+    units: BTreeMap<ProcId, String>,
+    seen: BTreeSet<ProcId>,
+    /// By the root of the tree.
+    setups: BTreeMap<ProcId, Setup>,
+    readings: Vec<Readings>,
+    begun_s: f64,
+    notes: Vec<String>,
+}
+
+/// A master and its workers.
+struct Pool {
+    root: ProcId,
+    master: ProcId,
+    workers: Vec<(u32, f64)>,
+    server: &'static str,
+}
+
+impl Live {
+    pub(super) fn new(procfs: &Path) -> Self {
+        Self {
+            procfs: procfs.to_owned(),
+            units: BTreeMap::new(),
+            seen: BTreeSet::new(),
+            setups: BTreeMap::new(),
+            readings: Vec::new(),
+            begun_s: 0.0,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Of no living machine: a recording.
+    pub(super) fn none() -> Self {
+        Self::new(Path::new("/nonexistent"))
+    }
+
+    /// Finds the units of new processes.
+    fn see(&mut self, engine: &Engine) {
+        for standing in engine.detector().standings() {
+            if self.seen.insert(standing.id)
+                && let Some(unit) = unit::of(&self.procfs, standing.id.pid)
+            {
+                self.units.insert(standing.id, unit);
+            }
+        }
+    }
+
+    /// Reads the settings of servers that are new.
+    pub(super) fn read_setups(&mut self, gather: &Gather) {
+        for pool in self.pools(gather) {
+            if self.setups.contains_key(&pool.root) {
+                continue;
+            }
+            let Some(kind) = setup::kind(pool.server) else { continue };
+            let running = Running::look(&self.procfs, pool.master.pid);
+            // "php-fpm: pool www"
+            let largest = pool.workers.iter().max_by(|a, b| a.1.total_cmp(&b.1));
+            let title = largest.map(|(pid, _)| Running::look(&self.procfs, *pid).args);
+            let title = title.and_then(|args| args.into_iter().next()).unwrap_or_default();
+            let name = title.split_once(": pool ").map_or("", |(_, name)| name.trim());
+            match setup::read(kind, &running, name) {
+                Some(setup) => {
+                    self.setups.insert(pool.root, setup);
+                }
+                None => self.notes.push(format!(
+                    "the configuration of {} (process {}) was not found or may not be read; run as root",
+                    pool.server, pool.master.pid
+                )),
+            }
+        }
+    }
+
+    /// Further logs that servers write.
+    pub(super) fn logs(&self) -> impl Iterator<Item = &str> {
+        self.setups.values().flat_map(|setup| setup.logs.iter().map(String::as_str))
+    }
+
+    /// Reads how much work was done when the look begins.
+    pub(super) fn begin(&mut self, gather: &Gather, uptime_s: f64) {
+        self.begun_s = uptime_s;
+        for pool in self.pools(gather) {
+            let (work, _) = self.work(&pool, None);
+            let before = self.workers(&pool, &work);
+            self.readings.push(Readings {
+                root: pool.root,
+                master: pool.master,
+                unit: work.unit,
+                source: work.source,
+                before,
+                after: Vec::new(),
+                span_s: 0.0,
+                per_connection: None,
+            });
+        }
+    }
+
+    /// And how much when it ends.
+    pub(super) fn end(&mut self, gather: &Gather, uptime_s: f64) {
+        let span_s = uptime_s - self.begun_s;
+        let mut readings = Vec::new();
+        for pool in self.pools(gather) {
+            let known = self.readings.iter().find(|r| r.master == pool.master);
+            let (work, note) = self.work(&pool, known.map(|r| r.unit));
+            let after = self.workers(&pool, &work);
+            let same = known.filter(|r| r.unit == work.unit);
+            let before = same.filter(|_| span_s >= 1.0).map(|r| r.before.clone());
+            let per_connection = work
+                .totals
+                .map(|(requests, connections)| requests as f64 / (connections as f64).max(1.0));
+            readings.push(Readings {
+                root: pool.root,
+                master: pool.master,
+                unit: work.unit,
+                source: work.source,
+                before: before.unwrap_or_default(),
+                after,
+                span_s,
+                per_connection,
+            });
+            self.notes.extend(note);
+        }
+        // Of several masters in a tree, the one with the most workers is what the tree is for.
+        readings.sort_by_key(|r| std::cmp::Reverse(r.after.len()));
+        self.readings = readings;
+    }
+
+    /// The work of a pool, in requests if its server tells them.
+    fn work(&self, pool: &Pool, unit: Option<WorkUnit>) -> (Work, Option<String>) {
+        let waits = || {
+            let pids = pool.workers.iter().take(MOST_WORKERS).map(|(pid, _)| *pid);
+            work::waits(&self.procfs, pids)
+        };
+        let Some(setup) = self.setups.get(&pool.root).filter(|_| unit != Some(WorkUnit::Waits))
+        else {
+            return (waits(), None);
+        };
+        match work::ask(setup) {
+            Ok(work) => (work, None),
+            Err(_) if setup.status.is_none() => (waits(), None),
+            Err(why) => {
+                let note =
+                    format!("the status page of {}: {why}; its work is told by waits", pool.server);
+                (waits(), Some(note))
+            }
+        }
+    }
+
+    fn workers(&self, pool: &Pool, work: &Work) -> Vec<Worker> {
+        let of = |(pid, own): &(u32, f64)| {
+            let (_, done) = work.done.iter().find(|(of, _)| of == pid)?;
+            let private = work::private(&self.procfs, *pid);
+            Some(Worker {
+                pid: *pid,
+                own: private.map_or(*own, |bytes| bytes as f64),
+                done: *done as f64,
+            })
+        };
+        pool.workers.iter().take(MOST_WORKERS).filter_map(of).collect()
+    }
+
+    /// The settings of a service's server.
+    fn setup(&self, service: &Service) -> Option<&Setup> {
+        service.roots.iter().find_map(|root| self.setups.get(root))
+    }
+
+    /// Masters with their workers, those with most of them first.
+    fn pools(&self, gather: &Gather) -> Vec<Pool> {
+        let engine = &gather.engine;
+        let (detector, victims) = (engine.detector(), engine.policy().victims());
+        let mut pools: Vec<Pool> = Vec::new();
+        for standing in detector.standings() {
+            let parent = standing.parent.and_then(|parent| detector.standing(parent));
+            let Some(parent) = parent.filter(|p| service::is_worker(engine, standing, p)) else {
+                continue;
+            };
+            let server = victims.server(standing.id).map_or("unknown", |server| server.name);
+            let worker = (standing.id.pid, service::own(engine, standing));
+            match pools.iter_mut().find(|pool| pool.master == parent.id) {
+                Some(pool) => pool.workers.push(worker),
+                None => pools.push(Pool {
+                    root: service::top(engine, &self.units, standing),
+                    master: parent.id,
+                    workers: vec![worker],
+                    server,
+                }),
+            }
+        }
+        pools.sort_by_key(|pool| std::cmp::Reverse(pool.workers.len()));
+        pools
+    }
+}

@@ -1,0 +1,230 @@
+//! History: how sizes went while it was looked, at no more points than a picture needs.
+
+use crate::sample::{ProcId, Sample};
+use std::collections::BTreeMap;
+
+/// Points kept of each series; when there are more, every second one goes.
+pub const MOST_POINTS: usize = 240;
+/// Trees kept; of those that ended the smallest go first.
+const MOST_TREES: usize = 256;
+
+/// A time in Unix seconds and a number of bytes.
+pub type Point = (f64, f64);
+
+/// Available memory and the size of each tree over time.
+#[derive(Clone, Debug)]
+pub struct History {
+    times: Vec<f64>,
+    available: Vec<f64>,
+    trees: BTreeMap<ProcId, Vec<f64>>,
+    /// Samples for a point, and those that came since the last one.
+    stride: u32,
+    waiting: u32,
+    /// Samples taken in.
+    pub samples: u32,
+    /// Unix time of the first and of the last.
+    pub span: Option<(f64, f64)>,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self {
+            times: Vec::new(),
+            available: Vec::new(),
+            trees: BTreeMap::new(),
+            stride: 1,
+            waiting: 0,
+            samples: 0,
+            span: None,
+        }
+    }
+}
+
+impl History {
+    /// Takes in a sample; `root` tells in which tree a process is, `size` what it has to itself.
+    pub fn push(&mut self, sample: &Sample, sizes: impl Iterator<Item = (ProcId, f64)>) {
+        self.samples = self.samples.saturating_add(1);
+        self.span = Some((self.span.map_or(sample.t, |(first, _)| first), sample.t));
+        self.waiting += 1;
+        if self.waiting < self.stride && !self.times.is_empty() {
+            return;
+        }
+        self.waiting = 0;
+        if self.times.len() >= MOST_POINTS {
+            thin(&mut self.times);
+            thin(&mut self.available);
+            self.trees.values_mut().for_each(thin);
+            self.stride *= 2;
+        }
+        let before = self.times.len();
+        self.times.push(sample.t);
+        self.available.push(sample.memory.headroom() as f64);
+        for (root, size) in sizes {
+            let tree = self.trees.entry(root).or_default();
+            tree.resize(before.max(tree.len()), f64::NAN);
+            match tree.get_mut(before) {
+                Some(sum) => *sum += size,
+                None => tree.push(size),
+            }
+        }
+        let now = self.times.len();
+        self.trees.values_mut().for_each(|tree| tree.resize(now, f64::NAN));
+        while self.trees.len() > MOST_TREES {
+            // Those that are gone, and of them the smallest; else the smallest of all.
+            let worth = |tree: &[f64]| {
+                let alive = tree.last().is_some_and(|size| !size.is_nan());
+                (alive, tree.iter().copied().fold(0.0, f64::max))
+            };
+            let least = self.trees.iter().map(|(root, tree)| (*root, worth(tree)));
+            let least = least.min_by(|(_, a), (_, b)| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+            let Some((root, _)) = least else { return };
+            self.trees.remove(&root);
+        }
+    }
+
+    /// Bytes left of RAM and swap.
+    pub fn available(&self) -> Vec<Point> {
+        self.times.iter().copied().zip(self.available.iter().copied()).collect()
+    }
+
+    /// The sizes of some trees together, from the first of them on.
+    pub fn together(&self, roots: &[ProcId]) -> Vec<Point> {
+        let trees: Vec<&Vec<f64>> = roots.iter().filter_map(|root| self.trees.get(root)).collect();
+        let sum = |index: usize| {
+            let sizes = trees.iter().filter_map(|tree| tree.get(index).copied());
+            let sizes = sizes.filter(|size| !size.is_nan());
+            let (count, sum) = sizes.fold((0, 0.0), |(n, sum), size| (n + 1, sum + size));
+            (count > 0).then_some(sum)
+        };
+        let points = self.times.iter().enumerate();
+        points.filter_map(|(index, t)| Some((*t, sum(index)?))).collect()
+    }
+}
+
+fn thin(series: &mut Vec<f64>) {
+    let mut index = 0;
+    series.retain(|_| {
+        index += 1;
+        index % 2 == 1
+    });
+}
+
+/// How a series moved.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Growth {
+    /// Bytes a second: between the medians of the first and the last third.
+    pub rate: f64,
+    /// The slowest and the fastest of four quarters.
+    pub between: (f64, f64),
+    /// Bytes from the first third's median to the last one's.
+    pub rise: f64,
+    /// Seconds from first to last point.
+    pub span_s: f64,
+}
+
+/// How a series moved; none with fewer than 8 points.
+pub fn growth(points: &[Point]) -> Option<Growth> {
+    if points.len() < 8 {
+        return None;
+    }
+    let (first, last) = (points.first()?.0, points.last()?.0);
+    let median = |part: &[Point]| {
+        let mut values: Vec<f64> = part.iter().map(|(_, bytes)| *bytes).collect();
+        values.sort_by(f64::total_cmp);
+        let middle =
+            |points: &[Point]| points.iter().map(|(t, _)| t).sum::<f64>() / points.len() as f64;
+        values.get(values.len() / 2).map(|bytes| (middle(part), *bytes))
+    };
+    let third = points.len() / 3;
+    let early = median(points.get(..third)?)?;
+    let late = median(points.get(points.len() - third..)?)?;
+    let rate = |a: Point, b: Point| (b.1 - a.1) / (b.0 - a.0).max(1e-9);
+    // Five edges, each the median of some points around it.
+    let edge = |nth: usize| {
+        let at = (points.len() - 1) * nth / 4;
+        let around = (points.len() / 16).max(1);
+        median(points.get(at.saturating_sub(around)..(at + around + 1).min(points.len()))?)
+    };
+    let edges: Vec<Point> = (0..5).filter_map(edge).collect();
+    let rates = || {
+        edges.windows(2).map(|w| match w {
+            [a, b] => rate(*a, *b),
+            _ => 0.0,
+        })
+    };
+    let between =
+        (rates().fold(f64::INFINITY, f64::min), rates().fold(f64::NEG_INFINITY, f64::max));
+    Some(Growth { rate: rate(early, late), between, rise: late.1 - early.1, span_s: last - first })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::Memory;
+    use proptest::prelude::*;
+
+    const A: ProcId = ProcId { pid: 10, start: 1 };
+    const B: ProcId = ProcId { pid: 20, start: 1 };
+
+    fn sample(t: f64) -> Sample {
+        let memory = Memory { available: 1000, ..Memory::default() };
+        Sample { t, memory, ..Sample::default() }
+    }
+
+    #[test]
+    fn long_looks_keep_their_first_and_their_last_points() {
+        let mut history = History::default();
+        for n in 0..10_000 {
+            history.push(&sample(f64::from(n)), [(A, f64::from(n)), (A, 1.0)].into_iter());
+        }
+        let points = history.together(&[A]);
+        assert!((120..=MOST_POINTS).contains(&points.len()), "{}", points.len());
+        assert_eq!(points[0], (0.0, 1.0));
+        assert!(points.last().unwrap().0 > 9900.0);
+        assert!(points.iter().all(|(t, bytes)| *bytes == t + 1.0));
+        assert_eq!(history.samples, 10_000);
+    }
+
+    #[test]
+    fn a_tree_that_comes_later_or_goes_has_points_only_while_it_is_there() {
+        let mut history = History::default();
+        for n in 0..30 {
+            let sizes = [(A, 1.0), (B, 5.0)];
+            let some = if (10..20).contains(&n) { &sizes[..] } else { &sizes[..1] };
+            history.push(&sample(f64::from(n)), some.iter().copied());
+        }
+        assert_eq!(history.together(&[B]).len(), 10);
+        assert_eq!(history.together(&[A, B])[15], (15.0, 6.0));
+        assert_eq!(history.together(&[A, B])[25], (25.0, 1.0));
+    }
+
+    #[test]
+    fn trees_are_bounded_and_the_largest_stay() {
+        let mut history = History::default();
+        for n in 0..1000 {
+            let brief = ProcId { pid: 100 + n, start: 1 };
+            let sizes = [(A, 9.0), (brief, 1.0)];
+            history.push(&sample(f64::from(n)), sizes.into_iter());
+        }
+        assert!(history.trees.len() <= MOST_TREES);
+        assert_eq!(history.together(&[A]).len(), history.times.len());
+    }
+
+    #[test]
+    fn growth_is_told_with_its_slowest_and_fastest_quarter() {
+        let points: Vec<Point> =
+            (0..100).map(|n| (f64::from(n), 1000.0 * f64::from(n.max(50)))).collect();
+        let growth = growth(&points).unwrap();
+        assert!(growth.between.0 == 0.0 && growth.between.1 > 900.0, "{growth:?}");
+        assert!(super::growth(&points[..7]).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn a_straight_line_grows_by_its_slope(slope in -1e6..1e6_f64, n in 8..200_usize) {
+            let points: Vec<Point> = (0..n).map(|i| (i as f64, slope * i as f64)).collect();
+            let growth = growth(&points).unwrap();
+            prop_assert!((growth.rate - slope).abs() <= 1e-6 * slope.abs() + 1e-9);
+        }
+    }
+}

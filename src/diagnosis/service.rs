@@ -1,0 +1,384 @@
+//! Service: the trees that belong together, and what is to be said of them.
+
+use super::Gathered;
+use super::history::{Growth, Point, growth};
+use super::work::{Basis, PerWork};
+use crate::assessment::{Evidence, Forecast, Verdict};
+use crate::ceiling::Unit;
+use crate::detector::meter::Headroom;
+use crate::detector::standing::Standing;
+use crate::engine::Engine;
+use crate::sample::{Comm, ProcId};
+use crate::units::MIB;
+use std::collections::BTreeMap;
+
+/// What is to be said of a service, worst last.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Case {
+    /// It holds so little for its age that it cannot be it: even if all of its footprint had leaked,
+    /// memory would last so many seconds more.
+    TooSlow(f64),
+    /// It neither grew nor fell to speak of.
+    Flat,
+    /// It fell.
+    Shrank,
+    /// It grew a little; at that pace memory would last so many seconds more.
+    Slight(f64),
+    /// It grows, but more and more slowly, or as it did before it settled.
+    Warming,
+    /// It grows as its CPU use does.
+    WithLoad,
+    /// Too little was seen to say anything.
+    Unclear,
+    /// It grows steadily, but was watched too short to tell a leak from warming up.
+    Suspect,
+    /// Its workers hold the more the more they have worked; so much work a second, where known.
+    Likely {
+        /// Work a second.
+        rate: Option<f64>,
+    },
+    /// It leaks.
+    Leaks,
+}
+
+impl Case {
+    fn rank(self) -> u8 {
+        match self {
+            Self::Leaks => 4,
+            Self::Likely { .. } => 3,
+            Self::Suspect => 2,
+            Self::Unclear => 1,
+            _ => 0,
+        }
+    }
+
+    /// Whether it says that the service is the culprit.
+    pub fn accuses(self) -> bool {
+        matches!(self, Self::Leaks | Self::Likely { .. })
+    }
+
+    /// The word for it in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TooSlow(_) => "too-slow",
+            Self::Flat => "flat",
+            Self::Shrank => "shrank",
+            Self::Slight(_) => "slight",
+            Self::Warming => "warming",
+            Self::WithLoad => "load-coupled",
+            Self::Unclear => "unclear",
+            Self::Suspect => "suspect",
+            Self::Likely { .. } => "likely-leaking",
+            Self::Leaks => "leaking",
+        }
+    }
+}
+
+/// The trees of one systemd unit or container, or one tree that has none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Service {
+    /// The unit's name, else the root's; as it was found.
+    pub name: String,
+    /// Whether that is a systemd unit.
+    pub is_unit: bool,
+    /// The processes at the top of it, that with the largest tree first.
+    pub roots: Vec<ProcId>,
+    /// The name of the largest one's root.
+    pub comm: Comm,
+    /// The executable's name, where its own is no help; else empty.
+    pub program: String,
+    /// Names of its processes, each once.
+    pub names: Vec<Comm>,
+    /// What server it is, "unknown" if none that is known.
+    pub server: &'static str,
+    /// Its processes.
+    pub processes: u32,
+    /// Those that are children of another of them.
+    pub workers: u32,
+    /// Bytes of all of them, what children inherited counted once.
+    pub own: f64,
+    /// Seconds since the first of its roots started.
+    pub age_s: f64,
+    /// Seconds that it was watched.
+    pub watched_s: f64,
+    /// Its size over time.
+    pub points: Vec<Point>,
+    /// How that moved.
+    pub growth: Option<Growth>,
+    /// What is to be said of it.
+    pub case: Case,
+    /// Its processes that leak, and those that are suspect.
+    pub leaking: u32,
+    /// Suspects.
+    pub suspects: u32,
+    /// Growth that convicts or makes suspect: bytes a second together, and the longest window.
+    pub steady: Option<(f64, f64)>,
+    /// It starts threads, or children, that never end: how many a second.
+    pub tasks: Option<f64>,
+    /// When its first ceiling is reached.
+    pub forecast: Option<Forecast>,
+    /// What is left below its nearest ceiling on memory.
+    pub headroom: Headroom,
+    /// What a unit of work leaves behind, where work can be read.
+    pub per_work: Option<PerWork>,
+}
+
+impl Service {
+    /// Whether its name is only that of an interpreter.
+    pub fn is_interpreted(&self) -> bool {
+        is_interpreter(self.comm)
+    }
+
+    /// Whether a log means it by that name.
+    pub fn is_called(&self, who: &str) -> bool {
+        let stem = |name: &str| {
+            let name = name.trim_end_matches(".service").to_ascii_lowercase();
+            match name.as_str() {
+                // Apache has three names, and mod_perl a fourth that the kernel cuts.
+                "httpd" | "apache2" | "httpd2" | "apach" | "httpd-prefork" => "apache2".to_owned(),
+                "mariadbd" | "mysqld" | "mariadb" | "mysql" => "mysqld".to_owned(),
+                "postmaster" | "postgres" | "postgresql" => "postgres".to_owned(),
+                "ssh" | "sshd-session" => "sshd".to_owned(),
+                n if n.starts_with("php") && n.contains("fpm") => "php-fpm".to_owned(),
+                n if n.starts_with("postgresql@") => "postgres".to_owned(),
+                _ => name,
+            }
+        };
+        let wanted = stem(who);
+        // A cut path, as mod_perl's "/usr/sbin/apach", is known by its end.
+        let names = self.names.iter().map(|comm| comm.to_string());
+        let mut names = names.chain([self.name.clone(), self.server.to_owned()]);
+        names.any(|name| stem(name.rsplit('/').next().unwrap_or(&name)) == wanted)
+            || (wanted == "apache2" && self.server.starts_with("Apache"))
+    }
+}
+
+/// How far up a chain of parents is followed.
+const DEEPEST: usize = 64;
+
+/// Whether a name says only in which language a program is written.
+fn is_interpreter(comm: Comm) -> bool {
+    let names: [&[u8]; 6] = [b"python", b"ruby", b"perl", b"node", b"java", b"php"];
+    names.iter().any(|name| match comm.as_bytes().strip_prefix(*name) {
+        Some(rest) => rest.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.'),
+        None => false,
+    })
+}
+
+/// Memory ends beyond so many seconds: nobody's concern (30 days).
+const FAR_S: f64 = 30.0 * 86_400.0;
+
+/// Servers whose children are others' programs: each of those is a service of its own.
+const STARTERS: [&str; 5] = ["sessions and jobs", "session", "sshd", "cron", "supervisord"];
+
+/// Whether a server's name is that of one that is known.
+pub fn is_known(server: &str) -> bool {
+    !server.starts_with("unknown")
+}
+
+/// The process at the top of what a process belongs to: its highest ancestor in the same unit that
+/// was not started by a shell, cron or the like.
+pub fn top(engine: &Engine, units: &BTreeMap<ProcId, String>, of: &Standing) -> ProcId {
+    let (detector, victims) = (engine.detector(), engine.policy().victims());
+    let mut top = of;
+    for _ in 0..DEEPEST {
+        let Some(parent) = top.parent.and_then(|parent| detector.standing(parent)) else { break };
+        let server = |id| victims.server(id).map_or("unknown", |server| server.name);
+        let (own, above) = (server(top.id), server(parent.id));
+        // A server that something else started, a wrapper or a script, is a service by itself.
+        let apart = STARTERS.contains(&above) || (is_known(own) && own != above);
+        if units.get(&parent.id) != units.get(&top.id) || (apart && parent.comm != top.comm) {
+            break;
+        }
+        top = parent;
+    }
+    top.id
+}
+
+/// Whether a process is a worker of its parent: of the same name, or of the same server (mod_perl
+/// renames Apache's children). What it has in common with its parent counts for the parent.
+pub fn is_worker(engine: &Engine, of: &Standing, parent: &Standing) -> bool {
+    let name = |id| engine.policy().victims().server(id).map(|server| server.name);
+    of.comm == parent.comm
+        || name(of.id).is_some_and(|own| is_known(own) && Some(own) == name(parent.id))
+}
+
+/// What a process has to itself: without what a worker still has in common with its parent, which
+/// counts for the parent. It understates by what copy-on-write has made private since.
+pub fn own(engine: &Engine, standing: &Standing) -> f64 {
+    let parent = standing.parent.and_then(|parent| engine.detector().standing(parent));
+    let inherited = match parent {
+        Some(parent) if is_worker(engine, standing, parent) => {
+            standing.footprint.min(parent.footprint)
+        }
+        _ => 0,
+    };
+    (standing.footprint - inherited) as f64
+}
+
+/// All services, worst first.
+pub fn all(gathered: &Gathered<'_>) -> Vec<Service> {
+    let detector = gathered.engine.detector();
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for standing in detector.standings() {
+        let unit = gathered.units.get(&standing.id);
+        let own_top = top(gathered.engine, gathered.units, standing);
+        let known = groups.iter().position(|group| match unit {
+            Some(unit) => group.is_unit && group.name == *unit,
+            None => !group.is_unit && group.members.iter().any(|(_, top)| *top == own_top),
+        });
+        match known.and_then(|index| groups.get_mut(index)) {
+            Some(group) => group.members.push((standing, own_top)),
+            None => {
+                let first = detector.standing(own_top).unwrap_or(standing);
+                let program = || gathered.programs.get(&first.id).cloned();
+                let victims = gathered.engine.policy().victims();
+                let server = || {
+                    let known = victims.server(standing.id).filter(|s| is_known(s.name));
+                    known.filter(|_| is_interpreter(first.comm)).map(|s| s.name.to_owned())
+                };
+                let name = unit.cloned().or_else(program).or_else(server);
+                let name = name.unwrap_or_else(|| first.comm.to_string());
+                let members = vec![(standing, own_top)];
+                groups.push(Group { name, is_unit: unit.is_some(), members });
+            }
+        }
+    }
+    let mut services: Vec<Service> = groups.into_iter().map(|group| of(gathered, group)).collect();
+    services.sort_by(|a, b| {
+        let pace = |s: &Service| s.steady.map_or(0.0, |(rate, _)| rate);
+        let key = b.case.rank().cmp(&a.case.rank());
+        key.then(pace(b).total_cmp(&pace(a))).then(b.own.total_cmp(&a.own))
+    });
+    services
+}
+
+/// Processes that belong together, each with the top of what it belongs to.
+struct Group<'a> {
+    name: String,
+    is_unit: bool,
+    members: Vec<(&'a Standing, ProcId)>,
+}
+
+fn of(gathered: &Gathered<'_>, group: Group<'_>) -> Service {
+    let Group { name, is_unit, members: with_tops } = group;
+    let members: Vec<&Standing> = with_tops.iter().map(|(standing, _)| *standing).collect();
+    let detector = gathered.engine.detector();
+    let victims = gathered.engine.policy().victims();
+    let own_of = |s: &&Standing| own(gathered.engine, s);
+    let mut roots: Vec<(ProcId, f64)> = Vec::new();
+    for (member, top) in &with_tops {
+        let size = own_of(member);
+        match roots.iter_mut().find(|(root, _)| root == top) {
+            Some((_, sum)) => *sum += size,
+            None => roots.push((*top, size)),
+        }
+    }
+    roots.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let largest_root = roots.first().map(|(root, _)| *root);
+    let root_of = |id: Option<ProcId>| id.and_then(|id| detector.standing(id));
+    let first = root_of(largest_root).or(members.first().copied());
+    let mut names: Vec<Comm> = Vec::new();
+    for member in &members {
+        if !names.contains(&member.comm) && names.len() < 32 {
+            names.push(member.comm);
+        }
+    }
+    let sum = roots.iter().map(|(_, size)| size).sum();
+    let roots: Vec<ProcId> = roots.into_iter().map(|(root, _)| root).collect();
+    let points = gathered.history.together(&roots);
+    let moved = growth(&points);
+    let count = |verdict| members.iter().filter(|s| s.verdict == verdict).count() as u32;
+    let grows = |s: &&&Standing| s.verdict >= Verdict::Suspect;
+    let evidence = || members.iter().filter(grows).filter_map(|s| s.evidence);
+    let bytes = |e: &Evidence| e.unit == Unit::Bytes;
+    let rate: f64 = evidence().filter(bytes).map(|e| e.slope.max(0.0)).sum();
+    let window = evidence().filter(bytes).map(|e| e.window_s).fold(0.0, f64::max);
+    let piles = detector.piles().filter(|(id, ..)| members.iter().any(|m| m.id == *id));
+    let pile: f64 = piles.map(|(_, e, _)| e.slope).sum();
+    let threads: f64 = members.iter().filter_map(|s| s.thread_leak).map(|e| e.slope).sum();
+    // Ceilings are known by the tree as a whole.
+    let mut trees: Vec<ProcId> = members.iter().map(|member| member.root).collect();
+    trees.sort_unstable();
+    trees.dedup();
+    let forecasts = trees.iter().filter_map(|root| detector.forecast(*root));
+    let headrooms = trees.iter().map(|root| detector.headroom(*root));
+    let headroom = headrooms.min_by_key(|headroom| headroom.left);
+    let readings = gathered.readings.iter().find(|r| roots.contains(&r.root));
+    let per_work = readings.and_then(super::Readings::per_work);
+    let server = members.iter().filter(|m| m.parent.is_some()).chain(&members);
+    let server = server.filter_map(|m| victims.server(m.id)).map(|server| server.name);
+    let mut service = Service {
+        name,
+        is_unit,
+        comm: first.map_or(Comm::default(), |s| s.comm),
+        program: first.and_then(|s| gathered.programs.get(&s.id)).cloned().unwrap_or_default(),
+        names,
+        server: server.into_iter().find(|name| is_known(name)).unwrap_or("unknown"),
+        processes: members.len() as u32,
+        workers: with_tops.iter().filter(|(m, top)| m.id != *top).count() as u32,
+        own: sum,
+        age_s: members.iter().map(|m| m.age_s).fold(0.0, f64::max),
+        watched_s: span_s(&points),
+        growth: moved,
+        case: Case::Unclear,
+        leaking: members.iter().filter(|s| s.leaks()).count() as u32,
+        suspects: count(Verdict::Suspect),
+        steady: (rate > 0.0).then_some((rate, window)),
+        tasks: (pile + threads > 0.0).then_some(pile + threads),
+        forecast: forecasts.min_by(|a, b| a.likely_s.total_cmp(&b.likely_s)),
+        headroom: headroom.unwrap_or_else(|| detector.headroom(ProcId { pid: 0, start: 0 })),
+        per_work,
+        points,
+        roots,
+    };
+    let has = |verdict| members.iter().any(|s| s.verdict == verdict);
+    service.case = judge(&service, has, readings.and_then(super::Readings::rate));
+    service
+}
+
+fn span_s(points: &[Point]) -> f64 {
+    match points {
+        [first, .., last] => last.0 - first.0,
+        _ => 0.0,
+    }
+}
+
+fn judge(service: &Service, has: impl Fn(Verdict) -> bool, rate: Option<f64>) -> Case {
+    // Compilers and batch jobs too hold more the longer they run: only of servers is a request like
+    // another.
+    let compared = is_known(service.server)
+        && service.per_work.is_some_and(|p| matches!(p.basis, Basis::Compared(..)));
+    let left = service.headroom.left as f64;
+    // The most that it can have grown by on average since it started.
+    let lasts_s = left / (service.own / service.age_s.max(1.0)).max(1e-9);
+    if service.leaking > 0 || service.tasks.is_some() {
+        return Case::Leaks;
+    }
+    if compared {
+        return Case::Likely { rate };
+    }
+    if has(Verdict::Suspect) {
+        return Case::Suspect;
+    }
+    let Some(growth) = service.growth.filter(|_| !has(Verdict::New)) else {
+        return if lasts_s > FAR_S { Case::TooSlow(lasts_s) } else { Case::Unclear };
+    };
+    let notable = (MIB as f64).max(0.03 * service.own);
+    if growth.rise.abs() < notable {
+        return Case::Flat;
+    }
+    if growth.rise < 0.0 {
+        return Case::Shrank;
+    }
+    if has(Verdict::Warming) {
+        return Case::Warming;
+    }
+    if has(Verdict::LoadCoupled) {
+        return Case::WithLoad;
+    }
+    let end_s = left / growth.rate.max(1e-9);
+    // It grew, though not steadily: what would take days to matter is no finding, and what would
+    // take hours deserves a longer look.
+    if end_s > 2.0 * 86_400.0 { Case::Slight(end_s) } else { Case::Unclear }
+}

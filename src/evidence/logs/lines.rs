@@ -1,0 +1,138 @@
+//! Lines: finds the few that may matter in a piece of text, fast, and splits them.
+
+use super::signs::{Entry, NEEDLES};
+use super::stamp::Stamps;
+use aho_corasick::AhoCorasick;
+use aho_corasick::packed::Searcher;
+
+/// A line is understood up to this length.
+const LONGEST: usize = 4096;
+
+/// Looks for [`NEEDLES`].
+pub(super) struct Search {
+    /// Looks at 16 or 32 bytes at once, where the processor can.
+    fast: Option<Searcher>,
+    needles: Option<AhoCorasick>,
+}
+
+impl Search {
+    pub(super) fn new() -> Self {
+        // They fail only for more patterns than fit their tables.
+        Self { fast: Searcher::new(NEEDLES), needles: AhoCorasick::new(NEEDLES).ok() }
+    }
+
+    /// Calls `each` with every line of `text` that has a needle, in order. Without one the search
+    /// is not to be had, and every line has.
+    pub(super) fn lines<'t>(&self, text: &'t [u8], mut each: impl FnMut(&'t [u8])) {
+        let mut from = 0;
+        while let Some(rest) = text.get(from..).filter(|rest| !rest.is_empty()) {
+            let at = match (&self.fast, &self.needles) {
+                (Some(fast), _) => fast.find(rest).map(|found| found.start()),
+                (None, Some(needles)) => needles.find(rest).map(|found| found.start()),
+                (None, None) => Some(0),
+            };
+            let Some(at) = at.map(|at| from + at) else { return };
+            let before = text.get(..at).unwrap_or_default();
+            let begin = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |n| n + 1);
+            let end = memchr_newline(text, at);
+            let line = text.get(begin.max(from)..end).unwrap_or_default();
+            each(line.get(..LONGEST).unwrap_or(line));
+            from = end + 1;
+        }
+    }
+}
+
+fn memchr_newline(text: &[u8], from: usize) -> usize {
+    let rest = text.get(from..).unwrap_or_default();
+    rest.iter().position(|byte| *byte == b'\n').map_or(text.len(), |n| from + n)
+}
+
+/// Splits a line into its time and the rest; `file` is the name of the program that the log is of.
+pub(super) fn split<'a>(line: &'a str, file: &'a str, stamps: &Stamps) -> (Option<f64>, Entry<'a>) {
+    let (t, mut body) = stamps.split(line);
+    let bracketed = line.starts_with('[');
+    let (mut tag, mut of_client) = (file, false);
+    if bracketed {
+        // "[mpm_prefork:alert] [pid 7:tid 7] [client 1.2.3.4:5] (12)Cannot .."
+        while let Some((inside, rest)) = body.strip_prefix('[').and_then(|b| b.split_once(']')) {
+            of_client |= inside.starts_with("client") || inside.starts_with("remote");
+            body = rest.trim_start();
+        }
+        // dmesg: the time since boot, then the message.
+        if line.get(1..).is_some_and(|l| l.trim_start().starts_with(|c: char| c.is_ascii_digit()))
+            && file == "dmesg"
+        {
+            tag = "kernel";
+        }
+    } else if t.is_some()
+        && let Some((own, rest)) = tagged(body)
+    {
+        (tag, body) = (own, rest);
+    }
+    (t, Entry { tag, body, of_client })
+}
+
+/// "host sshd[812]: error .." as `sshd` and the message.
+fn tagged(text: &str) -> Option<(&str, &str)> {
+    let (_host, rest) = text.split_once(' ')?;
+    let (tag, body) = rest.split_once(": ")?;
+    let name = tag.split('[').next()?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./()".contains(c);
+    let is_tag = !name.is_empty() && name.len() <= 48 && name.chars().all(plain);
+    // A forked child of cron and systemd before its exec: "(apache2)".
+    is_tag.then(|| (name.trim_matches(['(', ')']), body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::tz::TimeZone;
+    use proptest::prelude::*;
+
+    fn parts(line: &str, file: &str) -> (String, String, bool) {
+        let stamps = Stamps::new(TimeZone::UTC, 1.795e9, 0.0);
+        let (_, Entry { tag, body, of_client }) = split(line, file, &stamps);
+        (tag.to_owned(), body.to_owned(), of_client)
+    }
+
+    #[test]
+    fn a_line_of_syslog_names_its_program() {
+        for line in [
+            "Nov 24 10:00:00 vps1 sshd[812]: error: fork",
+            "2026-11-24T10:00:00.123456+00:00 vps1 sshd[812]: error: fork",
+        ] {
+            assert_eq!(parts(line, "auth"), ("sshd".into(), "error: fork".into(), false));
+        }
+        let line = "Nov 24 10:00:00 vps1 kernel: [12.3] Out of memory: Killed process 7 (x)";
+        assert_eq!(parts(line, "kern").0, "kernel");
+    }
+
+    #[test]
+    fn a_line_of_apache_may_name_a_client() {
+        let line = "[Tue Nov 24 10:00:00.1 2026] [core:error] [pid 7] [client 1.2.3.4:5] AH: x";
+        assert_eq!(parts(line, "apache2"), ("apache2".into(), "AH: x".into(), true));
+        let line = "[Tue Nov 24 10:00:00.1 2026] [mpm_prefork:alert] [pid 7] (12)Cannot: x";
+        assert_eq!(parts(line, "apache2"), ("apache2".into(), "(12)Cannot: x".into(), false));
+    }
+
+    #[test]
+    fn a_line_without_a_tag_is_the_files() {
+        assert_eq!(
+            parts("DAMN ! worker 1: x", "uwsgi"),
+            ("uwsgi".into(), "DAMN ! worker 1: x".into(), false)
+        );
+        assert_eq!(parts("2026/11/24 10:00:00 [alert] 1#1: fork() failed", "nginx").0, "nginx");
+    }
+
+    proptest! {
+        #[test]
+        fn every_line_with_a_needle_is_found_once(lines in prop::collection::vec("[a-z ]{0,12}(fork|MemoryError|)[a-z ]{0,12}", 0..20)) {
+            let text = lines.join("\n");
+            let wanted: Vec<&str> = lines.iter().map(String::as_str)
+                .filter(|line| NEEDLES.iter().any(|needle| line.contains(needle))).collect();
+            let mut found = Vec::new();
+            Search::new().lines(text.as_bytes(), |line| found.push(std::str::from_utf8(line).unwrap()));
+            prop_assert_eq!(found, wanted);
+        }
+    }
+}

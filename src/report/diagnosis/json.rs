@@ -1,0 +1,158 @@
+//! Json: a diagnosis as one object, for programs.
+//!
+//! Schema 1: `t`, `host`, `status` (the exit status), `headline`; `looked` (`live_s`, `history_s`,
+//! `samples`); `memory`; `services`, worst first, each with `name`, `unit`, `server`, `roots`, `processes`,
+//! `workers`, `size_bytes`, `age_s`, `watched_s`, `verdict`, `reason`, and where known `growth`
+//! (`bytes_per_s`, `low`, `high`), `per_work` (`unit`, `bytes`, `low`, `high`, `basis`), `forecast`
+//! (seconds from `t`), `series` ([t, bytes]); `headroom`; `available` ([t, bytes]); `logs` (`traces`, `sources`,
+//! `bytes`, `took_s`, `since_t`, `unread`); `cures` (`service`, `root`, `changes`, `diff`, `apply`, `meaning`, `notes`);
+//! `unseen`. Text is as it was found, not escaped for a terminal.
+
+use super::{Times, headline, meaning, pace, reason};
+use crate::assessment::Forecast;
+use crate::diagnosis::Diagnosis;
+use crate::diagnosis::cure::Cure;
+use crate::diagnosis::service::Service;
+use crate::diagnosis::work::Basis;
+use crate::facts::{Trace, WorkUnit};
+use serde_json::{Value, json};
+use std::io::{self, Write};
+
+/// Writes it with its newline.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write(out: &mut impl Write, diagnosis: &Diagnosis, times: &Times) -> io::Result<()> {
+    let (hostname, machine) = &diagnosis.host;
+    let memory = &diagnosis.memory;
+    let logs = &diagnosis.logs;
+    let value = json!({
+        "schema": 1,
+        "t": diagnosis.t,
+        "host": { "name": hostname, "machine": machine, "uptime_s": diagnosis.uptime_s },
+        "status": diagnosis.status as u8,
+        "headline": headline(diagnosis, times),
+        "looked": {
+            "live_s": diagnosis.looked.live_s,
+            "history_s": diagnosis.looked.history_s,
+            "samples": diagnosis.looked.samples,
+        },
+        "memory": {
+            "total_bytes": memory.total,
+            "available_bytes": memory.available,
+            "swap_total_bytes": memory.swap_total,
+            "swap_free_bytes": memory.swap_free,
+        },
+        "ceilings": diagnosis.ceilings.iter().map(|ceiling| {
+            let (dots, place) = ceiling.place.parts();
+            json!({
+                "ceiling": ceiling.kind.name(), "place": format!("{dots}{place}"),
+                "used": ceiling.used, "limit": ceiling.limit,
+            })
+        }).collect::<Vec<_>>(),
+        "failing_now": diagnosis.signs.iter().map(|sign| json!({
+            "kind": sign.kind.name(), "ceiling": sign.ceiling.name(), "count": sign.count,
+        })).collect::<Vec<_>>(),
+        "services": diagnosis.services.iter().map(service).collect::<Vec<_>>(),
+        "available": diagnosis.available,
+        "logs": {
+            "traces": logs.traces.iter().map(trace).collect::<Vec<_>>(),
+            "sources": logs.sources,
+            "bytes": logs.bytes,
+            "took_s": logs.took_s,
+            "since_t": logs.since_t,
+            "unread": logs.unread,
+        },
+        "cures": diagnosis.cures.iter().map(cure).collect::<Vec<_>>(),
+        "unseen": diagnosis.unseen,
+    });
+    serde_json::to_writer(&mut *out, &value)?;
+    out.write_all(b"\n")
+}
+
+fn service(service: &Service) -> Value {
+    let growth = pace(service)
+        .map(|(rate, low, high)| json!({ "bytes_per_s": rate, "low": low, "high": high }));
+    let per_work = service.per_work.map(|per_work| {
+        let unit = match per_work.unit {
+            WorkUnit::Requests => "requests",
+            WorkUnit::Waits => "waits",
+        };
+        let basis = match per_work.basis {
+            Basis::Watched(_) => "watched",
+            Basis::Compared(..) => "compared",
+        };
+        let (low, high) = per_work.between;
+        json!({ "unit": unit, "bytes": per_work.bytes, "low": low, "high": high, "basis": basis })
+    });
+    let headroom = service.headroom;
+    let (dots, place) = headroom.place.parts();
+    json!({
+        "name": service.name,
+        "unit": service.is_unit,
+        "server": service.server,
+        "roots": service.roots.iter().map(|id| json!({ "pid": id.pid, "start": id.start })).collect::<Vec<_>>(),
+        "processes": service.processes,
+        "workers": service.workers,
+        "size_bytes": service.own as u64,
+        "age_s": service.age_s,
+        "watched_s": service.watched_s,
+        "verdict": service.case.name(),
+        "reason": reason(service),
+        "growth": growth,
+        "per_work": per_work,
+        "forecast": service.forecast.as_ref().map(forecast),
+        "headroom": {
+            "ceiling": headroom.kind.name(),
+            "place": format!("{dots}{place}"),
+            "left": headroom.left,
+            "limit": headroom.limit,
+        },
+        "series": service.points,
+    })
+}
+
+fn forecast(forecast: &Forecast) -> Value {
+    json!({
+        "ceiling": forecast.ceiling.name(),
+        "effect": forecast.ceiling.effect().name(),
+        "earliest_s": forecast.earliest_s,
+        "likely_s": forecast.likely_s,
+        "latest_s": forecast.latest_s,
+        "founded": forecast.is_founded(),
+    })
+}
+
+fn trace(trace: &Trace) -> Value {
+    json!({
+        "failure": trace.failure.name(),
+        "who": trace.who,
+        "count": trace.count,
+        "first_t": trace.first_t,
+        "last_t": trace.last_t,
+        "source": trace.source,
+        "text": trace.text,
+    })
+}
+
+fn cure(cure: &Cure) -> Value {
+    let change = |change: &crate::diagnosis::cure::Change| {
+        let file = change.file.as_ref();
+        json!({
+            "name": change.name,
+            "was": change.was,
+            "now": change.now,
+            "file": file.map(|(file, _)| file),
+            "line": file.and_then(|(_, line)| *line),
+        })
+    };
+    json!({
+        "service": cure.service,
+        "root": cure.root.map(|id| json!({ "pid": id.pid, "start": id.start })),
+        "changes": cure.changes.iter().map(change).collect::<Vec<_>>(),
+        "diff": cure.diff,
+        "apply": cure.apply,
+        "meaning": meaning(cure),
+        "notes": cure.notes,
+    })
+}

@@ -1,0 +1,475 @@
+//! Diagnosis: the words in which text, page and JSON say the same.
+
+pub mod json;
+pub mod text;
+
+use super::escape::Plain;
+use crate::advice::Bound;
+use crate::assessment::Forecast;
+use crate::ceiling::{Ceiling, Unit};
+use crate::diagnosis::cure::{Cure, Occasion};
+use crate::diagnosis::service::{Case, Service, is_known};
+use crate::diagnosis::work::{Basis, PerWork};
+use crate::diagnosis::{Diagnosis, implied_end_s};
+use crate::facts::{Logs, Trace, WorkUnit};
+use crate::report::text::Named;
+use crate::units::{Amount, Bytes, BytesPerSecond, Rate, Seconds};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// A growth below this many bytes a day is not worth a number.
+const NO_RATE: f64 = 1.0;
+
+/// Local times.
+#[derive(Clone, Debug)]
+pub struct Times {
+    /// Where.
+    pub zone: TimeZone,
+    /// Unix time of the report.
+    pub now_t: f64,
+}
+
+impl Times {
+    fn format(&self, t: f64, format: &str) -> String {
+        let time = Timestamp::from_second(t as i64).unwrap_or_default();
+        time.to_zoned_datetime(self.zone.clone()).strftime(format).to_string()
+    }
+
+    /// "Nov 23 02:11", with the year where it is not this one.
+    pub fn minute(&self, t: f64) -> String {
+        match self.format(t, "%Y") == self.format(self.now_t, "%Y") {
+            true => self.format(t, "%b %e %H:%M").replace("  ", " "),
+            false => self.format(t, "%Y-%m-%d %H:%M"),
+        }
+    }
+
+    /// "14:20", "tomorrow 03:10", "Nov 30".
+    pub fn soon(&self, t: f64) -> String {
+        let day = |t: f64| self.format(t, "%F");
+        match t - self.now_t {
+            _ if day(t) == day(self.now_t) => self.format(t, "%H:%M"),
+            _ if day(t) == day(self.now_t + 86_400.0) => self.format(t, "tomorrow %H:%M"),
+            s if s < 6.0 * 86_400.0 => self.format(t, "%A %H:%M"),
+            s if s < 300.0 * 86_400.0 => self.format(t, "%b %e").replace("  ", " "),
+            _ => self.format(t, "%B %Y"),
+        }
+    }
+
+    /// A time on an axis that spans so many seconds.
+    pub fn tick(&self, t: f64, span_s: f64) -> String {
+        match span_s {
+            s if s < 900.0 => self.format(t, "%H:%M:%S"),
+            s if s < 2.0 * 86_400.0 => self.format(t, "%H:%M"),
+            _ => self.format(t, "%b %e %H:%M"),
+        }
+    }
+
+    /// "2026-11-24 03:10 CET".
+    pub fn whole(&self, t: f64) -> String {
+        self.format(t, "%F %H:%M %Z")
+    }
+}
+
+/// A sentence that begins with a large letter.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
+
+fn count(n: u64, one: &str, many: &str) -> String {
+    match n {
+        1 => format!("1 {one}"),
+        n => format!("{n} {many}"),
+    }
+}
+
+/// A service as a sentence names it.
+fn name(service: &Service) -> String {
+    Plain(&service.name).to_string()
+}
+
+/// Its processes: "24 workers", "process 812".
+pub fn processes(service: &Service) -> String {
+    match (service.workers, service.processes) {
+        (0, 1) => format!("process {}", service.roots.first().map_or(0, |root| root.pid)),
+        (0, n) => format!("{n} processes"),
+        (1, _) => "1 worker".to_owned(),
+        (n, _) => format!("{n} workers"),
+    }
+}
+
+/// How fast a service grows by what accuses it, with its interval: bytes a second.
+pub fn pace(service: &Service) -> Option<(f64, f64, f64)> {
+    match service.case {
+        Case::Leaks | Case::Suspect => {
+            let (rate, _) = service.steady?;
+            // The forecast's interval is that of the speed, and calibrated.
+            let between = service.forecast.filter(|f| f.ceiling.unit() == Unit::Bytes).map(|f| {
+                (rate * f.likely_s / f.latest_s, rate * f.likely_s / f.earliest_s.max(0.1))
+            });
+            let (low, high) = between.or(service.growth.map(|growth| growth.between))?;
+            Some((rate, low.min(rate), high.max(rate)))
+        }
+        Case::Likely { rate: Some(rate) } => {
+            let per_work = service.per_work?;
+            let (low, high) = per_work.between;
+            Some((per_work.bytes * rate, low * rate, high * rate))
+        }
+        _ => None,
+    }
+}
+
+/// "+46 MiB/h (41 to 52)", or what can be said.
+pub fn growth(service: &Service) -> String {
+    if let Some(tasks) = service.tasks.filter(|_| service.steady.is_none()) {
+        return format!("{} processes or threads", Rate(tasks, Unit::Tasks));
+    }
+    match pace(service) {
+        Some((rate, low, high)) => format!("{} {}", BytesPerSecond(rate), between(rate, low, high)),
+        None => match service.growth {
+            Some(growth) if growth.rate.abs() * 86_400.0 >= NO_RATE => {
+                format!("{} so far", BytesPerSecond(growth.rate))
+            }
+            _ => String::new(),
+        },
+    }
+}
+
+/// "(0.8 to 3.9)": an interval in the unit in which its middle is written.
+fn between(rate: f64, low: f64, high: f64) -> String {
+    let text = BytesPerSecond(rate).to_string();
+    let number: f64 = text
+        .trim_start_matches(['+', '-'])
+        .split(' ')
+        .next()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(1.0);
+    let unit = rate.abs() / number.max(1e-9);
+    let show = |rate: f64| match rate / unit {
+        n if n.abs() < 9.95 => format!("{n:.1}"),
+        n => format!("{n:.0}"),
+    };
+    format!("({} to {})", show(low), show(high))
+}
+
+/// The verdict in one word.
+pub fn verdict(case: Case) -> &'static str {
+    match case {
+        Case::Leaks => "LEAKS",
+        Case::Likely { .. } => "LIKELY",
+        Case::Suspect => "suspect",
+        Case::Unclear => "unclear",
+        _ => "ok",
+    }
+}
+
+/// Why that verdict: what convicts it, or what clears it.
+pub fn reason(service: &Service) -> String {
+    let watched = Seconds(service.watched_s);
+    let up = format!("up {}", Seconds(service.age_s));
+    match service.case {
+        Case::Leaks if service.tasks.is_some() => {
+            "it starts processes or threads that never end".to_owned()
+        }
+        Case::Leaks => {
+            let who = match (service.leaking, service.processes) {
+                (1, 1) => "it".to_owned(),
+                (n, all) => format!("{n} of its {all} processes"),
+            };
+            let window = service.steady.map_or(service.watched_s, |(_, window)| window);
+            format!(
+                "{who} grew steadily for {}, more than ever fell back, and did not slow down",
+                Seconds(window)
+            )
+        }
+        Case::Likely { .. } => {
+            "those workers hold most that have worked most, and it does not level off".to_owned()
+        }
+        Case::Suspect => {
+            format!("grew steadily, but {watched} is too short to tell a leak from warming up")
+        }
+        Case::Unclear if service.growth.is_none() => format!("seen too briefly to say; {up}"),
+        Case::Unclear => format!("grew in {watched}, not steadily enough to say more; {up}"),
+        Case::Flat => format!("flat for {watched}; {up}"),
+        Case::Shrank => format!("gave memory back in these {watched}; {up}"),
+        Case::Warming => format!("grows, but more and more slowly: it warms up; {up}"),
+        Case::WithLoad => format!("grows as its CPU use grows: more to do, no leak; {up}"),
+        Case::Slight(end_s) => {
+            format!("grew a little; at that pace memory would last {}", Seconds(end_s))
+        }
+        Case::TooSlow(lasts_s) => format!(
+            "{up}: even if all it holds had leaked, memory would last another {}",
+            Seconds(lasts_s)
+        ),
+    }
+}
+
+/// "every request leaves 9.1 KiB behind (8.8 to 9.5 KiB; 24 workers compared)"
+pub fn per_work(service: &Service) -> Option<String> {
+    let PerWork { bytes, between: (low, high), unit, basis, .. } = service.per_work?;
+    let (what, many) = match unit {
+        WorkUnit::Requests => ("every request", "requests"),
+        WorkUnit::Waits => ("every time it waits for something (2 to 3 times a request)", "times"),
+    };
+    let of = match basis {
+        Basis::Watched(work) => format!("seen over {work:.0} {many}"),
+        Basis::Compared(n, _) => format!("seen by comparing {n} workers"),
+    };
+    let size = |bytes: f64| Bytes(bytes.max(0.0) as u64).to_string();
+    let wide = size(low) != size(bytes) || size(high) != size(bytes);
+    let interval = if wide { format!("{} to {}; ", size(low), size(high)) } else { String::new() };
+    Some(format!("{what} leaves {} behind ({interval}{of})", size(bytes)))
+}
+
+/// When and what, of a forecast: "memory ends in 6 h 10 min (..), around 14:20; then the OOM killer
+/// strikes".
+pub fn end(forecast: &Forecast, times: &Times) -> String {
+    let Forecast { ceiling, likely_s, earliest_s, latest_s, window_s, .. } = *forecast;
+    let effect = ceiling.effect();
+    match forecast.is_founded() {
+        true => format!(
+            "{} in {} ({} to {}), around {}; {}",
+            effect.verb(),
+            Seconds(likely_s),
+            Seconds(earliest_s),
+            Seconds(latest_s),
+            times.soon(times.now_t + likely_s),
+            effect.sentence()
+        ),
+        false => format!(
+            "{} later than can be told from the {} it was watched; {}",
+            effect.verb(),
+            Seconds(window_s),
+            effect.sentence()
+        ),
+    }
+}
+
+/// The finding in a sentence or three.
+pub fn headline(diagnosis: &Diagnosis, times: &Times) -> String {
+    let mut text = String::new();
+    if !diagnosis.signs.is_empty() {
+        text += "It is happening now: the kernel refuses forks or ends processes. ";
+    }
+    let culprits: Vec<&Service> = diagnosis.culprits().collect();
+    if let Some(first) = culprits.first() {
+        text += &accusation(first, times);
+        if culprits.len() > 1 {
+            let others: Vec<String> = culprits.iter().skip(1).take(3).map(|s| name(s)).collect();
+            let so = if others.len() == 1 { "So does" } else { "So do" };
+            text += &format!(" {so} {}.", others.join(", "));
+        }
+        return text;
+    }
+    let failures: u64 =
+        diagnosis.logs.traces.iter().filter(|t| t.failure.is_of_memory()).map(|t| t.count).sum();
+    let suspects: Vec<&Service> =
+        diagnosis.services.iter().filter(|s| s.case == Case::Suspect).collect();
+    if let Some(first) = suspects.first() {
+        text += &format!(
+            "{} may leak: {} grew by {} without a break, but {} is too short to tell that from warming up.",
+            name(first),
+            its(first),
+            BytesPerSecond(first.steady.map_or(0.0, |(rate, _)| rate)),
+            Seconds(first.watched_s)
+        );
+    } else if diagnosis.looked.samples < 12 {
+        text += "Too little was seen to name a leak.";
+    } else {
+        text += &format!(
+            "Nothing leaks as far as {} can show; {} left of {}.",
+            Seconds(diagnosis.looked.live_s + diagnosis.looked.history_s),
+            Bytes(diagnosis.memory.headroom()),
+            Bytes(diagnosis.memory.limit())
+        );
+    }
+    if failures > 0 {
+        let last = diagnosis.logs.traces.iter().find(|t| t.failure.is_of_memory());
+        text += &format!(
+            " But the logs tell of {}",
+            count(failures, "failure for lack of memory", "failures for lack of memory")
+        );
+        if let Some(trace) = last {
+            text += &format!(", the last of {}", Plain(&trace.who));
+            if let Some(t) = trace.last_t {
+                text += &format!(" on {}", times.minute(t));
+            }
+        }
+        text += ".";
+    }
+    text
+}
+
+fn its(service: &Service) -> String {
+    match service.workers {
+        0 => "it".to_owned(),
+        1 => "its worker".to_owned(),
+        n => format!("its {n} workers"),
+    }
+}
+
+fn accusation(service: &Service, times: &Times) -> String {
+    let very = match service.case {
+        Case::Leaks => "leaks",
+        _ => "very likely leaks",
+    };
+    let name = name(service);
+    if service.tasks.is_some() && service.steady.is_none() {
+        let mut text = format!("{name} {very}: it starts processes or threads that never end.");
+        if let Some(forecast) = &service.forecast {
+            text += &format!(" {}.", sentence(&end(forecast, times)));
+        }
+        return text;
+    }
+    let (hold, grow) = if service.workers > 1 { ("hold", "grow") } else { ("holds", "grows") };
+    let mut text = format!("{name} {very}: {} {hold} {}", its(service), Bytes(service.own as u64));
+    if let Some((rate, ..)) = pace(service) {
+        text +=
+            &format!(" and {grow} by {}", BytesPerSecond(rate).to_string().trim_start_matches('+'));
+    }
+    text += ".";
+    match (&service.forecast, implied_end_s(service)) {
+        (Some(forecast), _) => text += &format!(" {}.", sentence(&end(forecast, times))),
+        (None, Some((early, likely, late))) => {
+            text += &format!(
+                " At the pace of requests seen now memory would end in {} ({} to {}), around {}.",
+                Seconds(likely),
+                Seconds(early),
+                Seconds(late),
+                times.soon(times.now_t + likely)
+            );
+        }
+        _ => {}
+    }
+    text
+}
+
+/// What is left below a ceiling: "100 MiB of 192 MiB left of memory cgroup /x (52 %); then ..."
+pub fn left(ceiling: &Ceiling) -> String {
+    let Ceiling { kind, place, limit, .. } = *ceiling;
+    let unit = kind.unit();
+    format!(
+        "{:.0} % left of {}: {} of {}; {}",
+        100.0 * ceiling.headroom() as f64 / (limit as f64).max(1.0),
+        Named(kind, place),
+        Amount(ceiling.headroom(), unit),
+        Amount(limit, unit),
+        kind.effect().sentence()
+    )
+}
+
+/// When a trace was seen: "Nov 23 02:11 to 02:40".
+pub fn when(trace: &Trace, times: &Times) -> String {
+    match (trace.first_t, trace.last_t) {
+        (Some(first), Some(last)) if last - first >= 60.0 => {
+            format!("{} to {}", times.minute(first), times.minute(last))
+        }
+        (_, Some(last)) => times.minute(last),
+        _ => "at a time not told".to_owned(),
+    }
+}
+
+/// What is said where no trace was found.
+pub fn no_trace(logs: &Logs) -> &'static str {
+    match logs.unread.is_empty() {
+        true => "No failed fork, no OOM kill, no lack of memory.",
+        false => "No failed fork, no OOM kill, no lack of memory in what could be read.",
+    }
+}
+
+/// What to do about a service, in a sentence before the change itself.
+pub fn proposal(cure: &Cure) -> String {
+    let set = |n: usize| {
+        let change = cure.changes.get(n)?;
+        Some(format!("{} {} (now {})", change.name, change.now, change.was))
+    };
+    let all: Vec<String> = (0..cure.changes.len()).filter_map(set).collect();
+    let all = all.join(", ");
+    match cure.occasion {
+        Occasion::Measured => format!("Bound it: {all}."),
+        Occasion::Unmeasured if cure.changes.is_empty() => "Bound it from outside.".to_owned(),
+        Occasion::Unmeasured => format!(
+            "Bound it: {all}. What a request leaks could not be measured, so this is a value to begin with."
+        ),
+        Occasion::TooMany => format!("More workers are allowed than memory holds: {all}."),
+    }
+}
+
+/// What the values mean.
+pub fn meaning(cure: &Cure) -> Option<String> {
+    let (inputs, values) = cure.reckoned?;
+    let size = |bytes: f64| Bytes(bytes as u64);
+    let mut text = format!("A worker then ends at {}", size(values.full));
+    if let Some(life_s) = values.life_s {
+        text += &format!(
+            ", after about {} at {:.0} requests a second",
+            Seconds(life_s),
+            inputs.rate.unwrap_or(0.0).max(1.0)
+        );
+    }
+    text += &match values.bound {
+        Bound::Hopeless => format!(
+            "; but even so {} workers need more than the {} there are: it leaks too fast for this memory. Until it is mended more memory is the only help",
+            values.cap,
+            size(inputs.memory)
+        ),
+        _ => format!(
+            "; {} of them hold at most {} of the {} that the service may have",
+            values.cap,
+            size(values.cap as f64 * values.full),
+            size(inputs.memory)
+        ),
+    };
+    text += &match values.bound {
+        Bound::Life if values.cap < inputs.cap => format!(". With {} workers they would have to end so soon that starting new ones costs more than the leak", inputs.cap),
+        Bound::Tight => ". Workers live less than two minutes, and where they end together requests wait up to a second for new ones: memory is short for this leak".to_owned(),
+        _ => String::new(),
+    };
+    Some(text + ".")
+}
+
+/// What to type until the change is made; a regular expression that means this service.
+pub fn meanwhile(service: &Service) -> String {
+    let interpreter = service.is_interpreted();
+    if interpreter && is_known(service.server) {
+        let word = service.server.split(' ').next().unwrap_or_default();
+        return format!("leakwatch -f --pattern {word}");
+    }
+    let plain = match service.comm.to_string() {
+        // The pattern is looked for in the executable's name as well.
+        cut if cut.contains('/') => service.program.clone(),
+        comm => comm,
+    };
+    let known = plain.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    match known && !plain.is_empty() {
+        true => format!("leakwatch --pattern {plain}"),
+        false => format!("leakwatch --pid {}", service.roots.first().map_or(0, |root| root.pid)),
+    }
+}
+
+/// Whether there is something to say of a service by itself: it is accused, or not small.
+pub fn matters(service: &Service) -> bool {
+    const SMALL: f64 = 8.0 * 1024.0 * 1024.0;
+    service.case.accuses() || service.case == Case::Suspect || service.own >= SMALL
+}
+
+/// What to type next where too little was seen.
+pub fn next(diagnosis: &Diagnosis) -> Option<&'static str> {
+    let undecided = diagnosis
+        .services
+        .iter()
+        .any(|service| matches!(service.case, Case::Suspect | Case::Unclear) && service.own > 4e6);
+    if diagnosis.culprits().next().is_some() || !undecided {
+        return None;
+    }
+    Some(match diagnosis.looked.live_s + diagnosis.looked.history_s {
+        s if s < 30.0 => "leakwatch diagnose --for 60s",
+        s if s < 300.0 => "leakwatch diagnose --for 10m",
+        _ => {
+            "leakwatch record --interval 30s day.jsonl.gz   # leave it running for some hours, then:\n    leakwatch diagnose --recording day.jsonl.gz"
+        }
+    })
+}

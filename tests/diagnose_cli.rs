@@ -1,0 +1,223 @@
+//! `leakwatch diagnose` as its caller meets it: what it says, where it writes, how it ends.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use common::cli::{Cli, Ended, PROMPTLY};
+use common::fake_proc::{Fake, FakeProc, pid};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+/// A small machine on which nothing happens: init, a web server with workers, a database.
+fn idle_machine() -> FakeProc {
+    let proc = FakeProc::with_memory_kib(1 << 20);
+    proc.show(&Fake::new(1, "init").child_of(0));
+    proc.show(&Fake::new(pid(0), "apache2"));
+    for nth in 1..4 {
+        proc.show(&Fake::new(pid(nth), "apache2").child_of(pid(0)));
+    }
+    proc.show(&Fake::new(pid(9), "mysqld").holding_kib(90_000));
+    for of in [pid(0), pid(1), pid(2), pid(3), pid(9)] {
+        proc.with(of, "cgroup", "0::/\n");
+    }
+    proc
+}
+
+fn diagnose(proc: &FakeProc, logs: &Path, more: &[&str]) -> Ended {
+    let procfs = proc.path().to_str().unwrap();
+    let args = ["diagnose", "--procfs", procfs, "--logs", logs.to_str().unwrap()];
+    Cli::leakwatch([&args, more].concat()).end(Duration::from_secs(60))
+}
+
+fn recorded(name: &str, more: &[&str]) -> Ended {
+    let path = format!("{}/tests/recordings/{name}.jsonl.gz", env!("CARGO_MANIFEST_DIR"));
+    let args = ["diagnose", "--recording", &path];
+    Cli::leakwatch([&args, more].concat()).end(Duration::from_secs(60))
+}
+
+fn json(ended: &Ended) -> Value {
+    serde_json::from_str(&ended.out.text()).unwrap_or_else(|e| panic!("{e}: {}", ended.err.text()))
+}
+
+#[test]
+fn an_idle_machine_is_cleared_with_what_was_looked_at() {
+    let (proc, logs) = (idle_machine(), tempfile::tempdir().unwrap());
+
+    let ended = diagnose(&proc, logs.path(), &["--for", "8s"]);
+
+    let text = ended.out.text();
+    assert!(text.contains("Nothing leaks as far as"), "{text}");
+    assert!(text.contains("mysqld") && text.contains("flat for"), "{text}");
+    assert!(text.contains("No failed fork, no OOM kill"), "{text}");
+    assert_eq!(ended.code, Some(0));
+    assert_eq!(ended.err.text(), "", "no progress where no terminal is");
+}
+
+#[test]
+fn one_look_says_that_it_was_one_and_what_to_type_next() {
+    let (proc, logs) = (idle_machine(), tempfile::tempdir().unwrap());
+    // Young for its size: it could have grown to this in no time.
+    proc.show(&Fake { start: u64::MAX >> 12, ..Fake::new(pid(9), "mysqld").holding_kib(90_000) });
+
+    let ended = diagnose(&proc, logs.path(), &["--for", "0"]);
+
+    let text = ended.out.text();
+    assert!(text.contains("Too little was seen to name a leak"), "{text}");
+    assert!(text.contains("leakwatch diagnose --for 60s"), "{text}");
+    assert_eq!(ended.code, Some(0));
+}
+
+/// A slow leak shows in no minute, but eight workers of different ages have their lives behind them.
+#[test]
+fn workers_that_hold_the_more_the_more_they_worked_are_told_at_one_look() {
+    let (proc, logs) = (idle_machine(), tempfile::tempdir().unwrap());
+    let show = |nth: u32, requests: u64, anon_kib: u64| {
+        let pid = pid(nth);
+        proc.show(&Fake::new(pid, "apache2").child_of(self::pid(0)).holding_kib(anon_kib));
+        let exe = proc.path().join(format!("{pid}/exe"));
+        fs::remove_file(&exe).unwrap();
+        std::os::unix::fs::symlink("/usr/sbin/apache2", exe).unwrap();
+        proc.with(pid, "cgroup", "0::/\n");
+        let switches = format!("Name:\tapache2\nvoluntary_ctxt_switches:\t{}\n", 2 * requests);
+        proc.with(pid, &format!("task/{pid}/status"), switches);
+        proc.with(pid, "smaps_rollup", format!("Private_Dirty:  {anon_kib} kB\nSwap:  0 kB\n"));
+    };
+    let verdict = || {
+        let ended = diagnose(&proc, logs.path(), &["--for", "0", "--format", "json"]);
+        let report = json(&ended);
+        let services = report["services"].as_array().unwrap();
+        let apache = services.iter().find(|service| service["name"] == "apache2").unwrap();
+        (apache["verdict"].as_str().unwrap().to_owned(), apache["per_work"].clone(), ended.code)
+    };
+
+    // 9 KiB a request; a wait is half of one.
+    (1..9).for_each(|nth| show(nth, 1000 * u64::from(nth), 10_240 + 9000 * u64::from(nth)));
+    let (word, per_work, code) = verdict();
+    assert_eq!((word.as_str(), code), ("likely-leaking", Some(1)));
+    let bytes = per_work["bytes"].as_f64().unwrap();
+    assert!((4500.0..4700.0).contains(&bytes), "{per_work}");
+
+    // A cache that each fills once is none.
+    (1..9).for_each(|nth| {
+        show(nth, 1000 * u64::from(nth), 10_240 + (9000 * u64::from(nth)).min(27_000))
+    });
+    let (word, _, code) = verdict();
+    assert_ne!(word, "likely-leaking");
+    assert_eq!(code, Some(0));
+}
+
+#[test]
+fn an_interrupt_ends_the_look_and_not_the_report() {
+    let (proc, logs) = (idle_machine(), tempfile::tempdir().unwrap());
+    let procfs = proc.path().to_str().unwrap();
+    let args = ["diagnose", "--procfs", procfs, "--logs", logs.path().to_str().unwrap()];
+    let cli = Cli::leakwatch([&args[..], &["--for", "1h", "--format", "json"]].concat());
+    // There is no event to await before the report; one sent too early would end it all the same.
+    std::thread::sleep(Duration::from_millis(1500));
+
+    cli.signal(Signal::SIGINT);
+
+    let report = json(&cli.end(PROMPTLY));
+    assert!(report["looked"]["samples"].as_u64().unwrap() >= 1);
+    assert!(report["unseen"].to_string().contains("ended early"), "{report:#}");
+}
+
+#[test]
+fn failures_in_logs_are_told_also_where_nothing_leaks_now() {
+    let (proc, logs) = (idle_machine(), tempfile::tempdir().unwrap());
+    let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now());
+    let line = format!("{now} h sshd[812]: error: fork: Cannot allocate memory\n");
+    fs::write(logs.path().join("auth.log"), line).unwrap();
+
+    let ended = diagnose(&proc, logs.path(), &["--for", "4s"]);
+
+    let text = ended.out.text().replace('\n', " ");
+    assert!(text.contains("But the logs tell of 1 failure for lack of memory"), "{text}");
+    assert!(text.contains("once  fork failed: out of memory (ENOMEM)"), "{text}");
+}
+
+/// Names and log lines are anybody's.
+#[test]
+fn hostile_text_breaks_neither_terminal_nor_page() {
+    let (proc, logs) = (idle_machine(), tempfile::tempdir().unwrap());
+    let hostile = "\x1b]0;x\x07<b>";
+    proc.show(&Fake::new(pid(20), hostile).holding_kib(200_000));
+    let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now());
+    let line = format!(
+        "{now} h kernel: Out of memory: Killed process 7 (</script><img src=x>\x1b[2J\u{202e}) total-vm:1kB\n"
+    );
+    fs::write(logs.path().join("kern.log"), line).unwrap();
+    let page = logs.path().join("page.html");
+
+    let ended = diagnose(&proc, logs.path(), &["--for", "4s", "--html", page.to_str().unwrap()]);
+
+    let text = ended.out.text();
+    assert!(text.contains("Killed process 7"), "{text}");
+    assert!(!text.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}'), "{text:?}");
+    let page = fs::read_to_string(page).unwrap();
+    assert!(page.contains("Killed process 7") && page.contains("&lt;img src=x&gt;"), "{page}");
+    for bad in ["<script", "<img", "<b>\u{0}", "\x1b", "\u{202e}", "src=x>"] {
+        assert!(!page.contains(bad), "{bad:?} in the page");
+    }
+    assert!(page.contains("default-src 'none'"));
+}
+
+#[test]
+fn a_recording_is_judged_alone_where_it_is_of_another_boot() {
+    let dir = tempfile::tempdir().unwrap();
+    let page = dir.path().join("page.html");
+
+    let ended = recorded("apache-leak", &["--html", page.to_str().unwrap()]);
+
+    let text = ended.out.text();
+    assert!(text.contains("apache2 leaks: its"), "{text}");
+    assert!(text.contains("of another machine or of an earlier boot"), "{text}");
+    assert!(matches!(ended.code, Some(1 | 2)), "{:?}", ended.code);
+    let page = fs::read_to_string(page).unwrap();
+    assert!(page.contains("nothing left:") && page.contains("class=\"band\""), "{page}");
+}
+
+#[test]
+fn a_replay_can_be_a_page_with_its_orders_marked() {
+    let dir = tempfile::tempdir().unwrap();
+    let page = dir.path().join("page.html");
+    let path = format!("{}/tests/recordings/apache-leak.jsonl.gz", env!("CARGO_MANIFEST_DIR"));
+    let args = ["replay", "--html", page.to_str().unwrap(), &path];
+
+    let ended = Cli::leakwatch(args).end(Duration::from_secs(60));
+
+    assert!(ended.out.text().contains("LEAK"), "the events are printed as ever");
+    let page = fs::read_to_string(page).unwrap();
+    assert!(
+        page.contains("leak named: /usr/sbin/apach") && page.contains("class=\"mark\""),
+        "{page}"
+    );
+}
+
+/// A compiler, caches that fill, and batch jobs take memory too.
+#[test]
+fn what_only_works_hard_is_accused_of_nothing() {
+    for name in ["cargo-build", "apache-warm", "python-lru", "perl-churn"] {
+        let report = json(&recorded(name, &["--format", "json"]));
+        for service in report["services"].as_array().unwrap() {
+            let verdict = service["verdict"].as_str().unwrap();
+            assert!(!verdict.contains("leaking"), "{name}: {service:#}");
+        }
+        assert_eq!(report["status"], 0, "{name}");
+        assert_eq!(report["cures"].as_array().unwrap().len(), 0, "{name}: {}", report["cures"]);
+    }
+}
+
+#[test]
+fn what_cannot_be_written_or_read_is_an_error_with_status_3() {
+    let (proc, logs) = (idle_machine(), tempfile::tempdir().unwrap());
+    let ended = diagnose(&proc, logs.path(), &["--for", "0", "--html", "/nonexistent/page.html"]);
+    assert_eq!(ended.code, Some(3));
+    assert!(ended.err.text().contains("cannot write '/nonexistent/page.html'"));
+    let none = Cli::leakwatch(["diagnose", "--recording", "/nonexistent"]).end(PROMPTLY);
+    assert_eq!(none.code, Some(3));
+}
