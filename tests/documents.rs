@@ -126,7 +126,7 @@ impl Stage {
         symlink(built, at("target/release/leakwatch")).unwrap();
         // Whatever looks at processes looks at those of the stage.
         let script = format!(
-            "#!/bin/sh\ncase \"$1 $*\" in\nreplay*|*--procfs*) exec {built} \"$@\" ;;\nesac\n\
+            "#!/bin/sh\ncase \"$1 $*\" in\nreplay*|servers*|*--procfs*) exec {built} \"$@\" ;;\nesac\n\
              exec {built} \"$@\" --procfs {proc} --sysfs {sys}\n",
             proc = proc.path().display(),
             sys = proc.sysfs().display()

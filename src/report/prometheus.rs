@@ -31,7 +31,7 @@ pub struct Exposition {
     watch: String,
     acts: bool,
     /// By [`Step`].
-    orders: [u64; 3],
+    orders: [u64; 4],
     unsent: u64,
     gone: u64,
     stayed: u64,
@@ -60,7 +60,7 @@ impl Exposition {
         Self {
             watch: watch.to_owned(),
             acts,
-            orders: [0; 3],
+            orders: [0; 4],
             unsent: 0,
             gone: 0,
             stayed: 0,
@@ -162,7 +162,8 @@ impl Exposition {
             "counter",
             "Orders to end a process; in a dry run those that would have been given.",
         )?;
-        for (step, word) in [(Step::Gentle, "gentle"), (Step::Term, "term"), (Step::Kill, "kill")] {
+        for step in [Step::Reload, Step::Gentle, Step::Term, Step::Kill] {
+            let word = step.name();
             let count = self.orders[step as usize];
             writeln!(out, "{name}{{watch=\"{watch}\",step=\"{word}\"}} {count}")?;
         }
