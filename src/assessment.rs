@@ -224,6 +224,9 @@ pub enum Step {
 }
 
 impl Step {
+    /// All of them, in order.
+    pub const ALL: [Self; 4] = [Self::Reload, Self::Gentle, Self::Term, Self::Kill];
+
     /// The word for it in JSON.
     pub fn name(self) -> &'static str {
         match self {

@@ -131,8 +131,12 @@ impl Stage {
         let built = env!("CARGO_BIN_EXE_leakwatch");
         symlink(built, at("target/release/leakwatch")).unwrap();
         // Whatever looks at processes looks at those of the stage.
+        // Commands that look at none (`replay`, say) do not take the option.
         let script = format!(
-            "#!/bin/sh\ncase \"$1 $*\" in\nreplay*|servers*|config*|*--procfs*) exec {built} \"$@\" ;;\nesac\n\
+            "#!/bin/sh\n\
+             case \" $1 $* \" in *' --procfs '*) exec {built} \"$@\" ;; esac\n\
+             case \"$1\" in -* | '') ;; *)\n\
+             {built} \"$1\" --help | grep -q -e --procfs || exec {built} \"$@\" ;; esac\n\
              exec {built} \"$@\" --procfs {proc} --sysfs {sys}\n",
             proc = proc.path().display(),
             sys = proc.sysfs().display()

@@ -30,14 +30,12 @@ pub struct Own {
 pub struct Exposition {
     watch: String,
     acts: bool,
-    /// By [`Step`].
-    orders: [u64; 4],
+    orders: [(Step, u64); Step::ALL.len()],
     unsent: u64,
     gone: u64,
     stayed: u64,
     leaks: u64,
-    /// By [`SignKind::ALL`].
-    signs: [u64; 3],
+    signs: [(SignKind, u64); SignKind::ALL.len()],
     trees: Vec<Tree>,
     ceilings: Vec<Ceiling>,
 }
@@ -60,12 +58,12 @@ impl Exposition {
         Self {
             watch: watch.to_owned(),
             acts,
-            orders: [0; 4],
+            orders: Step::ALL.map(|step| (step, 0)),
             unsent: 0,
             gone: 0,
             stayed: 0,
             leaks: 0,
-            signs: [0; 3],
+            signs: SignKind::ALL.map(|kind| (kind, 0)),
             trees: Vec::new(),
             ceilings: Vec::new(),
         }
@@ -74,7 +72,7 @@ impl Exposition {
     /// Counts an event.
     pub fn count(&mut self, event: &Event) {
         match event {
-            Event::Order(order) => self.orders[order.step as usize] += 1,
+            Event::Order(order) => add(&mut self.orders, order.step, 1),
             Event::Unsent { .. } => self.unsent += 1,
             Event::Outcome(Outcome { end: End::Gone { .. }, .. }) => self.gone += 1,
             Event::Outcome(Outcome { end: End::Stayed, .. }) => self.stayed += 1,
@@ -82,7 +80,7 @@ impl Exposition {
             Event::Failing(sign) => {
                 // The count of a stall is a share in percent.
                 let stalled = sign.kind == SignKind::Stalled;
-                self.signs[sign.kind as usize] += if stalled { 1 } else { sign.count };
+                add(&mut self.signs, sign.kind, if stalled { 1 } else { sign.count });
             }
             _ => {}
         }
@@ -162,8 +160,8 @@ impl Exposition {
             "counter",
             "Orders to end a process; in a dry run those that would have been given.",
         )?;
-        for step in [Step::Reload, Step::Gentle, Step::Term, Step::Kill] {
-            let (word, count) = (step.name(), self.orders[step as usize]);
+        for (step, count) in self.orders {
+            let word = step.name();
             writeln!(out, "{name}{{watch=\"{watch}\",step=\"{word}\"}} {count}")?;
         }
         let name = "leakwatch_outcomes_total";
@@ -173,8 +171,8 @@ impl Exposition {
         }
         let name = "leakwatch_signs_total";
         head(out, name, "counter", "OOM kills, refused forks and stalls that were seen.")?;
-        for kind in SignKind::ALL {
-            let (word, count) = (kind.name(), self.signs[kind as usize]);
+        for (kind, count) in self.signs {
+            let word = kind.name();
             writeln!(out, "{name}{{watch=\"{watch}\",sign=\"{word}\"}} {count}")?;
         }
         Ok(())
@@ -328,6 +326,13 @@ fn owner(ceiling: &Ceiling, sample: &Sample) -> Comm {
     proc.map_or(Comm::default(), |proc| proc.comm)
 }
 
+/// Adds to the count of one kind.
+fn add<K: PartialEq>(counts: &mut [(K, u64)], kind: K, more: u64) {
+    if let Some((_, count)) = counts.iter_mut().find(|(known, _)| *known == kind) {
+        *count += more;
+    }
+}
+
 fn head(out: &mut impl Write, name: &str, kind: &str, help: &str) -> io::Result<()> {
     write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n")
 }
@@ -384,5 +389,71 @@ impl fmt::Display for Number {
             n if n == f64::INFINITY => f.write_str("+Inf"),
             n => write!(f, "{n}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assessment::{Order, Reason, Signal};
+    use crate::ceiling::Sign;
+    use crate::policy::Rules;
+    use crate::sample::{Header, ProcId};
+
+    fn engine() -> Engine {
+        let rules = Rules { act: false, ..Rules::default() };
+        let hostname = String::new();
+        let header = Header { interval_s: 1.0, clock_ticks: 100, page_size: 4096, hostname };
+        Engine::new(&header, crate::engine::Settings { caution: 8.0, rules })
+    }
+
+    fn order(step: Step) -> Event {
+        let victim = ProcId { pid: 7, start: 7 };
+        Event::Order(Order {
+            victim,
+            comm: Comm::new(b"app"),
+            root: victim,
+            step,
+            target: victim,
+            signal: Signal::Term,
+            then: None,
+            helpers: &[],
+            grace_s: 1.0,
+            reason: Reason::Danger,
+            footprint: 0,
+            expected: 0,
+            forecast: None,
+        })
+    }
+
+    #[test]
+    fn every_step_and_sign_is_counted_by_its_own_name() {
+        let mut exposition = Exposition::new("a\"b\\c\nd", true);
+        for (nth, step) in Step::ALL.into_iter().enumerate() {
+            (0..=nth).for_each(|_| exposition.count(&order(step)));
+        }
+        for kind in SignKind::ALL {
+            let (ceiling, place) = (CeilingKind::Ram, Place::NONE);
+            exposition.count(&Event::Failing(Sign { kind, ceiling, root: None, place, count: 40 }));
+        }
+        let mut text = Vec::new();
+        exposition.write(&mut text, &engine(), &Sample::default(), Own::default()).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let watch = "watch=\"a\\\"b\\\\c\\nd\"";
+        for (nth, step) in Step::ALL.into_iter().enumerate() {
+            let name = step.name();
+            let line = format!("leakwatch_orders_total{{{watch},step=\"{name}\"}} {}\n", nth + 1);
+            assert!(text.contains(&line), "{line}{text}");
+        }
+        for (sign, count) in [("oom-kill", 40), ("refused", 40), ("stalled", 1)] {
+            let line = format!("leakwatch_signs_total{{{watch},sign=\"{sign}\"}} {count}\n");
+            assert!(text.contains(&line), "{line}{text}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_name_is_one_label() {
+        assert_eq!(Quoted(Comm::new(b"a\"\\\n\xff")).to_string(), "a\\\"\\\\\\\\x0a\\\\xff");
+        assert_eq!(Shown(Place::new("/a\"b")).to_string(), "/a\\\"b");
     }
 }
