@@ -68,8 +68,13 @@ pub fn run(
         let next = sessions.iter_mut().min_by(|a, b| due_s(a).total_cmp(&due_s(b)));
         // Nothing left: all are watched by others already.
         let Some(next) = next else { return Ok(found) };
-        manager.alive(waiter.uptime_s());
-        match waiter.wait_until(next.due_s.min(manager.alive_due_s()))? {
+        // Who is not ready yet is not asked whether it lives.
+        let mut until_s = next.due_s;
+        if status_s.is_finite() {
+            manager.alive(waiter.uptime_s());
+            until_s = until_s.min(manager.alive_due_s());
+        }
+        match waiter.wait_until(until_s)? {
             Wake::Tick if waiter.uptime_s() < next.due_s => {}
             Wake::Tick => {
                 next.look(&waiter, out, err)?;
