@@ -1,6 +1,7 @@
 //! Cli: the words a user can type, nothing else.
 
 use crate::assessment::Signal;
+use crate::server::Row;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -374,6 +375,13 @@ pub struct Judge {
     /// Processes whose name or command line matches are never signalled (repeatable)
     #[arg(long, value_name = "RE")]
     pub protect: Vec<String>,
+    /// A server that is in no row of `leakwatch servers`, or that is to be treated otherwise (repeatable)
+    ///
+    /// match=NAME[|NAME...] (its executable or script), and any of name=TEXT, signal=SIG (the first
+    /// one; TERM), grace=TIME (10s), no-kill, protect (only report), survives-failed-fork=false (act
+    /// earlier, and not once forks fail). In a configuration file it is a [[server]] table.
+    #[arg(long, value_name = "ROW", value_parser = server_row)]
+    pub server: Vec<Row>,
     /// A lone leaking process, which nobody would start again, may be ended too
     #[arg(long)]
     pub allow_root: bool,
@@ -420,6 +428,10 @@ pub enum Color {
     Always,
     /// Never.
     Never,
+}
+
+fn server_row(text: &str) -> Result<Row, String> {
+    Row::parse(text, time)
 }
 
 /// A time in seconds: `30s`, `5m`, `1h30m`, or a bare number of seconds.

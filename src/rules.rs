@@ -31,6 +31,8 @@ pub struct Rules {
     pub allow_root: bool,
     /// Names and titles that are never signalled.
     pub protect: Vec<Regex>,
+    /// The user's own rows of the table of servers.
+    pub servers: Vec<&'static Server>,
 }
 
 impl Default for Rules {
@@ -47,6 +49,7 @@ impl Default for Rules {
             allow: Vec::new(),
             allow_root: false,
             protect: Vec::new(),
+            servers: Vec::new(),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::policy::Rules;
 use crate::probe::{Selection, Words};
 use crate::report::diagnosis::text::Layout;
 use crate::report::text::Style;
+use crate::server::Row;
 use crate::server::{TABLE, Workers};
 use anyhow::{Result, anyhow, ensure};
 use regex_lite::Regex;
@@ -75,6 +76,7 @@ pub fn engine(judge: &Judge, act: bool) -> Result<engine::Settings> {
             allow: judge.allow.clone(),
             allow_root: judge.allow_root,
             protect: judge.protect.iter().map(compile).collect::<Result<_>>()?,
+            servers: judge.server.iter().map(Row::keep).collect(),
         },
     })
 }

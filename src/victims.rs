@@ -109,7 +109,7 @@ impl Victims {
         let name = String::from_utf8_lossy(comm.as_bytes());
         let exe = program.exe.rsplit('/').next().unwrap_or_default();
         let mut texts = [&*name, exe, program.title.as_str()].into_iter();
-        let server = server::recognise(program, comm);
+        let server = server::recognise(program, comm, &self.rules.servers);
         let mut pool = DefaultHasher::new();
         server::pool_name(server, program).hash(&mut pool);
         Facts {

@@ -7,6 +7,7 @@ use leakwatch::ceiling::{CeilingKind, Place, Sign, SignKind};
 use leakwatch::engine::{Engine, Settings};
 use leakwatch::policy::Rules;
 use leakwatch::sample::{Comm, Header, Memory, Proc, ProcId, Program, Sample};
+use leakwatch::server::Row;
 use regex_lite::Regex;
 
 const MIB: u64 = 1 << 20;
@@ -333,6 +334,25 @@ fn an_unknown_pre_forking_program_gets_term() {
         World::with(rules()).serving("/usr/local/bin/app", 1).workers(3, MIB, Nature::Obeys);
 
     assert_eq!(world.run_until_order().signal, Signal::Term);
+}
+
+#[test]
+fn a_server_of_the_users_own_is_ended_as_the_user_says() {
+    let time = |text: &str| text.parse().map_err(|_| "no time".to_owned());
+    let row = Row::parse("match=appd,signal=QUIT,grace=20,no-kill", time).unwrap();
+    let rules = Rules { servers: vec![row.keep()], ..rules() };
+    let mut world = World::with(rules).serving("/opt/appd", 1).workers(3, MIB, Nature::Stubborn);
+    world.run_until_order();
+    world.run(60);
+    let of_first: Vec<Signal> = world.signals();
+    assert_eq!(of_first[..2], [Signal::Quit, Signal::Term]);
+    assert!(!of_first.contains(&Signal::Kill), "{of_first:?}");
+
+    let row = Row::parse("match=apache2,protect", time).unwrap();
+    let rules = Rules { servers: vec![row.keep()], ..self::rules() };
+    let mut world = World::with(rules).workers(3, MIB, Nature::Obeys);
+    world.run(400);
+    assert_eq!(world.orders.len(), 0, "also one that is in the table");
 }
 
 #[test]

@@ -71,7 +71,7 @@ _leakwatch() {
 
     case "${cmd}" in
         leakwatch)
-            opts="-p -f -x -u -i -n -q -v -h -V --pattern --full --exact --user --pid --procfs --sysfs --interval --lead --grace --signal --no-kill --reload --allow --dry-run --protect --allow-root --caution --format --color --quiet --verbose --budget --state --no-state --textfile --on-event --config --help --version check ceilings config diagnose record replay servers help"
+            opts="-p -f -x -u -i -n -q -v -h -V --pattern --full --exact --user --pid --procfs --sysfs --interval --lead --grace --signal --no-kill --reload --allow --dry-run --protect --server --allow-root --caution --format --color --quiet --verbose --budget --state --no-state --textfile --on-event --config --help --version check ceilings config diagnose record replay servers help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -130,6 +130,10 @@ _leakwatch() {
                     return 0
                     ;;
                 --protect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --server)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -219,7 +223,7 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__check)
-            opts="-p -f -x -u -n -q -v -h --pattern --full --exact --user --pid --procfs --sysfs --lead --grace --signal --no-kill --reload --allow --dry-run --protect --allow-root --caution --format --color --quiet --verbose --always --renotify --budget --state --no-state --history-size --config --help"
+            opts="-p -f -x -u -n -q -v -h --pattern --full --exact --user --pid --procfs --sysfs --lead --grace --signal --no-kill --reload --allow --dry-run --protect --server --allow-root --caution --format --color --quiet --verbose --always --renotify --budget --state --no-state --history-size --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -270,6 +274,10 @@ _leakwatch() {
                     return 0
                     ;;
                 --protect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --server)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -585,7 +593,7 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__replay)
-            opts="-n -q -v -h --explain --html --lead --grace --signal --no-kill --reload --allow --dry-run --protect --allow-root --caution --format --color --quiet --verbose --config --help"
+            opts="-n -q -v -h --explain --html --lead --grace --signal --no-kill --reload --allow --dry-run --protect --server --allow-root --caution --format --color --quiet --verbose --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -616,6 +624,10 @@ _leakwatch() {
                     return 0
                     ;;
                 --protect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --server)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

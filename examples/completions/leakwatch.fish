@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_leakwatch_global_optspecs
-    string join \n p/pattern= f/full x/exact u/user= pid= procfs= sysfs= i/interval= lead= grace= signal= no-kill reload allow= n/dry-run protect= allow-root caution= format= color= q/quiet v/verbose budget= state= no-state textfile= on-event= config= h/help V/version
+    string join \n p/pattern= f/full x/exact u/user= pid= procfs= sysfs= i/interval= lead= grace= signal= no-kill reload allow= n/dry-run protect= server= allow-root caution= format= color= q/quiet v/verbose budget= state= no-state textfile= on-event= config= h/help V/version
 end
 
 function __fish_leakwatch_needs_command
@@ -35,6 +35,7 @@ complete -c leakwatch -n "__fish_leakwatch_needs_command" -l grace -d 'Time a wo
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l signal -d 'The first signal, instead of the one at which the server\'s workers finish their request' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l allow -d 'Also end workers of this server, although that costs something (postgres: a session; by TERM)' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l protect -d 'Processes whose name or command line matches are never signalled (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l server -d 'A server that is in no row of `leakwatch servers`, or that is to be treated otherwise (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l caution -d 'How many times longer than it was watched a growth may be extrapolated, 1 to 32' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l format -d 'Lines for people, or JSON Lines' -r -f -a "text\t'One line an event, for people'
 json\t'One JSON object an event'"
@@ -75,6 +76,7 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l grace -d '
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l signal -d 'The first signal, instead of the one at which the server\'s workers finish their request' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l allow -d 'Also end workers of this server, although that costs something (postgres: a session; by TERM)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l protect -d 'Processes whose name or command line matches are never signalled (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l server -d 'A server that is in no row of `leakwatch servers`, or that is to be treated otherwise (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l caution -d 'How many times longer than it was watched a growth may be extrapolated, 1 to 32' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l format -d 'Lines for people, or JSON Lines' -r -f -a "text\t'One line an event, for people'
 json\t'One JSON object an event'"
@@ -147,6 +149,7 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l grace -d 
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l signal -d 'The first signal, instead of the one at which the server\'s workers finish their request' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l allow -d 'Also end workers of this server, although that costs something (postgres: a session; by TERM)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l protect -d 'Processes whose name or command line matches are never signalled (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l server -d 'A server that is in no row of `leakwatch servers`, or that is to be treated otherwise (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l caution -d 'How many times longer than it was watched a growth may be extrapolated, 1 to 32' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l format -d 'Lines for people, or JSON Lines' -r -f -a "text\t'One line an event, for people'
 json\t'One JSON object an event'"

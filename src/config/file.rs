@@ -48,8 +48,9 @@ fn parse(text: &str, path: &Path, command: &Command) -> Result<File> {
     })?;
     let mut file = File::default();
     for (key, value) in table.get_ref() {
-        // Rows of other tables, such as servers, would be taken here.
-        if key.get_ref() == "watch" {
+        if key.get_ref() == "server" {
+            file.settings.push(servers(value, command, &at)?);
+        } else if key.get_ref() == "watch" {
             let place = at(value.span().start);
             let rows = value.get_ref().as_array().with_context(|| {
                 format!("{place}: 'watch' is a list of tables\n  hint: write [[watch]]")
@@ -66,6 +67,43 @@ fn parse(text: &str, path: &Path, command: &Command) -> Result<File> {
         }
     }
     Ok(file)
+}
+
+/// All `[[server]]` as one setting: each is a value as `--server` takes it.
+fn servers(
+    value: &Spanned<DeValue<'_>>,
+    command: &Command,
+    at: &impl Fn(usize) -> Origin,
+) -> Result<Setting> {
+    let origin = at(value.span().start);
+    let wrong = || anyhow!("{origin}: 'server' is a list of tables\n  hint: write [[server]]");
+    let mut values = Vec::new();
+    for row in value.get_ref().as_array().ok_or_else(wrong)?.iter() {
+        let table = row.get_ref().as_table().ok_or_else(wrong)?;
+        let mut parts = Vec::new();
+        for (key, value) in table.iter() {
+            let (name, origin) = (key.get_ref().as_ref(), at(key.span().start));
+            let text = match value.get_ref() {
+                DeValue::Boolean(is) => Some(is.to_string()),
+                DeValue::Array(list) => {
+                    let words: Option<Vec<String>> =
+                        list.iter().map(|value| word(value.get_ref())).collect();
+                    words.map(|words| words.join("|"))
+                }
+                value => word(value),
+            };
+            let text = text.filter(|text| !text.contains(',')).ok_or_else(|| {
+                anyhow!("{origin}: '{name}' is a text without commas, a number, true or false")
+            })?;
+            parts.push(format!("{name}={text}"));
+        }
+        values.push(parts.join(","));
+        let last = values.last().cloned().into_iter().collect();
+        let setting =
+            Setting { key: "server".to_owned(), values: last, origin: at(row.span().start) };
+        keys::check(command, &setting)?;
+    }
+    Ok(Setting { key: "server".to_owned(), values, origin })
 }
 
 fn setting(
@@ -140,6 +178,17 @@ mod tests {
     }
 
     #[test]
+    fn servers_are_tables_and_become_options() {
+        let text = "[[server]]\nmatch = ['appd', 'app2']\nsignal = 'USR1'\ngrace = '20s'\nno-kill = true\n[[server]]\nmatch = 'b'\nprotect = true\n";
+        let file = read(text).unwrap();
+        assert_eq!(file.settings[0].key, "server");
+        assert_eq!(
+            file.settings[0].values,
+            ["grace=20s,match=appd|app2,no-kill=true,signal=USR1", "match=b,protect=true"]
+        );
+    }
+
+    #[test]
     fn what_is_wrong_is_said_with_its_line_and_the_way_out() {
         for (text, wanted) in [
             (
@@ -163,6 +212,11 @@ mod tests {
                 "leakwatch.toml:3: there is no setting 'ptatern'\n  hint: did you mean 'pattern'?",
             ),
             ("lead = 5\nlead = 6", "leakwatch.toml:2: "),
+            ("server = 5", "write [[server]]"),
+            (
+                "[[server]]\nmatch = 'a'\n\n[[server]]\nmatch = 'b'\nsginal = 'USR1'",
+                "leakwatch.toml:4: 'server' cannot be \"match=b,sginal=USR1\": a server has no \"sginal\"",
+            ),
         ] {
             assert!(error(text).contains(wanted), "{text:?} gives {}", error(text));
         }

@@ -12,9 +12,11 @@
 //! their sources and manuals; so are file paths of distributions other than Debian.
 
 mod recognise;
+mod row;
 mod table;
 
 pub use recognise::{is_worker, pool_name, recognise};
+pub use row::Row;
 pub use table::{APACHE_THREADED, PREFORKING, TABLE, UNKNOWN};
 
 use crate::assessment::{Signal, Step};

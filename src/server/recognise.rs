@@ -12,10 +12,10 @@ const INTERPRETERS: [&str; 6] = ["python", "pypy", "ruby", "perl", "node", "node
 const WORDS: usize = 4;
 
 /// The server that a process belongs to, by its executable, its title, its threads, and whether it
-/// is a fork of its parent.
-pub fn recognise(program: &Program, comm: Comm) -> &'static Server {
+/// is a fork of its parent. The user's `own` rows go before the table.
+pub fn recognise(program: &Program, comm: Comm, own: &[&'static Server]) -> &'static Server {
     let seen = Seen::of(program, comm);
-    let rows = TABLE.iter().copied();
+    let rows = own.iter().chain(TABLE).copied();
     let mut rows = rows.filter(|server| match server.threads {
         Threads::Any => true,
         Threads::One => program.threads <= 1,
@@ -94,7 +94,7 @@ mod tests {
     }
 
     fn name(exe: &str, title: &str, threads: u32) -> &'static str {
-        recognise(&program(exe, title, threads), Comm::new(b"x")).name
+        recognise(&program(exe, title, threads), Comm::new(b"x"), &[]).name
     }
 
     #[test]
@@ -152,9 +152,9 @@ mod tests {
     #[test]
     fn the_pools_of_one_php_fpm_are_told_apart() {
         let shop = program("/usr/sbin/php-fpm8.2", "php-fpm: pool shop", 1);
-        assert_eq!(pool_name(recognise(&shop, Comm::default()), &shop), "shop");
+        assert_eq!(pool_name(recognise(&shop, Comm::default(), &[]), &shop), "shop");
         let nginx = program("/usr/sbin/nginx", "nginx: worker process", 1);
-        assert_eq!(pool_name(recognise(&nginx, Comm::default()), &nginx), "");
+        assert_eq!(pool_name(recognise(&nginx, Comm::default(), &[]), &nginx), "");
     }
 
     #[test]
@@ -168,13 +168,13 @@ mod tests {
     fn what_is_in_no_row_is_unknown_and_a_fork_of_it_the_worker_of_a_preforking_program() {
         assert_eq!(name("/usr/local/bin/job", "job", 1), "unknown");
         let fork = Program { forked: true, ..program("/usr/local/bin/job", "job", 1) };
-        assert_eq!(recognise(&fork, Comm::new(b"job")).name, "unknown pre-forking program");
+        assert_eq!(recognise(&fork, Comm::new(b"job"), &[]).name, "unknown pre-forking program");
     }
 
     #[test]
     fn sessions_and_databases_are_only_reported() {
         for exe in ["/usr/sbin/sshd", "/usr/sbin/cron", "/usr/sbin/mariadbd", "/usr/bin/bash"] {
-            let server = recognise(&program(exe, "", 1), Comm::new(b"x"));
+            let server = recognise(&program(exe, "", 1), Comm::new(b"x"), &[]);
             assert!(matches!(server.workers, Workers::Report(_)), "{exe}: {server:?}");
         }
     }
@@ -190,7 +190,7 @@ mod tests {
             ("/usr/bin/uwsgi", "uWSGI http 1", false),
         ] {
             let program = program(exe, title, 1);
-            let server = recognise(&program, Comm::new(b"x"));
+            let server = recognise(&program, Comm::new(b"x"), &[]);
             assert_eq!(is_worker(server, &program), worker, "{title}");
         }
     }

@@ -49,7 +49,7 @@ const fn setting(line: &'static str, counts: &'static str, default: &'static str
 }
 
 /// What most rows have in common.
-const BLANK: Server = Server {
+pub(super) const BLANK: Server = Server {
     name: "",
     key: "",
     by: &[],
