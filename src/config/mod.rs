@@ -206,9 +206,12 @@ fn usual(root: bool, var: impl Fn(&str) -> Option<OsString>) -> Result<Vec<PathB
     };
     files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     files.sort();
-    // That there is none is usual; that it cannot be read is not.
-    let there =
-        |path: &Path| !path.symlink_metadata().is_err_and(|e| e.kind() == ErrorKind::NotFound);
+    // That there is none is usual; that it cannot be read is not. Where not even that can be told,
+    // it is not this user's: a program that gave up root still has root's HOME.
+    let there = |path: &Path| {
+        let none = [ErrorKind::NotFound, ErrorKind::PermissionDenied];
+        !path.symlink_metadata().is_err_and(|error| none.contains(&error.kind()))
+    };
     Ok(Some(main).filter(|main| there(main)).into_iter().chain(files).collect())
 }
 
