@@ -40,7 +40,7 @@ pub struct Pile {
     pub forecast: Option<Forecast>,
     /// The same in tasks, where that convicts.
     pub tasks: Option<Evidence>,
-    /// When it began, in finest blocks: that of the first window that showed it.
+    /// When it began, in finest blocks: that of the shortest window that first showed it.
     pub began: u64,
     /// Finest blocks until which it holds.
     until: u64,
@@ -105,8 +105,9 @@ impl Family {
                 false => None,
             };
             let pile = in_bytes.map(|pile| Pile { tasks, ..pile }).or(in_tasks);
-            let began = self.pile.map_or(u64::MAX, |pile| pile.began);
-            let pile = pile.map(|pile| Pile { began: pile.began.min(began), ..pile });
+            // A longer window that shows it later reaches back to workers that were there before.
+            let began = self.pile.map(|pile| pile.began);
+            let pile = pile.map(|pile| Pile { began: began.unwrap_or(pile.began), ..pile });
             self.pile = pile.or(self.pile);
         }
         self.pile = self.pile.filter(|pile| pile.until >= moment.now);
@@ -132,7 +133,7 @@ impl Family {
         let seconds = |blocks| scale.clock.seconds(blocks);
         let ends = forecast::of_windows(windows, scale.meter, caution, seconds);
         let forecast = ends.map(|ends| ends.forecast());
-        let began = now.saturating_sub(windows.last()?.window);
+        let began = now.saturating_sub(windows.first()?.window);
         Some(Pile { evidence, forecast, tasks: None, began, until })
     }
 
@@ -166,7 +167,7 @@ impl Family {
         let seconds = |blocks| scale.clock.seconds(blocks);
         let ends = forecast::of_windows(windows, scale.meter, caution, seconds);
         let forecast = ends.map(|ends| ends.forecast());
-        let (tasks, began) = (Some(evidence), now.saturating_sub(urgent.window));
+        let (tasks, began) = (Some(evidence), now.saturating_sub(windows.first()?.window));
         Some(Pile { evidence, forecast, tasks, began, until })
     }
 }
