@@ -40,7 +40,7 @@ pub struct Pile {
     pub forecast: Option<Forecast>,
     /// The same in tasks, where that convicts.
     pub tasks: Option<Evidence>,
-    /// When it began, in finest blocks: that of the shortest window that first showed it.
+    /// When it began, in finest blocks: that of the window that first showed it.
     pub began: u64,
     /// Finest blocks until which it holds.
     until: u64,
@@ -104,7 +104,9 @@ impl Family {
                 true => self.look(moment.now, scale, windows),
                 false => None,
             };
-            let pile = in_bytes.map(|pile| Pile { tasks, ..pile }).or(in_tasks);
+            let began = |pile: &Pile| in_tasks.map_or(pile.began, |of_tasks| of_tasks.began);
+            let pile =
+                in_bytes.map(|pile| Pile { tasks, began: began(&pile), ..pile }).or(in_tasks);
             // A longer window that shows it later reaches back to workers that were there before.
             let began = self.pile.map(|pile| pile.began);
             let pile = pile.map(|pile| Pile { began: began.unwrap_or(pile.began), ..pile });
@@ -167,7 +169,7 @@ impl Family {
         let seconds = |blocks| scale.clock.seconds(blocks);
         let ends = forecast::of_windows(windows, scale.meter, caution, seconds);
         let forecast = ends.map(|ends| ends.forecast());
-        let (tasks, began) = (Some(evidence), now.saturating_sub(windows.first()?.window));
+        let (tasks, began) = (Some(evidence), now.saturating_sub(urgent.window));
         Some(Pile { evidence, forecast, tasks, began, until })
     }
 }
