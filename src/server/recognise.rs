@@ -79,7 +79,7 @@ fn base(word: &str) -> &str {
 }
 
 /// "php-fpm8.2" is a version of "php-fpm".
-fn is_version_of(name: &str, program: &str) -> bool {
+pub(super) fn is_version_of(name: &str, program: &str) -> bool {
     name.strip_prefix(program)
         .is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit() || c == '.'))
 }

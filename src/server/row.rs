@@ -1,6 +1,7 @@
 //! Row: a server that the user describes, `--server` or `[[server]]`. It goes before the table.
 
-use super::table::BLANK;
+use super::recognise::is_version_of;
+use super::table::{BLANK, TABLE};
 use super::{By, Ending, FailedFork, Server, Workers};
 use crate::assessment::{Signal, Step};
 
@@ -73,17 +74,22 @@ impl Row {
         let names: Vec<&'static str> = self.names.iter().map(|name| text(name)).collect();
         let names: &'static [&'static str] = Box::leak(names.into_boxed_slice());
         let by: &'static [By] = Box::leak(Box::new([By::Exe(names), By::Title(names)]));
-        let first = match self.signal {
-            Signal::Term => Step::Term,
-            Signal::Kill => Step::Kill,
-            _ => Step::Gentle,
-        };
+        let first = if self.signal == Signal::Term { Step::Term } else { Step::Gentle };
         let then: &'static [Step] = match (first, self.no_kill) {
             (Step::Gentle, false) => &[Step::Term, Step::Kill],
             (Step::Gentle, true) => &[Step::Term],
-            (Step::Term, false) => &[Step::Kill],
-            _ => &[],
+            (_, false) => &[Step::Kill],
+            (_, true) => &[],
         };
+        // What else is known of a server in the table still holds: above all who is no worker of it.
+        let is_it = |by: &By| match by {
+            By::Exe(of) | By::Title(of) => {
+                names.iter().any(|name| of.iter().any(|known| is_version_of(name, known)))
+            }
+            By::Dir(_) | By::Fork => false,
+        };
+        let known = TABLE.iter().copied().find(|server| server.by.iter().any(is_it));
+        let known = known.unwrap_or(&BLANK);
         let ending = Ending { first: (first, self.signal), grace_s: self.grace_s, then };
         Box::leak(Box::new(Server {
             name: text(&self.name),
@@ -94,22 +100,23 @@ impl Row {
                 false => Workers::End(ending),
             },
             failed_fork: match self.survives {
-                None => FailedFork::Unknown,
+                None => known.failed_fork,
                 Some(true) => FailedFork::Survives,
                 Some(false) => {
                     FailedFork::Ends("as you configured, its master ends at a failed fork")
                 }
             },
-            ..BLANK
+            ..*known
         }))
     }
 }
 
 fn signal(name: &str) -> Result<Signal, String> {
     let short = name.strip_prefix("SIG").unwrap_or(name);
-    let all = [Signal::Hup, Signal::Quit, Signal::Usr1, Signal::Usr2, Signal::Term, Signal::Kill];
+    // Not KILL: no worker finishes anything at it, and it comes last by itself.
+    let all = [Signal::Hup, Signal::Quit, Signal::Usr1, Signal::Usr2, Signal::Term];
     let found = all.into_iter().find(|signal| signal.name() == short);
-    found.ok_or_else(|| format!("signal is one of HUP, QUIT, USR1, USR2, TERM, KILL, not {name:?}"))
+    found.ok_or_else(|| format!("signal is one of HUP, QUIT, USR1, USR2, TERM, not {name:?}"))
 }
 
 #[cfg(test)]
@@ -135,6 +142,17 @@ mod tests {
     }
 
     #[test]
+    fn what_the_table_knows_of_it_besides_still_holds() {
+        let nginx = row("match=nginx,signal=TERM").unwrap().keep();
+        let known = TABLE.iter().find(|server| server.key == "nginx").unwrap();
+        assert!(!nginx.helpers.is_empty() && nginx.helpers == known.helpers);
+        assert_eq!(nginx.failed_fork, known.failed_fork);
+        let fpm = row("match=php-fpm8.2,grace=5s").unwrap().keep();
+        assert_eq!(fpm.pool_title, TABLE.iter().find(|s| s.key == "php-fpm").unwrap().pool_title);
+        assert!(row("match=appd").unwrap().keep().helpers.is_empty());
+    }
+
+    #[test]
     fn a_protected_one_is_only_reported() {
         let row = row("match=appd,protect").unwrap();
         assert!(matches!(row.keep().workers, Workers::Report(_)));
@@ -146,6 +164,7 @@ mod tests {
             ("signal=USR1", "needs match=NAME"),
             ("match=a,sginal=USR1", "a server has no \"sginal\"; it has match, name, signal"),
             ("match=a,signal=WINCH", "signal is one of HUP"),
+            ("match=a,signal=KILL,no-kill", "signal is one of HUP"),
             ("match=a,protect=perhaps", "protect is true or false"),
         ] {
             assert!(row(text).unwrap_err().contains(wanted), "{text}");
