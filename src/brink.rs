@@ -14,6 +14,9 @@ use std::collections::HashMap;
 const LOOKS: usize = 5;
 /// Memory must be gone within so many samples at the rate of the last ones.
 const GONE_WITHIN: f64 = 10.0;
+/// And within so many seconds: beyond, there is time for statistics. Five looks of a check that
+/// comes every five minutes are a database warming up.
+const GONE_WITHIN_S: f64 = 60.0;
 /// Only when at most this share of the ceiling is left: half a machine's memory taken at once is a
 /// database starting; the last quarter is the end.
 const LAST_SHARE: f64 = 0.25;
@@ -77,7 +80,8 @@ impl Brink {
             members.filter_map(steady_growth).fold((0.0, 0.0), |(all, n), g| (all + g, n + 1.0))
         };
         let candidates = detector.standings().filter_map(|s| {
-            let forecast = self.forecast(s.root, detector).filter(|f| f.likely_s <= lead_s)?;
+            let forecast = self.forecast(s.root, detector);
+            let forecast = forecast.filter(|f| f.likely_s <= lead_s.min(GONE_WITHIN_S))?;
             let growth = steady_growth(s)?;
             let (all, count) = growing(s.root);
             let lost = forecast.slope * forecast.window_s;
