@@ -40,6 +40,8 @@ const HARD_GRACE_S: f64 = 5.0;
 const LEAST_GRACE_S: f64 = 10.0;
 /// Seconds without CPU time after which one of those that pile up hangs.
 const HUNG_S: f64 = 60.0;
+/// Share of its life for which it must have used none: the rest is its start.
+const HUNG_LIFE: f64 = 0.8;
 /// Seconds that the children of a reloaded master may take: their longest request, as `Timeout` is.
 /// While one of them is left, it is not told again, which would only ask the same of them twice.
 const RELOAD_GRACE_S: f64 = 70.0;
@@ -555,12 +557,14 @@ fn standing_of(order: &Order, detector: &Detector) -> Headroom {
 }
 
 /// Whether a process is one of those that pile up, and hangs: it was started while they did, and
-/// for half of that time, or a minute, it used no CPU. CPU time comes in steps of 10 ms, so a
-/// worker with little to do may seem idle for a minute too; those that were there before the pile
-/// began are not meant.
+/// for half of that time, or a minute, and for nearly all of its life it used no CPU. CPU time
+/// comes in steps of 10 ms, so a worker with little to do may seem idle for a minute too; those
+/// that were there before the pile began, or ever worked since, are not meant.
 fn hangs(s: &Standing, detector: &Detector) -> bool {
     let pile = detector.piles().find(|(parent, ..)| Some(*parent) == s.parent);
     pile.is_some_and(|(_, Evidence { window_s, .. }, for_s)| {
-        s.age_s <= for_s && s.idle_s >= HUNG_S.min(window_s / 2.0)
+        s.age_s <= for_s
+            && s.idle_s >= HUNG_S.min(window_s / 2.0)
+            && s.idle_s >= HUNG_LIFE * s.age_s
     })
 }
