@@ -8,7 +8,7 @@
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::fd::BorrowedFd;
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 /// Bytes kept at most.
@@ -113,10 +113,6 @@ impl Write for Outlet {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.drain(Duration::ZERO).map_err(|error| match error.kind() {
-            // So that it is told from other errors, whatever the kernel calls it.
-            ErrorKind::BrokenPipe => ErrorKind::BrokenPipe.into(),
-            _ => error,
-        })
+        self.drain(Duration::ZERO)
     }
 }
