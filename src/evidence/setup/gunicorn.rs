@@ -1,6 +1,6 @@
 //! Gunicorn's settings: its configuration file, then GUNICORN_CMD_ARGS, then the command line.
 
-use super::{Running, default, files, text};
+use super::{Running, default, setup, text};
 use crate::facts::{Kind, Place, Setting, Setup};
 use std::path::PathBuf;
 
@@ -47,23 +47,8 @@ pub(super) fn read(running: &Running) -> Setup {
     let at = |setting: &Setting| setting.place.clone().filter(|place| place.line > 0);
     let insert = at(&recycle).or_else(|| at(&cap)).or(end);
     let log = option("", "--error-logfile").filter(|log| log.starts_with('/'));
-    Setup {
-        kind: Kind::Gunicorn,
-        version: None,
-        files: files(running, &[recycle.place.as_ref(), cap.place.as_ref(), insert.as_ref()]),
-        recycle,
-        cap,
-        server_limit: None,
-        keep_alive: false,
-        posixsem: false,
-        insert,
-        config: file,
-        exe: running.exe.clone(),
-        options: Vec::new(),
-        status: None,
-        logs: log.into_iter().collect(),
-        notes: Vec::new(),
-    }
+    let logs = log.into_iter().collect();
+    Setup { config: file, logs, ..setup(running, Kind::Gunicorn, recycle, cap, insert) }
 }
 
 #[cfg(test)]

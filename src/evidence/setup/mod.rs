@@ -164,6 +164,33 @@ fn real(running: &Running, path: &Path) -> PathBuf {
     }
 }
 
+/// What is known of a server's settings where only these two have been read.
+fn setup(
+    running: &Running,
+    kind: Kind,
+    recycle: Setting,
+    cap: Setting,
+    insert: Option<Place>,
+) -> Setup {
+    Setup {
+        kind,
+        version: None,
+        files: files(running, &[recycle.place.as_ref(), cap.place.as_ref(), insert.as_ref()]),
+        recycle,
+        cap,
+        server_limit: None,
+        keep_alive: false,
+        posixsem: false,
+        insert,
+        config: String::new(),
+        exe: running.exe.clone(),
+        options: Vec::new(),
+        status: None,
+        logs: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
 /// A setting as it is by default.
 fn default(name: &str, value: u64) -> Setting {
     Setting { name: name.to_owned(), value, place: None }

@@ -1,7 +1,7 @@
 //! uWSGI's settings: its ini file and its command line, which are of one kind.
 
 use super::ini::{Entry, entries};
-use super::{Running, default, files, text};
+use super::{Running, default, setup, text};
 use crate::facts::{Kind, Place, Setting, Setup, Status};
 use std::path::PathBuf;
 
@@ -50,23 +50,8 @@ pub(super) fn read(running: &Running) -> Setup {
         Status { address, path: String::new() }
     });
     let log = find(&["logto", "daemonize"]).map(|(log, _)| log).filter(|log| log.starts_with('/'));
-    Setup {
-        kind: Kind::Uwsgi,
-        version: None,
-        files: files(running, &[recycle.place.as_ref(), cap.place.as_ref(), insert.as_ref()]),
-        recycle,
-        cap,
-        server_limit: None,
-        keep_alive: false,
-        posixsem: false,
-        insert,
-        config: file,
-        exe: running.exe.clone(),
-        options: Vec::new(),
-        status,
-        logs: log.into_iter().collect(),
-        notes: Vec::new(),
-    }
+    let logs = log.into_iter().collect();
+    Setup { config: file, status, logs, ..setup(running, Kind::Uwsgi, recycle, cap, insert) }
 }
 
 #[cfg(test)]
