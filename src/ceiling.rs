@@ -12,6 +12,16 @@ pub enum Unit {
     Tasks,
 }
 
+impl Unit {
+    /// The word for it in names of JSON fields.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes",
+            Self::Tasks => "tasks",
+        }
+    }
+}
+
 /// What happens when a ceiling is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {
@@ -257,6 +267,12 @@ impl Place {
         let bytes = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
         let dots = if self.cut { "..." } else { "" };
         (dots, std::str::from_utf8(bytes).unwrap_or_default())
+    }
+
+    /// The same as one text, not escaped: for formats that escape by themselves.
+    pub fn plain(&self) -> impl fmt::Display {
+        let (dots, text) = self.parts();
+        fmt::from_fn(move |f| write!(f, "{dots}{text}"))
     }
 }
 

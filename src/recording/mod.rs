@@ -34,7 +34,7 @@ mod write;
 
 pub use name::{Name, write_comm};
 pub use read::{Reader, parse_header, parse_sample};
-pub use write::Writer;
+pub use write::{Writer, write_text};
 
 /// The value of the header's `format`.
 const FORMAT: &str = "leakwatch-recording";

@@ -92,8 +92,7 @@ fn write_where(out: &mut impl Write, root: Option<ProcId>, place: &Place) -> io:
     }
     if !place.is_none() {
         out.write_all(b",\"place\":")?;
-        let (dots, text) = place.parts();
-        write_text(out, &format_args!("{dots}{text}"))?;
+        write_text(out, &place.plain())?;
     }
     Ok(())
 }
@@ -134,7 +133,11 @@ fn write_proc(out: &mut impl Write, proc: &Proc, program: Option<&Program>) -> i
     out.write_all(b"}")
 }
 
-fn write_text(out: &mut impl Write, text: &(impl fmt::Display + ?Sized)) -> io::Result<()> {
+/// Writes a text as JSON has it.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_text(out: &mut impl Write, text: &(impl fmt::Display + ?Sized)) -> io::Result<()> {
     // As a text of its own, so that nothing is built first: a steady recording allocates nothing.
     serde_json::Serializer::new(out).collect_str(text).map_err(io::Error::from)
 }

@@ -3,10 +3,9 @@
 use super::text::Named;
 use crate::ceiling::{Ceiling, Effect, Unit};
 use crate::probe::{Note, Probe};
-use crate::recording::write_comm;
+use crate::recording::{write_comm, write_text};
 use crate::sample::{Comm, ProcId, Sample};
 use crate::units::Bytes;
-use serde::Serializer;
 use std::io::{self, Write};
 
 /// Trees named beside a limit.
@@ -113,14 +112,10 @@ pub fn write(out: &mut impl Write, rows: &Rows) -> io::Result<()> {
 pub fn write_json(out: &mut impl Write, rows: &Rows) -> io::Result<()> {
     out.write_all(b"{\"schema\":1,\"ceilings\":[")?;
     for (index, Row { ceiling, trees, file }) in rows.rows.iter().enumerate() {
-        let unit = match ceiling.kind.unit() {
-            Unit::Bytes => "bytes",
-            Unit::Tasks => "tasks",
-        };
+        let unit = ceiling.kind.unit().name();
         let comma = if index > 0 { "," } else { "" };
         write!(out, "{comma}{{\"ceiling\":\"{}\",\"place\":", ceiling.kind.name())?;
-        let (dots, place) = ceiling.place.parts();
-        write_text(out, &format!("{dots}{place}"))?;
+        write_text(out, &ceiling.place.plain())?;
         out.write_all(b",\"trees\":[")?;
         for (index, (root, comm)) in trees.iter().enumerate() {
             let comma = if index > 0 { "," } else { "" };
@@ -143,8 +138,4 @@ pub fn write_json(out: &mut impl Write, rows: &Rows) -> io::Result<()> {
         out.write_all(b"}")?;
     }
     out.write_all(b"]}\n")
-}
-
-fn write_text(out: &mut impl Write, text: &str) -> io::Result<()> {
-    serde_json::Serializer::new(out).serialize_str(text).map_err(io::Error::from)
 }

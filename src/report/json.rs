@@ -36,9 +36,8 @@ use std::io::{self, Write};
 
 use crate::assessment::{Cleared, End, Event, Finding, Forecast, Order, Outcome, Scope, Verdict};
 use crate::ceiling::{CeilingKind, Place, Unit};
-use crate::recording::write_comm;
+use crate::recording::{write_comm, write_text};
 use crate::sample::{Comm, ProcId};
-use serde::Serializer;
 
 /// The event's name.
 pub fn name(event: &Event) -> &'static str {
@@ -108,7 +107,7 @@ fn write_finding(out: &mut impl Write, t: f64, finding: &Finding) -> io::Result<
     write!(out, ",\"why\":\"{}\",\"again\":{again}", why.name())?;
     write!(out, ",\"footprint_bytes\":{footprint},\"tasks\":{tasks}")?;
     if let Some(evidence) = evidence {
-        let unit = unit_name(evidence.unit);
+        let unit = evidence.unit.name();
         write!(
             out,
             ",\"growth_{unit}\":{:.0},\"from_{unit}\":{:.0}",
@@ -189,7 +188,7 @@ fn write_forecast(out: &mut impl Write, t: f64, forecast: Option<&Forecast>) -> 
         write!(out, ",\"founded\":{}", forecast.is_founded())?;
     }
     write_ceiling(out, *ceiling, *place)?;
-    let unit = unit_name(ceiling.unit());
+    let unit = ceiling.unit().name();
     write!(out, ",\"headroom_{unit}\":{headroom},\"limit_{unit}\":{limit}")?;
     write!(out, ",\"fall_{unit}_per_s\":{slope:.3}")
 }
@@ -197,25 +196,15 @@ fn write_forecast(out: &mut impl Write, t: f64, forecast: Option<&Forecast>) -> 
 fn write_ceiling(out: &mut impl Write, ceiling: CeilingKind, place: Place) -> io::Result<()> {
     write!(out, ",\"ceiling\":\"{}\"", ceiling.name())?;
     if !place.is_none() {
-        let (dots, text) = place.parts();
         out.write_all(b",\"place\":")?;
-        serde_json::Serializer::new(&mut *out)
-            .collect_str(&format_args!("{dots}{text}"))
-            .map_err(io::Error::from)?;
+        write_text(out, &place.plain())?;
     }
     write!(out, ",\"effect\":\"{}\"", ceiling.effect().name())
 }
 
 /// The unit that an order's amounts are in.
 fn order_unit(order: &Order) -> &'static str {
-    unit_name(order.forecast.map_or(Unit::Bytes, |forecast| forecast.ceiling.unit()))
-}
-
-fn unit_name(unit: Unit) -> &'static str {
-    match unit {
-        Unit::Bytes => "bytes",
-        Unit::Tasks => "tasks",
-    }
+    order.forecast.map_or(Unit::Bytes, |forecast| forecast.ceiling.unit()).name()
 }
 
 fn scope_name(scope: Scope) -> &'static str {

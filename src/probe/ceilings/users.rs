@@ -4,6 +4,7 @@
 //! So they are counted here, and only while some tree is limited by them: everybody's user is read
 //! while young (servers change theirs as they start) and in slices of 1/32 after that.
 
+use crate::probe::SLICES;
 use crate::probe::parse::{named_line, number};
 use crate::probe::procdir::ProcDir;
 use crate::probe::watched::Known;
@@ -11,8 +12,6 @@ use std::collections::BTreeMap;
 
 /// A process's user is read in so many ticks after its first sight.
 const YOUNG: u8 = 4;
-/// One in so many of the others is looked at in a tick.
-const SLICES: u32 = 32;
 
 /// Who a process is to RLIMIT_NPROC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

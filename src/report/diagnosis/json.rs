@@ -44,9 +44,8 @@ pub fn write(out: &mut impl Write, diagnosis: &Diagnosis, times: &Times) -> io::
             "swap_free_bytes": memory.swap_free,
         },
         "ceilings": diagnosis.ceilings.iter().map(|ceiling| {
-            let (dots, place) = ceiling.place.parts();
             json!({
-                "ceiling": ceiling.kind.name(), "place": format!("{dots}{place}"),
+                "ceiling": ceiling.kind.name(), "place": ceiling.place.plain().to_string(),
                 "used": ceiling.used, "limit": ceiling.limit,
             })
         }).collect::<Vec<_>>(),
@@ -86,7 +85,6 @@ fn service(service: &Service) -> Value {
         json!({ "unit": unit, "bytes": per_work.bytes, "low": low, "high": high, "basis": basis })
     });
     let headroom = service.headroom;
-    let (dots, place) = headroom.place.parts();
     json!({
         "name": service.name,
         "unit": service.is_unit,
@@ -104,7 +102,7 @@ fn service(service: &Service) -> Value {
         "forecast": service.forecast.as_ref().map(forecast),
         "headroom": {
             "ceiling": headroom.kind.name(),
-            "place": format!("{dots}{place}"),
+            "place": headroom.place.plain().to_string(),
             "left": headroom.left,
             "limit": headroom.limit,
         },
