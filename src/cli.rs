@@ -9,7 +9,7 @@ use std::path::PathBuf;
 ///
 /// Watches the process trees that match, judges which processes leak, says when memory will end
 /// and by which limit, and shortly before that ends leaking workers, one at a time, with the
-/// signal at which their server lets them finish their request. Masters are never signalled.
+/// signal at which their server lets them finish their request. Masters are never ended.
 #[derive(Debug, Parser)]
 #[command(
     name = "leakwatch",
