@@ -9,6 +9,7 @@ use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{Resource, getrlimit};
 use std::fs;
 
+const SCORE: &str = "/proc/self/oom_score_adj";
 /// CAP_IPC_LOCK of linux/capability.h.
 const IPC_LOCK: u64 = 1 << 14;
 /// oom_score_adj values tried, best first; who lacks CAP_SYS_RESOURCE may go down as far as it was
@@ -62,13 +63,22 @@ fn capabilities() -> u64 {
     line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0)
 }
 
+/// Takes the OOM killer's favour back, which whoever is started by leakwatch or its unit inherits:
+/// a hook that grows must not outlive what leakwatch protects.
+pub fn unbrace() {
+    let score = fs::read_to_string(SCORE).unwrap_or_default();
+    if score.trim().parse::<i32>().is_ok_and(|score| score < 0) {
+        // Raising it is always allowed.
+        let _ = fs::write(SCORE, "0");
+    }
+}
+
 /// The score reached. A write that succeeds proves nothing: it is read back.
 fn lower_score() -> Option<i32> {
-    const FILE: &str = "/proc/self/oom_score_adj";
-    let read = || fs::read_to_string(FILE).ok()?.trim().parse::<i32>().ok();
+    let read = || fs::read_to_string(SCORE).ok()?.trim().parse::<i32>().ok();
     let before = read()?;
     for score in SCORES.into_iter().filter(|score| *score < before) {
-        if fs::write(FILE, score.to_string()).is_ok() {
+        if fs::write(SCORE, score.to_string()).is_ok() {
             break;
         }
     }

@@ -5,6 +5,7 @@
 //! helper starts commands by posix_spawn, which copies no page table.
 
 use crate::action;
+use crate::brace;
 use crate::wait;
 use anyhow::{Context, Result};
 use rustix::fs::OFlags;
@@ -101,6 +102,7 @@ pub fn serve(
     events: impl BufRead,
     err: &mut impl Write,
 ) -> Result<()> {
+    brace::unbrace();
     let mut lines = events.lines();
     while let Some(json) = lines.next() {
         let json = json.context("cannot read the events")?;

@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use common::cli::{Cli, PROMPTLY};
@@ -30,11 +31,15 @@ fn the_command_is_run_for_each_event_with_what_happened_in_its_environment() {
     let _load = Load::start(Plan::of(server.port(), "/", 10.0));
     let master = server.master().pid.to_string();
     let command = format!(
-        "echo \"$LEAKWATCH_EVENT $LEAKWATCH_PID $LEAKWATCH_SIGNAL: $LEAKWATCH_TEXT\" >>'{}'",
+        "echo \"$LEAKWATCH_EVENT $LEAKWATCH_PID $LEAKWATCH_SIGNAL: $LEAKWATCH_TEXT, \
+         score $(cat /proc/self/oom_score_adj)\" >>'{}'",
         file.display()
     );
-    let args = [&ARGS[..], &["--pid", &master, "--on-event", &command]].concat();
-    let cli = Cli::leakwatch(args);
+    let args = [&ARGS[..], &["--pid", &master, "--on-event", &command, "--no-state"]].concat();
+    // As a unit with OOMScoreAdjust= has it, where that is allowed here.
+    let lowered = "echo -400 2>/dev/null >/proc/self/oom_score_adj; exec \"$0\" \"$@\"";
+    let mut shell = Command::new("sh");
+    let cli = Cli::start(shell.args(["-c", lowered, env!("CARGO_BIN_EXE_leakwatch")]).args(args));
     ended_one(&cli);
 
     let order = events::named(&cli.out, "order").remove(0);
@@ -50,6 +55,7 @@ fn the_command_is_run_for_each_event_with_what_happened_in_its_environment() {
 
     assert!(seen.contains(&wanted), "no '{wanted}' in:\n{seen}");
     assert!(seen.contains("ORDER ") && seen.contains("OUTCOME "), "{seen}");
+    assert!(seen.lines().all(|line| !line.contains("score -")), "favoured: {seen}");
     let ended = cli.stop();
     assert!(!ended.err.text().contains("hook"), "{}", ended.err.text());
 }
