@@ -119,7 +119,6 @@ impl Family {
         let Constants { patient_life, caution, passes, .. } = *scale.constants;
         windows.clear();
         windows.extend(self.sum.candidates(now).filter(|window| scale.is_steady(window)));
-        windows.sort_unstable_by_key(|window| (window.window, window.level));
         let left = scale.meter.headroom().left as f64;
         let urgent = windows
             .iter()
@@ -151,7 +150,6 @@ impl Family {
         let Constants { caution, passes, samples, .. } = *scale.constants;
         windows.clear();
         windows.extend(self.count.candidates(now).filter(|window| scale.is_steady(window)));
-        windows.sort_unstable_by_key(|window| (window.window, window.level));
         let scaled =
             |window: &Candidate| Candidate { shape: window.shape.scaled(threads), ..*window };
         windows.iter_mut().for_each(|window| *window = scaled(window));

@@ -89,27 +89,28 @@ impl Candidate {
 impl Track {
     /// An empty series whose values count `unit` bytes each.
     pub fn new(unit: f64) -> Self {
-        Self { levels: [Level::default(); LEVELS], unit }
+        Self { levels: [Level::EMPTY; LEVELS], unit }
     }
 
     /// Adds a value and the CPU use, in cores, that went with it; says whether a window that grew
     /// was judged, so that a verdict may have changed.
     pub fn push(&mut self, moment: &Moment, value: u64, load: f64, gauge: &Gauge) -> bool {
         if moment.gap {
-            self.levels.iter_mut().for_each(|level| level.pending = None);
+            self.levels.iter_mut().for_each(|level| level.half = Floor::NONE);
         }
         let mut judged = false;
-        let value = (value as f64 / self.unit) as u32;
+        let value = ((value as f64 / self.unit) as u32).min(Floor::MAX);
         let mut floor = Floor { value, load: Load::new(load) };
         for (index, level) in self.levels.iter_mut().enumerate().skip(moment.level) {
             level.enter(moment.now, block(index));
             level.append(floor);
             judged |= level.judge(index, gauge);
-            let Some(half) = level.pending.take() else {
-                level.pending = Some(floor);
+            let value = std::mem::replace(&mut level.half, Floor::NONE);
+            if value == Floor::NONE {
+                (level.half, level.half_load) = (floor.value, floor.load);
                 break;
-            };
-            floor = floor.join(half);
+            }
+            floor = floor.join(Floor { value, load: level.half_load });
         }
         judged
     }
@@ -117,19 +118,21 @@ impl Track {
     /// The levels whose windows are not older than two of their blocks, short ones first.
     fn fresh(&self, now: u64) -> impl Iterator<Item = (usize, &Level)> {
         self.levels.iter().enumerate().filter(move |(index, level)| {
-            level.len > 0 && now.saturating_sub(level.last) <= 2 * block(*index)
+            level.len > 0 && u64::from(level.since(now)) <= 2 * block(*index)
         })
     }
 
-    /// The windows that passed, short levels first.
+    /// The windows that passed, short ones first: a level's longest is as long as the next level's
+    /// shortest.
     pub fn candidates(&self, now: u64) -> impl Iterator<Item = Candidate> {
         let unit = self.unit;
-        self.fresh(now).flat_map(move |(index, level)| {
-            let found = level.found.iter().zip(level.passes).zip(WINDOWS);
-            found.filter_map(move |((found, passes), blocks)| {
-                let Found { growth, paused, shape } = (*found)?;
+        let showing = |(_, level): &(usize, &Level)| level.shows != [Shows::default(); _];
+        self.fresh(now).filter(showing).flat_map(move |(index, level)| {
+            WINDOWS.into_iter().enumerate().filter_map(move |(which, blocks)| {
+                let Found { growth, paused, shape } = level.found(which)?;
                 let shape = shape.scaled(unit);
                 let window = blocks as u64 * block(index);
+                let passes = level.passes[which];
                 Some(Candidate { level: index, blocks, window, shape, growth, paused, passes })
             })
         })
@@ -140,17 +143,11 @@ impl Track {
         self.fresh(now).flat_map(move |(index, level)| {
             let full = move |&(_, blocks): &(usize, usize)| blocks <= usize::from(level.len);
             WINDOWS.into_iter().enumerate().filter(full).map(move |(which, blocks)| {
-                let found = level.found[which];
-                let (mut floors, loads) = level.last(blocks);
+                let found = level.found(which);
+                let (floors, loads) = level.series();
+                let (floors, loads) = (&floors[RING - blocks..], &loads[RING - blocks..]);
                 let fall = f64::from(level.fall);
-                let tests = window::explain(
-                    &mut floors[..blocks],
-                    &loads[..blocks],
-                    which,
-                    fall,
-                    found.as_ref(),
-                    gauge,
-                );
+                let tests = window::explain(floors, loads, which, fall, found.as_ref(), gauge);
                 Look {
                     level: index,
                     blocks,
@@ -190,57 +187,128 @@ struct Floor {
 }
 
 impl Floor {
+    /// The highest: 16 TiB in pages.
+    const MAX: u32 = u32::MAX - 1;
+    /// None at all; an `Option` would make each level 4 bytes larger.
+    const NONE: u32 = u32::MAX;
+
     fn join(self, other: Self) -> Self {
         Self { value: self.value.min(other.value), load: self.load.mean(other.load) }
     }
 }
 
-/// CPU use in 1/1024 of a core, up to 64 cores: two bytes are enough for ratios.
+/// CPU use in one byte, from 1/8192 of a core to 62: four bits of exponent and four of mantissa,
+/// so it is off by 3 % at most. It is compared by thirds of windows, at 10 %, and below 2 % of a
+/// core not at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Load(u16);
+struct Load(u8);
 
 impl Load {
-    const PER_CORE: f64 = 1024.0;
+    const PER_CORE: f64 = 8192.0;
+    /// The least with an exponent; what is less is its own mantissa.
+    const HIDDEN: u32 = 16;
 
     fn new(cores: f64) -> Self {
-        Self((cores * Self::PER_CORE).round() as u16)
+        Self::of((cores * Self::PER_CORE) as u32)
+    }
+
+    /// The nearest to so many parts of a core.
+    fn of(parts: u32) -> Self {
+        let exponent = (parts / Self::HIDDEN).checked_ilog2().unwrap_or(0);
+        let rounded = parts.saturating_add((1 << exponent) >> 1) >> exponent;
+        // Rounding up to 32 is carried into the exponent by the sum itself.
+        Self((exponent * Self::HIDDEN + rounded).min(u8::MAX.into()) as u8)
+    }
+
+    fn parts(self) -> u32 {
+        let (exponent, mantissa) =
+            (u32::from(self.0) / Self::HIDDEN, u32::from(self.0) % Self::HIDDEN);
+        match exponent {
+            0 => mantissa,
+            _ => (Self::HIDDEN + mantissa) << (exponent - 1),
+        }
     }
 
     fn cores(self) -> f64 {
-        f64::from(self.0) / Self::PER_CORE
+        f64::from(self.parts()) / Self::PER_CORE
     }
 
     fn mean(self, other: Self) -> Self {
-        Self(self.0.midpoint(other.0))
+        Self::of(self.parts().midpoint(other.parts()))
     }
 }
 
-/// One time scale.
-#[derive(Clone, Copy, Default)]
+/// What a window showed when it was last judged, in one byte: its shape is found again from the
+/// floors.
+#[derive(Clone, Copy, Default, PartialEq)]
+struct Shows(u8);
+
+impl Shows {
+    const PAUSED: u8 = 0x80;
+    const GROWTHS: [Growth; 4] =
+        [Growth::Steady, Growth::AtEqualLoad, Growth::WithLoad, Growth::Slowing];
+
+    fn new(found: &Found) -> Self {
+        let code = Self::GROWTHS.iter().position(|growth| *growth == found.growth);
+        let paused = if found.paused { Self::PAUSED } else { 0 };
+        Self(code.map_or(0, |code| code as u8 + 1) | paused)
+    }
+
+    fn growth(self) -> Option<Growth> {
+        let code = usize::from(self.0 & !Self::PAUSED).checked_sub(1)?;
+        Self::GROWTHS.get(code).copied()
+    }
+
+    fn is_paused(self) -> bool {
+        self.0 & Self::PAUSED != 0
+    }
+}
+
+/// One time scale. Of each process there are 16, so bytes count.
+#[derive(Clone, Copy)]
 struct Level {
     /// The last floors, newest last.
     floors: [u32; RING],
     loads: [Load; RING],
     len: u8,
     passes: [u8; WINDOWS.len()],
-    /// The first half of the next level's block.
-    pending: Option<Floor>,
+    shows: [Shows; WINDOWS.len()],
+    /// The first half of the next level's block, if there is one.
+    half: u32,
+    half_load: Load,
     /// Highest floor ever, and the largest fall from a highest floor.
     peak: u32,
     fall: u32,
-    /// When the newest floor came in.
-    last: u64,
-    found: [Option<Found>; WINDOWS.len()],
+    /// When the newest floor came in, in finest blocks, modulo 2^32.
+    last: u32,
 }
 
 impl Level {
+    const EMPTY: Self = Self {
+        floors: [0; RING],
+        loads: [Load(0); RING],
+        len: 0,
+        passes: [0; WINDOWS.len()],
+        shows: [Shows(0); WINDOWS.len()],
+        half: Floor::NONE,
+        half_load: Load(0),
+        peak: 0,
+        fall: 0,
+        last: 0,
+    };
+
     /// Forgets floors from before a pause, but not how far they ever fell.
     fn enter(&mut self, now: u64, block: u64) {
-        if self.len > 0 && now.saturating_sub(self.last) > 3 * block {
+        if self.len > 0 && u64::from(self.since(now)) > 3 * block {
             let (peak, fall) = (self.peak, self.fall);
-            *self = Self { peak, fall, ..Self::default() };
+            *self = Self { peak, fall, ..Self::EMPTY };
         }
-        self.last = now;
+        self.last = now as u32;
+    }
+
+    /// Finest blocks since the newest floor.
+    fn since(&self, now: u64) -> u32 {
+        (now as u32).wrapping_sub(self.last)
     }
 
     fn append(&mut self, floor: Floor) {
@@ -254,8 +322,8 @@ impl Level {
     }
 
     fn judge(&mut self, index: usize, gauge: &Gauge) -> bool {
-        let mut judged = false;
         let may_hide = index >= HIDDEN && gauge.excuse == Excuse::Proportion;
+        let mut series = None;
         for (which, blocks) in WINDOWS.into_iter().enumerate() {
             if blocks > usize::from(self.len) {
                 break;
@@ -264,8 +332,9 @@ impl Level {
             let found = if !may_hide && !self.ends_higher(blocks, gauge).passes {
                 None
             } else {
-                judged = true;
-                self.look(which, blocks, index > FINE, gauge)
+                let (floors, loads) = series.get_or_insert_with(|| self.series());
+                let (floors, loads) = (&floors[RING - blocks..], &loads[RING - blocks..]);
+                window::judge(floors, loads, which, f64::from(self.fall), index > FINE, gauge)
             };
             self.passes[which] = match found {
                 Some(found) if found.growth != Growth::Slowing => {
@@ -273,21 +342,19 @@ impl Level {
                 }
                 _ => 0,
             };
-            self.found[which] = found;
+            self.shows[which] = found.as_ref().map_or(Shows::default(), Shows::new);
         }
-        judged
+        series.is_some()
     }
 
-    fn look(
-        &self,
-        which: usize,
-        blocks: usize,
-        at_equal_load: bool,
-        gauge: &Gauge,
-    ) -> Option<Found> {
-        let (mut floors, loads) = self.last(blocks);
-        let (floors, loads) = (&mut floors[..blocks], &loads[..blocks]);
-        window::judge(floors, loads, which, f64::from(self.fall), at_equal_load, gauge)
+    /// What a window showed when it was last judged.
+    fn found(&self, which: usize) -> Option<Found> {
+        let shows = self.shows[which];
+        let (growth, paused) = (shows.growth()?, shows.is_paused());
+        let (floors, loads) = self.series();
+        let first = RING - WINDOWS[which];
+        let shape = window::shape(&floors[first..], &loads[first..], growth);
+        Some(Found { growth, paused, shape })
     }
 
     fn ends_higher(&self, blocks: usize, gauge: &Gauge) -> Check {
@@ -295,17 +362,9 @@ impl Level {
         Check::at_least(rise, gauge.least / 2.0)
     }
 
-    /// The floors and CPU use of the last blocks, oldest first; the rest is 0.
-    fn last(&self, blocks: usize) -> ([f64; RING], [f64; RING]) {
-        let mut floors = [0.0; RING];
-        let mut loads = [0.0; RING];
-        for (to, from) in floors.iter_mut().zip(&self.floors[RING - blocks..]) {
-            *to = f64::from(*from);
-        }
-        for (to, from) in loads.iter_mut().zip(&self.loads[RING - blocks..]) {
-            *to = from.cores();
-        }
-        (floors, loads)
+    /// Floors and CPU use, oldest first.
+    fn series(&self) -> ([f64; RING], [f64; RING]) {
+        (self.floors.map(f64::from), self.loads.map(Load::cores))
     }
 }
 
@@ -314,9 +373,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn cpu_use_fits_a_byte_and_is_off_by_at_most_3_percent() {
+        assert_eq!((Load::new(0.0), Load::new(1e9)), (Load(0), Load(255)));
+        for code in 0..=255 {
+            assert_eq!(Load::of(Load(code).parts()), Load(code));
+        }
+        for parts in 16..500_000 {
+            let off = Load::of(parts).parts().abs_diff(parts);
+            assert!(f64::from(off) <= 0.0313 * f64::from(parts), "{parts}");
+        }
+    }
+
+    #[test]
     fn a_series_is_small() {
         // Each process has one, each parent two more.
-        assert!(size_of::<Track>() <= 3600, "{} B", size_of::<Track>());
+        assert!(size_of::<Track>() <= 2312, "{} B", size_of::<Track>());
     }
 
     #[test]

@@ -12,8 +12,10 @@ pub struct Ceilings {
     ram: Meter,
     /// The others; those without a tree or a place are everybody's.
     others: Vec<Meter>,
-    /// Which tree is below which of them, by index.
+    /// Which tree is below which of them, by index, in the order of the trees.
     below: Vec<(ProcId, usize)>,
+    /// Those that are everybody's, by index.
+    everybodys: Vec<usize>,
     /// /proc/meminfo tells of another machine than the one that limits these processes: in an
     /// OpenVZ container it may be the host's.
     foreign_ram: bool,
@@ -34,6 +36,7 @@ impl Ceilings {
             ram: Meter::new(ram, page_size),
             others: Vec::new(),
             below: Vec::new(),
+            everybodys: Vec::new(),
             foreign_ram: false,
         }
     }
@@ -70,6 +73,10 @@ impl Ceilings {
                 self.others[index].push(moment, (used, limit), measure, windows);
             }
         }
+        self.below.sort_unstable();
+        self.everybodys.clear();
+        let all = self.others.iter().enumerate();
+        self.everybodys.extend(all.filter(|(_, meter)| is_everybodys(meter)).map(|(i, _)| i));
     }
 
     /// The nearest ceiling over the tree below `root` that footprints fill.
@@ -94,9 +101,10 @@ impl Ceilings {
 
     /// All ceilings over a tree but RAM.
     fn over(&self, root: ProcId) -> impl Iterator<Item = &Meter> {
-        let own = self.below.iter().filter(move |(of, _)| *of == root);
-        let own = own.filter_map(|(_, index)| self.others.get(*index));
-        own.chain(self.others.iter().filter(|meter| is_everybodys(meter)))
+        let first = self.below.partition_point(|(of, _)| *of < root);
+        let own = self.below.iter().skip(first).take_while(move |(of, _)| *of == root);
+        let own = own.map(|(_, index)| index);
+        own.chain(&self.everybodys).filter_map(|index| self.others.get(*index))
     }
 
     /// All ceilings over a tree.
@@ -112,7 +120,7 @@ impl Ceilings {
     /// A process with so many tasks, of the tree below `root`, was ordered to end, and did.
     pub fn ended(&mut self, root: ProcId, tasks: u32) {
         for (index, meter) in self.others.iter_mut().enumerate() {
-            if is_everybodys(meter) || self.below.contains(&(root, index)) {
+            if is_everybodys(meter) || self.below.binary_search(&(root, index)).is_ok() {
                 meter.ended(tasks);
             }
         }

@@ -244,7 +244,6 @@ impl Meter {
         let scale = Scale { constants, clock, meter: self, crowd: 1.0 };
         windows.clear();
         windows.extend(self.used.candidates(now).filter(|window| scale.is_steady(window)));
-        windows.sort_unstable_by_key(|window| (window.window, window.level));
         let ends_s = |window: &Candidate| self.now.left as f64 / scale.slope(window);
         let nearing_s = windows.iter().map(ends_s).fold(f64::INFINITY, f64::min);
         let life = Life { samples: self.samples, age_s: f64::INFINITY };

@@ -257,7 +257,7 @@ impl Detector {
         for (slot, index) in self.forest.present() {
             let node = self.forest.node(*slot);
             let process = &mut self.processes[*slot];
-            let parent_alive = node.parent.is_some_and(|parent| self.forest.slot(parent).is_some());
+            let parent_alive = self.forest.has_parent(*slot);
             process.update(&sample.procs[*index], node, parent_alive, sample.t, moment);
             let watched_s = self.clock.seconds(process.watched);
             let started_s = node.id.start as f64 / self.clock_ticks;

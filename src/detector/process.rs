@@ -193,7 +193,6 @@ impl Process {
         if judged || !idle || self.standing.evidence.is_some() {
             windows.clear();
             windows.extend(self.track.candidates(moment.now));
-            windows.sort_unstable_by_key(|window| (window.window, window.level));
             self.weigh(moment.now, scale, runs, windows, events);
         }
         self.standing.verdict = match (&self.conviction, self.suspicion) {
@@ -372,5 +371,15 @@ impl Process {
     fn cleared(&self, was: Verdict, why: Cleared) -> Event {
         let Standing { id, comm, root, .. } = self.standing;
         Event::Cleared { id, comm, root, scope: Scope::Process, was, why }
+    }
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_a_process_fits_three_kib() {
+        let bytes = size_of::<Process>() + size_of::<Track>() + size_of::<Node>();
+        assert!(bytes <= 3072, "{bytes} B");
     }
 }

@@ -61,7 +61,7 @@ pub struct Recent {
 
 impl Recent {
     /// How many are kept.
-    pub const LEN: usize = 12;
+    pub const LEN: usize = 5;
 
     /// Adds the newest.
     pub fn push(&mut self, t: f64, footprint: u64) {

@@ -62,7 +62,6 @@ impl Threads {
     ) -> Option<Leak> {
         windows.clear();
         windows.extend(self.count.candidates(now).filter(|window| scale.is_steady(window)));
-        windows.sort_unstable_by_key(|window| (window.window, window.level));
         let convicting = windows.iter().rev().find(|w| scale.convicts(w, life).is_some())?;
         let evidence = Evidence { unit: Unit::Tasks, ..scale.evidence(convicting) };
         let until = now + convicting.window / 2;

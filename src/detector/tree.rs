@@ -98,6 +98,12 @@ impl Forest {
         self.by_pid.get(&id.pid).copied().filter(|slot| self.nodes[*slot].id == id)
     }
 
+    /// Whether the parent of the process in a slot still lives.
+    pub fn has_parent(&self, slot: usize) -> bool {
+        let Node { parent, above, .. } = self.nodes[slot];
+        above.is_some_and(|above| Some(self.nodes[above].id) == parent)
+    }
+
     /// The living ancestors of a slot, nearest first.
     pub fn ancestors(&self, slot: usize) -> impl Iterator<Item = usize> {
         std::iter::successors(self.nodes[slot].above, |slot| self.nodes[*slot].above).take(DEPTH)
@@ -132,9 +138,7 @@ impl Forest {
             if self.by_pid.get(&id.pid) == Some(slot) {
                 self.by_pid.remove(&id.pid);
             }
-            if let Some(parent) =
-                above.filter(|above| Some(self.nodes[*above].id) == self.nodes[*slot].parent)
-            {
+            if let Some(parent) = above.filter(|_| self.has_parent(*slot)) {
                 self.nodes[parent].children = self.nodes[parent].children.saturating_sub(1);
             }
         }
