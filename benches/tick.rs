@@ -26,7 +26,7 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// A master with sleeping workers, all killed on drop.
 struct Sleepers {
-    master: Child,
+    starter: Child,
     pids: Vec<u32>,
     _dir: tempfile::TempDir,
 }
@@ -37,11 +37,13 @@ impl Sleepers {
         let [shell, sleep] = ["lwbench-master", "lwbench"].map(|name| dir.path().join(name));
         fs::copy("/bin/sh", &shell).unwrap();
         fs::copy("/bin/sleep", &sleep).unwrap();
-        let script = format!(
-            "i=0; while [ $i -lt {count} ]; do {} 10000 & i=$((i+1)); done; echo ready; wait",
+        let master = format!(
+            "i=0; while [ $i -lt {count} ]; do {} 10000 & i=$((i+1)); done; echo $$; wait",
             sleep.display()
         );
-        let mut master = Command::new(shell)
+        // A child of this process would pass for leakwatch's own helper and not be watched.
+        let script = format!("{} -c '{master}' & wait", shell.display());
+        let mut starter = Command::new("/bin/sh")
             .args(["-c", &script])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -49,9 +51,9 @@ impl Sleepers {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        let out = master.stdout.as_mut().unwrap();
+        let out = starter.stdout.as_mut().unwrap();
         std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut line).unwrap();
-        let children = format!("/proc/{0}/task/{0}/children", master.id());
+        let children = format!("/proc/{0}/task/{0}/children", line.trim());
         let is_started = |pid: &u32| {
             fs::read(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm == b"lwbench\n")
         };
@@ -63,15 +65,15 @@ impl Sleepers {
                 break pids;
             }
         };
-        Self { master, pids, _dir: dir }
+        Self { starter, pids, _dir: dir }
     }
 }
 
 impl Drop for Sleepers {
     fn drop(&mut self) {
-        let group = nix::unistd::Pid::from_raw(-self.master.id().cast_signed());
+        let group = nix::unistd::Pid::from_raw(-self.starter.id().cast_signed());
         let _ = nix::sys::signal::kill(group, nix::sys::signal::Signal::SIGKILL);
-        let _ = self.master.wait();
+        let _ = self.starter.wait();
     }
 }
 
