@@ -1,6 +1,7 @@
 //! Cli: the words a user can type, nothing else.
 
 use crate::assessment::Signal;
+use crate::probe::MOST;
 use crate::server::Row;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -315,6 +316,9 @@ pub struct Select {
     /// Only the trees of these processes (repeatable)
     #[arg(long = "pid", value_name = "PID")]
     pub pids: Vec<u32>,
+    /// Watch at most so many processes, the largest, with 4 kB of memory each
+    #[arg(long, value_name = "N", default_value_t = MOST, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_processes: u32,
     /// Another root of procfs, such as the host's as seen from a container
     #[arg(long, value_name = "DIR", default_value = "/proc")]
     pub procfs: PathBuf,

@@ -27,6 +27,7 @@ pub fn selection(select: &Select) -> Result<Selection> {
         exact: select.exact,
         users: select.users.clone(),
         pids: select.pids.clone(),
+        most: Some(select.max_processes),
     };
     Selection::new(&words, Path::new("/etc/passwd"))
 }
@@ -182,6 +183,7 @@ mod tests {
             pids: Vec::new(),
             procfs: "/proc".into(),
             sysfs: None,
+            max_processes: 1,
         };
         assert_eq!(file_name(&select(&["apache2"], false)), "apache2");
         assert_eq!(file_name(&select(&[], false)), "all");

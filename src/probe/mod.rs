@@ -7,13 +7,14 @@
 //! (names change at exec) and in slices of 1/32 after that.
 
 mod ceilings;
+mod enlist;
 mod parse;
 mod procdir;
 mod select;
 mod watched;
 
 pub use ceilings::{Note, Sources};
-pub use select::{Selection, Words};
+pub use select::{MOST, Selection, Words};
 
 use crate::ceiling::Ceiling;
 use crate::sample::{Comm, Commit, Memory, ProcId, Program, Sample};
@@ -26,14 +27,10 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use watched::{Known, Watch};
+use watched::{Known, Watch, YOUNG_LOOKS};
 
 /// Processes are listed at least in every so many ticks: those that nobody watches may have gone.
 const LIST: u32 = 8;
-/// Looks at a process this often again before it goes over to slices.
-const YOUNG_LOOKS: u8 = 3;
-/// One in so many of the processes that nobody asked for is looked at again in a tick.
-const SLICES: u32 = 32;
 /// The longest command line kept, in bytes: what is protected may be named at its end.
 const TITLE_MAX: usize = 4000;
 
@@ -50,15 +47,22 @@ pub struct Probe {
     loadavg: Option<File>,
     /// The pid given out last, as of the last tick.
     last_pid: Option<u64>,
+    /// How far positions in the list of processes are ahead of the pids that lie at them.
+    ahead: Option<u64>,
     /// Whether it is the procfs of our own pid namespace.
     own: bool,
     known: BTreeMap<u32, Known>,
     pids: Vec<u32>,
+    /// The root of each process of the last sample.
+    roots: Vec<Option<ProcId>>,
     /// Leakwatch itself and its ancestors; never watched.
     excluded: Vec<u32>,
     ceilings: Ceilings,
     kept_files_left: u64,
     told_files_short: bool,
+    /// More processes are meant than may be watched.
+    crowded: bool,
+    told_crowded: bool,
     tick: u32,
     notes: Vec<String>,
     clock_ticks: f64,
@@ -92,15 +96,19 @@ impl Probe {
             mode: 0,
             loadavg: File::open(root.join("loadavg")).ok(),
             last_pid: None,
+            ahead: None,
             own,
             ceilings: Ceilings::new(root, sysfs, budget, own),
             kept_files_left: raise_file_limit(),
             told_files_short: false,
+            crowded: false,
+            told_crowded: false,
             proc,
             selection,
             meminfo,
             known: BTreeMap::new(),
             pids: Vec::new(),
+            roots: Vec::new(),
             tick: 0,
             notes: Vec::new(),
             clock_ticks: procfs::ticks_per_second() as f64,
@@ -154,6 +162,7 @@ impl Probe {
             proc: &self.proc,
             known: &mut self.known,
             procs: &sample.procs,
+            roots: &self.roots,
             memory: &sample.memory,
             overcommit: self.mode,
             tasks,
@@ -201,21 +210,30 @@ impl Probe {
 
     /// Brings `known` up to date with the pids that exist now.
     ///
-    /// Where no pid was given out since the last list, nobody is new, and those that are known are
-    /// looked at again in their turn; whoever is watched is missed by its own files when gone. At
-    /// 1000 processes the list is a third of a tick.
+    /// A list of all costs 0.5 µs a process, half of what reading one does. Newcomers have pids
+    /// above the one that was given out last, until those go round, so the list can begin there;
+    /// those that are known are looked at again in their turn, and whoever is watched is missed by
+    /// its own files when gone.
     fn discover(&mut self, last_pid: Option<u64>) -> Result<(), rustix::io::Errno> {
-        let nobody_new = last_pid.is_some() && last_pid == self.last_pid;
-        let is_young = |known: &Known| known.watch.is_none() && known.looks < YOUNG_LOOKS;
-        let are_young = self.known.values().any(is_young);
-        let lists = !nobody_new || are_young || !self.own || self.tick % LIST == 1;
-        self.last_pid = last_pid;
-        self.pids.clear();
+        let before = std::mem::replace(&mut self.last_pid, last_pid);
         let Self { pids, known, tick, .. } = self;
-        if lists {
-            self.proc.pids(|pid| pids.push(pid))?;
+        pids.clear();
+        let goes_on = before.zip(last_pid).filter(|(before, last)| before <= last);
+        let partly = goes_on.zip(self.ahead).filter(|_| self.own && *tick % LIST != 1);
+        if let Some(((before, last), ahead)) = partly {
+            if before < last {
+                self.proc.pids_after(before, ahead, |pid| pids.push(pid))?;
+            }
+            for pid in &*pids {
+                // Whoever had this pid before is gone.
+                if let Some(known) = known.get_mut(pid).filter(|known| known.watch.is_none()) {
+                    known.looks = 0;
+                }
+            }
+            let due = known.iter().filter(|(pid, known)| known.is_due(**pid, *tick));
+            pids.extend(due.map(|(pid, _)| *pid));
         } else {
-            pids.extend(known.keys().filter(|pid| **pid % SLICES == *tick % SLICES));
+            self.ahead = self.proc.pids(|pid| pids.push(pid))?.filter(|_| self.proc.is_procfs());
         }
         if self.tick == 1 && self.pids.first() != Some(&1) && !self.pids.is_empty() {
             self.notes.push(
@@ -227,15 +245,17 @@ impl Probe {
             let Some(&pid) = self.pids.get(index) else { break };
             changed |= self.look(pid);
         }
-        let Self { known, tick, kept_files_left, .. } = self;
-        known.retain(|_, known| {
-            let exists = known.tick == *tick || !lists;
-            if !exists {
-                *kept_files_left += known.watch.as_ref().map_or(0, Watch::files);
-            }
-            exists
-        });
-        if changed {
+        if partly.is_none() {
+            let Self { known, tick, kept_files_left, .. } = self;
+            known.retain(|_, known| {
+                let exists = known.tick == *tick;
+                if !exists {
+                    *kept_files_left += known.watch.as_ref().map_or(0, Watch::files);
+                }
+                exists
+            });
+        }
+        if changed || self.is_to_rank() {
             self.rewatch();
         }
         Ok(())
@@ -246,8 +266,7 @@ impl Probe {
         let tick = self.tick;
         if let Some(known) = self.known.get_mut(&pid) {
             known.tick = tick;
-            let young = known.looks < YOUNG_LOOKS;
-            if known.watch.is_some() || !(young || pid % SLICES == tick % SLICES) {
+            if !known.is_due(pid, tick) {
                 return false;
             }
             known.looks = known.looks.saturating_add(1);
@@ -314,79 +333,33 @@ impl Probe {
         std::fs::read_link(link).unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// Starts to watch the trees of all that matched: up to the root, down to every descendant.
-    fn rewatch(&mut self) {
-        let tops: Vec<u32> = self
-            .known
-            .values()
-            .filter(|k| k.matched)
-            .map(|k| watched::climb(&self.known, k))
-            .collect();
-        let news: Vec<u32> = self
-            .known
-            .iter()
-            .filter(|(pid, known)| {
-                known.watch.is_none() && !known.kernel && !self.is_excluded(**pid, known.ppid)
-            })
-            .filter(|(pid, _)| watched::is_below(&self.known, &tops, **pid))
-            .map(|(pid, _)| *pid)
-            .collect();
-        for pid in &news {
-            let watch = self.open_watch(*pid);
-            if let Some(known) = self.known.get_mut(pid) {
-                known.watch = Some(watch);
-            }
-        }
-        // Roots are settled when all newcomers are in, so that a parent with a higher pid than its
-        // child (pids wrap) is found all the same.
-        for pid in news {
-            let root = watched::root_of(&self.known, pid);
-            if let Some(watch) = self.known.get_mut(&pid).and_then(|k| k.watch.as_mut()) {
-                watch.root = root;
-            }
-        }
-    }
-
-    fn open_watch(&mut self, pid: u32) -> Watch {
-        let mut watch = Watch::default();
-        if self.kept_files_left >= 2 {
-            watch.statm = self.proc.open_file(pid, "statm").ok();
-            watch.stat = self.proc.open_file(pid, "stat").ok();
-            self.kept_files_left -= watch.files();
-        } else if !std::mem::replace(&mut self.told_files_short, true) {
-            self.notes.push(
-                "too many processes to keep their files open; reading them costs four times as much CPU now\n  hint: raise the limit of open files (ulimit -n, LimitNOFILE=)".to_owned(),
-            );
-        }
-        watch
-    }
-
     fn read_watched(&mut self, swapping: bool, sample: &mut Sample) {
-        let Self { proc, known, page_size, clock_ticks, kept_files_left, .. } = self;
-        known.retain(|_, known| {
-            let Some(watch) = known.watch.as_mut() else { return true };
+        let Self { proc, known, page_size, clock_ticks, kept_files_left, pids, roots, .. } = self;
+        pids.clear();
+        roots.clear();
+        for (pid, known) in known.iter_mut() {
+            let Some(watch) = known.watch.as_mut() else { continue };
             match watch.read(proc, known.id, swapping, *page_size, *clock_ticks) {
-                watched::Look::Alive(mut look) => {
+                watched::Look::Alive(look) => {
                     let renamed = look.comm != known.comm;
                     (known.comm, known.image) = (look.comm, watch.image);
                     if renamed || !watch.told {
                         watch.told = true;
                         sample.programs.push(Program { id: known.id, ..Program::unknown() });
                     }
-                    look.id = known.id;
                     sample.procs.push(look);
-                    true
+                    roots.push(watch.root);
                 }
-                watched::Look::Zombie => {
-                    watch.told = false;
-                    true
-                }
+                watched::Look::Zombie => watch.told = false,
                 watched::Look::Gone => {
                     *kept_files_left += watch.files();
-                    false
+                    pids.push(*pid);
                 }
             }
-        });
+        }
+        for pid in &self.pids {
+            self.known.remove(pid);
+        }
         for program in &mut sample.programs {
             self.describe(program);
         }

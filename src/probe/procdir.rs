@@ -38,16 +38,42 @@ impl ProcDir {
         &self.path
     }
 
-    /// Calls `each` with every pid, in the kernel's (ascending) order.
-    pub(crate) fn pids(&self, mut each: impl FnMut(u32)) -> Result<(), Errno> {
+    /// Calls `each` with every pid, in the kernel's (ascending) order. Says how far the directory's
+    /// positions are ahead of the pids that lie at them, where that is the same for all: in
+    /// fs/proc/base.c, `proc_pid_readdir`, it is 258 since 3.14 (257 before).
+    pub(crate) fn pids(&self, mut each: impl FnMut(u32)) -> Result<Option<u64>, Errno> {
+        let (mut position, mut ahead, mut same) = (None, None, true);
+        self.list(0, |pid, next| {
+            let distance = position.and_then(|at: u64| at.checked_sub(pid.into()));
+            same &= position.is_none()
+                || (distance.is_some() && ahead.is_none_or(|a| Some(a) == distance));
+            (position, ahead) = (Some(next), distance.or(ahead));
+            each(pid);
+        })?;
+        Ok(ahead.filter(|_| same))
+    }
+
+    /// The same from the first pid after `last` on; `ahead` as learnt from all of them.
+    pub(crate) fn pids_after(
+        &self,
+        last: u64,
+        ahead: u64,
+        mut each: impl FnMut(u32),
+    ) -> Result<(), Errno> {
+        self.list(last.saturating_add(1).saturating_add(ahead), |pid, _| each(pid))
+    }
+
+    /// Calls `each` with the pids from a position on, and the position that comes next.
+    fn list(&self, position: u64, mut each: impl FnMut(u32, u64)) -> Result<(), Errno> {
         // One getdents64 call returns some 1300 entries of 24 bytes; more processes, more calls.
         let mut buffer = [MaybeUninit::uninit(); 32 * 1024];
-        rustix::fs::seek(&self.fd, SeekFrom::Start(0))?;
+        rustix::fs::seek(&self.fd, SeekFrom::Start(position))?;
         let mut entries = RawDir::new(&self.fd, &mut buffer);
         while let Some(entry) = entries.next() {
-            let name = super::parse::number(entry?.file_name().to_bytes());
+            let entry = entry?;
+            let name = super::parse::number(entry.file_name().to_bytes());
             if let Some(pid) = name.and_then(|n| u32::try_from(n).ok()) {
-                each(pid);
+                each(pid, entry.next_entry_cookie());
             }
         }
         Ok(())
@@ -120,6 +146,19 @@ mod tests {
         let mut buffer = [0; 1024];
         let text = proc.read(std::process::id(), "stat", &mut buffer).unwrap();
         assert!(text.starts_with(std::process::id().to_string().as_bytes()));
+    }
+
+    #[test]
+    fn the_list_can_begin_after_any_pid() {
+        let proc = ProcDir::open(Path::new("/proc")).unwrap();
+        let own = std::process::id();
+        let ahead = proc.pids(|_| {}).unwrap().expect("a /proc has its pids at fixed distances");
+        let mut found = Vec::new();
+        proc.pids_after(u64::from(own) - 1, ahead, |pid| found.push(pid)).unwrap();
+        assert_eq!(found.first(), Some(&own));
+        found.clear();
+        proc.pids_after(own.into(), ahead, |pid| found.push(pid)).unwrap();
+        assert!(found.iter().all(|pid| *pid > own), "{own}: {found:?}");
     }
 
     #[test]

@@ -6,13 +6,18 @@ use regex_lite::Regex;
 use std::path::Path;
 
 /// What the user typed to pick processes. With nothing picked, every process is meant.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Selection {
     patterns: Vec<Regex>,
     full: bool,
     users: Vec<u32>,
     pids: Vec<u32>,
+    most: usize,
 }
+
+/// Processes that are watched at once where nothing else is asked for: with what is kept of each
+/// they come to 16 MiB.
+pub const MOST: u32 = 4096;
 
 /// The words of a [`Selection`], as typed.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +32,8 @@ pub struct Words {
     pub users: Vec<String>,
     /// Pids; one of them, whatever its name.
     pub pids: Vec<u32>,
+    /// Processes watched at once; [`MOST`] by default.
+    pub most: Option<u32>,
 }
 
 /// A process as the selection sees it. `cmdline` and `euid` are only read when asked for.
@@ -48,12 +55,18 @@ impl Selection {
     pub fn new(words: &Words, passwd: &Path) -> Result<Self> {
         let patterns = words.patterns.iter().map(|p| compile(p, words)).collect::<Result<_>>()?;
         let users = words.users.iter().map(|u| user_id(u, passwd)).collect::<Result<_>>()?;
-        Ok(Self { patterns, full: words.full, users, pids: words.pids.clone() })
+        let most = words.most.unwrap_or(MOST) as usize;
+        Ok(Self { patterns, full: words.full, users, pids: words.pids.clone(), most })
     }
 
     /// Nothing was picked: every process is meant, and none may be signalled.
     pub fn is_everything(&self) -> bool {
         self.patterns.is_empty() && self.users.is_empty() && self.pids.is_empty()
+    }
+
+    /// Processes watched at once.
+    pub(crate) fn most(&self) -> usize {
+        self.most
     }
 
     pub(crate) fn matches(&self, candidate: &Candidate<'_>) -> bool {

@@ -7,8 +7,13 @@ use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::fs::File;
 
-/// stat is read at least once in one more than so many looks.
-const RESTS: u8 = 7;
+/// For how many looks at most stat need not be read, of a young process and of an old one. Each
+/// read allows one more, so that never more than an eighth of a life is unseen.
+const RESTS: (u8, u8) = (7, 31);
+/// Looks at a process this often again before it goes over to slices.
+pub(crate) const YOUNG_LOOKS: u8 = 3;
+/// One in so many of the processes that nobody asked for is looked at again in a tick.
+pub(crate) const SLICES: u32 = 32;
 /// How far up a chain of parents is followed; real ones are under ten.
 const DEEPEST: usize = 64;
 
@@ -56,6 +61,12 @@ impl Known {
         }
     }
 
+    /// Whether it has to be looked at in this tick, being watched by nobody.
+    pub(crate) fn is_due(&self, pid: u32, tick: u32) -> bool {
+        let due = self.looks < YOUNG_LOOKS || pid % SLICES == tick % SLICES;
+        self.watch.is_none() && due
+    }
+
     /// Made by fork without exec: exec draws startcode and startstack anew, fork keeps them. They
     /// read as zero without the right to ptrace; then the name has to do.
     pub(crate) fn is_fork_of(&self, parent: &Self) -> bool {
@@ -90,12 +101,12 @@ pub(crate) fn climb(known: &BTreeMap<u32, Known>, from: &Known) -> u32 {
     top.id.pid
 }
 
-/// Whether `pid` is one of `tops`, below one of them, or below something already watched.
+/// Whether `pid` is one of `tops` (in ascending order), below one of them, or below something already watched.
 pub(crate) fn is_below(known: &BTreeMap<u32, Known>, tops: &[u32], pid: u32) -> bool {
     let mut at = pid;
     for _ in 0..DEEPEST {
         let Some(here) = known.get(&at) else { return false };
-        if tops.contains(&at) || here.watch.is_some() {
+        if tops.binary_search(&at).is_ok() || here.watch.is_some() {
             return true;
         }
         match parent_of(known, here) {
@@ -181,7 +192,8 @@ impl Watch {
         // changes swap is not in statm.
         let same = pages.is_some_and(|pages| pages == self.pages && pages.size > 0);
         let is_kept = self.statm.is_some() && proc.is_procfs();
-        let may_rest = same && is_kept && !swapping && self.rests < RESTS;
+        let rests = self.looks.clamp(RESTS.0, RESTS.1);
+        let may_rest = same && is_kept && !swapping && self.rests < rests;
         if let Some(last) = self.last.filter(|_| may_rest) {
             self.rests += 1;
             return Look::Alive(last);

@@ -20,7 +20,7 @@ pub use sources::{Note, Sources};
 use super::procdir::ProcDir;
 use super::watched::Known;
 use crate::ceiling::{Ceiling, CeilingKind, Place, Sign, SignKind};
-use crate::sample::{Commit, Memory, Proc};
+use crate::sample::{Commit, Memory, Proc, ProcId};
 use container::Container;
 use group::Limit;
 use hierarchy::Hierarchy;
@@ -44,6 +44,8 @@ pub(super) struct View<'a> {
     pub(super) proc: &'a ProcDir,
     pub(super) known: &'a mut BTreeMap<u32, Known>,
     pub(super) procs: &'a [Proc],
+    /// The root of each of them.
+    pub(super) roots: &'a [Option<ProcId>],
     pub(super) memory: &'a Memory,
     /// vm.overcommit_memory.
     pub(super) overcommit: u8,

@@ -55,13 +55,18 @@ pub(super) fn find(trees: &mut Vec<Tree>, groups: &mut Groups, view: &View<'_>, 
     for tree in &mut *trees {
         (tree.members, tree.own) = (0, 0);
     }
-    let root_of = |proc: &Proc| view.known.get(&proc.id.pid)?.watch.as_ref()?.root;
-    for proc in view.procs {
-        let Some(root) = root_of(proc) else { continue };
-        if !trees.iter().any(|tree| tree.root == root) {
+    let mut last = 0;
+    for (proc, root) in view.procs.iter().zip(view.roots) {
+        let Some(root) = *root else { continue };
+        // Processes of a tree mostly have pids close together.
+        let is_of = |tree: &Tree| tree.root == root;
+        if !trees.get(last).is_some_and(is_of) {
+            last = trees.iter().position(is_of).unwrap_or(trees.len());
+        }
+        if last == trees.len() {
             trees.push(Tree::new(root));
         }
-        if let Some(tree) = trees.iter_mut().find(|tree| tree.root == root) {
+        if let Some(tree) = trees.get_mut(last) {
             tree.members += 1;
             tree.own += proc.footprint();
         }
@@ -81,9 +86,12 @@ pub(super) fn find(trees: &mut Vec<Tree>, groups: &mut Groups, view: &View<'_>, 
     for tree in trees {
         let Some(root) = view.procs.iter().find(|p| p.id == tree.root) else { continue };
         let inherited = |p: &Proc| p.footprint().min(root.footprint());
-        let members =
-            view.procs.iter().filter(|p| root_of(p) == Some(tree.root) && p.id != tree.root);
-        tree.own = tree.own.saturating_sub(members.map(inherited).sum::<u64>());
+        let members = view
+            .procs
+            .iter()
+            .zip(view.roots)
+            .filter(|(p, root)| **root == Some(tree.root) && p.id != tree.root);
+        tree.own = tree.own.saturating_sub(members.map(|(p, _)| inherited(p)).sum::<u64>());
     }
 }
 

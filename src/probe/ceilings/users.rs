@@ -4,10 +4,10 @@
 //! So they are counted here, and only while some tree is limited by them: everybody's user is read
 //! while young (servers change theirs as they start) and in slices of 1/32 after that.
 
-use crate::probe::SLICES;
 use crate::probe::parse::{named_line, number};
 use crate::probe::procdir::ProcDir;
 use crate::probe::watched::Known;
+use crate::probe::watched::SLICES;
 use std::collections::BTreeMap;
 
 /// A process's user is read in so many ticks after its first sight.
