@@ -71,7 +71,7 @@ _leakwatch() {
 
     case "${cmd}" in
         leakwatch)
-            opts="-p -f -x -u -i -n -q -v -h -V --pattern --full --exact --user --pid --procfs --sysfs --interval --lead --grace --signal --no-kill --reload --allow --dry-run --protect --server --allow-root --caution --format --color --quiet --verbose --budget --state --no-state --textfile --on-event --config --help --version check ceilings config diagnose record replay servers help"
+            opts="-p -f -x -u -i -n -q -v -h -V --pattern --full --exact --user --pid --max-processes --procfs --sysfs --interval --lead --grace --signal --no-kill --reload --allow --dry-run --protect --server --allow-root --caution --format --color --quiet --verbose --budget --state --no-state --textfile --on-event --config --help --version check ceilings config diagnose record replay servers help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -94,6 +94,10 @@ _leakwatch() {
                     return 0
                     ;;
                 --pid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-processes)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -177,7 +181,7 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__ceilings)
-            opts="-p -f -x -u -h --pattern --full --exact --user --pid --procfs --sysfs --format --help"
+            opts="-p -f -x -u -h --pattern --full --exact --user --pid --max-processes --procfs --sysfs --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -200,6 +204,10 @@ _leakwatch() {
                     return 0
                     ;;
                 --pid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-processes)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -223,7 +231,7 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__check)
-            opts="-p -f -x -u -n -q -v -h --pattern --full --exact --user --pid --procfs --sysfs --lead --grace --signal --no-kill --reload --allow --dry-run --protect --server --allow-root --caution --format --color --quiet --verbose --always --renotify --budget --state --no-state --history-size --config --help"
+            opts="-p -f -x -u -n -q -v -h --pattern --full --exact --user --pid --max-processes --procfs --sysfs --lead --grace --signal --no-kill --reload --allow --dry-run --protect --server --allow-root --caution --format --color --quiet --verbose --always --renotify --budget --state --no-state --history-size --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -246,6 +254,10 @@ _leakwatch() {
                     return 0
                     ;;
                 --pid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-processes)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -339,7 +351,7 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__diagnose)
-            opts="-p -f -x -u -q -h --pattern --full --exact --user --pid --procfs --sysfs --for --recording --logs --since --format --html --write-advice --color --quiet --help"
+            opts="-p -f -x -u -q -h --pattern --full --exact --user --pid --max-processes --procfs --sysfs --for --recording --logs --since --format --html --write-advice --color --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -362,6 +374,10 @@ _leakwatch() {
                     return 0
                     ;;
                 --pid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-processes)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -539,7 +555,7 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__record)
-            opts="-p -f -x -u -i -q -h --pattern --full --exact --user --pid --procfs --sysfs --interval --samples --quiet --help"
+            opts="-p -f -x -u -i -q -h --pattern --full --exact --user --pid --max-processes --procfs --sysfs --interval --samples --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -562,6 +578,10 @@ _leakwatch() {
                     return 0
                     ;;
                 --pid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-processes)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

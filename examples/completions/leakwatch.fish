@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_leakwatch_global_optspecs
-    string join \n p/pattern= f/full x/exact u/user= pid= procfs= sysfs= i/interval= lead= grace= signal= no-kill reload allow= n/dry-run protect= server= allow-root caution= format= color= q/quiet v/verbose budget= state= no-state textfile= on-event= config= h/help V/version
+    string join \n p/pattern= f/full x/exact u/user= pid= max-processes= procfs= sysfs= i/interval= lead= grace= signal= no-kill reload allow= n/dry-run protect= server= allow-root caution= format= color= q/quiet v/verbose budget= state= no-state textfile= on-event= config= h/help V/version
 end
 
 function __fish_leakwatch_needs_command
@@ -27,6 +27,7 @@ end
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s p -l pattern -d 'Trees with a process whose name matches this regular expression (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l pid -d 'Only the trees of these processes (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l max-processes -d 'Watch at most so many processes, the largest, with 4 kB of memory each' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l procfs -d 'Another root of procfs, such as the host\'s as seen from a container' -r -F
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l sysfs -d 'Another root of sysfs, where that procfs\' cgroups are mounted below its /sys' -r -F
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s i -l interval -d 'Time between samples [shortened as memory nears its end, to no less than 0.25 s]' -r
@@ -69,6 +70,7 @@ complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "help" -d 'Print
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s p -l pattern -d 'Trees with a process whose name matches this regular expression (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l pid -d 'Only the trees of these processes (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l max-processes -d 'Watch at most so many processes, the largest, with 4 kB of memory each' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l procfs -d 'Another root of procfs, such as the host\'s as seen from a container' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l sysfs -d 'Another root of sysfs, where that procfs\' cgroups are mounted below its /sys' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l lead -d 'End a leaking worker when memory may end within this time' -r
@@ -102,6 +104,7 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s h -l help 
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -s p -l pattern -d 'Trees with a process whose name matches this regular expression (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -l pid -d 'Only the trees of these processes (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -l max-processes -d 'Watch at most so many processes, the largest, with 4 kB of memory each' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -l procfs -d 'Another root of procfs, such as the host\'s as seen from a container' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -l sysfs -d 'Another root of sysfs, where that procfs\' cgroups are mounted below its /sys' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -l format -d 'A table for people, or one JSON object' -r -f -a "text\t'One line an event, for people'
@@ -114,6 +117,7 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand config" -s h -l help
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -s p -l pattern -d 'Trees with a process whose name matches this regular expression (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l pid -d 'Only the trees of these processes (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l max-processes -d 'Watch at most so many processes, the largest, with 4 kB of memory each' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l procfs -d 'Another root of procfs, such as the host\'s as seen from a container' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l sysfs -d 'Another root of sysfs, where that procfs\' cgroups are mounted below its /sys' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l for -d 'Look for so long; 0 looks once and judges by ages, sizes and logs alone' -r
@@ -134,6 +138,7 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -s h -l he
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s p -l pattern -d 'Trees with a process whose name matches this regular expression (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -l pid -d 'Only the trees of these processes (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -l max-processes -d 'Watch at most so many processes, the largest, with 4 kB of memory each' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -l procfs -d 'Another root of procfs, such as the host\'s as seen from a container' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -l sysfs -d 'Another root of sysfs, where that procfs\' cgroups are mounted below its /sys' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s i -l interval -d 'Time between samples [shortened as memory nears its end, to no less than 0.25 s]' -r
