@@ -111,7 +111,7 @@ fn ours(count: usize, rounds: u32) -> (f64, f64) {
     let words = Words { patterns: vec!["lwbench".to_owned()], ..Words::default() };
     let selection = Selection::new(&words, Path::new("/etc/passwd")).unwrap();
     let mut probe = Probe::new(Path::new("/proc"), None, selection, None).unwrap();
-    let rules = Rules { act: false, ..Rules::default() };
+    let rules = Rules::default();
     let mut engine = Engine::new(&machine::header(5.0), Settings { caution: 6.0, rules });
     let mut sample = Sample::default();
     let mut t = 1e9;

@@ -61,7 +61,12 @@ impl Fall {
 impl Brink {
     /// Notes every tree's headroom.
     pub fn observe(&mut self, t: f64, detector: &Detector) {
+        let mut last = None;
         for s in detector.standings() {
+            // Processes of a tree mostly come one after the other.
+            if last.replace(s.root) == Some(s.root) {
+                continue;
+            }
             self.trees.entry(s.root).or_default().push(t, detector.headroom(s.root).left);
         }
         self.trees.retain(|_, fall| fall.looks.last().is_some_and(|(last, _)| *last == t));
@@ -80,9 +85,9 @@ impl Brink {
             members.filter_map(steady_growth).fold((0.0, 0.0), |(all, n), g| (all + g, n + 1.0))
         };
         let candidates = detector.standings().filter_map(|s| {
+            let growth = steady_growth(s)?;
             let forecast = self.forecast(s.root, detector);
             let forecast = forecast.filter(|f| f.likely_s <= lead_s.min(GONE_WITHIN_S))?;
-            let growth = steady_growth(s)?;
             let (all, count) = growing(s.root);
             let lost = forecast.slope * forecast.window_s;
             let material = MATERIAL * detector.headroom(s.root).limit as f64;

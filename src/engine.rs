@@ -1,7 +1,7 @@
 //! Engine: state across samples. `observe` is the whole of it: live and replayed alike.
 
 use crate::alarm::Alarm;
-use crate::assessment::{Assessment, Event, Order, Past, Profile, Status, Unsent, Verdict};
+use crate::assessment::{Assessment, Event, Order, Past, Profile, Status, Unsent};
 use crate::detector::Detector;
 use crate::detector::standing::Standing;
 use crate::pace::{Pace, nearest_end_s};
@@ -133,7 +133,7 @@ impl Engine {
     /// enough to look more often.
     fn suspected_end_s(&self) -> f64 {
         let detector = &self.detector;
-        let suspects = || detector.standings().filter(|s| s.verdict >= Verdict::Suspect);
+        let suspects = || detector.accused();
         let end_s = |root| {
             let tree = suspects().filter(|s| s.root == root);
             let slope: f64 = tree.filter_map(|s| s.evidence).map(|e| e.slope.max(0.0)).sum();
@@ -151,7 +151,7 @@ impl Engine {
 
     fn assess(&mut self) {
         let detector = &self.detector;
-        let roots = || detector.standings().filter(|s| s.parent.is_none());
+        let roots = || detector.roots();
         let ends = || roots().filter_map(|s| detector.forecast(s.id));
         let end_s = nearest_end_s(ends());
         let pace_s = end_s.min(self.suspected_end_s()).min(detector.nearing_s());

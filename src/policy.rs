@@ -311,7 +311,7 @@ impl Policy {
 
     /// Chooses a victim, if some tree is in danger.
     fn choose(&mut self, t: f64, detector: &Detector, events: &mut Vec<Event>) {
-        let leaking = || detector.standings().filter(|s| s.verdict == Verdict::Leaking);
+        let leaking = || detector.accused().filter(|s| s.verdict == Verdict::Leaking);
         let in_danger = |s: &Standing| self.danger(s.root, self.server(s), detector);
         let candidates = || {
             let convicted = leaking().filter(|s| s.kill_evidence.is_some());
@@ -384,6 +384,9 @@ impl Policy {
     /// Chooses a victim, if forks are about to fail in some tree for want of tasks: who starts
     /// threads without end, or else the eldest of children that pile up and do nothing.
     fn choose_by_tasks(&mut self, t: f64, detector: &Detector, events: &mut Vec<Event>) {
+        if !detector.is_short_of_tasks() {
+            return;
+        }
         let best = detector
             .standings()
             .filter_map(|s| {
@@ -440,7 +443,7 @@ impl Policy {
         let earliest_s = forecast.earliest_s * left / (headroom.left as f64).max(1.0);
         let lead_s = self.rules.lead_s(server).max(3.0 * self.interval_s);
         let watched: f64 = detector
-            .standings()
+            .accused()
             .filter(|s| s.verdict == Verdict::Leaking && same_ceiling(s))
             .filter(|s| self.victims.done().all(|id| id != s.id))
             .filter_map(|s| s.kill_evidence)

@@ -100,8 +100,10 @@ impl Victims {
             self.facts.insert(program.id, self.facts_of(program, comm));
         }
         let lives = |id: &ProcId| detector.standing(*id).is_some();
-        self.facts.retain(|id, _| lives(id));
-        self.done.retain(lives);
+        if detector.is_any_gone() {
+            self.facts.retain(|id, _| lives(id));
+            self.done.retain(lives);
+        }
         self.episodes.retain(|_, (_, t)| sample.t - *t < EPISODE_S);
     }
 

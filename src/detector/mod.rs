@@ -58,6 +58,11 @@ pub struct Detector {
     runs: Runs,
     outlooks: Outlooks,
     totals: Vec<Total>,
+    /// Slots of those without a parent, of those that have or had children, and of those that are
+    /// suspect or worse: few, so that nobody has to look at all of them to find these.
+    roots: Vec<usize>,
+    parents: Vec<usize>,
+    accused: Vec<usize>,
     windows: Vec<Candidate>,
 }
 
@@ -85,6 +90,9 @@ impl Detector {
             runs: Runs::default(),
             outlooks: Outlooks::default(),
             totals: Vec::new(),
+            roots: Vec::new(),
+            parents: Vec::new(),
+            accused: Vec::new(),
             windows: Vec::with_capacity(64),
         }
     }
@@ -137,6 +145,21 @@ impl Detector {
         self.forest.present().iter().map(|(slot, _)| &self.processes[*slot].standing)
     }
 
+    /// Those of them that have no parent in the sample.
+    pub fn roots(&self) -> impl Iterator<Item = &Standing> {
+        self.roots.iter().map(|slot| &self.processes[*slot].standing)
+    }
+
+    /// Those of them that are suspect or leak.
+    pub fn accused(&self) -> impl Iterator<Item = &Standing> {
+        self.accused.iter().map(|slot| &self.processes[*slot].standing)
+    }
+
+    /// Whether anybody who was there before is not in the last sample.
+    pub fn is_any_gone(&self) -> bool {
+        !self.forest.gone().is_empty()
+    }
+
     /// One living process.
     pub fn standing(&self, id: ProcId) -> Option<&Standing> {
         Some(&self.processes[self.forest.slot(id)?].standing)
@@ -163,6 +186,11 @@ impl Detector {
         first.map(|(meter, forecast)| (forecast, meter.headroom()))
     }
 
+    /// Whether any ceiling on tasks was said to come nearer.
+    pub fn is_short_of_tasks(&self) -> bool {
+        self.ceilings.iter().any(|meter| meter.fill() == Fill::Tasks && meter.is_told())
+    }
+
     /// What is left below the nearest ceiling on tasks over the tree below `root`.
     pub fn nearest_in_tasks(&self, root: ProcId) -> Option<Headroom> {
         self.ceilings.nearest_in_tasks(root).map(Meter::headroom)
@@ -182,7 +210,7 @@ impl Detector {
     /// The parents below which children pile up, with the evidence in tasks, and for how many
     /// seconds they have.
     pub fn piles(&self) -> impl Iterator<Item = (ProcId, Evidence, f64)> {
-        let processes = self.forest.present().iter().map(|(slot, _)| &self.processes[*slot]);
+        let processes = self.parents.iter().map(|slot| &self.processes[*slot]);
         processes.filter_map(|process| {
             let pile = process.family.as_ref()?.pile.as_ref()?;
             let for_s = self.clock.seconds(self.clock.now().saturating_sub(pile.began));
@@ -254,9 +282,19 @@ impl Detector {
     }
 
     fn judge_processes(&mut self, moment: &Moment, sample: &Sample, events: &mut Vec<Event>) {
+        self.totals.clear();
+        self.totals.resize(self.processes.len(), Total::default());
+        self.roots.clear();
+        self.parents.clear();
         for (slot, index) in self.forest.present() {
             let node = self.forest.node(*slot);
             let process = &mut self.processes[*slot];
+            if node.parent.is_none() {
+                self.roots.push(*slot);
+            }
+            if node.children > 0 || process.family.is_some() {
+                self.parents.push(*slot);
+            }
             let parent_alive = self.forest.has_parent(*slot);
             process.update(&sample.procs[*index], node, parent_alive, sample.t, moment);
             let watched_s = self.clock.seconds(process.watched);
@@ -278,14 +316,6 @@ impl Detector {
                 process.judge_threads(moment, &self.counts, &scale, &mut self.windows, events);
             }
             self.pools.grew(process, moment);
-        }
-    }
-
-    fn judge_families(&mut self, moment: &Moment, events: &mut Vec<Event>) {
-        self.totals.clear();
-        self.totals.resize(self.processes.len(), Total::default());
-        for (slot, _) in self.forest.present() {
-            let process = &self.processes[*slot];
             for above in self.forest.ancestors(*slot) {
                 let total = &mut self.totals[above];
                 total.footprint += process.standing.footprint;
@@ -294,7 +324,10 @@ impl Detector {
                 total.tasks += process.standing.threads;
             }
         }
-        for (slot, _) in self.forest.present() {
+    }
+
+    fn judge_families(&mut self, moment: &Moment, events: &mut Vec<Event>) {
+        for slot in &self.parents {
             let process = &mut self.processes[*slot];
             let mut total = self.totals[*slot];
             if total.count > 0 && process.family.is_none() {
@@ -321,7 +354,7 @@ impl Detector {
                 }
             }
         }
-        for (slot, _) in self.forest.present() {
+        for slot in &self.parents {
             let process = &mut self.processes[*slot];
             let Some(family) = &mut process.family else { continue };
             let Standing { id, comm, root, .. } = process.standing;
@@ -382,19 +415,23 @@ impl Detector {
 
     fn look_out(&mut self, moment: &Moment, events: &mut Vec<Event>) {
         self.outlooks.begin();
-        for (slot, _) in self.forest.present() {
+        self.accused.clear();
+        let verdict = |slot: &usize| self.processes[*slot].standing.verdict;
+        let present = self.forest.present().iter().map(|(slot, _)| *slot);
+        self.accused.extend(present.filter(|slot| verdict(slot) >= Verdict::Suspect));
+        for slot in &self.accused {
             let process = &self.processes[*slot];
             let Standing { verdict, root, evidence, .. } = process.standing;
             if let Some(ends) = process.ends.filter(|_| verdict == Verdict::Leaking) {
                 self.outlooks.add(root, self.ceilings.nearest(root).id(), &ends);
             }
-            if let Some(evidence) = evidence.filter(|_| verdict >= Verdict::Suspect) {
+            if let Some(evidence) = evidence {
                 self.pools.count(process, evidence.slope);
             }
         }
         self.pools.counted();
         let now_s = self.clock.seconds(moment.now);
-        for (slot, _) in self.forest.present() {
+        for slot in &self.accused {
             let process = &mut self.processes[*slot];
             if process.standing.verdict == Verdict::Leaking {
                 process.tell(now_s, self.outlooks.of(process.standing.root), events);
@@ -407,7 +444,7 @@ impl Detector {
         self.outlooks.tell(now_s, comm, events);
         let of_tree = |process: &Process| process.family.as_ref().is_some_and(|f| f.told);
         let found = self.pools.iter().any(|(_, entry)| entry.leaks)
-            || self.forest.present().iter().any(|(slot, _)| of_tree(&self.processes[*slot]));
+            || self.parents.iter().any(|slot| of_tree(&self.processes[*slot]));
         for (meter, root) in self.ceilings.each() {
             let covered = self.outlooks.covers(meter.id());
             let forecast = meter.trend().map(|ends| ends.forecast());
