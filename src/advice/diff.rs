@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 /// Lines shown around a change.
 const CONTEXT: usize = 3;
+/// What follows a last line without an end.
+const OPEN: &str = "\\ No newline at end of file";
 
 /// One change to a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,12 +79,24 @@ pub fn unified(path: &str, text: &str, edits: &[Edit]) -> String {
         for number in from..=to {
             let present = lines.get(number - 1).copied().unwrap_or_default();
             let here = || hunk.iter().filter(|edit| at(edit) == number);
-            match here().find(|edit| !edit.insert) {
-                Some(edit) => {
-                    line('-', present);
-                    line('+', &edit.text);
+            // patch(1) refuses a last line that it takes for a whole one.
+            let open = number == lines.len() && !text.ends_with('\n');
+            let followed = here().any(|edit| edit.insert);
+            match here().find(|edit| !edit.insert).map(|edit| edit.text.as_str()) {
+                None if open && followed => {
+                    line('-', &format!("{present}\n{OPEN}"));
+                    line('+', present);
                 }
+                None if open => line(' ', &format!("{present}\n{OPEN}")),
                 None => line(' ', present),
+                Some(new) if open => {
+                    line('-', &format!("{present}\n{OPEN}"));
+                    line('+', new);
+                }
+                Some(new) => {
+                    line('-', present);
+                    line('+', new);
+                }
             }
             here().filter(|edit| edit.insert).for_each(|edit| line('+', &edit.text));
         }
@@ -106,6 +120,31 @@ pub fn unified(path: &str, text: &str, edits: &[Edit]) -> String {
 mod tests {
     use super::*;
     use std::process::Command;
+
+    #[test]
+    fn a_last_line_without_an_end_can_be_changed_and_followed() {
+        if Command::new("patch").arg("--version").output().is_err() {
+            return;
+        }
+        let edit = |text: &str, insert| Edit { line: 2, text: text.to_owned(), insert };
+        for (edits, wanted) in [
+            (vec![edit("b = 3", false)], "a = 1\nb = 3\n"),
+            (vec![edit("c = 4", true)], "a = 1\nb = 2\nc = 4\n"),
+            (vec![edit("b = 3", false), edit("c = 4", true)], "a = 1\nb = 3\nc = 4\n"),
+            (vec![Edit { line: 1, ..edit("a = 5", false) }], "a = 5\nb = 2"),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let file = dir.path().join("x.conf");
+            std::fs::write(&file, "a = 1\nb = 2").unwrap();
+            let diff = unified(&file.display().to_string(), "a = 1\nb = 2", &edits);
+            let patch = dir.path().join("x.patch");
+            std::fs::write(&patch, &diff).unwrap();
+            let done =
+                Command::new("patch").args(["-s", "-p1", "-d", "/", "-i"]).arg(&patch).status();
+            assert!(done.unwrap().success(), "{diff}");
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), wanted, "{diff}");
+        }
+    }
 
     #[test]
     fn only_the_number_of_a_line_changes() {
