@@ -164,6 +164,11 @@ pub struct Setup {
     pub recycle: Setting,
     /// Workers at most.
     pub cap: Setting,
+    /// Requests that are drawn for each worker on top of that (gunicorn's `max_requests_jitter`);
+    /// none where the server has no such setting.
+    pub jitter: Option<Setting>,
+    /// Whether its reload ends requests that are under way (php-fpm's `process_control_timeout`).
+    pub cuts_off: bool,
     /// Apache's `ServerLimit`, if it is set.
     pub server_limit: Option<Setting>,
     /// Whether connections carry several requests (Apache's `KeepAlive`).
@@ -178,6 +183,8 @@ pub struct Setup {
     pub config: String,
     /// Its executable.
     pub exe: String,
+    /// The interpreter that runs it, as it was called, where there is one.
+    pub interpreter: Option<String>,
     /// Options of its command line that say which configuration it has: needed to check that one.
     pub options: Vec<String>,
     /// Where it tells how much its workers have done, if it does so on loopback.

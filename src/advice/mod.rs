@@ -13,10 +13,14 @@ pub mod diff;
 /// at once, but measured values are no more exact than this.
 const SHARE: f64 = 0.7;
 
-/// Seconds that a worker should live. Workers that started together end together, and prefork looks
-/// once a second whether any are missing: for a second in each life requests wait, which must be
-/// less than one in a hundred of them.
-const LEAST_LIFE_S: f64 = 120.0;
+/// Seconds that a worker should live where its successor comes late or at a price. Workers that
+/// started together end together, and prefork looks once a second whether any are missing: for a
+/// second in each life requests wait, which must be less than one in a hundred of them. A gunicorn or
+/// uWSGI worker loads the whole application anew.
+pub const LONG_LIFE_S: f64 = 120.0;
+
+/// The same where the successor is there at once (php-fpm: a fork of 10 ms).
+pub const SHORT_LIFE_S: f64 = 30.0;
 
 /// Workers that a master starts a second without falling behind (prefork, two cores: 3 to 6.5).
 const REFILLS_PER_S: f64 = 3.0;
@@ -50,6 +54,8 @@ pub struct Inputs {
     /// Bytes that the service may have: what is left below its nearest ceiling and what its workers
     /// hold already, less a reserve.
     pub memory: f64,
+    /// Seconds that a worker should live.
+    pub least_life_s: f64,
 }
 
 /// What decided the values.
@@ -57,7 +63,7 @@ pub struct Inputs {
 pub enum Bound {
     /// As many workers as now allowed, each as large as memory allows.
     Memory,
-    /// A worker should live two minutes; there may be fewer of them for that.
+    /// A worker should live for `least_life_s`; there may be fewer of them for that.
     Life,
     /// The workers that are needed leave each less than that.
     Tight,
@@ -82,7 +88,7 @@ pub struct Values {
 
 /// Reckons both; none where nothing leaks or an input is no number.
 pub fn values(inputs: &Inputs) -> Option<Values> {
-    let Inputs { leak, young, cap, workers, per_connection, rate, memory } = *inputs;
+    let Inputs { leak, young, cap, workers, per_connection, rate, memory, least_life_s } = *inputs;
     let sound = |x: f64| x.is_finite() && x > 0.0;
     if !sound(leak) || !sound(memory) || !young.is_finite() || cap == 0 {
         return None;
@@ -94,7 +100,7 @@ pub fn values(inputs: &Inputs) -> Option<Values> {
     // Requests that one of so many workers may live, if all peak together.
     let allowed = |cap: u64| ((budget / cap as f64 - young) / leak / k).floor();
     let bare = rate.map_or(LEAST_BLIND / 5.0, |rate| (rate / (REFILLS_PER_S * k)).ceil()).max(10.0);
-    let life = |rate: f64| (LEAST_LIFE_S * rate / (workers as f64 * k)).ceil();
+    let life = |rate: f64| (least_life_s * rate / (workers as f64 * k)).ceil();
     let least = rate.map_or(LEAST_BLIND, life).max(bare);
     // One worker in four more than there are: the load of now is not the most there will be.
     let needed = (workers + (workers / 4).max(1)).min(cap);
@@ -115,6 +121,33 @@ pub fn values(inputs: &Inputs) -> Option<Values> {
     let life_s = rate.map(|rate| recycle * k * workers as f64 / rate);
     let full = young + leak * k * recycle;
     Some(Values { recycle: recycle as u64, cap, full, life_s, bound })
+}
+
+/// How many of the requests of a life are drawn for each worker, where the server can do that: those
+/// that started together then end one by one. A quarter of 120 seconds is enough for eight starts of
+/// some seconds each, and no worker lives longer than was reckoned.
+pub fn jitter(recycle: u64) -> u64 {
+    (round_up(recycle as f64 / 4.0) as u64).clamp(1, (recycle / 2).max(1))
+}
+
+/// What workers that live for `recycle` requests (or connections) come to, if memory holds all of them
+/// at their largest. A little more than would be advised is let be: values from one look differ from
+/// those of the next.
+pub fn holds(inputs: &Inputs, recycle: u64) -> Option<Values> {
+    const ENOUGH: f64 = 0.8;
+    let work = recycle as f64 * inputs.per_connection.max(1.0);
+    let full = inputs.young + inputs.leak * work;
+    let life_s = inputs.rate.map(|rate| work * inputs.workers.max(1) as f64 / rate);
+    let holds = full * inputs.cap as f64 <= ENOUGH * inputs.memory;
+    holds.then_some(Values { recycle, cap: inputs.cap, full, life_s, bound: Bound::Memory })
+}
+
+/// Seconds that each of `workers` would live if there were no more than those: what all of them need
+/// to begin with is then less. None without a rate.
+pub fn life_s(inputs: &Inputs, workers: u64) -> Option<f64> {
+    let leaks = inputs.leak * inputs.rate?;
+    let left = SHARE * inputs.memory - workers as f64 * inputs.young;
+    (leaks > 0.0).then(|| (left / leaks).max(0.0))
 }
 
 /// How many workers fit without any leak, at the size they have.
@@ -163,6 +196,7 @@ mod tests {
         per_connection: 1.0,
         rate: Some(60.0),
         memory: 1536.0 * MIB,
+        least_life_s: LONG_LIFE_S,
     };
 
     #[test]
@@ -198,6 +232,26 @@ mod tests {
     }
 
     #[test]
+    fn where_a_successor_is_there_at_once_lives_may_be_short_and_the_cap_stays() {
+        let inputs = Inputs { cap: 12, workers: 8, least_life_s: SHORT_LIFE_S, ..FAST };
+        // 225 requests are those of 30 seconds, and there is room for 1300.
+        assert_eq!(values(&inputs).unwrap().bound, Bound::Memory);
+        let inputs = Inputs { memory: 400.0 * MIB, ..inputs };
+        let short = values(&inputs).unwrap();
+        assert_eq!((short.recycle, short.cap, short.bound), (300, 12, Bound::Memory));
+        assert_eq!(
+            values(&Inputs { least_life_s: LONG_LIFE_S, ..inputs }).unwrap().bound,
+            Bound::Tight
+        );
+    }
+
+    #[test]
+    fn fewer_workers_live_longer() {
+        let (all, half) = (life_s(&FAST, 40).unwrap(), life_s(&FAST, 20).unwrap());
+        assert!((half - all - 20.0 * 4096.0 / (64.0 * 60.0)).abs() < 0.01, "{all} {half}");
+    }
+
+    #[test]
     fn without_a_rate_no_value_is_small() {
         let blind = values(&Inputs { rate: None, ..FAST }).unwrap();
         assert!(blind.recycle >= 100 && blind.life_s.is_none(), "{blind:?}");
@@ -228,7 +282,7 @@ mod tests {
             leak in 1.0..1e8_f64, young in 0.0..1e9_f64, cap in 1..5000_u64, workers in 0..500_u64,
             per_connection in 0.5..100.0_f64, rate in prop::option::of(0.0..1e4_f64), memory in 1.0..1e12_f64,
         ) -> Inputs {
-            Inputs { leak, young, cap, workers, per_connection, rate, memory }
+            Inputs { leak, young, cap, workers, per_connection, rate, memory, least_life_s: LONG_LIFE_S }
         }
     }
 

@@ -8,7 +8,7 @@ use crate::diagnosis::{self, Diagnosis, Gathered, Looked, Readings};
 use crate::engine::Engine;
 use crate::evidence::setup::{self, Running};
 use crate::evidence::{unit, work};
-use crate::facts::{Logs, Setup, Work, WorkUnit};
+use crate::facts::{Kind, Logs, Setup, Work, WorkUnit};
 use crate::machine;
 use crate::sample::{Header, ProcId, Sample};
 use std::collections::{BTreeMap, BTreeSet};
@@ -199,6 +199,7 @@ impl Live {
                 after: Vec::new(),
                 span_s: 0.0,
                 per_connection: None,
+                master_own: 0.0,
             });
         }
     }
@@ -216,7 +217,8 @@ impl Live {
             let per_connection = work
                 .totals
                 .map(|(requests, connections)| requests as f64 / (connections as f64).max(1.0));
-            readings.push(Readings {
+            let master = gather.engine.detector().standing(pool.master);
+            let mut reading = Readings {
                 root: pool.root,
                 master: pool.master,
                 unit: work.unit,
@@ -225,12 +227,25 @@ impl Live {
                 after,
                 span_s,
                 per_connection,
-            });
+                master_own: master.map_or(0.0, |master| master.footprint as f64),
+            };
+            if self.closes_after_each_request(&pool)
+                && let Some(per_s) = work::closed_per_s(&self.procfs, pool.master.pid, span_s)
+            {
+                reading.count_requests(per_s);
+            }
+            readings.push(reading);
             self.notes.extend(note);
         }
         // Of several masters in a tree, the one with the most workers is what the tree is for.
         readings.sort_by_key(|r| std::cmp::Reverse(r.after.len()));
         self.readings = readings;
+    }
+
+    /// Whether a connection to it carries one request: where that is not so, connections say little.
+    fn closes_after_each_request(&self, pool: &Pool) -> bool {
+        let kind = self.setups.get(&pool.root).map(|setup| setup.kind);
+        matches!(kind, Some(Kind::PhpFpm | Kind::Gunicorn | Kind::Uwsgi))
     }
 
     /// The work of a pool, in requests if its server tells them.

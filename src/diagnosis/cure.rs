@@ -4,10 +4,10 @@ use super::Readings;
 use super::service::{Case, Service};
 use super::work::Basis;
 use crate::advice::diff::{Edit, indent, unified, with_value};
-use crate::advice::{Inputs, Values, fitting, values};
+use crate::advice::{self, Inputs, Values, fitting, values};
 use crate::facts::{Kind, Setting, Setup, WorkUnit};
 use crate::sample::ProcId;
-use crate::units::MIB;
+use crate::units::{Bytes, MIB};
 
 /// What bounds a leak.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +20,10 @@ pub struct Cure {
     pub changes: Vec<Change>,
     /// What the values were reckoned from, if they were.
     pub reckoned: Option<(Inputs, Values)>,
+    /// Of which server, where its settings are known here.
+    pub server: Option<Kind>,
+    /// How often a worker is taken to wait for a request, where requests could not be counted.
+    pub guessed_waits: Option<f64>,
     /// Why there is a cure without a measured leak.
     pub occasion: Occasion,
     /// The changes as one unified diff; empty where there is no file to change.
@@ -35,6 +39,9 @@ pub struct Cure {
 pub enum Occasion {
     /// It leaks, and by how much a request was measured.
     Measured,
+    /// It leaks, and is set up already so that its workers end before memory does. The one change that
+    /// is listed changes nothing.
+    Bounded,
     /// It leaks; how much a request is not known.
     Unmeasured,
     /// As many workers as are allowed would not fit into memory, leak or no leak.
@@ -57,13 +64,26 @@ pub struct Change {
     pub file: Option<InFile>,
 }
 
-/// Voluntary waits of a blocking server for a request, as measured: 2.0 for prefork and php-fpm, 3 for
-/// gunicorn and uWSGI.
-fn waits_per_request(kind: Kind) -> f64 {
-    match kind {
+/// Voluntary waits for a request, where requests cannot be counted. A server alone, as measured: 2 for
+/// prefork and php-fpm, 3 for uWSGI, 5 for Apache's threads; gunicorn wakes all of its workers for
+/// each (3.0 with three of them, 8.8 with eight). The application waits for its database and its files
+/// as well, between not at all and fifty times: that is a guess, and said to be one.
+fn waits_per_request(kind: Kind, workers: u64) -> f64 {
+    const OF_THE_APPLICATION: f64 = 4.0;
+    let of_the_server = match kind {
         Kind::ApachePrefork | Kind::PhpFpm => 2.0,
         Kind::ApacheThreaded => 5.0,
-        Kind::Gunicorn | Kind::Uwsgi => 3.0,
+        Kind::Uwsgi => 3.0,
+        Kind::Gunicorn => (workers as f64).max(3.0),
+    };
+    of_the_server + OF_THE_APPLICATION
+}
+
+/// How long a worker should live: see there.
+fn least_life_s(kind: Kind) -> f64 {
+    match kind {
+        Kind::PhpFpm => advice::SHORT_LIFE_S,
+        _ => advice::LONG_LIFE_S,
     }
 }
 
@@ -92,12 +112,14 @@ fn of_server(
     readings: Option<&Readings>,
     memory: f64,
 ) -> Option<Cure> {
-    let mut notes = Vec::new();
     let leaks = service.case.accuses();
-    let in_requests = readings.map_or(1.0, |readings| match readings.unit {
-        WorkUnit::Requests => 1.0,
-        WorkUnit::Waits => waits_per_request(setup.kind),
-    });
+    let workers = u64::from(service.workers.max(1));
+    let guessed_waits = readings
+        .filter(|readings| readings.unit == WorkUnit::Waits)
+        .map(|_| waits_per_request(setup.kind, workers));
+    let in_requests = guessed_waits.unwrap_or(1.0);
+    // A number that its file reckons: as many as there are.
+    let cap_now = if setup.cap.value == 0 { workers } else { setup.cap.value };
     let per_request = service.per_work.filter(|_| leaks);
     let rate = readings.and_then(Readings::rate).map(|rate| rate / in_requests);
     let counts_connections = matches!(setup.kind, Kind::ApachePrefork | Kind::ApacheThreaded);
@@ -105,48 +127,62 @@ fn of_server(
         (true, true) => readings.and_then(|readings| readings.per_connection).unwrap_or(1.0),
         _ => 1.0,
     };
-    let workers = u64::from(service.workers.max(1));
     let size = service.own / workers as f64;
     let inputs = per_request.map(|per_work| Inputs {
         leak: per_work.bytes * in_requests,
         young: per_work.young.max(MIB as f64),
-        cap: setup.cap.value.max(1),
+        cap: cap_now,
         workers,
         per_connection,
         rate,
         memory,
+        least_life_s: least_life_s(setup.kind),
     });
     let reckoned = inputs.and_then(|inputs| Some((inputs, values(&inputs)?)));
     let (recycle, cap, occasion) = match reckoned {
         Some((_, values)) => (values.recycle, values.cap, Occasion::Measured),
-        None if leaks => (BLIND, setup.cap.value, Occasion::Unmeasured),
+        None if leaks => (BLIND, cap_now, Occasion::Unmeasured),
         // Not a leak, but a limit that memory does not hold.
         None => {
             let cap = fitting(size, memory);
-            if cap >= setup.cap.value || cap < workers {
+            if cap >= cap_now || cap < workers {
                 return None;
             }
             (setup.recycle.value, cap, Occasion::TooMany)
         }
     };
+    let drawn = setup.jitter.as_ref().map_or(0, |jitter| jitter.value);
+    let lives_now = setup.recycle.value + drawn;
+    if let Some((inputs, _)) = reckoned.filter(|_| setup.recycle.value > 0)
+        && let Some(bounded) = advice::holds(&inputs, lives_now)
+    {
+        return Some(already_bounded(service, setup, (inputs, bounded), guessed_waits));
+    }
     let mut changes = Vec::new();
     let mut edits: Vec<(String, Edit)> = Vec::new();
-    let mut change = |setting: &Setting, now: u64| {
+    let mut typed = Vec::new();
+    let mut change = |setting: &Setting, was: u64, now: u64| {
         let (file, edit) = placed(setup, setting, now);
+        if setting.place.as_ref().is_some_and(|place| place.line == 0) {
+            typed.push(format!("{} {now}", setting.name));
+        }
         edits.extend(edit);
-        changes.push(Change { name: setting.name.clone(), was: setting.value, now, file });
+        changes.push(Change { name: setting.name.clone(), was, now, file });
     };
     // One that ends its workers earlier already is left as it is.
-    let earlier = setup.recycle.value == 0 || recycle < setup.recycle.value;
-    if earlier && recycle > 0 && recycle != setup.recycle.value {
-        change(&setup.recycle, recycle);
-        if setup.kind == Kind::Gunicorn {
-            let jitter = Setting { name: "max_requests_jitter".into(), value: 0, place: None };
-            change(&jitter, (recycle / 10).max(1));
+    let earlier = setup.recycle.value == 0 || recycle < lives_now;
+    if earlier && recycle > 0 {
+        let jitter = setup.jitter.as_ref().map(|setting| (setting, advice::jitter(recycle)));
+        let base = recycle - jitter.map_or(0, |(_, jitter)| jitter);
+        if base != setup.recycle.value {
+            change(&setup.recycle, setup.recycle.value, base);
+        }
+        if let Some((setting, jitter)) = jitter.filter(|(s, jitter)| s.value != *jitter) {
+            change(setting, setting.value, jitter);
         }
     }
-    if cap < setup.cap.value {
-        change(&setup.cap, cap);
+    if cap < cap_now {
+        change(&setup.cap, cap_now, cap);
     }
     if changes.is_empty() {
         return None;
@@ -156,7 +192,12 @@ fn of_server(
         let of_file = edits.iter().filter(|(of, _)| of == file).map(|(_, edit)| edit.clone());
         diff += &unified(file, text, &of_file.collect::<Vec<_>>());
     }
+    let mut notes = Vec::new();
     let mut apply = apply(setup, service, readings);
+    if !diff.is_empty() && !typed.is_empty() {
+        let typed = typed.join(", ");
+        notes.push(format!("{typed}: that one is set on its command line, which counts more than the file; change it there (`systemctl cat` shows a unit's) and restart"));
+    }
     if diff.is_empty()
         && let Some((drop_in, command)) = by_environment(setup, service, &changes)
     {
@@ -169,6 +210,13 @@ fn of_server(
             format!("it is set up by its command line: start it anew with {}", words.join(" "));
         notes.push(how);
         apply.clear();
+    }
+    notes.extend(
+        reckoned.and_then(|(inputs, values)| guess(setup, guessed_waits, &inputs, &values)),
+    );
+    notes.extend(crowd(setup, service, readings, &mut apply));
+    if setup.cuts_off && !changes.is_empty() {
+        notes.push("this reload cuts off requests that are under way, since process_control_timeout is 0: do it at a quiet moment. With `process_control_timeout = 10s` in [global] later reloads let them finish".to_owned());
     }
     if counts_connections
         && setup.keep_alive
@@ -189,11 +237,94 @@ fn of_server(
         root: service.roots.first().copied(),
         changes,
         reckoned,
+        server: Some(setup.kind),
+        guessed_waits,
         occasion,
         diff,
         apply,
         notes,
     })
+}
+
+/// Nothing is to be changed, and that is worth saying.
+fn already_bounded(
+    service: &Service,
+    setup: &Setup,
+    reckoned: (Inputs, Values),
+    guessed_waits: Option<f64>,
+) -> Cure {
+    let Setting { name, value, place } = &setup.recycle;
+    let file = place.as_ref().filter(|p| p.line > 0).map(|p| (p.file.clone(), Some(p.line)));
+    Cure {
+        service: service.name.clone(),
+        root: service.roots.first().copied(),
+        changes: vec![Change { name: name.clone(), was: *value, now: *value, file }],
+        reckoned: Some(reckoned),
+        server: Some(setup.kind),
+        guessed_waits,
+        occasion: Occasion::Bounded,
+        diff: String::new(),
+        apply: String::new(),
+        notes: Vec::new(),
+    }
+}
+
+/// What to look at where requests had to be guessed, and how to have them counted.
+fn guess(setup: &Setup, waits: Option<f64>, inputs: &Inputs, values: &Values) -> Option<String> {
+    let waits = waits?;
+    let how = match setup.kind {
+        Kind::PhpFpm => "set `pm.status_path = /status` in the pool, reload, and run this again",
+        Kind::ApachePrefork | Kind::ApacheThreaded => {
+            "switch on mod_status for localhost, and run this again"
+        }
+        Kind::Uwsgi => "set `stats = 127.0.0.1:9191`, restart, and run this again",
+        Kind::Gunicorn => "have it listen at a port of 127.0.0.1, and run this again",
+    };
+    let rate = inputs.rate.map_or(String::new(), |rate| format!(" ({rate:.1} a second)"));
+    Some(format!(
+        "requests could not be counted: they were guessed{rate} from how often workers wait, {waits:.0} times for each. Compare with the access log: if there are half as many, halve {name}, and if workers end far larger than {full} lower it in proportion. To have them counted, {how}",
+        name = setup.recycle.name,
+        full = Bytes(values.full as u64),
+    ))
+}
+
+/// What Python workers take when they end, all at once: at its end an interpreter touches every object
+/// that it has, and so copies what it still had in common with its master. Eight gunicorn workers
+/// (3.8 MiB of their own, 16 MiB in common) took 85 MiB more when a reload ended them, and the OOM
+/// killer came. Gunicorn's new workers are there before the old ones go, and count as well.
+///
+/// Where that does not fit, the workers are ended one by one first: what they leaked comes back.
+fn crowd(
+    setup: &Setup,
+    service: &Service,
+    readings: Option<&Readings>,
+    apply: &mut String,
+) -> Option<String> {
+    let readings = readings?;
+    let young = match setup.kind {
+        Kind::Gunicorn => service.per_work?.young,
+        Kind::Uwsgi => 0.0,
+        _ => return None,
+    };
+    let takes = f64::from(service.workers) * (young + readings.master_own);
+    let left = service.headroom.left;
+    if apply.is_empty() || takes <= left as f64 {
+        return None;
+    }
+    let (signal, master) = match setup.kind {
+        Kind::Gunicorn => ("TERM", readings.master.pid),
+        _ => ("HUP", readings.master.pid),
+    };
+    let one_by_one =
+        format!("for p in $(pgrep -P {master}); do kill -{signal} $p; sleep 2; done && ");
+    // Behind the check, if there is one.
+    let at = apply.rfind("&& ").map_or(0, |at| at + "&& ".len());
+    apply.insert_str(at, &one_by_one);
+    Some(format!(
+        "a reload ends all workers at once, and what they have in common with their master is copied then: up to {} where {} are left. So this ends them one by one first, each after its request",
+        Bytes(takes as u64),
+        Bytes(left)
+    ))
 }
 
 /// Where a setting is changed, and how.
@@ -218,8 +349,11 @@ fn placed(setup: &Setup, setting: &Setting, now: u64) -> (Option<InFile>, Option
         Kind::ApachePrefork | Kind::ApacheThreaded => " ",
         _ => " = ",
     };
-    let is_section = beside.trim_start().starts_with(['[', '<']);
-    let indent = if is_section { "" } else { indent(beside) };
+    // A function at the end of gunicorn's file, or the head of a section: nothing to line up with.
+    let is_ours = [&setup.recycle, &setup.cap].into_iter().any(|s| beside.contains(&s.name));
+    let apart =
+        beside.trim_start().starts_with(['[', '<']) || (setup.kind == Kind::Gunicorn && !is_ours);
+    let indent = if apart { "" } else { indent(beside) };
     let text = format!("{indent}{}{separator}{now}", setting.name);
     let edit = (place.file.clone(), Edit { line, text, insert: true });
     (Some((place.file.clone(), None)), Some(edit))
@@ -254,8 +388,21 @@ fn apply(setup: &Setup, service: &Service, readings: Option<&Readings>) -> Strin
             format!("{} {options} -t && {}", quoted(&setup.exe), reload("USR1"))
         }
         Kind::PhpFpm => format!("{} {options} -t && {}", quoted(name), reload("USR2")),
-        // Both read their file again at HUP; units often have no ExecReload.
-        Kind::Gunicorn | Kind::Uwsgi => format!("kill -HUP {master}"),
+        // Both read their file again at HUP; units often have no ExecReload. With an error in its file
+        // gunicorn's master ends.
+        Kind::Gunicorn => {
+            let is_main = service.roots.first().is_some_and(|root| root.pid == master);
+            let hang_up = match unit.filter(|_| is_main) {
+                Some(unit) => format!("systemctl kill -s HUP --kill-who=main {unit}"),
+                None => format!("kill -HUP {master}"),
+            };
+            let check = setup.interpreter.as_ref().zip(setup.files.first());
+            let check = check.map(|(python, (file, _))| {
+                format!("{} -m py_compile {} && ", quoted(python), quoted(file))
+            });
+            check.unwrap_or_default() + &hang_up
+        }
+        Kind::Uwsgi => format!("kill -HUP {master}"),
     }
 }
 
@@ -335,6 +482,8 @@ fn of_unit(service: &Service) -> Cure {
         root: service.roots.first().copied(),
         changes,
         reckoned,
+        server: None,
+        guessed_waits: None,
         occasion,
         diff,
         apply,
@@ -412,6 +561,7 @@ mod tests {
             after: pool(1120.0),
             span_s: 60.0,
             per_connection: None,
+            master_own: 20.0 * MIB_F,
         }
     }
 
@@ -427,6 +577,8 @@ mod tests {
             version: None,
             recycle: Setting { name: name("MaxConnectionsPerChild"), value: 0, place: None },
             cap: Setting { name: name("MaxRequestWorkers"), value: cap, place: place.clone() },
+            jitter: None,
+            cuts_off: false,
             server_limit: None,
             keep_alive: false,
             posixsem: false,
@@ -434,6 +586,7 @@ mod tests {
             insert: place,
             config: String::new(),
             exe: "/usr/sbin/apache2".to_owned(),
+            interpreter: None,
             options: Vec::new(),
             status: None,
             logs: Vec::new(),
@@ -467,9 +620,19 @@ mod tests {
     #[test]
     fn what_ends_its_workers_early_already_is_left_as_it_is() {
         let mut setup = setup(Kind::ApachePrefork, CONF, 5, 3);
-        setup.recycle.value = 10;
+        setup.recycle.value = 1000;
         let service = service("apache2.service", Case::Leaks);
-        assert_eq!(of(&service, Some(&setup), Some(&readings()), 700.0 * MIB_F), None);
+        let cure = of(&service, Some(&setup), Some(&readings()), 700.0 * MIB_F).unwrap();
+        assert_eq!(
+            (cure.occasion, cure.diff.as_str(), cure.apply.as_str()),
+            (Occasion::Bounded, "", "")
+        );
+        // 10 MiB to begin with, and 1000 requests of 9 KiB.
+        let full = cure.reckoned.unwrap().1.full / MIB_F;
+        assert!((full - 18.8).abs() < 0.1, "{full}");
+        setup.recycle.value = 100_000;
+        let cure = of(&service, Some(&setup), Some(&readings()), 700.0 * MIB_F).unwrap();
+        assert_eq!(cure.occasion, Occasion::Measured);
     }
 
     #[test]
@@ -513,6 +676,73 @@ mod tests {
                 .unwrap();
         assert!(bare.diff.is_empty() && bare.apply.is_empty());
         assert!(bare.notes[0].contains("start it anew with --max-requests "), "{:?}", bare.notes);
+    }
+
+    /// Gunicorn with a file, and so much memory left.
+    fn gunicorn(name: &str, left_mib: u64) -> Cure {
+        let setup = setup(Kind::Gunicorn, "bind = 'x'\nworkers = 5\n", 5, 2);
+        let named =
+            |name: &str, setting: &Setting| Setting { name: name.into(), ..setting.clone() };
+        let setup = Setup {
+            recycle: named("max_requests", &setup.recycle),
+            jitter: Some(named("max_requests_jitter", &setup.recycle)),
+            cap: named("workers", &setup.cap),
+            interpreter: Some("/srv/venv/bin/python".to_owned()),
+            ..setup
+        };
+        let mut service = service(name, Case::Leaks);
+        service.headroom.left = left_mib * MIB;
+        let readings = Readings { master: ID, ..readings() };
+        of(&service, Some(&setup), Some(&readings), 700.0 * MIB_F).unwrap()
+    }
+
+    #[test]
+    fn no_gunicorn_worker_lives_longer_than_was_reckoned_and_no_two_equally_long() {
+        let cure = gunicorn("shop", 400);
+        let [base, jitter] = &cure.changes[..] else { panic!("{:?}", cure.changes) };
+        assert_eq!(
+            (base.name.as_str(), jitter.name.as_str()),
+            ("max_requests", "max_requests_jitter")
+        );
+        assert_eq!(base.now + jitter.now, cure.reckoned.unwrap().1.recycle);
+        assert!(jitter.now * 5 >= base.now, "{:?}", cure.changes);
+    }
+
+    #[test]
+    fn a_file_of_gunicorn_is_checked_before_its_master_reads_it() {
+        let check = "/srv/venv/bin/python -m py_compile /etc/x.conf && ";
+        assert_eq!(gunicorn("shop", 400).apply, format!("{check}kill -HUP 812"));
+        let unit = gunicorn("shop.service", 400);
+        assert_eq!(unit.apply, format!("{check}systemctl kill -s HUP --kill-who=main shop"));
+    }
+
+    #[test]
+    fn where_a_reload_does_not_fit_workers_are_ended_one_by_one_first() {
+        // Five workers of 10 MiB to begin with, and 20 in common with their master: 150 MiB.
+        let tight = gunicorn("shop", 140);
+        assert_eq!(
+            tight.apply,
+            "/srv/venv/bin/python -m py_compile /etc/x.conf && \
+             for p in $(pgrep -P 812); do kill -TERM $p; sleep 2; done && kill -HUP 812"
+        );
+        assert!(
+            tight.notes[0].contains("up to 150 MiB where 140 MiB are left"),
+            "{:?}",
+            tight.notes
+        );
+        assert!(gunicorn("shop", 160).notes.is_empty());
+    }
+
+    #[test]
+    fn requests_that_were_guessed_are_said_to_be() {
+        let setup = setup(Kind::PhpFpm, "[www]\npm.max_children = 9\n", 9, 2);
+        let readings = Readings { unit: WorkUnit::Waits, ..readings() };
+        let service = service("php8.2-fpm.service", Case::Leaks);
+        let cure = of(&service, Some(&setup), Some(&readings), 700.0 * MIB_F).unwrap();
+        // Two waits of its own and four of the application's: 10 waits a second are 1.7 requests.
+        let (inputs, _) = cure.reckoned.unwrap();
+        assert_eq!((cure.guessed_waits, inputs.rate), (Some(6.0), Some(10.0 / 6.0)));
+        assert!(cure.notes[0].contains("pm.status_path = /status"), "{:?}", cure.notes);
     }
 
     #[test]

@@ -37,20 +37,41 @@ pub struct Readings {
     pub span_s: f64,
     /// Requests that a connection carries, where that could be seen.
     pub per_connection: Option<f64>,
+    /// Bytes that the master holds: what workers have in common with it, at most.
+    pub master_own: f64,
 }
 
 impl Readings {
-    /// Work a second between the two looks, of the workers that were there at both and of those that
-    /// came.
+    /// Work a second between the two looks. What workers did that ended in between is not known: where
+    /// there are such, all are taken to have done as much as those that stayed.
     pub fn rate(&self) -> Option<f64> {
         if self.before.is_empty() || self.span_s < 1.0 {
             return None;
         }
-        let done = |now: &Worker| {
-            let then = self.before.iter().find(|then| then.pid == now.pid);
-            now.done - then.map_or(0.0, |then| then.done)
-        };
+        let then = |now: &Worker| self.before.iter().find(|then| then.pid == now.pid);
+        let stayed = || self.after.iter().filter_map(|now| Some(now.done - then(now)?.done));
+        let count = stayed().count();
+        if count > 0 && count < self.before.len() {
+            let mean = stayed().sum::<f64>() / count as f64;
+            return Some(mean * self.before.len() as f64 / self.span_s);
+        }
+        let done = |now: &Worker| now.done - then(now).map_or(0.0, |then| then.done);
         Some(self.after.iter().map(done).sum::<f64>() / self.span_s)
+    }
+
+    /// Counts in requests what was counted in waits, where it is known how many were answered a second.
+    pub fn count_requests(&mut self, per_s: f64) {
+        let Some(waits) = self.rate().filter(|_| self.unit == WorkUnit::Waits) else { return };
+        let each = waits / per_s;
+        // Of a request a worker waits for at least; less says that the two do not belong together.
+        if !each.is_finite() || each < 0.5 {
+            return;
+        }
+        for worker in self.before.iter_mut().chain(&mut self.after) {
+            worker.done /= each;
+        }
+        self.unit = WorkUnit::Requests;
+        self.source = format!("connections closed, {each:.1} waits each");
     }
 
     /// What a unit of work leaves behind: by growth that was watched, else by comparison.
@@ -156,11 +177,14 @@ pub fn nearest(sample: &Sample) -> Vec<Ceiling> {
     all
 }
 
-/// How it stands: what the engine found, and a leak also where workers' sizes tell it at one look.
+/// How it stands: a leak where a service is accused, also by its workers' sizes at one look; critical
+/// as the engine has it. What has ended is no leak of now, and compilers end.
 pub fn status(engine: &Engine, services: &[Service]) -> Status {
-    let likely = services.iter().any(|service| service.case.accuses());
-    let least = if likely { Status::Leak } else { Status::Fine };
-    engine.found().max(least)
+    match engine.found() {
+        Status::Critical => Status::Critical,
+        _ if services.iter().any(|service| service.case.accuses()) => Status::Leak,
+        _ => Status::Fine,
+    }
 }
 
 /// What bounds the leak of a service, if it leaks or its workers could outgrow memory.
@@ -180,4 +204,51 @@ pub fn implied_end_s(service: &Service) -> Option<(f64, f64, f64)> {
     let left = service.headroom.usable();
     let end = |bytes: f64| left / (bytes * rate);
     Some((end(per_work.between.1), end(per_work.bytes), end(per_work.between.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Eight workers that wait 88 times a second each, for ten seconds, of which so many ended.
+    fn waiting(ended: u32) -> Readings {
+        let worker = |pid: u32, done: f64| Worker { pid, own: 1e6, done };
+        let id = ProcId { pid: 1, start: 1 };
+        Readings {
+            root: id,
+            master: id,
+            unit: WorkUnit::Waits,
+            source: String::new(),
+            before: (0..8).map(|pid| worker(pid, 1000.0)).collect(),
+            after: (0..8)
+                .map(|pid| if pid < ended { worker(100 + pid, 300.0) } else { worker(pid, 1880.0) })
+                .collect(),
+            span_s: 10.0,
+            per_connection: None,
+            master_own: 0.0,
+        }
+    }
+
+    #[test]
+    fn waits_become_requests_where_those_were_counted() {
+        let mut readings = waiting(0);
+        readings.count_requests(80.0);
+        assert_eq!((readings.unit, readings.rate()), (WorkUnit::Requests, Some(80.0)));
+        // Of 8.8 waits each.
+        assert!((readings.after[0].done - 1880.0 / 8.8).abs() < 1e-9);
+    }
+
+    #[test]
+    fn fewer_waits_than_requests_belong_to_something_else() {
+        let mut readings = waiting(0);
+        readings.count_requests(5000.0);
+        assert_eq!((readings.unit, readings.rate()), (WorkUnit::Waits, Some(704.0)));
+    }
+
+    #[test]
+    fn what_workers_did_that_ended_is_not_lost() {
+        assert_eq!(waiting(0).rate(), Some(704.0));
+        assert_eq!(waiting(5).rate(), Some(704.0));
+        assert_eq!(waiting(8).rate(), Some(240.0), "nobody stayed: what the new ones did");
+    }
 }

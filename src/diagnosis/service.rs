@@ -168,6 +168,13 @@ fn is_interpreter(comm: Comm) -> bool {
 /// Memory ends beyond so many seconds: nobody's concern (30 days).
 const FAR_S: f64 = 30.0 * 86_400.0;
 
+/// A job such as a compiler is born, grows and ends. What is neither old nor was seen to grow for so
+/// long is not accused of a leak, if memory does not end within that time either: two rustc of a build
+/// on a busy machine grew without a break for 13 seconds.
+const JOB_S: f64 = 60.0;
+const JOB_GROWS_S: f64 = 30.0;
+const IMMINENT_S: f64 = 120.0;
+
 /// Servers whose children are others' programs: each of those is a service of its own.
 const STARTERS: [&str; 5] = ["sessions and jobs", "session", "sshd", "cron", "supervisord"];
 
@@ -245,12 +252,26 @@ pub fn all(gathered: &Gathered<'_>) -> Vec<Service> {
         }
     }
     let mut services: Vec<Service> = groups.into_iter().map(|group| of(gathered, group)).collect();
+    tell_apart(&mut services);
     services.sort_by(|a, b| {
         let pace = |s: &Service| s.steady.map_or(0.0, |(rate, _)| rate);
         let key = b.case.rank().cmp(&a.case.rank());
         key.then(pace(b).total_cmp(&pace(a))).then(b.own.total_cmp(&a.own))
     });
     services
+}
+
+/// Two servers of one name, neither a unit: their pids say which is which.
+fn tell_apart(services: &mut [Service]) {
+    let names: Vec<String> = services.iter().map(|service| service.name.clone()).collect();
+    let is_shared = |service: &Service| names.iter().filter(|n| **n == service.name).count() > 1;
+    for service in services.iter_mut().filter(|s| !s.is_unit && s.server != "unknown") {
+        if is_shared(service)
+            && let Some(root) = service.roots.first()
+        {
+            service.name = format!("{} {}", service.name, root.pid);
+        }
+    }
 }
 
 /// Processes that belong together, each with the top of what it belongs to.
@@ -288,9 +309,16 @@ fn of(gathered: &Gathered<'_>, group: Group<'_>) -> Service {
     let roots: Vec<ProcId> = roots.into_iter().map(|(root, _)| root).collect();
     let points = gathered.history.together(&roots);
     let moved = growth(&points);
-    let count = |verdict| members.iter().filter(|s| s.verdict == verdict).count() as u32;
+    let is_job = |s: &Standing| {
+        let brief = s.age_s < JOB_S || s.evidence.is_some_and(|e| e.window_s < JOB_GROWS_S);
+        let server = victims.server(s.id).is_some_and(|server| server.name != "unknown");
+        let end_s = detector.forecast(s.root).map_or(f64::INFINITY, |f| f.likely_s);
+        brief && !server && end_s > IMMINENT_S
+    };
+    let judged: Vec<&Standing> = members.iter().copied().filter(|s| !is_job(s)).collect();
+    let count = |verdict| judged.iter().filter(|s| s.verdict == verdict).count() as u32;
     let grows = |s: &&&Standing| s.verdict >= Verdict::Suspect;
-    let evidence = || members.iter().filter(grows).filter_map(|s| s.evidence);
+    let evidence = || judged.iter().filter(grows).filter_map(|s| s.evidence);
     let bytes = |e: &Evidence| e.unit == Unit::Bytes;
     let rate: f64 = evidence().filter(bytes).map(|e| e.slope.max(0.0)).sum();
     let window = evidence().filter(bytes).map(|e| e.window_s).fold(0.0, f64::max);
@@ -322,7 +350,7 @@ fn of(gathered: &Gathered<'_>, group: Group<'_>) -> Service {
         watched_s: span_s(&points),
         growth: moved,
         case: Case::Unclear,
-        leaking: members.iter().filter(|s| s.leaks()).count() as u32,
+        leaking: judged.iter().filter(|s| s.leaks()).count() as u32,
         suspects: count(Verdict::Suspect),
         steady: (rate > 0.0).then_some((rate, window)),
         tasks: (pile + threads > 0.0).then_some(pile + threads),
@@ -332,7 +360,7 @@ fn of(gathered: &Gathered<'_>, group: Group<'_>) -> Service {
         points,
         roots,
     };
-    let has = |verdict| members.iter().any(|s| s.verdict == verdict);
+    let has = |verdict| judged.iter().any(|s| s.verdict == verdict);
     service.case = judge(&service, has, readings.and_then(super::Readings::rate));
     service
 }

@@ -1,8 +1,11 @@
 //! Work: how much a server's processes have done. From its status page on loopback where it has
-//! one, else from the kernel's count of their waits.
+//! one, else from the kernel's count of their waits, and of the connections that it closed.
 
+mod connections;
 mod fastcgi;
 mod http;
+
+pub use connections::closed_per_s;
 
 use crate::facts::{Kind, Setup, Status, Work, WorkUnit};
 use serde::Deserialize;

@@ -5,6 +5,9 @@ use super::{MOST_FILES, Running, default, files, glob, text};
 use crate::facts::{Kind, Place, Setting, Setup, Status};
 use std::path::{Path, PathBuf};
 
+/// How long a reload lets requests go on: seconds, or with a unit; 0 by default.
+const PATIENCE: &str = "process_control_timeout";
+
 /// Reads the pool of that name, or the first one.
 pub(super) fn read(running: &Running, pool: &str) -> Option<Setup> {
     // "php-fpm: master process (/etc/php/8.2/fpm/php-fpm.conf)"
@@ -38,6 +41,11 @@ pub(super) fn read(running: &Running, pool: &str) -> Option<Setup> {
         };
         Some(Status { address, path: path.value.clone() })
     });
+    // Without it a reload gives running requests no time: of 160 requests of 0.2 s, 20 a second, one
+    // reload cost 5, with 10s none (8.2).
+    let patience = all.iter().rfind(|e| e.section == "global" && e.name == PATIENCE);
+    let cuts_off =
+        patience.is_none_or(|e| e.value.trim_end_matches(char::is_alphabetic).parse() == Ok(0));
     let log = all.iter().find(|e| e.name == "error_log" && e.value.starts_with('/'));
     let places: [Option<&Place>; 3] = [recycle.place.as_ref(), cap.place.as_ref(), Some(&insert)];
     Some(Setup {
@@ -46,12 +54,15 @@ pub(super) fn read(running: &Running, pool: &str) -> Option<Setup> {
         files: files(running, &places),
         recycle,
         cap,
+        jitter: None,
+        cuts_off,
         server_limit: None,
         keep_alive: false,
         posixsem: false,
         insert: Some(insert),
         config: pool.section.clone(),
         exe: running.exe.clone(),
+        interpreter: None,
         options: vec!["-y".to_owned(), main.display().to_string()],
         status,
         logs: log.map(|entry| entry.value.clone()).into_iter().collect(),
@@ -117,6 +128,7 @@ mod tests {
             Some(Status { address: "/run/php/www.sock".into(), path: "/status".into() })
         );
         assert_eq!(www.logs, ["/var/log/php8.2-fpm.log"]);
+        assert!(www.cuts_off, "process_control_timeout is 0 by default");
     }
 
     #[test]

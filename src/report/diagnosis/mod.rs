@@ -4,14 +4,14 @@ pub mod json;
 pub mod text;
 
 use super::escape::Plain;
-use crate::advice::Bound;
+use crate::advice::{self, Bound, Inputs, Values};
 use crate::assessment::Forecast;
 use crate::ceiling::{Ceiling, Unit};
 use crate::diagnosis::cure::{Cure, Occasion};
 use crate::diagnosis::service::{Case, Service, is_known};
 use crate::diagnosis::work::{Basis, PerWork};
 use crate::diagnosis::{Diagnosis, implied_end_s};
-use crate::facts::{Logs, Trace, WorkUnit};
+use crate::facts::{Kind, Logs, Trace, WorkUnit};
 use crate::report::text::Named;
 use crate::units::{Amount, Bytes, BytesPerSecond, Rate, Seconds};
 use jiff::Timestamp;
@@ -212,7 +212,9 @@ pub fn per_work(service: &Service) -> Option<String> {
     let PerWork { bytes, between: (low, high), unit, basis, .. } = service.per_work?;
     let (what, many) = match unit {
         WorkUnit::Requests => ("every request", "requests"),
-        WorkUnit::Waits => ("every time it waits for something (2 to 3 times a request)", "times"),
+        WorkUnit::Waits => {
+            ("every time it waits for something (twice a request and more)", "times")
+        }
     };
     let of = match basis {
         Basis::Watched(work) => format!("seen over {work:.0} {many}"),
@@ -257,6 +259,12 @@ pub fn headline(diagnosis: &Diagnosis, times: &Times) -> String {
     let culprits: Vec<&Service> = diagnosis.culprits().collect();
     if let Some(first) = culprits.first() {
         text += &accusation(first, times);
+        if let Some(change) = bounded(diagnosis, first).and_then(|cure| cure.changes.first()) {
+            text += &format!(
+                " But its workers end before that ({} {}), and memory holds them at their largest.",
+                change.name, change.now
+            );
+        }
         if culprits.len() > 1 {
             let others: Vec<String> = culprits.iter().skip(1).take(3).map(|s| name(s)).collect();
             let so = if others.len() == 1 { "So does" } else { "So do" };
@@ -273,9 +281,13 @@ pub fn headline(diagnosis: &Diagnosis, times: &Times) -> String {
             "{} may leak: {} grew by {} without a break, but {} is too short to tell that from warming up.",
             name(first),
             its(first),
-            BytesPerSecond(first.steady.map_or(0.0, |(rate, _)| rate)),
+            BytesPerSecond(first.steady.map_or(0.0, |(rate, _)| rate))
+                .to_string()
+                .trim_start_matches('+'),
             Seconds(first.watched_s)
         );
+    } else if diagnosis.services.is_empty() {
+        text += "No process was looked at: none is as was asked for.";
     } else if diagnosis.looked.samples < 12 {
         text += "Too little was seen to name a leak.";
     } else {
@@ -301,6 +313,17 @@ pub fn headline(diagnosis: &Diagnosis, times: &Times) -> String {
         text += ".";
     }
     text
+}
+
+/// What bounds the leak of a service already.
+fn bounded<'d>(diagnosis: &'d Diagnosis, service: &Service) -> Option<&'d Cure> {
+    let is_of = |cure: &&Cure| cure.root.is_some() && cure.root == service.roots.first().copied();
+    diagnosis.cures.iter().filter(is_of).find(|cure| cure.occasion == Occasion::Bounded)
+}
+
+/// Whether its workers end before memory does, by its own settings.
+pub fn is_bounded(diagnosis: &Diagnosis, service: &Service) -> bool {
+    bounded(diagnosis, service).is_some()
 }
 
 fn its(service: &Service) -> String {
@@ -390,6 +413,10 @@ pub fn proposal(cure: &Cure) -> String {
     let all = all.join(", ");
     match cure.occasion {
         Occasion::Measured => format!("Bound it: {all}."),
+        Occasion::Bounded => {
+            let set = cure.changes.first().map(|c| format!("{} {}", c.name, c.now));
+            format!("It is bounded: {} ends its workers in time.", set.unwrap_or_default())
+        }
         Occasion::Unmeasured if cure.changes.is_empty() => "Bound it from outside.".to_owned(),
         Occasion::Unmeasured => format!(
             "Bound it: {all}. What a request leaks could not be measured, so this is a value to begin with."
@@ -405,9 +432,10 @@ pub fn meaning(cure: &Cure) -> Option<String> {
     let mut text = format!("A worker then ends at {}", size(values.full));
     if let Some(life_s) = values.life_s {
         text += &format!(
-            ", after about {} at {:.0} requests a second",
+            ", after about {} at {} requests a second{}",
             Seconds(life_s),
-            inputs.rate.unwrap_or(0.0).max(1.0)
+            few(inputs.rate.unwrap_or(0.0)),
+            if cure.guessed_waits.is_some() { " (a guess)" } else { "" }
         );
     }
     text += &match values.bound {
@@ -424,11 +452,40 @@ pub fn meaning(cure: &Cure) -> Option<String> {
         ),
     };
     text += &match values.bound {
-        Bound::Life if values.cap < inputs.cap => format!(". With {} workers they would have to end so soon that starting new ones costs more than the leak", inputs.cap),
-        Bound::Tight => ". Workers live less than two minutes, and where they end together requests wait up to a second for new ones: memory is short for this leak".to_owned(),
+        Bound::Life if values.cap < inputs.cap => format!(
+            ". With {} workers they would have to end so soon that starting new ones costs more than the leak",
+            inputs.cap
+        ),
+        Bound::Tight => tight(cure.server, &inputs, &values),
         _ => String::new(),
     };
     Some(text + ".")
+}
+
+/// What short lives cost, by what a server does when a worker ends.
+fn tight(server: Option<Kind>, inputs: &Inputs, values: &Values) -> String {
+    let short = "memory is short for this leak";
+    let cost = match server {
+        Some(Kind::PhpFpm) => "each new one costs a fork and an empty cache",
+        Some(Kind::Gunicorn | Kind::Uwsgi) => "each new one loads the whole application",
+        _ => "where they end together requests wait up to a second for new ones",
+    };
+    let mut text =
+        format!(". Workers live less than {}, and {cost}: {short}", Seconds(inputs.least_life_s));
+    // What all of them need to begin with may be most of what there is.
+    let half = values.cap / 2;
+    if let (Some(all), Some(fewer)) = (values.life_s, advice::life_s(inputs, half))
+        && half > 0
+        && fewer > 1.5 * all
+    {
+        text += &format!("; {half} workers, if that is enough, would live for {}", Seconds(fewer));
+    }
+    text
+}
+
+/// A small number of requests: "0.4", "30".
+fn few(n: f64) -> String {
+    if n < 9.95 { format!("{n:.1}") } else { format!("{n:.0}") }
 }
 
 /// What to type until the change is made; a regular expression that means this service.
@@ -443,7 +500,8 @@ pub fn meanwhile(service: &Service) -> String {
         cut if cut.contains('/') => service.program.clone(),
         comm => comm,
     };
-    let known = plain.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    // The dot of "php-fpm8.2" stands for any character in a pattern, itself among them.
+    let known = plain.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
     match known && !plain.is_empty() {
         true => format!("leakwatch --pattern {plain}"),
         false => format!("leakwatch --pid {}", service.roots.first().map_or(0, |root| root.pid)),

@@ -1,8 +1,8 @@
 //! Text: a diagnosis for a terminal or a mail, the finding first.
 
 use super::{
-    Times, growth, headline, left, matters, meaning, meanwhile, next, no_trace, per_work,
-    processes, proposal, reason, verdict, when,
+    Times, growth, headline, is_bounded, left, matters, meaning, meanwhile, next, no_trace,
+    per_work, processes, proposal, reason, verdict, when,
 };
 use crate::assessment::Status;
 use crate::diagnosis::Diagnosis;
@@ -281,6 +281,10 @@ impl<W: Write> Paper<'_, W> {
                 self.line("     ", &meaning)?;
             }
             if !cure.diff.is_empty() {
+                self.line(
+                    "     ",
+                    "By hand, or saved by --write-advice FILE and applied by patch -p1 -d / <FILE:",
+                )?;
                 writeln!(self.out)?;
                 self.diff(&cure.diff)?;
                 writeln!(self.out)?;
@@ -293,7 +297,7 @@ impl<W: Write> Paper<'_, W> {
                 self.line("     ", &format!("Note: {}.", Plain(note)))?;
             }
         }
-        if let Some(first) = culprits.first() {
+        if let Some(first) = culprits.first().filter(|first| !is_bounded(diagnosis, first)) {
             let command = meanwhile(first);
             self.item(&number(), "Until then have leakwatch end its leaking workers gently, in time (first see what it would do):")?;
             writeln!(self.out, "       {command} --dry-run")?;

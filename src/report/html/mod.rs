@@ -7,8 +7,8 @@ mod style;
 
 use super::diagnosis::text::looked;
 use super::diagnosis::{
-    Times, end, growth, headline, left, matters, meaning, meanwhile, next, no_trace, per_work,
-    processes, proposal, reason, verdict, when,
+    Times, end, growth, headline, is_bounded, left, matters, meaning, meanwhile, next, no_trace,
+    per_work, processes, proposal, reason, verdict, when,
 };
 use super::escape::{Html, Plain};
 use crate::assessment::Status;
@@ -208,7 +208,7 @@ fn advice_section(out: &mut impl Write, diagnosis: &Diagnosis) -> io::Result<()>
     for cure in &diagnosis.cures {
         advice(out, cure, diagnosis.cures.len() > 1)?;
     }
-    if let Some(service) = culprit {
+    if let Some(service) = culprit.filter(|service| !is_bounded(diagnosis, service)) {
         let command = meanwhile(service);
         writeln!(
             out,
@@ -232,6 +232,10 @@ fn advice(out: &mut impl Write, cure: &Cure, several: bool) -> io::Result<()> {
         write!(out, "<p>{}</p>", Html(meaning))?;
     }
     if !cure.diff.is_empty() {
+        write!(
+            out,
+            "<p>By hand, or saved by <code>--write-advice FILE</code> and applied by <code>patch -p1 -d / &lt;FILE</code>:</p>"
+        )?;
         write!(out, "<pre class=\"diff\">")?;
         for line in cure.diff.lines() {
             match line.as_bytes().first() {

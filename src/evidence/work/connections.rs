@@ -1,0 +1,143 @@
+//! Connections: how many a server has closed of late, from the kernel's list of those that linger.
+//!
+//! Whoever closes a TCP connection first keeps it in TIME_WAIT for 60 seconds. A server that answers
+//! and closes, as gunicorn's sync workers and php-fpm do, so leaves a list of its last minute's
+//! requests with the time of each; where the client was faster, and on this machine, the same stands
+//! at the client's end. It knows nothing of Unix sockets, and of connections kept alive it
+//! counts one for several requests.
+
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::path::Path;
+
+/// Seconds that the kernel keeps a closed connection (TCP_TIMEWAIT_LEN, include/net/tcp.h).
+pub(super) const LINGERS_S: f64 = 60.0;
+/// Bytes read of the list: 200 000 connections of 150 bytes.
+const LONGEST: u64 = 32 << 20;
+/// Descriptors looked at of a process.
+const MOST_FDS: usize = 4096;
+/// States of a socket (include/net/tcp_states.h), as the list has them.
+const TIME_WAIT: &str = "06";
+const LISTEN: &str = "0A";
+
+/// Connections a second that were closed at the ports where process `pid` listens, within the last
+/// `within_s` seconds, 60 at most.
+///
+/// None where it listens at no port, nothing was closed there, its descriptors may not be read (root,
+/// or the same user), or the kernel's list is full and so incomplete.
+pub fn closed_per_s(procfs: &Path, pid: u32, within_s: f64) -> Option<f64> {
+    let within_s = within_s.clamp(1.0, LINGERS_S);
+    let dir = procfs.join(pid.to_string());
+    let own = sockets(&dir.join("fd"));
+    if own.is_empty() {
+        return None;
+    }
+    let lists: Vec<String> = ["tcp", "tcp6"].iter().map(|name| list(&dir, name)).collect();
+    let all = || lists.iter().flat_map(|list| list.lines().filter_map(Socket::read));
+    let listens = |socket: &Socket<'_>| socket.state == LISTEN && own.contains(&socket.inode);
+    let ports: BTreeSet<&str> = all().filter(listens).map(|socket| socket.port).collect();
+    let lingering = || all().filter(|socket| socket.state == TIME_WAIT);
+    let most = std::fs::read_to_string(procfs.join("sys/net/ipv4/tcp_max_tw_buckets"));
+    let most: usize = most.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(usize::MAX);
+    // Closed here, or at its other end, which is here too.
+    let is_ours = |socket: &Socket<'_>| {
+        ports.contains(socket.port) || (socket.to_itself && ports.contains(socket.peer_port))
+    };
+    let is_late = |socket: &Socket<'_>| LINGERS_S - socket.left_s <= within_s;
+    let closed = lingering().filter(|s| is_ours(s) && is_late(s)).count();
+    // The kernel keeps no more than that and forgets the others.
+    let is_full = lingering().count() as f64 > 0.9 * most as f64;
+    (closed > 0 && !is_full).then_some(closed as f64 / within_s)
+}
+
+/// The inodes of a process's sockets.
+fn sockets(fds: &Path) -> BTreeSet<u64> {
+    let links = std::fs::read_dir(fds).into_iter().flatten().flatten().take(MOST_FDS);
+    let inode = |entry: std::fs::DirEntry| {
+        let link = std::fs::read_link(entry.path()).ok()?;
+        link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+    };
+    links.filter_map(inode).collect()
+}
+
+fn list(dir: &Path, name: &str) -> String {
+    let mut bytes = Vec::new();
+    if let Ok(file) = std::fs::File::open(dir.join("net").join(name)) {
+        // What was read until an error is used.
+        let _ = file.take(LONGEST).read_to_end(&mut bytes);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A line of /proc/PID/net/tcp.
+struct Socket<'a> {
+    /// Its own port, in hexadecimal digits.
+    port: &'a str,
+    /// That of its other end.
+    peer_port: &'a str,
+    /// Whether both ends have the same address.
+    to_itself: bool,
+    state: &'a str,
+    /// Seconds until its timer ends.
+    left_s: f64,
+    inode: u64,
+}
+
+impl<'a> Socket<'a> {
+    /// `0: 0100007F:1F90 0100007F:C350 06 00000000:00000000 03:0000176F 00000000 0 0 0 3 ...`
+    fn read(line: &'a str) -> Option<Self> {
+        let mut fields = line.split_ascii_whitespace();
+        let (address, port) = fields.nth(1)?.rsplit_once(':')?;
+        let (peer, peer_port) = fields.next()?.rsplit_once(':')?;
+        let state = fields.next()?;
+        let (_, left) = fields.nth(1)?.split_once(':')?;
+        let inode = fields.nth(3)?.parse().ok()?;
+        // In hundredths of a second (USER_HZ).
+        let left_s = i64::from_str_radix(left, 16).ok()? as f64 / 100.0;
+        Some(Self { port, peer_port, to_itself: address == peer, state, left_s, inode })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+
+    #[test]
+    fn a_line_is_read() {
+        let line = "   4: 0100007F:1F90 0100007F:C350 06 00000000:00000000 03:0000176F 00000000     0        0 77 3 0000000000000000";
+        let socket = Socket::read(line).unwrap();
+        assert_eq!((socket.port, socket.state, socket.inode), ("1F90", TIME_WAIT, 77));
+        assert!((socket.left_s - 59.99).abs() < 1e-9);
+        assert!(Socket::read("  sl  local_address rem_address   st").is_none());
+    }
+
+    #[test]
+    fn connections_are_counted_whoever_closed_them_first() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        for nth in 0..20 {
+            let mut client = TcpStream::connect(address).unwrap();
+            let (mut server, _) = listener.accept().unwrap();
+            server.write_all(b"x").unwrap();
+            let mut answer = [0];
+            client.read_exact(&mut answer).unwrap();
+            if nth % 2 == 0 {
+                drop(server);
+                client.read_exact(&mut answer).unwrap_err();
+            } else {
+                drop(client);
+            }
+        }
+        let rate = closed_per_s(Path::new("/proc"), std::process::id(), 60.0).unwrap();
+        // The kernel's timers round, and other tests of this process listen too.
+        assert!(rate * 60.0 >= 20.0, "{rate}");
+        assert!(rate * 60.0 < 100.0, "{rate}");
+    }
+
+    #[test]
+    fn where_nothing_listens_nothing_is_counted() {
+        assert_eq!(closed_per_s(Path::new("/proc"), u32::MAX, 60.0), None);
+    }
+}
