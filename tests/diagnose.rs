@@ -8,14 +8,16 @@ mod common;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::apache::{Apache, Mode};
 use common::bystander::Bystander;
 use common::cgroup::Cgroup;
-use common::cli::{Cli, Ended};
-use common::load::{Load, Plan, Tally};
+use common::cli::Cli;
+use common::load::{Load, Plan};
 use common::missing::{self, Need};
+use common::service::{Kind, Service, Setup};
+use common::told::{Held, Told, WITHIN, is_long, seconds};
 use serde_json::Value;
 
 const NEEDS: [Need; 7] = [
@@ -35,19 +37,6 @@ fn leak_kib() -> u32 {
     if is_long() { 12 } else { 48 }
 }
 const PER_SECOND: f64 = 30.0;
-/// A diagnosis takes a minute, and reads logs for a few seconds.
-const WITHIN: Duration = Duration::from_secs(120);
-
-/// How long the advised values are tried; LEAKWATCH_E2E_SECONDS makes it longer.
-fn seconds(usual: u64) -> Duration {
-    let longer = std::env::var("LEAKWATCH_E2E_SECONDS").ok().and_then(|text| text.parse().ok());
-    Duration::from_secs(longer.unwrap_or(usual))
-}
-
-fn is_long() -> bool {
-    std::env::var_os("LEAKWATCH_E2E_SECONDS").is_some()
-}
-
 /// A log directory in which this machine has failed before.
 fn logs(dir: &Path) {
     let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_REALTIME).unwrap().tv_sec();
@@ -69,14 +58,6 @@ fn logs(dir: &Path) {
         ago(20)
     );
     fs::write(dir.join("apache2/error.log"), error).unwrap();
-}
-
-fn diagnose(args: &[&str]) -> (Value, Ended) {
-    let cli = Cli::leakwatch([&["diagnose", "--format", "json"], args].concat());
-    let ended = cli.end(WITHIN);
-    let line = ended.out.all().into_iter().next().map(|line| line.text().to_owned());
-    let line = line.unwrap_or_else(|| panic!("no report; stderr:\n{}", ended.err.text()));
-    (serde_json::from_str(&line).unwrap(), ended)
 }
 
 /// Where to keep what a terminal and a browser would show; see examples/pictures.sh.
@@ -104,31 +85,6 @@ fn keep_picture((name, cli): (String, Cli)) {
     fs::write(format!("{name}.ansi"), cli.end(WITHIN).out.text()).unwrap();
 }
 
-/// The service to which a process is the top.
-fn service(report: &Value, pid: u32) -> &Value {
-    let services = report["services"].as_array().unwrap();
-    let is_of = |service: &&Value| {
-        service["roots"].as_array().unwrap().iter().any(|root| root["pid"] == pid)
-    };
-    services.iter().find(is_of).unwrap_or_else(|| panic!("{pid} is in no service of {report}"))
-}
-
-fn is_accused(service: &Value) -> bool {
-    ["leaking", "likely-leaking"].contains(&service["verdict"].as_str().unwrap())
-}
-
-/// The latency of the requests that were due within a time.
-fn p99_ms(tally: &Tally, from: Instant, to: Instant) -> u128 {
-    let within = tally.0.iter().filter(|r| (from..to).contains(&r.due)).cloned();
-    Tally(within.collect()).percentile_ms(99)
-}
-
-/// Runs what the report says to type, as its reader would.
-fn type_in(command: &str) {
-    let ended = Command::new("sh").args(["-c", command]).output().unwrap();
-    assert!(ended.status.success(), "{command}: {}", String::from_utf8_lossy(&ended.stderr));
-}
-
 #[test]
 fn the_culprit_is_named_the_others_are_cleared_and_the_advice_holds() {
     if missing::skip(&NEEDS) {
@@ -140,31 +96,21 @@ fn the_culprit_is_named_the_others_are_cleared_and_the_advice_holds() {
     let apache = Apache::that(Mode::Leak { kib }).with_status().inside(&memory).start();
     let (ftpd, mariadb) = (Bystander::pure_ftpd(), Bystander::mariadb());
     let load = Load::start(Plan::of(apache.port(), Apache::PATH, PER_SECOND));
-    let begun = Instant::now();
 
     let pids = [apache.master().pid, ftpd.id().pid, mariadb.id().pid];
     let pictures = pictures(dir.path(), pids);
-    let fix = dir.path().join("fix.patch");
-    let args = ["--for", "60s", "--logs", dir.path().to_str().unwrap()];
-    let (report, ended) =
-        diagnose(&[&args[..], &["--write-advice", fix.to_str().unwrap()]].concat());
+    let told = Told::by(&["--for", "60s"], dir.path());
 
-    let told = Instant::now();
     pictures.into_iter().for_each(keep_picture);
+    let report = &told.report;
     println!("{report:#}");
-    let culprit = service(&report, apache.master().pid);
-    assert!(is_accused(culprit), "{culprit:#}");
+    let culprit = told.service(apache.master());
+    assert!(told.accuses(apache.master()), "{culprit:#}");
     for bystander in [&ftpd, &mariadb] {
-        let healthy = service(&report, bystander.id().pid);
-        let verdict = healthy["verdict"].as_str().unwrap();
-        assert!(!is_accused(healthy) && verdict != "suspect", "{healthy:#}");
+        assert!(told.clears(bystander.id()), "{:#}", told.service(bystander.id()));
     }
-    assert!(matches!(ended.code, Some(1 | 2)), "{:?}", ended.code);
-    // What a request keeps, and what Perl adds to it.
-    let leak = culprit["per_work"]["bytes"].as_f64().unwrap() / 1024.0;
-    assert_eq!(culprit["per_work"]["unit"], "requests");
-    let is_right = (0.9..1.25).contains(&(leak / f64::from(kib)));
-    assert!(is_right, "{leak} KiB a request, and not {kib}");
+    assert!(matches!(told.ended.code, Some(1 | 2)), "{:?}", told.ended.code);
+    assert_right_leak(culprit, kib);
     let traces = report["logs"]["traces"].as_array().unwrap();
     for (who, failure) in
         [("apache2", "fork-failed-memory"), ("apach", "oom-kill"), ("sshd", "fork-failed-memory")]
@@ -173,50 +119,102 @@ fn the_culprit_is_named_the_others_are_cleared_and_the_advice_holds() {
     }
 
     // Do what it says.
-    let cures = report["cures"].as_array().unwrap();
-    let master = apache.master().pid;
-    let cure = cures.iter().find(|cure| cure["root"]["pid"] == master).expect("there is advice");
-    let (diff, apply) = (cure["diff"].as_str().unwrap(), cure["apply"].as_str().unwrap());
-    // Of this Apache and no other: what is typed in here is really done.
-    let dir_of_ours = apache.dir().display().to_string();
-    assert!(diff.contains(&format!("+++ {dir_of_ours}/")), "{diff}");
-    assert!(apply.contains(&dir_of_ours) && apply.ends_with(&format!(" {master}")), "{apply}");
-    let only = dir.path().join("only.patch");
-    fs::write(&only, diff).unwrap();
-    assert!(fs::read_to_string(&fix).unwrap().contains(diff));
-    type_in(&format!("patch -s -p1 -d / <'{}'", only.display()));
-    type_in(apply);
+    told.follow(apache.master(), apache.dir());
     apache.log.expect_line(Duration::from_secs(10), "that it was reloaded", |line| {
         line.contains("Graceful restart requested")
     });
-    let applied = Instant::now();
-    let mut peak = 0;
-    while applied.elapsed() < seconds(90) {
-        std::thread::sleep(Duration::from_millis(500));
-        peak = peak.max(memory.usage());
-    }
-    let after = Instant::now();
-    let tally = load.finish();
+    let held = Held::watch(&told, &memory, load, seconds(90));
+    print_figures("Apache", told.cure(apache.master()), &held);
+    held.assert_holds(&memory);
+    assert_leaked(&held, kib, MEMORY);
+}
 
-    let (before_ms, after_ms) = (p99_ms(&tally, begun, told), p99_ms(&tally, applied, after));
-    let (peak, all) = (peak / MIB, tally.0.len());
+/// What a request leaves behind, and what the language's own memory adds to it.
+fn assert_right_leak(culprit: &Value, kib: u32) {
+    let leak = culprit["per_work"]["bytes"].as_f64().unwrap() / 1024.0;
+    assert_eq!(culprit["per_work"]["unit"], "requests");
+    let is_right = (0.9..1.25).contains(&(leak / f64::from(kib)));
+    assert!(is_right, "{leak} KiB a request, and not {kib}");
+}
+
+/// Whether enough was leaked to prove anything.
+fn assert_leaked(held: &Held, kib: u32, room: u64) {
+    let leaked = held.tally.0.len() as u64 * u64::from(kib) * 1024;
+    assert!(leaked > room, "{} MiB leaked: too little to prove anything", leaked / MIB);
+}
+
+fn print_figures(name: &str, cure: &Value, held: &Held) {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!(
-        "{} -> {} and {} -> {}; {all} requests, peak {peak} of {} MiB, p99 {before_ms} -> {after_ms} ms; {}",
-        cure["changes"][0]["was"],
-        cure["changes"][0]["now"],
-        cure["changes"][1]["was"],
-        cure["changes"][1]["now"],
-        MEMORY / MIB,
-        tally.summary()
+        "{name}: {}; peak {} MiB, p99 {} -> {} ms, a healthy twin's meanwhile {:?} ms; load {}; {}",
+        cure["changes"],
+        held.peak / MIB,
+        held.p99_ms.0,
+        held.p99_ms.1,
+        held.twin_p99_ms,
+        load.trim(),
+        held.tally.summary()
     );
-    assert!(tally.failures().is_empty(), "{}", tally.summary());
-    assert_eq!(memory.oom_kills(), 0);
-    let leaked = all as u64 * u64::from(kib) / 1024;
-    assert!(leaked > MEMORY / MIB, "{leaked} MiB leaked: too little to prove anything");
-    // No timing is asserted where a busy machine decides it.
-    if is_long() {
-        // Of a few milliseconds the scheduler takes more than half.
-        let most = (before_ms * 3 / 2).max(before_ms + 20);
-        assert!(after_ms <= most, "p99 {before_ms} -> {after_ms} ms");
+}
+
+/// A server of eight workers in little memory, under load, next to healthy ones.
+struct Scene {
+    service: Service,
+    memory: Cgroup,
+    load: Load,
+}
+
+impl Scene {
+    fn of(kind: Kind, kib: u32, room: u64) -> Self {
+        let memory = Cgroup::with_memory(1 << 30).unwrap();
+        let service = Service::start(Setup { kind, kib, cgroup: &memory, keep_alive: false });
+        // A request to each, so that what it loads for the first of them is no leak.
+        let warm = Load::start(Plan::of(service.port(), "/?kib=0&sleep=0.2", 40.0));
+        std::thread::sleep(Duration::from_secs(2));
+        warm.finish();
+        memory.limit_memory(memory.usage() + room).unwrap();
+        let load = Load::start(Plan::of(service.port(), "/", PER_SECOND));
+        Self { service, memory, load }
     }
+}
+
+/// What they may hold above what they hold without any leak, and what a request keeps.
+fn room_and_kib() -> (u64, u32) {
+    (if is_long() { 480 * MIB } else { 160 * MIB }, 64)
+}
+
+/// A server that leaks beside one of its kind that does not, both under the same load: the one is
+/// named, the other cleared, and what is advised holds.
+fn bounded_by_its_advice(kind: Kind) {
+    if missing::skip(&[&kind.needs()[..], &[Need::Patch]].concat()) {
+        return;
+    }
+    let (logs, (room, kib)) = (tempfile::tempdir().unwrap(), room_and_kib());
+    let (twin, scene) = (Scene::of(kind, 0, room), Scene::of(kind, kib, room));
+    let (culprit, healthy) = (scene.service.master(), twin.service.master());
+
+    let told = Told::by(&["--for", if is_long() { "60s" } else { "40s" }], logs.path());
+
+    println!("{:#}", told.cure(culprit));
+    assert!(told.accuses(culprit), "{:#}", told.service(culprit));
+    for other in [Some(healthy), scene.service.front()].into_iter().flatten() {
+        assert!(told.clears(other), "{:#}", told.service(other));
+    }
+    assert_right_leak(told.service(culprit), kib);
+    told.follow(culprit, scene.service.dir());
+    let held = Held::watch(&told, &scene.memory, scene.load, seconds(50)).beside(twin.load);
+    print_figures(&format!("{kind:?}"), told.cure(culprit), &held);
+    held.assert_holds(&scene.memory);
+    held.assert_promised(told.cure(culprit));
+    assert_leaked(&held, kib, room);
+}
+
+#[test]
+fn php_fpm_is_named_its_twin_and_nginx_are_cleared_and_the_advice_holds() {
+    bounded_by_its_advice(Kind::PhpFpm);
+}
+
+#[test]
+fn gunicorn_is_named_its_twin_is_cleared_and_the_advice_holds() {
+    bounded_by_its_advice(Kind::GunicornSync);
 }

@@ -212,6 +212,55 @@ fn what_only_works_hard_is_accused_of_nothing() {
     }
 }
 
+/// A minute's recording of a program whose two children, `age_s` old at its end, grew by 3 MiB/s each.
+fn grown_steadily(path: &Path, age_s: f64) {
+    use std::fmt::Write;
+    let mut text = String::from(
+        r#"{"format":"leakwatch-recording","version":1,"interval_s":0.375,"clock_ticks":100,"page_size":4096,"hostname":"elsewhere"}"#,
+    );
+    for nth in 0..165 {
+        let t = f64::from(nth) * 0.375;
+        let born = 61.5 - age_s;
+        let child = |pid: u32| {
+            let (anon, start) = (20e6 + 3e6 * (t - born.max(0.0)), (3000.0 + born) * 100.0);
+            format!(
+                r#",{{"pid":{pid},"ppid":100,"start":{start:.0},"comm":"rustc","rss":{anon:.0},"anon":{anon:.0},"swap":0,"cpu":{:.2}}}"#,
+                (t - born) * 0.3
+            )
+        };
+        let children = if t >= born { child(201) + &child(202) } else { String::new() };
+        write!(
+            text,
+            "\n{{\"t\":{},\"uptime\":{},\"cpu\":{t},\"mem\":{{\"total\":25e9,\"available\":24e9,\"swap_total\":0,\"swap_free\":0}},\"ceilings\":[],\"procs\":[{{\"pid\":100,\"ppid\":1,\"start\":100,\"comm\":\"cargo\",\"rss\":5e7,\"anon\":3e7,\"swap\":0,\"cpu\":{:.3}}}{children}]}}",
+            1.8e9 + t,
+            3000.0 + t,
+            t * 0.001
+        )
+        .unwrap();
+    }
+    let text = text.replace("25e9", "25000000000").replace("24e9", "24000000000");
+    fs::write(path, text.replace("5e7", "50000000").replace("3e7", "30000000")).unwrap();
+}
+
+/// As a compiler does on a busy machine: one minute old, it has never been seen to fall back.
+#[test]
+fn a_job_younger_than_a_minute_is_not_accused_and_an_older_one_that_grows_as_much_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("r.jsonl");
+    let report = |age_s: f64| {
+        grown_steadily(&path, age_s);
+        let args = ["diagnose", "--format", "json", "--recording", path.to_str().unwrap()];
+        json(&Cli::leakwatch(args).end(Duration::from_secs(60)))
+    };
+
+    let (young, old) = (report(57.0), report(1000.0));
+
+    assert_eq!(young["services"][0]["verdict"], "unclear", "{}", young["services"][0]["reason"]);
+    assert_eq!(young["status"], 0);
+    assert_eq!(old["services"][0]["verdict"], "leaking", "{}", old["services"][0]["reason"]);
+    assert_eq!(old["status"], 1);
+}
+
 #[test]
 fn what_cannot_be_written_or_read_is_an_error_with_status_3() {
     let (proc, logs) = (idle_machine(), tempfile::tempdir().unwrap());

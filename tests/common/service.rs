@@ -163,6 +163,16 @@ impl Service {
     pub fn port(&self) -> u16 {
         self.port
     }
+
+    /// The directory of its configuration.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The master of the web server in front of it, if there is one.
+    pub fn front(&self) -> Option<Id> {
+        Id::of(self.front.as_ref()?.id())
+    }
 }
 
 impl Drop for Service {
@@ -198,8 +208,10 @@ fn lay_out(setup: Setup<'_>, dir: &Path, port: u16, second: u16) -> Vec<String> 
                 "fpm.conf",
                 &format!(
                     "[global]\npid = {place}/fpm.pid\nerror_log = /proc/self/fd/2\ndaemonize = no\n\
+                     process_control_timeout = 10s\n\
                      [app]\nuser = www-data\ngroup = www-data\nlisten = 127.0.0.1:{second}\n\
-                     pm = static\npm.max_children = {WORKERS}\nenv[LEAKY_KIB] = {kib}\n"
+                     pm = static\npm.max_children = {WORKERS}\npm.status_path = /status\n\
+                     env[LEAKY_KIB] = {kib}\n"
                 ),
             );
             write(
@@ -222,10 +234,13 @@ fn lay_out(setup: Setup<'_>, dir: &Path, port: u16, second: u16) -> Vec<String> 
                 php_extensions().expect("it was looked for").display()
             ))
         }
-        Kind::GunicornSync => words(format!(
-            "/usr/bin/python3 /usr/bin/gunicorn --workers {WORKERS} --worker-tmp-dir /dev/shm -b \
-             127.0.0.1:{port} app:application"
-        )),
+        Kind::GunicornSync => {
+            write("gunicorn.conf.py", &format!("workers = {WORKERS}\n"));
+            words(format!(
+                "/usr/bin/python3 /usr/bin/gunicorn -c {place}/gunicorn.conf.py --worker-tmp-dir \
+                 /dev/shm -b 127.0.0.1:{port} app:application"
+            ))
+        }
         Kind::GunicornGthread => words(format!(
             "/usr/bin/python3 /usr/bin/gunicorn --workers {WORKERS} --worker-class gthread --threads \
              4 --worker-tmp-dir /dev/shm -b 127.0.0.1:{port} app:application"
