@@ -210,11 +210,11 @@ fn bounded_by_its_advice(kind: Kind) {
 }
 
 #[test]
-fn php_fpm_is_named_its_twin_and_nginx_are_cleared_and_the_advice_holds() {
+fn the_leaking_php_fpm_is_named_its_twin_and_nginx_are_cleared_and_the_advice_holds() {
     bounded_by_its_advice(Kind::PhpFpm);
 }
 
 #[test]
-fn gunicorn_is_named_its_twin_is_cleared_and_the_advice_holds() {
+fn the_leaking_gunicorn_is_named_its_twin_is_cleared_and_the_advice_holds() {
     bounded_by_its_advice(Kind::GunicornSync);
 }
