@@ -16,6 +16,9 @@ use super::process::Id;
 /// A diagnosis takes a minute, and reads logs for a few seconds.
 pub const WITHIN: Duration = Duration::from_secs(120);
 
+/// A reload is over by then.
+const RELOADED: Duration = Duration::from_secs(10);
+
 /// How long the advised values are tried; LEAKWATCH_E2E_SECONDS makes it longer.
 pub fn seconds(usual: u64) -> Duration {
     let longer = std::env::var("LEAKWATCH_E2E_SECONDS").ok().and_then(|text| text.parse().ok());
@@ -110,7 +113,8 @@ fn type_in(command: &str) {
 pub struct Held {
     /// All requests, those from before as well.
     pub tally: Tally,
-    /// The most that the cgroup held, in bytes.
+    /// The most that the cgroup held once the reload was over, in bytes. While workers end they copy
+    /// what they have in common with their master; whether that fits the OOM killer tells.
     pub peak: u64,
     /// What the slowest of a hundred requests took while the diagnosis looked, and afterwards.
     pub p99_ms: (u128, u128),
@@ -127,7 +131,9 @@ impl Held {
         let (applied, mut peak) = (Instant::now(), 0);
         while applied.elapsed() < time {
             std::thread::sleep(Duration::from_millis(500));
-            peak = peak.max(memory.usage());
+            if applied.elapsed() > RELOADED {
+                peak = peak.max(memory.usage());
+            }
         }
         let after = Instant::now();
         let tally = load.finish();
