@@ -288,10 +288,12 @@ fn guess(setup: &Setup, waits: Option<f64>, inputs: &Inputs, values: &Values) ->
     ))
 }
 
-/// What Python workers take when they end, all at once: at its end an interpreter touches every object
-/// that it has, and so copies what it still had in common with its master. Eight gunicorn workers
-/// (3.8 MiB of their own, 16 MiB in common) took 85 MiB more when a reload ended them, and the OOM
-/// killer came. Gunicorn's new workers are there before the old ones go, and count as well.
+/// What Python workers take when they end, all at once: it seems that an interpreter touches every
+/// object that it has then, and so copies what it still had in common with its master. Seen once: at a
+/// reload of eight gunicorn workers (3.8 MiB of their own, 16 MiB in common) a cgroup of 211 MiB was full,
+/// an old worker was copying a page, and the OOM killer came; after two other reloads nothing of the
+/// kind. Gunicorn's new workers are there before the old ones go, and count as well. For uWSGI it is
+/// inferred, not measured. This is the most that it can be.
 ///
 /// Where that does not fit, the workers are ended one by one first: what they leaked comes back.
 fn crowd(
