@@ -257,13 +257,18 @@ impl Session {
         let journaled = (options.output.format == Format::Text
             && systemd::is_journal(std::io::stdout()))
         .then(|| Journaled::open(systemd::JOURNAL));
+        // Where no fork works any more is where it is needed: it acts all the same.
+        let (hook, unhooked) = match options.on_event.as_deref().map(Hook::start).transpose() {
+            Ok(hook) => (hook, None),
+            Err(error) => (None, Some(error)),
+        };
         let live = Live::new(engine_settings.rules.protect.clone());
         let lost = live.note().filter(|_| acts).map(str::to_owned);
         let mut running = Running {
             engine: Engine::new(&header, engine_settings),
             signals: if options.judge.dry_run { Box::new(DryRun) } else { Box::new(live) },
             style: settings::style(&options.output, options.judge.dry_run),
-            hook: options.on_event.as_deref().map(Hook::start).transpose()?,
+            hook,
             options,
             roots: Vec::new(),
             screen: screen.then(Screen::default),
@@ -273,7 +278,7 @@ impl Session {
         };
         let now_s = waiter.uptime_s();
         let (keeper, unread) = Keeper::open(state, &mut running.engine, now_s);
-        for error in [unlocked, nowhere.or(unread)] {
+        for error in [unlocked, nowhere.or(unread), unhooked] {
             running.complain(err, error)?;
         }
         Ok(Some(Self {
