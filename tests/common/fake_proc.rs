@@ -26,7 +26,9 @@ pub struct FakeProc {
 impl FakeProc {
     /// A machine of that size with half of it free and no process yet.
     pub fn with_memory_kib(total: u64) -> Self {
-        let proc = Self { dir: tempfile::tempdir().expect("a temporary directory") };
+        // In memory if possible: a busy disk made ten thousand looks at it take two minutes.
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        let proc = Self { dir: dir.expect("a temporary directory") };
         let half = total / 2;
         proc.write(
             "meminfo",
@@ -129,6 +131,12 @@ impl FakeProc {
         if fs::symlink_metadata(&exe).is_err() {
             symlink("/usr/sbin/fixture", exe).expect("a writable fixture");
         }
+    }
+
+    /// A known process has grown or shrunk.
+    pub fn show_memory(&self, process: &Fake) {
+        self.with(process.pid, "statm", process.statm());
+        self.with(process.pid, "status", process.status());
     }
 
     /// The process has ended.
