@@ -249,8 +249,8 @@ impl Leakwatch {
         self.cli.err.expect_line(PROMPTLY, "of the server", |line| line.contains("watching"));
     }
 
-    /// The leaking worker ends by a signal that lets it finish, nobody else does, and leakwatch is
-    /// there and looks on. How long the leak was let go on.
+    /// The leaking worker ends by leakwatch's signals, nobody else does, and leakwatch is there and
+    /// looks on. How long the leak was let go on.
     fn keeps_alive(&self, server: &Prefork) -> Duration {
         let own = Id::of(self.cli.pid()).expect("leakwatch runs");
         let ends = || !server.ends("leaky").is_empty() || !own.runs();
@@ -259,7 +259,15 @@ impl Leakwatch {
         let said = || format!("{}{}", self.cli.out.text(), self.cli.err.text());
         println!("{}", said());
         assert!(own.runs(), "leakwatch has ended");
-        assert_eq!(server.ends("leaky")[0], "exit status: 0", "{}", said());
+        match server.ends("leaky")[0].as_str() {
+            "exit status: 0" => {}
+            // In a stall the worker may get no turn to end within its grace; then it is killed by
+            // leakwatch, and not by the kernel.
+            "signal: 9 (SIGKILL)" => {
+                assert!(said().contains("KILL: it did not go"), "{}", said());
+            }
+            how => panic!("{how}: {}", said()),
+        }
         assert_eq!(server.ends("healthy"), [""; 0], "{}", said());
         let looks = process::switches(own.pid);
         wait_until("looks", || process::switches(own.pid) > looks + 4);
