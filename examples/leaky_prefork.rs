@@ -328,11 +328,17 @@ impl Worker {
         Ok(())
     }
 
-    /// Holds what `rate` gives by now, at most `bound`. Filling the chunk touches its pages.
+    /// Holds what `rate` gives by now, at most `bound`. Filling the chunk touches its pages. Where
+    /// none is to be had it goes on with what it has, as a server in C does.
     fn grow(&mut self, age: Duration) {
         let due = (self.rate as f64 * age.as_secs_f64()) as u64;
         while self.held() + CHUNK as u64 <= due.min(self.bound) {
-            self.hoard.push(vec![0x5a; CHUNK]);
+            let mut chunk = Vec::new();
+            if self.hoard.try_reserve(1).is_err() || chunk.try_reserve_exact(CHUNK).is_err() {
+                return;
+            }
+            chunk.resize(CHUNK, 0x5a);
+            self.hoard.push(chunk);
         }
     }
 

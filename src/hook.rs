@@ -7,7 +7,7 @@
 use crate::action;
 use crate::brace;
 use crate::wait;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use rustix::fs::OFlags;
 use serde_json::{Map, Value};
 use std::io::{BufRead, Write};
@@ -54,7 +54,10 @@ impl Hook {
             // Ctrl-C at the watch does not cut the mail that tells of it.
             .process_group(0)
             .spawn()
-            .context("cannot start the helper for --on-event")?;
+            .map_err(|error| {
+                let hint = "restart leakwatch when forks work again";
+                anyhow!("its command is not run: cannot start the helper for --on-event: {error}\n  hint: {hint}")
+            })?;
         let pipe = helper.stdin.take();
         if let Some(pipe) = &pipe {
             // A hook that hangs must not stop the watch.

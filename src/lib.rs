@@ -28,7 +28,7 @@
 //! | 4 reports | [`report`] | write events and state to any `impl Write` | clocks, files, choosing |
 //! | 3 doors in | [`probe`] (processes, trees, ceilings), [`machine`], [`recording`], [`history`], [`profiles`], [`evidence`] (logs, settings, work) | the only readers of /proc, /sys and files | decisions |
 //! | 3 doors out | [`action`] (the only sender of signals), [`wait`] (the only sleeper and clock), [`outlet`] (output that nobody waits for), [`brace`] (memory locked, OOM score, a signal rehearsed), [`hook`] (the helper that runs the user's command), [`systemd`] (service manager and journal), [`textfile`] (metrics) | carry out | choosing |
-//! | 2 reckoning | [`engine`]; [`advice`], [`diagnosis`]; [`detector`] and its rooms, [`explanation`](detector::explanation); [`alarm`], [`policy`], [`rules`], [`victims`], [`brink`], [`pace`], [`server`] and its table | pure functions and bounded state | any I/O, any clock |
+//! | 2 reckoning | [`engine`]; [`advice`], [`diagnosis`]; [`detector`] and its rooms, [`explanation`](detector::explanation); [`alarm`], [`policy`], [`rules`], [`victims`], [`brink`], [`pace`], [`lateness`], [`server`] and its table | pure functions and bounded state | any I/O, any clock |
 //! | 1 words | [`sample`], [`ceiling`], [`assessment`], [`facts`], [`units`] | the nouns | everything |
 //!
 //! Three questions have three places: is it growing without end ([`detector`]), is memory in
@@ -71,6 +71,7 @@ pub mod evidence;
 pub mod facts;
 pub mod history;
 pub mod hook;
+pub mod lateness;
 pub mod machine;
 pub mod outlet;
 pub mod pace;

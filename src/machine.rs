@@ -52,9 +52,47 @@ pub fn description() -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// CPU time that leakwatch itself used so far, in seconds, and its resident bytes. Allocates
-/// nothing; what cannot be told is 0.
-pub fn own_usage() -> (f64, u64) {
+/// What leakwatch itself uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Usage {
+    /// CPU time so far, in seconds.
+    pub cpu_s: f64,
+    /// Resident bytes of its own (heap, stack).
+    pub anon: u64,
+    /// Resident bytes of files (program, libraries), which others may share.
+    pub file: u64,
+}
+
+/// Percent of the last ten seconds in which somebody waited for memory, a processor or disks (PSI,
+/// `some avg10` of /proc/pressure); `None` where the kernel does not tell (before Linux 4.20, or
+/// switched off).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Pressure {
+    /// For memory.
+    pub memory: Option<f64>,
+    /// For a processor.
+    pub cpu: Option<f64>,
+    /// For disks.
+    pub io: Option<f64>,
+}
+
+/// What is waited for now. Allocates nothing.
+pub fn pressure() -> Pressure {
+    let some = |path: &str| {
+        let mut buffer = [0; 256];
+        let length = File::open(path).ok()?.read(&mut buffer).ok()?;
+        let text = std::str::from_utf8(buffer.get(..length)?).ok()?;
+        text.split_once("some avg10=")?.1.split(' ').next()?.parse().ok()
+    };
+    Pressure {
+        memory: some("/proc/pressure/memory"),
+        cpu: some("/proc/pressure/cpu"),
+        io: some("/proc/pressure/io"),
+    }
+}
+
+/// What leakwatch itself uses. Allocates nothing; what cannot be told is 0.
+pub fn own_usage() -> Usage {
     let cpu_s = getrusage(UsageWho::RUSAGE_SELF).map_or(0.0, |usage| {
         let seconds = |time: TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 * 1e-6;
         seconds(usage.user_time()) + seconds(usage.system_time())
@@ -63,9 +101,13 @@ pub fn own_usage() -> (f64, u64) {
         let mut buffer = [0; 128];
         let length = File::open("/proc/self/statm").ok()?.read(&mut buffer).ok()?;
         let text = std::str::from_utf8(buffer.get(..length)?).ok()?;
-        text.split(' ').nth(1)?.parse::<u64>().ok()
+        let mut fields = text.split(' ').skip(1).map(|field| field.parse::<u64>().ok());
+        // resident, and of it what is of files (proc_pid_statm(5)).
+        Some((fields.next()??, fields.next()??))
     };
-    (cpu_s, resident().unwrap_or(0) * procfs::page_size())
+    let (resident, file) = resident().unwrap_or_default();
+    let bytes = |pages: u64| pages * procfs::page_size();
+    Usage { cpu_s, anon: bytes(resident.saturating_sub(file)), file: bytes(file) }
 }
 
 #[cfg(test)]
@@ -74,7 +116,8 @@ mod tests {
 
     #[test]
     fn it_knows_what_it_uses_itself() {
-        let (cpu_s, rss) = own_usage();
-        assert!((0.0..1e6).contains(&cpu_s) && rss > 100 << 10, "{cpu_s} s, {rss} bytes");
+        let Usage { cpu_s, anon, file } = own_usage();
+        assert!((0.0..1e6).contains(&cpu_s), "{cpu_s} s");
+        assert!(anon > 50 << 10 && file > 100 << 10, "{anon} and {file} bytes");
     }
 }

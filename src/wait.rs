@@ -35,6 +35,10 @@ pub fn child(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
     }
 }
 
+/// The signals that a waiter takes over.
+const TAKEN: [Signal; 5] =
+    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGCONT];
+
 /// What ended a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wake {
@@ -46,6 +50,8 @@ pub enum Wake {
     HangUp,
     /// SIGUSR1: print the state, then wait on.
     ShowState,
+    /// SIGCONT: it was stopped (by a signal; a frozen cgroup tells nobody), and goes on.
+    Continued,
 }
 
 /// Sleeps until a time or a signal, whichever comes first.
@@ -58,8 +64,16 @@ pub struct Waiter {
 
 /// Seconds since boot, time spent suspended included.
 pub fn uptime_s() -> f64 {
-    clock_gettime(ClockId::CLOCK_BOOTTIME)
-        .map_or(0.0, |time| time.tv_sec() as f64 + time.tv_nsec() as f64 * 1e-9)
+    seconds(ClockId::CLOCK_BOOTTIME)
+}
+
+/// Seconds on a clock that stands still while the machine is suspended.
+pub fn awake_s() -> f64 {
+    seconds(ClockId::CLOCK_MONOTONIC)
+}
+
+fn seconds(clock: ClockId) -> f64 {
+    clock_gettime(clock).map_or(0.0, |time| time.tv_sec() as f64 + time.tv_nsec() as f64 * 1e-9)
 }
 
 /// The wall clock, in Unix seconds.
@@ -68,13 +82,15 @@ pub fn unix_s() -> f64 {
 }
 
 impl Waiter {
-    /// Takes over SIGINT, SIGTERM, SIGHUP and SIGUSR1 from now on: they end a wait instead of the process.
+    /// Takes over SIGINT, SIGTERM, SIGHUP, SIGUSR1 and SIGCONT from now on: they end a wait instead of
+    /// the process. A blocked SIGCONT continues it all the same, and is then read (signal(7), and
+    /// `sig_ignored` of kernel/signal.c: what is blocked is never ignored).
     ///
     /// # Errors
     /// When the kernel has no signalfd or no CLOCK_BOOTTIME (before Linux 2.6.39).
     pub fn new() -> Result<Self> {
         let mut mask = SigSet::empty();
-        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGUSR1] {
+        for signal in TAKEN {
             mask.add(signal);
         }
         mask.thread_block().context("cannot block signals")?;
@@ -111,6 +127,7 @@ impl Waiter {
                 return Ok(match () {
                     () if is(Signal::SIGUSR1) => Wake::ShowState,
                     () if is(Signal::SIGHUP) => Wake::HangUp,
+                    () if is(Signal::SIGCONT) => Wake::Continued,
                     () => Wake::Stop,
                 });
             }

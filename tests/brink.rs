@@ -8,8 +8,10 @@ use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use common::cli::{Cli, PROMPTLY};
 use common::prefork::Prefork;
 use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 /// A server of whose workers one leaks.
 fn leaking() -> Prefork {
@@ -79,4 +81,22 @@ fn a_reader_that_has_stopped_does_not_keep_a_leaking_worker_alive() {
         }
     };
     assert!(matches!(code, Some(1 | 2)), "{code:?}");
+}
+
+#[test]
+fn where_no_more_memory_is_granted_newcomers_do_not_end_it() {
+    let server =
+        Prefork::start(&["--leaky", "0", "--healthy", "1", "--cache", "0", "--hang", "40/s"]);
+    let pid = server.master().pid.to_string();
+    let leakwatch = Cli::leakwatch(["--pid", &pid, "--interval", "200ms", "--budget", "1G"]);
+    leakwatch.err.expect_line(PROMPTLY, "that says what is watched", |l| l.contains("watching"));
+    let own = Pid::from_raw(leakwatch.pid().cast_signed());
+    // From here on malloc gets nothing from the kernel, as where all memory is promised.
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    prlimit(own, Resource::Data, none).unwrap();
+    server.wait_started("hung", server.started("hung").len() + 200);
+    leakwatch.signal(nix::sys::signal::Signal::SIGUSR1);
+    leakwatch.err.expect_line(PROMPTLY, "of the state", |line| line.contains(" workers "));
+    let ended = leakwatch.stop();
+    assert!(matches!(ended.code, Some(0..=2)), "{:?}: {}", ended.code, ended.err.text());
 }

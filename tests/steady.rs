@@ -6,6 +6,7 @@ mod common;
 use common::fake_proc::{Fake, FakeProc, pid};
 use leakwatch::command::exporter::Exporter;
 use leakwatch::engine::{Engine, Settings};
+use leakwatch::lateness::Lateness;
 use leakwatch::machine;
 use leakwatch::policy::Rules;
 use leakwatch::probe::{Probe, Selection, Words};
@@ -54,11 +55,13 @@ fn a_steady_tick_allocates_nothing() {
     let mut sample = Sample::default();
     let dir = tempfile::tempdir().unwrap();
     let mut exporter = Exporter::new(&dir.path().join("a.prom"), "app", true).unwrap();
+    let mut lateness = Lateness::new(0.0);
     let mut tick = |n: u32| {
         let t = f64::from(n);
         probe.sample(1e9 + t, Some(1e6 + t), &mut sample).unwrap();
         engine.observe(&sample);
-        let failed = exporter.tick(&engine, &sample, 1.0, (t, 0.0));
+        assert!(lateness.observe(t, t + 0.001).is_none());
+        let failed = exporter.tick(&engine, &sample, 1.0, t, &lateness);
         assert!(failed.is_none(), "{failed:?}");
         state::write_summary(&mut [0_u8; 512].as_mut_slice(), &engine).unwrap();
         assert_eq!(sample.procs.len(), 21);

@@ -19,6 +19,7 @@ const STOREYS: [(u8, &[&str]); 5] = [
             "victims",
             "brink",
             "pace",
+            "lateness",
             "server",
         ],
     ),

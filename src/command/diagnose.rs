@@ -87,7 +87,7 @@ pub fn run(options: &Diagnose, out: &mut impl Write, err: &mut impl Write) -> Re
             match waiter.wait_until(due_s)? {
                 Wake::Tick => {}
                 Wake::Stop | Wake::HangUp => stopped = true,
-                Wake::ShowState => continue,
+                Wake::ShowState | Wake::Continued => continue,
             }
             take(&mut probe, &mut sample)?;
             gather.observe(&sample, &mut look);

@@ -2,8 +2,10 @@
 
 use crate::assessment::{Event, Status};
 use crate::engine::Engine;
+use crate::lateness::Lateness;
 use crate::machine;
-use crate::report::prometheus::{Exposition, Own};
+use crate::report::own::Own;
+use crate::report::prometheus::Exposition;
 use crate::sample::Sample;
 use crate::textfile::Textfile;
 use anyhow::{Error, Result};
@@ -49,14 +51,14 @@ impl Exporter {
         self.exposition.count(event);
     }
 
-    /// After a tick at `uptime_s` that came `late_s` late: writes when it is time. The error is only
-    /// to be told, and comes once.
+    /// After a tick at `uptime_s`: writes when it is time. The error is only to be told, and comes once.
     pub fn tick(
         &mut self,
         engine: &Engine,
         sample: &Sample,
         next_s: f64,
-        (uptime_s, late_s): (f64, f64),
+        uptime_s: f64,
+        lateness: &Lateness,
     ) -> Option<Error> {
         let news = engine.status() != self.status;
         let near = engine.status() == Status::Critical && next_s < NEAR_S;
@@ -64,9 +66,8 @@ impl Exporter {
             return None;
         }
         (self.due_s, self.status) = (uptime_s + EVERY_S, engine.status());
-        let (cpu_s, rss) = machine::own_usage();
         self.buffer.clear();
-        let own = Own { cpu_s, rss, late_s };
+        let own = Own { usage: machine::own_usage(), lateness: *lateness };
         let written = self.exposition.write(&mut self.buffer, engine, sample, own);
         match written.map_err(Into::into).and_then(|()| self.file.replace(&self.buffer)) {
             Ok(()) => {

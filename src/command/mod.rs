@@ -3,6 +3,7 @@
 pub mod ceilings;
 pub mod check;
 pub mod diagnose;
+pub mod ears;
 pub mod exporter;
 mod gather;
 pub mod journaled;

@@ -84,7 +84,7 @@ fn tick(waiter: &Waiter, due_s: f64) -> Result<bool> {
         match waiter.wait_until(due_s)? {
             Wake::Tick => return Ok(true),
             Wake::Stop | Wake::HangUp => return Ok(false),
-            Wake::ShowState => {}
+            Wake::ShowState | Wake::Continued => {}
         }
     }
 }

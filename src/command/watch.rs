@@ -1,5 +1,6 @@
 //! Watch: sample, judge, report, act, wait, and again.
 
+use super::ears::Ears;
 use super::exporter::Exporter;
 use super::journaled::Journaled;
 use super::keeper::Keeper;
@@ -10,13 +11,15 @@ use crate::cli::{Format, Select, Watch};
 use crate::engine::Engine;
 use crate::history::lock::Lock;
 use crate::hook::Hook;
+use crate::lateness::Lateness;
 use crate::probe::{self, Probe};
+use crate::report::own::Late;
 use crate::report::screen::Screen;
 use crate::report::text::Style;
 use crate::report::{ceilings, state, talk};
 use crate::sample::{ProcId, Sample};
 use crate::wait::{Waiter, Wake};
-use crate::{brace, machine, settings, systemd};
+use crate::{brace, machine, settings, systemd, wait};
 use anyhow::{Context, Result, ensure};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -58,6 +61,7 @@ pub fn run(
     for options in watches {
         sessions.extend(Session::open(options, only, &waiter, err)?);
     }
+    let mut lateness = Lateness::new(wait::awake_s());
     let mut braced = false;
     brace_once(&mut braced, &mut sessions);
     let (mut status_s, mut told) = (f64::NEG_INFINITY, Status::Fine);
@@ -77,7 +81,12 @@ pub fn run(
         match waiter.wait_until(until_s)? {
             Wake::Tick if waiter.uptime_s() < next.due_s => {}
             Wake::Tick => {
-                next.look(&waiter, out, err)?;
+                let now_s = wait::awake_s();
+                let late_s = lateness.observe(next.expected_s.unwrap_or(now_s), now_s);
+                next.look(&waiter, &lateness, out, err)?;
+                if let Some(late_s) = late_s {
+                    next.written(next.tell_late(late_s, out, err))?;
+                }
                 // What is told is how the worst of them stands.
                 let status = |session: &Session| session.running.engine.status();
                 let Some(worst) = sessions.iter().max_by_key(|session| status(session)) else {
@@ -100,7 +109,10 @@ pub fn run(
                         err,
                     ))?;
                 }
+                let ears = Ears { quiet: false, ..ears(&sessions) };
+                ears.tell(&lateness, &waiter, out, err)?;
             }
+            Wake::Continued => lateness.forgive(wait::awake_s()),
             // Without a terminal there is nobody who could have hung up.
             Wake::HangUp if !std::io::stderr().is_terminal() => {
                 let reloaded = reload().and_then(|watches| {
@@ -113,6 +125,7 @@ pub fn run(
                         let (kept, ended) = renew(sessions, watches, &waiter, out, err)?;
                         (sessions, found) = (kept, found.max(ended));
                         brace_once(&mut braced, &mut sessions);
+                        lateness.forgive(wait::awake_s());
                     }
                     Err(error) => {
                         let error = error.context("not reloaded, all goes on as before");
@@ -122,10 +135,25 @@ pub fn run(
             }
             Wake::Stop | Wake::HangUp => {
                 manager.stopping();
-                let end = |found: Status, session: Session| Ok(found.max(session.end(out, err)?));
-                return sessions.into_iter().try_fold(found, end);
+                let ears = ears(&sessions);
+                let end = |found: Status, session: Session| {
+                    Ok::<_, anyhow::Error>(found.max(session.end(out, err)?))
+                };
+                let found = sessions.into_iter().try_fold(found, end)?;
+                ears.tell(&lateness, &waiter, out, err)?;
+                return Ok(found);
             }
         }
+    }
+}
+
+/// Who hears what leakwatch says of itself, which is of all its watches together.
+fn ears(sessions: &[Session]) -> Ears {
+    let output = || sessions.iter().map(|session| &session.running.options.output);
+    Ears {
+        quiet: output().all(|output| output.quiet),
+        json: output().any(|output| output.format == Format::Json),
+        acts: sessions.iter().any(Session::acts),
     }
 }
 
@@ -202,6 +230,8 @@ struct Session {
     everything: bool,
     own: bool,
     due_s: f64,
+    /// When the next look should begin, on the clock of [`wait::awake_s`].
+    expected_s: Option<f64>,
     verbose_s: f64,
     failures: u32,
     greeted: bool,
@@ -257,13 +287,18 @@ impl Session {
         let journaled = (options.output.format == Format::Text
             && systemd::is_journal(std::io::stdout()))
         .then(|| Journaled::open(systemd::JOURNAL));
+        // Where no fork works any more is where it is needed: it acts all the same.
+        let (hook, unhooked) = match options.on_event.as_deref().map(Hook::start).transpose() {
+            Ok(hook) => (hook, None),
+            Err(error) => (None, Some(error)),
+        };
         let live = Live::new(engine_settings.rules.protect.clone());
         let lost = live.note().filter(|_| acts).map(str::to_owned);
         let mut running = Running {
             engine: Engine::new(&header, engine_settings),
             signals: if options.judge.dry_run { Box::new(DryRun) } else { Box::new(live) },
             style: settings::style(&options.output, options.judge.dry_run),
-            hook: options.on_event.as_deref().map(Hook::start).transpose()?,
+            hook,
             options,
             roots: Vec::new(),
             screen: screen.then(Screen::default),
@@ -273,7 +308,7 @@ impl Session {
         };
         let now_s = waiter.uptime_s();
         let (keeper, unread) = Keeper::open(state, &mut running.engine, now_s);
-        for error in [unlocked, nowhere.or(unread)] {
+        for error in [unlocked, nowhere.or(unread), unhooked] {
             running.complain(err, error)?;
         }
         Ok(Some(Self {
@@ -284,6 +319,7 @@ impl Session {
             everything,
             own,
             due_s: now_s,
+            expected_s: None,
             verbose_s: now_s + VERBOSE_S,
             failures: 0,
             greeted: false,
@@ -303,8 +339,14 @@ impl Session {
     }
 
     /// Takes and judges a sample.
-    fn look(&mut self, waiter: &Waiter, out: &mut impl Write, err: &mut impl Write) -> Result<()> {
-        let uptime_s = waiter.uptime_s();
+    fn look(
+        &mut self,
+        waiter: &Waiter,
+        lateness: &Lateness,
+        out: &mut impl Write,
+        err: &mut impl Write,
+    ) -> Result<()> {
+        let (uptime_s, awake_s) = (waiter.uptime_s(), wait::awake_s());
         let mut next_s = self.running.options.timing.interval;
         let mut metrics = None;
         match self.probe.sample(waiter.unix_time(uptime_s), Some(uptime_s), &mut self.sample) {
@@ -314,10 +356,9 @@ impl Session {
                 let orders_written;
                 (next_s, orders_written) = self.running.tick(&self.sample, out);
                 self.written(orders_written)?;
-                let late_s = (uptime_s - self.due_s).max(0.0);
                 let Running { exporter, engine, .. } = &mut self.running;
                 metrics = exporter.as_mut().and_then(|exporter| {
-                    exporter.tick(engine, &self.sample, next_s, (uptime_s, late_s))
+                    exporter.tick(engine, &self.sample, next_s, uptime_s, lateness)
                 });
                 let wrong = self.running.wrong.take().map(anyhow::Error::msg);
                 self.written(self.running.complain(err, wrong))?;
@@ -354,6 +395,22 @@ impl Session {
         self.written(drawn)?;
         // Ticks that were missed (a suspend, a stop) are not made up for.
         self.due_s = (self.due_s + next_s).max(waiter.uptime_s());
+        // A look that itself took too long makes the next one late.
+        self.expected_s = Some(awake_s + next_s);
+        Ok(())
+    }
+
+    /// Says that the last look came late, and what is known of why.
+    fn tell_late(&self, late_s: f64, out: &mut impl Write, err: &mut impl Write) -> Result<()> {
+        let late = Late { late_s, pressure: machine::pressure(), memory: self.sample.memory };
+        let output = &self.running.options.output;
+        if output.format == Format::Json {
+            late.write_json(out, self.sample.t)?;
+            out.flush()?;
+        }
+        if !output.quiet {
+            late.write(err)?;
+        }
         Ok(())
     }
 

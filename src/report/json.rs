@@ -27,6 +27,13 @@
 //! - `spared` (leaks, memory is in danger, but must not be ended): `pid`, `start`, `comm`, `root`, `why`.
 //! - `unsent` (live only): the fields of the order, and `why`.
 //!
+//! - `late` (live only; a look came a second late or more, once an episode; not for `--on-event`): `late_s`,
+//!   `why` (`memory`, `io`, `cpu`, `paused`, `unknown`) and, where the kernel tells them,
+//!   `memory_pressure_percent`, `cpu_pressure_percent`, `io_pressure_percent` (of ten seconds).
+//! - `self` (live only; at SIGUSR1 and at the end of a watch; not for `--on-event`): `anon_bytes`,
+//!   `file_bytes`, `cpu_s`, `cpu_share` (of one processor), `age_s`, `looks`, `late_s` (the last look),
+//!   `late_worst_s`.
+//!
 //! - `check` (of `leakwatch check`, before the events of its look): `state` (`ok`, `warning`, `critical`,
 //!   `unknown`), `text`, `processes`, `leaking`, `suspects`, `footprint_bytes`, `samples`, `watched_s`.
 //!

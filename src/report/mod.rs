@@ -8,6 +8,7 @@ pub mod explain;
 pub mod html;
 pub mod journal;
 pub mod json;
+pub mod own;
 pub mod prometheus;
 mod reasons;
 pub mod screen;

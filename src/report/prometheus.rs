@@ -7,23 +7,13 @@
 use crate::assessment::{End, Event, Forecast, Outcome, Step, Verdict};
 use crate::ceiling::{Ceiling, CeilingKind, Place, SignKind, Unit};
 use crate::engine::Engine;
+use crate::report::own::Own;
 use crate::sample::{Comm, Sample};
 use std::fmt;
 use std::io::{self, Write};
 
 /// Trees listed.
 pub const MOST: usize = 32;
-
-/// What leakwatch itself uses.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Own {
-    /// CPU time so far, in seconds.
-    pub cpu_s: f64,
-    /// Resident bytes.
-    pub rss: u64,
-    /// Seconds by which the last tick came late.
-    pub late_s: f64,
-}
 
 /// What was counted since the start, and room for what is written.
 #[derive(Debug)]
@@ -122,19 +112,31 @@ impl Exposition {
             "leakwatch_tick_lateness_seconds",
             "gauge",
             "How late the last look came.",
-            own.late_s,
+            own.lateness.last_s(),
+        )?;
+        one(
+            "leakwatch_tick_lateness_max_seconds",
+            "gauge",
+            "How late a look came at worst since the start.",
+            own.lateness.worst_s(),
         )?;
         one(
             "leakwatch_cpu_seconds_total",
             "counter",
             "CPU time that leakwatch used itself.",
-            own.cpu_s,
+            own.usage.cpu_s,
         )?;
         one(
             "leakwatch_resident_memory_bytes",
             "gauge",
             "Resident memory of leakwatch itself.",
-            own.rss as f64,
+            (own.usage.anon + own.usage.file) as f64,
+        )?;
+        one(
+            "leakwatch_anonymous_memory_bytes",
+            "gauge",
+            "Resident memory of leakwatch itself that is of no file.",
+            own.usage.anon as f64,
         )?;
         one("leakwatch_leaks_total", "counter", "Leaks found since the start.", self.leaks as f64)?;
         one(
@@ -397,6 +399,8 @@ mod tests {
     use super::*;
     use crate::assessment::{Order, Reason, Signal};
     use crate::ceiling::Sign;
+    use crate::lateness::Lateness;
+    use crate::machine::Usage;
     use crate::policy::Rules;
     use crate::sample::{Header, ProcId};
 
@@ -437,7 +441,8 @@ mod tests {
             exposition.count(&Event::Failing(Sign { kind, ceiling, root: None, place, count: 40 }));
         }
         let mut text = Vec::new();
-        exposition.write(&mut text, &engine(), &Sample::default(), Own::default()).unwrap();
+        let own = Own { usage: Usage::default(), lateness: Lateness::new(0.0) };
+        exposition.write(&mut text, &engine(), &Sample::default(), own).unwrap();
         let text = String::from_utf8(text).unwrap();
         let watch = "watch=\"a\\\"b\\\\c\\nd\"";
         for (nth, step) in Step::ALL.into_iter().enumerate() {

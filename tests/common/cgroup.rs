@@ -29,9 +29,12 @@ impl Cgroup {
     /// A new cgroup in which so many tasks (threads and zombies count) can be, or why there can be none.
     pub fn with_tasks(limit: u64) -> Result<Self, String> {
         let cgroup = Self::below_own("pids")?;
-        fs::write(cgroup.dir.join("pids.max"), limit.to_string())
-            .map_err(|e| cgroup.cannot_limit(&e))?;
+        cgroup.limit_tasks(limit).map_err(|e| cgroup.cannot_limit(&e))?;
         Ok(cgroup)
+    }
+
+    pub fn limit_tasks(&self, limit: u64) -> std::io::Result<()> {
+        fs::write(self.dir.join("pids.max"), limit.to_string())
     }
 
     /// One without a limit of its own inside this one, whose limit holds for it. Drop it first.

@@ -1,6 +1,6 @@
 //! Cli: the leakwatch binary as a user meets it: arguments, two streams of lines, signals, exit code.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -33,8 +33,7 @@ pub struct Ended {
 impl Cli {
     /// Starts leakwatch with these arguments (`LEAKWATCH_BIN` names another binary to test).
     pub fn leakwatch<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Self {
-        let built = env!("CARGO_BIN_EXE_leakwatch").into();
-        let mut command = Command::new(std::env::var_os("LEAKWATCH_BIN").unwrap_or(built));
+        let mut command = Command::new(Self::program());
         let state = tempfile::tempdir().expect("a temporary directory");
         command
             .args(args)
@@ -43,6 +42,12 @@ impl Cli {
         let mut cli = Self::start(&mut command);
         cli.state = Some(state);
         cli
+    }
+
+    /// The binary that is tested.
+    pub fn program() -> OsString {
+        let built = env!("CARGO_BIN_EXE_leakwatch").into();
+        std::env::var_os("LEAKWATCH_BIN").unwrap_or(built)
     }
 
     pub fn start(command: &mut Command) -> Self {

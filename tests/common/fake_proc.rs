@@ -3,10 +3,12 @@
 //! Its pids lie just below the kernel's largest possible one (2^22), where no machine's own are
 //! likely to be, and its files can be wrong in ways that a real /proc is only for a moment.
 
-use std::fs;
-use std::os::unix::fs::symlink;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use tempfile::TempDir;
 
 /// A pid of a fixture: the nth below 2^22.
@@ -24,7 +26,9 @@ pub struct FakeProc {
 impl FakeProc {
     /// A machine of that size with half of it free and no process yet.
     pub fn with_memory_kib(total: u64) -> Self {
-        let proc = Self { dir: tempfile::tempdir().expect("a temporary directory") };
+        // In memory if possible: a busy disk made ten thousand looks at it take two minutes.
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        let proc = Self { dir: dir.expect("a temporary directory") };
         let half = total / 2;
         proc.write(
             "meminfo",
@@ -88,6 +92,20 @@ impl FakeProc {
         self.path().join("fake-sys")
     }
 
+    /// Whoever looks at this process waits for so long.
+    pub fn hold_up(&self, pid: u32, time: Duration) {
+        let (there, away) = (self.path().join(pid.to_string()), self.path().join("away"));
+        fs::create_dir(&there).expect("a pid that is free");
+        let fifo = FileType::Fifo;
+        mknodat(CWD, there.join("stat"), fifo, Mode::RUSR | Mode::WUSR, 0).expect("a fifo");
+        std::thread::sleep(time);
+        // Nobody new comes to it, and who waits there finds it empty.
+        fs::rename(&there, &away).expect("one's own directory");
+        let flags = OFlags::NONBLOCK.bits().cast_signed();
+        drop(OpenOptions::new().write(true).custom_flags(flags).open(away.join("stat")));
+        fs::remove_dir_all(&away).expect("one's own directory");
+    }
+
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
@@ -113,6 +131,12 @@ impl FakeProc {
         if fs::symlink_metadata(&exe).is_err() {
             symlink("/usr/sbin/fixture", exe).expect("a writable fixture");
         }
+    }
+
+    /// A known process has grown or shrunk.
+    pub fn show_memory(&self, process: &Fake) {
+        self.with(process.pid, "statm", process.statm());
+        self.with(process.pid, "status", process.status());
     }
 
     /// The process has ended.

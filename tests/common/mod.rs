@@ -10,6 +10,7 @@
 pub mod apache;
 pub mod bystander;
 pub mod cgroup;
+pub mod churn;
 pub mod cli;
 pub mod events;
 pub mod fake_proc;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::cli::Cli;
 use super::lines::Lines;
@@ -13,6 +13,7 @@ pub struct Prefork {
     cli: Cli,
     id: Id,
     port: u16,
+    begun: Instant,
 }
 
 impl Prefork {
@@ -40,7 +41,8 @@ impl Prefork {
             cli.out.expect_line(promptly, "with its address", |line| line.contains("http://"));
         let port = line.text().split([':', '/']).find_map(|word| word.parse().ok());
         let id = Id::of(cli.pid()).expect("it runs");
-        Self { cli, id, port: port.expect("the line names the port") }
+        let begun = Instant::now();
+        Self { cli, id, port: port.expect("the line names the port"), begun }
     }
 
     pub fn master(&self) -> Id {
@@ -63,6 +65,19 @@ impl Prefork {
     /// The pids of the workers of that kind that ended.
     pub fn ended(&self, kind: &str) -> Vec<u32> {
         self.said(kind, "ended:")
+    }
+
+    /// How the workers of that kind ended that did.
+    pub fn ends(&self, kind: &str) -> Vec<String> {
+        let is = format!(" {kind} ended: ");
+        let lines = self.cli.out.all();
+        let end = |line: &super::lines::Line| Some(line.text().split_once(&is)?.1.to_owned());
+        lines.iter().filter_map(end).collect()
+    }
+
+    /// How long ago it was started.
+    pub fn age(&self) -> Duration {
+        self.begun.elapsed()
     }
 
     /// What it and its workers complained of.

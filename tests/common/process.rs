@@ -53,6 +53,13 @@ pub fn own_kib(pid: u32) -> u64 {
     private.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum()
 }
 
+/// How often it was put on a processor: goes up with every wait that ends.
+pub fn switches(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    line.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+}
+
 struct Stat {
     state: char,
     ppid: u32,

@@ -25,7 +25,8 @@ pub const KERNEL: &str = "/usr/bin/linux.uml";
 /// Set inside, to the part that is to be played there.
 const INSIDE: &str = "LEAKWATCH_SMALL_MACHINE";
 /// What may be set outside and counts inside too.
-const HANDED_ON: [&str; 4] = ["CI", "LEAKWATCH_BIN", "LEAKWATCH_E2E_SECONDS", "LEAKWATCH_SKIP_E2E"];
+const HANDED_ON: [&str; 5] =
+    ["CI", "LEAKWATCH_BIN", "LEAKWATCH_BRINK_RUNS", "LEAKWATCH_E2E_SECONDS", "LEAKWATCH_SKIP_E2E"];
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// How to build one.

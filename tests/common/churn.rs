@@ -1,0 +1,115 @@
+//! Churn: a server whose workers come, leak and go for as long as one likes, on a clock of its own.
+//!
+//! Twenty workers under one master, on a fixture of /proc. One leaks until it is ordered to end, then
+//! its replacement does; of the others one ends every ten seconds. Each tick is all that a watch does
+//! but for signals: sample, judgement, reports to nowhere, metrics.
+
+use std::io;
+
+use leakwatch::assessment::Event;
+use leakwatch::command::exporter::Exporter;
+use leakwatch::engine::{Engine, Settings};
+use leakwatch::lateness::Lateness;
+use leakwatch::machine;
+use leakwatch::policy::Rules;
+use leakwatch::probe::{Probe, Selection, Words};
+use leakwatch::report::text::Style;
+use leakwatch::report::{json, state, text};
+use leakwatch::sample::Sample;
+
+use super::fake_proc::{Fake, FakeProc, pid};
+
+const WORKERS: u32 = 20;
+/// Each pid comes back after so many others.
+const PIDS: u32 = 30_000;
+
+/// Such a server and its watch.
+pub struct Churn {
+    proc: FakeProc,
+    probe: Probe,
+    engine: Engine,
+    exporter: Exporter,
+    lateness: Lateness,
+    sample: Sample,
+    workers: Vec<Fake>,
+    /// Workers that were started.
+    started: u32,
+    /// Seconds on the clock.
+    now_s: u32,
+    /// Orders that were given.
+    pub orders: u64,
+}
+
+impl Churn {
+    pub fn start() -> Self {
+        let proc = FakeProc::with_memory_kib(1 << 20).with_cgroups();
+        proc.show(&Fake::new(pid(0), "app").holding_kib(10_000));
+        let words = Words { patterns: vec!["^app$".to_owned()], ..Words::default() };
+        let selection = Selection::new(&words, "/etc/passwd".as_ref()).unwrap();
+        let (root, sysfs) = (proc.path(), proc.sysfs());
+        let probe = Probe::new(root, Some(&sysfs), selection, Some(1 << 30)).unwrap();
+        let settings = Settings { caution: 6.0, rules: Rules::default() };
+        let mut churn = Self {
+            probe,
+            engine: Engine::new(&machine::header(1.0), settings),
+            exporter: Exporter::new(&proc.path().join("a.prom"), "app", true).unwrap(),
+            lateness: Lateness::new(0.0),
+            sample: Sample::default(),
+            workers: Vec::new(),
+            started: 0,
+            now_s: 0,
+            orders: 0,
+            proc,
+        };
+        for nth in 0..WORKERS {
+            churn.replace(nth as usize);
+        }
+        churn
+    }
+
+    /// Another worker in that place.
+    fn replace(&mut self, nth: usize) {
+        let start = 100 * (1_000_000 + u64::from(self.now_s));
+        let pid = pid(1 + self.started % PIDS);
+        self.started += 1;
+        let worker = Fake::new(pid, "app").child_of(super::fake_proc::pid(0)).holding_kib(15_000);
+        let worker = Fake { start, ..worker };
+        self.proc.show(&worker);
+        match self.workers.get_mut(nth) {
+            Some(place) => self.proc.hide(std::mem::replace(place, worker).pid),
+            None => self.workers.push(worker),
+        }
+    }
+
+    /// One second.
+    pub fn tick(&mut self) {
+        self.now_s += 1;
+        self.workers[0].anon_kib += 1024;
+        self.proc.show_memory(&self.workers[0]);
+        if self.now_s.is_multiple_of(10) {
+            self.replace(1 + (self.now_s / 10) as usize % (self.workers.len() - 1));
+        }
+        let t = f64::from(self.now_s);
+        self.probe.sample(1e9 + t, Some(1e6 + t), &mut self.sample).unwrap();
+        self.engine.observe(&self.sample);
+        assert!(self.lateness.observe(t, t + 0.001).is_none());
+        assert_eq!(self.sample.procs.len(), self.workers.len() + 1);
+        let mut victim = None;
+        for event in self.engine.events() {
+            json::write_event(&mut io::sink(), t, event).unwrap();
+            text::write_event(&mut io::sink(), t, event, Style::default()).unwrap();
+            self.exporter.count(event);
+            if let Event::Order(order) = event {
+                victim = Some(order.victim);
+            }
+        }
+        let failed = self.exporter.tick(&self.engine, &self.sample, 1.0, t, &self.lateness);
+        assert!(failed.is_none(), "{failed:?}");
+        state::write_summary(&mut io::sink(), &self.engine).unwrap();
+        if let Some(victim) = victim {
+            self.orders += 1;
+            let nth = self.workers.iter().position(|worker| worker.pid == victim.pid).unwrap();
+            self.replace(nth);
+        }
+    }
+}
