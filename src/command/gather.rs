@@ -8,7 +8,7 @@ use crate::diagnosis::{self, Diagnosis, Gathered, Looked, Readings};
 use crate::engine::Engine;
 use crate::evidence::setup::{self, Running};
 use crate::evidence::{unit, work};
-use crate::facts::{Kind, Logs, Setup, Work, WorkUnit};
+use crate::facts::{Kind, Logs, Setup, Status, Work, WorkUnit};
 use crate::machine;
 use crate::sample::{Header, ProcId, Sample};
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,6 +112,8 @@ pub(super) struct Live {
     seen: BTreeSet<ProcId>,
     /// By the root of the tree.
     setups: BTreeMap<ProcId, Setup>,
+    /// Of pumas, which have no setting that recycles workers.
+    controls: BTreeMap<ProcId, Status>,
     readings: Vec<Readings>,
     begun_s: f64,
     notes: Vec<String>,
@@ -132,6 +134,7 @@ impl Live {
             units: BTreeMap::new(),
             seen: BTreeSet::new(),
             setups: BTreeMap::new(),
+            controls: BTreeMap::new(),
             readings: Vec::new(),
             begun_s: 0.0,
             notes: Vec::new(),
@@ -159,6 +162,11 @@ impl Live {
         for pool in self.pools(gather) {
             if self.setups.contains_key(&pool.root) {
                 continue;
+            }
+            if pool.server == "puma" {
+                let running = Running::look(&self.procfs, pool.master.pid);
+                let control = setup::puma_control(&running);
+                self.controls.extend(control.map(|control| (pool.root, control)));
             }
             let Some(kind) = setup::kind(pool.server) else { continue };
             let running = Running::look(&self.procfs, pool.master.pid);
@@ -254,13 +262,16 @@ impl Live {
             let pids = pool.workers.iter().take(MOST_WORKERS).map(|(pid, _)| *pid);
             work::waits(&self.procfs, pids)
         };
-        let Some(setup) = self.setups.get(&pool.root).filter(|_| unit != Some(WorkUnit::Waits))
-        else {
+        if unit == Some(WorkUnit::Waits) {
             return (waits(), None);
+        }
+        let asked = match (self.setups.get(&pool.root), self.controls.get(&pool.root)) {
+            (Some(setup), _) if setup.status.is_some() => work::ask(setup),
+            (_, Some(control)) => work::ask_puma(control),
+            _ => return (waits(), None),
         };
-        match work::ask(setup) {
+        match asked {
             Ok(work) => (work, None),
-            Err(_) if setup.status.is_none() => (waits(), None),
             Err(why) => {
                 let note =
                     format!("the status page of {}: {why}; its work is told by waits", pool.server);

@@ -59,6 +59,22 @@ pub fn ask(setup: &Setup) -> Result<Work, String> {
     }
 }
 
+/// Asks puma's control server the same.
+///
+/// # Errors
+/// In words, as above.
+pub fn ask_puma(control: &Status) -> Result<Work, String> {
+    let Status { address, path } = control;
+    let answer = exchange(address, &http::request(path))?;
+    let page: PumaPage = serde_json::from_str(&http::body(&answer)?)
+        .map_err(|e| format!("its answer is strange: {e}"))?;
+    // A worker that has just started has not reported yet.
+    let done = |worker: &PumaWorker| Some((worker.pid, worker.last_status.requests_count?));
+    let done = page.worker_status.iter().filter_map(done).collect();
+    // Not its path: that has the token.
+    counted(format!("control server {address}"), done, None)
+}
+
 fn counted(
     source: String,
     done: Vec<(u32, u64)>,
@@ -90,6 +106,23 @@ struct UwsgiPage {
 struct UwsgiWorker {
     pid: u32,
     delta_requests: u64,
+}
+
+#[derive(Deserialize)]
+struct PumaPage {
+    #[serde(default)]
+    worker_status: Vec<PumaWorker>,
+}
+
+#[derive(Deserialize)]
+struct PumaWorker {
+    pid: u32,
+    last_status: PumaStatus,
+}
+
+#[derive(Deserialize)]
+struct PumaStatus {
+    requests_count: Option<u64>,
 }
 
 /// Sends the question and reads the whole answer.
@@ -180,6 +213,24 @@ mod tests {
         });
         assert!(exchange(&address, b"").unwrap().ends_with(b"]}"));
         assert!(exchange(&address, b"").is_err());
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn puma_tells_the_requests_of_its_workers_and_its_token_is_not_repeated() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // As Debian's puma 5.6.5 does; the last worker has not reported yet.
+            let body = "{\"workers\":3,\"worker_status\":[{\"pid\":7,\"last_status\":{\"backlog\":0,\"requests_count\":4}},{\"pid\":8,\"last_status\":{\"backlog\":0,\"requests_count\":1}},{\"pid\":9,\"last_status\":{}}]}";
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+                .unwrap();
+        });
+        let control = Status { address: address.clone(), path: "/stats?token=abc".to_owned() };
+        let work = ask_puma(&control).unwrap();
+        assert_eq!(work.done, [(7, 4), (8, 1)]);
+        assert_eq!(work.source, format!("control server {address}"));
         server.join().unwrap();
     }
 

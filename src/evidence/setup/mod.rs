@@ -6,7 +6,10 @@ mod apache;
 mod gunicorn;
 mod ini;
 mod php_fpm;
+mod puma;
 mod uwsgi;
+
+pub use puma::control as puma_control;
 
 use crate::facts::{Kind, Place, Setting, Setup};
 use std::io::Read;
