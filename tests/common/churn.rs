@@ -42,7 +42,7 @@ pub struct Churn {
 
 impl Churn {
     pub fn start() -> Self {
-        let proc = FakeProc::with_memory_kib(1 << 20).with_cgroups();
+        let proc = FakeProc::in_memory(1 << 20).with_cgroups();
         proc.show(&Fake::new(pid(0), "app").holding_kib(10_000));
         let words = Words { patterns: vec!["^app$".to_owned()], ..Words::default() };
         let selection = Selection::new(&words, "/etc/passwd".as_ref()).unwrap();

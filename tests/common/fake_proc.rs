@@ -26,9 +26,18 @@ pub struct FakeProc {
 impl FakeProc {
     /// A machine of that size with half of it free and no process yet.
     pub fn with_memory_kib(total: u64) -> Self {
-        // In memory if possible: a busy disk made ten thousand looks at it take two minutes.
+        Self::at(tempfile::tempdir().expect("a temporary directory"), total)
+    }
+
+    /// The same, itself in memory where that can be: a busy disk made ten thousand looks at it take
+    /// two minutes.
+    pub fn in_memory(total: u64) -> Self {
         let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
-        let proc = Self { dir: dir.expect("a temporary directory") };
+        Self::at(dir.expect("a temporary directory"), total)
+    }
+
+    fn at(dir: TempDir, total: u64) -> Self {
+        let proc = Self { dir };
         let half = total / 2;
         proc.write(
             "meminfo",
