@@ -52,6 +52,20 @@
 //! (values do); name-service lookups (they may hang); a fork or exec after the start (hooks are run by
 //! a helper process that is started with the watch).
 #![forbid(unsafe_code)]
+// What a file, a user or the kernel says never ends the watch by a panic.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::todo,
+        clippy::unimplemented
+    )
+)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod action;
@@ -64,6 +78,10 @@ pub mod ceiling;
 pub mod cli;
 pub mod command;
 pub mod config;
+#[allow(
+    clippy::indexing_slicing,
+    reason = "slots of its own arena, by numbers of its own; no word from outside gets there"
+)]
 pub mod detector;
 pub mod diagnosis;
 pub mod engine;

@@ -135,7 +135,7 @@ pub fn waits(procfs: &Path, pids: impl Iterator<Item = u32>) -> Work {
             let line = status.lines().find_map(|l| l.strip_prefix("voluntary_ctxt_switches:"))?;
             line.trim().parse::<u64>().ok()
         });
-        Some((pid, waits.sum()))
+        Some((pid, waits.fold(0, u64::saturating_add)))
     };
     let done = pids.filter_map(of).collect();
     let source = "voluntary context switches".to_owned();
@@ -150,7 +150,8 @@ pub fn private(procfs: &Path, pid: u32) -> Option<u64> {
         let line = text.lines().find_map(|line| line.strip_prefix(name))?;
         line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
     };
-    Some((kib("Private_Dirty:")? + kib("Swap:").unwrap_or(0)) * 1024)
+    let kib = kib("Private_Dirty:")?.saturating_add(kib("Swap:").unwrap_or(0));
+    Some(kib.saturating_mul(1024))
 }
 
 #[cfg(test)]

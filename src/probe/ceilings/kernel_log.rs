@@ -86,9 +86,9 @@ impl News {
         let holds = |what: &[u8]| text.windows(what.len()).any(|window| window == what);
         // "Memory cgroup out of memory" is the matter of that cgroup, whose own counter tells.
         if text.starts_with(b"Out of memory: Kill") {
-            self.killed += 1;
+            self.killed = self.killed.saturating_add(1);
         } else if text.starts_with(b"__vm_enough_memory:") && holds(b"not enough memory") {
-            self.refused += 1;
+            self.refused = self.refused.saturating_add(1);
         }
     }
 }

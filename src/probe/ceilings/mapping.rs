@@ -13,9 +13,9 @@ const WORTH: u64 = 6;
 /// The largest private writable mapping of a process in bytes, where it may keep it from forking.
 pub(super) fn largest(view: &View<'_>, pid: u32, page_size: u64) -> Option<u64> {
     let whole = view.memory.limit();
-    let near = |bytes: &u64| *bytes >= whole / 8 * WORTH;
+    let near = |bytes: &u64| *bytes >= (whole / 8).saturating_mul(WORTH);
     let pages = view.known.get(&pid)?.watch.as_ref()?.pages;
-    if view.overcommit != 0 || !near(&(pages.data * page_size)) {
+    if view.overcommit != 0 || !near(&pages.data.saturating_mul(page_size)) {
         return None;
     }
     let file = view.proc.open_file(pid, "maps").ok()?;
