@@ -4,6 +4,7 @@ pub mod ceilings;
 pub mod check;
 pub mod diagnose;
 pub mod exporter;
+mod failures;
 mod gather;
 pub mod journaled;
 pub mod keeper;

@@ -235,6 +235,10 @@ impl Probe {
             pids.extend(due.map(|(pid, _)| *pid));
         } else {
             self.ahead = self.proc.pids(|pid| pids.push(pid))?.filter(|_| self.proc.is_procfs());
+            // Leakwatch itself is there: such a list is none, and nobody has gone.
+            if self.own && pids.is_empty() {
+                return Err(rustix::io::Errno::IO);
+            }
         }
         if self.tick == 1 && self.pids.first() != Some(&1) && !self.pids.is_empty() {
             self.notes.push(

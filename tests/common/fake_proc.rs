@@ -92,7 +92,8 @@ impl FakeProc {
         self.dir.path()
     }
 
-    fn write(&self, file: &str, content: impl AsRef<[u8]>) {
+    /// Writes any file below the root.
+    pub fn write(&self, file: &str, content: impl AsRef<[u8]>) {
         let path = self.path().join(file);
         fs::create_dir_all(path.parent().expect("it is below the root"))
             .expect("a writable fixture");
@@ -112,6 +113,17 @@ impl FakeProc {
         let exe = self.path().join(dir).join("exe");
         if fs::symlink_metadata(&exe).is_err() {
             symlink("/usr/sbin/fixture", exe).expect("a writable fixture");
+        }
+    }
+
+    /// What changes as a process that was shown grows.
+    pub fn grow(&self, process: &Fake) {
+        for (file, text) in [
+            ("stat", process.stat()),
+            ("statm", process.statm().into_bytes()),
+            ("status", process.status()),
+        ] {
+            fs::write(self.file(process.pid, file), text).expect("it was shown");
         }
     }
 

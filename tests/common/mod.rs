@@ -21,4 +21,5 @@ pub mod prefork;
 pub mod process;
 pub mod service;
 pub mod small_machine;
+pub mod strace;
 pub mod unit;
