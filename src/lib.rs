@@ -87,6 +87,8 @@ pub mod diagnosis;
 pub mod engine;
 pub mod evidence;
 pub mod facts;
+#[cfg(test)]
+mod fuzz;
 pub mod history;
 pub mod hook;
 pub mod machine;

@@ -89,8 +89,11 @@ fn files() -> Vec<String> {
     .collect()
 }
 
+/// Makes something else of a file's text.
+type Garble = fn(&str) -> Vec<u8>;
+
 /// What takes the place of a file's text.
-const GARBAGE: [(&str, fn(&str) -> Vec<u8>); 12] = [
+const GARBAGE: [(&str, Garble); 12] = [
     ("nothing", |_| Vec::new()),
     ("an empty line", |_| b"\n".to_vec()),
     ("one byte", |text| text.bytes().take(1).collect()),
@@ -149,7 +152,7 @@ struct Found {
     wrong: Vec<String>,
 }
 
-fn run(file: &str, garbage: fn(&str) -> Vec<u8>, when: When) -> Found {
+fn run(file: &str, garbage: Garble, when: When) -> Found {
     let proc = server();
     let path = proc.path().join(file);
     let words = Words { patterns: vec!["^app$".to_owned()], ..Words::default() };

@@ -41,7 +41,8 @@ const STOREYS: [(u8, &[&str]); 5] = [
         ],
     ),
     (4, &["command", "report"]),
-    (5, &["cli", "config", "settings", "main", "lib"]),
+    // Fuzz is a helper of unit tests only.
+    (5, &["cli", "config", "settings", "main", "lib", "fuzz"]),
 ];
 
 fn sources() -> Vec<(String, PathBuf, String)> {

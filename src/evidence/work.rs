@@ -182,6 +182,25 @@ mod tests {
     }
 
     #[test]
+    fn fuzz_status_pages() {
+        let texts: [&[u8]; 4] = [
+            b"HTTP/1.0 200 OK\r\na: b\r\n\r\n<table><tr><td><b>0-0</b></td><td>4711</td><td>0/12/99</td><td>W</td></tr>\n<tr><td>1-0</td><td>-</td><td>0/0/7</td></tr>",
+            b"\x01\x06\0\x01\0\x2f\x01\0Content-type: x\r\n\r\n{\"processes\":[{\"pid\":7}]}xx",
+            b"{\"processes\":[{\"pid\":7,\"requests\":3,\"state\":\"Idle\"}]}",
+            b"{\"workers\":[{\"pid\":7,\"delta_requests\":3,\"apps\":[{}]}]}",
+        ];
+        crate::fuzz::fuzz("status pages", 2, &texts, |answer| {
+            if let Ok(page) = http::body(answer) {
+                let _ = (http::server_status(&page), http::connections(&page));
+            }
+            let body = fastcgi::body(answer);
+            let text = String::from_utf8_lossy(answer);
+            let _ = serde_json::from_str::<FpmPage>(body.as_deref().unwrap_or(&text)).is_ok();
+            let _ = serde_json::from_str::<UwsgiPage>(&text).is_ok();
+        });
+    }
+
+    #[test]
     fn our_own_waits_are_counted() {
         let own = std::process::id();
         let work = waits(Path::new("/proc"), [own, u32::MAX].into_iter());

@@ -143,6 +143,7 @@ pub(crate) fn number(field: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzz::fuzz;
     use proptest::prelude::*;
 
     const STAT: &[u8] =
@@ -196,12 +197,25 @@ mod tests {
         assert_eq!(tasks(b"0.10 0.20 0.30 1/812 42"), None);
     }
 
-    proptest! {
-        #[test]
-        fn no_bytes_at_all_can_upset_a_parser(text: Vec<u8>) {
-            let _ = (Stat::parse(&text), statm(&text), busy_ticks(&text), tasks(&text), named_line(&text, b"x"));
-        }
+    #[test]
+    fn fuzz_files_of_processes() {
+        let statm_text: &[u8] = b"12500 2500 100 10 0 2000 0\n";
+        fuzz("proc stat, statm", 1, &[STAT, statm_text], |text| {
+            let _ = (Stat::parse(text), statm(text));
+        });
+        let texts: [&[u8]; 4] = [
+            b"MemTotal:  100 kB\nMemAvailable:   40 kB\nSwapTotal:0 kB\n",
+            b"Name:\tapache2\nUid:\t33\t33\t33\t33\nVmSwap:\t     12 kB\nThreads:\t1\n",
+            b"cpu  1 2 3 1000 500 4 5 6 0 0\ncpu0 1 2 3\nintr 7 8\n",
+            b"0.10 0.20 0.30 1/812 4242\n",
+        ];
+        fuzz("proc meminfo, status ..", 1, &texts, |text| {
+            let _ = (busy_ticks(text), tasks(text), kib_line(text, b"VmSwap"));
+            let _ = (kib_line(text, b"MemAvailable"), lines(text).count(), number(text));
+        });
+    }
 
+    proptest! {
         #[test]
         fn whatever_the_name_the_parent_is_found(name in prop::collection::vec(any::<u8>(), 0..16)) {
             let text = [b"812 (".as_slice(), &name, b") S 4242 ", &STAT[18..]].concat();

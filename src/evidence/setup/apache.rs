@@ -194,7 +194,10 @@ impl<'r> Conf<'r> {
     fn expand(&self, text: &str) -> String {
         let mut out = String::new();
         let mut rest = text;
-        while let Some((before, after)) = rest.split_once("${") {
+        // A variable of variables of variables would double in every line.
+        while out.len() < LONGEST
+            && let Some((before, after)) = rest.split_once("${")
+        {
             out += before;
             match after.split_once('}') {
                 Some((name, behind)) => {

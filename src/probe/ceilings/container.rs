@@ -32,7 +32,7 @@ const ROWS: [&str; 5] = ["privvmpages", "physpages", "kmemsize", "numproc", "swa
 
 /// One line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Row {
+pub(super) struct Row {
     held: u64,
     barrier: u64,
     limit: u64,
@@ -91,7 +91,7 @@ impl Container {
 }
 
 /// The rows of the one container that is shown; none on a host, which sees several.
-fn rows(text: &[u8]) -> Option<[Option<Row>; 5]> {
+pub(super) fn rows(text: &[u8]) -> Option<[Option<Row>; 5]> {
     let mut found = [None; 5];
     let mut blocks = 0_usize;
     for line in lines(text) {

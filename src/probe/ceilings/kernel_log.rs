@@ -76,7 +76,7 @@ impl KernelLog {
 
 impl News {
     /// Takes in one record, `priority,number,time,flags;text`.
-    fn take(&mut self, record: &[u8]) {
+    pub(super) fn take(&mut self, record: &[u8]) {
         // Priorities from 8 on are of programs that wrote to the log themselves.
         let priority = record.split(|b| *b == b',').next().and_then(number);
         if priority.is_none_or(|priority| priority > 7) {

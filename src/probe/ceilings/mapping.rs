@@ -24,7 +24,7 @@ pub(super) fn largest(view: &View<'_>, pid: u32, page_size: u64) -> Option<u64> 
 }
 
 /// Bytes of a private writable mapping, of its line in /proc/PID/maps.
-fn writable(line: &[u8]) -> Option<u64> {
+pub(super) fn writable(line: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(line.get(..line.len().min(64))?).ok()?;
     let mut fields = text.split_ascii_whitespace();
     let (from, to) = fields.next()?.split_once('-')?;
