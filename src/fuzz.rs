@@ -5,7 +5,8 @@
 //! A slice in every run of the tests. 10^7 cases take some minutes:
 //!
 //! ```sh
-//! LEAKWATCH_FUZZ_CASES=600000 cargo test --release --lib fuzz_ -- --nocapture --test-threads 1
+//! CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true CARGO_PROFILE_RELEASE_LTO=off \
+//!     LEAKWATCH_FUZZ_CASES=1000000 cargo test --release --lib fuzz_ -- --nocapture
 //! ```
 //!
 //! `LEAKWATCH_FUZZ_SEED` is another beginning.

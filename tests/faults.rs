@@ -1,7 +1,8 @@
 //! System calls of a running watch fail, once, every now and then or for a while: it lives on or says
 //! honestly why not, nobody healthy is ended, the leaking worker is, and nothing is said twice.
 //!
-//! Some of the cases in every run; all of them with LEAKWATCH_FAULTS=all.
+//! Some of the cases in every run; all of them, 129 of a running watch and 588 of one that starts, with
+//! LEAKWATCH_FAULTS=all.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -166,7 +167,9 @@ fn one(call: &str, fault: &str, often: &str) -> Result<(), String> {
     }
     // Who cannot even look for a minute may give up, if it says so.
     let may_give_up = often == "when=1+" && ended.code == Some(3);
-    if found.is_none() && !may_give_up {
+    // A right that is missing is believed to be missing for good, and that is said.
+    let forbidden = fault == "error=EPERM" && ended.out.text().contains("\"not-permitted\"");
+    if found.is_none() && !may_give_up && !forbidden {
         return Err(format!("the leaking worker was not ended ({injected} injected):\n{}", said()));
     }
     // That a steady watch asks for no memory is what one would wish for.
@@ -190,7 +193,7 @@ fn a_call_that_fails_costs_no_healthy_process_and_saves_no_leaking_one() {
     let chosen: Vec<_> = cases
         .into_iter()
         .enumerate()
-        .filter(|(n, _)| all() || n % 4 == 0)
+        .filter(|(n, _)| all() || n % 5 == 0)
         .map(|(_, c)| c)
         .collect();
     try_all(&chosen, |(call, fault, often)| one(call, fault, often));

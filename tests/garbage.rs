@@ -1,7 +1,7 @@
 //! Every file that a tick reads says something else, for a moment or for good: no panic, nobody
 //! healthy is accused, no order that nothing calls for, and the leak is found all the same.
 //!
-//! In process and on a clock of its own. Some of the cases in every run; all of them, some 1900, with
+//! In process and on a clock of its own. Some of the cases in every run; all of them, 1920, with
 //! LEAKWATCH_FAULTS=all.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
