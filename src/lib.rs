@@ -31,6 +31,8 @@
 //! | 2 reckoning | [`engine`]; [`advice`], [`diagnosis`]; [`detector`] and its rooms, [`explanation`](detector::explanation); [`alarm`], [`policy`], [`rules`], [`victims`], [`brink`], [`pace`], [`server`] and its table | pure functions and bounded state | any I/O, any clock |
 //! | 1 words | [`sample`], [`ceiling`], [`assessment`], [`facts`], [`units`] | the nouns | everything |
 //!
+//! (`fuzz` is there for unit tests only: it hands mutated samples to every parser.)
+//!
 //! Three questions have three places: is it growing without end ([`detector`]), is memory in
 //! danger (its forecast: the first of all ceilings that is reached, each by a series of its own),
 //! must this process end ([`policy`]). That it has begun already is a fourth ([`alarm`]).
