@@ -37,7 +37,7 @@ impl Alarm {
                 Some(recent) if recent.last_t == t && recent.sign.root != sign.root => {}
                 Some(recent) => {
                     (recent.last_t, recent.sign.root) = (t, sign.root);
-                    recent.untold += sign.count;
+                    recent.untold = recent.untold.saturating_add(sign.count);
                 }
                 None => {
                     let (told_t, untold) = (f64::NEG_INFINITY, sign.count);

@@ -17,7 +17,6 @@ const IPC_LOCK: u64 = 1 << 14;
 const SCORES: [i32; 5] = [-1000, -900, -500, -250, -100];
 /// Bytes of stack touched, so that they are there: a tick uses half of them.
 const STACK: usize = 128 << 10;
-
 /// Bytes of heap set aside, and of its pieces: larger ones come from mmap and go back there (glibc's
 /// M_MMAP_THRESHOLD). A new process needs 4 KiB of state.
 const HEAP: usize = 2 << 20;

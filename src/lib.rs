@@ -31,6 +31,8 @@
 //! | 2 reckoning | [`engine`]; [`advice`], [`diagnosis`]; [`detector`] and its rooms, [`explanation`](detector::explanation); [`alarm`], [`policy`], [`rules`], [`victims`], [`brink`], [`pace`], [`lateness`], [`server`] and its table | pure functions and bounded state | any I/O, any clock |
 //! | 1 words | [`sample`], [`ceiling`], [`assessment`], [`facts`], [`units`] | the nouns | everything |
 //!
+//! (`fuzz` is there for unit tests only: it hands mutated samples to every parser.)
+//!
 //! Three questions have three places: is it growing without end ([`detector`]), is memory in
 //! danger (its forecast: the first of all ceilings that is reached, each by a series of its own),
 //! must this process end ([`policy`]). That it has begun already is a fourth ([`alarm`]).
@@ -52,6 +54,20 @@
 //! (values do); name-service lookups (they may hang); a fork or exec after the start (hooks are run by
 //! a helper process that is started with the watch).
 #![forbid(unsafe_code)]
+// What a file, a user or the kernel says never ends the watch by a panic.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::todo,
+        clippy::unimplemented
+    )
+)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod action;
@@ -64,11 +80,17 @@ pub mod ceiling;
 pub mod cli;
 pub mod command;
 pub mod config;
+#[allow(
+    clippy::indexing_slicing,
+    reason = "slots of its own arena, by numbers of its own; no word from outside gets there"
+)]
 pub mod detector;
 pub mod diagnosis;
 pub mod engine;
 pub mod evidence;
 pub mod facts;
+#[cfg(test)]
+mod fuzz;
 pub mod history;
 pub mod hook;
 pub mod lateness;

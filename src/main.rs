@@ -1,5 +1,8 @@
 //! leakwatch: the thin binary. Parses, dispatches, prints one error, returns the exit status.
 
+#![forbid(unsafe_code)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice)]
+
 use anyhow::Result;
 use leakwatch::cli::{Cli, Command};
 use leakwatch::config::{self, Parsed};

@@ -45,6 +45,8 @@ const HUNG_LIFE: f64 = 0.8;
 /// Seconds that the children of a reloaded master may take: their longest request, as `Timeout` is.
 /// While one of them is left, it is not told again, which would only ask the same of them twice.
 const RELOAD_GRACE_S: f64 = 70.0;
+/// Seconds that a victim rests after a signal that could not be sent, doubled each time up to the most.
+const REST_S: (f64, f64) = (1.0, 60.0);
 /// A fork that was refused means for so many seconds that the next one may be.
 const REFUSED_S: f64 = 60.0;
 
@@ -96,6 +98,18 @@ pub struct Policy {
     refused: Vec<(Option<ProcId>, f64)>,
     /// When each master was last told to replace its workers.
     reloaded: Vec<(ProcId, f64)>,
+    /// Whose signals could not be sent.
+    resting: Vec<Rest>,
+}
+
+/// A victim whose signal could not be sent for want of memory, descriptors or the like.
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    id: ProcId,
+    until_t: f64,
+    wait_s: f64,
+    /// Whether its time is not yet up.
+    rests: bool,
 }
 
 impl Policy {
@@ -111,6 +125,7 @@ impl Policy {
             told: Vec::new(),
             refused: Vec::new(),
             reloaded: Vec::new(),
+            resting: Vec::new(),
         }
     }
 
@@ -128,6 +143,10 @@ impl Policy {
     pub fn decide(&mut self, sample: &Sample, detector: &Detector, events: &mut Vec<Event>) {
         self.victims.learn(sample, detector);
         self.told.retain(|id| detector.standing(*id).is_some());
+        self.resting.retain_mut(|rest| {
+            rest.rests = sample.t < rest.until_t;
+            detector.standing(rest.id).is_some()
+        });
         self.reloaded.retain(|(master, t)| {
             let since_s = sample.t - *t;
             let mut children = detector.standings().filter(|s| s.parent == Some(*master));
@@ -147,7 +166,8 @@ impl Policy {
     }
 
     /// The order could not be carried out. A victim that had gone by itself is replaced like one
-    /// that was ended; any other is left alone, and others may be chosen.
+    /// that was ended; one for whom the kernel had no means (ENOMEM, EMFILE) rests for a while; any
+    /// other is left alone. Others may be chosen.
     pub fn unsent(&mut self, order: &Order, why: Unsent) {
         self.campaign = match (&self.campaign, why) {
             // Gone before it got the next signal: what it gave back is told with the next sample.
@@ -157,6 +177,12 @@ impl Policy {
             (Campaign::Waiting(waiting), Unsent::Gone) => {
                 let Waiting { pool, size, last_t, .. } = *waiting;
                 Campaign::Settling { pool, size, gone_t: last_t }
+            }
+            // No memory or no descriptor for a moment, at the brink of all moments: it rests, each
+            // time twice as long, and others may be chosen meanwhile.
+            (Campaign::Waiting(waiting), Unsent::Failed(_)) => {
+                self.rest(order.victim, waiting.last_t);
+                Campaign::Idle
             }
             _ => {
                 self.victims.never_again(order.victim);
@@ -224,6 +250,21 @@ impl Policy {
             // Who lives on although the orders are real now may well be ended.
             Past::Pretended(_) if self.rules.dry_run => self.victims.never_again(victim),
             Past::Pretended(_) => {}
+        }
+    }
+
+    /// A victim whose signal could not be sent at `t` is left alone for a while.
+    fn rest(&mut self, id: ProcId, t: f64) {
+        let (least_s, most_s) = REST_S;
+        match self.resting.iter_mut().find(|rest| rest.id == id) {
+            Some(rest) => {
+                rest.wait_s = (2.0 * rest.wait_s).min(most_s);
+                (rest.until_t, rest.rests) = (t + rest.wait_s, true);
+            }
+            None => {
+                let (wait_s, until_t) = (least_s, t + least_s);
+                self.resting.push(Rest { id, until_t, wait_s, rests: true });
+            }
         }
     }
 
@@ -365,6 +406,7 @@ impl Policy {
         let reloaded = || self.reloaded.iter().any(|(master, _)| Some(*master) == s.parent);
         let reloads = matches!(self.rules.manner(self.server(s)), Manner::Reload(_));
         self.victims.may_end(s, end_s, detector)
+            && !self.resting.iter().any(|rest| rest.id == s.id && rest.rests)
             && self.fork_fails(s, detector).is_none()
             && !(reloads && reloaded())
     }

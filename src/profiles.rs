@@ -183,6 +183,12 @@ mod tests {
     }
 
     #[test]
+    fn fuzz_profiles() {
+        let text = lines(&[profile(1), profile(2)]).unwrap();
+        crate::fuzz::fuzz("profiles", 2, &[&text], |text| drop(parse(text)));
+    }
+
+    #[test]
     fn a_link_is_neither_read_nor_written_through() {
         let dir = tempfile::tempdir().unwrap();
         let other = dir.path().join("other");

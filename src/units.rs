@@ -21,27 +21,25 @@ pub const GIB: u64 = 1 << 30;
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const NAMES: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
         let mut value = self.0 as f64 / 1024.0;
-        let mut unit = 0;
-        // 999.5 and not 1024: "1000 KiB" is longer to read than "0.98 MiB".
-        while value >= 999.5 && unit + 1 < NAMES.len() {
-            value /= 1024.0;
-            unit += 1;
+        let mut unit = 'K';
+        for larger in ['M', 'G', 'T', 'P', 'E'] {
+            // 999.5 and not 1024: "1000 KiB" is longer to read than "0.98 MiB".
+            if value >= 999.5 {
+                (value, unit) = (value / 1024.0, larger);
+            }
         }
-        let (blank, name) = match f.alternate() {
-            true => ("", &NAMES[unit][..1]),
-            false => (" ", NAMES[unit]),
-        };
+        let (blank, ib) = if f.alternate() { ("", "") } else { (" ", "iB") };
         match value {
-            v if self.0 == 0 => write!(f, "{v}{blank}{name}"),
-            v if v < 9.95 => write!(f, "{v:.1}{blank}{name}"),
-            v => write!(f, "{v:.0}{blank}{name}"),
+            v if self.0 == 0 => write!(f, "{v}{blank}{unit}{ib}"),
+            v if v < 9.95 => write!(f, "{v:.1}{blank}{unit}{ib}"),
+            v => write!(f, "{v:.0}{blank}{unit}{ib}"),
         }
     }
 }
 
-const PER: [(f64, &str); 4] = [(1.0, "s"), (60.0, "min"), (3600.0, "h"), (86400.0, "day")];
+const PER: [(f64, &str); 3] = [(1.0, "s"), (60.0, "min"), (3600.0, "h")];
+const PER_DAY: (f64, &str) = (86400.0, "day");
 
 /// A growth in bytes per second, written in the largest of second, minute, hour and day in which
 /// it is at least one mebibyte ("+3.1 MiB/min"), or per day when it is less than that.
@@ -53,7 +51,7 @@ impl fmt::Display for BytesPerSecond {
         let sign = if self.0 < 0.0 { '-' } else { '+' };
         let rate = self.0.abs();
         let (seconds, name) =
-            PER.into_iter().find(|(seconds, _)| rate * seconds >= MIB as f64).unwrap_or(PER[3]);
+            PER.into_iter().find(|(seconds, _)| rate * seconds >= MIB as f64).unwrap_or(PER_DAY);
         write!(f, "{sign}{}/{name}", Bytes((rate * seconds) as u64))
     }
 }
@@ -83,7 +81,7 @@ impl fmt::Display for Rate {
             Unit::Bytes => BytesPerSecond(self.0).fmt(f),
             Unit::Tasks => {
                 let per = |(seconds, _): &(f64, &str)| (self.0 * seconds).abs() >= 0.95;
-                let (seconds, name) = PER.into_iter().find(per).unwrap_or(PER[3]);
+                let (seconds, name) = PER.into_iter().find(per).unwrap_or(PER_DAY);
                 write!(f, "{:+.0}/{name}", self.0 * seconds)
             }
         }

@@ -39,6 +39,9 @@ pub fn child(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
 const TAKEN: [Signal; 5] =
     [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGCONT];
 
+/// Seconds until a wait that the kernel refused is tried again.
+const REFUSED_S: f64 = 0.1;
+
 /// What ended a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wake {
@@ -109,30 +112,30 @@ impl Waiter {
         uptime_s + self.offset_s
     }
 
-    /// Waits until the uptime is `until_s` seconds, or a signal comes.
-    ///
-    /// # Errors
-    /// When the kernel refuses to poll.
-    pub fn wait_until(&self, until_s: f64) -> Result<Wake> {
+    /// Waits until the uptime is `until_s` seconds, or a signal comes. When the kernel refuses to poll
+    /// or to tell of a signal, as it may when it has no memory, time goes on all the same.
+    pub fn wait_until(&self, until_s: f64) -> Wake {
         loop {
             let left_ms = ((until_s - self.uptime_s()) * 1000.0).ceil().clamp(0.0, 3.6e6);
             let timeout = PollTimeout::try_from(left_ms as i32).unwrap_or(PollTimeout::ZERO);
             let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-            match poll(&mut fds, timeout) {
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(e) => return Err(e).context("cannot wait for the next tick"),
-            }
-            if let Some(info) = self.signals.read_signal().context("cannot read a signal")? {
+            let polled = poll(&mut fds, timeout).map(drop);
+            let read = self.signals.read_signal();
+            if let Ok(Some(info)) = &read {
                 let is = |signal: Signal| info.ssi_signo == signal as u32;
-                return Ok(match () {
+                return match () {
                     () if is(Signal::SIGUSR1) => Wake::ShowState,
                     () if is(Signal::SIGHUP) => Wake::HangUp,
                     () if is(Signal::SIGCONT) => Wake::Continued,
                     () => Wake::Stop,
-                });
+                };
             }
-            if self.uptime_s() >= until_s {
-                return Ok(Wake::Tick);
+            let left_s = until_s - self.uptime_s();
+            if left_s <= 0.0 {
+                return Wake::Tick;
+            }
+            if polled.and(read.map(drop)).is_err_and(|errno| errno != Errno::EINTR) {
+                std::thread::sleep(Duration::from_secs_f64(left_s.min(REFUSED_S)));
             }
         }
     }

@@ -535,6 +535,27 @@ fn a_victim_that_had_gone_by_itself_is_no_success_and_the_next_one_follows() {
 }
 
 #[test]
+fn a_victim_whose_signal_could_not_be_sent_for_a_moment_gets_it_later() {
+    let mut world = World::with(rules()).workers(1, MIB, Nature::Stuck);
+    let enomem = Unsent::Failed(12);
+    let mut sent = Vec::new();
+    for _ in 0..4 {
+        let order = world.run_until_order();
+        world.engine.unsent(&order, enomem);
+        sent.push(order);
+        world.orders.clear();
+    }
+
+    assert!(sent.iter().all(|order| order.victim == sent[0].victim), "{sent:?}");
+
+    let order = world.run_until_order();
+    world.engine.unsent(&order, Unsent::NotPermitted);
+    world.orders.clear();
+    world.run(300);
+    assert!(world.orders.is_empty(), "who may not be signalled is not tried again");
+}
+
+#[test]
 fn an_idle_worker_goes_before_a_busy_one_but_the_last_idle_one_stays() {
     // Rates so that the busiest is the largest.
     let run = |idle_from: u32, idlers: &[u32]| {

@@ -39,6 +39,8 @@ const STOREYS: [(u8, &[&str]); 5] = [
             "hook",
             "systemd",
             "textfile",
+            // Of unit tests only.
+            "fuzz",
         ],
     ),
     (4, &["command", "report"]),

@@ -95,7 +95,11 @@ fn deliver<K: Kernel>(kernel: &mut K, order: &Order, protect: &[Regex]) -> Resul
         protect.iter().any(|re| re.is_match(&text))
             || order.helpers.iter().any(|part| text.contains(part))
     });
-    let state = kernel.look(&held, target.pid).map_err(unsent)?;
+    // What may not be read says nothing of what may be signalled.
+    let state = kernel.look(&held, target.pid).map_err(|errno| match unsent(errno) {
+        Unsent::NotPermitted => Unsent::Failed(errno.raw_os_error()),
+        why => why,
+    })?;
     // Who waits to be waited for holds no memory, and no signal does anything to it.
     if state.start != target.start || state.is_dead {
         return Err(Unsent::Gone);

@@ -84,7 +84,7 @@ pub fn run(options: &Diagnose, out: &mut impl Write, err: &mut impl Write) -> Re
         let mut due_s = from_s + interval_s;
         while !stopped && due_s <= until_s {
             progress.watch(due_s - from_s, options.time)?;
-            match waiter.wait_until(due_s)? {
+            match waiter.wait_until(due_s) {
                 Wake::Tick => {}
                 Wake::Stop | Wake::HangUp => stopped = true,
                 Wake::ShowState | Wake::Continued => continue,
@@ -142,7 +142,7 @@ fn read_logs(
     }
     let stamps = Stamps::new(zone.clone(), now_t, boot_t);
     let mut go_on = || {
-        *stopped |= matches!(waiter.wait_until(0.0), Ok(Wake::Stop));
+        *stopped |= matches!(waiter.wait_until(0.0), Wake::Stop);
         !*stopped && waiter.uptime_s() - start_s < LOGS_S
     };
     let mut found = logs::read(&sources, &stamps, &mut go_on);

@@ -5,6 +5,7 @@ pub mod check;
 pub mod diagnose;
 pub mod ears;
 pub mod exporter;
+mod failures;
 mod gather;
 pub mod journaled;
 pub mod keeper;

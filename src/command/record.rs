@@ -81,7 +81,7 @@ fn samples(options: &Record, file: &mut impl Write, gz: bool, err: &mut impl Wri
 /// Waits for the next tick; false when told to stop.
 fn tick(waiter: &Waiter, due_s: f64) -> Result<bool> {
     loop {
-        match waiter.wait_until(due_s)? {
+        match waiter.wait_until(due_s) {
             Wake::Tick => return Ok(true),
             Wake::Stop | Wake::HangUp => return Ok(false),
             Wake::ShowState | Wake::Continued => {}

@@ -2,6 +2,7 @@
 
 use super::ears::Ears;
 use super::exporter::Exporter;
+use super::failures::Failures;
 use super::journaled::Journaled;
 use super::keeper::Keeper;
 use super::write_event;
@@ -30,9 +31,6 @@ const MOST: usize = 40;
 const STATUS_S: f64 = 15.0;
 /// Seconds between two states under `--verbose`.
 const VERBOSE_S: f64 = 60.0;
-
-/// Looks that may fail in a row before the watch gives up: a minute or more.
-const MOST_FAILURES: u32 = 60;
 
 /// Watches until SIGINT or SIGTERM; the status is the worst that was found. Each of `watches` has
 /// processes and settings of its own. At SIGHUP `reload` says what is to be watched from then on.
@@ -78,7 +76,7 @@ pub fn run(
             manager.alive(waiter.uptime_s());
             until_s = until_s.min(manager.alive_due_s());
         }
-        match waiter.wait_until(until_s)? {
+        match waiter.wait_until(until_s) {
             Wake::Tick if waiter.uptime_s() < next.due_s => {}
             Wake::Tick => {
                 let now_s = wait::awake_s();
@@ -233,7 +231,7 @@ struct Session {
     /// When the next look should begin, on the clock of [`wait::awake_s`].
     expected_s: Option<f64>,
     verbose_s: f64,
-    failures: u32,
+    failures: Failures,
     greeted: bool,
     /// To be said with the greeting.
     notes: Vec<String>,
@@ -321,7 +319,7 @@ impl Session {
             due_s: now_s,
             expected_s: None,
             verbose_s: now_s + VERBOSE_S,
-            failures: 0,
+            failures: Failures::default(),
             greeted: false,
             notes: lost.into_iter().collect(),
             _lock: lock,
@@ -351,7 +349,7 @@ impl Session {
         let mut metrics = None;
         match self.probe.sample(waiter.unix_time(uptime_s), Some(uptime_s), &mut self.sample) {
             Ok(()) => {
-                self.failures = 0;
+                self.failures.end();
                 self.running.permit(&mut self.sample);
                 let orders_written;
                 (next_s, orders_written) = self.running.tick(&self.sample, out);
@@ -365,11 +363,10 @@ impl Session {
                 let announced = self.running.announce(err);
                 self.written(announced)?;
             }
-            // At the brink even a read may fail (ENOMEM); the next one may not.
-            Err(error) if self.greeted && self.failures < MOST_FAILURES => {
-                self.failures += 1;
-                let told = talk::failure(err, self.failures, &error);
-                self.written(told.map_err(Into::into))?;
+            Err(error) if self.greeted => {
+                if let Some(what) = self.failures.add(error, uptime_s)? {
+                    self.written(talk::failure(err, &what).map_err(Into::into))?;
+                }
             }
             Err(error) => return Err(error),
         }
@@ -393,6 +390,10 @@ impl Session {
         self.written(self.running.complain(err, unsaved))?;
         let drawn = self.running.redraw(&self.sample, next_s, out);
         self.written(drawn)?;
+        // What the reader did not take before, and is asked to again with every sample.
+        for flushed in [out.flush(), err.flush()] {
+            self.written(flushed.map_err(Into::into))?;
+        }
         // Ticks that were missed (a suspend, a stop) are not made up for.
         self.due_s = (self.due_s + next_s).max(waiter.uptime_s());
         // A look that itself took too long makes the next one late.

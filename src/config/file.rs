@@ -178,6 +178,19 @@ mod tests {
     }
 
     #[test]
+    fn fuzz_configuration() {
+        let texts: [&[u8]; 3] = [
+            b"# x\npattern = [\"apache2\", \"php\"]\ninterval = 2.5\ndry-run = true\n[[watch]]\nname = 'b'\npattern = \"my\"\ncaution = 3\n",
+            b"[[server]]\nmatch = ['appd', 'app2']\nsignal = 'USR1'\ngrace = '20s'\nno-kill = true\n",
+            b"lead = '1m'\nbudget = '1.5G'\nprotect = [ 'a.*b' ]\nhistory-size = \"32M\"\nsignal = 'USR1'\n",
+        ];
+        let command = Cli::command();
+        crate::fuzz::fuzz("configuration", 200, &texts, |text| {
+            drop(parse(&String::from_utf8_lossy(text), Path::new("/x.toml"), &command));
+        });
+    }
+
+    #[test]
     fn servers_are_tables_and_become_options() {
         let text = "[[server]]\nmatch = ['appd', 'app2']\nsignal = 'USR1'\ngrace = '20s'\nno-kill = true\n[[server]]\nmatch = 'b'\nprotect = true\n";
         let file = read(text).unwrap();

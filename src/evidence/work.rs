@@ -171,7 +171,7 @@ pub fn waits(procfs: &Path, pids: impl Iterator<Item = u32>) -> Work {
             let line = status.lines().find_map(|l| l.strip_prefix("voluntary_ctxt_switches:"))?;
             line.trim().parse::<u64>().ok()
         });
-        Some((pid, waits.sum()))
+        Some((pid, waits.fold(0, u64::saturating_add)))
     };
     let done = pids.filter_map(of).collect();
     let source = "voluntary context switches".to_owned();
@@ -186,7 +186,8 @@ pub fn private(procfs: &Path, pid: u32) -> Option<u64> {
         let line = text.lines().find_map(|line| line.strip_prefix(name))?;
         line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
     };
-    Some((kib("Private_Dirty:")? + kib("Swap:").unwrap_or(0)) * 1024)
+    let kib = kib("Private_Dirty:")?.saturating_add(kib("Swap:").unwrap_or(0));
+    Some(kib.saturating_mul(1024))
 }
 
 #[cfg(test)]
@@ -232,6 +233,25 @@ mod tests {
         assert_eq!(work.done, [(7, 4), (8, 1)]);
         assert_eq!(work.source, format!("control server {address}"));
         server.join().unwrap();
+    }
+
+    #[test]
+    fn fuzz_status_pages() {
+        let texts: [&[u8]; 4] = [
+            b"HTTP/1.0 200 OK\r\na: b\r\n\r\n<table><tr><td><b>0-0</b></td><td>4711</td><td>0/12/99</td><td>W</td></tr>\n<tr><td>1-0</td><td>-</td><td>0/0/7</td></tr>",
+            b"\x01\x06\0\x01\0\x2f\x01\0Content-type: x\r\n\r\n{\"processes\":[{\"pid\":7}]}xx",
+            b"{\"processes\":[{\"pid\":7,\"requests\":3,\"state\":\"Idle\"}]}",
+            b"{\"workers\":[{\"pid\":7,\"delta_requests\":3,\"apps\":[{}]}]}",
+        ];
+        crate::fuzz::fuzz("status pages", 2, &texts, |answer| {
+            if let Ok(page) = http::body(answer) {
+                let _ = (http::server_status(&page), http::connections(&page));
+            }
+            let body = fastcgi::body(answer);
+            let text = String::from_utf8_lossy(answer);
+            let _ = serde_json::from_str::<FpmPage>(body.as_deref().unwrap_or(&text)).is_ok();
+            let _ = serde_json::from_str::<UwsgiPage>(&text).is_ok();
+        });
     }
 
     #[test]

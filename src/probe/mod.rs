@@ -179,8 +179,9 @@ impl Probe {
         // Before 3.14 there is no MemAvailable. Free and page cache without shared memory is what
         // free(1) of that time showed; it promises too much by the low watermarks (a few MiB).
         let older = || {
-            let cache = bytes("Buffers").unwrap_or(0) + bytes("Cached").unwrap_or(0);
-            bytes("MemFree").map(|free| free + cache.saturating_sub(bytes("Shmem").unwrap_or(0)))
+            let of = |name| bytes(name).unwrap_or(0);
+            let cache = of("Buffers").saturating_add(of("Cached")).saturating_sub(of("Shmem"));
+            bytes("MemFree").map(|free| free.saturating_add(cache))
         };
         let available =
             bytes("MemAvailable").or_else(older).context("meminfo has no MemAvailable")?;
@@ -234,6 +235,10 @@ impl Probe {
             pids.extend(due.map(|(pid, _)| *pid));
         } else {
             self.ahead = self.proc.pids(|pid| pids.push(pid))?.filter(|_| self.proc.is_procfs());
+            // Leakwatch itself is there: such a list is none, and nobody has gone.
+            if self.own && pids.is_empty() {
+                return Err(rustix::io::Errno::IO);
+            }
         }
         if self.tick == 1 && self.pids.first() != Some(&1) && !self.pids.is_empty() {
             self.notes.push(
@@ -312,7 +317,7 @@ impl Probe {
                 let mut buffer = [0; 2048];
                 let text = self.proc.read(pid, "status", &mut buffer).ok()?;
                 // Uid: real effective saved filesystem
-                let line = text.split(|b| *b == b'\n').find_map(|l| l.strip_prefix(b"Uid:"))?;
+                let line = parse::lines(text).find_map(|l| l.strip_prefix(b"Uid:"))?;
                 let euid = line.split(u8::is_ascii_whitespace).filter(|f| !f.is_empty()).nth(1)?;
                 u32::try_from(parse::number(euid)?).ok()
             },

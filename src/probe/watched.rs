@@ -219,9 +219,9 @@ impl Watch {
         if swapping || self.swap > 0 {
             // statm does not tell swap, and status costs ten times as much: only while it matters.
             let mut status = [0; 2048];
-            if let Ok(text) = proc.read(id.pid, "status", &mut status) {
-                self.swap = parse::kib_line(text, b"VmSwap").unwrap_or(0);
-            }
+            let text = proc.read(id.pid, "status", &mut status).unwrap_or_default();
+            // What cannot be read for a moment has not come back to memory.
+            self.swap = parse::kib_line(text, b"VmSwap").unwrap_or(self.swap);
         }
         // Told anew after an exec, also one that keeps the name, and when threads come or go.
         // And once it has settled: for a moment a fork still wears the title of its master.

@@ -63,10 +63,11 @@ impl Visitor<'_> for NameVisitor {
                 | [0xed, 0xb2, low @ 0x80..=0xbf, rest @ ..] => (*low, rest),
                 [0xef, 0x9f, low @ 0x80..=0xbf, rest @ ..]
                 | [0xed, 0xb3, low @ 0x80..=0xbf, rest @ ..] => (*low | 0x40, rest),
-                _ => (first, &rest[1..]),
+                [_, rest @ ..] => (first, rest),
+                [] => break,
             };
             len += 1;
         }
-        Ok(Name(Comm::new(&name[..len])))
+        Ok(Name(Comm::new(name.get(..len).unwrap_or_default())))
     }
 }

@@ -307,11 +307,11 @@ impl Exposition {
         self.ceilings.clear();
         for ceiling in sample.memory.ceilings().chain(sample.ceilings.iter().copied()) {
             let name = |c: &Ceiling| (c.kind, c.place, owner(c, sample));
-            let same = self.ceilings.iter().position(|known| name(known) == name(&ceiling));
-            if let Some(index) = same {
+            let same = self.ceilings.iter_mut().find(|known| name(known) == name(&ceiling));
+            if let Some(known) = same {
                 // Two trees of one name, each with a budget: the one that is nearer its end.
-                if ceiling.headroom() < self.ceilings[index].headroom() {
-                    self.ceilings[index] = ceiling;
+                if ceiling.headroom() < known.headroom() {
+                    *known = ceiling;
                 }
             } else if self.ceilings.len() < 4 * MOST {
                 self.ceilings.push(ceiling);

@@ -168,23 +168,28 @@ fn as_json(server: &Server) -> Value {
         "files": Value::Array(files.collect()),
         "apply": server.apply,
     });
+    let mut more = |key: &str, value: Value| {
+        if let Value::Object(object) = &mut object {
+            object.insert(key.to_owned(), value);
+        }
+    };
     match &server.workers {
-        Workers::End(ending) => object["signals"] = signals(ending),
+        Workers::End(ending) => more("signals", signals(ending)),
         Workers::Allow(ending, why) => {
-            object["signals"] = signals(ending);
-            object["only_if"] = format!("--allow {}", server.key).into();
-            object["instead"] = (*why).into();
+            more("signals", signals(ending));
+            more("only_if", format!("--allow {}", server.key).into());
+            more("instead", (*why).into());
         }
         Workers::Reload(signal, why) => {
-            object["signals"] = json!([{"step": "reload", "signal": signal.name()}]);
-            object["only_if"] = "--reload".into();
-            object["instead"] = (*why).into();
+            more("signals", json!([{"step": "reload", "signal": signal.name()}]));
+            more("only_if", "--reload".into());
+            more("instead", (*why).into());
         }
-        Workers::Report(why) => object["instead"] = (*why).into(),
+        Workers::Report(why) => more("instead", (*why).into()),
     }
     match server.failed_fork {
-        FailedFork::Survives => object["survives_failed_fork"] = true.into(),
-        FailedFork::Ends(_) => object["survives_failed_fork"] = false.into(),
+        FailedFork::Survives => more("survives_failed_fork", true.into()),
+        FailedFork::Ends(_) => more("survives_failed_fork", false.into()),
         FailedFork::Unknown => {}
     }
     object

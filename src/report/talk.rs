@@ -130,15 +130,12 @@ pub fn notes(err: &mut impl Write, notes: &[String]) -> io::Result<()> {
     notes.iter().try_for_each(|note| writeln!(err, "leakwatch: {note}"))
 }
 
-/// Says that a look failed; the first time, then every tenth.
+/// Says that a look failed, and why.
 ///
 /// # Errors
 /// When `err` cannot be written.
-pub fn failure(err: &mut impl Write, failures: u32, error: &anyhow::Error) -> io::Result<()> {
-    match failures % 10 {
-        1 => writeln!(err, "leakwatch: cannot look this time ({error:#}); going on"),
-        _ => Ok(()),
-    }
+pub fn failure(err: &mut impl Write, why: &str) -> io::Result<()> {
+    writeln!(err, "leakwatch: cannot look this time ({why}); going on")
 }
 
 /// Says that a new tree is watched.

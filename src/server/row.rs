@@ -153,6 +153,16 @@ mod tests {
     }
 
     #[test]
+    fn fuzz_rows() {
+        let texts: [&[u8]; 2] =
+            [b"match=appd|apache2,signal=USR1,grace=20s,no-kill", b"match=a,name=x,protect=false"];
+        crate::fuzz::fuzz("rows", 1, &texts, |text| {
+            let text = String::from_utf8_lossy(text);
+            let _ = (row(&text), signal(&text));
+        });
+    }
+
+    #[test]
     fn a_protected_one_is_only_reported() {
         let row = row("match=appd,protect").unwrap();
         assert!(matches!(row.keep().workers, Workers::Report(_)));

@@ -85,7 +85,7 @@ impl Churn {
     pub fn tick(&mut self) {
         self.now_s += 1;
         self.workers[0].anon_kib += 1024;
-        self.proc.show_memory(&self.workers[0]);
+        self.proc.grow(&self.workers[0]);
         if self.now_s.is_multiple_of(10) {
             self.replace(1 + (self.now_s / 10) as usize % (self.workers.len() - 1));
         }

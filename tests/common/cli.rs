@@ -33,9 +33,19 @@ pub struct Ended {
 impl Cli {
     /// Starts leakwatch with these arguments (`LEAKWATCH_BIN` names another binary to test).
     pub fn leakwatch<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Self {
-        let mut command = Command::new(Self::program());
+        Self::leakwatch_by(&[], args)
+    }
+
+    /// The same by a command that runs it as the same process.
+    pub fn leakwatch_by<S: AsRef<OsStr>>(
+        before: &[String],
+        args: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let mut words = before.iter().map(OsString::from).chain([Self::program()]);
+        let mut command = Command::new(words.next().expect("there is one at least"));
         let state = tempfile::tempdir().expect("a temporary directory");
         command
+            .args(words)
             .args(args)
             .env("STATE_DIRECTORY", state.path())
             .env("LEAKWATCH_CONFIG", "/dev/null");

@@ -119,7 +119,8 @@ impl FakeProc {
         self.dir.path()
     }
 
-    fn write(&self, file: &str, content: impl AsRef<[u8]>) {
+    /// Writes any file below the root.
+    pub fn write(&self, file: &str, content: impl AsRef<[u8]>) {
         let path = self.path().join(file);
         fs::create_dir_all(path.parent().expect("it is below the root"))
             .expect("a writable fixture");
@@ -142,10 +143,15 @@ impl FakeProc {
         }
     }
 
-    /// A known process has grown or shrunk.
-    pub fn show_memory(&self, process: &Fake) {
-        self.with(process.pid, "statm", process.statm());
-        self.with(process.pid, "status", process.status());
+    /// What changes as a process that was shown grows.
+    pub fn grow(&self, process: &Fake) {
+        for (file, text) in [
+            ("stat", process.stat()),
+            ("statm", process.statm().into_bytes()),
+            ("status", process.status()),
+        ] {
+            fs::write(self.file(process.pid, file), text).expect("it was shown");
+        }
     }
 
     /// The process has ended.

@@ -87,6 +87,11 @@ impl Lines {
             })
     }
 
+    /// Whether every process that held the other end of the pipe has ended.
+    pub fn is_closed(&self) -> bool {
+        self.0.0.lock().unwrap().closed
+    }
+
     /// Waits until every process that holds the other end of the pipe has ended.
     pub fn wait_closed(&self, within: Duration) -> bool {
         let (state, changed) = &*self.0;

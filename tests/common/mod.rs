@@ -22,5 +22,6 @@ pub mod prefork;
 pub mod process;
 pub mod service;
 pub mod small_machine;
+pub mod strace;
 pub mod told;
 pub mod unit;

@@ -375,6 +375,17 @@ mod tests {
     }
 
     #[test]
+    fn fuzz_ring() {
+        let stamps = Stamps::new(TimeZone::UTC, NOW, NOW - 1000.0);
+        let mut found = Gathered::new(&stamps, 0.0);
+        let texts: [&[u8]; 1] =
+            [b"3,1,500000000,-;Out of memory: Killed process 7 (apache2) total-vm:1kB\n SUBSYSTEM=x\n"];
+        crate::fuzz::fuzz("kernel records", 1, &texts, |text| {
+            kmsg_record(&String::from_utf8_lossy(text), &mut found);
+        });
+    }
+
+    #[test]
     fn the_program_of_a_log_is_told_by_its_place() {
         for (path, program) in [
             ("/var/log/apache2/error.log", "apache2"),

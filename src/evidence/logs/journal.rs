@@ -141,6 +141,21 @@ fn take(line: &[u8], found: &mut Gathered) {
 }
 
 #[cfg(test)]
+mod fuzz {
+    #[test]
+    fn fuzz_journal() {
+        let texts: [&[u8]; 3] = [
+            br#"{"__REALTIME_TIMESTAMP":"1795514400123456","MESSAGE":"error: fork: Cannot allocate memory","SYSLOG_IDENTIFIER":"sshd","_TRANSPORT":"syslog","_COMM":"sshd"}"#,
+            br#"{"__REALTIME_TIMESTAMP":"1795514400123456","MESSAGE":"Out of memory: Killed process 7 (x) total-vm:1kB","_TRANSPORT":"kernel"}"#,
+            br#"{"__REALTIME_TIMESTAMP":"1","MESSAGE":[102,111,114,107,58,32,255],"SYSLOG_IDENTIFIER":null}"#,
+        ];
+        let stamps = super::super::Stamps::new(jiff::tz::TimeZone::UTC, 1.795e9, 0.0);
+        let mut found = super::super::Gathered::new(&stamps, 0.0);
+        crate::fuzz::fuzz("journal entries", 4, &texts, |line| super::take(line, &mut found));
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::super::Stamps;
     use super::*;

@@ -124,6 +124,39 @@ mod tests {
         assert_eq!(parts("2026/11/24 10:00:00 [alert] 1#1: fork() failed", "nginx").0, "nginx");
     }
 
+    #[test]
+    fn fuzz_lines() {
+        let texts: [&[u8]; 10] = [
+            b"Nov 24 10:00:00 vps1 sshd[812]: error: fork: Cannot allocate memory",
+            b"2026-11-24T10:00:00.123456+01:00 vps1 CRON[7]: (CRON) error (can't fork)",
+            b"[Tue Nov 24 10:00:00.123456 2026] [mpm_prefork:alert] [pid 7] (12)Cannot allocate memory: AH00159: fork: Unable to fork new process",
+            b"[24-Nov-2026 10:00:00 UTC] WARNING: [pool www] server reached pm.max_children setting (5), consider raising it",
+            b"2026/11/24 10:00:00 [alert] 1#1: fork() failed while spawning \"worker process\" (12: Cannot allocate memory)",
+            b"Nov 24 10:00:00 vps1 kernel: [12.3] Out of memory: Killed process 7 (apache2) total-vm:1kB, anon-rss:74512kB",
+            b"Nov 24 10:00:00 vps1 kernel: Memory cgroup out of memory: Killed process 7 (x) total-vm:1kB",
+            b"Nov 24 10:00:00 vps1 systemd[1]: apache2.service: A process of this unit has been killed by the OOM killer.",
+            b"E, [2026-11-24T10:00:00.123456 #1234] ERROR -- : failed to allocate memory (NoMemoryError)",
+            b"2026-11-24 10:00:00,123 ERROR x MemoryError\n2026-11-24 10:00:00.000 UTC [7] LOG:  could not fork new process for connection: Cannot allocate memory\n",
+        ];
+        let stamps =
+            Stamps::new(TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap(), 1.795e9, 0.0);
+        crate::fuzz::fuzz("log lines, stamps", 1, &texts, |text| {
+            let text = String::from_utf8_lossy(text);
+            let (_, entry) = split(&text, "apache2", &stamps);
+            super::super::signs::read(&entry);
+            super::super::signs::read(&Entry { tag: "kernel", ..entry });
+        });
+        let search = Search::new();
+        crate::fuzz::fuzz("logs", 2, &texts, |text| {
+            let mut lines = 0;
+            search.lines(text, |_| lines += 1);
+            assert!(lines <= text.len());
+        });
+        let mut found = super::super::Gathered::new(&stamps, 0.0);
+        crate::fuzz::fuzz("gathered logs", 4, &texts, |text| found.text(text, "apache2", "x.log"));
+        assert!(found.finish().traces.len() <= 64);
+    }
+
     proptest! {
         #[test]
         fn every_line_with_a_needle_is_found_once(lines in prop::collection::vec("[a-z ]{0,12}(fork|MemoryError|)[a-z ]{0,12}", 0..20)) {

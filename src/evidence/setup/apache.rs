@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 /// Includes within includes.
 const DEEPEST: usize = 16;
+/// Notes on what was not read.
+const MOST_NOTES: usize = 20;
 /// Characters of a line with all its continuations.
 const LONGEST: usize = 8192;
 
@@ -84,6 +86,13 @@ impl<'r> Conf<'r> {
         }
     }
 
+    /// The first notes are enough.
+    fn note(&mut self, what: String) {
+        if self.notes.len() < MOST_NOTES {
+            self.notes.push(what);
+        }
+    }
+
     /// Debian's `envvars`, for whom the environment of the server may not be read.
     fn variables(&mut self, main: &Path) {
         let path = main.with_file_name("envvars");
@@ -100,11 +109,11 @@ impl<'r> Conf<'r> {
 
     fn file(&mut self, path: &Path, depth: usize) {
         if depth > DEEPEST || self.files >= MOST_FILES {
-            return self.notes.push(format!("{}: too many includes, not read", path.display()));
+            return self.note(format!("{}: too many includes, not read", path.display()));
         }
         let text = match text(self.running, path) {
             Ok(text) => text,
-            Err(error) => return self.notes.push(format!("{}: {error}", path.display())),
+            Err(error) => return self.note(format!("{}: {error}", path.display())),
         };
         self.files += 1;
         let name = real(self.running, path).display().to_string();
@@ -194,7 +203,10 @@ impl<'r> Conf<'r> {
     fn expand(&self, text: &str) -> String {
         let mut out = String::new();
         let mut rest = text;
-        while let Some((before, after)) = rest.split_once("${") {
+        // A variable of variables of variables would double in every line.
+        while out.len() < LONGEST
+            && let Some((before, after)) = rest.split_once("${")
+        {
             out += before;
             match after.split_once('}') {
                 Some((name, behind)) => {
@@ -252,7 +264,7 @@ impl<'r> Conf<'r> {
         let path = self.root.join(pattern);
         let found = glob(self.running, &path);
         if found.is_empty() && must && !pattern.contains(['*', '?']) {
-            self.notes.push(format!("{}: not found", path.display()));
+            self.note(format!("{}: not found", path.display()));
         }
         for path in found {
             if super::below(self.running, &path).is_dir() {

@@ -221,6 +221,7 @@ fn glob(running: &Running, pattern: &Path) -> Vec<PathBuf> {
             names.sort();
             next.extend(names.into_iter().take(MOST_FILES).map(|name| dir.join(name)));
         }
+        next.truncate(MOST_FILES);
         found = next;
     }
     found.retain(|path| below(running, path).exists());
@@ -298,6 +299,44 @@ mod tests {
         {
             assert!(!matches(pattern, name), "{pattern} {name}");
         }
+    }
+
+    #[test]
+    fn fuzz_setups() {
+        let apache: [&[u8]; 3] = [
+            b"Include a/*.conf\nIncludeOptional /etc/apache2/apache2.conf\nLoadModule mpm_prefork_module m.so\nTimeout 5 \\\n 6\n",
+            b"<IfModule mpm_prefork_module>\nMaxRequestWorkers 150\nMaxConnectionsPerChild 0\n</IfModule>\nListen 80\n",
+            b"Define A x\nDefine A ${A}${A}\nDefine A ${A}${A}\nDefine B ${A}\n<Location \"/s\">\nSetHandler server-status\n</Location>\n<IfVersion >= 2.4>\n<IfDefine !X>\nErrorLog ${B}/e.log\n",
+        ];
+        let ini: [&[u8]; 2] = [
+            b"[global]\nerror_log = /var/log/x\ninclude=/etc/f.conf\n[www]\nlisten = 9000\npm.max_children = 5 ; few\npm.status_path = /s\n",
+            b"[uwsgi]\nprocesses = 4\nmax-requests = 50\nstats = :9191\nlogto = \"/x\"\n",
+        ];
+        let python: [&[u8]; 1] = [b"bind = 'x'\nworkers = 3\nmax_requests = 100  # few\n"];
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("etc/apache2")).unwrap();
+        for (kind, file, args, texts) in [
+            (Kind::ApachePrefork, "etc/apache2/apache2.conf", "apache2", &apache[..]),
+            (Kind::PhpFpm, "etc/f.conf", "php-fpm: master process (/etc/f.conf)", &ini[..1]),
+            (Kind::Uwsgi, "etc/u.ini", "uwsgi --ini /etc/u.ini", &ini[1..]),
+            (Kind::Gunicorn, "etc/g.py", "gunicorn -c /etc/g.py", &python[..]),
+        ] {
+            let args: Vec<String> = match kind {
+                Kind::PhpFpm => vec![args.to_owned()],
+                _ => args.split(' ').map(str::to_owned).collect(),
+            };
+            let root = dir.path().to_owned();
+            let running = Running { args, cwd: "/".into(), root, ..Running::default() };
+            crate::fuzz::fuzz(file, 40, texts, |text| {
+                std::fs::write(dir.path().join(file), text).unwrap();
+                drop(read(kind, &running, "www"));
+            });
+        }
+        crate::fuzz::fuzz("patterns of names", 1, &[b"a*b?[!a-c]*.conf\na1b2.conf"], |text| {
+            let text = String::from_utf8_lossy(text.get(..300).unwrap_or(text));
+            let (pattern, name) = text.split_once('\n').unwrap_or((&text, &text));
+            matches(pattern, name);
+        });
     }
 
     #[test]

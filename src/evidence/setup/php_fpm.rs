@@ -17,7 +17,7 @@ pub(super) fn read(running: &Running, pool: &str) -> Option<Setup> {
     let main = PathBuf::from(named.map(|(path, _)| path).or(option)?);
     let mut notes = Vec::new();
     let mut all = Vec::new();
-    collect(running, &main, "global", &mut all, &mut notes, 0);
+    collect(running, &main, "global", &mut all, &mut notes, &mut Vec::new());
     let pools = || all.iter().filter(|e| e.name.is_empty() && e.section != "global");
     let pool = pools().find(|e| e.section == pool).or_else(|| pools().next())?;
     let of =
@@ -76,18 +76,22 @@ fn collect(
     section: &str,
     all: &mut Vec<Entry>,
     notes: &mut Vec<String>,
-    depth: usize,
+    seen: &mut Vec<PathBuf>,
 ) {
     let name = path.display().to_string();
+    // Each once: of files that include themselves and each other there would be no end.
+    if seen.len() >= MOST_FILES || seen.iter().any(|known| known == path) {
+        return;
+    }
+    seen.push(path.to_owned());
     let text = match text(running, path) {
-        Ok(text) if depth < 4 => text,
-        Ok(_) => return notes.push(format!("{name}: too many includes, not read")),
+        Ok(text) => text,
         Err(error) => return notes.push(format!("{name}: {error}")),
     };
     for entry in entries(&name, &text, section.to_owned()) {
         if entry.name == "include" {
             for inside in glob(running, Path::new(&entry.value)).iter().take(MOST_FILES) {
-                collect(running, inside, &entry.section, all, notes, depth + 1);
+                collect(running, inside, &entry.section, all, notes, seen);
             }
         } else {
             all.push(entry);

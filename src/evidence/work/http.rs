@@ -34,7 +34,7 @@ pub(super) fn server_status(page: &str) -> Vec<(u32, u64)> {
     let mut done: Vec<(u32, u64)> = Vec::new();
     for (pid, [_, of_child, _]) in rows(page) {
         match done.iter_mut().find(|(known, _)| *known == pid) {
-            Some((_, sum)) => *sum += of_child,
+            Some((_, sum)) => *sum = sum.saturating_add(of_child),
             None => done.push((pid, of_child)),
         }
     }
@@ -45,7 +45,8 @@ pub(super) fn server_status(page: &str) -> Vec<(u32, u64)> {
 /// requests a connection carries.
 pub(super) fn connections(page: &str) -> Option<(u64, u64)> {
     let open = || rows(page).map(|(_, [of_connection, ..])| of_connection).filter(|n| *n > 0);
-    let (requests, connections) = (open().sum(), open().count() as u64);
+    let requests = open().fold(0, u64::saturating_add);
+    let connections = open().count() as u64;
     (connections > 0).then_some((requests, connections))
 }
 

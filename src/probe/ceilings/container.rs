@@ -8,7 +8,7 @@
 use super::group::Limit;
 use super::kept::{Counter, Kept};
 use crate::ceiling::{CeilingKind, Place};
-use crate::probe::parse::number;
+use crate::probe::parse::{lines, number};
 use std::path::Path;
 
 /// A limit that is one: none is written as 2^31 - 1 by 32-bit kernels, as 2^63 - 1 by others.
@@ -32,7 +32,7 @@ const ROWS: [&str; 5] = ["privvmpages", "physpages", "kmemsize", "numproc", "swa
 
 /// One line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Row {
+pub(super) struct Row {
     held: u64,
     barrier: u64,
     limit: u64,
@@ -57,14 +57,16 @@ impl Container {
         let (page, place) = (self.page_size, Place::NONE);
         let barrier = |kind, row: Option<Row>, unit: u64| {
             let Row { held, barrier, .. } = row?;
-            Some(Limit { kind, place, used: held * unit, limit: finite(barrier)? * unit })
+            let bytes = |amount: u64| amount.saturating_mul(unit);
+            Some(Limit { kind, place, used: bytes(held), limit: bytes(finite(barrier)?) })
         };
         // vSwap: memory is limited as it is used, not as it is asked for.
         let physical_limit = || {
             let (row, swap) = (physical?, swap.unwrap_or_default());
-            let limit = finite(row.limit)? + finite(swap.limit).unwrap_or(0);
-            let (kind, used) = (CeilingKind::Physpages, row.held + swap.held);
-            Some(Limit { kind, place, used: used * page, limit: limit * page })
+            let bytes = |memory: u64, swap: u64| memory.saturating_add(swap).saturating_mul(page);
+            let limit = bytes(finite(row.limit)?, finite(swap.limit).unwrap_or(0));
+            let (kind, used) = (CeilingKind::Physpages, bytes(row.held, swap.held));
+            Some(Limit { kind, place, used, limit })
         };
         let asked_for = barrier(CeilingKind::Privvmpages, private, page);
         let limits = [
@@ -89,26 +91,27 @@ impl Container {
 }
 
 /// The rows of the one container that is shown; none on a host, which sees several.
-fn rows(text: &[u8]) -> Option<[Option<Row>; 5]> {
+pub(super) fn rows(text: &[u8]) -> Option<[Option<Row>; 5]> {
     let mut found = [None; 5];
-    let mut blocks = 0;
-    for line in text.split(|b| *b == b'\n') {
+    let mut blocks = 0_usize;
+    for line in lines(text) {
         let mut fields = line.split(u8::is_ascii_whitespace).filter(|f| !f.is_empty()).peekable();
         // "101:" begins a container's block, on the line of its first resource.
         if let Some(id) = fields.next_if(|f| f.ends_with(b":"))
             && number(id.trim_ascii_end().strip_suffix(b":").unwrap_or_default()).is_some()
         {
-            blocks += 1;
+            blocks = blocks.saturating_add(1);
         }
         let Some(name) = fields.next() else { continue };
-        let Some(index) = ROWS.iter().position(|row| row.as_bytes() == name) else { continue };
+        let mut rows = ROWS.iter().zip(&mut found);
+        let Some((_, row)) = rows.find(|(row, _)| row.as_bytes() == name) else { continue };
         let mut next = || fields.next().and_then(number);
         let (Some(held), Some(_max), Some(barrier), Some(limit), Some(failed)) =
             (next(), next(), next(), next(), next())
         else {
             continue;
         };
-        found[index] = Some(Row { held, barrier, limit, failed });
+        *row = Some(Row { held, barrier, limit, failed });
     }
     (blocks == 1 && found.iter().any(Option::is_some)).then_some(found)
 }

@@ -59,10 +59,12 @@ struct Swap {
 }
 
 /// Counters of `memory.stat` that the kernel drops before it kills anybody.
-const DROPPABLE: [&[&str]; 2] = [
-    &["total_inactive_file", "total_active_file"],
-    &["inactive_file", "active_file", "slab_reclaimable"],
-];
+const fn droppable(version: Version) -> &'static [&'static str] {
+    match version {
+        Version::V1 => &["total_inactive_file", "total_active_file"],
+        Version::V2 => &["inactive_file", "active_file", "slab_reclaimable"],
+    }
+}
 
 impl Group {
     /// A cgroup's limits on memory; none where it has no such files (the root of version 2).
@@ -176,10 +178,9 @@ impl Memory {
             let usage = self.usage.number()?;
             let mut buffer = [0; 8192];
             let stat = self.stat.text(&mut buffer)?;
-            let droppable = DROPPABLE[usize::from(version == Version::V2)];
-            let cache: u64 =
-                droppable.iter().filter_map(|name| named_line(stat, name.as_bytes())).sum();
-            Some((usage, usage.saturating_sub(cache)))
+            let bytes = |name: &&str| named_line(stat, name.as_bytes());
+            let caches = droppable(version).iter().filter_map(bytes);
+            Some((usage, caches.fold(usage, u64::saturating_sub)))
         };
         let Some((usage, set)) = read() else { return [None; 2] };
         let (swapped, swap_left) = match (swap_free, &self.swap) {
@@ -204,8 +205,8 @@ impl Memory {
             (None, _) => (0, 0),
         };
         let limit = |kind, limit: u64| {
-            let (used, limit) = (set.saturating_add(swapped), limit + swapped + swap_left);
-            Limit { kind, place, used, limit }
+            let limit = limit.saturating_add(swapped).saturating_add(swap_left);
+            Limit { kind, place, used: set.saturating_add(swapped), limit }
         };
         [
             max.map(|max| limit(CeilingKind::CgroupMemory, max)),

@@ -29,7 +29,8 @@ impl Kept {
 
     /// Its contents, if that is one number; `max` is none.
     pub(super) fn number(&self) -> Option<u64> {
-        number(self.text(&mut [0; 64])?.trim_ascii())
+        // Cut short, a limit would be a far lower one.
+        number(self.text(&mut [0; 64])?.strip_suffix(b"\n")?.trim_ascii())
     }
 
     /// The number after `name` on a line of its own.

@@ -76,7 +76,7 @@ impl KernelLog {
 
 impl News {
     /// Takes in one record, `priority,number,time,flags;text`.
-    fn take(&mut self, record: &[u8]) {
+    pub(super) fn take(&mut self, record: &[u8]) {
         // Priorities from 8 on are of programs that wrote to the log themselves.
         let priority = record.split(|b| *b == b',').next().and_then(number);
         if priority.is_none_or(|priority| priority > 7) {
@@ -86,9 +86,9 @@ impl News {
         let holds = |what: &[u8]| text.windows(what.len()).any(|window| window == what);
         // "Memory cgroup out of memory" is the matter of that cgroup, whose own counter tells.
         if text.starts_with(b"Out of memory: Kill") {
-            self.killed += 1;
+            self.killed = self.killed.saturating_add(1);
         } else if text.starts_with(b"__vm_enough_memory:") && holds(b"not enough memory") {
-            self.refused += 1;
+            self.refused = self.refused.saturating_add(1);
         }
     }
 }

@@ -5,6 +5,9 @@
 //! own. Groups shared by several trees are read once. What seldom changes (which cgroup a process
 //! is in, its user and its ulimits, whether a group has got a limit) is looked at on a slow beat.
 
+#![deny(clippy::arithmetic_side_effects, reason = "what a file says may be any number")]
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
+
 mod container;
 mod group;
 mod hierarchy;
@@ -191,10 +194,11 @@ impl Ceilings {
     /// `__vm_enough_memory`; measured: with 115 MB, a parent of 40 MB fails at its second fork.
     fn commit(&self, tree: &Tree, view: &View<'_>, commit: Commit) -> Option<Ceiling> {
         let watch = view.known.get(&tree.forker)?.watch.as_ref()?;
-        let (size, data) = (watch.pages.size * self.page_size, watch.pages.data * self.page_size);
+        let bytes = |pages: u64| pages.saturating_mul(self.page_size);
+        let (size, data) = (bytes(watch.pages.size), bytes(watch.pages.data));
         let admin = tree.owner.is_some_and(|owner| owner.admin);
         let reserve = if admin { 0 } else { self.reserves.admin };
-        let reserve = reserve + (size / 32).min(self.reserves.user);
+        let reserve = reserve.saturating_add((size / 32).min(self.reserves.user));
         Some(Ceiling {
             kind: CeilingKind::Commit,
             root: Some(tree.root),
@@ -209,7 +213,7 @@ impl Ceilings {
 fn stalled(pressure: &Kept) -> Option<u64> {
     let mut buffer = [0; 256];
     let text = pressure.text(&mut buffer)?;
-    let full = text.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(b"full avg10="))?;
+    let full = super::parse::lines(text).find_map(|line| line.strip_prefix(b"full avg10="))?;
     super::parse::number(full.split(|b| *b == b'.').next()?)
 }
 

@@ -244,3 +244,36 @@ fn refused_forks_are_told_once_with_the_limit_that_refused_them() {
     assert_eq!((sign.place.to_string(), sign.root.unwrap().pid), ("/web".to_owned(), 70));
     assert_eq!(look(3.0), []);
 }
+
+#[test]
+fn fuzz_files_of_limits() {
+    let texts: [&[u8]; 6] = [
+        b"Name:\tapache2\nUid:\t33\t33\t33\t33\nCapEff:\t0000000001000000\nThreads:\t1\n",
+        b"Limit            Soft Limit  Hard Limit  Units\nMax processes    12  100  processes\n",
+        b"7f0000000000-7f0000001000 rw-p 00000000 00:00 0 [heap]\n",
+        b"Version: 2.5\n uid resource held maxheld barrier limit failcnt\n 101: kmemsize 1 2 3 4 0\n\
+          privvmpages 1 2 3 4 5\n physpages 9 9 0 2147483647 0\n swappages 0 0 0 9 0\n numproc 1 1 1 1 1\n",
+        b"3,1,1,-;Out of memory: Killed process 812 (apache2) total-vm:1kB\n",
+        b"4,1,1,-;__vm_enough_memory: pid: 7, comm: x, bytes: 4096 not enough memory for it\n",
+    ];
+    crate::fuzz::fuzz("limits, maps, kmsg ..", 1, &texts, |text| {
+        super::users::Owner::parse(text);
+        super::users::max_processes(text);
+        super::mapping::writable(text);
+        super::container::rows(text);
+        super::kernel_log::News::default().take(text);
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let texts: [&[u8]; 3] = [
+        b"30 20 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n",
+        b"31 20 0:27 /a /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n",
+        b"4:memory:/a/b\n3:cpu,cpuacct:/\n0::/system.slice/apache2.service\n",
+    ];
+    std::fs::create_dir_all(dir.path().join("self")).unwrap();
+    crate::fuzz::fuzz("mountinfo, cgroup", 50, &texts, |text| {
+        std::fs::write(dir.path().join("self/mountinfo"), text).unwrap();
+        std::fs::write(dir.path().join("self/cgroup"), text).unwrap();
+        let hierarchy = super::hierarchy::Hierarchy::new(dir.path(), None);
+        let _ = (hierarchy.serves("memory"), hierarchy.serves("pids"), hierarchy.is_cut_off());
+    });
+}

@@ -67,8 +67,8 @@ pub(super) fn find(trees: &mut Vec<Tree>, groups: &mut Groups, view: &View<'_>, 
             trees.push(Tree::new(root));
         }
         if let Some(tree) = trees.get_mut(last) {
-            tree.members += 1;
-            tree.own += proc.footprint();
+            tree.members = tree.members.saturating_add(1);
+            tree.own = tree.own.saturating_add(proc.footprint());
         }
     }
     trees.retain_mut(|tree| {
@@ -91,7 +91,7 @@ pub(super) fn find(trees: &mut Vec<Tree>, groups: &mut Groups, view: &View<'_>, 
             .iter()
             .zip(view.roots)
             .filter(|(p, root)| **root == Some(tree.root) && p.id != tree.root);
-        tree.own = tree.own.saturating_sub(members.map(|(p, _)| inherited(p)).sum::<u64>());
+        tree.own = members.map(|(p, _)| inherited(p)).fold(tree.own, u64::saturating_sub);
     }
 }
 
@@ -135,9 +135,9 @@ fn forker(tree: &Tree, view: &View<'_>) -> u32 {
     let (mut most, mut lead) = (tree.root.pid, 0_u32);
     for parent in view.procs.iter().map(|p| p.ppid).filter(|pid| is_member(*pid)) {
         match parent == most {
-            true => lead += 1,
+            true => lead = lead.saturating_add(1),
             false if lead == 0 => (most, lead) = (parent, 1),
-            false => lead -= 1,
+            false => lead = lead.saturating_sub(1),
         }
     }
     most
@@ -191,7 +191,7 @@ impl Groups {
                     };
                     tree.groups.push(index);
                     if let Some(Some(group)) = self.groups.get_mut(index) {
-                        group.trees += 1;
+                        group.trees = group.trees.saturating_add(1);
                     }
                 }
             }
@@ -199,14 +199,15 @@ impl Groups {
     }
 
     fn add(&mut self, group: Group) -> usize {
-        match self.groups.iter_mut().position(|slot| slot.is_none()) {
-            Some(free) => {
-                self.groups[free] = Some(group);
+        match self.groups.iter_mut().enumerate().find(|(_, slot)| slot.is_none()) {
+            Some((free, slot)) => {
+                *slot = Some(group);
                 free
             }
             None => {
+                let index = self.groups.len();
                 self.groups.push(Some(group));
-                self.groups.len() - 1
+                index
             }
         }
     }
@@ -214,7 +215,7 @@ impl Groups {
     fn leave(&mut self, index: usize) {
         let Some(slot) = self.groups.get_mut(index) else { return };
         if let Some(group) = slot {
-            group.trees -= 1;
+            group.trees = group.trees.saturating_sub(1);
             if group.trees == 0 {
                 *slot = None;
             }

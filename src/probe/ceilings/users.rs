@@ -4,7 +4,7 @@
 //! So they are counted here, and only while some tree is limited by them: everybody's user is read
 //! while young (servers change theirs as they start) and in slices of 1/32 after that.
 
-use crate::probe::parse::{named_line, number};
+use crate::probe::parse::{lines, named_line, number};
 use crate::probe::procdir::ProcDir;
 use crate::probe::watched::Known;
 use crate::probe::watched::SLICES;
@@ -30,7 +30,7 @@ impl Owner {
         const SYS_ADMIN: u64 = 1 << 21;
         const SYS_RESOURCE: u64 = 1 << 24;
         let uid = u32::try_from(named_line(status, b"Uid")?).ok()?;
-        let field = status.split(|b| *b == b'\n').find_map(|l| l.strip_prefix(b"CapEff:"));
+        let field = lines(status).find_map(|l| l.strip_prefix(b"CapEff:"));
         let text = field.and_then(|f| std::str::from_utf8(f).ok()).unwrap_or("0");
         let capable = u64::from_str_radix(text.trim(), 16).unwrap_or(0);
         let admin = capable & SYS_ADMIN != 0;
@@ -62,12 +62,12 @@ pub(super) fn learn(proc: &ProcDir, known: &mut BTreeMap<u32, Known>, tick: u32)
 pub(super) fn tasks(known: &BTreeMap<u32, Known>, uid: u32) -> u64 {
     let of_user = known.values().filter(|known| known.uid == Some(uid));
     let tasks = |known: &Known| known.watch.as_ref().map_or(known.tasks, |w| w.threads.max(1));
-    of_user.map(|known| u64::from(tasks(known))).sum()
+    of_user.map(|known| u64::from(tasks(known))).fold(0, u64::saturating_add)
 }
 
 /// The soft limit "Max processes" of /proc/PID/limits; none if unlimited.
 pub(super) fn max_processes(limits: &[u8]) -> Option<u64> {
-    let line = limits.split(|b| *b == b'\n').find_map(|l| l.strip_prefix(b"Max processes"))?;
+    let line = lines(limits).find_map(|l| l.strip_prefix(b"Max processes"))?;
     number(line.split(u8::is_ascii_whitespace).find(|field| !field.is_empty())?)
 }
 
