@@ -223,6 +223,9 @@ mod tests {
         let address = listener.local_addr().unwrap().to_string();
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
+            // Closing on an unread question would take the answer back.
+            let mut question = [0; 512];
+            assert!(stream.read(&mut question).unwrap() > 0);
             // As Debian's puma 5.6.5 does; the last worker has not reported yet.
             let body = "{\"workers\":3,\"worker_status\":[{\"pid\":7,\"last_status\":{\"backlog\":0,\"requests_count\":4}},{\"pid\":8,\"last_status\":{\"backlog\":0,\"requests_count\":1}},{\"pid\":9,\"last_status\":{}}]}";
             write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
