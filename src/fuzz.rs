@@ -6,7 +6,7 @@
 //!
 //! ```sh
 //! CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true CARGO_PROFILE_RELEASE_LTO=off \
-//!     LEAKWATCH_FUZZ_CASES=1000000 cargo test --release --lib fuzz_ -- --nocapture
+//!     LEAKWATCH_FUZZ_CASES=1100000 cargo test --release --lib fuzz_ -- --nocapture
 //! ```
 //!
 //! `LEAKWATCH_FUZZ_SEED` is another beginning.

@@ -57,6 +57,8 @@ struct Conf<'r> {
     /// The last line of a section for the MPM, where a new directive for it belongs.
     mpm_end: Option<Place>,
     files: usize,
+    /// Files that are being read, each included by the one before.
+    open: Vec<PathBuf>,
     notes: Vec<String>,
 }
 
@@ -82,6 +84,7 @@ impl<'r> Conf<'r> {
             status: None,
             mpm_end: None,
             files: 0,
+            open: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -108,7 +111,8 @@ impl<'r> Conf<'r> {
     }
 
     fn file(&mut self, path: &Path, depth: usize) {
-        if depth > DEEPEST || self.files >= MOST_FILES {
+        let is_open = self.open.iter().any(|open| open == path);
+        if depth > DEEPEST || self.files >= MOST_FILES || is_open {
             return self.note(format!("{}: too many includes, not read", path.display()));
         }
         let text = match text(self.running, path) {
@@ -116,6 +120,7 @@ impl<'r> Conf<'r> {
             Err(error) => return self.note(format!("{}: {error}", path.display())),
         };
         self.files += 1;
+        self.open.push(path.to_owned());
         let name = real(self.running, path).display().to_string();
         let mut sections: Vec<Section> = Vec::new();
         let mut lines = (1..).zip(text.lines());
@@ -149,6 +154,7 @@ impl<'r> Conf<'r> {
                 self.directive(&line, place, &sections, depth);
             }
         }
+        self.open.pop();
     }
 
     fn section(&self, inside: &str, open: &[Section]) -> Section {
@@ -262,6 +268,9 @@ impl<'r> Conf<'r> {
 
     fn include(&mut self, pattern: &str, must: bool, depth: usize) {
         let path = self.root.join(pattern);
+        if self.files >= MOST_FILES {
+            return self.note(format!("{}: too many includes, not read", path.display()));
+        }
         let found = glob(self.running, &path);
         if found.is_empty() && must && !pattern.contains(['*', '?']) {
             self.note(format!("{}: not found", path.display()));
