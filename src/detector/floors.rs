@@ -128,8 +128,9 @@ impl Track {
         let unit = self.unit;
         let showing = |(_, level): &(usize, &Level)| level.shows != [Shows::default(); _];
         self.fresh(now).filter(showing).flat_map(move |(index, level)| {
+            let floors = level.floors.map(f64::from);
             WINDOWS.into_iter().enumerate().filter_map(move |(which, blocks)| {
-                let Found { growth, paused, shape } = level.found(which)?;
+                let Found { growth, paused, shape } = level.found(&floors, which)?;
                 let shape = shape.scaled(unit);
                 let window = blocks as u64 * block(index);
                 let passes = level.passes[which];
@@ -143,8 +144,8 @@ impl Track {
         self.fresh(now).flat_map(move |(index, level)| {
             let full = move |&(_, blocks): &(usize, usize)| blocks <= usize::from(level.len);
             WINDOWS.into_iter().enumerate().filter(full).map(move |(which, blocks)| {
-                let found = level.found(which);
                 let (floors, loads) = level.series();
+                let found = level.found(&floors, which);
                 let (floors, loads) = (&floors[RING - blocks..], &loads[RING - blocks..]);
                 let fall = f64::from(level.fall);
                 let tests = window::explain(floors, loads, which, fall, found.as_ref(), gauge);
@@ -347,13 +348,12 @@ impl Level {
         series.is_some()
     }
 
-    /// What a window showed when it was last judged.
-    fn found(&self, which: usize) -> Option<Found> {
+    /// What a window of these floors showed when it was last judged.
+    fn found(&self, floors: &[f64; RING], which: usize) -> Option<Found> {
         let shows = self.shows[which];
         let (growth, paused) = (shows.growth()?, shows.is_paused());
-        let (floors, loads) = self.series();
-        let first = RING - WINDOWS[which];
-        let shape = window::shape(&floors[first..], &loads[first..], growth);
+        let floors = &floors[RING - WINDOWS[which]..];
+        let shape = window::shape(floors, || self.loads.map(Load::cores), growth);
         Some(Found { growth, paused, shape })
     }
 

@@ -93,15 +93,18 @@ pub fn judge(
     slowing
 }
 
-/// The shape of a window that was judged to show `growth`.
-pub fn shape(floors: &[f64], loads: &[f64], growth: Growth) -> Shape {
-    match growth {
-        Growth::AtEqualLoad => match level_load(floors, loads) {
-            Some(level) => thirds(&level[..floors.len()]),
-            None => thirds(floors),
-        },
-        _ => thirds(floors),
-    }
+/// The shape of a window that was judged to show `growth`. `loads` are asked for only where they
+/// had a part in it.
+pub fn shape<const N: usize>(
+    floors: &[f64],
+    loads: impl FnOnce() -> [f64; N],
+    growth: Growth,
+) -> Shape {
+    let level = match growth {
+        Growth::AtEqualLoad => level_load(floors, &loads()[N - floors.len()..]),
+        _ => None,
+    };
+    thirds(level.as_ref().map_or(floors, |level| &level[..floors.len()]))
 }
 
 /// Growth beyond any fall, its shape, and the rank test; the dear test comes last.
@@ -255,30 +258,44 @@ fn middle(floors: &[f64]) -> f32 {
     median(&floors[middle..middle + third])
 }
 
-/// The fewest comparisons that sort eight values (Batcher, odd-even merge sort).
+/// The fewest comparisons that sort so many values (Knuth 5.3.4): the thirds and sixths of windows.
+const TWO: [(usize, usize); 1] = [(0, 1)];
+const FOUR: [(usize, usize); 5] = [(0, 1), (2, 3), (0, 2), (1, 3), (1, 2)];
 #[rustfmt::skip]
-const NETWORK: [(usize, usize); 19] = [
+const FIVE: [(usize, usize); 9] =
+    [(0, 3), (1, 4), (0, 2), (1, 3), (0, 1), (2, 4), (1, 2), (3, 4), (2, 3)];
+#[rustfmt::skip]
+const EIGHT: [(usize, usize); 19] = [
     (0, 1), (2, 3), (4, 5), (6, 7), (0, 2), (1, 3), (4, 6), (5, 7), (1, 2), (5, 6),
     (0, 4), (1, 5), (2, 6), (3, 7), (2, 4), (3, 5), (1, 2), (3, 4), (5, 6),
 ];
 
 /// Sorts without a branch: sorting by insertion was a third of the time of replaying a recording.
-fn sort(values: &mut [f64; RING / 3]) {
-    for (a, b) in NETWORK {
+fn sort<const N: usize, const M: usize>(values: &mut [f64; N], network: [(usize, usize); M]) {
+    for (a, b) in network {
         let (x, y) = (values[a], values[b]);
         values[a] = if y < x { y } else { x };
         values[b] = if y < x { x } else { y };
     }
 }
 
-/// Median of at most a third of a ring.
+/// Median of a third or a sixth of a window.
 fn median(values: &[f64]) -> f32 {
-    let mut sorted = [f64::INFINITY; RING / 3];
-    let n = values.len();
-    sorted[..n].copy_from_slice(values);
-    sort(&mut sorted);
-    let upper = sorted[n / 2];
-    (if n.is_multiple_of(2) { f64::midpoint(sorted[n / 2 - 1], upper) } else { upper }) as f32
+    fn of<const N: usize, const M: usize>(
+        values: &[f64],
+        network: [(usize, usize); M],
+    ) -> Option<f32> {
+        let mut sorted: [f64; N] = values.try_into().ok()?;
+        sort(&mut sorted, network);
+        let upper = sorted[N / 2];
+        let even = N.is_multiple_of(2);
+        Some((if even { f64::midpoint(sorted[N / 2 - 1], upper) } else { upper }) as f32)
+    }
+    of::<4, 5>(values, FOUR)
+        .or_else(|| of::<5, 9>(values, FIVE))
+        .or_else(|| of::<8, 19>(values, EIGHT))
+        .or_else(|| of::<2, 1>(values, TWO))
+        .unwrap_or(f32::NAN)
 }
 
 /// Pairs that rise less pairs that fall (Kendall's S).
@@ -367,12 +384,28 @@ mod tests {
     }
 
     #[test]
-    fn eight_values_are_sorted_whatever_their_order() {
-        // What sorts all series of zeros and ones sorts everything (Knuth 5.3.4, theorem Z).
-        for bits in 0..256_u32 {
-            let mut values = std::array::from_fn(|i| f64::from(bits >> i & 1));
-            sort(&mut values);
-            assert!(values.is_sorted(), "{bits:b}");
+    fn values_are_sorted_whatever_their_order() {
+        fn check<const N: usize, const M: usize>(network: [(usize, usize); M]) {
+            // What sorts all series of zeros and ones sorts everything (Knuth 5.3.4, theorem Z).
+            for bits in 0..1_u32 << N {
+                let mut values: [f64; N] = std::array::from_fn(|i| f64::from(bits >> i & 1));
+                sort(&mut values, network);
+                assert!(values.is_sorted(), "{N}: {bits:b}");
+            }
+        }
+        check::<2, 1>(TWO);
+        check::<4, 5>(FOUR);
+        check::<5, 9>(FIVE);
+        check::<8, 19>(EIGHT);
+    }
+
+    #[test]
+    fn every_part_of_a_window_has_a_median() {
+        for blocks in WINDOWS {
+            let floors: Vec<f64> = (0..blocks).map(|j| j as f64).collect();
+            let shape = thirds(&floors);
+            assert!(shape.early < shape.middle && shape.middle < shape.late, "{blocks}: {shape:?}");
+            assert!((pace(&floors, shape) - 1.0).abs() < 0.2, "{blocks}");
         }
     }
 
