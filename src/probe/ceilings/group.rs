@@ -175,7 +175,7 @@ impl Memory {
             return [None; 2];
         }
         let read = || {
-            let usage = self.usage.number()?;
+            let usage = finite(&self.usage)?;
             let mut buffer = [0; 8192];
             let stat = self.stat.text(&mut buffer)?;
             let bytes = |name: &&str| named_line(stat, name.as_bytes());
