@@ -5,6 +5,7 @@ pub mod check;
 pub mod diagnose;
 pub mod exporter;
 mod gather;
+mod histories;
 pub mod journaled;
 pub mod keeper;
 pub mod record;
