@@ -197,7 +197,7 @@ pub struct Diagnose {
     /// Which processes.
     #[command(flatten)]
     pub select: Select,
-    /// Look for so long; 0 looks once and judges by ages, sizes and logs alone
+    /// Look for so long; 0 looks once and judges by the history of checks, ages, sizes and logs alone
     ///
     /// A leak that ends memory within some minutes is proven in one; a slow one is told by comparing
     /// workers of different ages, or takes longer. Ctrl-C ends the look early and reports.
@@ -205,10 +205,21 @@ pub struct Diagnose {
     pub time: f64,
     /// Also judge by this recording of the same machine, so that its hours count
     ///
-    /// Made by `leakwatch record`. That of another machine, or from before the last boot, is judged
-    /// alone.
+    /// Made by `leakwatch record`, or a history of `leakwatch check`. That of another machine, or from
+    /// before the last boot, is judged alone.
     #[arg(long, value_name = "FILE", help_heading = "Timing")]
     pub recording: Option<PathBuf>,
+    /// Read the histories of checks in this directory
+    ///
+    /// Default: where `leakwatch check` keeps them: as configured; else $STATE_DIRECTORY, as systemd
+    /// sets it; else /var/lib/leakwatch for root; else $XDG_STATE_HOME/leakwatch or
+    /// ~/.local/state/leakwatch. All of this boot count, whatever they were checks of; nothing is
+    /// written there.
+    #[arg(long, value_name = "DIR", conflicts_with = "no_state", help_heading = "Evidence")]
+    pub state: Option<PathBuf>,
+    /// Read no history of checks
+    #[arg(long, help_heading = "Evidence")]
+    pub no_state: bool,
     /// Read the log files of this directory instead of /var/log, the journal and the kernel's messages
     #[arg(long, value_name = "DIR", help_heading = "Evidence")]
     pub logs: Option<PathBuf>,
@@ -236,6 +247,13 @@ pub struct Diagnose {
     /// Show no progress on standard error
     #[arg(short, long, help_heading = "Output")]
     pub quiet: bool,
+}
+
+impl Diagnose {
+    /// Where histories are.
+    pub fn memory(&self) -> Memory {
+        Memory { state: self.state.clone(), no_state: self.no_state }
+    }
 }
 
 /// Options of `record`.

@@ -94,6 +94,11 @@ impl Engine {
         self.policy.recall(past, self.assessment.t, &self.detector);
     }
 
+    /// Seconds before the end from which on things are critical.
+    pub fn lead_s(&self) -> f64 {
+        self.lead_s
+    }
+
     /// How things stood in the last sample.
     pub fn status(&self) -> Status {
         self.assessment.status

@@ -101,6 +101,11 @@ pub fn state(memory: &Memory) -> Result<Option<PathBuf>> {
         })
 }
 
+/// The same for who only reads there: nowhere also if no place can be told.
+pub fn state_there(memory: &Memory) -> Option<PathBuf> {
+    state(memory).ok().flatten()
+}
+
 /// As in systemd.exec(5), hier(7) and the XDG Base Directory Specification, in that order.
 fn usual_state(root: bool, var: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let of = |name: &str| {

@@ -351,7 +351,7 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__diagnose)
-            opts="-p -f -x -u -q -h --pattern --full --exact --user --pid --max-processes --procfs --sysfs --for --recording --logs --since --format --html --write-advice --color --quiet --help"
+            opts="-p -f -x -u -q -h --pattern --full --exact --user --pid --max-processes --procfs --sysfs --for --recording --state --no-state --logs --since --format --html --write-advice --color --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -394,6 +394,10 @@ _leakwatch() {
                     return 0
                     ;;
                 --recording)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

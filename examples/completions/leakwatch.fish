@@ -120,8 +120,9 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l pid -d 
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l max-processes -d 'Watch at most so many processes, the largest, with 4 kB of memory each' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l procfs -d 'Another root of procfs, such as the host\'s as seen from a container' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l sysfs -d 'Another root of sysfs, where that procfs\' cgroups are mounted below its /sys' -r -F
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l for -d 'Look for so long; 0 looks once and judges by ages, sizes and logs alone' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l for -d 'Look for so long; 0 looks once and judges by the history of checks, ages, sizes and logs alone' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l recording -d 'Also judge by this recording of the same machine, so that its hours count' -r -F
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l state -d 'Read the histories of checks in this directory' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l logs -d 'Read the log files of this directory instead of /var/log, the journal and the kernel\'s messages' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l since -d 'How far back to look into logs' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l format -d 'A report for people, or one JSON object' -r -f -a "text\t'One line an event, for people'
@@ -133,6 +134,7 @@ always\t'Always'
 never\t'Never'"
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -s f -l full -d 'Match the whole command line instead of the name'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -s x -l exact -d 'The expression must match the whole name (with -f: command line)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l no-state -d 'Read no history of checks'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -s q -l quiet -d 'Show no progress on standard error'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s p -l pattern -d 'Trees with a process whose name matches this regular expression (repeatable)' -r

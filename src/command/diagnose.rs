@@ -1,8 +1,11 @@
-//! Diagnose: a short look at the whole machine, its logs and its servers' settings, and one report.
+//! Diagnose: a short look at the whole machine, its logs and its servers' settings, beside what earlier
+//! checks or a recording saw, and one report.
 
 use super::gather::{Gather, Live};
+use super::histories::Histories;
 use crate::assessment::Status;
 use crate::cli::{Diagnose, Format, Select};
+use crate::diagnosis::earlier::{Earlier, Source, Tops};
 use crate::diagnosis::{Diagnosis, Looked};
 use crate::engine::{Engine, Settings};
 use crate::evidence::logs::{self, Sources, Stamps};
@@ -11,7 +14,7 @@ use crate::probe::Probe;
 use crate::recording::Reader;
 use crate::report::diagnosis::{Times, json, text};
 use crate::report::html;
-use crate::sample::{Header, Sample};
+use crate::sample::Sample;
 use crate::wait::{Waiter, Wake};
 use crate::{machine, settings};
 use anyhow::{Context, Result, anyhow};
@@ -24,11 +27,11 @@ const SAMPLES: f64 = 160.0;
 const INTERVAL_S: (f64, f64) = (0.25, 5.0);
 /// Seconds that logs may take.
 const LOGS_S: f64 = 4.0;
-/// A recording goes on with this look if its boot was at the same time, give or take so much.
+/// A recording is judged beside the look if its boot was at the same time, give or take so much.
 const SAME_BOOT_S: f64 = 60.0;
 
 /// How the engine judges here: nothing is ever signalled.
-fn judge() -> Settings {
+pub(super) fn judge() -> Settings {
     Settings { caution: 6.0, rules: Rules { act: false, ..Rules::default() } }
 }
 
@@ -41,85 +44,97 @@ pub fn run(options: &Diagnose, out: &mut impl Write, err: &mut impl Write) -> Re
     let mut progress = Progress { err, talk, shown: false };
     let waiter = Waiter::new()?;
     let zone = machine::zone();
-    let start_s = waiter.uptime_s();
-    let recorded = options.recording.as_deref().map(|path| {
-        progress.say("reading the recording")?;
-        Recorded::read(path)
-    });
-    let recorded = recorded.transpose()?;
+    let recording = options.recording.as_deref().map(Recording::open).transpose()?;
     let boot_t = waiter.unix_time(0.0);
-    let (mut gather, looked, live) = match recorded {
-        Some(recorded) if !recorded.goes_on(boot_t, waiter.unix_time(start_s)) => {
-            (recorded.gather, recorded.looked, false)
+    let goes_on = |recording: &Recording| recording.goes_on(boot_t);
+    let diagnosis = match recording {
+        Some(recording) if !goes_on(&recording) => {
+            progress.say("reading the recording")?;
+            recording.judge_alone()?
         }
-        Some(recorded) => (recorded.gather, recorded.looked, true),
-        None => {
-            let interval_s = (options.time / SAMPLES).clamp(INTERVAL_S.0, INTERVAL_S.1);
-            let header = machine::header(interval_s);
-            (Gather::new(Engine::new(&header, judge()), &header), Looked::default(), true)
-        }
+        recording => look(options, recording, &waiter, &zone, &mut progress)?,
     };
-    let mut stopped = false;
-    let mut looked = looked;
-    let mut diagnosis = if live {
-        let Select { procfs, sysfs, .. } = &options.select;
-        let selection = settings::selection(&options.select)?;
-        let mut probe = Probe::new(procfs, sysfs.as_deref(), selection, None)?;
-        let mut look = Live::new(procfs);
-        let mut sample = Sample::default();
-        let take = |probe: &mut Probe, sample: &mut Sample| {
-            let uptime_s = waiter.uptime_s();
-            probe.sample(waiter.unix_time(uptime_s), Some(uptime_s), sample)
-        };
-        take(&mut probe, &mut sample)?;
-        gather.observe(&sample, &mut look);
-        look.read_setups(&gather);
-        let now_t = sample.t;
-        progress.say("reading logs")?;
-        let read = read_logs(options, &waiter, &zone, &look, boot_t, &mut stopped);
-        look.begin(&gather, waiter.uptime_s());
-        let from_s = waiter.uptime_s();
-        let until_s = from_s + options.time;
-        let interval_s = gather.interval_s(options.time / SAMPLES, INTERVAL_S);
-        let mut due_s = from_s + interval_s;
-        while !stopped && due_s <= until_s {
-            progress.watch(due_s - from_s, options.time)?;
-            match waiter.wait_until(due_s) {
-                Wake::Tick => {}
-                Wake::Stop | Wake::HangUp => stopped = true,
-                Wake::ShowState | Wake::Continued => continue,
-            }
-            take(&mut probe, &mut sample)?;
-            gather.observe(&sample, &mut look);
-            due_s = (due_s + interval_s).max(waiter.uptime_s());
-        }
-        looked.live_s = if options.time > 0.0 { waiter.uptime_s() - from_s } else { 0.0 };
-        progress.say("reading settings")?;
-        look.read_setups(&gather);
-        look.end(&gather, waiter.uptime_s());
-        let mut diagnosis = gather.diagnose(&look, read, looked);
-        diagnosis.uptime_s = Some(waiter.uptime_s());
-        diagnosis.unseen.extend(probe.take_notes());
-        if stopped && options.time > looked.live_s + 1.0 {
-            diagnosis.unseen.push("the look was ended early, by Ctrl-C".to_owned());
-        }
-        debug_assert!(now_t <= diagnosis.t);
-        diagnosis
-    } else {
-        let mut diagnosis = gather.diagnose(&Live::none(), Default::default(), looked);
-        diagnosis.host.1.clear();
-        diagnosis.unseen.push("the recording is of another machine or of an earlier boot, so it was judged alone: no logs, no settings".to_owned());
-        diagnosis
-    };
-    if options.select.patterns.is_empty() && !machine::is_root() && live {
-        diagnosis.unseen.push(
-            "not run as root: what others' workers have to themselves, their settings and some logs cannot be read; sizes are estimates then".to_owned(),
-        );
-    }
     progress.clear()?;
     let times = Times { zone, now_t: diagnosis.t };
     write(options, &diagnosis, &times, out)?;
     Ok(diagnosis.status)
+}
+
+/// Looks at this machine.
+fn look(
+    options: &Diagnose,
+    recording: Option<Recording>,
+    waiter: &Waiter,
+    zone: &jiff::tz::TimeZone,
+    progress: &mut Progress<'_, impl Write>,
+) -> Result<Diagnosis> {
+    let interval_s = (options.time / SAMPLES).clamp(INTERVAL_S.0, INTERVAL_S.1);
+    let header = machine::header(interval_s);
+    let mut gather = Gather::new(Engine::new(&header, judge()), &header);
+    let mut stopped = false;
+    let Select { procfs, sysfs, .. } = &options.select;
+    let selection = settings::selection(&options.select)?;
+    let mut probe = Probe::new(procfs, sysfs.as_deref(), selection, None)?;
+    let mut look = Live::new(procfs);
+    let mut sample = Sample::default();
+    let take = |probe: &mut Probe, sample: &mut Sample| {
+        let uptime_s = waiter.uptime_s();
+        probe.sample(waiter.unix_time(uptime_s), Some(uptime_s), sample)
+    };
+    take(&mut probe, &mut sample)?;
+    gather.observe(&sample, &mut look);
+    look.read_setups(&gather);
+    let tops = gather.tops(&look);
+    let mut histories = Histories::default();
+    if let Some(dir) = settings::state_there(&options.memory()) {
+        progress.say("reading the history of checks")?;
+        histories.read(&dir, options.state.is_some(), &machine::boot(procfs), sample.t, &tops);
+    }
+    if let Some(recording) = recording {
+        progress.say("reading the recording")?;
+        histories.earlier.push(recording.judge(sample.t, &tops)?);
+    }
+    let mut go_on = |sample: &Sample| {
+        histories.earlier.iter_mut().for_each(|earlier| earlier.go_on(sample, &tops));
+    };
+    go_on(&sample);
+    progress.say("reading logs")?;
+    let boot_t = waiter.unix_time(0.0);
+    let read = read_logs(options, waiter, zone, &look, boot_t, &mut stopped);
+    look.begin(&gather, waiter.uptime_s());
+    let from_s = waiter.uptime_s();
+    let until_s = from_s + options.time;
+    let mut due_s = from_s + interval_s;
+    while !stopped && due_s <= until_s {
+        progress.watch(due_s - from_s, options.time)?;
+        match waiter.wait_until(due_s) {
+            Wake::Tick => {}
+            Wake::Stop | Wake::HangUp => stopped = true,
+            Wake::ShowState | Wake::Continued => continue,
+        }
+        take(&mut probe, &mut sample)?;
+        gather.observe(&sample, &mut look);
+        go_on(&sample);
+        due_s = (due_s + interval_s).max(waiter.uptime_s());
+    }
+    let live_s = if options.time > 0.0 { waiter.uptime_s() - from_s } else { 0.0 };
+    let looked = Looked { live_s, ..Looked::default() };
+    progress.say("reading settings")?;
+    look.read_setups(&gather);
+    look.end(&gather, waiter.uptime_s());
+    let mut diagnosis = gather.diagnose(&look, &histories.earlier, read, looked);
+    diagnosis.uptime_s = Some(waiter.uptime_s());
+    diagnosis.unseen.extend(probe.take_notes());
+    diagnosis.unseen.extend(histories.notes);
+    if stopped && options.time > looked.live_s + 1.0 {
+        diagnosis.unseen.push("the look was ended early, by Ctrl-C".to_owned());
+    }
+    if options.select.patterns.is_empty() && !machine::is_root() {
+        diagnosis.unseen.push(
+            "not run as root: what others' workers have to themselves, their settings, some logs and the history of root's checks cannot be read; sizes are estimates then".to_owned(),
+        );
+    }
+    Ok(diagnosis)
 }
 
 fn read_logs(
@@ -177,38 +192,69 @@ fn write(
     Ok(())
 }
 
-/// A recording that was judged.
-struct Recorded {
-    gather: Gather,
-    looked: Looked,
-    header: Header,
-    /// Unix time of its boot, where it tells, and of its last sample.
-    boot_t: Option<f64>,
-    last_t: f64,
+/// A recording, read as far as its first sample.
+struct Recording {
+    name: String,
+    reader: Reader,
+    first: Option<Sample>,
 }
 
-impl Recorded {
-    fn read(path: &Path) -> Result<Self> {
+impl Recording {
+    fn open(path: &Path) -> Result<Self> {
         let mut reader = Reader::open(path)?;
-        let header = reader.header().clone();
-        let mut gather = Gather::new(Engine::new(&header, judge()), &header);
-        let (mut sample, mut none) = (Sample::default(), Live::none());
-        let (mut boot_t, mut first_t, mut last_t) = (None, None, 0.0);
-        while reader.read(&mut sample)? {
-            gather.observe(&sample, &mut none);
-            boot_t = sample.uptime_s.map(|uptime_s| sample.t - uptime_s).or(boot_t);
-            first_t = first_t.or(Some(sample.t));
-            last_t = sample.t;
-        }
-        let history_s = first_t.map_or(0.0, |first| last_t - first);
-        let looked = Looked { history_s, ..Looked::default() };
-        Ok(Self { gather, looked, header, boot_t, last_t })
+        let mut first = Sample::default();
+        let first = reader.read(&mut first)?.then_some(first);
+        Ok(Self { name: path.display().to_string(), reader, first })
     }
 
-    /// Whether it is of this machine, of this boot and from before now.
-    fn goes_on(&self, boot_t: f64, now_t: f64) -> bool {
-        let same = self.boot_t.is_some_and(|of| (of - boot_t).abs() < SAME_BOOT_S);
-        same && self.last_t < now_t && self.header.hostname == machine::header(1.0).hostname
+    /// Whether it is of this machine and of this boot, which began at that time.
+    fn goes_on(&self, boot_t: f64) -> bool {
+        let first = self.first.as_ref();
+        let of = first.and_then(|first| Some(first.t - first.uptime_s?));
+        of.is_some_and(|of| (of - boot_t).abs() < SAME_BOOT_S)
+            && self.reader.header().hostname == machine::header(1.0).hostname
+    }
+
+    /// Hands on its samples.
+    fn read(self, mut each: impl FnMut(&Sample)) -> Result<()> {
+        let Self { mut reader, first, .. } = self;
+        let Some(mut sample) = first else { return Ok(()) };
+        each(&sample);
+        while reader.read(&mut sample)? {
+            each(&sample);
+        }
+        Ok(())
+    }
+
+    /// Judges it beside the look, as far as it was before that.
+    fn judge(self, now_t: f64, tops: &Tops) -> Result<Earlier> {
+        let which = (Source::Recording, self.name.as_str());
+        let mut earlier = Earlier::new(which, self.reader.header(), judge(), &[]);
+        self.read(|sample| {
+            if sample.t < now_t {
+                earlier.observe(sample, tops);
+            }
+        })?;
+        Ok(earlier)
+    }
+
+    /// Judges it without a look.
+    fn judge_alone(self) -> Result<Diagnosis> {
+        let header = self.reader.header().clone();
+        let mut gather = Gather::new(Engine::new(&header, judge()), &header);
+        let mut none = Live::none();
+        let (mut first_t, mut last_t) = (None, 0.0);
+        self.read(|sample| {
+            gather.observe(sample, &mut none);
+            last_t = sample.t;
+            first_t = first_t.or(Some(last_t));
+        })?;
+        let history_s = first_t.map_or(0.0, |first_t| last_t - first_t);
+        let looked = Looked { history_s, ..Looked::default() };
+        let mut diagnosis = gather.diagnose(&none, &[], Default::default(), looked);
+        diagnosis.host.1.clear();
+        diagnosis.unseen.push("the recording is of another machine or of an earlier boot, so it was judged alone: no logs, no settings".to_owned());
+        Ok(diagnosis)
     }
 }
 

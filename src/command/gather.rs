@@ -1,6 +1,7 @@
 //! Gather: what a diagnosis collects while it looks: samples for the engine and the history, and of
 //! the living machine the units, the settings and the work of servers.
 
+use crate::diagnosis::earlier::{self, Earlier, Tops};
 use crate::diagnosis::history::History;
 use crate::diagnosis::service::{self, Service};
 use crate::diagnosis::work::Worker;
@@ -65,17 +66,25 @@ impl Gather {
         self.last.clone_from(sample);
     }
 
-    /// Seconds between samples that this engine can take: not closer than a sixteenth of planned.
-    pub(super) fn interval_s(&self, wanted_s: f64, bounds: (f64, f64)) -> f64 {
-        wanted_s.clamp(bounds.0.max(self.header.interval_s / 16.0), bounds.1)
+    /// Of which tree each living process is a part.
+    pub(super) fn tops(&self, live: &Live) -> Tops {
+        let standings = self.engine.detector().standings();
+        standings.map(|s| (s.id, service::top(&self.engine, &live.units, s))).collect()
     }
 
     /// Puts all together.
-    pub(super) fn diagnose(&self, live: &Live, logs: Logs, looked: Looked) -> Diagnosis {
+    pub(super) fn diagnose(
+        &self,
+        live: &Live,
+        earlier: &[Earlier],
+        logs: Logs,
+        looked: Looked,
+    ) -> Diagnosis {
         let gathered = Gathered {
             t: self.last.t,
             engine: &self.engine,
             history: &self.history,
+            earlier,
             units: &live.units,
             programs: &self.programs,
             readings: &live.readings,
@@ -92,10 +101,11 @@ impl Gather {
             host: (self.header.hostname.clone(), machine::description()),
             uptime_s: None,
             looked: Looked { samples: self.history.samples, ..looked },
+            earlier: earlier::told(earlier, &services),
             memory: self.last.memory,
             status: diagnosis::status(&self.engine, &services),
             services,
-            available: self.history.available(),
+            available: earlier::available(earlier, self.history.available()),
             ceilings: diagnosis::nearest(&self.last),
             signs: self.engine.alarm().signs().copied().collect(),
             logs,

@@ -7,6 +7,7 @@ pub mod ears;
 pub mod exporter;
 mod failures;
 mod gather;
+mod histories;
 pub mod journaled;
 pub mod keeper;
 pub mod record;

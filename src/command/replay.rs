@@ -82,7 +82,7 @@ impl Page {
     fn write(&self, gather: &Gather, path: &Path) -> Result<()> {
         let history_s = self.last_t - self.first_t.unwrap_or(self.last_t);
         let looked = Looked { history_s, ..Looked::default() };
-        let mut diagnosis = gather.diagnose(&Live::none(), Logs::default(), looked);
+        let mut diagnosis = gather.diagnose(&Live::none(), &[], Logs::default(), looked);
         diagnosis.host.1.clear();
         let times = Times { zone: machine::zone(), now_t: diagnosis.t };
         let mut page = Vec::new();

@@ -27,6 +27,8 @@ pub use show::show;
 
 /// Commands for which configuration counts; the watch has no name.
 const CONFIGURED: [&str; 4] = ["", "check", "replay", "config"];
+/// What is configured of a diagnosis: where checks keep their histories.
+const DIAGNOSIS: [&str; 2] = ["state", "no-state"];
 /// Options that pick processes: typed ones take the place of all `[[watch]]`.
 const PICKING: [&str; 3] = ["pattern", "user", "pid"];
 
@@ -91,10 +93,18 @@ pub fn parse(args: &[OsString]) -> Result<Vec<Parsed>> {
     let command = Cli::command();
     let typed = command.clone().try_get_matches_from(args)?;
     let name = typed.subcommand_name().unwrap_or_default().to_owned();
+    let of_command = typed.subcommand().map_or(&typed, |(_, matches)| matches);
+    if name == "diagnose" {
+        // A configuration that is no good says nothing of histories, and is no reason not to look.
+        let mut settings = Config::read(of_command, &command).unwrap_or_default().merged(&[]);
+        settings.retain(|setting| DIAGNOSIS.contains(&setting.key.as_str()));
+        let words = complete(args, &command, &name, of_command, &settings);
+        let cli = Cli::from_arg_matches(&command.clone().try_get_matches_from(words)?)?;
+        return Ok(vec![Parsed { cli, name: None }]);
+    }
     if !CONFIGURED.contains(&name.as_str()) {
         return Ok(vec![Parsed { cli: Cli::from_arg_matches(&typed)?, name: None }]);
     }
-    let of_command = typed.subcommand().map_or(&typed, |(_, matches)| matches);
     let config = Config::read(of_command, &command)?;
     let picked = PICKING.iter().any(|key| is_typed(named(&command, &name), of_command, key));
     let whole = [Vec::new()];

@@ -547,6 +547,7 @@ mod tests {
             tasks: None,
             forecast: None,
             headroom,
+            before: None,
             per_work: case.accuses().then_some(per_work),
         }
     }

@@ -2,7 +2,9 @@
 //! is, why the others are cleared, and what would bound it.
 
 pub mod cure;
+pub mod earlier;
 pub mod history;
+mod known;
 pub mod service;
 pub mod work;
 
@@ -10,11 +12,13 @@ use crate::advice;
 use crate::assessment::Status;
 use crate::ceiling::{Ceiling, CeilingKind, Sign};
 use crate::diagnosis::cure::Cure;
+use crate::diagnosis::earlier::{About, Earlier};
 use crate::diagnosis::history::{History, Point};
 use crate::diagnosis::service::{Case, Service};
 use crate::diagnosis::work::{PerWork, Worker};
 use crate::engine::Engine;
 use crate::facts::{Logs, Setup, WorkUnit};
+use crate::pace::nearest_end_s;
 use crate::sample::{Memory, ProcId, Sample};
 use std::collections::BTreeMap;
 
@@ -89,6 +93,8 @@ pub struct Gathered<'a> {
     pub engine: &'a Engine,
     /// How sizes went.
     pub history: &'a History,
+    /// What was seen before the look.
+    pub earlier: &'a [Earlier],
     /// Units of roots, where they have one.
     pub units: &'a BTreeMap<ProcId, String>,
     /// Names of executables, of processes whose own names are no help.
@@ -104,9 +110,9 @@ pub struct Gathered<'a> {
 pub struct Looked {
     /// Seconds of looking now.
     pub live_s: f64,
-    /// Seconds of samples from before, gaps included.
+    /// Seconds of a recording that is judged alone, gaps included.
     pub history_s: f64,
-    /// Samples in all.
+    /// Samples of the look, or of that recording.
     pub samples: u32,
 }
 
@@ -121,6 +127,8 @@ pub struct Diagnosis {
     pub uptime_s: Option<f64>,
     /// How long was looked.
     pub looked: Looked,
+    /// What was seen before.
+    pub earlier: Vec<About>,
     /// The machine's memory.
     pub memory: Memory,
     /// The services, worst first.
@@ -177,13 +185,17 @@ pub fn nearest(sample: &Sample) -> Vec<Ceiling> {
     all
 }
 
-/// How it stands: a leak where a service is accused, also by its workers' sizes at one look; critical
-/// as the engine has it. What has ended is no leak of now, and compilers end.
+/// How it stands: a leak where a service is accused, also by its workers' sizes at one look or by what
+/// was seen before; critical as the engine has it, or where the end of an accused one is that near.
+/// What has ended is no leak of now, and compilers end.
 pub fn status(engine: &Engine, services: &[Service]) -> Status {
-    match engine.found() {
-        Status::Critical => Status::Critical,
-        _ if services.iter().any(|service| service.case.accuses()) => Status::Leak,
-        _ => Status::Fine,
+    let accused = || services.iter().filter(|service| service.case.accuses());
+    let end_s = nearest_end_s(accused().filter_map(|service| service.forecast));
+    match accused().next() {
+        _ if engine.found() == Status::Critical => Status::Critical,
+        Some(_) if end_s <= engine.lead_s() => Status::Critical,
+        Some(_) => Status::Leak,
+        None => Status::Fine,
     }
 }
 

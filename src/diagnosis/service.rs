@@ -2,6 +2,7 @@
 
 use super::Gathered;
 use super::history::{Growth, Point, growth};
+use super::known::{denies, join, known, notable};
 use super::work::{Basis, PerWork};
 use crate::assessment::{Evidence, Forecast, Verdict};
 use crate::ceiling::Unit;
@@ -9,7 +10,6 @@ use crate::detector::meter::Headroom;
 use crate::detector::standing::Standing;
 use crate::engine::Engine;
 use crate::sample::{Comm, ProcId};
-use crate::units::MIB;
 use std::collections::BTreeMap;
 
 /// What is to be said of a service, worst last.
@@ -20,6 +20,8 @@ pub enum Case {
     TooSlow(f64),
     /// It neither grew nor fell to speak of.
     Flat,
+    /// It grew, and has kept its size for so many seconds since.
+    Settled(f64),
     /// It fell.
     Shrank,
     /// It grew a little; at that pace memory would last so many seconds more.
@@ -62,6 +64,7 @@ impl Case {
         match self {
             Self::TooSlow(_) => "too-slow",
             Self::Flat => "flat",
+            Self::Settled(_) => "settled",
             Self::Shrank => "shrank",
             Self::Slight(_) => "slight",
             Self::Warming => "warming",
@@ -121,6 +124,42 @@ pub struct Service {
     pub headroom: Headroom,
     /// What a unit of work leaves behind, where work can be read.
     pub per_work: Option<PerWork>,
+    /// What was seen of it before the look, where that was long enough to judge it.
+    pub before: Option<Before>,
+}
+
+/// A service before the look.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Before {
+    /// Which of the earlier series saw it longest.
+    pub index: usize,
+    /// Seconds that it was seen there.
+    pub span_s: f64,
+    /// Seconds of the look itself.
+    pub look_s: f64,
+    /// What judged it.
+    pub judge: Judge,
+}
+
+/// What judged a service that was seen before the look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judge {
+    /// The series from before.
+    Earlier,
+    /// The look.
+    Look,
+    /// The look alone, because it is larger now than the earlier series ever saw it.
+    Larger,
+}
+
+impl Judge {
+    /// The word for it in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Earlier => "earlier",
+            Self::Look | Self::Larger => "look",
+        }
+    }
 }
 
 impl Service {
@@ -187,20 +226,26 @@ pub fn is_known(server: &str) -> bool {
 /// The process at the top of what a process belongs to: its highest ancestor in the same unit that
 /// was not started by a shell, cron or the like.
 pub fn top(engine: &Engine, units: &BTreeMap<ProcId, String>, of: &Standing) -> ProcId {
-    let (detector, victims) = (engine.detector(), engine.policy().victims());
+    let detector = engine.detector();
     let mut top = of;
     for _ in 0..DEEPEST {
         let Some(parent) = top.parent.and_then(|parent| detector.standing(parent)) else { break };
-        let server = |id| victims.server(id).map_or("unknown", |server| server.name);
-        let (own, above) = (server(top.id), server(parent.id));
-        // A server that something else started, a wrapper or a script, is a service by itself.
-        let apart = STARTERS.contains(&above) || (is_known(own) && own != above);
-        if units.get(&parent.id) != units.get(&top.id) || (apart && parent.comm != top.comm) {
+        if units.get(&parent.id) != units.get(&top.id) || is_apart(engine, top, parent) {
             break;
         }
         top = parent;
     }
     top.id
+}
+
+/// Whether a process is a service by itself and no part of what started it.
+pub(super) fn is_apart(engine: &Engine, of: &Standing, parent: &Standing) -> bool {
+    let victims = engine.policy().victims();
+    let server = |id| victims.server(id).map_or("unknown", |server| server.name);
+    let (own, above) = (server(of.id), server(parent.id));
+    // A server that something else started, a wrapper or a script.
+    let apart = STARTERS.contains(&above) || (is_known(own) && own != above);
+    apart && parent.comm != of.comm
 }
 
 /// Whether a process is a worker of its parent: of the same name, or of the same server (mod_perl
@@ -309,6 +354,8 @@ fn of(gathered: &Gathered<'_>, group: Group<'_>) -> Service {
     let sum = roots.iter().map(|(_, size)| size).sum();
     let roots: Vec<ProcId> = roots.into_iter().map(|(root, _)| root).collect();
     let points = gathered.history.together(&roots);
+    let look_s = span_s(&points);
+    let known = known(gathered.earlier, &members, &roots, (gathered.t, look_s));
     let moved = growth(&points);
     let is_job = |s: &Standing| {
         let brief = s.age_s < JOB_S || s.evidence.is_some_and(|e| e.window_s < JOB_GROWS_S);
@@ -348,7 +395,7 @@ fn of(gathered: &Gathered<'_>, group: Group<'_>) -> Service {
         workers: with_tops.iter().filter(|(m, top)| m.id != *top).count() as u32,
         own: sum,
         age_s: members.iter().map(|m| m.age_s).fold(0.0, f64::max),
-        watched_s: span_s(&points),
+        watched_s: look_s,
         growth: moved,
         case: Case::Unclear,
         leaking: judged.iter().filter(|s| s.leaks()).count() as u32,
@@ -360,41 +407,50 @@ fn of(gathered: &Gathered<'_>, group: Group<'_>) -> Service {
         per_work,
         points,
         roots,
+        before: None,
     };
     let has = |verdict| judged.iter().any(|s| s.verdict == verdict);
-    service.case = judge(&service, has, readings.and_then(super::Readings::rate));
+    let rate = readings.and_then(super::Readings::rate);
+    let denied = readings.zip(per_work).is_some_and(|(readings, per_work)| {
+        denies(gathered.earlier, &members, &readings.after, &per_work)
+    });
+    let compared = compares(&service) && !denied;
+    let by_look = match () {
+        () if service.leaking > 0 || service.tasks.is_some() => Case::Leaks,
+        () if compared => Case::Likely { rate },
+        () if has(Verdict::Suspect) => Case::Suspect,
+        () => moved_case(&service, has),
+    };
+    let leaking = |s: &&&Standing| (s.leaks() && !is_job(s)) || known.leaking.contains(&s.id);
+    service.leaking = members.iter().filter(leaking).count() as u32;
+    join(&mut service, by_look, compared.then_some(Case::Likely { rate }), &known, gathered.t);
     service
 }
 
-fn span_s(points: &[Point]) -> f64 {
+pub(super) fn span_s(points: &[Point]) -> f64 {
     match points {
         [first, .., last] => last.0 - first.0,
         _ => 0.0,
     }
 }
 
-fn judge(service: &Service, has: impl Fn(Verdict) -> bool, rate: Option<f64>) -> Case {
+/// Whether its workers were compared, and hold the more the more they worked.
+fn compares(service: &Service) -> bool {
     // Compilers and batch jobs too hold more the longer they run: only of servers is a request like
     // another.
-    let compared = is_known(service.server)
-        && service.per_work.is_some_and(|p| matches!(p.basis, Basis::Compared(..)));
+    is_known(service.server)
+        && service.per_work.is_some_and(|p| matches!(p.basis, Basis::Compared(..)))
+}
+
+/// What is to be said of a service that nothing accuses, by how it moved.
+pub(super) fn moved_case(service: &Service, has: impl Fn(Verdict) -> bool) -> Case {
     let left = service.headroom.left as f64;
     // The most that it can have grown by on average since it started.
     let lasts_s = left / (service.own / service.age_s.max(1.0)).max(1e-9);
-    if service.leaking > 0 || service.tasks.is_some() {
-        return Case::Leaks;
-    }
-    if compared {
-        return Case::Likely { rate };
-    }
-    if has(Verdict::Suspect) {
-        return Case::Suspect;
-    }
     let Some(growth) = service.growth.filter(|_| !has(Verdict::New)) else {
         return if lasts_s > FAR_S { Case::TooSlow(lasts_s) } else { Case::Unclear };
     };
-    let notable = (MIB as f64).max(0.03 * service.own);
-    if growth.rise.abs() < notable {
+    if growth.rise.abs() < notable(service.own) {
         return Case::Flat;
     }
     if growth.rise < 0.0 {

@@ -1,10 +1,15 @@
 //! Lines: a history read line by line. What is no sample is passed over and counted.
+//!
+//! That takes no lock: a line is appended by one write, and a history that is rewritten takes the
+//! place of the old one by a rename, so whoever reads meanwhile has the old one to its end.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use rustix::fs::OFlags;
 use serde::Deserialize;
 
 use super::{BUFFER, line};
@@ -13,16 +18,16 @@ use crate::recording::parse_header;
 use crate::sample::{Header, Sample};
 
 /// A history, open for reading.
-pub(super) struct Lines {
+pub struct Lines {
     input: BufReader<File>,
     line: Vec<u8>,
     last_t: f64,
     /// The header and the boot it is of; none if it has no whole header.
-    pub(super) header: Option<(Header, String)>,
+    pub header: Option<(Header, String)>,
     /// Bytes of whole lines so far.
     pub(super) whole: u64,
     /// Whole lines so far that were none.
-    pub(super) garbled: usize,
+    pub garbled: usize,
 }
 
 #[derive(Deserialize)]
@@ -32,9 +37,18 @@ struct Boot {
 }
 
 impl Lines {
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    /// Opens it at its first line, and only if it is a regular file: neither a link nor a pipe that
+    /// somebody put there is waited for.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub fn open(path: &Path) -> Result<Self> {
         let name = path.display();
-        let file = File::open(path).with_context(|| format!("'{name}' cannot be read"))?;
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+        let file = File::options().read(true).custom_flags(flags).open(path);
+        let file = file.with_context(|| format!("'{name}' cannot be read"))?;
+        let is_file = file.metadata().is_ok_and(|about| about.is_file());
+        ensure!(is_file, "'{name}' is no regular file");
         let mut lines = Self {
             input: BufReader::with_capacity(BUFFER, file),
             line: Vec::new(),
@@ -60,7 +74,10 @@ impl Lines {
     }
 
     /// Reads the next sample and what was done then; false at the end.
-    pub(super) fn next(&mut self, sample: &mut Sample, past: &mut Vec<Past>) -> Result<bool> {
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn next(&mut self, sample: &mut Sample, past: &mut Vec<Past>) -> Result<bool> {
         while self.fill().context("the history cannot be read")? {
             if line::parse(&self.line, sample, past) && sample.t > self.last_t {
                 self.last_t = sample.t;

@@ -14,7 +14,7 @@
 //! | `NAME.lock` | locked while a check runs; holds what was last [told] |
 
 mod line;
-mod lines;
+pub mod lines;
 pub mod lock;
 pub mod thin;
 pub mod told;
@@ -53,6 +53,42 @@ const TOO_SOON: f64 = 1.0 / 16.0;
 /// Bytes read and written at once.
 const BUFFER: usize = 1 << 16;
 
+/// How the files of histories end.
+const ENDING: &str = ".history.jsonl";
+
+/// A history in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The name of its selection.
+    pub name: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Its length in bytes.
+    pub bytes: u64,
+}
+
+/// The histories in a directory, the one that was written last first.
+///
+/// # Errors
+/// A directory that cannot be read; one that is not there has none.
+pub fn found(dir: &Path) -> std::io::Result<Vec<Found>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut all: Vec<_> = entries
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let name = entry.file_name().to_string_lossy().strip_suffix(ENDING)?.to_owned();
+            let about = entry.metadata().ok()?;
+            let found = Found { name, path: entry.path(), bytes: about.len() };
+            Some((about.modified().ok(), found))
+        })
+        .collect();
+    all.sort_by(|(a_t, a), (b_t, b)| b_t.cmp(a_t).then_with(|| a.name.cmp(&b.name)));
+    Ok(all.into_iter().map(|(_, found)| found).collect())
+}
+
 /// What is known of a sample without its line.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -90,7 +126,7 @@ impl History {
         boot: &str,
     ) -> (Self, Option<Error>) {
         let mut history = Self {
-            path: dir.join(format!("{name}.history.jsonl")),
+            path: dir.join(format!("{name}{ENDING}")),
             lock,
             header: Header { interval_s: USUAL_S, ..header },
             boot: boot.to_owned(),

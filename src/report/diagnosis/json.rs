@@ -1,8 +1,10 @@
 //! Json: a diagnosis as one object, for programs.
 //!
 //! Schema 1: `t`, `host`, `status` (the exit status), `headline`; `looked` (`live_s`, `history_s`,
-//! `samples`); `memory`; `services`, worst first, each with `name`, `unit`, `server`, `roots`, `processes`,
-//! `workers`, `size_bytes`, `age_s`, `watched_s`, `verdict`, `reason`, and where known `growth`
+//! `samples`, and `earlier`, what was seen before the look: `source` (checks, recording), `name`,
+//! `interval_s`, `samples`, `from_t`, `to_t`, and how many `services` it judged); `memory`; `services`, worst first, each with `name`, `unit`, `server`, `roots`, `processes`,
+//! `workers`, `size_bytes`, `age_s`, `watched_s`, `verdict`, `reason`, `judged_by` (look, earlier), and where known
+//! `earlier` (`index` into `looked.earlier`, `span_s`), `growth`
 //! (`bytes_per_s`, `low`, `high`), `per_work` (`unit`, `bytes`, `low`, `high`, `basis`), `forecast`
 //! (seconds from `t`), `series` ([t, bytes]); `headroom`; `available` ([t, bytes]); `logs` (`traces`, `sources`,
 //! `bytes`, `took_s`, `since_t`, `unread`); `cures` (`service`, `root`, `changes`, `diff`, `apply`, `meaning`, `notes`);
@@ -12,7 +14,8 @@ use super::{Times, headline, meaning, pace, reason};
 use crate::assessment::Forecast;
 use crate::diagnosis::Diagnosis;
 use crate::diagnosis::cure::Cure;
-use crate::diagnosis::service::Service;
+use crate::diagnosis::earlier::{About, Source};
+use crate::diagnosis::service::{Judge, Service};
 use crate::diagnosis::work::Basis;
 use crate::facts::{Trace, WorkUnit};
 use serde_json::{Value, json};
@@ -26,6 +29,8 @@ pub fn write(out: &mut impl Write, diagnosis: &Diagnosis, times: &Times) -> io::
     let (hostname, machine) = &diagnosis.host;
     let memory = &diagnosis.memory;
     let logs = &diagnosis.logs;
+    let spans = diagnosis.earlier.iter().map(About::span_s);
+    let history_s = spans.fold(diagnosis.looked.history_s, f64::max);
     let value = json!({
         "schema": 1,
         "t": diagnosis.t,
@@ -34,8 +39,9 @@ pub fn write(out: &mut impl Write, diagnosis: &Diagnosis, times: &Times) -> io::
         "headline": headline(diagnosis, times),
         "looked": {
             "live_s": diagnosis.looked.live_s,
-            "history_s": diagnosis.looked.history_s,
+            "history_s": history_s,
             "samples": diagnosis.looked.samples,
+            "earlier": diagnosis.earlier.iter().map(earlier).collect::<Vec<_>>(),
         },
         "memory": {
             "total_bytes": memory.total,
@@ -69,6 +75,18 @@ pub fn write(out: &mut impl Write, diagnosis: &Diagnosis, times: &Times) -> io::
     out.write_all(b"\n")
 }
 
+fn earlier(about: &About) -> Value {
+    let source = match about.source {
+        Source::Checks => "checks",
+        Source::Recording => "recording",
+    };
+    let (from_t, to_t) = about.span;
+    json!({
+        "source": source, "name": about.name, "interval_s": about.interval_s,
+        "samples": about.samples, "from_t": from_t, "to_t": to_t, "services": about.judged,
+    })
+}
+
 fn service(service: &Service) -> Value {
     let growth = pace(service)
         .map(|(rate, low, high)| json!({ "bytes_per_s": rate, "low": low, "high": high }));
@@ -97,6 +115,8 @@ fn service(service: &Service) -> Value {
         "watched_s": service.watched_s,
         "verdict": service.case.name(),
         "reason": reason(service),
+        "judged_by": service.before.map_or(Judge::Look, |before| before.judge).name(),
+        "earlier": service.before.map(|before| json!({ "index": before.index, "span_s": before.span_s })),
         "growth": growth,
         "per_work": per_work,
         "forecast": service.forecast.as_ref().map(forecast),

@@ -8,7 +8,8 @@ use crate::advice::{self, Bound, Inputs, Values};
 use crate::assessment::Forecast;
 use crate::ceiling::{Ceiling, Unit};
 use crate::diagnosis::cure::{Cure, Occasion};
-use crate::diagnosis::service::{Case, Service, is_known};
+use crate::diagnosis::earlier::{About, LEAST, Source};
+use crate::diagnosis::service::{Before, Case, Judge, Service, is_known};
 use crate::diagnosis::work::{Basis, PerWork};
 use crate::diagnosis::{Diagnosis, implied_end_s};
 use crate::facts::{Kind, Logs, Trace, WorkUnit};
@@ -166,6 +167,53 @@ pub fn verdict(case: Case) -> &'static str {
     }
 }
 
+/// Whether it is larger now than ever before the look.
+fn is_larger(service: &Service) -> bool {
+    service.before.is_some_and(|before| before.judge == Judge::Larger)
+}
+
+/// Seconds of what judged it.
+fn judged_s(service: &Service) -> f64 {
+    match service.before {
+        Some(Before { judge: Judge::Earlier, .. }) | None => service.watched_s,
+        Some(before) => before.look_s,
+    }
+}
+
+/// "a history of 38 h 00 min (456 checks; 3 of 14 services) and 60 s now (160 samples)": what was seen.
+pub fn seen(diagnosis: &Diagnosis) -> String {
+    let Diagnosis { looked, services, .. } = diagnosis;
+    let mut used: Vec<&About> =
+        diagnosis.earlier.iter().filter(|about| about.samples >= LEAST).collect();
+    used.sort_by(|a, b| b.span_s().total_cmp(&a.span_s()));
+    let samples = |n: u32| count(u64::from(n), "sample", "samples");
+    let now = match looked.live_s > 0.0 {
+        true => format!("{} now ({})", Seconds(looked.live_s), samples(looked.samples)),
+        false => "one look now".to_owned(),
+    };
+    let one = |about: &About, more: &str| match about.source {
+        Source::Checks => {
+            format!("a history of {} ({} checks{more})", Seconds(about.span_s()), about.samples)
+        }
+        Source::Recording => {
+            format!("a recording of {} ({}{more})", Seconds(about.span_s()), samples(about.samples))
+        }
+    };
+    let judged = services.iter().filter(|service| service.before.is_some()).count();
+    let of = format!("; {judged} of {} services", services.len());
+    match &used[..] {
+        [] => now,
+        [only] => format!("{} and {now}", one(only, &of)),
+        [first, second] => format!("{}, {} and {now}", one(first, ""), one(second, &of)),
+        [first, second, others @ ..] => format!(
+            "{}, {}, {} and {now}",
+            one(first, ""),
+            one(second, &of),
+            count(others.len() as u64, "shorter one", "shorter ones")
+        ),
+    }
+}
+
 /// Why that verdict: what convicts it, or what clears it.
 pub fn reason(service: &Service) -> String {
     let watched = Seconds(service.watched_s);
@@ -188,12 +236,25 @@ pub fn reason(service: &Service) -> String {
         Case::Likely { .. } => {
             "those workers hold most that have worked most, and it does not level off".to_owned()
         }
-        Case::Suspect => {
-            format!("grew steadily, but {watched} is too short to tell a leak from warming up")
-        }
+        Case::Suspect if is_larger(service) => format!(
+            "grew steadily in these {}, to more than it ever held in the {} before; look longer",
+            Seconds(judged_s(service)),
+            Seconds(service.before.map_or(0.0, |before| before.span_s))
+        ),
+        Case::Suspect => format!(
+            "grew steadily, but {} is too short to tell a leak from warming up",
+            Seconds(judged_s(service))
+        ),
+        Case::Unclear if is_larger(service) => format!(
+            "holds more now than it ever did in the {} before; {up}",
+            Seconds(service.before.map_or(0.0, |before| before.span_s))
+        ),
         Case::Unclear if service.growth.is_none() => format!("seen too briefly to say; {up}"),
         Case::Unclear => format!("grew in {watched}, not steadily enough to say more; {up}"),
         Case::Flat => format!("flat for {watched}; {up}"),
+        Case::Settled(flat_s) => {
+            format!("grew, then flat for {}: it filled up; {up}", Seconds(flat_s))
+        }
         Case::Shrank => format!("gave memory back in these {watched}; {up}"),
         Case::Warming => format!("grows, but more and more slowly: it warms up; {up}"),
         Case::WithLoad => format!("grows as its CPU use grows: more to do, no leak; {up}"),
@@ -284,16 +345,18 @@ pub fn headline(diagnosis: &Diagnosis, times: &Times) -> String {
             BytesPerSecond(first.steady.map_or(0.0, |(rate, _)| rate))
                 .to_string()
                 .trim_start_matches('+'),
-            Seconds(first.watched_s)
+            Seconds(judged_s(first))
         );
     } else if diagnosis.services.is_empty() {
         text += "No process was looked at: none is as was asked for.";
-    } else if diagnosis.looked.samples < 12 {
+    } else if diagnosis.looked.samples < LEAST
+        && diagnosis.services.iter().all(|service| service.before.is_none())
+    {
         text += "Too little was seen to name a leak.";
     } else {
         text += &format!(
             "Nothing leaks as far as {} can show; {} left of {}.",
-            Seconds(diagnosis.looked.live_s + diagnosis.looked.history_s),
+            shown(diagnosis),
             Bytes(diagnosis.memory.headroom()),
             Bytes(diagnosis.memory.limit())
         );
@@ -324,6 +387,19 @@ fn bounded<'d>(diagnosis: &'d Diagnosis, service: &Service) -> Option<&'d Cure> 
 /// Whether its workers end before memory does, by its own settings.
 pub fn is_bounded(diagnosis: &Diagnosis, service: &Service) -> bool {
     bounded(diagnosis, service).is_some()
+}
+
+/// "60 s", "a history of up to 38 h 00 min": how far it could be seen.
+fn shown(diagnosis: &Diagnosis) -> String {
+    let looked = diagnosis.looked;
+    let before = diagnosis.services.iter().filter_map(|service| service.before);
+    let longest_s = before.map(|before| before.span_s).fold(0.0, f64::max);
+    let now = Seconds(looked.live_s + looked.history_s);
+    match (longest_s > 0.0, looked.live_s > 0.0) {
+        (true, true) => format!("{now} now and up to {} before", Seconds(longest_s)),
+        (true, false) => format!("one look now and up to {} before", Seconds(longest_s)),
+        (false, _) => now.to_string(),
+    }
 }
 
 fn its(service: &Service) -> String {
@@ -516,14 +592,18 @@ pub fn matters(service: &Service) -> bool {
 
 /// What to type next where too little was seen.
 pub fn next(diagnosis: &Diagnosis) -> Option<&'static str> {
-    let undecided = diagnosis
-        .services
-        .iter()
-        .any(|service| matches!(service.case, Case::Suspect | Case::Unclear) && service.own > 4e6);
-    if diagnosis.culprits().next().is_some() || !undecided {
+    let undecided = || {
+        let open = |s: &&Service| matches!(s.case, Case::Suspect | Case::Unclear) && s.own > 4e6;
+        diagnosis.services.iter().filter(open)
+    };
+    if diagnosis.culprits().next().is_some() || undecided().next().is_none() {
         return None;
     }
-    Some(match diagnosis.looked.live_s + diagnosis.looked.history_s {
+    let seen_s = diagnosis.looked.live_s + diagnosis.looked.history_s;
+    Some(match seen_s {
+        s if s >= 30.0 && undecided().all(|service| service.before.is_some()) => {
+            "leakwatch diagnose   # again in some hours: the checks go on meanwhile"
+        }
         s if s < 30.0 => "leakwatch diagnose --for 60s",
         s if s < 300.0 => "leakwatch diagnose --for 10m",
         _ => {

@@ -2,10 +2,11 @@
 
 use super::{
     Times, growth, headline, is_bounded, left, matters, meaning, meanwhile, next, no_trace,
-    per_work, processes, proposal, reason, verdict, when,
+    per_work, processes, proposal, reason, seen, verdict, when,
 };
 use crate::assessment::Status;
 use crate::diagnosis::Diagnosis;
+use crate::diagnosis::earlier::LEAST;
 use crate::diagnosis::history::Point;
 use crate::diagnosis::service::{Case, Service, is_known};
 use crate::report::escape::Plain;
@@ -357,13 +358,11 @@ impl<W: Write> Paper<'_, W> {
 pub fn looked(diagnosis: &Diagnosis) -> String {
     let looked = diagnosis.looked;
     let samples = looked.samples;
+    if diagnosis.earlier.iter().any(|about| about.samples >= LEAST) {
+        return format!("Judged by {}", seen(diagnosis));
+    }
     match (looked.history_s > 0.0, looked.live_s > 0.0) {
-        (true, true) => format!(
-            "Looked for {} and at {} that were recorded ({samples} samples)",
-            Seconds(looked.live_s),
-            Seconds(looked.history_s)
-        ),
-        (true, false) => {
+        (true, _) => {
             format!("From a recording of {} ({samples} samples)", Seconds(looked.history_s))
         }
         (false, true) => format!("Looked for {} ({samples} samples)", Seconds(looked.live_s)),
