@@ -122,8 +122,8 @@ fn ours(count: usize, rounds: u32) -> (f64, f64) {
             engine.observe(&sample);
         }
     };
-    // Young processes are looked at more closely.
-    (0..64).for_each(|_| tick(true));
+    // Young processes are looked at more closely: an hour's worth of ticks.
+    (0..640).for_each(|_| tick(true));
     // A round is 16 ticks, so that all that is done now and then is in it.
     let whole = best(rounds, || (0..16).for_each(|_| tick(true))) / 16.0;
     let sample_only = best(rounds, || (0..16).for_each(|_| tick(false))) / 16.0;

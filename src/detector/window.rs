@@ -324,7 +324,7 @@ fn level_load(floors: &[f64], loads: &[f64]) -> Option<[f64; RING]> {
     let mean_load = loads.iter().sum::<f64>() / n;
     let least = loads.iter().copied().fold(f64::MAX, f64::min);
     let most = loads.iter().copied().fold(0.0, f64::max);
-    if most - least < 0.5 * mean_load {
+    if most <= least || most - least < 0.5 * mean_load {
         return None;
     }
     let mean_floor = floors.iter().sum::<f64>() / n;
