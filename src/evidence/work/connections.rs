@@ -3,7 +3,7 @@
 //! Whoever closes a TCP connection first keeps it in TIME_WAIT for 60 seconds. A server that answers
 //! and closes, as gunicorn's sync workers and php-fpm do, so leaves a list of its last minute's
 //! requests with the time of each; where the client was faster, and on this machine, the same stands
-//! at the client's end. It knows nothing of Unix sockets, and of connections kept alive it
+//! at the client's end, or at both where they closed at once. It knows nothing of Unix sockets, and of connections kept alive it
 //! counts one for several requests.
 
 use std::collections::BTreeSet;
@@ -42,12 +42,9 @@ pub fn closed_per_s(procfs: &Path, pid: u32, within_s: f64) -> Option<f64> {
     let lingering = || all().filter(|socket| socket.state == TIME_WAIT);
     let most = std::fs::read_to_string(procfs.join("sys/net/ipv4/tcp_max_tw_buckets"));
     let most: usize = most.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(usize::MAX);
-    // Closed here, or at its other end, which is here too.
-    let is_ours = |socket: &Socket<'_>| {
-        ports.contains(socket.port) || (socket.to_itself && ports.contains(socket.peer_port))
-    };
     let is_late = |socket: &Socket<'_>| LINGERS_S - socket.left_s <= within_s;
-    let closed = lingering().filter(|s| is_ours(s) && is_late(s)).count();
+    let ours = lingering().filter(is_late).filter_map(|socket| socket.connection(&ports));
+    let closed = ours.collect::<BTreeSet<_>>().len();
     // The kernel keeps no more than that and forgets the others.
     let is_full = lingering().count() as f64 > 0.9 * most as f64;
     (closed > 0 && !is_full).then_some(closed as f64 / within_s)
@@ -76,7 +73,8 @@ fn list(dir: &Path, name: &str) -> String {
 struct Socket<'a> {
     /// Its own port, in hexadecimal digits.
     port: &'a str,
-    /// That of its other end.
+    /// Address and port of its other end.
+    peer: &'a str,
     peer_port: &'a str,
     /// Whether both ends have the same address.
     to_itself: bool,
@@ -87,6 +85,18 @@ struct Socket<'a> {
 }
 
 impl<'a> Socket<'a> {
+    /// The connection to one of these ports, by server's port, client's address and port. It was
+    /// closed here, or at its other end, which is here too, or at both at once (on an idle machine
+    /// one in eight of gunicorn's): it is one all the same.
+    fn connection(&self, ports: &BTreeSet<&str>) -> Option<(&'a str, &'a str, &'a str)> {
+        let Self { port, peer, peer_port, to_itself, .. } = *self;
+        if ports.contains(port) {
+            Some((port, peer, peer_port))
+        } else {
+            (to_itself && ports.contains(peer_port)).then_some((peer_port, peer, port))
+        }
+    }
+
     /// `0: 0100007F:1F90 0100007F:C350 06 00000000:00000000 03:0000176F 00000000 0 0 0 3 ...`
     fn read(line: &'a str) -> Option<Self> {
         let mut fields = line.split_ascii_whitespace();
@@ -97,7 +107,7 @@ impl<'a> Socket<'a> {
         let inode = fields.nth(3)?.parse().ok()?;
         // In hundredths of a second (USER_HZ).
         let left_s = i64::from_str_radix(left, 16).ok()? as f64 / 100.0;
-        Some(Self { port, peer_port, to_itself: address == peer, state, left_s, inode })
+        Some(Self { port, peer, peer_port, to_itself: address == peer, state, left_s, inode })
     }
 }
 
@@ -137,6 +147,24 @@ mod tests {
         // The kernel's timers round, and other tests of this process listen too.
         assert!(rate * 60.0 >= 20.0, "{rate}");
         assert!(rate * 60.0 < 100.0, "{rate}");
+    }
+
+    #[test]
+    fn a_connection_that_both_ends_closed_at_once_is_one() {
+        let line = |from: &str, to: &str| {
+            format!("4: {from} {to} 06 00000000:00000000 03:00000FA0 00000000 0 0 0 3 0")
+        };
+        let ports = BTreeSet::from(["1F90"]);
+        let of = |from, to| {
+            let line = line(from, to);
+            let socket = Socket::read(&line).unwrap();
+            socket.connection(&ports).map(|(a, b, c)| [a, b, c].map(str::to_owned))
+        };
+        let server = of("0100007F:1F90", "0100007F:C350");
+        assert!(server.is_some());
+        assert_eq!(server, of("0100007F:C350", "0100007F:1F90"));
+        assert_ne!(server, of("0100007F:C351", "0100007F:1F90"));
+        assert_eq!(of("0200007F:C350", "0100007F:1F90"), None, "another machine's end");
     }
 
     #[test]
