@@ -21,7 +21,7 @@ use crate::sample::{Comm, Commit, Memory, ProcId, Program, Sample};
 use anyhow::{Context, Result, anyhow};
 use ceilings::{Ceilings, View};
 use parse::Stat;
-use procdir::{ProcDir, read_kept};
+use procdir::{ProcDir, is_procfs, read_kept};
 use select::Candidate;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -64,6 +64,9 @@ pub struct Probe {
     crowded: bool,
     told_crowded: bool,
     tick: u32,
+    /// Time of the last sample, and the longest between two.
+    last_t: Option<f64>,
+    longest_step_s: f64,
     notes: Vec<String>,
     clock_ticks: f64,
     page_size: u64,
@@ -110,6 +113,8 @@ impl Probe {
             pids: Vec::new(),
             roots: Vec::new(),
             tick: 0,
+            last_t: None,
+            longest_step_s: 0.0,
             notes: Vec::new(),
             clock_ticks: procfs::ticks_per_second() as f64,
             page_size: procfs::page_size(),
@@ -145,6 +150,10 @@ impl Probe {
     /// or may not be read is left out.
     pub fn sample(&mut self, t: f64, uptime_s: Option<f64>, sample: &mut Sample) -> Result<()> {
         self.tick = self.tick.wrapping_add(1);
+        // Where looks come closer than they did, memory is near its end, and who is idle matters.
+        let step_s = t - self.last_t.replace(t).unwrap_or(t);
+        let hurried = step_s < 0.6 * self.longest_step_s;
+        self.longest_step_s = self.longest_step_s.max(step_s);
         sample.t = t;
         sample.uptime_s = uptime_s;
         sample.procs.clear();
@@ -154,9 +163,11 @@ impl Probe {
         let mut buffer = [0; 128];
         let load = self.loadavg.as_ref().and_then(|file| read_kept(file, &mut buffer).ok());
         let (tasks, last_pid) = load.and_then(parse::tasks).unzip();
+        // lxcfs shows a pid of its own making there.
+        let last_pid = last_pid.filter(|_| self.loadavg.as_ref().is_some_and(is_procfs));
         self.discover(last_pid).context("cannot list the processes")?;
         let swapping = sample.memory.swap_free < sample.memory.swap_total;
-        self.read_watched(swapping, sample);
+        self.read_watched(swapping, hurried, sample);
         let view = View {
             tick: self.tick,
             proc: &self.proc,
@@ -338,13 +349,14 @@ impl Probe {
         std::fs::read_link(link).unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    fn read_watched(&mut self, swapping: bool, sample: &mut Sample) {
+    fn read_watched(&mut self, swapping: bool, hurried: bool, sample: &mut Sample) {
         let Self { proc, known, page_size, clock_ticks, kept_files_left, pids, roots, .. } = self;
         pids.clear();
         roots.clear();
         for (pid, known) in known.iter_mut() {
             let Some(watch) = known.watch.as_mut() else { continue };
-            match watch.read(proc, known.id, swapping, *page_size, *clock_ticks) {
+            let rests = if hurried { 0 } else { watch.rests() };
+            match watch.read(proc, known.id, swapping, rests, *page_size, *clock_ticks) {
                 watched::Look::Alive(look) => {
                     let renamed = look.comm != known.comm;
                     (known.comm, known.image) = (look.comm, watch.image);

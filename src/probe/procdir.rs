@@ -5,7 +5,7 @@ use rustix::io::Errno;
 use std::fs::File;
 use std::io::Write;
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -22,8 +22,7 @@ impl ProcDir {
     pub(crate) fn open(path: &Path) -> Result<Self, Errno> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(path, flags, Mode::empty())?;
-        // PROC_SUPER_MAGIC of linux/magic.h.
-        let is_procfs = rustix::fs::fstatfs(&fd).is_ok_and(|stat| stat.f_type == 0x9fa0);
+        let is_procfs = is_procfs(&fd);
         Ok(Self { fd, path: path.to_owned(), is_procfs })
     }
 
@@ -110,6 +109,12 @@ impl ProcDir {
     ) -> Result<&'b [u8], Errno> {
         read_kept(&self.open_file(pid, name)?, buffer)
     }
+}
+
+/// Whether a file is the kernel's own; in a container one of /proc may be lxcfs' instead.
+pub(crate) fn is_procfs(file: &impl AsFd) -> bool {
+    // PROC_SUPER_MAGIC of linux/magic.h.
+    rustix::fs::fstatfs(file).is_ok_and(|stat| stat.f_type == 0x9fa0)
 }
 
 /// Opens, reads and closes a file in a directory that is held open.

@@ -168,12 +168,18 @@ impl Watch {
         u64::from(self.statm.is_some()) + u64::from(self.stat.is_some())
     }
 
+    /// For how many looks its stat need not be read.
+    pub(crate) fn rests(&self) -> u8 {
+        self.looks.clamp(RESTS.0, RESTS.1)
+    }
+
     /// Reads a process, from its kept files or, where those could not be kept, by opening them.
     pub(crate) fn read(
         &mut self,
         proc: &ProcDir,
         id: ProcId,
         swapping: bool,
+        rests: u8,
         page_size: u64,
         clock_ticks: f64,
     ) -> Look {
@@ -192,7 +198,6 @@ impl Watch {
         // changes swap is not in statm.
         let same = pages.is_some_and(|pages| pages == self.pages && pages.size > 0);
         let is_kept = self.statm.is_some() && proc.is_procfs();
-        let rests = self.looks.clamp(RESTS.0, RESTS.1);
         let may_rest = same && is_kept && !swapping && self.rests < rests;
         if let Some(last) = self.last.filter(|_| may_rest) {
             self.rests += 1;
