@@ -28,6 +28,7 @@
 //! `surrogateescape` writes and strict readers refuse, are read as well.
 
 mod name;
+mod quick;
 mod raw;
 mod read;
 mod write;

@@ -128,16 +128,16 @@ impl<'de> Visitor<'de> for SampleSeed<'_> {
 }
 
 #[derive(Deserialize)]
-struct RawMemory {
-    total: u64,
-    available: u64,
+pub(super) struct RawMemory {
+    pub(super) total: u64,
+    pub(super) available: u64,
     #[serde(default)]
-    swap_total: u64,
+    pub(super) swap_total: u64,
     #[serde(default)]
-    swap_free: u64,
-    commit_limit: Option<u64>,
-    committed: Option<u64>,
-    overcommit: Option<u32>,
+    pub(super) swap_free: u64,
+    pub(super) commit_limit: Option<u64>,
+    pub(super) committed: Option<u64>,
+    pub(super) overcommit: Option<u32>,
 }
 
 impl From<RawMemory> for Memory {
@@ -154,7 +154,7 @@ impl From<RawMemory> for Memory {
 }
 
 #[derive(Deserialize)]
-struct RawProc<'a> {
+pub(super) struct RawProc<'a> {
     pid: u32,
     ppid: u32,
     start: u64,
@@ -175,7 +175,7 @@ struct RawProc<'a> {
 }
 
 impl RawProc<'_> {
-    fn put(self, procs: &mut Vec<Proc>, programs: &mut Vec<Program>) {
+    pub(super) fn put(self, procs: &mut Vec<Proc>, programs: &mut Vec<Program>) {
         let id = ProcId { pid: self.pid, start: self.start };
         let threads = self.threads.unwrap_or(1);
         let Self { ppid, comm: Name(comm), rss, anon, swap, cpu: cpu_s, .. } = self;
@@ -194,7 +194,7 @@ impl RawProc<'_> {
 }
 
 #[derive(Deserialize)]
-struct RawCeiling<'a> {
+pub(super) struct RawCeiling<'a> {
     #[serde(borrow)]
     kind: Cow<'a, str>,
     root: Option<(u32, u64)>,
@@ -206,7 +206,7 @@ struct RawCeiling<'a> {
 
 impl RawCeiling<'_> {
     /// A kind that a newer recorder knows is passed over like an unknown field.
-    fn ceiling(&self) -> Option<Ceiling> {
+    pub(super) fn ceiling(&self) -> Option<Ceiling> {
         let Self { root, used, limit, .. } = *self;
         let root = root.map(|(pid, start)| ProcId { pid, start });
         let kind = CeilingKind::from_name(&self.kind)?;
@@ -215,7 +215,7 @@ impl RawCeiling<'_> {
 }
 
 #[derive(Deserialize)]
-struct RawSign<'a> {
+pub(super) struct RawSign<'a> {
     #[serde(borrow)]
     kind: Cow<'a, str>,
     #[serde(borrow)]
@@ -227,7 +227,7 @@ struct RawSign<'a> {
 }
 
 impl RawSign<'_> {
-    fn sign(&self) -> Option<Sign> {
+    pub(super) fn sign(&self) -> Option<Sign> {
         Some(Sign {
             kind: SignKind::from_name(&self.kind)?,
             ceiling: CeilingKind::from_name(&self.ceiling)?,
@@ -239,10 +239,10 @@ impl RawSign<'_> {
 }
 
 /// Hands on the elements of a list one by one.
-struct Each<T, F>(F, std::marker::PhantomData<T>);
+pub(super) struct Each<T, F>(F, std::marker::PhantomData<T>);
 
 impl<T, F: FnMut(T)> Each<T, F> {
-    fn new(each: F) -> Self {
+    pub(super) fn new(each: F) -> Self {
         Self(each, std::marker::PhantomData)
     }
 }

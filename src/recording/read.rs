@@ -8,6 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use flate2::bufread::MultiGzDecoder;
 use serde::de::DeserializeSeed;
 
+use super::quick;
 use super::raw::{RawHeader, SampleSeed};
 use crate::sample::{Header, Sample};
 
@@ -24,6 +25,14 @@ pub fn parse_header(line: &[u8]) -> Result<Header> {
 /// # Errors
 /// It is none; `sample` is then of no use.
 pub fn parse_sample(line: &[u8], sample: &mut Sample) -> serde_json::Result<()> {
+    match quick::read(line, sample) {
+        Some(()) => Ok(()),
+        None => parse_any(line, sample),
+    }
+}
+
+/// The same, however it is written.
+pub(super) fn parse_any(line: &[u8], sample: &mut Sample) -> serde_json::Result<()> {
     let mut deserializer = serde_json::Deserializer::from_slice(line);
     SampleSeed(sample).deserialize(&mut deserializer).and_then(|()| deserializer.end())
 }

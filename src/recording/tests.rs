@@ -1,6 +1,6 @@
 //! What is written must come back, and what is broken must be said.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 
 use proptest::prelude::*;
 
@@ -121,6 +121,39 @@ proptest! {
 }
 
 #[test]
+fn usual_lines_are_read_quickly_and_spaced_ones_too() {
+    let bytes = include_bytes!("../../tests/recordings/prefork-leak.jsonl.gz");
+    let text = io::read_to_string(flate2::read::GzDecoder::new(&bytes[..])).unwrap();
+    let spaced = text.replace(':', ": ").replace(',', ", ");
+    let (mut sample, mut slow) = (Sample::default(), Sample::default());
+    for line in text.lines().skip(1).chain(spaced.lines().skip(1)) {
+        quick::read(line.as_bytes(), &mut sample).expect(line);
+        read::parse_any(line.as_bytes(), &mut slow).unwrap();
+        assert_eq!(sample, slow);
+    }
+}
+
+#[test]
+fn what_is_no_json_is_not_read_quickly() {
+    let mut sample = Sample::default();
+    for (right, wrong) in [
+        (LINE, "{LINE}"),
+        ("\"t\":2", "\"t\":02"),
+        ("\"t\":2", "\"t\":2."),
+        ("\"t\":2", "\"t\":2}"),
+        ("\"t\":2,", "\"t\":2,,"),
+        ("\"t\":2,", ""),
+        ("\"procs\":[]", "\"procs\":[,]"),
+        ("\"procs\":[]", "\"procs\":[{}]"),
+        ("8}", "8]"),
+    ] {
+        let line = LINE.replace(right, wrong);
+        assert!(line != LINE && quick::read(line.as_bytes(), &mut sample).is_none(), "{line}");
+        assert!(parse_sample(line.as_bytes(), &mut sample).is_err(), "{line}");
+    }
+}
+
+#[test]
 fn any_name_comes_back() {
     for name in ["\u{f780}".as_bytes(), b"\x80\xff", b"a\"\\\n\x7f", "\u{e9}\u{1f40f}".as_bytes()] {
         let (id, comm) = (ProcId { pid: 1, start: 1 }, Comm::new(name));
@@ -180,15 +213,19 @@ fn errors_say_where_what_and_what_to_do() {
 #[test]
 fn fuzz_recordings() {
     let bytes = include_bytes!("../../tests/recordings/prefork-leak.jsonl.gz");
-    let mut text = String::new();
-    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&bytes[..]), &mut text)
-        .unwrap();
+    let text = io::read_to_string(flate2::read::GzDecoder::new(&bytes[..])).unwrap();
     let full = r#"{"t":2,"span_s":4,"uptime":8.5,"cpu":1,"mem":{"total":9,"available":8,"commit_limit":7,"committed":6,"overcommit":2},"ceilings":[{"kind":"pids","root":[8,9],"place":"/a","used":1,"limit":2}],"signs":[{"kind":"refused","ceiling":"pids","root":[8,9],"count":1}],"procs":[{"pid":8,"ppid":1,"start":9,"comm":"a\uf780","rss":1,"anon":1,"swap":0,"cpu":1.5,"exe":"/x","title":"x","threads":2,"forked":true,"permitted":true}]}"#;
     let mut corpus: Vec<&[u8]> = text.lines().take(3).map(str::as_bytes).collect();
     corpus.extend([HEADER, LINE, full].map(str::as_bytes));
     let mut sample = Sample::default();
     crate::fuzz::fuzz("recording lines", 4, &corpus, |line| {
         let _ = parse_header(line);
+        // What is read quickly is read rightly.
+        if quick::read(line, &mut sample).is_some() {
+            let mut slow = Sample::default();
+            read::parse_any(line, &mut slow).unwrap();
+            assert_eq!(sample, slow);
+        }
         // What can be read can be written, and reads the same.
         if parse_sample(line, &mut sample).is_ok() {
             let mut out = Vec::new();
