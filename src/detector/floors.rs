@@ -5,6 +5,8 @@
 //! last 12, 17 and 24 floors are judged as they come in, so that windows from seconds to days
 //! always end now and differ in length by at most 1.4.
 
+use std::cell::LazyCell;
+
 use crate::detector::check::Check;
 use crate::detector::clock::{Moment, block};
 use crate::detector::constants::{Constants, FINE, LEVELS, RING, WINDOWS};
@@ -57,7 +59,11 @@ impl Gauge {
 pub struct Track {
     levels: [Level; LEVELS],
     unit: f64,
+    /// The shapes of those windows that show anything, while any does.
+    shapes: Option<Box<Shapes>>,
 }
+
+type Shapes = [[Shape; WINDOWS.len()]; LEVELS];
 
 /// A window that passed its tests and is not yet older than two of its blocks.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,7 +95,7 @@ impl Candidate {
 impl Track {
     /// An empty series whose values count `unit` bytes each.
     pub fn new(unit: f64) -> Self {
-        Self { levels: [Level::EMPTY; LEVELS], unit }
+        Self { levels: [Level::EMPTY; LEVELS], unit, shapes: None }
     }
 
     /// Adds a value and the CPU use, in cores, that went with it; says whether a window that grew
@@ -104,13 +110,16 @@ impl Track {
         for (index, level) in self.levels.iter_mut().enumerate().skip(moment.level) {
             level.enter(moment.now, block(index));
             level.append(floor);
-            judged |= level.judge(index, gauge);
+            judged |= level.judge(index, gauge, &mut self.shapes);
             let value = std::mem::replace(&mut level.half, Floor::NONE);
             if value == Floor::NONE {
                 (level.half, level.half_load) = (floor.value, floor.load);
                 break;
             }
             floor = floor.join(Floor { value, load: level.half_load });
+        }
+        if judged && self.levels.iter().all(Level::shows_nothing) {
+            self.shapes = None;
         }
         judged
     }
@@ -126,12 +135,13 @@ impl Track {
     /// shortest.
     pub fn candidates(&self, now: u64) -> impl Iterator<Item = Candidate> {
         let unit = self.unit;
-        let showing = |(_, level): &(usize, &Level)| level.shows != [Shows::default(); _];
-        self.fresh(now).filter(showing).flat_map(move |(index, level)| {
-            let floors = level.floors.map(f64::from);
+        let showing = self.fresh(now).filter(|(_, level)| !level.shows_nothing());
+        showing.flat_map(move |(index, level)| {
+            let shapes = self.shapes.as_ref().map(|shapes| shapes[index]);
             WINDOWS.into_iter().enumerate().filter_map(move |(which, blocks)| {
-                let Found { growth, paused, shape } = level.found(&floors, which)?;
-                let shape = shape.scaled(unit);
+                let growth = level.shows[which].growth()?;
+                let paused = level.shows[which].is_paused();
+                let shape = shapes?[which].scaled(unit);
                 let window = blocks as u64 * block(index);
                 let passes = level.passes[which];
                 Some(Candidate { level: index, blocks, window, shape, growth, paused, passes })
@@ -144,18 +154,18 @@ impl Track {
         self.fresh(now).flat_map(move |(index, level)| {
             let full = move |&(_, blocks): &(usize, usize)| blocks <= usize::from(level.len);
             WINDOWS.into_iter().enumerate().filter(full).map(move |(which, blocks)| {
-                let (floors, loads) = level.series();
-                let found = level.found(&floors, which);
-                let (floors, loads) = (&floors[RING - blocks..], &loads[RING - blocks..]);
+                let growth = level.shows[which].growth();
+                let loads = level.loads.map(Load::cores);
+                let (floors, loads) = (&level.floors[RING - blocks..], &loads[RING - blocks..]);
                 let fall = f64::from(level.fall);
-                let tests = window::explain(floors, loads, which, fall, found.as_ref(), gauge);
+                let tests = window::explain(floors, loads, which, fall, growth, gauge);
                 Look {
                     level: index,
                     blocks,
                     window: blocks as u64 * block(index),
                     ends_higher: level.ends_higher(blocks, gauge).scaled(self.unit),
                     tests: tests.scaled(self.unit),
-                    growth: found.map(|found| found.growth),
+                    growth,
                 }
             })
         })
@@ -239,8 +249,7 @@ impl Load {
     }
 }
 
-/// What a window showed when it was last judged, in one byte: its shape is found again from the
-/// floors.
+/// What a window showed when it was last judged, but for its shape, in one byte.
 #[derive(Clone, Copy, Default, PartialEq)]
 struct Shows(u8);
 
@@ -322,9 +331,11 @@ impl Level {
         self.len = (self.len + 1).min(RING as u8);
     }
 
-    fn judge(&mut self, index: usize, gauge: &Gauge) -> bool {
+    fn judge(&mut self, index: usize, gauge: &Gauge, shapes: &mut Option<Box<Shapes>>) -> bool {
         let may_hide = index >= HIDDEN && gauge.excuse == Excuse::Proportion;
-        let mut series = None;
+        let loads = LazyCell::new(|| self.loads.map(Load::cores));
+        let ranks = LazyCell::new(|| window::rank_sums(&self.floors));
+        let mut judged = false;
         for (which, blocks) in WINDOWS.into_iter().enumerate() {
             if blocks > usize::from(self.len) {
                 break;
@@ -333,10 +344,16 @@ impl Level {
             let found = if !may_hide && !self.ends_higher(blocks, gauge).passes {
                 None
             } else {
-                let (floors, loads) = series.get_or_insert_with(|| self.series());
-                let (floors, loads) = (&floors[RING - blocks..], &loads[RING - blocks..]);
-                window::judge(floors, loads, which, f64::from(self.fall), index > FINE, gauge)
+                judged = true;
+                let first = RING - blocks;
+                let (loads, ranks) = (|| &loads[first..], || ranks[first]);
+                let (fall, may_level) = (f64::from(self.fall), index > FINE);
+                window::judge(&self.floors[first..], loads, ranks, (which, fall), may_level, gauge)
             };
+            if let Some(found) = &found {
+                let shapes = shapes.get_or_insert_with(|| Box::new([[Shape::FLAT; _]; _]));
+                shapes[index][which] = found.shape;
+            }
             self.passes[which] = match found {
                 Some(found) if found.growth != Growth::Slowing => {
                     self.passes[which].saturating_add(1)
@@ -345,26 +362,16 @@ impl Level {
             };
             self.shows[which] = found.as_ref().map_or(Shows::default(), Shows::new);
         }
-        series.is_some()
+        judged
     }
 
-    /// What a window of these floors showed when it was last judged.
-    fn found(&self, floors: &[f64; RING], which: usize) -> Option<Found> {
-        let shows = self.shows[which];
-        let (growth, paused) = (shows.growth()?, shows.is_paused());
-        let floors = &floors[RING - WINDOWS[which]..];
-        let shape = window::shape(floors, || self.loads.map(Load::cores), growth);
-        Some(Found { growth, paused, shape })
+    fn shows_nothing(&self) -> bool {
+        self.shows == [Shows::default(); _]
     }
 
     fn ends_higher(&self, blocks: usize, gauge: &Gauge) -> Check {
         let rise = f64::from(self.floors[RING - 1]) - f64::from(self.floors[RING - blocks]);
         Check::at_least(rise, gauge.least / 2.0)
-    }
-
-    /// Floors and CPU use, oldest first.
-    fn series(&self) -> ([f64; RING], [f64; RING]) {
-        (self.floors.map(f64::from), self.loads.map(Load::cores))
     }
 }
 
@@ -386,8 +393,9 @@ mod tests {
 
     #[test]
     fn a_series_is_small() {
-        // Each process has one, each parent two more.
-        assert!(size_of::<Track>() <= 2312, "{} B", size_of::<Track>());
+        // Each process has one, each parent two more; the shapes come with growth and go with it.
+        let sizes = (size_of::<Track>(), size_of::<Shapes>());
+        assert!(sizes.0 <= 2320 && sizes.1 <= 576, "{sizes:?} B");
     }
 
     #[test]

@@ -84,20 +84,23 @@ pub fn of_windows(
     let tick_s = seconds(1);
     let length = |window: &Candidate| seconds(window.window);
     let ends_in = |window: &Candidate| left(window, meter) / window.slope() * tick_s;
-    let founded = |window: &&Candidate| ends_in(window) <= caution * length(window);
-    let last = windows.last()?;
-    let shortest = windows.iter().find(founded).unwrap_or(last);
-    let longest = windows.iter().rev().find(founded).unwrap_or(last);
-    let best = windows
-        .iter()
-        .filter(founded)
-        .chain([last])
-        .find(|window| length(window) >= ends_in(window) / 2.0)
-        .unwrap_or(longest);
-    let (likely_s, window_s) = (ends_in(best), length(best));
+    let (mut shortest, mut longest, mut best) = (None, None, None);
+    for window in windows {
+        let this @ (_, ends_s) = (window, ends_in(window));
+        if ends_s <= caution * length(window) {
+            shortest = shortest.or(Some(this));
+            longest = Some(this);
+            best = best.or(Some(this).filter(|_| length(window) >= ends_s / 2.0));
+        }
+    }
+    let last = windows.last().map(|last| (last, ends_in(last)))?;
+    let ((_, shortest_s), longest) = (shortest.unwrap_or(last), longest.unwrap_or(last));
+    let well_founded = Some(last).filter(|(last, ends_s)| length(last) >= ends_s / 2.0);
+    let (best, likely_s) = best.or(well_founded).unwrap_or(longest);
+    let window_s = length(best);
     let gaining_s = gaining(best, left(best, meter), tick_s);
-    let first_s = likely_s.min(ends_in(shortest)).min(gaining_s.unwrap_or(f64::INFINITY));
-    let last_s = likely_s.max(ends_in(longest));
+    let first_s = likely_s.min(shortest_s).min(gaining_s.unwrap_or(f64::INFINITY));
+    let last_s = likely_s.max(longest.1);
     let (low, high) = WIDENING[usize::from(likely_s > NEAR * window_s)];
     let headroom = meter.headroom();
     let now = (headroom.left as f64).max(least(meter)) / left(best, meter);

@@ -1,7 +1,7 @@
 //! Detector: state across samples, from sample to verdicts.
 //!
-//! Total and bounded: no I/O, no clock, no error; in a steady tick (nobody new, nobody gone) it
-//! allocates nothing.
+//! Total and bounded: no I/O, no clock, no error; in a steady tick (nobody new, nobody gone, nobody
+//! begins to grow) it allocates nothing.
 
 pub mod check;
 pub mod clock;

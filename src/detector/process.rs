@@ -216,17 +216,18 @@ impl Process {
         windows.retain(|window| scale.is_steady(window));
         let convicting = windows
             .iter()
-            .filter_map(|window| scale.convicts(window, life).map(|why| (why, *window)))
-            .next_back();
+            .rev()
+            .find_map(|window| scale.convicts(window, life).map(|why| (why, *window)));
         self.standing.evidence = convicting
             .map(|(_, window)| window)
             .or(windows.last().copied())
             .map(|w| scale.evidence(&w));
+        let growth_of = |window: &Candidate| scale.slope(window) * scale.window_s(window);
         self.standing.kill_evidence = windows
             .iter()
             .filter(|window| window.growth == Growth::Steady && scale.takes_part(window).passes)
-            .map(|window| scale.evidence(window))
-            .max_by(|a, b| (a.slope * a.window_s).total_cmp(&(b.slope * b.window_s)));
+            .max_by(|a, b| growth_of(a).total_cmp(&growth_of(b)))
+            .map(|window| scale.evidence(window));
         let seconds = |blocks| scale.clock.seconds(blocks);
         let ends = forecast::of_windows(windows, scale.meter, scale.constants.caution, seconds);
         self.ends = ends.or(self.ends);

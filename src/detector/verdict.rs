@@ -241,11 +241,17 @@ impl Scale<'_> {
             };
             Some((verdict, window.window, rule.unwrap_or(Why::Patient)))
         };
-        let rank = |verdict| match verdict {
-            Verdict::Suspect => 2,
-            Verdict::LoadCoupled => 1,
-            _ => 0,
-        };
-        windows.iter().filter_map(suspicion).max_by_key(|(verdict, ..)| rank(*verdict))
+        // Of equals the longest: from that one on, nothing can count for more than a suspect.
+        let mut best: Option<(Verdict, u64, Why)> = None;
+        for found in windows.iter().rev().filter_map(suspicion) {
+            match (found.0, best) {
+                (Verdict::Suspect, _) => return Some(found),
+                (Verdict::LoadCoupled, Some((Verdict::Warming, ..))) | (_, None) => {
+                    best = Some(found);
+                }
+                _ => {}
+            }
+        }
+        best
     }
 }

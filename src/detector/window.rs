@@ -20,6 +20,13 @@ pub enum Growth {
     Slowing,
 }
 
+/// Floors as they are, in whole units, or less what CPU use explains.
+pub trait Size: Copy + PartialOrd + Into<f64> {}
+
+impl Size for u32 {}
+
+impl Size for f64 {}
+
 /// Median floors of a window's first, middle and last third.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shape {
@@ -32,6 +39,9 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// Of a series that is nothing.
+    pub const FLAT: Self = Self { early: 0.0, middle: 0.0, late: 0.0 };
+
     /// From early to late.
     pub fn growth(&self) -> f64 {
         f64::from(self.late) - f64::from(self.early)
@@ -61,19 +71,20 @@ pub struct Found {
     pub shape: Shape,
 }
 
-/// Judges a window: `floors` and the mean CPU use of each, oldest first; `which` of the three
-/// lengths it has; the largest `fall` ever seen at this scale.
-pub fn judge(
-    floors: &[f64],
-    loads: &[f64],
-    which: usize,
-    fall: f64,
+/// Judges a window: `floors` and the mean CPU use of each, oldest first, and the floors' rank sum,
+/// both asked for where they matter; `which` of the three lengths it has; the largest `fall` ever
+/// seen at this scale.
+pub fn judge<'a>(
+    floors: &[u32],
+    loads: impl Fn() -> &'a [f64],
+    rank_sum: impl Fn() -> i32,
+    (which, fall): (usize, f64),
     at_equal_load: bool,
     gauge: &Gauge,
 ) -> Option<Found> {
-    let slowing = match test(floors, which, fall, gauge) {
+    let slowing = match test(floors, rank_sum, which, fall, gauge) {
         Some(found) if found.growth == Growth::Steady => {
-            let stands = not_by_load(found.shape, loads, gauge.excuse).passes;
+            let stands = not_by_load(found.shape, loads(), gauge.excuse).passes;
             let growth = if stands { Growth::Steady } else { Growth::WithLoad };
             return Some(Found { growth, ..found });
         }
@@ -81,10 +92,10 @@ pub fn judge(
     };
     if at_equal_load
         && gauge.excuse == Excuse::Proportion
-        && let Some(level) = level_load(floors, loads)
+        && let Some(level) = level_load(floors, loads())
     {
         let level = &level[..floors.len()];
-        if let Some(found) = test(level, which, largest_fall(level), gauge)
+        if let Some(found) = test(level, || ranks(level), which, largest_fall(level), gauge)
             && found.growth == Growth::Steady
         {
             return Some(Found { growth: Growth::AtEqualLoad, ..found });
@@ -93,29 +104,21 @@ pub fn judge(
     slowing
 }
 
-/// The shape of a window that was judged to show `growth`. `loads` are asked for only where they
-/// had a part in it.
-pub fn shape<const N: usize>(
-    floors: &[f64],
-    loads: impl FnOnce() -> [f64; N],
-    growth: Growth,
-) -> Shape {
-    let level = match growth {
-        Growth::AtEqualLoad => level_load(floors, &loads()[N - floors.len()..]),
-        _ => None,
-    };
-    thirds(level.as_ref().map_or(floors, |level| &level[..floors.len()]))
-}
-
 /// Growth beyond any fall, its shape, and the rank test; the dear test comes last.
-fn test(floors: &[f64], which: usize, fall: f64, gauge: &Gauge) -> Option<Found> {
+fn test<T: Size>(
+    floors: &[T],
+    rank_sum: impl Fn() -> i32,
+    which: usize,
+    fall: f64,
+    gauge: &Gauge,
+) -> Option<Found> {
     let (early, late) = ends(floors);
     // Nearly all windows end here: they need no middle.
     let flat = Shape { early, middle: early, late };
     if !enough(flat, gauge).passes || !beyond_falls(flat, fall, gauge).passes {
         return None;
     }
-    if !rising(floors, which).passes {
+    if !rising(rank_sum(), which).passes {
         return None;
     }
     let shape = Shape { middle: middle(floors), ..flat };
@@ -146,13 +149,13 @@ pub struct Tests {
 impl Tests {
     /// All tests of a window, those behind the first that fails too. `floors` as they are, or less
     /// what CPU use explains.
-    fn of(floors: &[f64], loads: &[f64], which: usize, fall: f64, gauge: &Gauge) -> Self {
+    fn of<T: Size>(floors: &[T], loads: &[f64], which: usize, fall: f64, gauge: &Gauge) -> Self {
         let shape = thirds(floors);
         Self {
             shape,
             enough: enough(shape, gauge),
             beyond_falls: beyond_falls(shape, fall, gauge),
-            rising: rising(floors, which),
+            rising: rising(ranks(floors), which),
             lasting: lasting(shape, gauge),
             going_on: going_on(floors, shape, gauge),
             not_by_load: not_by_load(shape, loads, gauge.excuse),
@@ -174,14 +177,14 @@ impl Tests {
 /// What [`judge`] compared to come to `found`, with the same arguments; if that is growth at equal
 /// load, of the floors at equal load.
 pub fn explain(
-    floors: &[f64],
+    floors: &[u32],
     loads: &[f64],
     which: usize,
     fall: f64,
-    found: Option<&Found>,
+    found: Option<Growth>,
     gauge: &Gauge,
 ) -> Tests {
-    let hidden = found.is_some_and(|found| found.growth == Growth::AtEqualLoad);
+    let hidden = found == Some(Growth::AtEqualLoad);
     match level_load(floors, loads).filter(|_| hidden) {
         Some(level) => {
             let level = &level[..floors.len()];
@@ -199,9 +202,9 @@ fn beyond_falls(shape: Shape, fall: f64, gauge: &Gauge) -> Check {
     Check::above(shape.growth(), gauge.swing * fall)
 }
 
-fn rising(floors: &[f64], which: usize) -> Check {
+fn rising(rank_sum: i32, which: usize) -> Check {
     let least = LEAST_RANK_SUM.get(which).map_or(f64::INFINITY, |least| f64::from(*least));
-    Check::at_least(f64::from(rank_sum(floors)), least)
+    Check::at_least(f64::from(rank_sum), least)
 }
 
 fn lasting(shape: Shape, gauge: &Gauge) -> Check {
@@ -209,12 +212,12 @@ fn lasting(shape: Shape, gauge: &Gauge) -> Check {
     Check::at_least(second, gauge.shape * first)
 }
 
-fn going_on(floors: &[f64], shape: Shape, gauge: &Gauge) -> Check {
+fn going_on<T: Size>(floors: &[T], shape: Shape, gauge: &Gauge) -> Check {
     Check::at_least(pace(floors, shape), gauge.pace)
 }
 
 /// Growth from the last third to its own second half, over what it would be at a steady pace.
-fn pace(floors: &[f64], shape: Shape) -> f64 {
+fn pace<T: Size>(floors: &[T], shape: Shape) -> f64 {
     let n = floors.len();
     let (third, sixth) = (n / 3, n / 6);
     let last = f64::from(median(&floors[n - sixth..])) - f64::from(shape.late);
@@ -238,20 +241,20 @@ fn not_by_load(shape: Shape, loads: &[f64], excuse: Excuse) -> Check {
     }
 }
 
-fn thirds(floors: &[f64]) -> Shape {
+fn thirds<T: Size>(floors: &[T]) -> Shape {
     let (early, late) = ends(floors);
     Shape { early, middle: middle(floors), late }
 }
 
 /// Medians of the first and the last third.
-fn ends(floors: &[f64]) -> (f32, f32) {
+fn ends<T: Size>(floors: &[T]) -> (f32, f32) {
     let n = floors.len();
     let third = n / 3;
     (median(&floors[..third]), median(&floors[n - third..]))
 }
 
 /// Median of the middle third.
-fn middle(floors: &[f64]) -> f32 {
+fn middle<T: Size>(floors: &[T]) -> f32 {
     let n = floors.len();
     let third = n / 3;
     let middle = (n - third) / 2;
@@ -271,7 +274,10 @@ const EIGHT: [(usize, usize); 19] = [
 ];
 
 /// Sorts without a branch: sorting by insertion was a third of the time of replaying a recording.
-fn sort<const N: usize, const M: usize>(values: &mut [f64; N], network: [(usize, usize); M]) {
+fn sort<T: Size, const N: usize, const M: usize>(
+    values: &mut [T; N],
+    network: [(usize, usize); M],
+) {
     for (a, b) in network {
         let (x, y) = (values[a], values[b]);
         values[a] = if y < x { y } else { x };
@@ -280,33 +286,47 @@ fn sort<const N: usize, const M: usize>(values: &mut [f64; N], network: [(usize,
 }
 
 /// Median of a third or a sixth of a window.
-fn median(values: &[f64]) -> f32 {
-    fn of<const N: usize, const M: usize>(
-        values: &[f64],
+fn median<T: Size>(values: &[T]) -> f32 {
+    fn of<T: Size, const N: usize, const M: usize>(
+        values: &[T],
         network: [(usize, usize); M],
     ) -> Option<f32> {
-        let mut sorted: [f64; N] = values.try_into().ok()?;
+        let mut sorted: [T; N] = values.try_into().ok()?;
         sort(&mut sorted, network);
-        let upper = sorted[N / 2];
+        let upper = sorted[N / 2].into();
         let even = N.is_multiple_of(2);
-        Some((if even { f64::midpoint(sorted[N / 2 - 1], upper) } else { upper }) as f32)
+        Some((if even { f64::midpoint(sorted[N / 2 - 1].into(), upper) } else { upper }) as f32)
     }
-    of::<4, 5>(values, FOUR)
-        .or_else(|| of::<5, 9>(values, FIVE))
-        .or_else(|| of::<8, 19>(values, EIGHT))
-        .or_else(|| of::<2, 1>(values, TWO))
+    of::<T, 4, 5>(values, FOUR)
+        .or_else(|| of::<T, 5, 9>(values, FIVE))
+        .or_else(|| of::<T, 8, 19>(values, EIGHT))
+        .or_else(|| of::<T, 2, 1>(values, TWO))
         .unwrap_or(f32::NAN)
 }
 
-/// Pairs that rise less pairs that fall (Kendall's S).
-pub fn rank_sum(floors: &[f64]) -> i32 {
-    let mut sum = 0;
-    for (i, early) in floors.iter().enumerate() {
-        for late in &floors[i + 1..] {
-            sum += i32::from(late > early) - i32::from(late < early);
+/// Pairs that rise less pairs that fall (Kendall's S), from each floor on: what the windows of one
+/// level share is compared once, and by distance, so that the compiler compares four pairs at once.
+/// It was the dearest part of judging a leak.
+pub fn rank_sums<T: Size>(floors: &[T; RING]) -> [i32; RING] {
+    let mut sums = [0; RING];
+    for distance in 1..RING {
+        for ((sum, early), late) in sums.iter_mut().zip(floors).zip(&floors[distance..]) {
+            *sum += i32::from(late > early) - i32::from(late < early);
         }
     }
-    sum
+    for i in (1..RING).rev() {
+        sums[i - 1] += sums[i];
+    }
+    sums
+}
+
+/// The same of a window, whatever its length.
+fn ranks<T: Size>(floors: &[T]) -> i32 {
+    // Before the first floor there are its equals: they neither rise nor fall.
+    let Some(first) = floors.first() else { return 0 };
+    let mut all = [*first; RING];
+    all[RING - floors.len()..].copy_from_slice(floors);
+    rank_sums(&all)[RING - floors.len()]
 }
 
 fn largest_fall(floors: &[f64]) -> f64 {
@@ -319,7 +339,7 @@ fn largest_fall(floors: &[f64]) -> f64 {
 
 /// The floors less what CPU use explains, time held fixed, where it does: the window holds a real
 /// swing of load, load does not itself trend, and more load means more memory.
-fn level_load(floors: &[f64], loads: &[f64]) -> Option<[f64; RING]> {
+fn level_load(floors: &[u32], loads: &[f64]) -> Option<[f64; RING]> {
     let n = floors.len() as f64;
     let mean_load = loads.iter().sum::<f64>() / n;
     let least = loads.iter().copied().fold(f64::MAX, f64::min);
@@ -327,11 +347,11 @@ fn level_load(floors: &[f64], loads: &[f64]) -> Option<[f64; RING]> {
     if most <= least || most - least < 0.5 * mean_load {
         return None;
     }
-    let mean_floor = floors.iter().sum::<f64>() / n;
+    let mean_floor = floors.iter().copied().map(f64::from).sum::<f64>() / n;
     let mean_time = (n - 1.0) / 2.0;
     let (mut uu, mut tu, mut uf, mut tf, mut tt) = (0.0, 0.0, 0.0, 0.0, 0.0);
     for (j, (load, floor)) in loads.iter().zip(floors.iter()).enumerate() {
-        let (u, f, t) = (load - mean_load, floor - mean_floor, j as f64 - mean_time);
+        let (u, f, t) = (load - mean_load, f64::from(*floor) - mean_floor, j as f64 - mean_time);
         uu += u * u;
         tu += t * u;
         uf += u * f;
@@ -348,7 +368,7 @@ fn level_load(floors: &[f64], loads: &[f64]) -> Option<[f64; RING]> {
     }
     let mut level = [0.0; RING];
     for (level, (floor, load)) in level.iter_mut().zip(floors.iter().zip(loads)) {
-        *level = floor - per_core * (load - mean_load);
+        *level = f64::from(*floor) - per_core * (load - mean_load);
     }
     Some(level)
 }
@@ -383,6 +403,18 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn rank_sums_count_pairs(floors: [u8; RING], length in 0..=RING) {
+            let floors = floors.map(|floor| u32::from(floor % 32));
+            let window = &floors[RING - length..];
+            let pairs = (0..length).flat_map(|late| (0..late).map(move |early| (early, late)));
+            let counted: i32 = pairs.map(|(early, late)| window[late].cmp(&window[early]) as i32).sum();
+            proptest::prop_assert_eq!(ranks(window), counted);
+            proptest::prop_assert!(length == 0 || rank_sums(&floors)[RING - length] == counted);
+        }
+    }
+
     #[test]
     fn values_are_sorted_whatever_their_order() {
         fn check<const N: usize, const M: usize>(network: [(usize, usize); M]) {
@@ -402,7 +434,7 @@ mod tests {
     #[test]
     fn every_part_of_a_window_has_a_median() {
         for blocks in WINDOWS {
-            let floors: Vec<f64> = (0..blocks).map(|j| j as f64).collect();
+            let floors: Vec<u32> = (0..blocks as u32).collect();
             let shape = thirds(&floors);
             assert!(shape.early < shape.middle && shape.middle < shape.late, "{blocks}: {shape:?}");
             assert!((pace(&floors, shape) - 1.0).abs() < 0.2, "{blocks}");
@@ -410,10 +442,11 @@ mod tests {
     }
 
     fn look(floor: impl Fn(f64) -> f64, load: impl Fn(f64) -> f64) -> Option<Growth> {
-        let floors: Vec<f64> = (0..24).map(|j| floor(f64::from(j))).collect();
+        let floors: Vec<u32> = (0..24).map(|j| floor(f64::from(j)) as u32).collect();
         let loads: Vec<f64> = (0..24).map(|j| load(f64::from(j))).collect();
         let gauge = Gauge::footprint(&Constants::default(), 4096.0);
-        judge(&floors, &loads, 2, 0.0, true, &gauge).map(|found| found.growth)
+        judge(&floors, || &loads, || ranks(&floors), (2, 0.0), true, &gauge)
+            .map(|found| found.growth)
     }
 
     #[test]
