@@ -1,0 +1,113 @@
+//! How many process samples a second a replay judges.
+//!
+//! ```text
+//! cargo bench --bench replay
+//! ```
+//!
+//! Recordings are made up in memory, twelve hours at 5 s each, and replayed once by the library:
+//! *read* is the time to parse them, *replay* with the engine's judgement, best of some rounds, in
+//! millions of samples a second.
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a bench")]
+
+use leakwatch::engine::{Engine, Settings};
+use leakwatch::policy::Rules;
+use leakwatch::recording::{Reader, Writer};
+use leakwatch::sample::{Comm, Header, Memory, Proc, ProcId, Sample};
+use std::time::Instant;
+
+const INTERVAL_S: f64 = 5.0;
+const LOOKS: u32 = 8640;
+const PAGE: u64 = 4096;
+
+/// A machine with one master and its workers, the first `leaking` of which leak.
+struct Scene {
+    name: &'static str,
+    workers: u32,
+    leaking: u32,
+}
+
+impl Scene {
+    /// Its recording. All workers that do not leak work in one look of two, and swing by 1.5 MiB.
+    fn record(&self) -> Vec<u8> {
+        let header = Header {
+            interval_s: INTERVAL_S,
+            clock_ticks: 100,
+            page_size: PAGE,
+            hostname: "vps".into(),
+        };
+        let mut writer = Writer::new(Vec::new(), &header).unwrap();
+        let mut random = Random(1);
+        let total = 1 << 40;
+        let mut procs: Vec<Proc> = (0..=self.workers)
+            .map(|n| Proc {
+                id: ProcId { pid: 1000 + n, start: 5000 + u64::from(n) },
+                ppid: if n == 0 { 1 } else { 1000 },
+                comm: Comm::new(b"apache2"),
+                rss: 0,
+                anon: Some(5000 * PAGE),
+                swap: 0,
+                cpu_s: 0.0,
+                threads: 1,
+            })
+            .collect();
+        for look in 0..LOOKS {
+            for (n, proc) in procs.iter_mut().enumerate().skip(1) {
+                let leaks = n as u32 <= self.leaking;
+                let pages = match proc.anon {
+                    Some(anon) if leaks => anon / PAGE + random.below(64),
+                    anon if random.below(2) == 0 => anon.unwrap() / PAGE,
+                    _ => 5000 + random.below(384),
+                };
+                proc.anon = Some(pages * PAGE);
+                proc.rss = (pages + 1000) * PAGE;
+                proc.cpu_s = (proc.cpu_s * 100.0).round() / 100.0 + random.below(50) as f64 / 100.0;
+            }
+            let used: u64 = procs.iter().filter_map(|proc| proc.anon).sum();
+            let memory = Memory { total, available: total - used, ..Memory::default() };
+            let t = 1_739_339_608.0 + f64::from(look) * INTERVAL_S;
+            writer.write(&Sample { t, memory, procs: procs.clone(), ..Sample::default() }).unwrap();
+        }
+        writer.into_inner()
+    }
+}
+
+/// A generator of random numbers (Knuth's MMIX), the same ones each time.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}
+
+/// Millions of samples a second.
+fn speed(recording: &[u8], judged: bool) -> f64 {
+    let begin = Instant::now();
+    let mut reader = Reader::new(recording, "bench".to_owned()).unwrap();
+    let settings = Settings { caution: 6.0, rules: Rules::default() };
+    let mut engine = Engine::new(reader.header(), settings);
+    let (mut sample, mut samples) = (Sample::default(), 0);
+    while reader.read(&mut sample).unwrap() {
+        samples += sample.procs.len();
+        if judged {
+            engine.observe(&sample);
+        }
+    }
+    samples as f64 / begin.elapsed().as_secs_f64() / 1e6
+}
+
+fn main() {
+    println!("{:28}{:>8}{:>8}   million samples a second", "", "read", "replay");
+    for scene in [
+        Scene { name: "300 calm workers", workers: 300, leaking: 0 },
+        Scene { name: "20 calm workers", workers: 20, leaking: 0 },
+        Scene { name: "20 workers, 2 leak", workers: 20, leaking: 2 },
+        Scene { name: "20 workers, all leak", workers: 20, leaking: 20 },
+    ] {
+        let recording = scene.record();
+        let best = |judged| (0..3).map(|_| speed(&recording, judged)).fold(0.0, f64::max);
+        println!("{:28}{:8.2}{:8.2}", scene.name, best(false), best(true));
+    }
+}
