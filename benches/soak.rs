@@ -50,15 +50,18 @@ struct Use {
     state: u64,
 }
 
+/// What a file of /proc/PID says in kB.
+fn bytes(pid: u32, file: &str, name: &str) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/{file}")).expect("it runs");
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let word = line.and_then(|line| line.split_whitespace().next());
+    word.and_then(|word| word.parse::<u64>().ok()).expect("a size") << 10
+}
+
 impl Use {
     /// Of a process whose files are in that directory.
     fn of(pid: u32, dir: &Path) -> Self {
-        let kib = |file: &str, name: &str| {
-            let text = fs::read_to_string(format!("/proc/{pid}/{file}")).expect("it runs");
-            let line = text.lines().find_map(|line| line.strip_prefix(name));
-            let word = line.and_then(|line| line.split_whitespace().next());
-            word.and_then(|word| word.parse::<u64>().ok()).expect("a size") << 10
-        };
+        let kib = |file: &str, name: &str| bytes(pid, file, name);
         let files = fs::read_dir(dir).expect("a directory").flatten();
         Self {
             heap: 0,
@@ -178,6 +181,8 @@ fn watch(minutes: f64) -> ExitCode {
     let all = Duration::from_secs_f64(minutes * 60.0);
     let mut uses = Vec::new();
     std::thread::sleep(Duration::from_secs(1));
+    // The heap that it sets aside for the worst minute: only an optimised build optimises it away.
+    assert!(bytes(watch.0.id(), "status", "VmData:") > 2 << 20, "no heap is set aside");
     while begun.elapsed() < all {
         std::thread::sleep(Duration::from_secs(2));
         uses.push(Use::of(watch.0.id(), dir.path()));
