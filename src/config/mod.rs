@@ -90,36 +90,45 @@ pub struct Parsed {
 /// # Errors
 /// A [`clap::Error`] for what was typed; for what is configured an error with file and line.
 pub fn parse(args: &[OsString]) -> Result<Vec<Parsed>> {
-    let command = Cli::command();
-    let typed = command.clone().try_get_matches_from(args)?;
+    // The options with their help are 140 KiB, the peak of leakwatch's heap: they are made anew for
+    // each parse, rather than kept and copied.
+    let matches = |words: &[OsString]| Cli::command().try_get_matches_from(words);
+    let typed = matches(args)?;
     let name = typed.subcommand_name().unwrap_or_default().to_owned();
     let of_command = typed.subcommand().map_or(&typed, |(_, matches)| matches);
-    if name == "diagnose" {
+    let (of_diagnosis, configured) = (name == "diagnose", CONFIGURED.contains(&name.as_str()));
+    if !of_diagnosis && !configured {
+        return Ok(vec![Parsed { cli: Cli::from_arg_matches(&typed)?, name: None }]);
+    }
+    let command = Cli::command();
+    let all = if of_diagnosis {
         // A configuration that is no good says nothing of histories, and is no reason not to look.
         let mut settings = Config::read(of_command, &command).unwrap_or_default().merged(&[]);
         settings.retain(|setting| DIAGNOSIS.contains(&setting.key.as_str()));
-        let words = complete(args, &command, &name, of_command, &settings);
-        let cli = Cli::from_arg_matches(&command.clone().try_get_matches_from(words)?)?;
-        return Ok(vec![Parsed { cli, name: None }]);
-    }
-    if !CONFIGURED.contains(&name.as_str()) {
-        return Ok(vec![Parsed { cli: Cli::from_arg_matches(&typed)?, name: None }]);
-    }
-    let config = Config::read(of_command, &command)?;
-    let picked = PICKING.iter().any(|key| is_typed(named(&command, &name), of_command, key));
-    let whole = [Vec::new()];
-    let own = config.variables.iter().any(|setting| PICKING.contains(&setting.key.as_str()));
-    // A replay has its processes in the file.
-    let several = ["", "check"].contains(&name.as_str()) && !picked && !own;
-    let watches = if several && !config.watches.is_empty() { &config.watches } else { &whole[..] };
-    let parse = |watch: &Vec<Setting>| {
-        let settings = config.merged(watch);
-        let words = complete(args, &command, &name, of_command, &settings);
-        let cli = Cli::from_arg_matches(&command.clone().try_get_matches_from(words)?)?;
-        let name = settings.iter().find(|setting| setting.key == "name");
-        Ok(Parsed { cli, name: name.and_then(|name| name.values.first().cloned()) })
+        vec![settings]
+    } else {
+        let config = Config::read(of_command, &command)?;
+        let picked = PICKING.iter().any(|key| is_typed(named(&command, &name), of_command, key));
+        let own = config.variables.iter().any(|setting| PICKING.contains(&setting.key.as_str()));
+        // A replay has its processes in the file.
+        let several = ["", "check"].contains(&name.as_str()) && !picked && !own;
+        if several && !config.watches.is_empty() {
+            config.watches.iter().map(|watch| config.merged(watch)).collect()
+        } else {
+            vec![config.merged(&[])]
+        }
     };
-    watches.iter().map(parse).collect()
+    let complete = |settings: Vec<Setting>| {
+        let words = complete(args, &command, &name, of_command, &settings);
+        let name = settings.into_iter().find(|setting| setting.key == "name");
+        (words, name.and_then(|name| name.values.into_iter().next()))
+    };
+    let all: Vec<_> = all.into_iter().map(complete).collect();
+    drop(command);
+    let parse = |(words, name): (Vec<OsString>, _)| {
+        Ok(Parsed { cli: Cli::from_arg_matches(&matches(&words)?)?, name })
+    };
+    all.into_iter().map(parse).collect()
 }
 
 fn named<'a>(command: &'a Command, name: &str) -> &'a Command {
