@@ -19,6 +19,14 @@ pub const MIB: u64 = 1 << 20;
 /// One gibibyte, 1024 MiB.
 pub const GIB: u64 = 1 << 30;
 
+/// How often 1 is to be doubled to come nearest to `ratio`, by their ratio; 0 below 1, 64 at most.
+/// Like its like here counted and not by a logarithm: the C library's mathematics would be 0.5 MB of
+/// leakwatch's own RSS.
+pub fn doublings(ratio: f64) -> u32 {
+    let edges = std::iter::successors(Some(std::f64::consts::SQRT_2), |edge| Some(edge * 2.0));
+    edges.take(64).take_while(|edge| *edge <= ratio).count() as u32
+}
+
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut value = self.0 as f64 / 1024.0;
@@ -112,6 +120,17 @@ impl fmt::Display for Seconds {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn doublings_are_the_nearest_power_of_two() {
+        for power in 0..64 {
+            let exact = 2.0_f64.powi(power);
+            for ratio in [0.72 * exact, exact, 1.41 * exact] {
+                assert_eq!(doublings(ratio), power.cast_unsigned(), "{ratio}");
+            }
+        }
+        assert_eq!([f64::NAN, -1.0, 0.0, 0.1].map(doublings), [0; 4]);
+    }
 
     #[test]
     fn sizes_have_at_most_three_digits() {

@@ -165,16 +165,21 @@ pub fn memory(left: u64, limit: u64, held: u64, young: u64) -> f64 {
 /// What values are rounded to, times a power of ten: they are not worth more digits.
 const STEPS: [f64; 9] = [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0];
 
+/// The largest power of ten that is not more.
+fn power_of_ten(x: f64) -> f64 {
+    10_u64.pow((x as u64).max(1).ilog10()) as f64
+}
+
 /// The next lower step.
 fn round_down(x: f64) -> f64 {
-    let power = 10_f64.powf(x.max(1.0).log10().floor());
+    let power = power_of_ten(x);
     let step = STEPS.into_iter().rfind(|step| step * power <= x * (1.0 + 1e-9));
     (step.unwrap_or(1.0) * power).floor()
 }
 
 /// The next higher step.
 fn round_up(x: f64) -> f64 {
-    let power = 10_f64.powf(x.max(1.0).log10().floor());
+    let power = power_of_ten(x);
     let step = STEPS.into_iter().find(|step| step * power >= x * (1.0 - 1e-9));
     (step.unwrap_or(10.0) * power).ceil()
 }

@@ -7,6 +7,7 @@
 //! these samples would have had there.
 
 use crate::detector::constants::{FINE, LEVELS, RING};
+use crate::units::doublings;
 
 /// Gaps longer than this many planned intervals leave blocks behind that are not whole.
 const GAP: f64 = 3.0;
@@ -97,11 +98,11 @@ impl Clock {
             ratio if ratio < CREEP => 0,
             _ => {
                 let ratio = (elapsed + self.late_s) / self.interval_s;
-                (-ratio.log2()).round().clamp(0.0, FINE as f64) as usize
+                doublings(1.0 / ratio).min(FINE as u32) as usize
             }
         };
-        let level = match span_s.map(|span_s| (span_s / self.interval_s).log2().round()) {
-            Some(joined) if joined >= 1.0 => (FINE + joined as usize).min(LEVELS - 1),
+        let level = match span_s.map(|span_s| doublings(span_s / self.interval_s)) {
+            Some(joined) if joined >= 1 => (FINE + joined as usize).min(LEVELS - 1),
             _ => FINE - closer,
         };
         let step_s = self.seconds(block(level));

@@ -182,7 +182,7 @@ fn edges() -> impl Iterator<Item = f64> {
 }
 
 fn bin_of(age: f64) -> usize {
-    ((age.max(1.0).ln() / WIDTH.ln()) as usize).min(BINS - 1)
+    edges().take(BINS).skip(1).take_while(|edge| *edge <= age).count()
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ use anyhow::{Context, Error, Result, anyhow, ensure};
 use crate::assessment::Past;
 use crate::recording::Writer;
 use crate::sample::{Header, Sample};
+use crate::units::doublings;
 use lines::Lines;
 use lock::{Lock, open};
 use thin::{CLASS, CLASSES};
@@ -419,7 +420,7 @@ struct Group {
 impl Entry {
     /// Its age class: the power of two of intervals that it stands for.
     fn class(&self, interval_s: f64) -> u32 {
-        (self.span_s / interval_s).log2().round().clamp(0.0, f64::from(CLASSES)) as u32
+        doublings(self.span_s / interval_s).min(CLASSES)
     }
 }
 

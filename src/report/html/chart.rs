@@ -249,9 +249,14 @@ impl Chart {
 
 /// The next round number of bytes above, for the scale.
 fn nice(bytes: f64) -> f64 {
-    let unit = 1024_f64.powf((bytes.max(1.0).ln() / 1024_f64.ln()).floor());
+    let below = |base: f64, value: f64| {
+        std::iter::successors(Some(1.0), |power| Some(power * base))
+            .take_while(|power| *power <= value)
+            .fold(1.0, f64::max)
+    };
+    let unit = below(1024.0, bytes);
     let value = bytes / unit;
-    let power = 10_f64.powf(value.max(1.0).log10().floor());
+    let power = below(10.0, value);
     let steps = [1.0, 1.2, 1.6, 2.0, 2.4, 3.2, 4.0, 5.0, 6.0, 8.0, 10.0];
     let step = steps.into_iter().find(|step| step * power >= value * 0.9999);
     step.unwrap_or(10.0) * power * unit
