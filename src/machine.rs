@@ -42,7 +42,11 @@ pub fn is_root() -> bool {
 /// "Debian GNU/Linux 12, Linux 6.1.0, 2 CPUs", as far as it can be told.
 pub fn description() -> String {
     let parts = [
-        System::long_os_version().ok(),
+        // `long_os_version` puts a "Linux (..)" around it.
+        System::name().ok().map(|name| match System::os_version() {
+            Ok(version) => format!("{name} {version}"),
+            Err(_) => name,
+        }),
         System::kernel_version().ok().map(|version| format!("Linux {version}")),
         std::thread::available_parallelism().ok().map(|n| match n.get() {
             1 => "1 CPU".to_owned(),
