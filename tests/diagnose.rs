@@ -113,7 +113,7 @@ fn the_culprit_is_named_the_others_are_cleared_and_the_advice_holds() {
     assert_right_leak(culprit, kib);
     let traces = report["logs"]["traces"].as_array().unwrap();
     for (who, failure) in
-        [("apache2", "fork-failed-memory"), ("apach", "oom-kill"), ("sshd", "fork-failed-memory")]
+        [("apache2", "fork-failed-memory"), ("apache2", "oom-kill"), ("sshd", "fork-failed-memory")]
     {
         assert!(traces.iter().any(|t| t["who"] == who && t["failure"] == failure), "{traces:#?}");
     }

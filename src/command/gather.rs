@@ -3,6 +3,7 @@
 
 use crate::diagnosis::earlier::{self, Earlier, Tops};
 use crate::diagnosis::history::History;
+use crate::diagnosis::names::Names;
 use crate::diagnosis::service::{self, Service};
 use crate::diagnosis::work::Worker;
 use crate::diagnosis::{self, Diagnosis, Gathered, Looked, Readings};
@@ -26,13 +27,15 @@ pub(super) struct Gather {
     history: History,
     header: Header,
     programs: BTreeMap<ProcId, String>,
+    names: Names,
     last: Sample,
 }
 
 impl Gather {
     pub(super) fn new(engine: Engine, header: &Header) -> Self {
         let (history, last) = (History::default(), Sample::default());
-        Self { engine, history, header: header.clone(), programs: BTreeMap::new(), last }
+        let (programs, names) = (BTreeMap::new(), Names::default());
+        Self { engine, history, header: header.clone(), programs, names, last }
     }
 
     /// The engine.
@@ -50,6 +53,7 @@ impl Gather {
         self.engine.observe(sample);
         live.see(&self.engine);
         for program in &sample.programs {
+            self.names.add(program);
             let comm = sample.procs.iter().find(|proc| proc.id == program.id).map(|p| p.comm);
             // mod_perl names Apache's processes by a path, cut at 15 bytes.
             if comm.is_some_and(|comm| comm.as_bytes().contains(&b'/')) && !program.exe.is_empty() {
@@ -77,9 +81,10 @@ impl Gather {
         &self,
         live: &Live,
         earlier: &[Earlier],
-        logs: Logs,
+        mut logs: Logs,
         looked: Looked,
     ) -> Diagnosis {
+        self.names.give(&mut logs.traces);
         let gathered = Gathered {
             t: self.last.t,
             engine: &self.engine,

@@ -5,6 +5,7 @@ pub mod cure;
 pub mod earlier;
 pub mod history;
 mod known;
+pub mod names;
 pub mod service;
 pub mod work;
 

@@ -173,8 +173,7 @@ impl Service {
         let stem = |name: &str| {
             let name = name.trim_end_matches(".service").to_ascii_lowercase();
             match name.as_str() {
-                // Apache has three names, and mod_perl a fourth that the kernel cuts.
-                "httpd" | "apache2" | "httpd2" | "apach" | "httpd-prefork" => "apache2".to_owned(),
+                "httpd" | "apache2" | "httpd2" | "httpd-prefork" => "apache2".to_owned(),
                 "mariadbd" | "mysqld" | "mariadb" | "mysql" => "mysqld".to_owned(),
                 "postmaster" | "postgres" | "postgresql" => "postgres".to_owned(),
                 "ssh" | "sshd-session" => "sshd".to_owned(),
@@ -183,11 +182,17 @@ impl Service {
                 _ => name,
             }
         };
-        let wanted = stem(who);
-        // A cut path, as mod_perl's "/usr/sbin/apach", is known by its end.
+        let base = |name: &str| stem(name.rsplit('/').next().unwrap_or(name));
+        let wanted = base(who);
+        // One that the kernel cut: "prometheus-node" is prometheus-node-exporter.
+        let cut = |comm: &Comm| {
+            let kept = comm.as_bytes();
+            kept.len() == Comm::MAX && who.as_bytes().starts_with(kept)
+        };
         let names = self.names.iter().map(|comm| comm.to_string());
-        let mut names = names.chain([self.name.clone(), self.server.to_owned()]);
-        names.any(|name| stem(name.rsplit('/').next().unwrap_or(&name)) == wanted)
+        let others = [self.name.clone(), self.program.clone(), self.server.to_owned()];
+        names.chain(others).any(|name| base(&name) == wanted)
+            || self.names.iter().any(cut)
             || (wanted == "apache2" && self.server.starts_with("Apache"))
     }
 }

@@ -4,6 +4,7 @@ use super::lines::{Search, split};
 use super::signs;
 use super::stamp::Stamps;
 use crate::facts::{Failure, Logs, Trace};
+use crate::sample::Comm;
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -146,9 +147,13 @@ fn without_printk_time(body: &str) -> &str {
     }
 }
 
-/// A program's name without its path and what it does there: `/usr/sbin/CRON`, `postfix/master`.
+/// A program's name without its path and what it does there: `/usr/sbin/CRON`, `postfix/master`. A path
+/// that the kernel may have cut stays whole: what it was is told by what runs.
 fn program(who: &str) -> String {
     let who = who.trim();
+    if who.starts_with('/') && who.len() == Comm::MAX {
+        return who.to_owned();
+    }
     let name = match who.split_once('/') {
         Some(("postfix" | "postfix-out", _)) => "postfix",
         _ => who.rsplit('/').next().unwrap_or(who),
