@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use common::cli::{Cli, Ended, PROMPTLY};
 use common::fake_proc::{Fake, FakeProc, pid};
+use common::missing::{self, Need};
+use common::small_machine::SmallMachine;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -269,4 +271,155 @@ fn what_cannot_be_written_or_read_is_an_error_with_status_3() {
     assert!(ended.err.text().contains("cannot write '/nonexistent/page.html'"));
     let none = Cli::leakwatch(["diagnose", "--recording", "/nonexistent"]).end(PROMPTLY);
     assert_eq!(none.code, Some(3));
+}
+
+/// What this machine's kernel and services have logged, in lines that are too long for a terminal.
+fn log_failures(logs: &Path) {
+    let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now());
+    // As Linux 6.18 logs a child of Apache under mod_perl, and one of a plain Apache.
+    let text = format!(
+        "{now} h kernel: Out of memory: Killed process 30433 (/usr/sbin/apach) total-vm:61296kB, anon-rss:50900kB, file-rss:4608kB, shmem-rss:0kB, UID:33 pgtables:160kB oom_score_adj:0\n\
+         {now} h kernel: Out of memory: Killed process 30434 (apache2) total-vm:61296kB, anon-rss:50900kB, file-rss:4608kB, shmem-rss:0kB, UID:33 pgtables:160kB oom_score_adj:0\n\
+         {now} h kernel: Memory cgroup out of memory: Killed process 7 (/opt/shop/bin/w) total-vm:61296kB, anon-rss:50900kB\n\
+         {now} h sshd[812]: error: fork: Cannot allocate memory\n"
+    );
+    fs::write(logs.join("syslog"), text).unwrap();
+}
+
+#[test]
+fn a_name_that_the_kernel_cut_is_counted_with_its_program_and_one_that_fits_none_is_shown_as_logged()
+ {
+    let (proc, logs) = (idle_machine(), tempfile::tempdir().unwrap());
+    log_failures(logs.path());
+
+    let report = json(&diagnose(&proc, logs.path(), &["--for", "0", "--format", "json"]));
+
+    let traces = report["logs"]["traces"].as_array().unwrap();
+    let told = |who: &str, failure: &str| {
+        let mut of = traces.iter().filter(|t| t["who"] == who && t["failure"] == failure);
+        of.next().map(|trace| trace["count"].clone())
+    };
+    assert_eq!(told("apache2", "oom-kill"), Some(2.into()), "{traces:#?}");
+    assert_eq!(told("/opt/shop/bin/w", "oom-kill-in-cgroup"), Some(1.into()), "{traces:#?}");
+    assert_eq!(traces.len(), 3, "{traces:#?}");
+}
+
+/// Paragraphs of the report: a line that begins one, and those below it that continue it.
+#[test]
+fn no_line_is_longer_than_the_terminal_and_what_is_broken_stands_under_its_own_first_word() {
+    let (proc, logs) = (idle_machine(), tempfile::tempdir().unwrap());
+    proc.show(&Fake::new(pid(20), "a-name-of-15-by").holding_kib(50_000));
+    log_failures(logs.path());
+    for width in [60, 72, 80, 100, 132] {
+        let recording =
+            format!("{}/tests/recordings/apache-leak.jsonl.gz", env!("CARGO_MANIFEST_DIR"));
+        let of = |more: &[&str]| {
+            let env = ["env".to_owned(), format!("COLUMNS={width}")];
+            let cli = Cli::leakwatch_by(&env, [&["diagnose"], more].concat());
+            cli.end(Duration::from_secs(60)).out.text()
+        };
+        let (procfs, dir) = (proc.path().to_str().unwrap(), logs.path().to_str().unwrap());
+        let idle = of(&["--procfs", procfs, "--logs", dir, "--for", "2s"]);
+        let leaking = of(&["--recording", &recording]);
+
+        let mut broken = 0;
+        for text in [&idle, &leaking] {
+            let lines: Vec<&str> = text.lines().collect();
+            for line in &lines {
+                // Commands are for copying, and the name of a temporary directory has no blank.
+                let whole = line.starts_with("       leakwatch ") || line.contains("/.tmp");
+                assert!(whole || line.chars().count() <= width, "{width}: {line:?}\n{text}");
+            }
+            for pair in lines.windows(2) {
+                let column = match pair[0] {
+                    item if item.starts_with("  - ") => 4,
+                    item if item.starts_with("  1. ") || item.starts_with("  2. ") => 5,
+                    trace if trace.contains(" ended by ") || trace.contains("  fork failed") => {
+                        trace.find("ended by").or(trace.find("fork failed")).unwrap()
+                    }
+                    _ => continue,
+                };
+                let deep = pair[1].len() - pair[1].trim_start().len();
+                // The next item, the quote below a trace, a command, or the end of the section.
+                if ["  - ", "  1. ", "  2. ", "  All ", "       leakwatch", "      /"]
+                    .iter()
+                    .any(|begin| pair[1].starts_with(begin))
+                    || deep == 0
+                {
+                    continue;
+                }
+                broken += 1;
+                assert_eq!(deep, column, "{width}: {pair:#?}\n{text}");
+            }
+        }
+        assert!(broken > 0, "{width}: nothing was broken\n{idle}\n{leaking}");
+    }
+}
+
+#[test]
+fn where_there_is_nothing_to_judge_that_is_said_and_why() {
+    let (proc, logs) = (FakeProc::with_memory_kib(1 << 20), tempfile::tempdir().unwrap());
+
+    let nothing = diagnose(&proc, logs.path(), &["--for", "2s"]);
+    let unmatched = diagnose(
+        &idle_machine(),
+        logs.path(),
+        &["--for", "0", "--pattern", "apach2", "--pid", "7"],
+    );
+
+    let text = nothing.out.text().replace('\n', " ");
+    assert!(text.contains("No process was seen but leakwatch, what started it"), "{text}");
+    assert!(text.contains("512 MiB left of 1.0 GiB"), "{text}");
+    assert!(!text.contains("WHO HAS THE MEMORY"), "{text}");
+    let text = unmatched.out.text().replace('\n', " ");
+    assert!(text.contains("No process matches pattern 'apach2', pid 7"), "{text}");
+    for ended in [nothing, unmatched] {
+        assert!(ended.out.text().ends_with("Exit status 0: there is nothing to judge.\n"));
+        assert_eq!(ended.code, Some(0));
+    }
+}
+
+/// What a minute cannot tell needs a longer look, or a history; both with what to type.
+#[test]
+fn who_was_seen_too_briefly_is_followed_by_what_to_type_for_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("r.jsonl");
+    grown_steadily(&path, 57.0);
+
+    let ended = Cli::leakwatch(["diagnose", "--recording", path.to_str().unwrap()]).end(PROMPTLY);
+
+    let text = ended.out.text();
+    let commands: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("       ")).collect();
+    let wanted = [
+        "leakwatch diagnose --for 10m",
+        "echo '*/5 * * * * root leakwatch check' >/etc/cron.d/leakwatch",
+        "leakwatch diagnose",
+    ];
+    assert!(commands.ends_with(&wanted), "{text}");
+    assert_eq!(ended.code, Some(0));
+}
+
+#[test]
+fn a_machine_that_was_just_booted_and_idles_is_accused_of_nothing() {
+    if missing::skip(&[Need::SmallMachine]) {
+        return;
+    }
+    let program = Cli::program();
+    let look = format!("{} diagnose -q --color never --logs /dev/shm/logs", program.display());
+    let script =
+        format!("mkdir /dev/shm/logs; {look} --for 2s; echo then; sleep 1000 & {look} --for 8s");
+
+    let ran = SmallMachine::of_mib(96).run(&["sh", "-c", &script]);
+
+    let said = ran.out.text();
+    assert_eq!(ran.code, Some(0), "{said}");
+    let (empty, idle) = said.split_once("\nthen\n").unwrap();
+    assert!(empty.ends_with("Exit status 0: there is nothing to judge."), "{said}");
+    let empty = empty.replace('\n', " ");
+    assert!(empty.contains("No process was seen but leakwatch, what started it"), "{said}");
+    assert!(idle.contains("Nothing leaks as far as"), "{said}");
+    assert!(idle.contains("1 other"), "{said}");
+    assert!(!idle.contains("WHAT TO DO"), "{said}");
+    assert!(idle.contains("Exit status 0: nothing leaks."), "{said}");
 }

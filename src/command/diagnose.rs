@@ -6,7 +6,7 @@ use super::histories::Histories;
 use crate::assessment::Status;
 use crate::cli::{Diagnose, Format, Select};
 use crate::diagnosis::earlier::{Earlier, Source, Tops};
-use crate::diagnosis::{Diagnosis, Looked};
+use crate::diagnosis::{Diagnosis, Looked, Scope};
 use crate::engine::{Engine, Settings};
 use crate::evidence::logs::{self, Sources, Stamps};
 use crate::policy::Rules;
@@ -14,6 +14,7 @@ use crate::probe::Probe;
 use crate::recording::Reader;
 use crate::report::diagnosis::{Times, json, text};
 use crate::report::html;
+use crate::report::talk::wanted;
 use crate::sample::Sample;
 use crate::wait::{Waiter, Wake};
 use crate::{machine, settings};
@@ -124,6 +125,10 @@ fn look(
     look.end(&gather, waiter.uptime_s());
     let mut diagnosis = gather.diagnose(&look, &histories.earlier, read, looked);
     diagnosis.uptime_s = Some(waiter.uptime_s());
+    diagnosis.scope = match options.select.is_empty() {
+        true => Scope::Machine,
+        false => Scope::Selected(wanted(&options.select)),
+    };
     diagnosis.unseen.extend(probe.take_notes());
     diagnosis.unseen.extend(histories.notes);
     if stopped && options.time > looked.live_s + 1.0 {

@@ -6,7 +6,7 @@ use crate::diagnosis::history::History;
 use crate::diagnosis::names::Names;
 use crate::diagnosis::service::{self, Service};
 use crate::diagnosis::work::Worker;
-use crate::diagnosis::{self, Diagnosis, Gathered, Looked, Readings};
+use crate::diagnosis::{self, Diagnosis, Gathered, Looked, Readings, Scope};
 use crate::engine::Engine;
 use crate::evidence::setup::{self, Running};
 use crate::evidence::{unit, work};
@@ -105,6 +105,7 @@ impl Gather {
             t: self.last.t,
             host: (self.header.hostname.clone(), machine::description()),
             uptime_s: None,
+            scope: Scope::Recording,
             looked: Looked { samples: self.history.samples, ..looked },
             earlier: earlier::told(earlier, &services),
             memory: self.last.memory,

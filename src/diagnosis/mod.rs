@@ -106,6 +106,18 @@ pub struct Gathered<'a> {
     pub memory: Memory,
 }
 
+/// What was looked at.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Scope {
+    /// All that runs here.
+    #[default]
+    Machine,
+    /// What was asked for, in the words for it: "pattern 'apache2'".
+    Selected(String),
+    /// What a recording has.
+    Recording,
+}
+
 /// How long was looked.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Looked {
@@ -126,6 +138,8 @@ pub struct Diagnosis {
     pub host: (String, String),
     /// Seconds since boot, where known.
     pub uptime_s: Option<f64>,
+    /// What was looked at.
+    pub scope: Scope,
     /// How long was looked.
     pub looked: Looked,
     /// What was seen before.

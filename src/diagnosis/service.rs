@@ -168,6 +168,21 @@ impl Service {
         is_interpreter(self.comm)
     }
 
+    /// Whether a longer look could still accuse it: it is suspect, was seen too briefly for its size,
+    /// or warms up at a pace at which memory would end within days. What an earlier series judged is
+    /// settled by that.
+    pub fn is_open(&self) -> bool {
+        let by_look = self.before.is_none_or(|before| before.judge != Judge::Earlier);
+        match self.case {
+            Case::Suspect | Case::Unclear => self.own > SMALL,
+            Case::Warming => {
+                let rate = self.growth.map_or(0.0, |growth| growth.rate);
+                by_look && self.headroom.left as f64 / rate.max(1e-9) < SOON_S
+            }
+            _ => false,
+        }
+    }
+
     /// Whether a log means it by that name.
     pub fn is_called(&self, who: &str) -> bool {
         let stem = |name: &str| {
@@ -209,6 +224,11 @@ fn is_interpreter(comm: Comm) -> bool {
     })
 }
 
+/// At a pace at which memory ends later than this, growth that proves nothing is not worth a longer
+/// look (two days).
+const SOON_S: f64 = 2.0 * 86_400.0;
+/// Bytes below which nobody looks for longer.
+const SMALL: f64 = 4e6;
 /// Memory ends beyond so many seconds: nobody's concern (30 days).
 const FAR_S: f64 = 30.0 * 86_400.0;
 
@@ -470,5 +490,5 @@ pub(super) fn moved_case(service: &Service, has: impl Fn(Verdict) -> bool) -> Ca
     let end_s = left / growth.rate.max(1e-9);
     // It grew, though not steadily: what would take days to matter is no finding, and what would
     // take hours deserves a longer look.
-    if end_s > 2.0 * 86_400.0 { Case::Slight(end_s) } else { Case::Unclear }
+    if end_s > SOON_S { Case::Slight(end_s) } else { Case::Unclear }
 }

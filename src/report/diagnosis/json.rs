@@ -8,9 +8,9 @@
 //! (`bytes_per_s`, `low`, `high`), `per_work` (`unit`, `bytes`, `low`, `high`, `basis`), `forecast`
 //! (seconds from `t`), `series` ([t, bytes]); `headroom`; `available` ([t, bytes]); `logs` (`traces`, `sources`,
 //! `bytes`, `took_s`, `since_t`, `unread`); `cures` (`service`, `root`, `changes`, `diff`, `apply`, `meaning`, `notes`);
-//! `unseen`. Text is as it was found, not escaped for a terminal.
+//! `next` (what to do to know more: `why`, `command`); `unseen`. Text is as it was found, not escaped for a terminal.
 
-use super::{Times, headline, meaning, pace, reason};
+use super::{Times, headline, meaning, next, pace, reason};
 use crate::assessment::Forecast;
 use crate::diagnosis::Diagnosis;
 use crate::diagnosis::cure::Cure;
@@ -69,6 +69,7 @@ pub fn write(out: &mut impl Write, diagnosis: &Diagnosis, times: &Times) -> io::
             "unread": logs.unread,
         },
         "cures": diagnosis.cures.iter().map(cure).collect::<Vec<_>>(),
+        "next": next(diagnosis).iter().map(|(why, command)| json!({ "why": why, "command": command })).collect::<Vec<_>>(),
         "unseen": diagnosis.unseen,
     });
     serde_json::to_writer(&mut *out, &value)?;

@@ -1,17 +1,18 @@
 //! Diagnosis: the words in which text, page and JSON say the same.
 
 pub mod json;
+mod paper;
 pub mod text;
 
 use super::escape::Plain;
 use crate::advice::{self, Bound, Inputs, Values};
-use crate::assessment::Forecast;
+use crate::assessment::{Forecast, Status};
 use crate::ceiling::{Ceiling, Unit};
 use crate::diagnosis::cure::{Cure, Occasion};
 use crate::diagnosis::earlier::{About, LEAST, Source};
 use crate::diagnosis::service::{Before, Case, Judge, Service, is_known};
 use crate::diagnosis::work::{Basis, PerWork};
-use crate::diagnosis::{Diagnosis, implied_end_s};
+use crate::diagnosis::{Diagnosis, Scope, implied_end_s};
 use crate::facts::{Kind, Logs, Trace, WorkUnit};
 use crate::report::text::Named;
 use crate::units::{Amount, Bytes, BytesPerSecond, Rate, Seconds};
@@ -329,7 +330,7 @@ pub fn headline(diagnosis: &Diagnosis, times: &Times) -> String {
         if culprits.len() > 1 {
             let others: Vec<String> = culprits.iter().skip(1).take(3).map(|s| name(s)).collect();
             let so = if others.len() == 1 { "So does" } else { "So do" };
-            text += &format!(" {so} {}.", others.join(", "));
+            text += &format!(" {so} {}.", listed(&others));
         }
         return text;
     }
@@ -348,7 +349,7 @@ pub fn headline(diagnosis: &Diagnosis, times: &Times) -> String {
             Seconds(judged_s(first))
         );
     } else if diagnosis.services.is_empty() {
-        text += "No process was looked at: none is as was asked for.";
+        text += &nothing(diagnosis);
     } else if diagnosis.looked.samples < LEAST
         && diagnosis.services.iter().all(|service| service.before.is_none())
     {
@@ -360,11 +361,17 @@ pub fn headline(diagnosis: &Diagnosis, times: &Times) -> String {
             Bytes(diagnosis.memory.headroom()),
             Bytes(diagnosis.memory.limit())
         );
+        text += &open_question(diagnosis);
     }
     if failures > 0 {
         let last = diagnosis.logs.traces.iter().find(|t| t.failure.is_of_memory());
+        let but = if text.starts_with("Nothing leaks") && !text.contains(" But ") {
+            "But the"
+        } else {
+            "The"
+        };
         text += &format!(
-            " But the logs tell of {}",
+            " {but} logs tell of {}",
             count(failures, "failure for lack of memory", "failures for lack of memory")
         );
         if let Some(trace) = last {
@@ -376,6 +383,48 @@ pub fn headline(diagnosis: &Diagnosis, times: &Times) -> String {
         text += ".";
     }
     text
+}
+
+/// What is said where no process was judged.
+fn nothing(diagnosis: &Diagnosis) -> String {
+    let memory = &diagnosis.memory;
+    match &diagnosis.scope {
+        Scope::Machine => format!(
+            "No process was seen but leakwatch, what started it and the kernel's own, so there is \
+             nothing to judge; {} left of {}.",
+            Bytes(memory.headroom()),
+            Bytes(memory.limit())
+        ),
+        Scope::Selected(asked) => format!(
+            "No process matches {}, so there is nothing to judge. `ps -e` shows the names; without \
+             a selection the whole machine is looked at.",
+            Plain(asked)
+        ),
+        Scope::Recording => "There is no process in the recording, so nothing to judge.".to_owned(),
+    }
+}
+
+/// " But gunicorn still grows: ..": who may yet turn out to leak.
+fn open_question(diagnosis: &Diagnosis) -> String {
+    let warming = diagnosis.services.iter().filter(|s| s.case == Case::Warming && s.is_open());
+    let names: Vec<String> = warming.take(3).map(name).collect();
+    let (grow, they) = if names.len() == 1 { ("grows", "it") } else { ("grow", "they") };
+    match names.is_empty() {
+        true => String::new(),
+        false => format!(
+            " But {} still {grow}, ever more slowly: {they} may be warming up, or leak too slowly to tell by now.",
+            listed(&names)
+        ),
+    }
+}
+
+/// "a", "a and b", "a, b and c".
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
 }
 
 /// What bounds the leak of a service already.
@@ -590,24 +639,65 @@ pub fn matters(service: &Service) -> bool {
     service.case.accuses() || service.case == Case::Suspect || service.own >= SMALL
 }
 
-/// What to type next where too little was seen.
-pub fn next(diagnosis: &Diagnosis) -> Option<&'static str> {
-    let undecided = || {
-        let open = |s: &&Service| matches!(s.case, Case::Suspect | Case::Unclear) && s.own > 4e6;
-        diagnosis.services.iter().filter(open)
-    };
-    if diagnosis.culprits().next().is_some() || undecided().next().is_none() {
-        return None;
+/// A step and the command to type for it.
+pub type Step = (&'static str, &'static str);
+
+/// What to do to know more, where too little was seen: look for longer, and have checks write a history.
+pub fn next(diagnosis: &Diagnosis) -> Vec<Step> {
+    const AGAIN: Step = (
+        "Diagnose again in some hours: the checks go on meanwhile, and their history counts.",
+        "leakwatch diagnose",
+    );
+    const MINUTE: Step =
+        ("Look for a minute, so that more can be said:", "leakwatch diagnose --for 60s");
+    const LONGER: Step = (
+        "Look longer: what leaks slowly and what only warms up are alike for some minutes.",
+        "leakwatch diagnose --for 10m",
+    );
+    const HISTORY: Step = (
+        "For a leak of hours or days have cron look every five minutes (at everything; it signals nobody):",
+        "echo '*/5 * * * * root leakwatch check' >/etc/cron.d/leakwatch",
+    );
+    const LATER: Step =
+        ("Then, after some hours, all that was seen meanwhile counts:", "leakwatch diagnose");
+    let open = || diagnosis.services.iter().filter(|service| service.is_open());
+    if diagnosis.culprits().next().is_some() || open().next().is_none() {
+        return Vec::new();
     }
-    let seen_s = diagnosis.looked.live_s + diagnosis.looked.history_s;
-    Some(match seen_s {
-        s if s >= 30.0 && undecided().all(|service| service.before.is_some()) => {
-            "leakwatch diagnose   # again in some hours: the checks go on meanwhile"
-        }
-        s if s < 30.0 => "leakwatch diagnose --for 60s",
-        s if s < 300.0 => "leakwatch diagnose --for 10m",
-        _ => {
-            "leakwatch record --interval 30s day.jsonl.gz   # leave it running for some hours, then:\n    leakwatch diagnose --recording day.jsonl.gz"
+    match diagnosis.looked.live_s + diagnosis.looked.history_s {
+        s if s < 30.0 => vec![MINUTE],
+        _ if open().all(|service| service.before.is_some()) => vec![AGAIN],
+        s if s < 300.0 => vec![LONGER, HISTORY, LATER],
+        _ => vec![HISTORY, LATER],
+    }
+}
+
+/// What is to be said of the services that are not listed; nothing if there are none.
+pub fn others<'s>(services: impl Iterator<Item = &'s Service>) -> Option<String> {
+    let is_unclear = |s: &Service| matches!(s.case, Case::Unclear | Case::Suspect);
+    let (mut all, mut unclear) = (0, 0);
+    for service in services {
+        all += 1;
+        unclear += u32::from(is_unclear(service));
+    }
+    Some(match (all, unclear) {
+        (0, _) => return None,
+        (1, 0) => "does not grow to speak of".to_owned(),
+        (_, 0) => "none of them grows to speak of".to_owned(),
+        (1, _) => "seen too briefly to say".to_owned(),
+        (all, unclear) if all == unclear => "seen too briefly to say".to_owned(),
+        (_, unclear) => {
+            format!("none grows to speak of, {unclear} of them seen too briefly to say")
         }
     })
+}
+
+/// What the exit status says.
+pub fn outcome(diagnosis: &Diagnosis) -> &'static str {
+    match diagnosis.status {
+        Status::Fine if diagnosis.services.is_empty() => "there is nothing to judge",
+        Status::Fine => "nothing leaks",
+        Status::Leak => "a leak was found",
+        Status::Critical => "memory is about to end",
+    }
 }

@@ -1,8 +1,9 @@
 //! Text: a diagnosis for a terminal or a mail, the finding first.
 
+use super::paper::{BOLD, DIM, GREEN, Paper, RED, YELLOW, wrap};
 use super::{
-    Times, growth, headline, is_bounded, left, matters, meaning, meanwhile, next, no_trace,
-    per_work, processes, proposal, reason, seen, verdict, when,
+    Times, growth, headline, is_bounded, left, matters, meaning, meanwhile, next, no_trace, others,
+    outcome, per_work, processes, proposal, reason, seen, sentence, verdict, when,
 };
 use crate::assessment::Status;
 use crate::diagnosis::Diagnosis;
@@ -13,16 +14,7 @@ use crate::report::escape::Plain;
 use crate::units::{Bytes, Seconds};
 use std::io::{self, Write};
 
-/// How it is laid out.
-#[derive(Clone, Copy, Debug)]
-pub struct Layout {
-    /// Columns.
-    pub width: usize,
-    /// Colours.
-    pub colour: bool,
-    /// Whether the terminal has more than ASCII.
-    pub unicode: bool,
-}
+pub use super::paper::Layout;
 
 /// Services listed one by one.
 const MOST: usize = 12;
@@ -30,18 +22,12 @@ const MOST: usize = 12;
 const MOST_TRACES: usize = 10;
 /// Columns of a sparkline.
 const SPARK: usize = 10;
-
-const BOLD: &str = "\x1b[1m";
-const DIM: &str = "\x1b[2m";
-const RED: &str = "\x1b[1;31m";
-const YELLOW: &str = "\x1b[33m";
-const GREEN: &str = "\x1b[32m";
-const RESET: &str = "\x1b[0m";
-
-struct Paper<'w, W> {
-    out: &'w mut W,
-    layout: Layout,
-}
+/// Lines of a log's own words.
+const QUOTED: usize = 2;
+/// Where what is said of a service begins, on lines below its own.
+const DETAILS: &str = "           ";
+/// Columns that are worth writing into: in fewer, what is said of a service stands below it.
+const NARROWEST: usize = 32;
 
 /// Writes the report.
 ///
@@ -60,36 +46,10 @@ pub fn write<W: Write>(
     paper.logs(diagnosis, times)?;
     paper.advice(diagnosis)?;
     paper.unseen(diagnosis)?;
-    let status = match diagnosis.status {
-        Status::Fine => "nothing leaks",
-        Status::Leak => "a leak was found",
-        Status::Critical => "memory is about to end",
-    };
-    paper.line("", &format!("Exit status {}: {status}.", diagnosis.status as u8))
+    paper.hang("", &format!("Exit status {}: {}.", diagnosis.status as u8, outcome(diagnosis)))
 }
 
 impl<W: Write> Paper<'_, W> {
-    fn on(&self, colour: &'static str) -> &'static str {
-        if self.layout.colour { colour } else { "" }
-    }
-
-    fn off(&self) -> &'static str {
-        if self.layout.colour { RESET } else { "" }
-    }
-
-    /// A paragraph, broken at blanks, each line behind `indent`.
-    fn line(&mut self, indent: &str, text: &str) -> io::Result<()> {
-        for line in wrap(text, self.layout.width.saturating_sub(indent.chars().count())) {
-            writeln!(self.out, "{indent}{line}")?;
-        }
-        Ok(())
-    }
-
-    fn title(&mut self, text: &str) -> io::Result<()> {
-        let (on, off) = (self.on(BOLD), self.off());
-        writeln!(self.out, "\n{on}{text}{off}")
-    }
-
     fn head(&mut self, diagnosis: &Diagnosis, times: &Times) -> io::Result<()> {
         let (hostname, machine) = &diagnosis.host;
         let memory = &diagnosis.memory;
@@ -124,34 +84,46 @@ impl<W: Write> Paper<'_, W> {
     }
 
     fn services(&mut self, diagnosis: &Diagnosis, times: &Times) -> io::Result<()> {
+        if diagnosis.services.is_empty() {
+            return Ok(());
+        }
         self.title("WHO HAS THE MEMORY")?;
         let listed: Vec<&Service> =
             diagnosis.services.iter().filter(|s| matters(s)).take(MOST).collect();
         let widest = listed.iter().map(|s| Plain(&s.name).to_string().chars().count()).max();
-        let widest = widest.unwrap_or(0).clamp(8, if self.layout.width < 100 { 22 } else { 34 });
+        let widest = widest.unwrap_or(0).clamp(9, if self.layout.width < 100 { 20 } else { 34 });
         for service in &listed {
             self.service(diagnosis, service, widest, times)?;
         }
         let rest =
             || diagnosis.services.iter().filter(|s| !listed.iter().any(|l| l.roots == s.roots));
-        let (count, sum) = rest().fold((0, 0.0), |(n, sum), s| (n + 1, sum + s.own));
-        if count > 0 {
-            let unclear =
-                rest().filter(|s| matches!(s.case, Case::Unclear | Case::Suspect)).count();
-            let how = match unclear {
-                0 => "none of them grows to speak of".to_owned(),
-                n => format!("{n} of them seen too briefly to say"),
-            };
+        if let Some(how) = others(rest()) {
+            let (count, sum) = rest().fold((0, 0.0), |(n, sum), s| (n + 1, sum + s.own));
             let name = if count == 1 { "1 other".to_owned() } else { format!("{count} others") };
-            let (on, off) = (self.on(GREEN), self.off());
-            writeln!(
-                self.out,
-                "  {on}{:<7}{off}  {name:<widest$}  {:>8}  {how}",
-                "ok",
-                Bytes(sum as u64).to_string()
-            )?;
+            self.row((verdict(Case::Flat), GREEN), (&name, widest, sum), "", &how)?;
         }
         Ok(())
+    }
+
+    /// A line of the table: verdict, name, size, how that went, and what is to be said of it; this
+    /// below the others where the line has no room for it.
+    fn row(
+        &mut self,
+        (word, colour): (&str, &'static str),
+        (name, widest, own): (&str, usize, f64),
+        spark: &str,
+        text: &str,
+    ) -> io::Result<()> {
+        let (on, off) = (self.on(colour), self.off());
+        let size = Bytes(own as u64).to_string();
+        let head = format!("{name:<widest$}  {size:>8}  {spark:<SPARK$}  ");
+        let columns = 2 + 7 + 2 + head.chars().count();
+        let lead = format!("  {on}{word:<7}{off}  {head}");
+        if self.room(columns) >= NARROWEST {
+            return self.hang_behind(&lead, columns, text);
+        }
+        writeln!(self.out, "{}", lead.trim_end())?;
+        self.hang(DETAILS, text)
     }
 
     fn service(
@@ -166,26 +138,15 @@ impl<W: Write> Paper<'_, W> {
             Case::Suspect | Case::Unclear => YELLOW,
             _ => GREEN,
         };
-        let (on, off) = (self.on(colour), self.off());
         let name: String = Plain(&service.name).to_string().chars().take(widest).collect();
         let spark = spark(&service.points, SPARK, self.layout.unicode);
-        let head = format!(
-            "{name:<widest$}  {:>8}  {spark:<SPARK$}  ",
-            Bytes(service.own as u64).to_string()
-        );
-        let column = 2 + 7 + 2 + head.chars().count();
         let accused = service.case.accuses() || service.case == Case::Suspect;
         let first = if accused { growth(service) } else { reason(service) };
-        let mut lines = wrap(&first, self.layout.width.saturating_sub(column).max(20)).into_iter();
-        let begin = lines.next().unwrap_or_default();
-        writeln!(self.out, "  {on}{:<7}{off}  {head}{begin}", verdict(service.case))?;
-        for line in lines {
-            writeln!(self.out, "{:column$}{line}", "")?;
-        }
+        let verdict = (verdict(service.case), colour);
+        self.row(verdict, (&name, widest, service.own), &spark, &first)?;
         if !accused {
             return Ok(());
         }
-        let indent = "           ";
         let kind = match service.server {
             server if is_known(server) => format!(" ({server})"),
             _ => String::new(),
@@ -199,7 +160,7 @@ impl<W: Write> Paper<'_, W> {
         if let Some(per_work) = per_work(service) {
             text += &format!("; {per_work}");
         }
-        self.line(indent, &(text + "."))?;
+        self.hang(DETAILS, &(text + "."))?;
         let traces: Vec<_> = diagnosis.traces_of(service).take(2).collect();
         for trace in traces {
             let text = format!(
@@ -208,7 +169,7 @@ impl<W: Write> Paper<'_, W> {
                 trace.failure.title(),
                 when(trace, times)
             );
-            self.line(indent, &format!("In the logs: {text}."))?;
+            self.hang(&format!("{DETAILS}In the logs: "), &(text + "."))?;
         }
         Ok(())
     }
@@ -216,9 +177,9 @@ impl<W: Write> Paper<'_, W> {
     fn ceilings(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
         self.title("WHAT IS LEFT, NEAREST LIMIT FIRST")?;
         for ceiling in &diagnosis.ceilings {
-            self.item("  - ", &format!("{}.", left(ceiling)))?;
+            self.hang("  - ", &format!("{}.", left(ceiling)))?;
         }
-        self.line("  ", "All of them, and where each is set: leakwatch ceilings")
+        self.hang("  ", "All of them, and where each is set: leakwatch ceilings")
     }
 
     fn logs(&mut self, diagnosis: &Diagnosis, times: &Times) -> io::Result<()> {
@@ -229,26 +190,19 @@ impl<W: Write> Paper<'_, W> {
         let days = ((diagnosis.t - logs.since_t) / 86_400.0).round();
         self.title(&format!("WHAT THE LOGS SAY OF THE LAST {days:.0} DAYS"))?;
         if logs.traces.is_empty() {
-            self.line("  ", no_trace(logs))?;
+            self.hang("  ", no_trace(logs))?;
         }
         let widest = logs.traces.iter().map(|t| Plain(&t.who).to_string().chars().count()).max();
-        let widest = widest.unwrap_or(0).min(20);
+        let widest = widest.unwrap_or(0).min(if self.layout.width < 80 { 20 } else { 28 });
         for trace in logs.traces.iter().take(MOST_TRACES) {
-            let who: String = Plain(&trace.who).to_string().chars().take(20).collect();
-            let text = format!(
-                "{who:<widest$}  {:>5}  {}, {}",
-                times_word(trace.count),
-                trace.failure.title(),
-                when(trace, times)
-            );
-            self.line("  ", &text)?;
+            let who: String = Plain(&trace.who).to_string().chars().take(widest).collect();
+            let lead = format!("  {who:<widest$}  {:>5}  ", times_word(trace.count));
+            self.hang(&lead, &format!("{}, {}", trace.failure.title(), when(trace, times)))?;
             let quote = format!("{}: {}", Plain(&trace.source), Plain(&trace.text));
-            let room = self.layout.width.saturating_sub(6);
-            let (on, off) = (self.on(DIM), self.off());
-            writeln!(self.out, "      {on}{}{off}", cut(&quote, room))?;
+            self.quote("      ", &quote, QUOTED)?;
         }
         if logs.traces.len() > MOST_TRACES {
-            self.line("  ", &format!("and {} more kinds", logs.traces.len() - MOST_TRACES))?;
+            self.hang("  ", &format!("and {} more kinds", logs.traces.len() - MOST_TRACES))?;
         }
         let text = format!(
             "Read: {} logs, {} in {}.",
@@ -256,13 +210,13 @@ impl<W: Write> Paper<'_, W> {
             Bytes(logs.bytes),
             Seconds(logs.took_s)
         );
-        self.line("  ", &text)
+        self.hang("  ", &text)
     }
 
     fn advice(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
         let next = next(diagnosis);
         let culprits: Vec<&Service> = diagnosis.culprits().collect();
-        if diagnosis.cures.is_empty() && next.is_none() && culprits.is_empty() {
+        if diagnosis.cures.is_empty() && next.is_empty() && culprits.is_empty() {
             return Ok(());
         }
         self.title("WHAT TO DO")?;
@@ -277,12 +231,12 @@ impl<W: Write> Paper<'_, W> {
             } else {
                 String::new()
             };
-            self.item(&number(), &format!("{several}{}", proposal(cure)))?;
+            self.hang(&number(), &format!("{several}{}", proposal(cure)))?;
             if let Some(meaning) = meaning(cure) {
-                self.line("     ", &meaning)?;
+                self.hang("     ", &meaning)?;
             }
             if !cure.diff.is_empty() {
-                self.line(
+                self.hang(
                     "     ",
                     "By hand, or saved by --write-advice FILE and applied by patch -p1 -d / <FILE:",
                 )?;
@@ -291,32 +245,27 @@ impl<W: Write> Paper<'_, W> {
                 writeln!(self.out)?;
             }
             if !cure.apply.is_empty() {
-                self.line("     ", "Check it and put it into force:")?;
-                writeln!(self.out, "       {}", Plain(&cure.apply))?;
+                self.hang("     ", "Check it and put it into force:")?;
+                self.command(Plain(&cure.apply))?;
             }
             for note in &cure.notes {
-                self.line("     ", &format!("Note: {}.", Plain(note)))?;
+                self.hang("     ", &format!("Note: {}.", Plain(note)))?;
             }
         }
         if let Some(first) = culprits.first().filter(|first| !is_bounded(diagnosis, first)) {
             let command = meanwhile(first);
-            self.item(&number(), "Until then have leakwatch end its leaking workers gently, in time (first see what it would do):")?;
-            writeln!(self.out, "       {command} --dry-run")?;
-            self.item(&number(), "Recycling bounds a leak, it does not cure it. To find it: note which requests make a worker grow (its size before and after, in the access log's order), switch off modules or extensions one by one, and update them first.")?;
+            let text = "have leakwatch end its leaking workers gently, in time (first see what it would do):";
+            let text = match diagnosis.cures.is_empty() {
+                true => sentence(text),
+                false => format!("Until then {text}"),
+            };
+            self.hang(&number(), &text)?;
+            self.command(format_args!("{command} --dry-run"))?;
+            self.hang(&number(), "Recycling bounds a leak, it does not cure it. To find it: note which requests make a worker grow (its size before and after, in the access log's order), switch off modules or extensions one by one, and update them first.")?;
         }
-        if let Some(next) = next {
-            self.item(&number(), "Look longer, so that more can be said:")?;
-            writeln!(self.out, "       {next}")?;
-        }
-        Ok(())
-    }
-
-    /// A numbered paragraph with a hanging indent.
-    fn item(&mut self, number: &str, text: &str) -> io::Result<()> {
-        let indent = " ".repeat(number.len());
-        let lines = wrap(text, self.layout.width.saturating_sub(number.len()));
-        for (nth, line) in lines.into_iter().enumerate() {
-            writeln!(self.out, "{}{line}", if nth == 0 { number } else { &indent })?;
+        for (why, command) in next {
+            self.hang(&number(), why)?;
+            self.command(command)?;
         }
         Ok(())
     }
@@ -348,7 +297,7 @@ impl<W: Write> Paper<'_, W> {
         self.title("WHAT COULD NOT BE SEEN")?;
         for what in all {
             // A note may have its way out on a line of its own.
-            self.item("  - ", &Plain(&what.replace("\n  hint: ", "; ")).to_string())?;
+            self.hang("  - ", &Plain(&what.replace("\n  hint: ", "; ")).to_string())?;
         }
         writeln!(self.out)
     }
@@ -377,35 +326,6 @@ fn times_word(n: u64) -> String {
     }
 }
 
-/// Breaks text at blanks; what has none is not broken.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    let mut line = String::new();
-    let mut length = 0;
-    for word in text.split(' ') {
-        let word_length = word.chars().count();
-        if length > 0 && length + 1 + word_length > width {
-            lines.push(std::mem::take(&mut line));
-            length = 0;
-        }
-        if length > 0 || !line.is_empty() {
-            line.push(' ');
-            length += 1;
-        }
-        line += word;
-        length += word_length;
-    }
-    lines.push(line);
-    lines
-}
-
-fn cut(text: &str, width: usize) -> String {
-    match text.chars().count() > width {
-        true => text.chars().take(width.saturating_sub(3)).chain("...".chars()).collect(),
-        false => text.to_owned(),
-    }
-}
-
 /// A line of bars, from the least to the most in it; flat where that is less than 2 % of the size.
 pub fn spark(points: &[Point], columns: usize, unicode: bool) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -430,7 +350,6 @@ pub fn spark(points: &[Point], columns: usize, unicode: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn a_flat_line_is_flat_and_a_rise_rises() {
@@ -438,15 +357,5 @@ mod tests {
         assert_eq!(spark(&points(|_| 1e6), 5, true), "▄▄▄▄▄");
         assert_eq!(spark(&points(f64::from), 8, true), "▁▂▃▄▅▆▇█");
         assert_eq!(spark(&points(f64::from)[..3], 8, true), "");
-    }
-
-    proptest! {
-        #[test]
-        fn words_come_through_in_order_and_lines_are_short(text in "[a-z ]{0,200}", width in 10..100_usize) {
-            let lines = wrap(&text, width);
-            prop_assert!(lines.iter().all(|line| line.chars().count() <= width.max(line.len()) && (line.len() <= width || !line.trim().contains(' '))));
-            let words = |s: &str| s.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-            prop_assert_eq!(words(&lines.join(" ")), words(&text));
-        }
     }
 }

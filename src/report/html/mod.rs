@@ -62,6 +62,7 @@ pub fn write(
         times.whole(diagnosis.t)
     );
     let (class, word) = match diagnosis.status {
+        Status::Fine if diagnosis.services.is_empty() => ("fine", "Nothing to judge"),
         Status::Fine => ("fine", "Nothing leaks"),
         Status::Leak => ("bad", "Leak found"),
         Status::Critical => ("bad", "Memory is about to end"),
@@ -107,12 +108,12 @@ fn memory_section(
 ) -> io::Result<()> {
     let worst = diagnosis.culprits().next().or(diagnosis.services.first());
     writeln!(out, "<section>\n<h2>How long it lasts</h2>")?;
-    let Some(service) = worst else { return writeln!(out, "</section>") };
     writeln!(out, "<ul>")?;
     for ceiling in &diagnosis.ceilings {
         writeln!(out, "<li>{}.</li>", Html(left(ceiling)))?;
     }
     writeln!(out, "</ul>")?;
+    let Some(service) = worst else { return writeln!(out, "</section>") };
     let ends = match &service.forecast {
         Some(forecast) if forecast.is_founded() => {
             writeln!(out, "<p>At this pace {}.</p>", Html(end(forecast, times)))?;
@@ -149,6 +150,9 @@ fn services_section(
     times: &Times,
     moments: &[Moment],
 ) -> io::Result<()> {
+    if diagnosis.services.is_empty() {
+        return Ok(());
+    }
     writeln!(out, "<section>\n<h2>Who has the memory</h2>\n<div class=\"services\">")?;
     let listed: Vec<&Service> =
         diagnosis.services.iter().filter(|s| matters(s)).take(MOST).collect();
@@ -201,7 +205,7 @@ fn services_section(
 fn advice_section(out: &mut impl Write, diagnosis: &Diagnosis) -> io::Result<()> {
     let culprit = diagnosis.culprits().next();
     let next = next(diagnosis);
-    if diagnosis.cures.is_empty() && culprit.is_none() && next.is_none() {
+    if diagnosis.cures.is_empty() && culprit.is_none() && next.is_empty() {
         return Ok(());
     }
     writeln!(out, "<section>\n<h2>What to do</h2>\n<ol>")?;
@@ -212,15 +216,16 @@ fn advice_section(out: &mut impl Write, diagnosis: &Diagnosis) -> io::Result<()>
         let command = meanwhile(service);
         writeln!(
             out,
-            "<li>Until then have leakwatch end its leaking workers gently, in time; first see what it \
+            "<li>{} leakwatch end its leaking workers gently, in time; first see what it \
              would do:<pre>{} --dry-run</pre></li>\n<li>Recycling bounds a leak, it does not cure it. To \
              find it: note which requests make a worker grow, switch off modules or extensions one by \
              one, and update them first.</li>",
+            if diagnosis.cures.is_empty() { "Have" } else { "Until then have" },
             Html(command)
         )?;
     }
-    if let Some(next) = next {
-        writeln!(out, "<li>Look longer, so that more can be said:<pre>{}</pre></li>", Html(next))?;
+    for (why, command) in next {
+        writeln!(out, "<li>{}<pre>{}</pre></li>", Html(why), Html(command))?;
     }
     writeln!(out, "</ol>\n</section>")
 }
