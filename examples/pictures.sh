@@ -8,12 +8,23 @@ export LEAKWATCH_PICTURES=${1:-$PWD/target/pictures}
 mkdir -p "$LEAKWATCH_PICTURES"
 cargo test --test diagnose -- the_culprit_is_named
 
-# Without colours, and with other names for what only says where it was made: host, kernel, temporary
-# files, the cgroup of the test.
-sed -E -e 's/\x1b\[[0-9;]*m//g' \
-    -e "s/ on $(hostname): / on vps1: /" -e "s/$(uname -r)/6.1.0/" \
-    -e 's#/tmp/\.tmp[A-Za-z0-9]+/apache\.conf#/srv/shop/apache.conf#g' \
-    -e 's#/tmp/\.tmp[A-Za-z0-9]+/#/var/log/#g' -e 's#/tmp/\.tmp[A-Za-z0-9]+#/srv/shop#g' \
-    -e 's#[^ ]*leakwatch-test-[0-9-]+#/shop#g' \
-    "$LEAKWATCH_PICTURES/diagnose-80.ansi" >"$LEAKWATCH_PICTURES/readme.txt"
+# Without colours, and with other names for what only says where it was made. Host, cgroup and logs are
+# called so while it is made, since lines are broken by their length. What is left of temporary files
+# stands in lines that are never broken; the kernel's name and the cgroups that the test itself runs in
+# do not: the head and the limits are broken anew.
+uname=$(uname -r) perl -MText::Wrap=wrap -0777 -pe '
+    BEGIN { $Text::Wrap::columns = 81; $Text::Wrap::unexpand = 0 }
+    sub anew {
+        my ($lead, $text) = @_;
+        $text =~ s/\s+/ /g;
+        $text =~ s/ $//;
+        $text =~ s/\Q$ENV{uname}\E/6.1.0/;
+        $text =~ s#memory cgroup \S*/shop#memory cgroup /shop#;
+        return wrap($lead, " " x length $lead, $text) . "\n";
+    }
+    s/\e\[[0-9;]*m//g;
+    s#/tmp/\.tmp[A-Za-z0-9]+#/srv/shop#g;
+    s/\A(.*?\n)\n/anew("", $1) . "\n"/se;
+    s/^  - (.*\n(?:    .*\n)*)/anew("  - ", $1)/gme;
+' "$LEAKWATCH_PICTURES/diagnose-80.ansi" >"$LEAKWATCH_PICTURES/readme.txt"
 echo "pictures are in $LEAKWATCH_PICTURES"

@@ -78,7 +78,8 @@ impl Failure {
 pub struct Trace {
     /// What they prove.
     pub failure: Failure,
-    /// Whose failure it was: a program's name, a unit's, or the victim's.
+    /// Whose failure it was: a program's name, a unit's, or the victim's; with its path where the
+    /// kernel may have cut it and nothing known begins so.
     pub who: String,
     /// How many lines, each counted once however many logs it is in.
     pub count: u64,

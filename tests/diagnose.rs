@@ -63,13 +63,27 @@ fn logs(dir: &Path) {
 /// Where to keep what a terminal and a browser would show; see examples/pictures.sh.
 const PICTURES: &str = "LEAKWATCH_PICTURES";
 
-/// The same diagnosis as people see it, on terminals of two widths.
+/// Where the leaking server runs; by a name that can be shown where it will be.
+fn small_memory() -> Cgroup {
+    let cgroup = match std::env::var_os(PICTURES) {
+        Some(_) => Cgroup::called("shop", MEMORY),
+        None => Cgroup::with_memory(MEMORY),
+    };
+    cgroup.unwrap()
+}
+
+/// The same diagnosis as people see it, on terminals of two widths. Host and logs have the names that
+/// are shown, since lines are broken by their length.
 fn pictures(logs: &Path, pids: [u32; 3]) -> Vec<(String, Cli)> {
+    const STAGE: &str =
+        "echo vps1 >/proc/sys/kernel/hostname && mount --bind \"$0\" /var/log && exec \"$@\"";
     let Some(dir) = std::env::var_os(PICTURES) else { return Vec::new() };
     let start = |columns: &str| {
         let name = format!("{}/diagnose-{columns}", dir.display());
-        let mut command = Command::new(env!("CARGO_BIN_EXE_leakwatch"));
-        command.args(["diagnose", "--color", "always", "--logs"]).arg(logs);
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--uts", "sh", "-c", STAGE]).arg(logs);
+        command.arg(env!("CARGO_BIN_EXE_leakwatch"));
+        command.args(["diagnose", "--color", "always", "--logs", "/var/log"]);
         // Whatever else runs here is no part of the picture.
         for pid in pids {
             command.args(["--pid", &pid.to_string()]);
@@ -92,7 +106,7 @@ fn the_culprit_is_named_the_others_are_cleared_and_the_advice_holds() {
     }
     let dir = tempfile::tempdir().unwrap();
     logs(dir.path());
-    let (kib, memory) = (leak_kib(), Cgroup::with_memory(MEMORY).unwrap());
+    let (kib, memory) = (leak_kib(), small_memory());
     let apache = Apache::that(Mode::Leak { kib }).with_status().inside(&memory).start();
     let (ftpd, mariadb) = (Bystander::pure_ftpd(), Bystander::mariadb());
     let load = Load::start(Plan::of(apache.port(), Apache::PATH, PER_SECOND));

@@ -26,6 +26,13 @@ impl Cgroup {
         Ok(cgroup)
     }
 
+    /// The same by a name of one's own, for what people are shown; one at a time.
+    pub fn called(name: &str, limit: u64) -> Result<Self, String> {
+        let cgroup = Self::below_own_as(name.to_owned(), "memory")?;
+        cgroup.limit_memory(limit).map_err(|e| cgroup.cannot_limit(&e))?;
+        Ok(cgroup)
+    }
+
     /// A new cgroup in which so many tasks (threads and zombies count) can be, or why there can be none.
     pub fn with_tasks(limit: u64) -> Result<Self, String> {
         let cgroup = Self::below_own("pids")?;
@@ -47,7 +54,10 @@ impl Cgroup {
     fn below_own(controller: &str) -> Result<Self, String> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let nth = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("leakwatch-test-{}-{nth}", std::process::id());
+        Self::below_own_as(format!("leakwatch-test-{}-{nth}", std::process::id()), controller)
+    }
+
+    fn below_own_as(name: String, controller: &str) -> Result<Self, String> {
         let hint = "run as root outside a container, or in one with a writable /sys/fs/cgroup \
                     (docker run --privileged)";
         let (parent, v2) = parent(controller)

@@ -132,7 +132,8 @@ const UNITS: [&str; 17] = [
     "samples", "checks",
 ];
 
-/// Whether a blank between two words is not for breaking: a number and its unit, a day and its month.
+/// Whether a blank between two words is not for breaking: a number and its unit, a day and its month, a
+/// command and its options.
 fn belong(word: &str, next: &str) -> bool {
     let word = word.trim_start_matches(['(', '+', '-', '~']);
     let is_number = word.starts_with(|c: char| c.is_ascii_digit())
@@ -141,7 +142,10 @@ fn belong(word: &str, next: &str) -> bool {
     let unit = next.get(..end).unwrap_or(next);
     let begins = next.starts_with(|c: char| c.is_ascii_digit());
     let is_time = begins && next.contains(':');
-    (is_number && (is_time || UNITS.contains(&unit))) || (begins && MONTHS.contains(&word))
+    (is_number && (is_time || UNITS.contains(&unit)))
+        || (begins && MONTHS.contains(&word))
+        || next.starts_with(['-', '<'])
+        || next == "/"
 }
 
 /// So many columns of a text at most.
@@ -195,10 +199,11 @@ mod tests {
     }
 
     #[test]
-    fn a_number_stays_with_its_unit_and_a_day_with_its_month() {
+    fn a_number_stays_with_its_unit_a_day_with_its_month_and_a_command_in_one() {
         assert_eq!(wrap("of 24 GiB, up 10 h 55 min.", 11), ["of 24 GiB,", "up 10 h", "55 min."]);
         assert_eq!(wrap("at once, Nov 23 21:13", 15), ["at once,", "Nov 23 21:13"]);
         assert_eq!(wrap("(41 to 52)", 6), ["(41 to", "52)"]);
+        assert_eq!(wrap("by patch -p1 -d / <FILE:", 22), ["by", "patch -p1 -d / <FILE:"]);
     }
 
     proptest! {

@@ -238,7 +238,7 @@ impl<W: Write> Paper<'_, W> {
             if !cure.diff.is_empty() {
                 self.hang(
                     "     ",
-                    "By hand, or saved by --write-advice FILE and applied by patch -p1 -d / <FILE:",
+                    "By hand, or saved by --write-advice FILE for patch -p1 -d / <FILE:",
                 )?;
                 writeln!(self.out)?;
                 self.diff(&cure.diff)?;

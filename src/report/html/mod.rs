@@ -239,7 +239,7 @@ fn advice(out: &mut impl Write, cure: &Cure, several: bool) -> io::Result<()> {
     if !cure.diff.is_empty() {
         write!(
             out,
-            "<p>By hand, or saved by <code>--write-advice FILE</code> and applied by <code>patch -p1 -d / &lt;FILE</code>:</p>"
+            "<p>By hand, or saved by <code>--write-advice FILE</code> for <code>patch -p1 -d / &lt;FILE</code>:</p>"
         )?;
         write!(out, "<pre class=\"diff\">")?;
         for line in cure.diff.lines() {
