@@ -214,8 +214,13 @@ fn what_only_works_hard_is_accused_of_nothing() {
     }
 }
 
-/// A minute's recording of a program whose two children, `age_s` old at its end, grew by 3 MiB/s each.
+/// A minute's recording of a program whose two children, `age_s` old at its end, grew by 3 MB/s each.
 fn grown_steadily(path: &Path, age_s: f64) {
+    grown(path, age_s, |s| 3e6 * s);
+}
+
+/// The same where the children held so many bytes more after so many seconds of the recording.
+fn grown(path: &Path, age_s: f64, more: impl Fn(f64) -> f64) {
     use std::fmt::Write;
     let mut text = String::from(
         r#"{"format":"leakwatch-recording","version":1,"interval_s":0.375,"clock_ticks":100,"page_size":4096,"hostname":"elsewhere"}"#,
@@ -224,7 +229,7 @@ fn grown_steadily(path: &Path, age_s: f64) {
         let t = f64::from(nth) * 0.375;
         let born = 61.5 - age_s;
         let child = |pid: u32| {
-            let (anon, start) = (20e6 + 3e6 * (t - born.max(0.0)), (3000.0 + born) * 100.0);
+            let (anon, start) = (20e6 + more(t - born.max(0.0)), (3000.0 + born) * 100.0);
             format!(
                 r#",{{"pid":{pid},"ppid":100,"start":{start:.0},"comm":"rustc","rss":{anon:.0},"anon":{anon:.0},"swap":0,"cpu":{:.2}}}"#,
                 (t - born) * 0.3
@@ -384,20 +389,39 @@ fn where_there_is_nothing_to_judge_that_is_said_and_why() {
 fn who_was_seen_too_briefly_is_followed_by_what_to_type_for_more() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("r.jsonl");
-    grown_steadily(&path, 57.0);
-
-    let ended = Cli::leakwatch(["diagnose", "--recording", path.to_str().unwrap()]).end(PROMPTLY);
-
-    let text = ended.out.text();
-    let commands: Vec<&str> =
-        text.lines().filter_map(|line| line.strip_prefix("       ")).collect();
-    let wanted = [
+    let report =
+        || Cli::leakwatch(["diagnose", "--recording", path.to_str().unwrap()]).end(PROMPTLY);
+    let commands = |text: &str| {
+        let commands = text.lines().filter_map(|line| line.strip_prefix("       "));
+        commands.filter(|line| !line.starts_with(' ')).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (look, history, later) = (
         "leakwatch diagnose --for 10m",
         "echo '*/5 * * * * root leakwatch check' >/etc/cron.d/leakwatch",
         "leakwatch diagnose",
-    ];
-    assert!(commands.ends_with(&wanted), "{text}");
-    assert_eq!(ended.code, Some(0));
+    );
+
+    // A job that is too young to be accused, and one that grows more and more slowly, which in a
+    // minute may be either: 24 GB would be full within a day.
+    grown_steadily(&path, 57.0);
+    let unclear = report();
+    grown(&path, 1000.0, |s| 60e6 * (1.0 - (-s / 70.0).exp()));
+    let warming = report();
+
+    for ended in [&unclear, &warming] {
+        let text = ended.out.text();
+        assert_eq!(commands(&text), [look, history, later], "{text}");
+        assert_eq!(ended.code, Some(0));
+    }
+    let text = warming.out.text().replace('\n', " ");
+    assert!(text.contains("But cargo still grows, ever more slowly"), "{text}");
+
+    // Accused after a minute, with an hour left: there is time to be surer.
+    grown_steadily(&path, 1000.0);
+    let ended = report();
+    let text = ended.out.text();
+    assert_eq!(commands(&text).last().unwrap(), look, "{text}");
+    assert_eq!(ended.code, Some(1));
 }
 
 #[test]

@@ -183,6 +183,14 @@ impl Service {
         }
     }
 
+    /// Whether it is accused by a look alone, and memory ends so late that there is time for another:
+    /// later than can be told, or in more than an hour.
+    pub fn is_far(&self) -> bool {
+        let by_look = self.before.is_none_or(|before| before.judge != Judge::Earlier);
+        let soon = |forecast: &Forecast| forecast.is_founded() && forecast.likely_s < HOUR_S;
+        by_look && self.case == Case::Leaks && !self.forecast.as_ref().is_some_and(soon)
+    }
+
     /// Whether a log means it by that name.
     pub fn is_called(&self, who: &str) -> bool {
         let stem = |name: &str| {
@@ -227,6 +235,7 @@ fn is_interpreter(comm: Comm) -> bool {
 /// At a pace at which memory ends later than this, growth that proves nothing is not worth a longer
 /// look (two days).
 const SOON_S: f64 = 2.0 * 86_400.0;
+const HOUR_S: f64 = 3600.0;
 /// Bytes below which nobody looks for longer.
 const SMALL: f64 = 4e6;
 /// Memory ends beyond so many seconds: nobody's concern (30 days).
@@ -332,11 +341,12 @@ pub fn all(gathered: &Gathered<'_>) -> Vec<Service> {
     services
 }
 
-/// Two servers of one name, neither a unit: their pids say which is which.
+/// Two servers of one name, or two that are accused, neither a unit: their pids say which is which.
 fn tell_apart(services: &mut [Service]) {
     let names: Vec<String> = services.iter().map(|service| service.name.clone()).collect();
     let is_shared = |service: &Service| names.iter().filter(|n| **n == service.name).count() > 1;
-    for service in services.iter_mut().filter(|s| !s.is_unit && s.server != "unknown") {
+    let is_told_of = |s: &Service| s.server != "unknown" || s.case.rank() >= Case::Suspect.rank();
+    for service in services.iter_mut().filter(|s| !s.is_unit && is_told_of(s)) {
         if is_shared(service)
             && let Some(root) = service.roots.first()
         {

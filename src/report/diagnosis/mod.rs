@@ -642,16 +642,21 @@ pub fn matters(service: &Service) -> bool {
 /// A step and the command to type for it.
 pub type Step = (&'static str, &'static str);
 
-/// What to do to know more, where too little was seen: look for longer, and have checks write a history.
+/// What to do to know more, where too little was seen to accuse or to clear: look for longer, and have
+/// checks write a history.
 pub fn next(diagnosis: &Diagnosis) -> Vec<Step> {
     const AGAIN: Step = (
-        "Diagnose again in some hours: the checks go on meanwhile, and their history counts.",
+        "Diagnose again in some hours; the checks go on meanwhile, and their history counts:",
         "leakwatch diagnose",
     );
     const MINUTE: Step =
         ("Look for a minute, so that more can be said:", "leakwatch diagnose --for 60s");
     const LONGER: Step = (
-        "Look longer: what leaks slowly and what only warms up are alike for some minutes.",
+        "Look longer; what leaks slowly and what only warms up are alike for some minutes:",
+        "leakwatch diagnose --for 10m",
+    );
+    const SURER: Step = (
+        "To be surer look longer; a cache that fills is like a leak until it stops:",
         "leakwatch diagnose --for 10m",
     );
     const HISTORY: Step = (
@@ -661,14 +666,15 @@ pub fn next(diagnosis: &Diagnosis) -> Vec<Step> {
     const LATER: Step =
         ("Then, after some hours, all that was seen meanwhile counts:", "leakwatch diagnose");
     let open = || diagnosis.services.iter().filter(|service| service.is_open());
-    if diagnosis.culprits().next().is_some() || open().next().is_none() {
-        return Vec::new();
-    }
-    match diagnosis.looked.live_s + diagnosis.looked.history_s {
-        s if s < 30.0 => vec![MINUTE],
-        _ if open().all(|service| service.before.is_some()) => vec![AGAIN],
-        s if s < 300.0 => vec![LONGER, HISTORY, LATER],
-        _ => vec![HISTORY, LATER],
+    let seen_s = diagnosis.looked.live_s + diagnosis.looked.history_s;
+    match diagnosis.culprits().next() {
+        Some(_) if diagnosis.culprits().all(Service::is_far) && seen_s < 300.0 => vec![SURER],
+        Some(_) => Vec::new(),
+        None if open().next().is_none() => Vec::new(),
+        None if seen_s < 30.0 => vec![MINUTE],
+        None if open().all(|service| service.before.is_some()) => vec![AGAIN],
+        None if seen_s < 300.0 => vec![LONGER, HISTORY, LATER],
+        None => vec![HISTORY, LATER],
     }
 }
 
