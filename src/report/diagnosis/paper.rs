@@ -127,9 +127,9 @@ fn pieces(text: &str, width: usize) -> Vec<&str> {
 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-const UNITS: [&str; 17] = [
+const UNITS: [&str; 18] = [
     "%", "B", "KiB", "MiB", "GiB", "TiB", "ms", "s", "min", "h", "days", "day", "CPU", "CPUs", "x",
-    "samples", "checks",
+    "samples", "checks", "requests",
 ];
 
 /// Whether a blank between two words is not for breaking: a number and its unit, a day and its month, a
@@ -140,10 +140,12 @@ fn belong(word: &str, next: &str) -> bool {
         && word.chars().all(|c| c.is_ascii_digit() || c == '.');
     let end = next.find(|c: char| !c.is_alphanumeric() && c != '%').unwrap_or(next.len());
     let unit = next.get(..end).unwrap_or(next);
+    let is_date = word.len() >= 8 && word.chars().all(|c| c.is_ascii_digit() || c == '-');
     let begins = next.starts_with(|c: char| c.is_ascii_digit());
     let is_time = begins && next.contains(':');
-    (is_number && (is_time || UNITS.contains(&unit)))
-        || (begins && MONTHS.contains(&word))
+    (is_number && UNITS.contains(&unit))
+        || ((is_number || is_date) && is_time)
+        || (begins && (MONTHS.contains(&word) || word == "h"))
         || next.starts_with(['-', '<'])
         || next == "/"
 }
@@ -200,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_number_stays_with_its_unit_a_day_with_its_month_and_a_command_in_one() {
-        assert_eq!(wrap("of 24 GiB, up 10 h 55 min.", 11), ["of 24 GiB,", "up 10 h", "55 min."]);
+        assert_eq!(wrap("of 24 GiB, up 10 h 55 min.", 12), ["of 24 GiB,", "up", "10 h 55 min."]);
         assert_eq!(wrap("at once, Nov 23 21:13", 15), ["at once,", "Nov 23 21:13"]);
         assert_eq!(wrap("(41 to 52)", 6), ["(41 to", "52)"]);
         assert_eq!(wrap("by patch -p1 -d / <FILE:", 22), ["by", "patch -p1 -d / <FILE:"]);
