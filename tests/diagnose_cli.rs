@@ -397,7 +397,7 @@ fn who_was_seen_too_briefly_is_followed_by_what_to_type_for_more() {
     };
     let (look, history, later) = (
         "leakwatch diagnose --for 10m",
-        "echo '*/5 * * * * root leakwatch check' >/etc/cron.d/leakwatch",
+        "echo '*/5 * * * * root leakwatch check --dry-run' >/etc/cron.d/leakwatch",
         "leakwatch diagnose",
     );
 

@@ -214,7 +214,7 @@ impl Service {
         };
         let names = self.names.iter().map(|comm| comm.to_string());
         let others = [self.name.clone(), self.program.clone(), self.server.to_owned()];
-        names.chain(others).any(|name| base(&name) == wanted)
+        names.chain(others).any(|name| !name.is_empty() && base(&name) == wanted)
             || self.names.iter().any(cut)
             || (wanted == "apache2" && self.server.starts_with("Apache"))
     }

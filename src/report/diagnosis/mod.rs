@@ -314,7 +314,7 @@ pub fn end(forecast: &Forecast, times: &Times) -> String {
 
 /// The finding in a sentence or three.
 pub fn headline(diagnosis: &Diagnosis, times: &Times) -> String {
-    let mut text = String::new();
+    let (mut text, mut but) = (String::new(), "The");
     if !diagnosis.signs.is_empty() {
         text += "It is happening now: the kernel refuses forks or ends processes. ";
     }
@@ -361,15 +361,12 @@ pub fn headline(diagnosis: &Diagnosis, times: &Times) -> String {
             Bytes(diagnosis.memory.headroom()),
             Bytes(diagnosis.memory.limit())
         );
-        text += &open_question(diagnosis);
+        let open = open_question(diagnosis);
+        but = if open.is_empty() { "But the" } else { "The" };
+        text += &open;
     }
     if failures > 0 {
         let last = diagnosis.logs.traces.iter().find(|t| t.failure.is_of_memory());
-        let but = if text.starts_with("Nothing leaks") && !text.contains(" But ") {
-            "But the"
-        } else {
-            "The"
-        };
         text += &format!(
             " {but} logs tell of {}",
             count(failures, "failure for lack of memory", "failures for lack of memory")
@@ -660,8 +657,9 @@ pub fn next(diagnosis: &Diagnosis) -> Vec<Step> {
         "leakwatch diagnose --for 10m",
     );
     const HISTORY: Step = (
-        "For a leak of hours or days have cron look every five minutes (at everything; it signals nobody):",
-        "echo '*/5 * * * * root leakwatch check' >/etc/cron.d/leakwatch",
+        "For a leak of hours or days have cron look at everything every five minutes (it signals nobody):",
+        // Whatever /etc/leakwatch.toml selects.
+        "echo '*/5 * * * * root leakwatch check --dry-run' >/etc/cron.d/leakwatch",
     );
     const LATER: Step =
         ("Then, after some hours, all that was seen meanwhile counts:", "leakwatch diagnose");
