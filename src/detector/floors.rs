@@ -5,11 +5,11 @@
 //! last 12, 17 and 24 floors are judged as they come in, so that windows from seconds to days
 //! always end now and differ in length by at most 1.4.
 
-use std::cell::LazyCell;
-
 use crate::detector::check::Check;
 use crate::detector::clock::{Moment, block};
 use crate::detector::constants::{Constants, FINE, LEVELS, RING, WINDOWS};
+use crate::detector::load::Load;
+use crate::detector::ring::Ring;
 use crate::detector::window::{self, Found, Growth, Shape, Tests};
 
 /// Levels this far above the planned interval are judged at equal load even where the newest floor
@@ -87,8 +87,12 @@ pub struct Candidate {
 impl Candidate {
     /// Growth per finest block.
     pub fn slope(&self) -> f64 {
-        let thirds = self.blocks - self.blocks / 3;
-        self.shape.growth() / (thirds as f64 * block(self.level) as f64)
+        self.shape.growth() / (self.apart() as u64 * block(self.level)) as f64
+    }
+
+    /// Blocks from the middle of its first third to that of its last.
+    pub fn apart(&self) -> usize {
+        self.blocks - self.blocks / 3
     }
 }
 
@@ -155,10 +159,8 @@ impl Track {
             let full = move |&(_, blocks): &(usize, usize)| blocks <= usize::from(level.len);
             WINDOWS.into_iter().enumerate().filter(full).map(move |(which, blocks)| {
                 let growth = level.shows[which].growth();
-                let loads = level.loads.map(Load::cores);
-                let (floors, loads) = (&level.floors[RING - blocks..], &loads[RING - blocks..]);
-                let fall = f64::from(level.fall);
-                let tests = window::explain(floors, loads, which, fall, growth, gauge);
+                let ring = Ring::new(&level.floors, &level.loads);
+                let tests = window::explain(&ring, which, level.fall, growth, gauge);
                 Look {
                     level: index,
                     blocks,
@@ -205,47 +207,6 @@ impl Floor {
 
     fn join(self, other: Self) -> Self {
         Self { value: self.value.min(other.value), load: self.load.mean(other.load) }
-    }
-}
-
-/// CPU use in one byte, from 1/8192 of a core to 62: four bits of exponent and four of mantissa,
-/// so it is off by 3 % at most. It is compared by thirds of windows, at 10 %, and below 2 % of a
-/// core not at all.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Load(u8);
-
-impl Load {
-    const PER_CORE: f64 = 8192.0;
-    /// The least with an exponent; what is less is its own mantissa.
-    const HIDDEN: u32 = 16;
-
-    fn new(cores: f64) -> Self {
-        Self::of((cores * Self::PER_CORE) as u32)
-    }
-
-    /// The nearest to so many parts of a core.
-    fn of(parts: u32) -> Self {
-        let exponent = (parts / Self::HIDDEN).checked_ilog2().unwrap_or(0);
-        let rounded = parts.saturating_add((1 << exponent) >> 1) >> exponent;
-        // Rounding up to 32 is carried into the exponent by the sum itself.
-        Self((exponent * Self::HIDDEN + rounded).min(u8::MAX.into()) as u8)
-    }
-
-    fn parts(self) -> u32 {
-        let (exponent, mantissa) =
-            (u32::from(self.0) / Self::HIDDEN, u32::from(self.0) % Self::HIDDEN);
-        match exponent {
-            0 => mantissa,
-            _ => (Self::HIDDEN + mantissa) << (exponent - 1),
-        }
-    }
-
-    fn cores(self) -> f64 {
-        f64::from(self.parts()) / Self::PER_CORE
-    }
-
-    fn mean(self, other: Self) -> Self {
-        Self::of(self.parts().midpoint(other.parts()))
     }
 }
 
@@ -296,12 +257,12 @@ struct Level {
 impl Level {
     const EMPTY: Self = Self {
         floors: [0; RING],
-        loads: [Load(0); RING],
+        loads: [Load::NONE; RING],
         len: 0,
         passes: [0; WINDOWS.len()],
         shows: [Shows(0); WINDOWS.len()],
         half: Floor::NONE,
-        half_load: Load(0),
+        half_load: Load::NONE,
         peak: 0,
         fall: 0,
         last: 0,
@@ -333,8 +294,7 @@ impl Level {
 
     fn judge(&mut self, index: usize, gauge: &Gauge, shapes: &mut Option<Box<Shapes>>) -> bool {
         let may_hide = index >= HIDDEN && gauge.excuse == Excuse::Proportion;
-        let loads = LazyCell::new(|| self.loads.map(Load::cores));
-        let ranks = LazyCell::new(|| window::rank_sums(&self.floors));
+        let ring = Ring::new(&self.floors, &self.loads);
         let mut judged = false;
         for (which, blocks) in WINDOWS.into_iter().enumerate() {
             if blocks > usize::from(self.len) {
@@ -345,10 +305,7 @@ impl Level {
                 None
             } else {
                 judged = true;
-                let first = RING - blocks;
-                let (loads, ranks) = (|| &loads[first..], || ranks[first]);
-                let (fall, may_level) = (f64::from(self.fall), index > FINE);
-                window::judge(&self.floors[first..], loads, ranks, (which, fall), may_level, gauge)
+                window::judge(&ring, which, self.fall, index > FINE, gauge)
             };
             if let Some(found) = &found {
                 let shapes = shapes.get_or_insert_with(|| Box::new([[Shape::FLAT; _]; _]));
@@ -378,18 +335,6 @@ impl Level {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn cpu_use_fits_a_byte_and_is_off_by_at_most_3_percent() {
-        assert_eq!((Load::new(0.0), Load::new(1e9)), (Load(0), Load(255)));
-        for code in 0..=255 {
-            assert_eq!(Load::of(Load(code).parts()), Load(code));
-        }
-        for parts in 16..500_000 {
-            let off = Load::of(parts).parts().abs_diff(parts);
-            assert!(f64::from(off) <= 0.0313 * f64::from(parts), "{parts}");
-        }
-    }
 
     #[test]
     fn a_series_is_small() {

@@ -139,8 +139,7 @@ fn gaining(window: &Candidate, left: f64, tick_s: f64) -> Option<f64> {
     if second <= ACCELERATING * first {
         return None;
     }
-    let thirds = (window.blocks - window.blocks / 3) as f64;
-    let half_s = 0.5 * thirds * block(window.level) as f64 * tick_s;
+    let half_s = 0.5 * window.apart() as f64 * block(window.level) as f64 * tick_s;
     let (before, now) = (first / half_s, second / half_s);
     let gain = (now - before) / half_s;
     let speed = now + gain * half_s / 2.0;

@@ -7,7 +7,7 @@
 use crate::assessment::Why;
 use crate::ceiling::{CeilingKind, Fill, Place, Unit};
 use crate::detector::clock::{Clock, Moment, block};
-use crate::detector::constants::{Constants, LEVELS, RING};
+use crate::detector::constants::{Constants, LEVELS, RING, WINDOWS};
 use crate::detector::floors::{Candidate, Gauge, Track};
 use crate::detector::forecast::{self, Ends};
 use crate::detector::outlook::Told;
@@ -89,6 +89,8 @@ const BROKEN: f64 = 0.5;
 #[derive(Clone, Copy, Default)]
 struct Level {
     means: [f64; RING + 1],
+    /// Of each length of window: reckoned once, as every process that grows asks for them.
+    thirds: [(f64, f64); WINDOWS.len()],
     len: u8,
     pending: Option<f64>,
     last: u64,
@@ -173,11 +175,8 @@ impl Meter {
     /// Mean headroom over the first and the last third of a window, if it was watched that long.
     pub fn thirds(&self, level: usize, blocks: usize) -> Option<(f64, f64)> {
         let level = self.levels.get(level)?;
-        let means = level.means.get(RING + 1 - blocks..)?;
-        let third = blocks / 3;
-        let mean = |means: &[f64]| means.iter().sum::<f64>() / third as f64;
-        let thirds = (mean(&means[..third]), mean(&means[blocks - third..]));
-        (usize::from(level.len) >= blocks).then_some(thirds)
+        let which = WINDOWS.iter().position(|length| *length == blocks)?;
+        (usize::from(level.len) >= blocks).then(|| level.thirds[which])
     }
 
     /// A process with so many tasks was ordered to end, and did.
@@ -224,6 +223,7 @@ impl Meter {
             level.means.copy_within(1.., 0);
             level.means[RING] = mean;
             level.len = (level.len + 1).min(RING as u8 + 1);
+            level.thirds = WINDOWS.map(|blocks| level.thirds_of(blocks));
             let Some(half) = level.pending.take() else {
                 level.pending = Some(mean);
                 break;
@@ -259,6 +259,12 @@ impl Meter {
 }
 
 impl Level {
+    fn thirds_of(&self, blocks: usize) -> (f64, f64) {
+        let (means, third) = (&self.means[RING + 1 - blocks..], blocks / 3);
+        let mean = |means: &[f64]| means.iter().sum::<f64>() / third as f64;
+        (mean(&means[..third]), mean(&means[blocks - third..]))
+    }
+
     fn ago(&self, blocks: usize) -> Option<f64> {
         // `means[RING]` is the newest; the block that began the window is `blocks - 1` before it.
         (usize::from(self.len) >= blocks).then(|| self.means[RING + 1 - blocks])

@@ -222,7 +222,10 @@ impl Process {
             .map(|(_, window)| window)
             .or(windows.last().copied())
             .map(|w| scale.evidence(&w));
-        let growth_of = |window: &Candidate| scale.slope(window) * scale.window_s(window);
+        // As if it had gone on through the whole window.
+        let growth_of = |window: &Candidate| {
+            window.shape.growth() * window.blocks as f64 / window.apart() as f64
+        };
         self.standing.kill_evidence = windows
             .iter()
             .filter(|window| window.growth == Growth::Steady && scale.takes_part(window).passes)

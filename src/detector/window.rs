@@ -4,8 +4,11 @@
 //! CPU use may explain a growth away, or hide one.
 
 use crate::detector::check::Check;
-use crate::detector::constants::{LEAST_RANK_SUM, RING};
+use crate::detector::constants::{LEAST_RANK_SUM, RING, WINDOWS};
 use crate::detector::floors::{Excuse, Gauge};
+use crate::detector::load::Load;
+use crate::detector::median::{Size, median};
+use crate::detector::ring::{Ring, rank_sum};
 
 /// What kind of growth a window shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,13 +22,6 @@ pub enum Growth {
     /// Certain, but slowing down.
     Slowing,
 }
-
-/// Floors as they are, in whole units, or less what CPU use explains.
-pub trait Size: Copy + PartialOrd + Into<f64> {}
-
-impl Size for u32 {}
-
-impl Size for f64 {}
 
 /// Median floors of a window's first, middle and last third.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,20 +67,20 @@ pub struct Found {
     pub shape: Shape,
 }
 
-/// Judges a window: `floors` and the mean CPU use of each, oldest first, and the floors' rank sum,
-/// both asked for where they matter; `which` of the three lengths it has; the largest `fall` ever
-/// seen at this scale.
-pub fn judge<'a>(
-    floors: &[u32],
-    loads: impl Fn() -> &'a [f64],
-    rank_sum: impl Fn() -> i32,
-    (which, fall): (usize, f64),
+/// Judges the window of length `which` that ends with the newest floor; `fall` is the largest one
+/// ever seen at this scale.
+pub fn judge(
+    ring: &Ring<'_>,
+    which: usize,
+    fall: u32,
     at_equal_load: bool,
     gauge: &Gauge,
 ) -> Option<Found> {
-    let slowing = match test(floors, rank_sum, which, fall, gauge) {
+    let blocks = WINDOWS[which];
+    let (rank, fall) = (|| ring.rank_sum(blocks), || f64::from(fall));
+    let slowing = match test(ring.floors(blocks), rank, which, fall, gauge) {
         Some(found) if found.growth == Growth::Steady => {
-            let stands = not_by_load(found.shape, loads(), gauge.excuse).passes;
+            let stands = not_by_load(found.shape, ring.parts(blocks), gauge.excuse).passes;
             let growth = if stands { Growth::Steady } else { Growth::WithLoad };
             return Some(Found { growth, ..found });
         }
@@ -92,10 +88,11 @@ pub fn judge<'a>(
     };
     if at_equal_load
         && gauge.excuse == Excuse::Proportion
-        && let Some(level) = level_load(floors, loads())
+        && let Some(level) = ring.at_equal_load(which)
     {
-        let level = &level[..floors.len()];
-        if let Some(found) = test(level, || ranks(level), which, largest_fall(level), gauge)
+        let level = &level[RING - blocks..];
+        let (rank, fall) = (|| rank_sum(level), || largest_fall(level));
+        if let Some(found) = test(level, rank, which, fall, gauge)
             && found.growth == Growth::Steady
         {
             return Some(Found { growth: Growth::AtEqualLoad, ..found });
@@ -104,18 +101,18 @@ pub fn judge<'a>(
     slowing
 }
 
-/// Growth beyond any fall, its shape, and the rank test; the dear test comes last.
+/// Growth beyond any fall, its shape, and the rank test; the dear tests come last.
 fn test<T: Size>(
     floors: &[T],
     rank_sum: impl Fn() -> i32,
     which: usize,
-    fall: f64,
+    fall: impl Fn() -> f64,
     gauge: &Gauge,
 ) -> Option<Found> {
     let (early, late) = ends(floors);
     // Nearly all windows end here: they need no middle.
     let flat = Shape { early, middle: early, late };
-    if !enough(flat, gauge).passes || !beyond_falls(flat, fall, gauge).passes {
+    if !enough(flat, gauge).passes || !beyond_falls(flat, fall(), gauge).passes {
         return None;
     }
     if !rising(rank_sum(), which).passes {
@@ -149,16 +146,16 @@ pub struct Tests {
 impl Tests {
     /// All tests of a window, those behind the first that fails too. `floors` as they are, or less
     /// what CPU use explains.
-    fn of<T: Size>(floors: &[T], loads: &[f64], which: usize, fall: f64, gauge: &Gauge) -> Self {
+    fn of<T: Size>(floors: &[T], parts: &[u32], which: usize, fall: f64, gauge: &Gauge) -> Self {
         let shape = thirds(floors);
         Self {
             shape,
             enough: enough(shape, gauge),
             beyond_falls: beyond_falls(shape, fall, gauge),
-            rising: rising(ranks(floors), which),
+            rising: rising(rank_sum(floors), which),
             lasting: lasting(shape, gauge),
             going_on: going_on(floors, shape, gauge),
-            not_by_load: not_by_load(shape, loads, gauge.excuse),
+            not_by_load: not_by_load(shape, parts, gauge.excuse),
         }
     }
 
@@ -177,20 +174,23 @@ impl Tests {
 /// What [`judge`] compared to come to `found`, with the same arguments; if that is growth at equal
 /// load, of the floors at equal load.
 pub fn explain(
-    floors: &[u32],
-    loads: &[f64],
+    ring: &Ring<'_>,
     which: usize,
-    fall: f64,
+    fall: u32,
     found: Option<Growth>,
     gauge: &Gauge,
 ) -> Tests {
+    let blocks = WINDOWS[which];
     let hidden = found == Some(Growth::AtEqualLoad);
-    match level_load(floors, loads).filter(|_| hidden) {
+    match ring.at_equal_load(which).filter(|_| hidden) {
         Some(level) => {
-            let level = &level[..floors.len()];
-            Tests::of(level, loads, which, largest_fall(level), gauge)
+            let level = &level[RING - blocks..];
+            Tests::of(level, ring.parts(blocks), which, largest_fall(level), gauge)
         }
-        None => Tests::of(floors, loads, which, fall, gauge),
+        None => {
+            let (floors, parts) = (ring.floors(blocks), ring.parts(blocks));
+            Tests::of(floors, parts, which, f64::from(fall), gauge)
+        }
     }
 }
 
@@ -225,11 +225,13 @@ fn pace<T: Size>(floors: &[T], shape: Shape) -> f64 {
     last / steady
 }
 
-fn not_by_load(shape: Shape, loads: &[f64], excuse: Excuse) -> Check {
-    let third = loads.len() / 3;
-    let mean = |loads: &[f64]| loads.iter().sum::<f64>() / loads.len().max(1) as f64;
-    let early = mean(&loads[..third]);
-    let late = mean(&loads[loads.len() - third..]);
+fn not_by_load(shape: Shape, parts: &[u32], excuse: Excuse) -> Check {
+    let third = parts.len() / 3;
+    let cores = |parts: &[u32]| {
+        f64::from(parts.iter().sum::<u32>()) / (Load::PER_CORE * parts.len().max(1) as f64)
+    };
+    let early = cores(&parts[..third]);
+    let late = cores(&parts[parts.len() - third..]);
     match excuse {
         Excuse::Proportion => {
             // Below 2 % of a core, ratios of CPU use are noise.
@@ -261,122 +263,20 @@ fn middle<T: Size>(floors: &[T]) -> f32 {
     median(&floors[middle..middle + third])
 }
 
-/// The fewest comparisons that sort so many values (Knuth 5.3.4): the thirds and sixths of windows.
-const TWO: [(usize, usize); 1] = [(0, 1)];
-const FOUR: [(usize, usize); 5] = [(0, 1), (2, 3), (0, 2), (1, 3), (1, 2)];
-#[rustfmt::skip]
-const FIVE: [(usize, usize); 9] =
-    [(0, 3), (1, 4), (0, 2), (1, 3), (0, 1), (2, 4), (1, 2), (3, 4), (2, 3)];
-#[rustfmt::skip]
-const EIGHT: [(usize, usize); 19] = [
-    (0, 1), (2, 3), (4, 5), (6, 7), (0, 2), (1, 3), (4, 6), (5, 7), (1, 2), (5, 6),
-    (0, 4), (1, 5), (2, 6), (3, 7), (2, 4), (3, 5), (1, 2), (3, 4), (5, 6),
-];
-
-/// Sorts without a branch: sorting by insertion was a third of the time of replaying a recording.
-fn sort<T: Size, const N: usize, const M: usize>(
-    values: &mut [T; N],
-    network: [(usize, usize); M],
-) {
-    for (a, b) in network {
-        let (x, y) = (values[a], values[b]);
-        values[a] = if y < x { y } else { x };
-        values[b] = if y < x { x } else { y };
-    }
-}
-
-/// Median of a third or a sixth of a window.
-fn median<T: Size>(values: &[T]) -> f32 {
-    fn of<T: Size, const N: usize, const M: usize>(
-        values: &[T],
-        network: [(usize, usize); M],
-    ) -> Option<f32> {
-        let mut sorted: [T; N] = values.try_into().ok()?;
-        sort(&mut sorted, network);
-        let upper = sorted[N / 2].into();
-        let even = N.is_multiple_of(2);
-        Some((if even { f64::midpoint(sorted[N / 2 - 1].into(), upper) } else { upper }) as f32)
-    }
-    of::<T, 4, 5>(values, FOUR)
-        .or_else(|| of::<T, 5, 9>(values, FIVE))
-        .or_else(|| of::<T, 8, 19>(values, EIGHT))
-        .or_else(|| of::<T, 2, 1>(values, TWO))
-        .unwrap_or(f32::NAN)
-}
-
-/// Pairs that rise less pairs that fall (Kendall's S), from each floor on: what the windows of one
-/// level share is compared once, and by distance, so that the compiler compares four pairs at once.
-/// It was the dearest part of judging a leak.
-pub fn rank_sums<T: Size>(floors: &[T; RING]) -> [i32; RING] {
-    let mut sums = [0; RING];
-    for distance in 1..RING {
-        for ((sum, early), late) in sums.iter_mut().zip(floors).zip(&floors[distance..]) {
-            *sum += i32::from(late > early) - i32::from(late < early);
-        }
-    }
-    for i in (1..RING).rev() {
-        sums[i - 1] += sums[i];
-    }
-    sums
-}
-
-/// The same of a window, whatever its length.
-fn ranks<T: Size>(floors: &[T]) -> i32 {
-    // Before the first floor there are its equals: they neither rise nor fall.
-    let Some(first) = floors.first() else { return 0 };
-    let mut all = [*first; RING];
-    all[RING - floors.len()..].copy_from_slice(floors);
-    rank_sums(&all)[RING - floors.len()]
-}
-
 fn largest_fall(floors: &[f64]) -> f64 {
-    let mut peak = 0.0_f64;
-    floors.iter().fold(0.0, |fall: f64, &floor| {
-        peak = peak.max(floor);
-        fall.max(peak - floor)
+    // Compared by hand: `f64::max` minds what is no number, which none is, and takes twice as long.
+    let larger = |a: f64, b: f64| if b > a { b } else { a };
+    let mut peak = 0.0;
+    floors.iter().fold(0.0, |fall, &floor| {
+        peak = larger(peak, floor);
+        larger(fall, peak - floor)
     })
-}
-
-/// The floors less what CPU use explains, time held fixed, where it does: the window holds a real
-/// swing of load, load does not itself trend, and more load means more memory.
-fn level_load(floors: &[u32], loads: &[f64]) -> Option<[f64; RING]> {
-    let n = floors.len() as f64;
-    let mean_load = loads.iter().sum::<f64>() / n;
-    let least = loads.iter().copied().fold(f64::MAX, f64::min);
-    let most = loads.iter().copied().fold(0.0, f64::max);
-    if most <= least || most - least < 0.5 * mean_load {
-        return None;
-    }
-    let mean_floor = floors.iter().copied().map(f64::from).sum::<f64>() / n;
-    let mean_time = (n - 1.0) / 2.0;
-    let (mut uu, mut tu, mut uf, mut tf, mut tt) = (0.0, 0.0, 0.0, 0.0, 0.0);
-    for (j, (load, floor)) in loads.iter().zip(floors.iter()).enumerate() {
-        let (u, f, t) = (load - mean_load, f64::from(*floor) - mean_floor, j as f64 - mean_time);
-        uu += u * u;
-        tu += t * u;
-        uf += u * f;
-        tf += t * f;
-        tt += t * t;
-    }
-    let determinant = uu * tt - tu * tu;
-    if uu <= 0.0 || determinant < 0.4 * uu * tt {
-        return None;
-    }
-    let per_core = (uf * tt - tf * tu) / determinant;
-    if per_core <= 0.0 {
-        return None;
-    }
-    let mut level = [0.0; RING];
-    for (level, (floor, load)) in level.iter_mut().zip(floors.iter().zip(loads)) {
-        *level = f64::from(*floor) - per_core * (load - mean_load);
-    }
-    Some(level)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detector::constants::{Constants, WINDOWS};
+    use crate::detector::constants::Constants;
 
     /// Number of orders of `n` floors by the number of pairs that fall.
     fn orders_by_falls(n: usize) -> Vec<u128> {
@@ -403,34 +303,6 @@ mod tests {
         }
     }
 
-    proptest::proptest! {
-        #[test]
-        fn rank_sums_count_pairs(floors: [u8; RING], length in 0..=RING) {
-            let floors = floors.map(|floor| u32::from(floor % 32));
-            let window = &floors[RING - length..];
-            let pairs = (0..length).flat_map(|late| (0..late).map(move |early| (early, late)));
-            let counted: i32 = pairs.map(|(early, late)| window[late].cmp(&window[early]) as i32).sum();
-            proptest::prop_assert_eq!(ranks(window), counted);
-            proptest::prop_assert!(length == 0 || rank_sums(&floors)[RING - length] == counted);
-        }
-    }
-
-    #[test]
-    fn values_are_sorted_whatever_their_order() {
-        fn check<const N: usize, const M: usize>(network: [(usize, usize); M]) {
-            // What sorts all series of zeros and ones sorts everything (Knuth 5.3.4, theorem Z).
-            for bits in 0..1_u32 << N {
-                let mut values: [f64; N] = std::array::from_fn(|i| f64::from(bits >> i & 1));
-                sort(&mut values, network);
-                assert!(values.is_sorted(), "{N}: {bits:b}");
-            }
-        }
-        check::<2, 1>(TWO);
-        check::<4, 5>(FOUR);
-        check::<5, 9>(FIVE);
-        check::<8, 19>(EIGHT);
-    }
-
     #[test]
     fn every_part_of_a_window_has_a_median() {
         for blocks in WINDOWS {
@@ -442,11 +314,10 @@ mod tests {
     }
 
     fn look(floor: impl Fn(f64) -> f64, load: impl Fn(f64) -> f64) -> Option<Growth> {
-        let floors: Vec<u32> = (0..24).map(|j| floor(f64::from(j)) as u32).collect();
-        let loads: Vec<f64> = (0..24).map(|j| load(f64::from(j))).collect();
+        let floors = std::array::from_fn(|j| floor(j as f64) as u32);
+        let loads = std::array::from_fn(|j| Load::new(load(j as f64)));
         let gauge = Gauge::footprint(&Constants::default(), 4096.0);
-        judge(&floors, || &loads, || ranks(&floors), (2, 0.0), true, &gauge)
-            .map(|found| found.growth)
+        judge(&Ring::new(&floors, &loads), 2, 0, true, &gauge).map(|found| found.growth)
     }
 
     #[test]
