@@ -39,12 +39,22 @@ impl Lock {
 
     /// Whether somebody holds the lock `name` in `dir`; not if it cannot be told.
     pub fn is_held(dir: &Path, name: &str) -> bool {
-        let file = File::open(dir.join(format!("{name}.lock")));
-        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+        let Ok(file) = File::open(dir.join(format!("{name}.lock"))) else { return false };
+        let taken = file.try_lock_shared();
+        file.unlock().ok();
+        matches!(taken, Err(TryLockError::WouldBlock))
     }
 
     pub(super) fn file(&self) -> &File {
         &self.file
+    }
+}
+
+impl Drop for Lock {
+    /// To close the file would not do: a process that is being forked has it open until its exec, and
+    /// with it the lock.
+    fn drop(&mut self) {
+        self.file.unlock().ok();
     }
 }
 
