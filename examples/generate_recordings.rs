@@ -5,7 +5,7 @@
 //! cargo run --release --example score -- --families target/generated
 //! ```
 //!
-//! The same families and seeds that `cargo test --test replay` judges in memory.
+//! The same families and seeds that `cargo test --test in_process replay` judges in memory.
 #![allow(clippy::expect_used, reason = "the worlds are a test's")]
 
 #[path = "../tests/common/worlds.rs"]

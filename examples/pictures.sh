@@ -1,12 +1,12 @@
 #!/bin/bash
 # What `leakwatch diagnose` shows of the story, from a real Apache that leaks beside a MariaDB and an
 # FTP server: terminal output for 80 and 120 columns, the page, and readme.txt, the part that the
-# README shows. Into target/pictures, or the directory given. Needs what tests/diagnose.rs needs.
+# README shows. Into target/pictures, or the directory given. Needs what tests/end_to_end/diagnose.rs needs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export LEAKWATCH_PICTURES=${1:-$PWD/target/pictures}
 mkdir -p "$LEAKWATCH_PICTURES"
-cargo test --test diagnose -- the_culprit_is_named
+cargo test --test end_to_end the_culprit_is_named
 
 # Without colours, and with other names for what only says where it was made. Host, cgroup and logs are
 # called so while it is made, since lines are broken by their length. What is left of temporary files

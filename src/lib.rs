@@ -19,7 +19,7 @@
 //! # The rooms
 //!
 //! Five storeys; imports go down only. Reckoning and doors never import each other: they meet in
-//! the words. `tests/tidy.rs` holds that.
+//! the words. `tests/in_process/tidy.rs` holds that.
 //!
 //! | storey | rooms | duty | never |
 //! |---|---|---|---|

@@ -1,13 +1,16 @@
 //! What is known of processes that are gone is forgotten: the short version of benches/soak.rs.
 #![allow(unsafe_code, clippy::unwrap_used, clippy::expect_used, reason = "it counts allocations")]
 
-mod common;
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "the others use the rest")]
+#[path = "common"]
+mod common {
+    pub mod churn;
+    pub mod fake_proc;
+    pub mod live;
+}
 
 use common::churn::Churn;
-
-#[path = "common/live.rs"]
-#[allow(unreachable_pub, reason = "a bench has it too")]
-mod live;
+use common::live;
 
 #[global_allocator]
 static GLOBAL: live::Counting = live::Counting;

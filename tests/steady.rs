@@ -1,9 +1,11 @@
 //! A steady tick allocates nothing: whoever runs out of memory must not need any to notice.
 #![allow(unsafe_code, clippy::unwrap_used, clippy::expect_used)]
 
-mod common;
+#[path = "common/fake_proc.rs"]
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "the others use the rest")]
+mod fake_proc;
 
-use common::fake_proc::{Fake, FakeProc, pid};
+use fake_proc::{Fake, FakeProc, pid};
 use leakwatch::command::exporter::Exporter;
 use leakwatch::engine::{Engine, Settings};
 use leakwatch::lateness::Lateness;

@@ -244,7 +244,7 @@ const FAR_S: f64 = 30.0 * 86_400.0;
 /// A job such as a compiler is born, grows and ends. What is neither old nor was seen to grow for so
 /// long is not accused of a leak, if memory does not end within two minutes either. Met once: two of the 13
 /// processes of a build on a busy machine (not known which) were accused after 13 seconds. A made-up
-/// pair that grows steadily was too, after 51: tests/diagnose_cli.rs has it. The bounds are a judgement.
+/// pair that grows steadily was too, after 51: tests/end_to_end/diagnose_cli.rs has it. The bounds are a judgement.
 const JOB_S: f64 = 60.0;
 const JOB_GROWS_S: f64 = 30.0;
 const IMMINENT_S: f64 = 120.0;

@@ -5,7 +5,6 @@
 //! until the test has waited for it, and the closing of the pipe says that its last worker ended.
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -16,7 +15,8 @@ use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use super::cgroup::Cgroup;
-use super::lines::Lines;
+use super::lines::{Line, Lines};
+use super::ports;
 use super::process::{self, Id};
 
 /// The server, where Debian and its kin have it.
@@ -87,10 +87,7 @@ impl<'a> Setup<'a> {
 
     /// Starts it and returns when it serves.
     pub fn start(self) -> Apache {
-        // Apache takes no port 0, and a free port may be taken before Apache has it: try again.
-        (0..5)
-            .find_map(|_| Apache::try_start(self, free_port()))
-            .expect("a free port within five attempts")
+        Apache::start(self)
     }
 }
 
@@ -106,8 +103,8 @@ impl Apache {
         }
     }
 
-    /// `None` when somebody was faster to take the port.
-    fn try_start(setup: Setup, port: u16) -> Option<Self> {
+    fn start(setup: Setup) -> Self {
+        let port = ports::own();
         let dir = tempfile::tempdir().expect("a temporary directory");
         let readable = fs::Permissions::from_mode(0o755);
         fs::set_permissions(dir.path(), readable).expect("one's own directory");
@@ -134,24 +131,13 @@ impl Apache {
             .spawn()
             .expect("sh and setpriv are there");
         let log = Lines::of(master.stderr.take().expect("stderr is a pipe"));
-        let says = |lines: &[super::lines::Line], what| {
-            lines.iter().any(|line| line.text().contains(what))
-        };
         let up = log.wait_for(Duration::from_secs(30), |lines| {
-            says(lines, "resuming normal operations")
-                .then_some(true)
-                .or_else(|| says(lines, "could not bind to address").then_some(false))
+            let says = |line: &Line| line.text().contains("resuming normal operations");
+            lines.iter().any(says).then_some(())
         });
-        let id = Id::of(master.id());
-        let apache = |id| Self { master, id, port, log: log.clone(), dir };
-        match (up, id) {
-            (Some(true), Some(id)) => Some(apache(id)),
-            (Some(false), _) => {
-                drop(apache(Id { pid: 0, start: 0 }));
-                None
-            }
-            _ => panic!("Apache does not start; it said:\n{}", log.text()),
-        }
+        let id = up.and_then(|()| Id::of(master.id()));
+        let id = id.unwrap_or_else(|| panic!("Apache does not start; it said:\n{}", log.text()));
+        Self { master, id, port, log, dir }
     }
 
     /// Who the master is.
@@ -243,9 +229,4 @@ PerlModule Leaky
 </Location>
 "#
     )
-}
-
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    listener.local_addr().expect("it is bound").port()
 }

@@ -1,12 +1,12 @@
 //! Bystander: real healthy servers beside a leaking one, each the test's own and gone with it.
 
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::ports;
 use super::process::{self, Id};
 
 /// A running server; killed on drop.
@@ -20,9 +20,7 @@ impl Bystander {
     /// A pure-ftpd that nobody uses, as it listens on most machines.
     pub fn pure_ftpd() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-        let port = listener.local_addr().expect("it is bound").port();
-        drop(listener);
+        let port = ports::own();
         let mut command = with_the_test("/usr/sbin/pure-ftpd");
         command.arg("--bind").arg(format!("127.0.0.1,{port}"));
         command.arg("--pidfile").arg(dir.path().join("pid"));

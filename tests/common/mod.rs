@@ -7,10 +7,10 @@
 #![allow(unreachable_pub, missing_docs, reason = "private to the test crates")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a harness fails by panicking")]
 
+pub mod again;
 pub mod apache;
 pub mod bystander;
 pub mod cgroup;
-pub mod churn;
 pub mod cli;
 pub mod events;
 pub mod fake_proc;
@@ -18,6 +18,7 @@ pub mod lines;
 pub mod load;
 pub mod missing;
 pub mod past;
+pub mod ports;
 pub mod prefork;
 pub mod process;
 pub mod service;

@@ -26,7 +26,7 @@ impl Prefork {
     /// reach.
     pub fn start_as(uid: u32, dir: &Path, args: &[&str]) -> Self {
         let copy = dir.join("leaky_prefork");
-        std::fs::copy(program(), &copy).expect("a writable directory");
+        process::install(&program(), &copy);
         let uid = uid.to_string();
         let mut setpriv = Command::new("setpriv");
         setpriv.args(["--reuid", &uid, "--regid", &uid, "--clear-groups"]);

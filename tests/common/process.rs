@@ -1,7 +1,8 @@
 //! Process: children of the test awaited by pidfd, and what /proc says of their children.
 
 use std::os::fd::AsFd;
-use std::process::{Child, ExitStatus};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -115,4 +116,12 @@ pub fn kill_group(child: &Child) {
 
 fn pid_of(child: &Child) -> Pid {
     Pid::from_raw(child.id().try_into().expect("a pid fits"))
+}
+
+/// Copies a program to where it is to be run. Not by this process: as long as any process has a
+/// file open for writing it cannot be run (ETXTBSY), and whatever another test is just forking has
+/// open for a moment what this one has.
+pub fn install(program: &Path, to: &Path) {
+    let copied = Command::new("install").args(["-m", "755"]).arg(program).arg(to).status();
+    assert!(copied.is_ok_and(|status| status.success()), "cannot copy to '{}'", to.display());
 }

@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use super::apache::{MODULES, PROGRAM, free_port};
+use super::apache::{MODULES, PROGRAM};
 use super::cgroup::Cgroup;
 use super::lines::Lines;
 use super::missing::Need;
+use super::ports;
 use super::process::{self, Id};
 
 /// Which server.
@@ -88,14 +89,9 @@ pub struct Setup<'a> {
 impl Service {
     /// Starts it and returns when it serves.
     pub fn start(setup: Setup<'_>) -> Self {
-        // A free port may be taken before the server has it: try again.
-        (0..5).find_map(|_| Self::try_start(setup)).expect("it starts within five attempts")
-    }
-
-    fn try_start(setup: Setup<'_>) -> Option<Self> {
         let dir = tempfile::tempdir().expect("a temporary directory");
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let (port, second) = (free_port(), free_port());
+        let (port, second) = (ports::own(), ports::own());
         let words = lay_out(setup, dir.path(), port, second);
         // setpriv: the server ends with the test even when the test is killed.
         let mut command = setup.cgroup.command("setpriv");
@@ -130,13 +126,11 @@ impl Service {
         while Instant::now() < end && service.master.try_wait().unwrap().is_none() {
             if service.is_up(second) {
                 service.id = Id::of(service.master.id()).expect("it runs");
-                return Some(service);
+                return service;
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        let said = service.log.text();
-        assert!(said.to_lowercase().contains("in use"), "{kind:?}: {said}");
-        None
+        panic!("{kind:?} does not start: {}", service.log.text());
     }
 
     /// Whether it listens and has all the workers that it starts with.

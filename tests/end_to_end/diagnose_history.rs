@@ -1,0 +1,564 @@
+//! `leakwatch diagnose` with what checks left: hours of evidence beside the look of a minute.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::common;
+use crate::common::cli::{Cli, Ended, PROMPTLY};
+use crate::common::fake_proc::{Fake, FakeProc, pid};
+use crate::common::past::{self, Growth};
+use crate::common::prefork::Prefork;
+use leakwatch::diagnosis::Gathered;
+use leakwatch::diagnosis::earlier::{Earlier, Source, Tops};
+use leakwatch::diagnosis::history::History;
+use leakwatch::diagnosis::service::{self, Case, Judge, Service};
+use leakwatch::engine::{Engine, Settings};
+use leakwatch::policy::Rules;
+use leakwatch::sample::{Comm, Header, Memory, Proc, ProcId, Sample};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const EVERY_S: f64 = 300.0;
+
+/// A machine of files that is two weeks up, with an `app` and a `db`, and what checks left of it.
+struct World {
+    proc: FakeProc,
+    app: Fake,
+    db: Fake,
+    logs: TempDir,
+    state: TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let proc = FakeProc::with_memory_kib(1 << 20);
+        // Started right after the boot, which the real clock says was longer ago than any history.
+        let app = Fake { start: 100, ..Fake::new(pid(0), "app").holding_kib(200 << 10) };
+        let db = Fake { start: 100, ..Fake::new(pid(1), "db").holding_kib(300 << 10) };
+        let dir = || tempfile::tempdir().unwrap();
+        let world = Self { proc, app, db, logs: dir(), state: dir() };
+        world.show(&world.app);
+        world.show(&world.db);
+        world
+    }
+
+    /// Shows a process, which is in no unit.
+    fn show(&self, process: &Fake) {
+        self.proc.show(process);
+        self.proc.with(process.pid, "cgroup", "0::/\n");
+    }
+
+    fn procfs(&self) -> &str {
+        self.proc.path().to_str().unwrap()
+    }
+
+    /// As if these had been checked so often, and had grown by so much at each.
+    fn checked(&self, patterns: &[&str], checks: u32, growths: &[Growth]) {
+        let state = self.state.path().to_str().unwrap();
+        let mut args = vec!["--procfs", self.procfs(), "--state", state];
+        patterns.iter().for_each(|pattern| args.extend(["--pattern", pattern]));
+        past::forge(self.state.path(), &past::options(&args), checks, EVERY_S, growths);
+    }
+
+    /// The app, or the database.
+    fn id(of: &Fake) -> ProcId {
+        ProcId { pid: of.pid, start: of.start }
+    }
+
+    fn history(&self) -> PathBuf {
+        let all = fs::read_dir(self.state.path()).unwrap().map(|entry| entry.unwrap().path());
+        let mut all = all.filter(|path| path.to_str().unwrap().ends_with(".history.jsonl"));
+        all.next().expect("there is a history")
+    }
+
+    fn diagnose(&self, more: &[&str]) -> Ended {
+        let (logs, state) = (self.logs.path().to_str(), self.state.path().to_str());
+        let args = ["diagnose", "--procfs", self.procfs(), "--logs", logs.unwrap()];
+        let state = match more.contains(&"--no-state") {
+            true => vec![],
+            false => vec!["--state", state.unwrap()],
+        };
+        Cli::leakwatch([&args, &state[..], more].concat()).end(Duration::from_secs(60))
+    }
+
+    fn report(&self, more: &[&str]) -> (Value, Option<i32>) {
+        let ended = self.diagnose(&[&["--format", "json"], more].concat());
+        let report = serde_json::from_str(&ended.out.text());
+        (report.unwrap_or_else(|e| panic!("{e}: {}", ended.err.text())), ended.code)
+    }
+}
+
+fn service<'a>(report: &'a Value, name: &str) -> &'a Value {
+    let services = report["services"].as_array().unwrap();
+    services.iter().find(|service| service["name"] == name).unwrap()
+}
+
+fn verdict<'a>(report: &'a Value, name: &str) -> &'a str {
+    service(report, name)["verdict"].as_str().unwrap()
+}
+
+/// A text as one line, for what may be broken anywhere.
+fn flowing(ended: &Ended) -> String {
+    ended.out.text().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn lines(path: &Path) -> Vec<String> {
+    fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// Three days at 200 KiB a check: 4 KiB in the six seconds of the look.
+#[test]
+fn a_slow_leak_that_no_look_could_see_is_convicted_by_the_history() {
+    let world = World::new();
+    world.checked(&["app"], 864, &[(World::id(&world.app), 200 * KIB)]);
+
+    let (alone, code) = world.report(&["--for", "6s", "--no-state"]);
+    assert_ne!(verdict(&alone, "app"), "leaking", "the look alone does not see it");
+    assert_eq!(code, Some(0));
+
+    let (report, code) = world.report(&["--for", "6s"]);
+    let app = service(&report, "app");
+    assert_eq!((app["verdict"].as_str(), code), (Some("leaking"), Some(1)), "{app:#}");
+    assert_eq!(app["judged_by"], "earlier");
+    let pace = app["growth"]["bytes_per_s"].as_f64().unwrap();
+    let really = 200.0 * KIB as f64 / EVERY_S;
+    assert!((pace / really - 1.0).abs() < 0.1, "{pace} instead of {really} bytes a second");
+    let (low, high) = (app["growth"]["low"].as_f64().unwrap(), app["growth"]["high"].as_f64());
+    assert!(low <= really && high.unwrap() >= really, "{app:#}");
+    let end_s = app["forecast"]["likely_s"].as_f64().unwrap();
+    let left = 512.0 * MIB as f64;
+    assert!((end_s / (left / really) - 1.0).abs() < 0.1, "{end_s} s instead of {}", left / really);
+    // The picture begins with the history, of the service and of the machine.
+    for series in [&app["series"], &report["available"]] {
+        let t = |point: &Value| point[0].as_f64().unwrap();
+        let points = series.as_array().unwrap();
+        let span_s = t(points.last().unwrap()) - t(&points[0]);
+        assert!(span_s > 2.9 * 86_400.0, "{span_s} s");
+    }
+    let earlier = &report["looked"]["earlier"][0];
+    assert_eq!(
+        (earlier["samples"].as_u64(), earlier["source"].as_str()),
+        (Some(864), Some("checks"))
+    );
+    assert!(earlier["name"].as_str().unwrap().starts_with("app"));
+    assert_ne!(verdict(&report, "db"), "leaking", "nobody else is accused with it");
+}
+
+#[test]
+fn the_text_says_what_was_used_and_clears_by_it() {
+    let world = World::new();
+    world.checked(&[], 456, &[]);
+
+    let ended = world.diagnose(&["--for", "4s"]);
+
+    let text = flowing(&ended);
+    assert!(
+        text.contains("a history of 37 h 55 min (456 checks; 2 of 2 services) and 4"),
+        "{text}"
+    );
+    assert!(text.contains("db 300 MiB") && text.contains("flat for 37 h"), "{text}");
+    assert!(text.contains("now and up to 37 h"), "{text}");
+    assert_eq!((ended.code, ended.err.text()), (Some(0), String::new()));
+}
+
+/// The history of a database that grew for five hours until its cache was full, and of which a check
+/// has just been made.
+#[test]
+fn a_cache_that_has_filled_is_cleared_with_since_when() {
+    let world = World::new();
+    let id = World::id(&world.db);
+    world.checked(&["db"], 180, &[(id, MIB)]);
+    // The lines of the last 120 checks have its size of now.
+    let path = world.history();
+    let all = lines(&path);
+    let full = format!("\"rss\":{0},\"anon\":{0}", 300 * MIB);
+    let edited: Vec<String> = (all.iter().enumerate())
+        .map(|(nth, line)| match (nth >= all.len() - 120, line.find("\"rss\":")) {
+            (true, Some(at)) => {
+                let end =
+                    at + line[at..].find(",\"swap\"").or(line[at..].find(",\"cpu\"")).unwrap();
+                format!("{}{full}{}", &line[..at], &line[end..])
+            }
+            _ => line.clone(),
+        })
+        .collect();
+    fs::write(&path, edited.join("\n") + "\n").unwrap();
+
+    let (report, code) = world.report(&["--for", "0"]);
+
+    let db = service(&report, "db");
+    assert_eq!((db["verdict"].as_str(), code), (Some("settled"), Some(0)), "{db:#}");
+    assert!(db["reason"].as_str().unwrap().contains("grew, then flat for 10 h"), "{db:#}");
+}
+
+#[test]
+fn one_look_and_a_history_are_enough_for_a_verdict() {
+    let world = World::new();
+    world.checked(&["app"], 300, &[(World::id(&world.app), 512 * KIB)]);
+
+    let ended = world.diagnose(&["--for", "0"]);
+
+    let text = flowing(&ended);
+    assert!(text.contains("app leaks: it holds 200 MiB and grows by 6.0 MiB/h"), "{text}");
+    assert!(text.contains("(300 checks; 1 of 2 services) and one look now"), "{text}");
+    assert!(text.contains("grew steadily for"), "{text}");
+    assert_eq!(ended.code, Some(1));
+}
+
+/// A leak of which half came back is none any more, whatever the history says.
+#[test]
+fn a_conviction_does_not_outlive_the_growth() {
+    let world = World::new();
+    world.checked(&["app"], 300, &[(World::id(&world.app), 512 * KIB)]);
+    world.show(&Fake { anon_kib: 90 << 10, ..world.app.clone() });
+
+    let (report, code) = world.report(&["--for", "0"]);
+
+    assert_ne!(verdict(&report, "app"), "leaking", "{:#}", service(&report, "app"));
+    assert_eq!(code, Some(0));
+}
+
+#[test]
+fn a_history_says_nothing_of_another_process_with_the_same_pid() {
+    let world = World::new();
+    world.checked(&["app"], 300, &[(World::id(&world.app), 512 * KIB)]);
+    world.proc.hide(world.app.pid);
+    world.show(&Fake { start: 200, ..world.app.clone() });
+
+    let (report, code) = world.report(&["--for", "0"]);
+
+    assert_ne!(verdict(&report, "app"), "leaking");
+    assert!(service(&report, "app")["earlier"].is_null());
+    assert_eq!(code, Some(0));
+}
+
+#[test]
+fn what_is_larger_than_ever_is_not_called_flat() {
+    let world = World::new();
+    world.checked(&["db"], 200, &[]);
+    world.show(&Fake { anon_kib: 380 << 10, ..world.db.clone() });
+
+    let (report, code) = world.report(&["--for", "4s"]);
+
+    let db = service(&report, "db");
+    assert_eq!((db["verdict"].as_str(), code), (Some("unclear"), Some(0)));
+    let reason = db["reason"].as_str().unwrap();
+    assert!(reason.contains("holds more now than it ever did in the 16 h"), "{reason}");
+}
+
+#[test]
+fn the_history_of_another_boot_is_left_out_and_said() {
+    let world = World::new();
+    world.checked(&["app"], 300, &[(World::id(&world.app), 512 * KIB)]);
+    let path = world.history();
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains("\"boot\":\"\""));
+    fs::write(&path, text.replacen("\"boot\":\"\"", "\"boot\":\"0f0f-1\"", 1)).unwrap();
+
+    let (report, code) = world.report(&["--for", "0"]);
+
+    assert_ne!(verdict(&report, "app"), "leaking");
+    assert_eq!(report["looked"]["earlier"].as_array().unwrap().len(), 0);
+    let unseen = report["unseen"].to_string();
+    assert!(unseen.contains("the history of app") && unseen.contains("another boot"), "{unseen}");
+    assert_eq!(code, Some(0));
+}
+
+#[test]
+fn garbled_and_torn_lines_are_passed_over_and_said() {
+    let world = World::new();
+    world.checked(&["app"], 300, &[(World::id(&world.app), 512 * KIB)]);
+    let path = world.history();
+    let mut all = lines(&path);
+    let half = all[40].len() / 2;
+    all[40].truncate(half);
+    all[41] = "\u{0}\u{0}\u{0}".to_owned();
+    // No newline at its end: a check writes it just now, or was killed.
+    let torn = all.last().unwrap()[..30].to_owned();
+    fs::write(&path, all.join("\n") + "\n" + &torn).unwrap();
+    let before = fs::read(&path).unwrap();
+
+    let (report, code) = world.report(&["--for", "0"]);
+
+    assert_eq!((verdict(&report, "app"), code), ("leaking", Some(1)));
+    let unseen = report["unseen"].to_string();
+    assert!(unseen.contains("2 garbled lines of the history of app"), "{unseen}");
+    assert_eq!(fs::read(&path).unwrap(), before, "it is only read");
+    assert_eq!(fs::read_dir(world.state.path()).unwrap().count(), 2, "and its lock let alone");
+}
+
+#[test]
+fn each_service_is_judged_by_the_history_that_saw_it_longest() {
+    let world = World::new();
+    world.checked(&["app"], 300, &[(World::id(&world.app), 512 * KIB)]);
+    world.checked(&[], 100, &[(World::id(&world.app), 512 * KIB)]);
+
+    let (report, code) = world.report(&["--for", "0"]);
+
+    assert_eq!((verdict(&report, "app"), verdict(&report, "db")), ("leaking", "flat"));
+    assert_eq!(code, Some(1));
+    let earlier = report["looked"]["earlier"].as_array().unwrap();
+    let by = |name: &str| {
+        let index = service(&report, name)["earlier"]["index"].as_u64().unwrap() as usize;
+        earlier[index]["name"].as_str().unwrap().split('-').next().unwrap().to_owned()
+    };
+    assert_eq!((by("app").as_str(), by("db").as_str(), earlier.len()), ("app", "all", 2));
+    let span_s = |name| service(&report, name)["watched_s"].as_f64().unwrap();
+    assert!(span_s("app") > 24.0 * 3600.0 && span_s("db") < 9.0 * 3600.0);
+}
+
+#[test]
+fn a_history_of_a_few_checks_judges_nobody_yet() {
+    let world = World::new();
+    world.checked(&[], 5, &[]);
+
+    let text = flowing(&world.diagnose(&["--for", "0"]));
+
+    assert!(text.contains("too young to judge by: 5 of the 12 checks"), "{text}");
+    assert!(text.contains("Looked once,") && text.contains("Too little was seen"), "{text}");
+}
+
+#[test]
+fn what_is_no_history_is_left_out_and_said() {
+    let world = World::new();
+    let state = world.state.path();
+    fs::write(state.join("a.history.jsonl"), "nonsense\n").unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", state.join("b.history.jsonl")).unwrap();
+    let (fifo, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
+    rustix::fs::mknodat(rustix::fs::CWD, state.join("c.history.jsonl"), fifo, mode, 0).unwrap();
+    fs::create_dir(state.join("d.history.jsonl")).unwrap();
+    fs::write(state.join("e.history.jsonl"), "").unwrap();
+    let huge = fs::File::create(state.join("f.history.jsonl")).unwrap();
+    huge.set_len(1 << 30).unwrap();
+
+    let (report, code) = world.report(&["--for", "0"]);
+
+    let unseen = report["unseen"].to_string();
+    for name in ["a", "b", "c", "d", "f"] {
+        assert!(unseen.contains(&format!("the history of {name} was left out")), "{unseen}");
+    }
+    assert!(!unseen.contains("root:"), "nothing of what a link leads to is shown: {unseen}");
+    assert_eq!(code, Some(0));
+}
+
+#[test]
+fn that_there_is_none_is_said_only_where_one_was_named() {
+    let world = World::new();
+    let said = |ended: &Ended| flowing(ended).contains("there is no history of checks in");
+    assert!(said(&world.diagnose(&["--for", "0"])));
+    assert!(!said(&world.diagnose(&["--for", "0", "--no-state"])));
+    let procfs = world.procfs();
+    let args = ["diagnose", "--for", "0", "--procfs", procfs, "--logs"];
+    // The directory that it would be in by default, as the environment has it, is empty.
+    let usual = Cli::leakwatch([&args[..], &[world.logs.path().to_str().unwrap()]].concat());
+    assert!(!said(&usual.end(PROMPTLY)));
+    let both = Cli::leakwatch(["diagnose", "--state", "/x", "--no-state"]).end(PROMPTLY);
+    assert_eq!(both.code, Some(3));
+}
+
+/// Where checks keep their histories may be configured; no other setting is a diagnosis's.
+#[test]
+fn the_directory_is_that_which_is_configured_for_checks() {
+    let world = World::new();
+    world.checked(&["app"], 300, &[(World::id(&world.app), 512 * KIB)]);
+    let file = world.logs.path().join("leakwatch.toml");
+    let text = format!("pattern = 'db'\nstate = '{}'\n", world.state.path().display());
+    fs::write(&file, text).unwrap();
+    let logs = world.logs.path().to_str().unwrap();
+    let args = ["diagnose", "--for", "0", "--procfs", world.procfs(), "--logs", logs];
+    let configured = |file: &Path| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_leakwatch"));
+        let none = world.logs.path().join("none");
+        command.args(args).env("LEAKWATCH_CONFIG", file).env("STATE_DIRECTORY", none);
+        flowing(&Cli::start(&mut command).end(PROMPTLY))
+    };
+    assert!(configured(&file).contains("app leaks:"), "{}", configured(&file));
+    // What is no configuration is a check's concern, and no reason not to look.
+    fs::write(&file, "nonsense").unwrap();
+    assert!(configured(&file).contains("WHO HAS THE MEMORY"), "{}", configured(&file));
+}
+
+/// A recording is judged the same way, be it one of `record` or the history of a check.
+#[test]
+fn a_recording_of_this_boot_counts_beside_the_look() {
+    let world = World::new();
+    world.checked(&["app"], 300, &[(World::id(&world.app), 512 * KIB)]);
+    let path = world.history();
+
+    let more = ["--for", "2s", "--no-state", "--recording", path.to_str().unwrap()];
+    let (report, code) = world.report(&more);
+
+    assert_eq!((verdict(&report, "app"), code), ("leaking", Some(1)), "{report:#}");
+    assert_eq!(report["looked"]["earlier"][0]["source"], "recording");
+    assert!(report["looked"]["live_s"].as_f64().unwrap() > 1.0, "it was looked as well");
+}
+
+/// Names are anybody's, also those of files.
+#[test]
+fn the_page_begins_with_the_history_and_hostile_names_stay_text() {
+    let world = World::new();
+    world.checked(&["app"], 300, &[(World::id(&world.app), 512 * KIB)]);
+    fs::write(world.state.path().join("<img src=x>\x1b[2J.history.jsonl"), "x\n").unwrap();
+    let page = world.logs.path().join("page.html");
+
+    let ended = world.diagnose(&["--for", "0", "--html", page.to_str().unwrap()]);
+
+    let page = fs::read_to_string(page).unwrap();
+    assert!(page.contains("a history of 24 h 55 min (300 checks; 1 of 2 services)"), "{page}");
+    assert!(page.contains("nothing left:") && page.contains("in 24 h 5"), "{page}");
+    assert!(page.contains("&lt;img src=x&gt;") && !page.contains("<img"), "{page}");
+    assert!(!page.contains('\x1b') && !ended.out.text().contains('\x1b'));
+}
+
+/// A real server whose leaking worker rests: a quiet look clears nobody of what an hour of checks saw.
+#[test]
+fn a_living_pool_is_convicted_by_its_history_and_its_healthy_workers_are_not() {
+    let args =
+        ["--leaky", "1", "--healthy", "2", "--cache", "0", "--rate", "80M/s", "--max", "160M"];
+    let server = Prefork::start(&args);
+    server.wait_started("leaky", 1);
+    let leaky = server.started("leaky")[0];
+    let end = std::time::Instant::now() + Duration::from_secs(60);
+    while common::process::anon_kib(leaky) < 156 << 10 && std::time::Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let worker = common::process::Id::of(leaky).unwrap();
+    let worker = ProcId { pid: worker.pid, start: worker.start };
+    let (master, state) = (server.master().pid.to_string(), tempfile::tempdir().unwrap());
+    let dir = state.path().to_str().unwrap();
+    // A MiB in 30 s: the memory of any test machine ends within the 30 days that are of concern.
+    let options = past::options(&["--pid", &master, "--state", dir]);
+    past::forge(state.path(), &options, 150, 30.0, &[(worker, MIB)]);
+
+    let logs = tempfile::tempdir().unwrap();
+    let args = ["--for", "4s", "--format", "json", "--logs", logs.path().to_str().unwrap()];
+    let args = [&["diagnose", "--pid", &master, "--state", dir][..], &args].concat();
+    let ended = Cli::leakwatch(args).end(Duration::from_secs(60));
+
+    let report: Value = serde_json::from_str(&ended.out.text()).unwrap();
+    let pool = &report["services"][0];
+    assert_eq!(pool["verdict"], "leaking", "{pool:#}");
+    assert!(pool["reason"].as_str().unwrap().starts_with("1 of its 4 processes"), "{pool:#}");
+    assert!(matches!(ended.code, Some(1 | 2)), "{:?}", ended.code);
+    assert!(server.master().runs() && server.ended("leaky").is_empty(), "nobody is signalled");
+}
+
+/// One process, as it was by checks of three days and as a look sees it.
+struct Story {
+    before: fn(f64) -> f64,
+    look: fn(f64) -> f64,
+}
+
+impl Story {
+    fn sample(t: f64, mib: f64, all: u64) -> Sample {
+        let bytes = (mib * MIB as f64) as u64;
+        let proc = Proc {
+            id: ProcId { pid: 812, start: 100 },
+            ppid: 1,
+            comm: Comm::new(b"app"),
+            rss: bytes,
+            anon: Some(bytes),
+            swap: 0,
+            cpu_s: t * 0.05,
+            threads: 1,
+        };
+        let memory = Memory { total: all, available: all - bytes, ..Memory::default() };
+        let (procs, uptime_s) = (vec![proc], Some(t));
+        Sample { t, uptime_s, memory, procs, ..Sample::default() }
+    }
+
+    /// What a machine of so many MiB makes of it.
+    fn told(&self, mib: u64) -> Service {
+        let all = mib * MIB;
+        let header = |interval_s| Header {
+            interval_s,
+            clock_ticks: 100,
+            page_size: 4096,
+            hostname: "vps1".to_owned(),
+        };
+        let judge = || Settings { caution: 6.0, rules: Rules { act: false, ..Rules::default() } };
+        let which = (Source::Checks, "app");
+        let mut earlier = Earlier::new(which, &header(EVERY_S), judge(), &[]);
+        let tops = Tops::new();
+        let mut t = 1e6;
+        for nth in 0..864 {
+            t += EVERY_S;
+            earlier.observe(&Self::sample(t, (self.before)(f64::from(nth)), all), &tops);
+        }
+        let (mut engine, mut history) = (Engine::new(&header(0.375), judge()), History::default());
+        t += 60.0;
+        for nth in 0..160 {
+            t += 0.375;
+            let sample = Self::sample(t, (self.look)(0.375 * f64::from(nth)), all);
+            engine.observe(&sample);
+            let sizes = sample.procs.iter().map(|proc| (proc.id, proc.footprint() as f64));
+            history.push(&sample, sizes);
+            earlier.go_on(&sample, &tops);
+        }
+        let earlier = [earlier];
+        let gathered = Gathered {
+            t,
+            engine: &engine,
+            history: &history,
+            earlier: &earlier,
+            units: &Default::default(),
+            programs: &Default::default(),
+            readings: &[],
+            memory: Memory::default(),
+        };
+        service::all(&gathered).remove(0)
+    }
+}
+
+fn judge(service: &Service) -> Judge {
+    service.before.expect("it was seen before").judge
+}
+
+/// It breathes by 80 MiB in the hour; a minute of that is a growth without a break.
+#[test]
+fn a_minute_of_what_a_service_always_does_is_no_suspicion() {
+    let story = Story { before: |nth| 200.0 + 40.0 * (nth * 0.5).sin(), look: |s| 200.0 + s * 0.2 };
+    let service = story.told(300);
+    assert_eq!((service.case, judge(&service)), (Case::Flat, Judge::Earlier));
+    assert_eq!((service.suspects, service.leaking), (1, 0), "by the minute alone it is one");
+}
+
+#[test]
+fn a_growth_that_goes_beyond_all_before_stays_a_suspicion() {
+    let story = Story { before: |_| 200.0, look: |s| 200.0 + s };
+    let service = story.told(700);
+    assert_eq!((service.case, judge(&service)), (Case::Suspect, Judge::Larger));
+}
+
+/// Memory ends in a minute, and that it was flat for days is no help.
+#[test]
+fn what_the_look_convicts_no_history_clears() {
+    let story = Story { before: |_| 200.0, look: |s| 200.0 + 4.0 * s };
+    let service = story.told(600);
+    assert_eq!((service.case, judge(&service)), (Case::Leaks, Judge::Look));
+    let forecast = service.forecast.unwrap();
+    assert!(forecast.latest_s < 300.0, "its end is that of now: {forecast:?}");
+}
+
+#[test]
+fn a_quiet_minute_clears_nobody_and_the_pace_is_that_of_days() {
+    let story = Story { before: |nth| 200.0 + nth * 0.5, look: |_| 632.0 };
+    let service = story.told(2000);
+    assert_eq!((service.case, judge(&service)), (Case::Leaks, Judge::Earlier));
+    let (rate, window_s) = service.steady.unwrap();
+    assert!((rate * EVERY_S / MIB as f64 - 0.5).abs() < 0.02 && window_s > 86_400.0);
+    let end_s = service.forecast.unwrap().likely_s;
+    assert!((end_s / (1368.0 / 0.5 * EVERY_S) - 1.0).abs() < 0.1, "{end_s}");
+}
+
+/// A leak that runs away: it is convicted by both, and the nearer end counts.
+#[test]
+fn where_both_convict_the_end_that_is_nearer_by_far_counts() {
+    let story = Story { before: |nth| 200.0 + nth * 0.5, look: |s| 632.0 + 8.0 * s };
+    let service = story.told(1300);
+    assert_eq!(service.case, Case::Leaks);
+    assert!(service.forecast.unwrap().latest_s < 600.0, "{:?}", service.forecast);
+}

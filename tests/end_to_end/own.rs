@@ -1,0 +1,101 @@
+//! What leakwatch says of itself: its size, its cost, and looks that come late.
+
+use std::time::Duration;
+
+use crate::common::cli::{Cli, Ended, PROMPTLY};
+use crate::common::events::{self, Event};
+use crate::common::fake_proc::{Fake, FakeProc, pid};
+use crate::common::process;
+use nix::sys::signal::Signal;
+
+/// A watch of one quiet process, by its own options.
+fn watch(proc: &FakeProc, more: &[&str]) -> Cli {
+    proc.show(&Fake::new(pid(0), "app"));
+    let procfs = proc.path().to_str().unwrap();
+    let args = ["--procfs", procfs, "--pattern", "app", "--interval", "100ms"];
+    let cli = Cli::leakwatch([&args, more].concat());
+    cli.err.expect_line(PROMPTLY, "that says what is watched", |line| line.contains("watching"));
+    cli
+}
+
+fn own_lines(ended: &Ended) -> Vec<String> {
+    let lines = ended.err.all();
+    let own = lines.iter().map(|line| line.text());
+    own.filter(|line| line.starts_with("leakwatch itself: ")).collect()
+}
+
+fn late_lines(ended: &Ended) -> Vec<String> {
+    let lines = ended.err.all();
+    lines.iter().map(|line| line.text()).filter(|line| line.contains(" late: ")).collect()
+}
+
+#[test]
+fn it_says_what_it_uses_when_asked_and_at_the_end() {
+    let proc = FakeProc::with_memory_kib(1 << 20);
+    let cli = watch(&proc, &["--format", "json"]);
+    cli.signal(Signal::SIGUSR1);
+    cli.err.expect_line(PROMPTLY, "of itself", |line| line.starts_with("leakwatch itself: "));
+    cli.out.expect_line(PROMPTLY, "of itself", |line| events::is(line, "self"));
+    let anon_kib = process::anon_kib(cli.pid());
+    let ended = cli.stop();
+
+    let lines = own_lines(&ended);
+    assert_eq!(lines.len(), 2, "{}", ended.err.text());
+    let of = events::named(&ended.out, "self");
+    assert_eq!(of.len(), 2, "{}", ended.out.text());
+    let number = |event: &Event, key: &str| event.json[key].as_f64().unwrap();
+    for event in &of {
+        let kib = number(event, "anon_bytes") / 1024.0;
+        // What the kernel batches per processor may be missing in either.
+        assert!((kib - anon_kib as f64).abs() < 600.0, "{kib} and {anon_kib} KiB");
+        assert!(number(event, "file_bytes") > 100e3 && number(event, "cpu_s") > 0.0);
+        assert!((0.0..=number(event, "late_worst_s")).contains(&number(event, "late_s")));
+    }
+    assert!(number(&of[0], "looks") >= 1.0 && number(&of[0], "looks") <= number(&of[1], "looks"));
+}
+
+#[test]
+fn a_look_that_comes_late_is_said_once() {
+    let proc = FakeProc::with_memory_kib(1 << 20);
+    let cli = watch(&proc, &["--format", "json"]);
+    // A look that takes long makes the next one late. No signal tells of it, as when a machine stalls.
+    for nth in 1..10 {
+        proc.hold_up(pid(nth), Duration::from_millis(1500));
+        let is_late = |line: &str| events::is(line, "late");
+        if cli
+            .out
+            .wait_for(Duration::from_millis(500), |l| {
+                l.iter().find(|l| is_late(&l.text())).cloned()
+            })
+            .is_some()
+        {
+            break;
+        }
+    }
+    proc.hold_up(pid(10), Duration::from_millis(1500));
+    let late = cli.out.expect_line(PROMPTLY, "of the late look", |line| events::is(line, "late"));
+    let ended = cli.stop();
+    assert_eq!(late_lines(&ended).len(), 1, "{}", ended.err.text());
+    let json: serde_json::Value = serde_json::from_slice(&late.bytes).unwrap();
+    assert!(json["late_s"].as_f64().unwrap() >= 1.0, "{json}");
+    let worst = events::named(&ended.out, "self").pop().unwrap().json["late_worst_s"].clone();
+    assert!(worst.as_f64().unwrap() >= 1.0, "{worst}");
+}
+
+#[test]
+fn a_stop_is_no_lateness() {
+    let proc = FakeProc::with_memory_kib(1 << 20);
+    let cli = watch(&proc, &["--format", "json"]);
+    cli.signal(Signal::SIGSTOP);
+    std::thread::sleep(Duration::from_millis(2500));
+    cli.signal(Signal::SIGCONT);
+    let looks = process::switches(cli.pid());
+    while process::switches(cli.pid()) < looks + 5 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let ended = cli.stop();
+    assert_eq!(late_lines(&ended), [""; 0]);
+    let own = events::named(&ended.out, "self").pop().unwrap();
+    // Under load a look may be late, but not by as much as it was stopped.
+    assert!(own.json["late_worst_s"].as_f64().unwrap() < 2.0, "{}", own.json);
+}

@@ -1,0 +1,136 @@
+//! The main job on examples/leaky_prefork: no Apache, no root, no cgroup, only a budget.
+
+use std::time::{Duration, Instant};
+
+use crate::common;
+use crate::common::cli::{Cli, PROMPTLY};
+use crate::common::events;
+use crate::common::load::{Load, Plan};
+use crate::common::prefork::Prefork;
+use nix::sys::signal::Signal;
+
+/// leakwatch on this server alone.
+fn leakwatch(server: &Prefork, more: &[&str]) -> Cli {
+    let master = server.master().pid.to_string();
+    let cli = Cli::leakwatch([&["--pid", &master], more].concat());
+    cli.err.expect_line(PROMPTLY, "that says what is watched", |line| line.contains("watching"));
+    cli
+}
+
+/// Two workers leak, one fills a cache as fast as they leak, two are flat. Only two may end.
+#[test]
+fn only_leaking_workers_are_ended_within_a_budget() {
+    let server = Prefork::start(&[
+        "--leaky",
+        "2",
+        "--healthy",
+        "2",
+        "--cache",
+        "1",
+        "--rate",
+        "1M/s",
+        "--cache-size",
+        "10M",
+    ]);
+    server.wait_started("cache", 1);
+    let load = Load::start(Plan::of(server.port(), "/", 10.0));
+    let cli = leakwatch(&server, &["--interval", "1s", "--budget", "120M", "--format", "json"]);
+
+    let end = Instant::now() + Duration::from_secs(120);
+    while server.ended("leaky").len() < 2 && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+
+    let tally = load.finish();
+    let ended = cli.stop();
+    let said = ended.out.text() + &ended.err.text();
+    assert!(server.ended("leaky").len() >= 2, "{:?} ended:\n{said}", server.ended("leaky"));
+    assert!(server.ended("healthy").is_empty(), "healthy workers ended:\n{said}");
+    assert!(server.ended("cache").is_empty(), "cache-filling workers ended:\n{said}");
+    assert!(tally.failures().is_empty(), "{}", tally.summary());
+    assert!(server.master().runs(), "the master is gone");
+    let leaky = server.started("leaky");
+    for order in events::named(&ended.out, "order") {
+        assert!(leaky.contains(&order.pid()), "not a leaking worker: {}", order.json);
+    }
+    assert!(
+        matches!(ended.code, Some(1 | 2)),
+        "a leak was found, yet the code is {:?}",
+        ended.code
+    );
+}
+
+/// A process with no parent in its tree is somebody's service: who would start it again?
+#[test]
+fn a_lone_leaking_process_is_reported_and_never_signalled() {
+    let server = Prefork::start(&["--alone", "--rate", "2M/s", "--max", "100M"]);
+    let load = Load::start(Plan::of(server.port(), "/", 5.0));
+    let cli = leakwatch(&server, &["--interval", "1s", "--budget", "80M", "--format", "json"]);
+    cli.out.expect_line(Duration::from_secs(60), "with a leak", |line| events::is(line, "leak"));
+
+    // Well over the budget, where a worker would long be gone.
+    let end = Instant::now() + Duration::from_secs(60);
+    while load.so_far().held_kib(server.master().pid) < 90 << 10 && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+
+    let tally = load.finish();
+    let ended = cli.stop();
+    assert!(tally.held_kib(server.master().pid) >= 90 << 10, "it did not leak on");
+    assert!(server.master().runs(), "it was ended:\n{}", ended.out.text());
+    assert!(events::named(&ended.out, "order").is_empty(), "{}", ended.out.text());
+    assert!(
+        matches!(ended.code, Some(1 | 2)),
+        "a leak was found, yet the code is {:?}",
+        ended.code
+    );
+}
+
+#[test]
+fn a_lone_leaking_process_is_ended_where_roots_are_allowed() {
+    let server = Prefork::start(&["--alone", "--rate", "2M/s", "--max", "100M"]);
+    let cli = leakwatch(
+        &server,
+        &["--interval", "1s", "--budget", "80M", "--allow-root", "--format", "json"],
+    );
+
+    let is_outcome = |line: &str| events::is(line, "outcome");
+    cli.out.expect_line(Duration::from_secs(90), "with an outcome", is_outcome);
+
+    let outcome = &events::named(&cli.out, "outcome")[0];
+    assert_eq!((outcome.pid(), outcome.text("result")), (server.master().pid, "gone"));
+    assert!(!server.master().runs());
+}
+
+#[test]
+fn an_interrupt_or_a_termination_stops_it_within_a_second() {
+    let server = Prefork::start(&["--leaky", "0", "--cache", "0"]);
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        // Long intervals, so that it is asleep when the signal comes.
+        let cli = leakwatch(&server, &["--interval", "60s"]);
+        cli.signal(signal);
+        let ended = cli.end(Duration::from_secs(1));
+        assert_eq!(ended.code, Some(0), "{signal}: {}", ended.err.text());
+    }
+}
+
+#[test]
+fn a_user_signal_prints_the_state_and_it_goes_on() {
+    let server = Prefork::start(&["--leaky", "0", "--cache", "0"]);
+    let cli = leakwatch(&server, &["--interval", "60s"]);
+    let (before_out, before_err) = (cli.out.all().len(), cli.err.all().len());
+    let names_the_server = |lines: &[common::lines::Line], before: usize| {
+        lines.iter().skip(before).any(|line| line.text().contains("leaky_prefork"))
+    };
+
+    cli.signal(Signal::SIGUSR1);
+
+    let end = Instant::now() + PROMPTLY;
+    while !names_the_server(&cli.out.all(), before_out)
+        && !names_the_server(&cli.err.all(), before_err)
+    {
+        assert!(Instant::now() < end, "no state:\n{}{}", cli.out.text(), cli.err.text());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(cli.stop().code, Some(0));
+}

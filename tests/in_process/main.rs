@@ -1,0 +1,26 @@
+//! What needs no process but its own: worlds, recordings and files of a moment's making, and the
+//! tidiness of the house. Programs are started in tests/end_to_end; allocations are counted in
+//! tests/steady.rs and tests/soak.rs, which need a process each.
+//!
+//! ```text
+//! cargo test --test in_process replay::     # one module
+//! ```
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+#[path = "../common/fake_proc.rs"]
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "the others use the rest")]
+mod fake_proc;
+#[path = "../../examples/score/rules.rs"]
+#[allow(dead_code, reason = "the example uses the rest")]
+mod rules;
+#[path = "../common/worlds.rs"]
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "private to the test crates")]
+mod worlds;
+
+mod garbage;
+mod man;
+mod orders;
+mod replay;
+mod slow;
+mod tasks;
+mod tidy;

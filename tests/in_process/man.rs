@@ -1,0 +1,90 @@
+//! What can drift is compared: the man page's OPTIONS and the completions come from the flags.
+//! `UPDATE=1 cargo test --test in_process man::` writes them anew.
+
+use clap::{Command, CommandFactory};
+use clap_complete::{Shell, generate};
+use leakwatch::cli::Cli;
+use std::path::{Path, PathBuf};
+
+const BEGIN: &str = ".\\\" BEGIN OPTIONS (generated from the flags)\n";
+const END: &str = ".\\\" END OPTIONS\n";
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// Compares a committed file with what it should be, or writes it.
+fn agree(name: &str, wanted: &str) {
+    let path = file(name);
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, wanted).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == wanted,
+        "{name} does not agree with the flags; run UPDATE=1 cargo test --test in_process man::"
+    );
+}
+
+fn options(command: &Command) -> String {
+    let mut text = Vec::new();
+    clap_mangen::Man::new(command.clone()).render_options_section(&mut text).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    // The section's own heading stands in the page already. `Aq` is a string that a preamble would
+    // define. A blank line is a space between paragraphs; beside another one, a break or a heading
+    // it does nothing but upset the page's checkers.
+    let text = text.replace("\\*(Aq", "\\(aq");
+    let mut lines: Vec<&str> = Vec::new();
+    for line in text.lines().filter(|line| *line != ".SH OPTIONS") {
+        let last = lines.last().copied().unwrap_or(".SH");
+        match line {
+            "" | ".br" | ".sp" if last.starts_with(".S") || [".br", ".sp"].contains(&last) => {}
+            "" | ".sp" => lines.push(".sp"),
+            _ => {
+                while line.starts_with('.') && [".br", ".sp"].contains(lines.last().unwrap_or(&""))
+                {
+                    lines.pop();
+                }
+                lines.push(line);
+            }
+        }
+    }
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn the_options_of_the_man_page_are_the_flags() {
+    let mut root = Cli::command();
+    root.build();
+    let mut body = options(&root);
+    for name in ["check", "diagnose", "record", "replay", "servers"] {
+        let command = root.find_subcommand(name).unwrap();
+        body += &format!(".SS Options of {name}\n{}", options(command));
+    }
+    let page = std::fs::read_to_string(file("man/leakwatch.8")).unwrap();
+    let (head, rest) = page.split_once(BEGIN).expect("the page has a BEGIN mark");
+    let (_, tail) = rest.split_once(END).expect("the page has an END mark");
+    agree("man/leakwatch.8", &format!("{head}{BEGIN}{body}{END}{tail}"));
+}
+
+#[test]
+fn the_completions_are_the_flags() {
+    for (shell, name) in [
+        (Shell::Bash, "examples/completions/leakwatch.bash"),
+        (Shell::Zsh, "examples/completions/_leakwatch"),
+        (Shell::Fish, "examples/completions/leakwatch.fish"),
+    ] {
+        let mut text = Vec::new();
+        generate(shell, &mut Cli::command(), "leakwatch", &mut text);
+        agree(name, &String::from_utf8(text).unwrap());
+    }
+}
+
+#[test]
+fn the_man_page_names_every_exit_status_and_signal() {
+    let page = std::fs::read_to_string(file("man/leakwatch.8")).unwrap();
+    for word in ["SH EXIT STATUS", "SH SIGNALS", "SIGUSR1", "SIGTERM", "NO_COLOR", "/proc"] {
+        assert!(page.contains(word), "leakwatch.8 says nothing of {word}");
+    }
+}

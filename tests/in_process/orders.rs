@@ -1,0 +1,583 @@
+//! Orders: who is ended, when, how, and who never is. A small world of processes in memory runs
+//! through the engine; nothing here touches a real process.
+
+use leakwatch::assessment::{End, Event, Order, Outcome, Reason, Signal, Spared, Step, Unsent};
+use leakwatch::ceiling::{CeilingKind, Place, Sign, SignKind};
+use leakwatch::engine::{Engine, Settings};
+use leakwatch::policy::Rules;
+use leakwatch::sample::{Comm, Header, Memory, Proc, ProcId, Program, Sample};
+use leakwatch::server::Row;
+use regex_lite::Regex;
+
+const MIB: u64 = 1 << 20;
+const MASTER: u32 = 800;
+
+/// What a worker does with a signal.
+#[derive(Clone, Copy, PartialEq)]
+enum Nature {
+    /// Exits at the next tick.
+    Obeys,
+    /// Exits at SIGKILL only.
+    Stubborn,
+    /// Does not even exit at SIGKILL, as in state D.
+    Stuck,
+}
+
+struct Worker {
+    pid: u32,
+    footprint: u64,
+    /// Bytes a second.
+    rate: u64,
+    nature: Nature,
+    dying: bool,
+    missing: bool,
+}
+
+/// A master with workers on a machine of one GiB, sampled once a second.
+struct World {
+    engine: Engine,
+    exe: &'static str,
+    threads: u32,
+    workers: Vec<Worker>,
+    refill: bool,
+    lone: bool,
+    /// Its parent is process 1, as in a container.
+    master: u32,
+    master_gone: bool,
+    /// Every other worker has another name, as under mod_perl.
+    renamed: bool,
+    /// Forks are refused in this second.
+    refused: bool,
+    next_pid: u32,
+    t: f64,
+    total: u64,
+    sample: Sample,
+    orders: Vec<Order>,
+    outcomes: Vec<Outcome>,
+    spared: Vec<(u32, Spared)>,
+    /// Least headroom ever seen.
+    least: u64,
+}
+
+fn rules() -> Rules {
+    Rules::default()
+}
+
+impl World {
+    fn with(rules: Rules) -> Self {
+        let header = Header {
+            interval_s: 1.0,
+            clock_ticks: 100,
+            page_size: 4096,
+            hostname: "vps1".to_owned(),
+        };
+        Self {
+            engine: Engine::new(&header, Settings { caution: 8.0, rules }),
+            exe: "/usr/sbin/apache2",
+            threads: 1,
+            workers: Vec::new(),
+            refill: true,
+            lone: false,
+            master: MASTER,
+            master_gone: false,
+            renamed: false,
+            refused: false,
+            next_pid: 1000,
+            t: 1.7e9,
+            total: 1024 * MIB,
+            sample: Sample::default(),
+            orders: Vec::new(),
+            outcomes: Vec::new(),
+            spared: Vec::new(),
+            least: u64::MAX,
+        }
+    }
+
+    fn serving(mut self, exe: &'static str, threads: u32) -> Self {
+        (self.exe, self.threads) = (exe, threads);
+        self
+    }
+
+    fn worker(&mut self, rate: u64, nature: Nature) -> u32 {
+        let pid = self.next_pid;
+        self.next_pid += 1;
+        let footprint = 20 * MIB;
+        self.workers.push(Worker { pid, footprint, rate, nature, dying: false, missing: false });
+        pid
+    }
+
+    fn workers(mut self, count: usize, rate: u64, nature: Nature) -> Self {
+        for _ in 0..count {
+            self.worker(rate, nature);
+        }
+        self
+    }
+
+    /// One second goes by.
+    fn tick(&mut self) {
+        self.t += 1.0;
+        let ended: Vec<u64> = self.workers.iter().filter(|w| w.dying).map(|w| w.rate).collect();
+        self.workers.retain(|w| !w.dying);
+        let refilled = if self.refill { ended } else { Vec::new() };
+        for rate in refilled {
+            self.worker(rate, Nature::Obeys);
+        }
+        let mut used = 100 * MIB;
+        for worker in &mut self.workers {
+            worker.footprint += worker.rate;
+            used += worker.footprint;
+        }
+        let left = self.total.saturating_sub(used);
+        self.least = self.least.min(left);
+        self.fill_sample(left);
+        let events = self.engine.observe(&self.sample).events.clone();
+        for event in events {
+            match event {
+                Event::Order(order) => self.obey(order),
+                Event::Outcome(outcome) => self.outcomes.push(outcome),
+                Event::Spared { id, why, .. } => self.spared.push((id.pid, why)),
+                _ => {}
+            }
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        self.orders.push(order);
+        if order.step == Step::Reload {
+            assert_eq!(order.target.pid, self.master);
+            self.workers.iter_mut().for_each(|w| w.dying = w.nature == Nature::Obeys);
+            return;
+        }
+        let victim = self.workers.iter_mut().find(|w| w.pid == order.victim.pid);
+        let Some(victim) = victim else { return };
+        victim.dying = match victim.nature {
+            Nature::Obeys => true,
+            Nature::Stubborn => order.signal == Signal::Kill,
+            Nature::Stuck => false,
+        };
+    }
+
+    fn fill_sample(&mut self, left: u64) {
+        let known: Vec<u32> = self.sample.procs.iter().map(|p| p.id.pid).collect();
+        let proc = |pid: u32, ppid: u32, footprint: u64| Proc {
+            id: ProcId { pid, start: u64::from(pid) },
+            ppid,
+            comm: Comm::new(if self.renamed && pid % 2 == 1 {
+                b"/usr/sbin/apach"
+            } else {
+                b"apache2"
+            }),
+            rss: footprint,
+            anon: Some(footprint),
+            swap: 0,
+            cpu_s: 0.0,
+            threads: 1,
+        };
+        let master = (!self.lone && !self.master_gone)
+            .then(|| proc(self.master, self.master.min(1), 10 * MIB));
+        let parent = if self.lone { 1 } else { self.master };
+        let present = self.workers.iter().filter(|w| !w.missing);
+        let procs: Vec<Proc> =
+            master.into_iter().chain(present.map(|w| proc(w.pid, parent, w.footprint))).collect();
+        let program = |p: &Proc| Program {
+            id: p.id,
+            exe: self.exe.to_owned(),
+            title: format!("{} -k start", self.exe),
+            threads: if p.id.pid == self.master { 1 } else { self.threads },
+            forked: p.id.pid != self.master && !self.lone,
+            permitted: Some(true),
+        };
+        let programs = procs.iter().filter(|p| !known.contains(&p.id.pid)).map(program).collect();
+        let (total, available) = (self.total, left);
+        let memory = Memory { total, available, ..Memory::default() };
+        let root = Some(ProcId { pid: self.master, start: u64::from(self.master) });
+        let (kind, ceiling) = (SignKind::Refused, CeilingKind::Commit);
+        let sign = Sign { kind, ceiling, root, place: Place::NONE, count: 1 };
+        let signs = if self.refused { vec![sign] } else { Vec::new() };
+        self.sample = Sample { t: self.t, memory, procs, programs, signs, ..Sample::default() };
+    }
+
+    fn run(&mut self, seconds: u32) {
+        (0..seconds).for_each(|_| self.tick());
+    }
+
+    fn run_until_order(&mut self) -> Order {
+        for _ in 0..3000 {
+            self.tick();
+            if let Some(order) = self.orders.last() {
+                return *order;
+            }
+        }
+        panic!("no order in 3000 s; spared: {:?}", self.spared);
+    }
+
+    fn victims(&self) -> Vec<u32> {
+        self.orders.iter().map(|order| order.victim.pid).collect()
+    }
+
+    fn signals(&self) -> Vec<Signal> {
+        self.orders.iter().map(|order| order.signal).collect()
+    }
+}
+
+#[test]
+fn leaking_workers_are_ended_one_at_a_time_before_memory_ends() {
+    let mut world =
+        World::with(rules()).workers(4, MIB, Nature::Obeys).workers(4, 0, Nature::Obeys);
+
+    world.run(2000);
+
+    assert!(world.orders.len() >= 5, "{} orders", world.orders.len());
+    assert!(world.victims().iter().all(|pid| ![1004, 1005, 1006, 1007, MASTER].contains(pid)));
+    assert!(world.signals().iter().all(|signal| *signal == Signal::Usr1));
+    assert!(world.least > 0, "memory ended");
+    assert!(world.outcomes.len() + 1 >= world.orders.len());
+    for outcome in &world.outcomes {
+        let End::Gone { came_back, .. } = outcome.end else { panic!("{outcome:?}") };
+        let (back, expected) = (came_back.unwrap() as f64, outcome.order.expected as f64);
+        assert!((back / expected - 1.0).abs() < 0.25, "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_healthy_pool_gets_no_order_however_little_memory_is_left() {
+    let mut world = World::with(rules()).workers(8, 0, Nature::Obeys);
+    world.total = 270 * MIB;
+
+    world.run(1000);
+
+    assert_eq!(world.orders, []);
+}
+
+#[test]
+fn who_ignores_the_gentle_signal_gets_term_and_then_kill() {
+    let mut world =
+        World::with(rules()).workers(3, MIB, Nature::Stubborn).workers(3, 0, Nature::Obeys);
+    let first = world.run_until_order();
+
+    world.run(60);
+
+    let steps: Vec<(u32, Step)> =
+        world.orders.iter().map(|o| (o.victim.pid, o.step)).take(3).collect();
+    let pid = first.victim.pid;
+    assert_eq!(steps, [(pid, Step::Gentle), (pid, Step::Term), (pid, Step::Kill)]);
+    assert_eq!(world.orders[1].reason, Reason::Stayed);
+    assert!(matches!(world.outcomes[0].end, End::Gone { .. }));
+}
+
+#[test]
+fn who_does_not_even_die_is_said_and_another_one_is_chosen() {
+    let mut world = World::with(rules()).workers(4, MIB, Nature::Stuck);
+    let first = world.run_until_order();
+
+    world.run(60);
+
+    assert!(matches!(world.outcomes[0].end, End::Stayed), "{:?}", world.outcomes);
+    assert!(world.victims().iter().any(|pid| *pid != first.victim.pid));
+}
+
+#[test]
+fn a_dry_run_orders_each_victim_once_and_never_escalates() {
+    let rules = Rules { dry_run: true, ..rules() };
+    let mut world = World::with(rules).workers(4, MIB, Nature::Stuck);
+
+    world.run(2000);
+
+    let mut victims = world.victims();
+    victims.sort_unstable();
+    victims.dedup();
+    assert_eq!(victims.len(), world.orders.len());
+    assert!(world.orders.iter().all(|order| order.step == Step::Gentle));
+}
+
+#[test]
+fn a_lone_process_is_spared_unless_roots_are_allowed() {
+    for (allow_root, ordered) in [(false, false), (true, true)] {
+        let mut world = World::with(Rules { allow_root, ..rules() }).workers(1, MIB, Nature::Obeys);
+        world.lone = true;
+
+        world.run(900);
+
+        assert_eq!(!world.orders.is_empty(), ordered);
+        assert_eq!(world.spared.contains(&(1000, Spared::Root)), !ordered);
+    }
+}
+
+#[test]
+fn the_protected_are_spared_by_name_executable_or_title() {
+    for pattern in ["^apache2$", "sbin/apache2 -k"] {
+        let protect = vec![Regex::new(pattern).unwrap()];
+        let mut world = World::with(Rules { protect, ..rules() }).workers(3, MIB, Nature::Obeys);
+
+        world.run(700);
+
+        assert_eq!(world.orders, [], "{pattern}");
+        assert!(world.spared.iter().any(|(_, why)| *why == Spared::Protected), "{pattern}");
+    }
+}
+
+#[test]
+fn children_of_a_threaded_apache_are_only_reported() {
+    let mut world =
+        World::with(rules()).serving("/usr/sbin/apache2", 27).workers(3, MIB, Nature::Obeys);
+
+    world.run(700);
+
+    assert_eq!(world.orders, []);
+    assert!(world.spared.iter().any(|(_, why)| matches!(why, Spared::Server(_))));
+}
+
+#[test]
+fn an_unknown_pre_forking_program_gets_term() {
+    let mut world =
+        World::with(rules()).serving("/usr/local/bin/app", 1).workers(3, MIB, Nature::Obeys);
+
+    assert_eq!(world.run_until_order().signal, Signal::Term);
+}
+
+#[test]
+fn a_server_of_the_users_own_is_ended_as_the_user_says() {
+    let time = |text: &str| text.parse().map_err(|_| "no time".to_owned());
+    let row = Row::parse("match=appd,signal=QUIT,grace=20,no-kill", time).unwrap();
+    let rules = Rules { servers: vec![row.keep()], ..rules() };
+    let mut world = World::with(rules).serving("/opt/appd", 1).workers(3, MIB, Nature::Stubborn);
+    world.run_until_order();
+    world.run(60);
+    let of_first: Vec<Signal> = world.signals();
+    assert_eq!(of_first[..2], [Signal::Quit, Signal::Term]);
+    assert!(!of_first.contains(&Signal::Kill), "{of_first:?}");
+
+    let row = Row::parse("match=apache2,protect", time).unwrap();
+    let rules = Rules { servers: vec![row.keep()], ..self::rules() };
+    let mut world = World::with(rules).workers(3, MIB, Nature::Obeys);
+    world.run(400);
+    assert_eq!(world.orders.len(), 0, "also one that is in the table");
+}
+
+#[test]
+fn a_worker_missing_in_one_sample_keeps_its_gentle_signal() {
+    let mut world = World::with(rules()).workers(4, MIB, Nature::Obeys);
+    world.run(60);
+    world.workers.iter_mut().for_each(|w| w.missing = true);
+    world.tick();
+    world.workers.iter_mut().for_each(|w| w.missing = false);
+
+    assert_eq!(world.run_until_order().signal, Signal::Usr1);
+}
+
+#[test]
+fn a_pool_that_is_not_refilled_keeps_half_of_itself_and_a_quarter_when_the_end_is_near() {
+    let mut world = World::with(rules()).workers(8, MIB, Nature::Obeys);
+    world.refill = false;
+    world.run_until_order();
+
+    world.run(250);
+
+    let near = |o: &Order| o.forecast.is_some_and(|f| f.earliest_s <= 10.0);
+    let far = world.orders.iter().filter(|o| !near(o)).count();
+    assert!(far <= 4, "{far} ended while the end was far");
+    assert!(world.workers.len() >= 2, "{} workers left", world.workers.len());
+}
+
+#[test]
+fn a_suspend_is_no_grace() {
+    let mut world =
+        World::with(rules()).workers(3, MIB, Nature::Stubborn).workers(3, 0, Nature::Obeys);
+    world.run_until_order();
+
+    world.t += 3600.0;
+    world.tick();
+
+    assert_eq!(world.orders.len(), 1, "{:?}", world.orders);
+}
+
+#[test]
+fn memory_that_goes_within_ten_samples_is_answered_at_once_and_said() {
+    let mut world = World::with(rules()).workers(5, 0, Nature::Obeys);
+    world.run(60);
+    world.workers[2].rate = 60 * MIB;
+
+    let order = world.run_until_order();
+
+    assert_eq!((order.victim.pid, order.reason), (1002, Reason::Brink));
+    assert!(world.least > 0, "too late");
+}
+
+#[test]
+fn the_forks_of_process_one_are_ended_in_a_container_and_itself_never_is() {
+    let mut world =
+        World::with(Rules { allow_root: true, ..rules() }).workers(3, MIB, Nature::Obeys);
+    world.master = 1;
+
+    assert_eq!(world.run_until_order().signal, Signal::Usr1);
+    world.run(300);
+
+    assert!(world.orders.len() > 1 && !world.victims().contains(&1), "{:?}", world.orders);
+}
+
+#[test]
+fn a_pool_of_many_names_is_one_pool() {
+    let left = |renamed| {
+        let mut world = World::with(rules()).workers(6, MIB, Nature::Obeys);
+        (world.refill, world.renamed) = (false, renamed);
+        world.run_until_order();
+        world.run(250);
+        world.workers.len()
+    };
+
+    assert_eq!(left(true), left(false));
+    assert!(left(true) >= 2);
+}
+
+const GUNICORN: &str = "/usr/bin/gunicorn";
+
+#[test]
+fn workers_of_a_master_that_would_not_survive_a_failed_fork_are_ended_earlier() {
+    let first = |exe| {
+        let mut world = World::with(rules()).serving(exe, 1).workers(4, MIB / 4, Nature::Obeys);
+        world.run_until_order().forecast.unwrap().earliest_s
+    };
+
+    let (gunicorn, apache) = (first(GUNICORN), first("/usr/sbin/apache2"));
+
+    assert!(apache <= 30.0, "{apache}");
+    assert!((40.0..=60.0).contains(&gunicorn), "{gunicorn}");
+}
+
+#[test]
+fn once_forks_fail_such_workers_are_not_ended_and_those_of_apache_are() {
+    for (exe, spared) in [(GUNICORN, true), ("/usr/sbin/apache2", false)] {
+        let mut world = World::with(rules()).serving(exe, 1).workers(3, MIB, Nature::Obeys);
+        world.refused = true;
+
+        world.run(700);
+
+        assert_eq!(world.orders.is_empty(), spared, "{exe}");
+        let fork_fails = |(_, why): &(u32, Spared)| matches!(why, Spared::ForkFails(_));
+        assert_eq!(world.spared.iter().any(fork_fails), spared, "{exe}: {:?}", world.spared);
+    }
+}
+
+#[test]
+fn sessions_of_postgresql_end_by_term_alone_and_only_if_allowed() {
+    let postgres = |allow: &[&str]| {
+        let allow = allow.iter().map(|key| (*key).to_owned()).collect();
+        let rules = Rules { allow, ..rules() };
+        let mut world = World::with(rules)
+            .serving("/usr/lib/postgresql/15/bin/postgres", 1)
+            .workers(3, MIB, Nature::Stubborn);
+        world.run(1000);
+        world
+    };
+
+    assert_eq!(postgres(&[]).orders, []);
+    let allowed = postgres(&["postgres"]);
+    assert!(!allowed.orders.is_empty());
+    assert!(allowed.signals().iter().all(|signal| *signal == Signal::Term), "{:?}", allowed.orders);
+    assert!(matches!(allowed.outcomes[0].end, End::Stayed));
+}
+
+#[test]
+fn a_threaded_apache_is_reloaded_if_wanted_and_not_twice_at_a_time() {
+    let rules = Rules { reload: true, ..rules() };
+    let event = |nature| {
+        World::with(rules.clone()).serving("/usr/sbin/apache2", 27).workers(3, MIB, nature)
+    };
+    let mut world = event(Nature::Obeys);
+    assert_eq!(world.run_until_order().signal, Signal::Usr1);
+    world.run(600);
+    assert!(world.orders.len() > 1 && world.least > 0, "{:?}", world.orders);
+    assert!(world.orders.iter().all(|order| order.step == Step::Reload));
+
+    let mut stuck = event(Nature::Stuck);
+    stuck.run_until_order();
+    stuck.run(60);
+    assert_eq!(stuck.orders.len(), 1);
+}
+
+#[test]
+fn without_kill_who_ignores_all_else_stays_and_that_is_said() {
+    let rules = Rules { no_kill: true, ..rules() };
+    let mut world =
+        World::with(rules).workers(1, MIB, Nature::Stubborn).workers(3, 0, Nature::Obeys);
+    world.run_until_order();
+
+    world.run(60);
+
+    assert_eq!(world.signals(), [Signal::Usr1, Signal::Term]);
+    assert!(matches!(world.outcomes[0].end, End::Stayed));
+}
+
+#[test]
+fn when_the_master_dies_meanwhile_nothing_more_is_sent() {
+    let mut world = World::with(rules()).workers(3, MIB, Nature::Stubborn);
+    world.run_until_order();
+
+    world.master_gone = true;
+    world.run(60);
+
+    assert_eq!(world.orders.len(), 1, "{:?}", world.orders);
+}
+
+#[test]
+fn a_victim_that_had_gone_by_itself_is_no_success_and_the_next_one_follows() {
+    let mut world = World::with(rules()).workers(4, MIB, Nature::Stuck);
+    let first = world.run_until_order();
+    world.engine.unsent(&first, Unsent::Gone);
+    world.workers.retain(|worker| worker.pid != first.victim.pid);
+
+    world.run(300);
+
+    let of_first = |outcome: &&Outcome| outcome.order.victim == first.victim;
+    assert_eq!(world.outcomes.iter().find(of_first), None);
+    assert_ne!(world.orders.last().unwrap().victim, first.victim);
+}
+
+#[test]
+fn a_victim_whose_signal_could_not_be_sent_for_a_moment_gets_it_later() {
+    let mut world = World::with(rules()).workers(1, MIB, Nature::Stuck);
+    let enomem = Unsent::Failed(12);
+    let mut sent = Vec::new();
+    for _ in 0..4 {
+        let order = world.run_until_order();
+        world.engine.unsent(&order, enomem);
+        sent.push(order);
+        world.orders.clear();
+    }
+
+    assert!(sent.iter().all(|order| order.victim == sent[0].victim), "{sent:?}");
+
+    let order = world.run_until_order();
+    world.engine.unsent(&order, Unsent::NotPermitted);
+    world.orders.clear();
+    world.run(300);
+    assert!(world.orders.is_empty(), "who may not be signalled is not tried again");
+}
+
+#[test]
+fn an_idle_worker_goes_before_a_busy_one_but_the_last_idle_one_stays() {
+    // Rates so that the busiest is the largest.
+    let run = |idle_from: u32, idlers: &[u32]| {
+        let mut world = World::with(rules());
+        for extra in 0..5 {
+            world.worker(MIB + extra * MIB / 16, Nature::Obeys);
+        }
+        for second in 0..3000 {
+            if second == idle_from {
+                for worker in world.workers.iter_mut().filter(|w| idlers.contains(&w.pid)) {
+                    worker.rate = 0;
+                }
+            }
+            world.tick();
+            if let Some(order) = world.orders.last() {
+                return (order.victim.pid, second);
+            }
+        }
+        panic!("no order");
+    };
+    let (largest, second) = run(u32::MAX, &[]);
+    assert_eq!(largest, 1004);
+
+    assert_eq!(run(second - 5, &[1001, 1002]).0, 1002, "the larger of two idle ones");
+    assert_eq!(run(second - 5, &[1002]).0, 1004, "the last idle one stays");
+}

@@ -1,0 +1,131 @@
+//! Replay: labelled recordings are judged as their truths say, and as well as the README claims.
+//!
+//! `tests/recordings` holds what real programs did, `tests/common/worlds.rs` generates the rest.
+//! What counts as right is defined in `examples/score`, which prints the same figures.
+
+use crate::rules::{Case, Figures, Leaking, Trial, Truth, default_caution};
+use crate::worlds::{Expect, FAMILIES, Family, Labelled};
+use leakwatch::recording::Reader;
+use leakwatch::sample::Sample;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Recordings of each family: enough for a share, few enough for every run of the tests.
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=4;
+
+fn recordings() -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings");
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|e| e == "gz"));
+    files.sort();
+    assert!(files.len() >= 8, "the recordings are gone");
+    files
+}
+
+fn samples(file: &Path, mut each: impl FnMut(&Sample)) {
+    let (mut reader, mut sample) = (Reader::open(file).unwrap(), Sample::default());
+    while reader.read(&mut sample).unwrap() {
+        each(&sample);
+    }
+    assert!(!reader.is_torn(), "{} is torn", file.display());
+}
+
+#[test]
+fn real_programs_are_judged_as_their_truths_say() {
+    for file in recordings() {
+        let name = file.file_name().unwrap().to_str().unwrap().trim_end_matches(".jsonl.gz");
+        let truth = fs::read(file.with_file_name(format!("{name}.truth.json"))).unwrap();
+        let known: serde_json::Value = serde_json::from_slice(&truth).unwrap();
+        let truth: Truth = serde_json::from_slice(&truth).unwrap();
+        let mut trial =
+            Trial::new(Reader::open(&file).unwrap().header(), default_caution().unwrap());
+        samples(&file, |sample| trial.observe(sample));
+        let case = trial.score(name, &truth);
+        assert_eq!(case.false_alarms, 0, "a healthy process was named: {case:?}");
+        assert_eq!((case.ended_healthy, case.ended_early), (0, 0), "a wrong order: {case:?}");
+        let missed = known["known_miss"].as_bool().unwrap_or(false);
+        assert_eq!(case.found, case.leaking > 0 && !missed, "{case:?}");
+        assert_ne!(case.in_time, Some(false), "memory ended with nobody ordered: {case:?}");
+    }
+}
+
+/// They are small, and tell nothing of the machine that they were made on.
+#[test]
+fn recordings_are_small_and_anonymous() {
+    let mut bytes = 0;
+    for file in recordings() {
+        let size = fs::metadata(&file).unwrap().len();
+        assert!(size < 60 << 10, "{} is too large", file.display());
+        bytes += size;
+        assert_eq!(Reader::open(&file).unwrap().header().hostname, "vps1");
+        samples(&file, |sample| {
+            for program in &sample.programs {
+                let texts = [&program.exe, &program.title];
+                let mut paths = texts.into_iter().flat_map(|text| text.split(' '));
+                let foreign = paths.find(|word| word.contains('/') && !word.starts_with("/usr/"));
+                assert_eq!(foreign, None, "a path in {}", file.display());
+            }
+        });
+    }
+    assert!(bytes < 600 << 10, "{bytes} B of recordings");
+}
+
+fn judge(made: &Labelled) -> Case {
+    let mut trial = Trial::new(&made.header, default_caution().unwrap());
+    made.samples.iter().for_each(|sample| trial.observe(sample));
+    let leaking = made.leaking.iter();
+    let leaking =
+        leaking.map(|(id, from_t)| Leaking { pid: id.pid, start: id.start, from_t: *from_t });
+    let (kind, exhaust_t) = ("synthetic".to_owned(), made.exhaust_t);
+    trial.score(&made.name, &Truth { kind, leaking: leaking.collect(), exhaust_t })
+}
+
+fn judge_family(family: &Family) -> Vec<Case> {
+    SEEDS.map(|seed| judge(&family.recording(seed))).collect()
+}
+
+#[test]
+fn generated_worlds_are_judged_as_well_as_claimed() {
+    let mut all = Vec::new();
+    for family in &FAMILIES {
+        let cases = judge_family(family);
+        let f = Figures::of(&cases);
+        // A family may surprise once; twice of four is a regression.
+        match family.expect {
+            Expect::Found => assert!(f.recall >= Some(0.75), "{}: {cases:#?}", family.name),
+            Expect::Quiet => {
+                assert!(f.healthy_alarmed <= Some(0.25), "{}: {cases:#?}", family.name);
+            }
+            Expect::Hard => {}
+        }
+        all.extend(cases);
+    }
+    let hard =
+        |case: &&Case| FAMILIES.iter().any(|f| f.name == case.family() && f.expect == Expect::Hard);
+    let f = Figures::of(all.iter().filter(|case| !hard(case)));
+    assert!(f.precision >= Some(0.95) && f.healthy_alarmed <= Some(0.03), "{f:#?}");
+    let f = Figures::of(&all);
+    assert_eq!((f.ended_healthy, f.ended_early), (0, 0), "{f:#?}");
+    assert!(f.precision >= Some(0.85) && f.recall >= Some(0.9), "{f:#?}");
+    assert!(f.healthy_alarmed <= Some(0.3) && f.delay <= Some(0.3), "{f:#?}");
+    assert!(f.error_first <= Some(0.5) && f.error_half <= Some(0.25), "{f:#?}");
+    assert!(f.covered_first >= Some(0.75), "{f:#?}");
+    // Of piles nobody is ended: which of the children is one too many, nobody knows.
+    let named_only = |case: &&Case| case.family() != "pile-up";
+    let f = Figures::of(all.iter().filter(named_only));
+    assert!(f.exhausted > 0 && f.in_time == f.exhausted, "memory ended, nobody ordered: {f:#?}");
+}
+
+#[test]
+fn a_family_and_a_seed_are_one_recording_for_ever() {
+    for family in &FAMILIES {
+        let (once, again) = (family.recording(1), family.recording(1));
+        assert_eq!(once.samples, again.samples, "{}", family.name);
+        assert_eq!((once.leaking.clone(), once.exhaust_t), (again.leaking, again.exhaust_t));
+        assert_ne!(once.samples, family.recording(2).samples, "{}", family.name);
+        assert_eq!(once.leaking.is_empty(), family.expect != Expect::Found, "{}", family.name);
+        let rising = once.samples.windows(2).all(|pair| pair[0].t < pair[1].t);
+        assert!(rising, "{}: t must increase", family.name);
+    }
+}
