@@ -25,4 +25,5 @@ pub mod service;
 pub mod small_machine;
 pub mod strace;
 pub mod told;
+pub mod turn;
 pub mod unit;

@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use super::lines::Lines;
 use super::missing::{self, Need};
 use super::process;
+use super::turn::Turn;
 
 /// The kernel, where Debian's package user-mode-linux has it.
 pub const KERNEL: &str = "/usr/bin/linux.uml";
@@ -79,6 +80,7 @@ impl SmallMachine {
             return;
         }
         let test = std::thread::current().name().expect("a test has a name").to_owned();
+        let _turn = Turn::take();
         let all: Vec<Ran> = std::thread::scope(|scope| {
             let go_on = |part| {
                 scope.spawn({
@@ -111,6 +113,7 @@ impl SmallMachine {
 
     /// Boots, runs the command, and ends the machine with all that still runs in it.
     pub fn run(&self, command: &[&str]) -> Ran {
+        let _turn = Turn::take();
         self.run_part("", command)
     }
 

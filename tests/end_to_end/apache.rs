@@ -9,6 +9,7 @@ use crate::common::events::{self, Event};
 use crate::common::load::{Load, Plan, Tally};
 use crate::common::missing::{self, Need};
 use crate::common::process::Id;
+use crate::common::turn::Turn;
 
 const NEEDS: [Need; 4] = [Need::Apache, Need::ModPerl, Need::Root, Need::Cgroup];
 const MIB: u64 = 1 << 20;
@@ -30,13 +31,15 @@ struct Scene {
     apache: Apache,
     /// After Apache: it would take Apache along.
     memory: Cgroup,
+    _turn: Turn,
 }
 
 impl Scene {
     fn with(mode: Mode) -> Self {
+        let turn = Turn::take();
         let memory = Cgroup::with_memory(MEMORY).unwrap();
         let apache = Apache::that(mode).inside(&memory).start();
-        Self { apache, memory }
+        Self { apache, memory, _turn: turn }
     }
 
     fn load(&self) -> Load {

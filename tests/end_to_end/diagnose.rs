@@ -14,6 +14,7 @@ use crate::common::load::{Load, Plan};
 use crate::common::missing::{self, Need};
 use crate::common::service::{Kind, Service, Setup};
 use crate::common::told::{Held, Told, WITHIN, is_long, seconds};
+use crate::common::turn::Turn;
 use serde_json::Value;
 
 const NEEDS: [Need; 7] = [
@@ -100,6 +101,7 @@ fn the_culprit_is_named_the_others_are_cleared_and_the_advice_holds() {
     if missing::skip(&NEEDS) {
         return;
     }
+    let _turn = Turn::take();
     let dir = tempfile::tempdir().unwrap();
     logs(dir.path());
     let (kib, memory) = (leak_kib(), small_memory());
@@ -199,6 +201,7 @@ fn bounded_by_its_advice(kind: Kind) {
     if missing::skip(&[&kind.needs()[..], &[Need::Patch]].concat()) {
         return;
     }
+    let _turn = Turn::take();
     let (logs, (room, kib)) = (tempfile::tempdir().unwrap(), room_and_kib());
     let (twin, scene) = (Scene::of(kind, 0, room), Scene::of(kind, kib, room));
     let (culprit, healthy) = (scene.service.master(), twin.service.master());

@@ -11,6 +11,7 @@ use crate::common::events::{self, Event};
 use crate::common::load::{Load, Plan, Tally};
 use crate::common::missing;
 use crate::common::service::{Kind, Service, Setup};
+use crate::common::turn::Turn;
 
 const MIB: u64 = 1 << 20;
 /// What the workers may leak together until memory ends.
@@ -29,6 +30,7 @@ struct Scene {
     keep_alive: bool,
     /// After the server: it would take the server along.
     memory: Cgroup,
+    _turn: Turn,
 }
 
 /// What was seen of a pool while the load ran.
@@ -40,6 +42,7 @@ struct Watched {
 
 impl Scene {
     fn with(kind: Kind, kib: u32, keep_alive: bool) -> Self {
+        let turn = Turn::take();
         let memory = Cgroup::with_memory(1 << 30).unwrap();
         let service = Service::start(Setup { kind, kib, cgroup: &memory, keep_alive });
         // One request to each worker, so that what it loads for the first of them is no leak.
@@ -48,7 +51,7 @@ impl Scene {
         warm.finish();
         let room = if kib > 0 { ROOM } else { LONG_ROOM };
         memory.limit_memory(memory.usage() + room).unwrap();
-        Self { service, kind, keep_alive, memory }
+        Self { service, kind, keep_alive, memory, _turn: turn }
     }
 
     fn load(&self) -> Load {
