@@ -52,7 +52,6 @@ pub struct Apache {
 #[derive(Clone, Copy)]
 pub struct Setup<'a> {
     mode: Mode,
-    keep_alive: bool,
     contained: bool,
     workers: u32,
     status: bool,
@@ -81,10 +80,6 @@ impl<'a> Setup<'a> {
         Self { status: true, ..self }
     }
 
-    pub fn with_keep_alive(self) -> Self {
-        Self { keep_alive: true, ..self }
-    }
-
     /// Starts it and returns when it serves.
     pub fn start(self) -> Apache {
         Apache::start(self)
@@ -93,14 +88,7 @@ impl<'a> Setup<'a> {
 
 impl Apache {
     pub fn that(mode: Mode) -> Setup<'static> {
-        Setup {
-            mode,
-            keep_alive: false,
-            contained: false,
-            workers: 150,
-            status: false,
-            cgroup: None,
-        }
+        Setup { mode, contained: false, workers: 150, status: false, cgroup: None }
     }
 
     fn start(setup: Setup) -> Self {
@@ -195,7 +183,6 @@ fn config(dir: &Path, port: u16, setup: Setup) -> String {
         ),
         false => String::new(),
     };
-    let keep_alive = if setup.keep_alive { "On" } else { "Off" };
     format!(
         r#"ServerRoot "{dir}"
 ServerName localhost
@@ -209,8 +196,7 @@ LoadModule authz_core_module {MODULES}/mod_authz_core.so
 LoadModule perl_module {MODULES}/mod_perl.so
 {status}
 Listen 127.0.0.1:{port}
-KeepAlive {keep_alive}
-KeepAliveTimeout 5
+KeepAlive Off
 Timeout 60
 StartServers 3
 MinSpareServers 3

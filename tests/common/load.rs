@@ -49,7 +49,6 @@ pub enum Failure {
 #[derive(Clone, Copy, Debug)]
 pub struct Answer {
     pub pid: u32,
-    pub served: u64,
     pub held_kib: u64,
 }
 
@@ -192,17 +191,13 @@ fn read_reply(stream: &mut TcpStream) -> Result<Reply, Error> {
     }
 }
 
-/// "pid=1 served=2 held_kib=3"
+/// "pid=1 held_kib=3", and what else a server says
 fn parse(body: &str) -> Option<Answer> {
     let value = |name: &str| {
         body.split_whitespace()
             .find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse::<u64>().ok())
     };
-    Some(Answer {
-        pid: value("pid")?.try_into().ok()?,
-        served: value("served")?,
-        held_kib: value("held_kib")?,
-    })
+    Some(Answer { pid: value("pid")?.try_into().ok()?, held_kib: value("held_kib")? })
 }
 
 struct Error(Failure);

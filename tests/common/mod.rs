@@ -3,8 +3,10 @@
 //! Rules: a test reads as a sentence; it awaits events rather than sleeping; it never signals what
 //! it did not start; and the whole suite passes when run twice at once, so every directory, port
 //! and cgroup is the test's own.
-#![allow(dead_code, reason = "every test crate compiles the harness and uses its part")]
-#![allow(unreachable_pub, missing_docs, reason = "private to the test crates")]
+//!
+//! Many tests run in one process: its environment, directory, limits and descriptors are all of
+//! theirs. `again` gives a test a process of its own, `turn` its share of the processors.
+#![allow(unreachable_pub, missing_docs, reason = "private to the tests")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a harness fails by panicking")]
 
 pub mod again;
@@ -13,6 +15,7 @@ pub mod bystander;
 pub mod cgroup;
 pub mod cli;
 pub mod events;
+#[allow(dead_code, reason = "tests/in_process uses the rest")]
 pub mod fake_proc;
 pub mod lines;
 pub mod load;
