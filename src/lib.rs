@@ -37,6 +37,13 @@
 //! danger (its forecast: the first of all ceilings that is reached, each by a series of its own),
 //! must this process end ([`policy`]). That it has begun already is a fourth ([`alarm`]).
 //!
+//! # The tests
+//!
+//! Each room has its own beside it. `tests/end_to_end` starts things: leakwatch, servers that leak,
+//! small machines; `tests/in_process` starts none. Both are one program of many modules, since each
+//! program is linked anew, and run 24 tests at once, since most of them wait (`.cargo/config.toml`). What
+//! counts allocations has a process of its own. `tests/common` is the harness and has the rules.
+//!
 //! # Invariants
 //!
 //! * A signal goes only to a process whose (pid, start time) was compared through its pidfd in that
