@@ -13,6 +13,7 @@ pub mod again;
 pub mod apache;
 pub mod bystander;
 pub mod cgroup;
+pub mod claim;
 pub mod cli;
 pub mod events;
 #[allow(dead_code, reason = "tests/in_process uses the rest")]

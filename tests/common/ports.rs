@@ -5,33 +5,27 @@
 //! listens there, another test, or this end of any connection, may have it.
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener};
 use std::sync::Mutex;
+
+use super::claim::Claim;
 
 /// Below those that the kernel gives by itself (net.ipv4.ip_local_port_range, from 32768).
 const RANGE: std::ops::Range<u16> = 16_000..32_000;
 
-/// What says that a port is ours: a socket named after it in the abstract namespace, which leaves
-/// nothing behind and ends with this process.
-static CLAIMS: Mutex<Vec<UnixListener>> = Mutex::new(Vec::new());
+static CLAIMS: Mutex<Vec<Claim>> = Mutex::new(Vec::new());
 
 /// A port on loopback for the rest of this process.
 pub fn own() -> u16 {
     let count = usize::from(RANGE.end - RANGE.start);
     // From somewhere else than the last run, whose closed connections linger for a minute.
     let first = std::process::id() as usize * 127 % count;
-    let port = RANGE.cycle().skip(first).take(count).find(|port| claim(*port));
+    let port = RANGE.cycle().skip(first).take(count).find(|port| is_free(*port));
     port.expect("a port that is free")
 }
 
-fn claim(port: u16) -> bool {
-    let name = format!("leakwatch-test-port-{port}");
-    let address = SocketAddr::from_abstract_name(name).expect("a short name");
-    let Ok(claim) = UnixListener::bind_addr(&address) else { return false };
-    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
-    if free {
-        CLAIMS.lock().unwrap().push(claim);
-    }
-    free
+/// Claims it, if nobody has.
+fn is_free(port: u16) -> bool {
+    let Some(claim) = Claim::of(&format!("port-{port}")) else { return false };
+    CLAIMS.lock().unwrap().push(claim);
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
