@@ -1,6 +1,6 @@
 //! What starts things: leakwatch itself, servers that leak, small machines. One program and not one
-//! for each module, since compiling and linking 29 of them took longer than running them; and
-//! most of these tests wait, so many run at once (RUST_TEST_THREADS in .cargo/config.toml).
+//! for each module, since each would be compiled with the harness and linked anew; and most of
+//! these tests wait, so many run at once (RUST_TEST_THREADS in .cargo/config.toml).
 //!
 //! ```text
 //! cargo test --test end_to_end              # all
