@@ -59,6 +59,12 @@ impl Pool {
         };
         self.out.all().iter().filter_map(|line| parse(line.text())).collect()
     }
+
+    /// The first of them, once the master says so: leakwatch may see it go a moment before.
+    fn first_end(&self) -> (u32, u32) {
+        self.out.expect_line(PROMPTLY, "of a worker's end", |line| line.contains(" ended: "));
+        self.ended()[0]
+    }
 }
 
 impl Drop for Pool {
@@ -93,7 +99,7 @@ fn an_unknown_preforking_program_is_recognised_and_a_worker_gets_term() {
     let outcome = expect(&cli, "outcome");
 
     assert_eq!(events::named(&cli.out, "order")[0].text("signal"), "TERM");
-    assert_eq!(pool.ended()[0], (outcome.pid(), Signal::SIGTERM as u32));
+    assert_eq!(pool.first_end(), (outcome.pid(), Signal::SIGTERM as u32));
 }
 
 #[test]
@@ -106,7 +112,7 @@ fn who_ignores_everything_is_killed_in_the_end() {
     let orders = events::named(&cli.out, "order");
     let signals: Vec<&str> = orders.iter().map(|order| order.text("signal")).collect();
     assert_eq!(signals, ["TERM", "KILL"]);
-    assert_eq!(pool.ended()[0], (outcome.pid(), Signal::SIGKILL as u32));
+    assert_eq!(pool.first_end(), (outcome.pid(), Signal::SIGKILL as u32));
 }
 
 #[test]
@@ -165,7 +171,7 @@ fn workers_in_a_container_are_ended_from_outside() {
 
     expect(&cli, "outcome");
 
-    assert_eq!(pool.ended()[0].1, Signal::SIGTERM as u32);
+    assert_eq!(pool.first_end().1, Signal::SIGTERM as u32);
     assert!(pool.master.runs());
 }
 
@@ -187,7 +193,7 @@ fn workers_of_process_one_are_ended_from_inside_their_container_and_itself_is_no
 
     let outcome = expect(&cli, "outcome");
 
-    assert_eq!(pool.ended()[0], (outcome.pid(), Signal::SIGTERM as u32));
+    assert_eq!(pool.first_end(), (outcome.pid(), Signal::SIGTERM as u32));
     for order in events::named(&cli.out, "order") {
         assert_ne!(order.pid(), 1, "{}", order.json);
     }
