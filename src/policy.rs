@@ -38,8 +38,8 @@ const HARD_GRACE_S: f64 = 5.0;
 /// Least grace in seconds of a gentle signal, however near the end: an idle Apache child with a
 /// kept-alive connection needs up to 7 s.
 const LEAST_GRACE_S: f64 = 10.0;
-/// Seconds without CPU time after which one of those that pile up hangs.
-const HUNG_S: f64 = 60.0;
+/// Seconds without CPU time after which one of those that pile up hangs, at the least and the most.
+const HUNG_S: (f64, f64) = (10.0, 60.0);
 /// Share of its life for which it must have used none: the rest is its start.
 const HUNG_LIFE: f64 = 0.8;
 /// Seconds that the children of a reloaded master may take: their longest request, as `Timeout` is.
@@ -435,7 +435,7 @@ impl Policy {
                 let (forecast, _) = self.danger_in_tasks(s.root, detector)?;
                 let reason = match s.thread_leak {
                     Some(_) => Reason::Danger,
-                    None => hangs(s, detector).then_some(Reason::Hung)?,
+                    None => hangs(s, forecast.likely_s, detector).then_some(Reason::Hung)?,
                 };
                 let may_end = self.may_end_now(s, f64::INFINITY, detector);
                 may_end.then_some((s, reason, forecast))
@@ -605,11 +605,15 @@ fn standing_of(order: &Order, detector: &Detector) -> Headroom {
 /// for half of that time, or a minute, and for nearly all of its life it used no CPU. CPU time
 /// comes in steps of 10 ms, so a worker with little to do may seem idle for a minute too; those
 /// that were there before the pile began, or ever worked since, are not meant.
-fn hangs(s: &Standing, detector: &Detector) -> bool {
+///
+/// Where fork fails in less time than that, `left_s`, so long is enough: else those that hang would
+/// be given longer and longer as the pile-up goes on, and fill the limit meanwhile. What is left is
+/// then never less than the children of that time, half of what there was.
+fn hangs(s: &Standing, left_s: f64, detector: &Detector) -> bool {
     let pile = detector.piles().find(|(parent, ..)| Some(*parent) == s.parent);
     pile.is_some_and(|(_, Evidence { window_s, .. }, for_s)| {
         s.age_s <= for_s
-            && s.idle_s >= HUNG_S.min(window_s / 2.0)
+            && s.idle_s >= HUNG_S.1.min(window_s / 2.0).min(left_s.max(HUNG_S.0))
             && s.idle_s >= HUNG_LIFE * s.age_s
     })
 }
