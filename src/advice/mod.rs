@@ -291,6 +291,26 @@ mod tests {
         }
     }
 
+    fn refills_per_s(inputs: &Inputs, values: &Values) -> f64 {
+        let requests = values.recycle as f64 * inputs.per_connection.max(1.0);
+        inputs.rate.map_or(0.0, |rate| rate / requests)
+    }
+
+    #[test]
+    fn a_master_can_replace_large_workers_of_long_connections_too() {
+        let inputs = Inputs {
+            leak: 26.6 * MIB,
+            young: 0.0,
+            cap: 178,
+            workers: 103,
+            per_connection: 13.5,
+            rate: Some(208.0),
+            memory: 893.0 * 1024.0 * MIB,
+            ..FAST
+        };
+        assert!(refills_per_s(&inputs, &values(&inputs).unwrap()) <= 2.0 * REFILLS_PER_S);
+    }
+
     proptest! {
         #[test]
         fn what_is_advised_fits_into_memory_or_is_called_hopeless(inputs in any_inputs()) {
@@ -306,10 +326,8 @@ mod tests {
         fn no_life_is_shorter_than_a_master_can_replace(inputs in any_inputs()) {
             let values = values(&inputs).unwrap();
             prop_assert!(values.recycle >= 10, "{:?}", values);
-            if let Some(rate) = inputs.rate.filter(|rate| *rate > 0.0) {
-                let refills = rate / (values.recycle as f64 * inputs.per_connection.max(1.0));
-                prop_assert!(refills <= 2.0 * REFILLS_PER_S, "{} a second: {:?}", refills, values);
-            }
+            let refills = refills_per_s(&inputs, &values);
+            prop_assert!(refills <= 2.0 * REFILLS_PER_S, "{} a second: {:?}", refills, values);
         }
 
         #[test]
