@@ -11,7 +11,7 @@
 //! and nobody else is ordered until the pool has its replacement.
 
 use crate::assessment::{
-    End, Event, Evidence, Forecast, Order, Outcome, Past, Reason, Spared, Step, Unsent, Verdict,
+    End, Event, Forecast, Order, Outcome, Past, Reason, Spared, Step, Unsent, Verdict,
 };
 use crate::brink::Brink;
 use crate::ceiling::{CeilingKind, SignKind, Unit};
@@ -42,6 +42,10 @@ const LEAST_GRACE_S: f64 = 10.0;
 const HUNG_S: (f64, f64) = (10.0, 60.0);
 /// Share of its life for which it must have used none: the rest is its start.
 const HUNG_LIFE: f64 = 0.8;
+/// Samples that it must have been seen in: on a machine that stood still nobody used any.
+const HUNG_SAMPLES: u32 = 6;
+/// Least share of what fills a limit that must be a pile-up's, for its children to be given less time.
+const MOST_OF_IT: f64 = 0.5;
 /// Seconds that the children of a reloaded master may take: their longest request, as `Timeout` is.
 /// While one of them is left, it is not told again, which would only ask the same of them twice.
 const RELOAD_GRACE_S: f64 = 70.0;
@@ -435,7 +439,7 @@ impl Policy {
                 let (forecast, _) = self.danger_in_tasks(s.root, detector)?;
                 let reason = match s.thread_leak {
                     Some(_) => Reason::Danger,
-                    None => hangs(s, forecast.likely_s, detector).then_some(Reason::Hung)?,
+                    None => hangs(s, &forecast, detector).then_some(Reason::Hung)?,
                 };
                 let may_end = self.may_end_now(s, f64::INFINITY, detector);
                 may_end.then_some((s, reason, forecast))
@@ -602,18 +606,22 @@ fn standing_of(order: &Order, detector: &Detector) -> Headroom {
 }
 
 /// Whether a process is one of those that pile up, and hangs: it was started while they did, and
-/// for half of that time, or a minute, and for nearly all of its life it used no CPU. CPU time
-/// comes in steps of 10 ms, so a worker with little to do may seem idle for a minute too; those
-/// that were there before the pile began, or ever worked since, are not meant.
+/// for nearly all of its life, and long enough, it used no CPU. CPU time comes in steps of 10 ms, so
+/// a worker with little to do may seem idle for a minute too; those that were there before the pile
+/// began, or ever worked since, are not meant.
 ///
-/// Where fork fails in less time than that, `left_s`, so long is enough: else those that hang would
-/// be given longer and longer as the pile-up goes on, and fill the limit meanwhile. What is left is
-/// then never less than the children of that time, half of what there was.
-fn hangs(s: &Standing, left_s: f64, detector: &Detector) -> bool {
+/// Long enough is half of the time that shows the pile-up, or a minute. Where fork fails sooner than
+/// that, so long is, if it is this pile-up that fills the limit and still does: else those that hang
+/// would be given longer and longer as it goes on, and fill it meanwhile.
+fn hangs(s: &Standing, end: &Forecast, detector: &Detector) -> bool {
     let pile = detector.piles().find(|(parent, ..)| Some(*parent) == s.parent);
-    pile.is_some_and(|(_, Evidence { window_s, .. }, for_s)| {
-        s.age_s <= for_s
-            && s.idle_s >= HUNG_S.1.min(window_s / 2.0).min(left_s.max(HUNG_S.0))
-            && s.idle_s >= HUNG_LIFE * s.age_s
-    })
+    let Some((_, pile, for_s)) = pile else { return false };
+    let since_then = s.age_s <= for_s && s.samples >= HUNG_SAMPLES;
+    if !since_then || s.idle_s < HUNG_LIFE * s.age_s {
+        return false;
+    }
+    let goes_on = || detector.standings().any(|o| o.parent == s.parent && o.age_s < HUNG_S.0);
+    let fills_it = || pile.slope >= MOST_OF_IT * end.slope && goes_on();
+    s.idle_s >= HUNG_S.1.min(pile.window_s / 2.0)
+        || s.idle_s >= end.likely_s.max(HUNG_S.0) && fills_it()
 }

@@ -138,8 +138,11 @@ impl Process {
         standing.children = node.children;
         standing.footprint = footprint;
         standing.rss = proc.rss;
+        // Not before it was first seen, and after a late look no faster than time goes.
+        let since_s = standing.recent.points().last().map_or(0.0, |(last_t, _)| t - last_t);
+        let idle_s = standing.idle_s + since_s.clamp(0.0, moment.step_s);
+        standing.idle_s = if self.load > 0.0 { 0.0 } else { idle_s };
         standing.recent.push(t, footprint);
-        standing.idle_s = if self.load > 0.0 { 0.0 } else { standing.idle_s + moment.step_s };
         if standing.threads != proc.threads {
             self.threads.get_or_insert_default();
         }

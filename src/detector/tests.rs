@@ -109,6 +109,18 @@ fn warming_up_is_no_leak() {
 }
 
 #[test]
+fn nobody_is_idle_for_longer_than_it_was_watched() {
+    // Looks that make up for a late one count for more time than they took.
+    let machine = Machine { head: GIB, total: GIB, interval_s: 60.0 };
+    let mut detector = Detector::with(&machine.header(), Constants::default());
+    for t in [0.0, 60.0, 400.0, 410.0, 420.0, 430.0] {
+        detector.observe(&machine.sample(1e9 + t, &[(9, 1, MIB, 7.0)], MIB), &mut Vec::new());
+        let idle_s = detector.standings().next().unwrap().idle_s;
+        assert!(idle_s <= t, "{idle_s} after {t}");
+    }
+}
+
+#[test]
 fn a_step_is_no_leak() {
     let step = |k: f64| (100.0 + 30.0 * (k - 1000.0).clamp(0.0, 10.0)) * M;
     assert_eq!(Machine::new(GIB, 2 * GIB).one(4000, step), []);

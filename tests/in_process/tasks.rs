@@ -19,6 +19,7 @@ struct Child {
     /// CPU seconds used a second.
     cpu: f64,
     cpu_s: f64,
+    age_s: f64,
     told: bool,
 }
 
@@ -29,6 +30,8 @@ struct World {
     children: Vec<Child>,
     /// Children started a second, and the CPU that each uses.
     storm: (f64, f64),
+    /// Seconds for which a child waits before it uses any.
+    waits_s: f64,
     /// The master starts another for each that ends.
     refill: bool,
     born: f64,
@@ -55,6 +58,7 @@ impl World {
             limit,
             children: Vec::new(),
             storm: (0.0, 0.0),
+            waits_s: 0.0,
             refill: true,
             born: 0.0,
             next_pid: 1000,
@@ -70,7 +74,15 @@ impl World {
     fn child(&mut self, rate: f64, cpu: f64) -> u32 {
         let pid = self.next_pid;
         self.next_pid += 1;
-        self.children.push(Child { pid, threads: 1.0, rate, cpu, cpu_s: 0.0, told: false });
+        self.children.push(Child {
+            pid,
+            threads: 1.0,
+            rate,
+            cpu,
+            cpu_s: 0.0,
+            age_s: 0.0,
+            told: false,
+        });
         pid
     }
 
@@ -85,14 +97,17 @@ impl World {
                 self.child(0.0, 0.0);
             }
         }
+        for child in &mut self.children {
+            child.threads += child.rate * self.step_s;
+            child.age_s += self.step_s;
+            if child.age_s > self.waits_s {
+                child.cpu_s += child.cpu * self.step_s;
+            }
+        }
         self.born += self.storm.0 * self.step_s;
         while self.born >= 1.0 {
             self.born -= 1.0;
             self.child(0.0, self.storm.1);
-        }
-        for child in &mut self.children {
-            child.threads += child.rate * self.step_s;
-            child.cpu_s += child.cpu * self.step_s;
         }
         let tasks = |child: &Child| child.threads as u64;
         let used: u64 = 1 + self.children.iter().map(tasks).sum::<u64>();
@@ -217,7 +232,26 @@ fn while_children_pile_up_fast_enough_hang_for_fork_to_go_on() {
         (world.refill, world.storm, world.paced) = (false, (1.8, 0.0), true);
         world.run(600);
         assert_eq!(world.refused, 0, "{limit}");
+        let victims: Vec<u32> = world.orders.iter().map(|order| order.victim.pid).collect();
+        assert!(victims.len() > 500 && victims.is_sorted(), "{limit}: {victims:?}");
     }
+}
+
+#[test]
+fn children_that_wait_are_given_their_time_once_no_more_of_them_come() {
+    let mut world = World::with_limit(130);
+    // So little CPU that it explains nothing.
+    (world.refill, world.storm, world.waits_s) = (false, (0.5, 1e-4), 45.0);
+    world.paced = true;
+    world.run(200);
+    for rate in [3.0, 0.0] {
+        world.storm.0 = rate;
+        world.run(6);
+    }
+    assert_eq!(world.engine.status(), Status::Critical);
+    let meanwhile = world.run(10).orders.len();
+    world.run(40);
+    assert_eq!(world.orders.len(), meanwhile);
 }
 
 #[test]
