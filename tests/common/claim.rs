@@ -1,6 +1,7 @@
 //! Claim: what one test at a time may have, of all that run on this machine, also where the suite runs
 //! twice at once.
 
+use std::io::ErrorKind;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
@@ -13,6 +14,10 @@ impl Claim {
     /// Nothing if somebody has it.
     pub fn of(what: &str) -> Option<Self> {
         let address = SocketAddr::from_abstract_name(format!("leakwatch-test-{what}"));
-        UnixListener::bind_addr(&address.expect("a short name")).ok().map(Self)
+        match UnixListener::bind_addr(&address.expect("a short name")) {
+            Ok(socket) => Some(Self(socket)),
+            Err(error) if error.kind() == ErrorKind::AddrInUse => None,
+            Err(error) => panic!("cannot claim '{what}': {error}"),
+        }
     }
 }

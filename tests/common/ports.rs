@@ -26,6 +26,9 @@ pub fn own() -> u16 {
 /// Claims it, if nobody has.
 fn is_free(port: u16) -> bool {
     let Some(claim) = Claim::of(&format!("port-{port}")) else { return false };
-    CLAIMS.lock().unwrap().push(claim);
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+    if free {
+        CLAIMS.lock().unwrap().push(claim);
+    }
+    free
 }

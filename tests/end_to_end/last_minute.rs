@@ -2,7 +2,7 @@
 //! that leaks, in time and gently, and goes on itself.
 //!
 //! ```text
-//! LEAKWATCH_BRINK_RUNS=20 cargo test --test end_to_end last_minute -- --nocapture --test-threads=1
+//! LEAKWATCH_BRINK_RUNS=20 cargo test --test end_to_end last_minute -- --nocapture
 //! ```
 //!
 //! plays each scene so often, every other time with the trouble there before leakwatch (or after it,

@@ -3,6 +3,7 @@
 //! these tests wait, so many run at once (RUST_TEST_THREADS in .cargo/config.toml).
 //!
 //! ```text
+//! cargo build --example leaky_prefork        # which `--test` alone does not build
 //! cargo test --test end_to_end              # all
 //! cargo test --test end_to_end apache::     # those of one module
 //! ```
