@@ -22,7 +22,23 @@ impl Prefork {
         Self::start_by(Command::new(program()).args(args))
     }
 
-    /// The same as another user; the program is copied to `dir`, which that user must be able to
+    /// One of three workers leaks to so many MiB and no further: returns with that one when it holds
+    /// nearly all of that.
+    pub fn start_leaked(mib: u64) -> (Self, Id) {
+        let max = format!("{mib}M");
+        let counts = ["--leaky", "1", "--healthy", "2", "--cache", "0"];
+        let server = Self::start(&[&counts[..], &["--rate", "60M/s", "--max", &max]].concat());
+        server.wait_started("leaky", 1);
+        let leaky = Id::of(server.started("leaky")[0]).expect("it runs");
+        let end = Instant::now() + Duration::from_secs(60);
+        while process::anon_kib(leaky.pid) < (mib - 2) << 10 {
+            assert!(Instant::now() < end, "it holds {} KiB", process::anon_kib(leaky.pid));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        (server, leaky)
+    }
+
+    /// As `start`, as another user; the program is copied to `dir`, which that user must be able to
     /// reach.
     pub fn start_as(uid: u32, dir: &Path, args: &[&str]) -> Self {
         let copy = dir.join("leaky_prefork");

@@ -182,30 +182,12 @@ struct Leaking {
 
 impl Leaking {
     fn start() -> Self {
-        let server = Prefork::start(&[
-            "--leaky",
-            "1",
-            "--healthy",
-            "2",
-            "--cache",
-            "0",
-            "--rate",
-            "40M/s",
-            "--max",
-            "80M",
-        ]);
-        server.wait_started("leaky", 1);
+        // What it holds is what the history says that it came to.
+        let (server, worker) = Prefork::start_leaked(80);
         let (master, state) = (server.master().pid.to_string(), tempfile::tempdir().unwrap());
         let dir = state.path().to_str().unwrap();
         let args = ["--pid", &master, "--budget", "83M", "--state", dir, "--format", "json"];
         let args: Vec<String> = args.map(str::to_owned).to_vec();
-        let leaky = server.started("leaky")[0];
-        // Until it holds what the history says that it came to.
-        let end = Instant::now() + Duration::from_secs(60);
-        while common::process::anon_kib(leaky) < 78 << 10 && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let worker = common::process::Id::of(leaky).unwrap();
         let worker = ProcId { pid: worker.pid, start: worker.start };
         let leaking = Self { server, args, state, worker };
         let options = past::options(&leaking.words(&[]));

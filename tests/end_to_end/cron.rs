@@ -11,7 +11,6 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::common;
 use crate::common::cli::Cli;
 use crate::common::missing::{Need, skip};
 use crate::common::past;
@@ -73,31 +72,13 @@ fn cron_mails_what_changed_and_runs_one_at_a_time() {
     if skip(&[Need::Program("cron", "cron"), Need::Root]) {
         return;
     }
-    let server = Prefork::start(&[
-        "--leaky",
-        "1",
-        "--healthy",
-        "2",
-        "--cache",
-        "0",
-        "--rate",
-        "60M/s",
-        "--max",
-        "80M",
-    ]);
-    server.wait_started("leaky", 1);
-    let leaky = server.started("leaky")[0];
-    let end = Instant::now() + Duration::from_secs(60);
-    while common::process::anon_kib(leaky) < 78 << 10 && Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let (server, id) = Prefork::start_leaked(80);
     let home = tempfile::tempdir().unwrap();
     let state = home.path().join("state");
     let (dir, master) = (state.to_str().unwrap(), server.master().pid.to_string());
     // Far from the end, so that nobody is ended; the leak alone is news.
     let args = ["--pid", &master, "--budget", "150M", "--state", dir];
     let options = past::options(&args);
-    let id = Id::of(leaky).unwrap();
     let growth = (ProcId { pid: id.pid, start: id.start }, MIB / 2);
     past::forge(&state, &options, 150, 60.0, &[growth]);
     let samples = || {

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::common;
 use crate::common::cli::{Cli, Ended, PROMPTLY};
 use crate::common::fake_proc::{Fake, FakeProc, pid};
 use crate::common::past::{self, Growth};
@@ -416,16 +415,7 @@ fn the_page_begins_with_the_history_and_hostile_names_stay_text() {
 /// A real server whose leaking worker rests: a quiet look clears nobody of what an hour of checks saw.
 #[test]
 fn a_living_pool_is_convicted_by_its_history_and_its_healthy_workers_are_not() {
-    let args =
-        ["--leaky", "1", "--healthy", "2", "--cache", "0", "--rate", "80M/s", "--max", "160M"];
-    let server = Prefork::start(&args);
-    server.wait_started("leaky", 1);
-    let leaky = server.started("leaky")[0];
-    let end = std::time::Instant::now() + Duration::from_secs(60);
-    while common::process::anon_kib(leaky) < 156 << 10 && std::time::Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    let worker = common::process::Id::of(leaky).unwrap();
+    let (server, worker) = Prefork::start_leaked(160);
     let worker = ProcId { pid: worker.pid, start: worker.start };
     let (master, state) = (server.master().pid.to_string(), tempfile::tempdir().unwrap());
     let dir = state.path().to_str().unwrap();
