@@ -10,10 +10,10 @@
 //! millions of samples a second.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a bench")]
 
+use leakwatch::core::model::sample::{Comm, Header, Memory, Proc, ProcId, Sample};
 use leakwatch::engine::{Engine, Settings};
 use leakwatch::policy::Rules;
 use leakwatch::recording::{Reader, Writer};
-use leakwatch::sample::{Comm, Header, Memory, Proc, ProcId, Sample};
 use std::time::Instant;
 
 const INTERVAL_S: f64 = 5.0;

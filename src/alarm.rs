@@ -1,7 +1,7 @@
 //! Alarm: the end has begun. Forks are refused, or the OOM killer strikes.
 
-use crate::assessment::Event;
-use crate::ceiling::Sign;
+use crate::core::model::assessment::Event;
+use crate::core::model::ceiling::Sign;
 
 /// A sign keeps the alarm on for so many seconds.
 const HOLDS_S: f64 = 60.0;
@@ -69,7 +69,7 @@ impl Alarm {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ceiling::{CeilingKind, Place, SignKind};
+    use crate::core::model::ceiling::{CeilingKind, Place, SignKind};
 
     fn sign(place: &str, count: u64) -> Sign {
         let (kind, ceiling) = (SignKind::Refused, CeilingKind::Pids);

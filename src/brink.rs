@@ -4,10 +4,10 @@
 //! for that, so the fastest-growing child is judged on the last five samples alone: headroom fell
 //! in each, the child grew in each, and its tree explains most of the fall. The order says so.
 
-use crate::assessment::Forecast;
+use crate::core::model::assessment::Forecast;
+use crate::core::model::sample::ProcId;
 use crate::detector::Detector;
 use crate::detector::standing::Standing;
-use crate::sample::ProcId;
 use std::collections::HashMap;
 
 /// Samples looked at.

@@ -1,6 +1,6 @@
 //! Cli: the words a user can type, nothing else.
 
-use crate::assessment::Signal;
+use crate::core::model::assessment::Signal;
 use crate::probe::MOST;
 use crate::server::Row;
 use clap::{Args, Parser, Subcommand, ValueEnum};

@@ -1,12 +1,12 @@
 //! Engine: state across samples. `observe` is the whole of it: live and replayed alike.
 
 use crate::alarm::Alarm;
-use crate::assessment::{Assessment, Event, Order, Past, Profile, Status, Unsent};
+use crate::core::model::assessment::{Assessment, Event, Order, Past, Profile, Status, Unsent};
+use crate::core::model::sample::{Header, Sample};
 use crate::detector::Detector;
 use crate::detector::standing::Standing;
 use crate::pace::{Pace, nearest_end_s};
 use crate::policy::{Policy, Rules};
-use crate::sample::{Header, Sample};
 
 /// What the user may set.
 #[derive(Clone, Debug)]

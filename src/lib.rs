@@ -80,13 +80,12 @@
 pub mod action;
 pub mod advice;
 pub mod alarm;
-pub mod assessment;
 pub mod brace;
 pub mod brink;
-pub mod ceiling;
 pub mod cli;
 pub mod command;
 pub mod config;
+pub mod core;
 #[allow(
     clippy::indexing_slicing,
     reason = "slots of its own arena, by numbers of its own; no word from outside gets there"
@@ -110,11 +109,9 @@ pub mod profiles;
 pub mod recording;
 pub mod report;
 pub mod rules;
-pub mod sample;
 pub mod server;
 pub mod settings;
 pub mod systemd;
 pub mod textfile;
-pub mod units;
 pub mod victims;
 pub mod wait;

@@ -1,6 +1,6 @@
 //! Machine: what stays put between samples.
 
-use crate::sample::Header;
+use crate::core::model::sample::Header;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 use std::fs::File;

@@ -5,7 +5,8 @@
 
 use anyhow::Result;
 use leakwatch::cli::{Cli, Command};
-use leakwatch::config::{self, Parsed};
+use leakwatch::config;
+use leakwatch::config::Parsed;
 use leakwatch::outlet::Outlet;
 use leakwatch::report::journal::Leveled;
 use leakwatch::{command, hook, report, systemd};

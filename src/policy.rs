@@ -10,16 +10,17 @@
 //! after its grace, the next step follows; if it is gone, headroom before and after are compared,
 //! and nobody else is ordered until the pool has its replacement.
 
-use crate::assessment::{
+use crate::brink::Brink;
+use crate::core::model::assessment::{
     End, Event, Forecast, Order, Outcome, Past, Reason, Spared, Step, Unsent, Verdict,
 };
-use crate::brink::Brink;
-use crate::ceiling::{CeilingKind, SignKind, Unit};
+use crate::core::model::ceiling::{CeilingKind, SignKind, Unit};
+use crate::core::model::sample::{ProcId, Sample};
 use crate::detector::Detector;
 use crate::detector::meter::Headroom;
 use crate::detector::standing::Standing;
-use crate::sample::{ProcId, Sample};
-use crate::server::{self, FailedFork, Server};
+use crate::server;
+use crate::server::{FailedFork, Server};
 use crate::victims::{Pool, Victims, expected};
 use std::cmp::Reverse;
 

@@ -19,7 +19,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-use crate::assessment::Profile;
+use crate::core::model::assessment::Profile;
 use crate::recording::{Name, write_comm};
 
 /// The file's name.
@@ -127,7 +127,7 @@ fn lines(profiles: &[Profile]) -> std::io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::Comm;
+    use crate::core::model::sample::Comm;
     use std::os::unix::fs::PermissionsExt;
 
     fn profile(nth: u64) -> Profile {

@@ -1,6 +1,6 @@
 //! Rules: what the user allows, and so how the workers of each server are ended.
 
-use crate::assessment::{Signal, Step};
+use crate::core::model::assessment::{Signal, Step};
 use crate::server::{Ending, FailedFork, Server, Workers};
 use regex_lite::Regex;
 

@@ -1,7 +1,7 @@
 //! Settings: from what was typed to what is meant.
 
-use crate::assessment::Signal;
 use crate::cli::{Color, Judge, Memory, Output, Select};
+use crate::core::model::assessment::Signal;
 use crate::engine;
 use crate::machine;
 use crate::policy::Rules;

@@ -1,12 +1,13 @@
 //! Victims: who may be ended at all, and who is spared whatever it does.
 
-use crate::assessment::Spared;
+use crate::core::model::assessment::Spared;
+use crate::core::model::sample::{Comm, ProcId, Program, Sample};
+use crate::core::model::units::MIB;
 use crate::detector::Detector;
 use crate::detector::standing::Standing;
 use crate::rules::{Manner, Rules};
-use crate::sample::{Comm, ProcId, Program, Sample};
-use crate::server::{self, Server, Threads, Workers};
-use crate::units::MIB;
+use crate::server;
+use crate::server::{Server, Threads, Workers};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 

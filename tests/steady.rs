@@ -7,13 +7,13 @@ mod fake_proc;
 
 use fake_proc::{Fake, FakeProc, pid};
 use leakwatch::command::exporter::Exporter;
+use leakwatch::core::model::sample::Sample;
 use leakwatch::engine::{Engine, Settings};
 use leakwatch::lateness::Lateness;
 use leakwatch::machine;
 use leakwatch::policy::Rules;
 use leakwatch::probe::{Probe, Selection, Words};
 use leakwatch::report::state;
-use leakwatch::sample::Sample;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};

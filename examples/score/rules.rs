@@ -4,11 +4,11 @@
 //! ([`Trial`], [`Case`]) and for many ([`Figures`]).
 
 use clap::Parser;
-use leakwatch::assessment::{Event, Finding, Order, Scope};
 use leakwatch::cli::{Cli, Command};
+use leakwatch::core::model::assessment::{Event, Finding, Order, Scope};
+use leakwatch::core::model::sample::{Header, ProcId, Sample};
 use leakwatch::engine::{Engine, Settings};
 use leakwatch::policy::Rules;
-use leakwatch::sample::{Header, ProcId, Sample};
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
 

@@ -6,9 +6,9 @@
 
 mod kernel;
 
-use crate::assessment::{Order, Signal, Unsent};
+use crate::core::model::assessment::{Order, Signal, Unsent};
+use crate::core::model::sample::ProcId;
 use crate::probe;
-use crate::sample::ProcId;
 use kernel::{Directory, Kernel, Pidfd};
 use regex_lite::Regex;
 use rustix::io::Errno;
@@ -178,8 +178,8 @@ fn number(signal: Signal) -> Sig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::assessment::{Reason, Step};
-    use crate::sample::Comm;
+    use crate::core::model::assessment::{Reason, Step};
+    use crate::core::model::sample::Comm;
     use std::os::unix::process::ExitStatusExt;
     use std::process::Command;
 

@@ -1,10 +1,10 @@
 //! Ceilings: one look, and every limit that can fail a fork or summon the OOM killer.
 
-use crate::assessment::Status;
 use crate::cli::{Ceilings, Format, Select};
+use crate::core::model::assessment::Status;
+use crate::core::model::sample::Sample;
 use crate::probe::Probe;
 use crate::report::ceilings;
-use crate::sample::Sample;
 use crate::settings;
 use crate::wait::Waiter;
 use anyhow::Result;

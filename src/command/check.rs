@@ -6,17 +6,18 @@
 use super::keeper::Keeper;
 use super::write_event;
 use crate::action::{DryRun, Live, Signals};
-use crate::assessment::{Event, Order, Past, Status, Unsent};
 use crate::cli::{Check, Format};
+use crate::core::model::assessment::{Event, Order, Past, Status, Unsent};
+use crate::core::model::sample::{ProcId, Sample};
 use crate::engine::Engine;
 use crate::history::History;
 use crate::history::lock::Lock;
 use crate::history::told::Told;
-use crate::probe::{self, Probe};
+use crate::probe;
+use crate::probe::Probe;
 use crate::report::check::{Report, State};
 use crate::report::text::Style;
 use crate::report::{state, talk};
-use crate::sample::{ProcId, Sample};
 use crate::{machine, settings, wait};
 use anyhow::{Context, Error, Result, anyhow};
 use std::collections::BTreeMap;
@@ -171,7 +172,7 @@ fn act(
     for event in engine.events() {
         // It stayed, whatever it got.
         if let Event::Outcome(outcome) = event
-            && outcome.end == crate::assessment::End::Stayed
+            && outcome.end == crate::core::model::assessment::End::Stayed
         {
             past.push(Past::Spent(outcome.order.victim));
         }
@@ -181,7 +182,8 @@ fn act(
 
 fn ordered(order: &Order) -> Past {
     let Order { victim, step, signal, grace_s, reason, forecast, .. } = *order;
-    let unit = forecast.map_or(crate::ceiling::Unit::Bytes, |forecast| forecast.ceiling.unit());
+    let unit = forecast
+        .map_or(crate::core::model::ceiling::Unit::Bytes, |forecast| forecast.ceiling.unit());
     Past::Ordered { victim, step, signal, grace_s, reason, unit }
 }
 

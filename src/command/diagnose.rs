@@ -3,19 +3,20 @@
 
 use super::gather::{Gather, Live};
 use super::histories::Histories;
-use crate::assessment::Status;
 use crate::cli::{Diagnose, Format, Select};
+use crate::core::model::assessment::Status;
+use crate::core::model::sample::Sample;
 use crate::diagnosis::earlier::{Earlier, Source, Tops};
 use crate::diagnosis::{Diagnosis, Looked, Scope};
 use crate::engine::{Engine, Settings};
-use crate::evidence::logs::{self, Sources, Stamps};
+use crate::evidence::logs;
+use crate::evidence::logs::{Sources, Stamps};
 use crate::policy::Rules;
 use crate::probe::Probe;
 use crate::recording::Reader;
 use crate::report::diagnosis::{Times, json, text};
 use crate::report::html;
 use crate::report::talk::wanted;
-use crate::sample::Sample;
 use crate::wait::{Waiter, Wake};
 use crate::{machine, settings};
 use anyhow::{Context, Result, anyhow};

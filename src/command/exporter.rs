@@ -1,12 +1,12 @@
 //! Exporter: when a watch writes its metrics.
 
-use crate::assessment::{Event, Status};
+use crate::core::model::assessment::{Event, Status};
+use crate::core::model::sample::Sample;
 use crate::engine::Engine;
 use crate::lateness::Lateness;
 use crate::machine;
 use crate::report::own::Own;
 use crate::report::prometheus::Exposition;
-use crate::sample::Sample;
 use crate::textfile::Textfile;
 use anyhow::{Error, Result};
 use std::path::Path;

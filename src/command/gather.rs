@@ -1,18 +1,22 @@
 //! Gather: what a diagnosis collects while it looks: samples for the engine and the history, and of
 //! the living machine the units, the settings and the work of servers.
 
-use crate::diagnosis::earlier::{self, Earlier, Tops};
+use crate::core::model::sample::{Header, ProcId, Sample};
+use crate::diagnosis;
+use crate::diagnosis::earlier;
+use crate::diagnosis::earlier::{Earlier, Tops};
 use crate::diagnosis::history::History;
 use crate::diagnosis::names::Names;
-use crate::diagnosis::service::{self, Service};
+use crate::diagnosis::service;
+use crate::diagnosis::service::Service;
 use crate::diagnosis::work::Worker;
-use crate::diagnosis::{self, Diagnosis, Gathered, Looked, Readings, Scope};
+use crate::diagnosis::{Diagnosis, Gathered, Looked, Readings, Scope};
 use crate::engine::Engine;
-use crate::evidence::setup::{self, Running};
+use crate::evidence::setup;
+use crate::evidence::setup::Running;
 use crate::evidence::{unit, work};
 use crate::facts::{Kind, Logs, Setup, Status, Work, WorkUnit};
 use crate::machine;
-use crate::sample::{Header, ProcId, Sample};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

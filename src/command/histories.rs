@@ -3,13 +3,14 @@
 //! They are only read, without their locks, so no check ever waits for a diagnosis.
 
 use super::diagnose::judge;
-use crate::assessment::Profile;
+use crate::core::model::assessment::Profile;
+use crate::core::model::sample::Sample;
+use crate::core::model::units::{Bytes, Seconds};
 use crate::diagnosis::earlier::{Earlier, LEAST, OLD, Source, Tops};
+use crate::history;
+use crate::history::Found;
 use crate::history::lines::Lines;
-use crate::history::{self, Found};
 use crate::profiles;
-use crate::sample::Sample;
-use crate::units::{Bytes, Seconds};
 use anyhow::{Result, bail};
 use std::path::Path;
 

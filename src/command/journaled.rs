@@ -1,8 +1,9 @@
 //! Journaled: events as entries of the journal, where a watch runs as a service.
 
-use crate::assessment::Event;
+use crate::core::model::assessment::Event;
 use crate::report::journal::{level, write_entry};
-use crate::report::text::{self, Style};
+use crate::report::text;
+use crate::report::text::Style;
 use crate::systemd::Journal;
 use std::io::{self, Write};
 
@@ -51,7 +52,7 @@ impl Journaled {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ceiling::{CeilingKind, Place, Sign, SignKind};
+    use crate::core::model::ceiling::{CeilingKind, Place, Sign, SignKind};
     use std::os::unix::net::UnixDatagram;
 
     fn failing() -> Event {

@@ -1,6 +1,6 @@
 //! Keeper: when a watch reads and saves its memory of programs.
 
-use crate::assessment::{Event, Status};
+use crate::core::model::assessment::{Event, Status};
 use crate::engine::Engine;
 use crate::profiles;
 use anyhow::{Error, Result};
@@ -62,10 +62,10 @@ impl Keeper {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::assessment::Profile;
+    use crate::core::model::assessment::Profile;
+    use crate::core::model::sample::{Comm, Header};
     use crate::engine::Settings;
     use crate::policy::Rules;
-    use crate::sample::{Comm, Header};
 
     fn engine() -> Engine {
         let rules = Rules { act: false, ..Rules::default() };

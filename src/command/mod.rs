@@ -15,8 +15,8 @@ pub mod replay;
 pub mod servers;
 pub mod watch;
 
-use crate::assessment::Event;
 use crate::cli::Format;
+use crate::core::model::assessment::Event;
 use crate::report::text::Style;
 use crate::report::{json, text};
 use std::io::{self, Write};

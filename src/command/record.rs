@@ -1,10 +1,10 @@
 //! Record: samples to a file.
 
-use crate::assessment::Status;
 use crate::cli::{Record, Select};
+use crate::core::model::assessment::Status;
+use crate::core::model::sample::Sample;
 use crate::probe::Probe;
 use crate::recording::Writer;
-use crate::sample::Sample;
 use crate::wait::{Waiter, Wake};
 use crate::{machine, settings};
 use anyhow::{Context, Result, anyhow};

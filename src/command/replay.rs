@@ -2,9 +2,10 @@
 
 use super::gather::{Gather, Live};
 use super::write_event;
-use crate::assessment::{Event, Finding, Status, Verdict};
-use crate::ceiling::SignKind;
 use crate::cli::{Replay, Target};
+use crate::core::model::assessment::{Event, Finding, Status, Verdict};
+use crate::core::model::ceiling::SignKind;
+use crate::core::model::sample::{ProcId, Sample};
 use crate::detector::explanation::Explanation;
 use crate::diagnosis::Looked;
 use crate::engine::Engine;
@@ -12,10 +13,11 @@ use crate::facts::Logs;
 use crate::machine;
 use crate::recording::Reader;
 use crate::report::diagnosis::Times;
-use crate::report::explain::{self, Occasion};
-use crate::report::html::{self, Moment};
+use crate::report::explain;
+use crate::report::explain::Occasion;
+use crate::report::html;
+use crate::report::html::Moment;
 use crate::report::text::Style;
-use crate::sample::{ProcId, Sample};
 use crate::settings;
 use anyhow::{Result, anyhow, bail};
 use std::io::Write;

@@ -1,7 +1,7 @@
 //! Servers: prints what is known of servers and how their workers are ended.
 
-use crate::assessment::Status;
 use crate::cli::{Format, Servers};
+use crate::core::model::assessment::Status;
 use crate::report::servers;
 use crate::server::{Server, TABLE};
 use anyhow::{Result, bail};

@@ -9,7 +9,8 @@ use clap::Command;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{self, Kind};
+use super::keys;
+use super::keys::Kind;
 use super::{Origin, Setting};
 
 /// What a file holds.

@@ -5,7 +5,8 @@ use std::io::Write;
 use anyhow::Result;
 use clap::{ArgMatches, CommandFactory};
 
-use super::keys::{self, Kind};
+use super::keys;
+use super::keys::Kind;
 use super::{Config, Setting};
 use crate::cli::Cli;
 

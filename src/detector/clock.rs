@@ -6,8 +6,8 @@
 //! says how many seconds it stands for: it is one block of a higher level, with the floor that
 //! these samples would have had there.
 
+use crate::core::model::units::doublings;
 use crate::detector::constants::{FINE, LEVELS, RING};
-use crate::units::doublings;
 
 /// Gaps longer than this many planned intervals leave blocks behind that are not whole.
 const GAP: f64 = 3.0;

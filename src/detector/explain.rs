@@ -1,9 +1,9 @@
 //! Explain: why one process has its verdict, from the state after the last sample.
 
 use super::Detector;
+use crate::core::model::sample::ProcId;
 use crate::detector::explanation::{Explanation, Siblings};
 use crate::detector::verdict::Scale;
-use crate::sample::ProcId;
 
 impl Detector {
     /// Why a living process has its verdict: the very numbers that it was judged by.

@@ -1,7 +1,7 @@
 //! Explanation: why a process has its verdict, as plain values: every window with every test, and
 //! what else weighed in. Made when asked for, never in a tick.
 
-use crate::assessment::{Verdict, Why};
+use crate::core::model::assessment::{Verdict, Why};
 use crate::detector::check::Check;
 use crate::detector::floors::Look;
 use crate::detector::meter::Headroom;

@@ -3,8 +3,8 @@
 //! Children that are started and never end pile up: each is small and flat, their number and sum
 //! grow. A load ramp looks the same but for the CPU time that it spends.
 
-use crate::assessment::{Evidence, Forecast};
-use crate::ceiling::Unit;
+use crate::core::model::assessment::{Evidence, Forecast};
+use crate::core::model::ceiling::Unit;
 use crate::detector::clock::{Moment, block};
 use crate::detector::constants::{Constants, FINE};
 use crate::detector::floors::{Candidate, Gauge, Track};

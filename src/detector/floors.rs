@@ -10,7 +10,8 @@ use crate::detector::clock::{Moment, block};
 use crate::detector::constants::{Constants, FINE, LEVELS, RING, WINDOWS};
 use crate::detector::load::Load;
 use crate::detector::ring::Ring;
-use crate::detector::window::{self, Found, Growth, Shape, Tests};
+use crate::detector::window;
+use crate::detector::window::{Found, Growth, Shape, Tests};
 
 /// Levels this far above the planned interval are judged at equal load even where the newest floor
 /// is not higher than the first: load may hide the growth.

@@ -5,8 +5,8 @@
 //! say, and what is left on average and right now, widened by factors calibrated on the labelled
 //! recordings: it covered the truth there in 9 forecasts of 10.
 
-use crate::assessment::Forecast;
-use crate::ceiling::Unit;
+use crate::core::model::assessment::Forecast;
+use crate::core::model::ceiling::Unit;
 use crate::detector::clock::block;
 use crate::detector::floors::Candidate;
 use crate::detector::meter::Meter;

@@ -1,10 +1,10 @@
 //! Headroom: the ceilings over each tree, and which of them is nearest.
 
-use crate::ceiling::{Ceiling, CeilingKind, Fill, Place};
+use crate::core::model::ceiling::{Ceiling, CeilingKind, Fill, Place};
+use crate::core::model::sample::{ProcId, Sample};
 use crate::detector::clock::Moment;
 use crate::detector::floors::Candidate;
 use crate::detector::meter::{CeilingId, Measure, Meter};
-use crate::sample::{ProcId, Sample};
 
 /// All ceilings of a machine.
 pub struct Ceilings {
@@ -146,11 +146,11 @@ fn is_everybodys(meter: &Meter) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::model::sample::{Commit, Memory};
     use crate::detector::clock::Clock;
     use crate::detector::constants::Constants;
     use crate::detector::constants::FINE;
     use crate::detector::floors::Gauge;
-    use crate::sample::{Commit, Memory};
 
     const A: ProcId = ProcId { pid: 10, start: 1 };
     const B: ProcId = ProcId { pid: 20, start: 2 };

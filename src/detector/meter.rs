@@ -4,16 +4,17 @@
 //! that nobody watches. So each has a series of what is used below it, judged by the same tests as
 //! a process's.
 
-use crate::assessment::Why;
-use crate::ceiling::{CeilingKind, Fill, Place, Unit};
+use crate::core::model::assessment::Why;
+use crate::core::model::ceiling::{CeilingKind, Fill, Place, Unit};
+use crate::core::model::sample::ProcId;
+use crate::core::model::units::MIB;
 use crate::detector::clock::{Clock, Moment, block};
 use crate::detector::constants::{Constants, LEVELS, RING, WINDOWS};
 use crate::detector::floors::{Candidate, Gauge, Track};
-use crate::detector::forecast::{self, Ends};
+use crate::detector::forecast;
+use crate::detector::forecast::Ends;
 use crate::detector::outlook::Told;
 use crate::detector::verdict::{Life, Scale};
-use crate::sample::ProcId;
-use crate::units::MIB;
 
 /// Which ceiling: of the machine, of a place such as a cgroup, or of one tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -26,10 +26,11 @@ pub mod tree;
 pub mod verdict;
 pub mod window;
 
-use crate::assessment::{
+use crate::core::model::assessment::{
     Cleared, Event, Evidence, Finding, Forecast, Profile, Scope, Verdict, Why,
 };
-use crate::ceiling::Fill;
+use crate::core::model::ceiling::Fill;
+use crate::core::model::sample::{Comm, Header, ProcId, Sample};
 use crate::detector::clock::{Clock, Moment, block};
 use crate::detector::constants::{Constants, FINE};
 use crate::detector::family::{Family, Pile, Total};
@@ -43,7 +44,6 @@ use crate::detector::runs::Runs;
 use crate::detector::standing::Standing;
 use crate::detector::tree::Forest;
 use crate::detector::verdict::Scale;
-use crate::sample::{Comm, Header, ProcId, Sample};
 
 /// Judges processes by their samples.
 pub struct Detector {

@@ -1,10 +1,10 @@
 //! Outlook: when each ceiling is reached by all who leak below it together, and what of that is
 //! worth saying again.
 
-use crate::assessment::{Event, Forecast};
+use crate::core::model::assessment::{Event, Forecast};
+use crate::core::model::sample::{Comm, ProcId};
 use crate::detector::forecast::Ends;
 use crate::detector::meter::CeilingId;
-use crate::sample::{Comm, ProcId};
 
 /// The end of memory has moved if it did so by this share of the time left.
 const MOVED: f64 = 0.25;

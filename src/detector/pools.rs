@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
+use crate::core::model::sample::{Comm, ProcId};
 use crate::detector::clock::{Moment, block};
 use crate::detector::constants::{Constants, FINE};
 use crate::detector::pool::Pool;
 use crate::detector::process::Process;
-use crate::sample::{Comm, ProcId};
 
 /// Pools are judged every so many planned intervals.
 pub const EVERY: u64 = 12;

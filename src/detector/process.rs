@@ -1,13 +1,15 @@
 //! Process: what the detector keeps of one living process, and how its verdict comes and goes.
 
-use crate::assessment::{Cleared, Event, Finding, Forecast, Scope, Verdict, Why};
+use crate::core::model::assessment::{Cleared, Event, Finding, Forecast, Scope, Verdict, Why};
+use crate::core::model::sample::{Comm, Proc};
 use crate::detector::check::Check;
 use crate::detector::clock::{Moment, block};
 use crate::detector::constants::FINE;
 use crate::detector::explanation::{Earlier, Explanation, Held, Row};
 use crate::detector::family::Family;
 use crate::detector::floors::{Candidate, Gauge, Look, Track};
-use crate::detector::forecast::{self, Ends};
+use crate::detector::forecast;
+use crate::detector::forecast::Ends;
 use crate::detector::outlook::Told;
 use crate::detector::pool::Member;
 use crate::detector::runs::Runs;
@@ -16,7 +18,6 @@ use crate::detector::threads::Threads;
 use crate::detector::tree::Node;
 use crate::detector::verdict::{Life, Scale};
 use crate::detector::window::Growth;
-use crate::sample::{Comm, Proc};
 
 /// One living process.
 pub struct Process {

@@ -5,10 +5,10 @@
 
 use std::collections::HashMap;
 
-use crate::assessment::Profile;
+use crate::core::model::assessment::Profile;
+use crate::core::model::sample::Comm;
 use crate::detector::check::Check;
 use crate::detector::constants::Constants;
-use crate::sample::Comm;
 
 /// Programs remembered; whoever comes later is not.
 const PROGRAMS: usize = 1024;

@@ -1,7 +1,7 @@
 //! Standing: all that is known of one living process, for policy and reports to read.
 
-use crate::assessment::{Evidence, Verdict};
-use crate::sample::{Comm, ProcId};
+use crate::core::model::assessment::{Evidence, Verdict};
+use crate::core::model::sample::{Comm, ProcId};
 
 /// How a living process stands after the last sample.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::ceiling::{Ceiling, CeilingKind, Place};
+use crate::core::model::ceiling::{Ceiling, CeilingKind, Place};
+use crate::core::model::sample::{Comm, Memory, Proc};
+use crate::core::model::units::{GIB, KIB, MIB};
 use crate::detector::window::Growth;
-use crate::sample::{Comm, Memory, Proc};
-use crate::units::{GIB, KIB, MIB};
 
 /// A process of a made-up machine: pid, parent's pid, footprint, CPU seconds so far.
 type Row = (u32, u32, u64, f64);

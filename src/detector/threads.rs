@@ -3,8 +3,8 @@
 //! Nearly all processes keep the number that they begin with, so a series is kept only for those
 //! whose number ever changed.
 
-use crate::assessment::{Evidence, Forecast};
-use crate::ceiling::Unit;
+use crate::core::model::assessment::{Evidence, Forecast};
+use crate::core::model::ceiling::Unit;
 use crate::detector::clock::Moment;
 use crate::detector::floors::{Candidate, Gauge, Track};
 use crate::detector::forecast;

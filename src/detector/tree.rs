@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::sample::{Proc, ProcId, Program};
+use crate::core::model::sample::{Proc, ProcId, Program};
 
 /// Generations that are climbed at most; a recording may claim a circle.
 const DEPTH: usize = 32;
@@ -186,7 +186,7 @@ impl Forest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::Comm;
+    use crate::core::model::sample::Comm;
 
     fn proc(pid: u32, start: u64, ppid: u32) -> Proc {
         let (id, comm) = (ProcId { pid, start }, Comm::new(b"x"));

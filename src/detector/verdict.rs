@@ -4,8 +4,8 @@
 //! length of the evidence. *Patient*: it grew by a real part of itself through half its life,
 //! however much memory there still is.
 
-use crate::assessment::{Evidence, Verdict, Why};
-use crate::ceiling::Unit;
+use crate::core::model::assessment::{Evidence, Verdict, Why};
+use crate::core::model::ceiling::Unit;
 use crate::detector::check::Check;
 use crate::detector::clock::Clock;
 use crate::detector::constants::Constants;

@@ -3,11 +3,12 @@
 use super::Readings;
 use super::service::{Case, Service};
 use super::work::Basis;
+use crate::advice;
 use crate::advice::diff::{Edit, indent, unified, with_value};
-use crate::advice::{self, Inputs, Values, fitting, values};
+use crate::advice::{Inputs, Values, fitting, values};
+use crate::core::model::sample::ProcId;
+use crate::core::model::units::{Bytes, MIB};
 use crate::facts::{Kind, Setting, Setup, WorkUnit};
-use crate::sample::ProcId;
-use crate::units::{Bytes, MIB};
 
 /// What bounds a leak.
 #[derive(Clone, Debug, PartialEq)]
@@ -501,11 +502,11 @@ pub fn is_compared(service: &Service) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ceiling::{CeilingKind, Place};
+    use crate::core::model::ceiling::{CeilingKind, Place};
+    use crate::core::model::sample::Comm;
     use crate::detector::meter::Headroom;
     use crate::diagnosis::work::{PerWork, Worker};
     use crate::facts;
-    use crate::sample::Comm;
 
     const ID: ProcId = ProcId { pid: 812, start: 1 };
     const MIB_F: f64 = MIB as f64;

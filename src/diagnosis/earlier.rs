@@ -6,12 +6,13 @@
 //! a look. So there are two judgements side by side; `known` weighs them.
 
 use super::history::{History, Point};
-use super::service::{self, Service, own};
-use crate::assessment::Profile;
-use crate::ceiling::Ceiling;
+use super::service;
+use super::service::{Service, own};
+use crate::core::model::assessment::Profile;
+use crate::core::model::ceiling::Ceiling;
+use crate::core::model::sample::{Header, ProcId, Sample};
 use crate::detector::standing::Standing;
 use crate::engine::{Engine, Settings};
-use crate::sample::{Header, ProcId, Sample};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the samples are of.
@@ -240,8 +241,8 @@ pub fn available(all: &[Earlier], look: Vec<Point>) -> Vec<Point> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ceiling::{CeilingKind, Place};
-    use crate::sample::{Comm, Proc};
+    use crate::core::model::ceiling::{CeilingKind, Place};
+    use crate::core::model::sample::{Comm, Proc};
 
     fn id(pid: u32) -> ProcId {
         ProcId { pid, start: 1 }

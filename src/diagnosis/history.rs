@@ -1,6 +1,6 @@
 //! History: how sizes went while it was looked, at no more points than a picture needs.
 
-use crate::sample::{ProcId, Sample};
+use crate::core::model::sample::{ProcId, Sample};
 use std::collections::BTreeMap;
 
 /// Points kept of each series; when there are more, every second one goes.
@@ -160,7 +160,7 @@ pub fn growth(points: &[Point]) -> Option<Growth> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::Memory;
+    use crate::core::model::sample::Memory;
     use proptest::prelude::*;
 
     const A: ProcId = ProcId { pid: 10, start: 1 };

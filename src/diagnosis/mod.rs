@@ -10,8 +10,9 @@ pub mod service;
 pub mod work;
 
 use crate::advice;
-use crate::assessment::Status;
-use crate::ceiling::{Ceiling, CeilingKind, Sign};
+use crate::core::model::assessment::Status;
+use crate::core::model::ceiling::{Ceiling, CeilingKind, Sign};
+use crate::core::model::sample::{Memory, ProcId, Sample};
 use crate::diagnosis::cure::Cure;
 use crate::diagnosis::earlier::{About, Earlier};
 use crate::diagnosis::history::{History, Point};
@@ -20,7 +21,6 @@ use crate::diagnosis::work::{PerWork, Worker};
 use crate::engine::Engine;
 use crate::facts::{Logs, Setup, WorkUnit};
 use crate::pace::nearest_end_s;
-use crate::sample::{Memory, ProcId, Sample};
 use std::collections::BTreeMap;
 
 /// What was read of the work of a master's workers.

@@ -4,8 +4,8 @@
 //! of that its log tells. A program that sets its name to its path, as mod_perl has Apache's children
 //! do, is logged as `/usr/sbin/apach`; prometheus-node-exporter as `prometheus-node`.
 
+use crate::core::model::sample::{Comm, Program};
 use crate::facts::Trace;
-use crate::sample::{Comm, Program};
 use crate::server::{By, TABLE};
 use std::collections::BTreeSet;
 

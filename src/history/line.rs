@@ -4,10 +4,10 @@ use std::io::Write;
 
 use serde::Deserialize;
 
-use crate::assessment::{Past, Reason, Signal, Step};
-use crate::ceiling::Unit;
+use crate::core::model::assessment::{Past, Reason, Signal, Step};
+use crate::core::model::ceiling::Unit;
+use crate::core::model::sample::{ProcId, Sample};
 use crate::recording::{Writer, parse_sample};
-use crate::sample::{ProcId, Sample};
 
 /// Parses a line into `sample` and `past`; false where it is none.
 pub(super) fn parse(line: &[u8], sample: &mut Sample, past: &mut Vec<Past>) -> bool {
@@ -106,7 +106,7 @@ impl Raw {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{Comm, Proc};
+    use crate::core::model::sample::{Comm, Proc};
 
     #[test]
     fn what_was_done_comes_back_with_the_sample() {

@@ -13,9 +13,9 @@ use rustix::fs::OFlags;
 use serde::Deserialize;
 
 use super::{BUFFER, line};
-use crate::assessment::Past;
+use crate::core::model::assessment::Past;
+use crate::core::model::sample::{Header, Sample};
 use crate::recording::parse_header;
-use crate::sample::{Header, Sample};
 
 /// A history, open for reading.
 pub struct Lines {

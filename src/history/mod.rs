@@ -26,10 +26,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, anyhow, ensure};
 
-use crate::assessment::Past;
+use crate::core::model::assessment::Past;
+use crate::core::model::sample::{Header, Sample};
+use crate::core::model::units::doublings;
 use crate::recording::Writer;
-use crate::sample::{Header, Sample};
-use crate::units::doublings;
 use lines::Lines;
 use lock::{Lock, open};
 use thin::{CLASS, CLASSES};

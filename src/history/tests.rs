@@ -1,9 +1,9 @@
 //! A history is readable whatever happened to it, and never larger than it may be.
 
 use super::*;
-use crate::assessment::{Reason, Signal, Step};
-use crate::ceiling::Unit;
-use crate::sample::{Comm, Proc, ProcId};
+use crate::core::model::assessment::{Reason, Signal, Step};
+use crate::core::model::ceiling::Unit;
+use crate::core::model::sample::{Comm, Proc, ProcId};
 use std::os::unix::fs::PermissionsExt;
 
 const NAME: &str = "app";

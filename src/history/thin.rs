@@ -5,8 +5,8 @@
 //! detector would have made of them: judging the joined samples gives what judging all of them
 //! would have given, but for windows shorter than that.
 
-use crate::ceiling::{Ceiling, Sign};
-use crate::sample::{Memory, Proc, Sample};
+use crate::core::model::ceiling::{Ceiling, Sign};
+use crate::core::model::sample::{Memory, Proc, Sample};
 
 /// Samples kept of each age class, at least; twice as many are there before a class is thinned.
 ///
@@ -118,7 +118,7 @@ fn mean(older: u64, newer: u64, share: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{Comm, ProcId, Program};
+    use crate::core::model::sample::{Comm, ProcId, Program};
 
     /// The classes of what is left.
     fn thinned(classes: &[u32]) -> Vec<u32> {

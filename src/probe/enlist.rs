@@ -1,6 +1,7 @@
 //! Enlist: who is watched, of those that are meant; never more than a stated number.
 
-use super::watched::{self, Watch};
+use super::watched;
+use super::watched::Watch;
 use super::{Probe, parse};
 use std::collections::BTreeSet;
 
@@ -114,8 +115,8 @@ impl Probe {
 
 #[cfg(test)]
 mod tests {
+    use crate::core::model::sample::Sample;
     use crate::probe::{Probe, Selection, Words};
-    use crate::sample::Sample;
     use std::fs;
     use std::path::Path;
 

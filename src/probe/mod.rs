@@ -16,8 +16,8 @@ mod watched;
 pub use ceilings::{Note, Sources};
 pub use select::{MOST, Selection, Words};
 
-use crate::ceiling::Ceiling;
-use crate::sample::{Comm, Commit, Memory, ProcId, Program, Sample};
+use crate::core::model::ceiling::Ceiling;
+use crate::core::model::sample::{Comm, Commit, Memory, ProcId, Program, Sample};
 use anyhow::{Context, Result, anyhow};
 use ceilings::{Ceilings, View};
 use parse::Stat;

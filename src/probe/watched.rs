@@ -1,8 +1,9 @@
 //! Watched: the probe's table of known processes, and what is kept of those that are watched.
 
-use super::parse::{self, Stat, Statm};
+use super::parse;
+use super::parse::{Stat, Statm};
 use super::procdir::{ProcDir, read_kept};
-use crate::sample::{Comm, Proc, ProcId, Program};
+use crate::core::model::sample::{Comm, Proc, ProcId, Program};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::fs::File;

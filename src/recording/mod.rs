@@ -1,6 +1,6 @@
 //! Recording: samples in a file, one JSON object a line, to be judged again later or elsewhere.
 //!
-//! Line 1 is the [header](crate::sample::Header), every further line a sample:
+//! Line 1 is the [header](crate::core::model::sample::Header), every further line a sample:
 //!
 //! ```json
 //! {"format":"leakwatch-recording","version":1,"interval_s":5,"clock_ticks":100,"page_size":4096,"hostname":"vps1"}

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-use crate::sample::Comm;
+use crate::core::model::sample::Comm;
 
 /// Writes a name as a JSON string, quotes included.
 pub fn write_comm(out: &mut impl Write, comm: Comm) -> io::Result<()> {

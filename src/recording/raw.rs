@@ -9,8 +9,8 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 
 use super::name::Name;
 use super::{FORMAT, VERSION};
-use crate::ceiling::{Ceiling, CeilingKind, Place, Sign, SignKind};
-use crate::sample::{Commit, Header, Memory, Proc, ProcId, Program, Sample};
+use crate::core::model::ceiling::{Ceiling, CeilingKind, Place, Sign, SignKind};
+use crate::core::model::sample::{Commit, Header, Memory, Proc, ProcId, Program, Sample};
 
 /// The first line.
 #[derive(Deserialize)]

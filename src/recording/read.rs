@@ -10,7 +10,7 @@ use serde::de::DeserializeSeed;
 
 use super::quick;
 use super::raw::{RawHeader, SampleSeed};
-use crate::sample::{Header, Sample};
+use crate::core::model::sample::{Header, Sample};
 
 /// Parses the line of a header.
 ///

@@ -5,8 +5,8 @@ use std::io::{self, Write as _};
 use proptest::prelude::*;
 
 use super::*;
-use crate::ceiling::{Ceiling, CeilingKind, Place, Sign, SignKind};
-use crate::sample::{Comm, Commit, Header, Memory, Proc, ProcId, Program, Sample};
+use crate::core::model::ceiling::{Ceiling, CeilingKind, Place, Sign, SignKind};
+use crate::core::model::sample::{Comm, Commit, Header, Memory, Proc, ProcId, Program, Sample};
 
 fn header() -> Header {
     Header { interval_s: 2.5, clock_ticks: 100, page_size: 4096, hostname: "a \"b\"".to_owned() }

@@ -5,8 +5,8 @@ use std::fmt;
 use std::io::{self, Write};
 
 use super::{FORMAT, VERSION, write_comm};
-use crate::ceiling::{Ceiling, Place, Sign};
-use crate::sample::{Header, Memory, Proc, ProcId, Program, Sample};
+use crate::core::model::ceiling::{Ceiling, Place, Sign};
+use crate::core::model::sample::{Header, Memory, Proc, ProcId, Program, Sample};
 
 /// Writes samples as lines; allocates nothing.
 pub struct Writer<W> {

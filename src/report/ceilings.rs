@@ -1,11 +1,11 @@
 //! Ceilings: a table of every limit that can fail a fork or summon the OOM killer, nearest first.
 
 use super::text::Named;
-use crate::ceiling::{Ceiling, Effect, Unit};
+use crate::core::model::ceiling::{Ceiling, Effect, Unit};
+use crate::core::model::sample::{Comm, ProcId, Sample};
+use crate::core::model::units::Bytes;
 use crate::probe::{Note, Probe};
 use crate::recording::{write_comm, write_text};
-use crate::sample::{Comm, ProcId, Sample};
-use crate::units::Bytes;
 use std::io::{self, Write};
 
 /// Trees named beside a limit.

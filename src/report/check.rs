@@ -6,7 +6,7 @@
 
 use super::state::Tree;
 use super::text::{Named, Subject};
-use crate::units::{Amount, Bytes, Rate, Seconds};
+use crate::core::model::units::{Amount, Bytes, Rate, Seconds};
 use std::io::{self, Write};
 
 /// How things stand, in the order and with the exit statuses of monitoring plugins.
@@ -181,10 +181,10 @@ impl Report<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::assessment::Forecast;
-    use crate::ceiling::{CeilingKind, Place};
+    use crate::core::model::assessment::Forecast;
+    use crate::core::model::ceiling::{CeilingKind, Place};
+    use crate::core::model::sample::{Comm, ProcId};
     use crate::detector::meter::Headroom;
-    use crate::sample::{Comm, ProcId};
 
     const GIB: u64 = 1 << 30;
 

@@ -8,8 +8,8 @@
 
 use super::json;
 use super::text::{Style, write_message};
-use crate::assessment::{End, Event, Outcome};
-use crate::sample::{Comm, ProcId};
+use crate::core::model::assessment::{End, Event, Outcome};
+use crate::core::model::sample::{Comm, ProcId};
 use std::io::{self, Write};
 
 /// Writes the entry of an event of the sample at `t`; nothing where text has no line for it.
@@ -116,7 +116,7 @@ impl<W: Write> Write for Leveled<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ceiling::{CeilingKind, Place, Sign, SignKind};
+    use crate::core::model::ceiling::{CeilingKind, Place, Sign, SignKind};
 
     #[test]
     fn an_entry_has_a_line_for_people_and_fields_to_filter_by() {

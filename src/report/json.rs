@@ -41,10 +41,12 @@
 
 use std::io::{self, Write};
 
-use crate::assessment::{Cleared, End, Event, Finding, Forecast, Order, Outcome, Scope, Verdict};
-use crate::ceiling::{CeilingKind, Place, Unit};
+use crate::core::model::assessment::{
+    Cleared, End, Event, Finding, Forecast, Order, Outcome, Scope, Verdict,
+};
+use crate::core::model::ceiling::{CeilingKind, Place, Unit};
+use crate::core::model::sample::{Comm, ProcId};
 use crate::recording::{write_comm, write_text};
-use crate::sample::{Comm, ProcId};
 
 /// The event's name.
 pub fn name(event: &Event) -> &'static str {
@@ -224,7 +226,7 @@ fn scope_name(scope: Scope) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::assessment::{Evidence, Reason, Signal, Step, Why};
+    use crate::core::model::assessment::{Evidence, Reason, Signal, Step, Why};
 
     const ID: ProcId = ProcId { pid: 812, start: 99 };
     const ROOT: ProcId = ProcId { pid: 800, start: 90 };

@@ -1,9 +1,9 @@
 //! Own: what leakwatch itself uses, and how late its looks come.
 
+use crate::core::model::sample::Memory;
+use crate::core::model::units::{Bytes, Seconds};
 use crate::lateness::Lateness;
 use crate::machine::{Pressure, Usage};
-use crate::sample::Memory;
-use crate::units::{Bytes, Seconds};
 use std::fmt;
 use std::io::{self, Write};
 

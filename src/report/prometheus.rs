@@ -4,11 +4,11 @@
 //! a pid: that would be a new series for every worker that ever lived. Trees go by the name of
 //! their root's program, at most [`MOST`] of them, those that leak and the largest first.
 
-use crate::assessment::{End, Event, Forecast, Outcome, Step, Verdict};
-use crate::ceiling::{Ceiling, CeilingKind, Place, SignKind, Unit};
+use crate::core::model::assessment::{End, Event, Forecast, Outcome, Step, Verdict};
+use crate::core::model::ceiling::{Ceiling, CeilingKind, Place, SignKind, Unit};
+use crate::core::model::sample::{Comm, Sample};
 use crate::engine::Engine;
 use crate::report::own::Own;
-use crate::sample::{Comm, Sample};
 use std::fmt;
 use std::io::{self, Write};
 
@@ -397,12 +397,12 @@ impl fmt::Display for Number {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::assessment::{Order, Reason, Signal};
-    use crate::ceiling::Sign;
+    use crate::core::model::assessment::{Order, Reason, Signal};
+    use crate::core::model::ceiling::Sign;
+    use crate::core::model::sample::{Header, ProcId};
     use crate::lateness::Lateness;
     use crate::machine::Usage;
     use crate::policy::Rules;
-    use crate::sample::{Header, ProcId};
 
     fn engine() -> Engine {
         let rules = Rules { act: false, ..Rules::default() };

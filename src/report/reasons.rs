@@ -1,11 +1,11 @@
 //! Reasons: what a test compared, and what a verdict rests on, in words.
 
-use crate::assessment::{Verdict, Why};
+use crate::core::model::assessment::{Verdict, Why};
+use crate::core::model::units::{Bytes, Seconds};
 use crate::detector::check::Check;
 use crate::detector::explanation::{Explanation, Held, Row};
 use crate::detector::verdict::Rules;
 use crate::detector::window::Growth;
-use crate::units::{Bytes, Seconds};
 
 /// What convicted it, or what was missing.
 pub(super) fn conclusion(explanation: &Explanation) -> String {

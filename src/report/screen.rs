@@ -1,8 +1,9 @@
 //! Screen: on a terminal, a block at the end of the output that is redrawn every tick.
 
-use super::state::{self, Tree};
+use super::state;
+use super::state::Tree;
 use super::text::{Clock, Style};
-use crate::units::Seconds;
+use crate::core::model::units::Seconds;
 use std::io::{self, Write};
 
 /// Trees shown in the block.

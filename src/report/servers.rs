@@ -1,7 +1,7 @@
 //! Servers: the table of what each server's workers are and how they are ended.
 
+use crate::core::model::units::Seconds;
 use crate::server::{By, Ending, FailedFork, Server, Setting, Threads, Workers};
-use crate::units::Seconds;
 use serde_json::{Value, json};
 use std::fmt;
 use std::io::{self, Write};

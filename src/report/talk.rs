@@ -1,15 +1,16 @@
 //! Talk: what is said beside the results, on standard error.
 
 use super::servers::Ended;
-use super::state::{self, Tree};
+use super::state;
+use super::state::Tree;
 use super::text::Style;
-use crate::assessment::{Status, Step};
 use crate::cli::{Select, Watch};
+use crate::core::model::assessment::{Status, Step};
+use crate::core::model::sample::ProcId;
+use crate::core::model::units::Seconds;
 use crate::engine::Engine;
 use crate::policy::Manner;
-use crate::sample::ProcId;
 use crate::server::Server;
-use crate::units::Seconds;
 use std::io::{self, Write};
 
 /// Trees listed in the greeting.

@@ -3,13 +3,13 @@
 //! A line holds the time, one word for what it is, the process, and a sentence with units and
 //! intervals; it can be read without colour. Names are escaped by [`Comm`].
 
-use crate::assessment::{
+use crate::core::model::assessment::{
     Cleared, End, Event, Evidence, Finding, Forecast, Order, Outcome, Reason, Scope, Spared, Step,
     Unsent, Verdict, Why,
 };
-use crate::ceiling::{CeilingKind, Place, Sign, SignKind, Unit};
-use crate::sample::{Comm, ProcId};
-use crate::units::{Amount, Bytes, Rate, Seconds};
+use crate::core::model::ceiling::{CeilingKind, Place, Sign, SignKind, Unit};
+use crate::core::model::sample::{Comm, ProcId};
+use crate::core::model::units::{Amount, Bytes, Rate, Seconds};
 use std::fmt;
 use std::io::{self, Write};
 use std::time::{Duration, UNIX_EPOCH};
@@ -453,8 +453,8 @@ fn ended(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::assessment::Signal;
-    use crate::units::MIB;
+    use crate::core::model::assessment::Signal;
+    use crate::core::model::units::MIB;
 
     const ID: ProcId = ProcId { pid: 2291, start: 5 };
     const ROOT: ProcId = ProcId { pid: 812, start: 1 };

@@ -19,7 +19,7 @@ pub use recognise::{is_worker, pool_name, recognise};
 pub use row::Row;
 pub use table::{APACHE_THREADED, PREFORKING, TABLE, UNKNOWN};
 
-use crate::assessment::{Signal, Step};
+use crate::core::model::assessment::{Signal, Step};
 
 /// A kind of server, and what is known of its workers.
 #[derive(Debug, PartialEq)]

@@ -4,7 +4,7 @@
 //! python. So the executable counts first; of an interpreter the title.
 
 use super::{By, PREFORKING, Server, TABLE, Threads, UNKNOWN};
-use crate::sample::{Comm, Program};
+use crate::core::model::sample::{Comm, Program};
 
 /// Programs that run others' programs: their title tells the server.
 const INTERPRETERS: [&str; 6] = ["python", "pypy", "ruby", "perl", "node", "nodejs"];

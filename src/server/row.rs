@@ -3,7 +3,7 @@
 use super::recognise::is_version_of;
 use super::table::{BLANK, TABLE};
 use super::{By, Ending, FailedFork, Server, Workers};
-use crate::assessment::{Signal, Step};
+use crate::core::model::assessment::{Signal, Step};
 
 /// What may be said of a server.
 const KEYS: [&str; 7] =
@@ -122,7 +122,7 @@ fn signal(name: &str) -> Result<Signal, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{Comm, Program};
+    use crate::core::model::sample::{Comm, Program};
     use crate::server::recognise;
 
     fn row(text: &str) -> Result<Row, String> {

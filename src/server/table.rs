@@ -1,7 +1,7 @@
 //! Table: one row a server. The first row that fits a process is its row.
 
 use super::{By, Ending, FailedFork, Server, Setting, Threads, Workers};
-use crate::assessment::{Signal, Step};
+use crate::core::model::assessment::{Signal, Step};
 
 /// All rows.
 pub static TABLE: &[&Server] = &[

@@ -6,8 +6,9 @@
 
 use std::io;
 
-use leakwatch::assessment::Event;
 use leakwatch::command::exporter::Exporter;
+use leakwatch::core::model::assessment::Event;
+use leakwatch::core::model::sample::Sample;
 use leakwatch::engine::{Engine, Settings};
 use leakwatch::lateness::Lateness;
 use leakwatch::machine;
@@ -15,7 +16,6 @@ use leakwatch::policy::Rules;
 use leakwatch::probe::{Probe, Selection, Words};
 use leakwatch::report::text::Style;
 use leakwatch::report::{json, state, text};
-use leakwatch::sample::Sample;
 
 use super::fake_proc::{Fake, FakeProc, pid};
 

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use super::cli::{Cli as Run, PROMPTLY};
 use clap::Parser;
-use leakwatch::ceiling::{Ceiling, CeilingKind, Place};
 use leakwatch::cli::{Check, Cli, Command};
+use leakwatch::core::model::ceiling::{Ceiling, CeilingKind, Place};
+use leakwatch::core::model::sample::{ProcId, Sample};
 use leakwatch::history::History;
 use leakwatch::history::lock::Lock;
 use leakwatch::history::told::Told;
 use leakwatch::recording::Reader;
-use leakwatch::sample::{ProcId, Sample};
 use leakwatch::{machine, settings};
 
 /// The options of `leakwatch check` with these arguments.

@@ -12,8 +12,8 @@ use crate::common::fake_proc::{Fake, FakeProc, pid};
 use crate::common::missing::{Need, skip};
 use crate::common::past;
 use crate::common::prefork::Prefork;
+use leakwatch::core::model::sample::ProcId;
 use leakwatch::history::lock::Lock;
-use leakwatch::sample::ProcId;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::common::cli::{Cli, Ended, PROMPTLY};
+use leakwatch::core::model::sample::{Comm, Header, Memory, Proc, ProcId, Sample};
 use leakwatch::recording::Writer;
-use leakwatch::sample::{Comm, Header, Memory, Proc, ProcId, Sample};
 
 const MIB: u64 = 1 << 20;
 

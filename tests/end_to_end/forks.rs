@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use leakwatch::action::{Live, Signals};
-use leakwatch::assessment::{Order, Reason, Step, Unsent};
-use leakwatch::sample::{Comm, ProcId};
+use leakwatch::core::model::assessment::{Order, Reason, Step, Unsent};
+use leakwatch::core::model::sample::{Comm, ProcId};
 
 use crate::common::again;
 use crate::common::cli::{Cli, PROMPTLY};
@@ -277,7 +277,7 @@ fn order(id: Id) -> Order {
         comm: Comm::new(b"sleep"),
         root: victim,
         step: Step::Term,
-        signal: leakwatch::assessment::Signal::Term,
+        signal: leakwatch::core::model::assessment::Signal::Term,
         grace_s: 1.0,
         then: None,
         helpers: &[],

@@ -8,12 +8,12 @@ use std::fs;
 use std::path::Path;
 
 use crate::fake_proc::{Fake, FakeProc, pid};
-use leakwatch::assessment::Event;
+use leakwatch::core::model::assessment::Event;
+use leakwatch::core::model::sample::Sample;
 use leakwatch::engine::{Engine, Settings};
 use leakwatch::machine;
 use leakwatch::policy::Rules;
 use leakwatch::probe::{Probe, Selection, Words};
-use leakwatch::sample::Sample;
 
 const MASTER: u32 = 0;
 const LEAKY: u32 = 4;

@@ -1,11 +1,13 @@
 //! Orders: who is ended, when, how, and who never is. A small world of processes in memory runs
 //! through the engine; nothing here touches a real process.
 
-use leakwatch::assessment::{End, Event, Order, Outcome, Reason, Signal, Spared, Step, Unsent};
-use leakwatch::ceiling::{CeilingKind, Place, Sign, SignKind};
+use leakwatch::core::model::assessment::{
+    End, Event, Order, Outcome, Reason, Signal, Spared, Step, Unsent,
+};
+use leakwatch::core::model::ceiling::{CeilingKind, Place, Sign, SignKind};
+use leakwatch::core::model::sample::{Comm, Header, Memory, Proc, ProcId, Program, Sample};
 use leakwatch::engine::{Engine, Settings};
 use leakwatch::policy::Rules;
-use leakwatch::sample::{Comm, Header, Memory, Proc, ProcId, Program, Sample};
 use leakwatch::server::Row;
 use regex_lite::Regex;
 

@@ -5,8 +5,8 @@
 
 use crate::rules::{Case, Figures, Leaking, Trial, Truth, default_caution};
 use crate::worlds::{Expect, FAMILIES, Family, Labelled};
+use leakwatch::core::model::sample::Sample;
 use leakwatch::recording::Reader;
-use leakwatch::sample::Sample;
 use std::fs;
 use std::path::{Path, PathBuf};
 

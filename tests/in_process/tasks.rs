@@ -2,11 +2,13 @@
 //! are named before fork fails, and ended only when they are what fills the limit. A small world in
 //! memory runs through the engine; nothing here touches a real process.
 
-use leakwatch::assessment::{Event, Finding, Forecast, Order, Reason, Scope, Status, Why};
-use leakwatch::ceiling::{Ceiling, CeilingKind, Effect, Place, Sign, SignKind};
+use leakwatch::core::model::assessment::{
+    Event, Finding, Forecast, Order, Reason, Scope, Status, Why,
+};
+use leakwatch::core::model::ceiling::{Ceiling, CeilingKind, Effect, Place, Sign, SignKind};
+use leakwatch::core::model::sample::{Comm, Header, Memory, Proc, ProcId, Program, Sample};
 use leakwatch::engine::{Engine, Settings};
 use leakwatch::policy::Rules;
-use leakwatch::sample::{Comm, Header, Memory, Proc, ProcId, Program, Sample};
 use regex_lite::Regex;
 
 const MASTER: u32 = 800;
@@ -292,7 +294,8 @@ fn what_comes_back_is_counted_in_tasks_and_the_forecast_is_withdrawn() {
         Event::Outcome(outcome) => Some(outcome),
         _ => None,
     });
-    let leakwatch::assessment::End::Gone { came_back, .. } = outcome.unwrap().end else {
+    let leakwatch::core::model::assessment::End::Gone { came_back, .. } = outcome.unwrap().end
+    else {
         panic!("{outcome:?}")
     };
     let expected = world.orders[0].expected;

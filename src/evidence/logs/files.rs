@@ -2,7 +2,8 @@
 
 use super::Sources;
 use super::gather::Gathered;
-use super::signs::{self, Entry};
+use super::signs;
+use super::signs::Entry;
 use flate2::bufread::MultiGzDecoder;
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;

@@ -3,8 +3,8 @@
 use super::lines::{Search, split};
 use super::signs;
 use super::stamp::Stamps;
+use crate::core::model::sample::Comm;
 use crate::facts::{Failure, Logs, Trace};
-use crate::sample::Comm;
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 

@@ -1,7 +1,8 @@
 //! Journal: what systemd's journal says, by way of journalctl: its files are not ours to parse.
 
 use super::gather::Gathered;
-use super::signs::{self, Entry, NEEDLES};
+use super::signs;
+use super::signs::{Entry, NEEDLES};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Deserialize;
 use std::io::Read;

@@ -7,7 +7,7 @@
 
 use super::group::Limit;
 use super::kept::{Counter, Kept};
-use crate::ceiling::{CeilingKind, Place};
+use crate::core::model::ceiling::{CeilingKind, Place};
 use crate::probe::parse::{lines, number};
 use std::path::Path;
 
@@ -119,7 +119,7 @@ pub(super) fn rows(text: &[u8]) -> Option<[Option<Row>; 5]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::MIB;
+    use crate::core::model::units::MIB;
     use std::fs;
 
     /// As in the OpenVZ wiki, shortened.

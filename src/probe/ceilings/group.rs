@@ -5,7 +5,7 @@
 
 use super::hierarchy::{Dir, Version};
 use super::kept::{Counter, Kept};
-use crate::ceiling::{CeilingKind, Place};
+use crate::core::model::ceiling::{CeilingKind, Place};
 use crate::probe::parse::named_line;
 
 /// A cgroup under one controller.

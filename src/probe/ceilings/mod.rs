@@ -22,8 +22,8 @@ pub use sources::{Note, Sources};
 
 use super::procdir::ProcDir;
 use super::watched::Known;
-use crate::ceiling::{Ceiling, CeilingKind, Place, Sign, SignKind};
-use crate::sample::{Commit, Memory, Proc, ProcId};
+use crate::core::model::ceiling::{Ceiling, CeilingKind, Place, Sign, SignKind};
+use crate::core::model::sample::{Commit, Memory, Proc, ProcId};
 use container::Container;
 use group::Limit;
 use hierarchy::Hierarchy;

@@ -3,7 +3,7 @@
 use super::Ceilings;
 use super::kernel_log::KernelLog;
 use super::trees::Tree;
-use crate::ceiling::{Ceiling, CeilingKind};
+use crate::core::model::ceiling::{Ceiling, CeilingKind};
 use std::io::ErrorKind;
 use std::path::Path;
 

@@ -1,9 +1,9 @@
 //! Machines that cannot be had here, as trees of files: what each limits, and what is said of it.
 
-use crate::ceiling::{Ceiling, CeilingKind, SignKind};
+use crate::core::model::ceiling::{Ceiling, CeilingKind, SignKind};
+use crate::core::model::sample::Sample;
+use crate::core::model::units::{GIB, MIB};
 use crate::probe::{Probe, Selection, Words};
-use crate::sample::Sample;
-use crate::units::{GIB, MIB};
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;

@@ -2,10 +2,11 @@
 
 use super::group::{Group, Limit};
 use super::hierarchy::Hierarchy;
-use super::users::{self, Owner};
+use super::users;
+use super::users::Owner;
 use super::{SLOW, View, mapping};
-use crate::ceiling::{Place, Sign, SignKind};
-use crate::sample::{Proc, ProcId};
+use crate::core::model::ceiling::{Place, Sign, SignKind};
+use crate::core::model::sample::{Proc, ProcId};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// A watched tree and its limits.

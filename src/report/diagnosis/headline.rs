@@ -2,12 +2,12 @@
 
 use super::service::{its, judged_s, name, pace};
 use super::{Times, count, end, sentence};
+use crate::core::model::units::{Bytes, BytesPerSecond, Seconds};
 use crate::diagnosis::cure::{Cure, Occasion};
 use crate::diagnosis::earlier::LEAST;
 use crate::diagnosis::service::{Case, Service};
 use crate::diagnosis::{Diagnosis, Scope, implied_end_s};
 use crate::report::escape::Plain;
-use crate::units::{Bytes, BytesPerSecond, Seconds};
 
 /// The finding in a sentence or three.
 pub fn headline(diagnosis: &Diagnosis, times: &Times) -> String {

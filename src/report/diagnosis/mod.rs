@@ -8,13 +8,13 @@ mod steps;
 pub mod text;
 mod times;
 
-use crate::assessment::{Forecast, Status};
-use crate::ceiling::Ceiling;
+use crate::core::model::assessment::{Forecast, Status};
+use crate::core::model::ceiling::Ceiling;
+use crate::core::model::units::{Amount, Seconds};
 use crate::diagnosis::Diagnosis;
 use crate::diagnosis::earlier::{About, LEAST, Source};
 use crate::facts::{Logs, Trace};
 use crate::report::text::Named;
-use crate::units::{Amount, Seconds};
 
 pub use headline::{headline, is_bounded};
 pub use service::{growth, matters, others, pace, per_work, processes, reason, verdict};

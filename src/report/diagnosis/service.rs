@@ -1,11 +1,11 @@
 //! Service: what is said of one service: its processes, how fast it grows, the verdict and why.
 
-use crate::ceiling::Unit;
+use crate::core::model::ceiling::Unit;
+use crate::core::model::units::{Bytes, BytesPerSecond, Rate, Seconds};
 use crate::diagnosis::service::{Before, Case, Judge, Service};
 use crate::diagnosis::work::{Basis, PerWork};
 use crate::facts::WorkUnit;
 use crate::report::escape::Plain;
-use crate::units::{Bytes, BytesPerSecond, Rate, Seconds};
 
 /// A growth below this many bytes a day is not worth a number.
 const NO_RATE: f64 = 1.0;

@@ -1,11 +1,12 @@
 //! Steps: what to do about a service, and to know more.
 
-use crate::advice::{self, Bound, Inputs, Values};
+use crate::advice;
+use crate::advice::{Bound, Inputs, Values};
+use crate::core::model::units::{Bytes, Seconds};
 use crate::diagnosis::Diagnosis;
 use crate::diagnosis::cure::{Cure, Occasion};
 use crate::diagnosis::service::{Service, is_known};
 use crate::facts::Kind;
-use crate::units::{Bytes, Seconds};
 
 /// What to do about a service, in a sentence before the change itself.
 pub fn proposal(cure: &Cure) -> String {

@@ -5,13 +5,13 @@ use super::{
     Times, growth, headline, is_bounded, left, matters, meaning, meanwhile, next, no_trace, others,
     outcome, per_work, processes, proposal, reason, seen, sentence, verdict, when,
 };
-use crate::assessment::Status;
+use crate::core::model::assessment::Status;
+use crate::core::model::units::{Bytes, Seconds};
 use crate::diagnosis::Diagnosis;
 use crate::diagnosis::earlier::LEAST;
 use crate::diagnosis::history::Point;
 use crate::diagnosis::service::{Case, Service, is_known};
 use crate::report::escape::Plain;
-use crate::units::{Bytes, Seconds};
 use std::io::{self, Write};
 
 pub use super::paper::Layout;

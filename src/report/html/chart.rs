@@ -1,9 +1,9 @@
 //! Chart: a line over time as SVG, with the end that it runs to.
 
+use crate::core::model::units::{Bytes, Seconds};
 use crate::diagnosis::history::Point;
 use crate::report::diagnosis::Times;
 use crate::report::escape::Html;
-use crate::units::{Bytes, Seconds};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 

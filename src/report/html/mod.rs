@@ -11,11 +11,11 @@ use super::diagnosis::{
     per_work, processes, proposal, reason, verdict, when,
 };
 use super::escape::{Html, Plain};
-use crate::assessment::Status;
+use crate::core::model::assessment::Status;
+use crate::core::model::units::{Bytes, Seconds};
 use crate::diagnosis::cure::Cure;
 use crate::diagnosis::service::{Case, Service};
 use crate::diagnosis::{Diagnosis, implied_end_s};
-use crate::units::{Bytes, Seconds};
 use chart::{Chart, Mark};
 use std::io::{self, Write};
 

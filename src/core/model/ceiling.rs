@@ -1,6 +1,6 @@
 //! Ceiling: a limit that can fail a fork or summon the OOM killer, and the signs that it did.
 
-use crate::sample::ProcId;
+use crate::core::model::sample::ProcId;
 use std::fmt;
 
 /// What a ceiling counts.
@@ -302,7 +302,7 @@ impl fmt::Debug for Place {
 /// A limit, as it stands in one sample.
 ///
 /// RAM and the machine's commit limit are not listed: they follow from
-/// [`Memory`](crate::sample::Memory).
+/// [`Memory`](crate::core::model::sample::Memory).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ceiling {
     /// What it is.

@@ -4,8 +4,8 @@
 //! ([`Verdict`], [`Finding`]), is memory in danger ([`Forecast`]), must this process end
 //! ([`Order`])? Reports write these values, `action` carries out the orders; neither decides.
 
-use crate::ceiling::{CeilingKind, Place, Sign, Unit};
-use crate::sample::{Comm, ProcId};
+use crate::core::model::ceiling::{CeilingKind, Place, Sign, Unit};
+use crate::core::model::sample::{Comm, ProcId};
 
 /// What is known of a process's growth.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,7 +4,7 @@
 //! `recording` from a file; what judges it cannot tell which. A `Sample` is reused from tick to
 //! tick, so its tables keep their capacity and a steady tick allocates nothing.
 
-use crate::ceiling::{Ceiling, CeilingKind, Place, Sign};
+use crate::core::model::ceiling::{Ceiling, CeilingKind, Place, Sign};
 use std::fmt;
 
 /// A process's identity: a pid alone comes round again, a pid with its start time does not.

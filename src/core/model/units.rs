@@ -4,7 +4,7 @@
 //! end in `probe`. These types exist for the way out: one place decides how a size, a rate or a
 //! time is worded, so that every line of every report says it alike.
 
-use crate::ceiling::Unit;
+use crate::core::model::ceiling::Unit;
 use std::fmt;
 
 /// A size in bytes, written in powers of 1024 with at most three digits ("41 MiB", "1.3 GiB"); in

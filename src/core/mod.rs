@@ -1,0 +1,3 @@
+//! The pure core: no I/O and no clock. It imports only itself.
+
+pub mod model;
