@@ -10,9 +10,9 @@
 //! millions of samples a second.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a bench")]
 
+use leakwatch::core::decide::policy::Rules;
+use leakwatch::core::engine::{Engine, Settings};
 use leakwatch::core::model::sample::{Comm, Header, Memory, Proc, ProcId, Sample};
-use leakwatch::engine::{Engine, Settings};
-use leakwatch::policy::Rules;
 use leakwatch::recording::{Reader, Writer};
 use std::time::Instant;
 

@@ -11,10 +11,10 @@
 //! crate; *sysinfo*, its refresh of memory and CPU of these processes.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, reason = "a bench")]
 
+use leakwatch::core::decide::policy::Rules;
+use leakwatch::core::engine::{Engine, Settings};
 use leakwatch::core::model::sample::Sample;
-use leakwatch::engine::{Engine, Settings};
 use leakwatch::machine;
-use leakwatch::policy::Rules;
 use leakwatch::probe::{Probe, Selection, Words};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;

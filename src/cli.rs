@@ -1,8 +1,8 @@
 //! Cli: the words a user can type, nothing else.
 
 use crate::core::model::assessment::Signal;
+use crate::core::servers::Row;
 use crate::probe::MOST;
-use crate::server::Row;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 

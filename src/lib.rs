@@ -79,39 +79,23 @@
 
 pub mod action;
 pub mod advice;
-pub mod alarm;
 pub mod brace;
-pub mod brink;
 pub mod cli;
 pub mod command;
 pub mod config;
 pub mod core;
-#[allow(
-    clippy::indexing_slicing,
-    reason = "slots of its own arena, by numbers of its own; no word from outside gets there"
-)]
-pub mod detector;
 pub mod diagnosis;
-pub mod engine;
 pub mod evidence;
 pub mod facts;
-#[cfg(test)]
-mod fuzz;
 pub mod history;
 pub mod hook;
-pub mod lateness;
 pub mod machine;
 pub mod outlet;
-pub mod pace;
-pub mod policy;
 pub mod probe;
 pub mod profiles;
 pub mod recording;
 pub mod report;
-pub mod rules;
-pub mod server;
 pub mod settings;
 pub mod systemd;
 pub mod textfile;
-pub mod victims;
 pub mod wait;

@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn fuzz_profiles() {
         let text = lines(&[profile(1), profile(2)]).unwrap();
-        crate::fuzz::fuzz("profiles", 2, &[&text], |text| drop(parse(text)));
+        crate::core::fuzz::fuzz("profiles", 2, &[&text], |text| drop(parse(text)));
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! Settings: from what was typed to what is meant.
 
 use crate::cli::{Color, Judge, Memory, Output, Select};
+use crate::core::decide::policy::Rules;
+use crate::core::engine;
 use crate::core::model::assessment::Signal;
-use crate::engine;
+use crate::core::servers::Row;
+use crate::core::servers::{TABLE, Workers};
 use crate::machine;
-use crate::policy::Rules;
 use crate::probe::{Selection, Words};
 use crate::report::diagnosis::text::Layout;
 use crate::report::text::Style;
-use crate::server::Row;
-use crate::server::{TABLE, Workers};
 use anyhow::{Result, anyhow, ensure};
 use regex_lite::Regex;
 use std::ffi::OsString;

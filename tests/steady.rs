@@ -7,11 +7,11 @@ mod fake_proc;
 
 use fake_proc::{Fake, FakeProc, pid};
 use leakwatch::command::exporter::Exporter;
+use leakwatch::core::decide::policy::Rules;
+use leakwatch::core::engine::{Engine, Settings};
+use leakwatch::core::lateness::Lateness;
 use leakwatch::core::model::sample::Sample;
-use leakwatch::engine::{Engine, Settings};
-use leakwatch::lateness::Lateness;
 use leakwatch::machine;
-use leakwatch::policy::Rules;
 use leakwatch::probe::{Probe, Selection, Words};
 use leakwatch::report::state;
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -5,10 +5,10 @@
 
 use clap::Parser;
 use leakwatch::cli::{Cli, Command};
+use leakwatch::core::decide::policy::Rules;
+use leakwatch::core::engine::{Engine, Settings};
 use leakwatch::core::model::assessment::{Event, Finding, Order, Scope};
 use leakwatch::core::model::sample::{Header, ProcId, Sample};
-use leakwatch::engine::{Engine, Settings};
-use leakwatch::policy::Rules;
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
 

@@ -4,14 +4,14 @@
 use super::gather::{Gather, Live};
 use super::histories::Histories;
 use crate::cli::{Diagnose, Format, Select};
+use crate::core::decide::policy::Rules;
+use crate::core::engine::{Engine, Settings};
 use crate::core::model::assessment::Status;
 use crate::core::model::sample::Sample;
 use crate::diagnosis::earlier::{Earlier, Source, Tops};
 use crate::diagnosis::{Diagnosis, Looked, Scope};
-use crate::engine::{Engine, Settings};
 use crate::evidence::logs;
 use crate::evidence::logs::{Sources, Stamps};
-use crate::policy::Rules;
 use crate::probe::Probe;
 use crate::recording::Reader;
 use crate::report::diagnosis::{Times, json, text};

@@ -1,6 +1,6 @@
 //! Ears: who hears what leakwatch says of itself, at SIGUSR1 and at the end of a watch.
 
-use crate::lateness::Lateness;
+use crate::core::lateness::Lateness;
 use crate::machine;
 use crate::report::own::Own;
 use crate::wait::Waiter;

@@ -1,9 +1,9 @@
 //! Exporter: when a watch writes its metrics.
 
+use crate::core::engine::Engine;
+use crate::core::lateness::Lateness;
 use crate::core::model::assessment::{Event, Status};
 use crate::core::model::sample::Sample;
-use crate::engine::Engine;
-use crate::lateness::Lateness;
 use crate::machine;
 use crate::report::own::Own;
 use crate::report::prometheus::Exposition;

@@ -1,6 +1,7 @@
 //! Gather: what a diagnosis collects while it looks: samples for the engine and the history, and of
 //! the living machine the units, the settings and the work of servers.
 
+use crate::core::engine::Engine;
 use crate::core::model::sample::{Header, ProcId, Sample};
 use crate::diagnosis;
 use crate::diagnosis::earlier;
@@ -11,7 +12,6 @@ use crate::diagnosis::service;
 use crate::diagnosis::service::Service;
 use crate::diagnosis::work::Worker;
 use crate::diagnosis::{Diagnosis, Gathered, Looked, Readings, Scope};
-use crate::engine::Engine;
 use crate::evidence::setup;
 use crate::evidence::setup::Running;
 use crate::evidence::{unit, work};

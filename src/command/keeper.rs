@@ -1,7 +1,7 @@
 //! Keeper: when a watch reads and saves its memory of programs.
 
+use crate::core::engine::Engine;
 use crate::core::model::assessment::{Event, Status};
-use crate::engine::Engine;
 use crate::profiles;
 use anyhow::{Error, Result};
 use std::path::PathBuf;
@@ -62,10 +62,10 @@ impl Keeper {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::decide::policy::Rules;
+    use crate::core::engine::Settings;
     use crate::core::model::assessment::Profile;
     use crate::core::model::sample::{Comm, Header};
-    use crate::engine::Settings;
-    use crate::policy::Rules;
 
     fn engine() -> Engine {
         let rules = Rules { act: false, ..Rules::default() };

@@ -3,12 +3,12 @@
 use super::gather::{Gather, Live};
 use super::write_event;
 use crate::cli::{Replay, Target};
+use crate::core::detect::explanation::Explanation;
+use crate::core::engine::Engine;
 use crate::core::model::assessment::{Event, Finding, Status, Verdict};
 use crate::core::model::ceiling::SignKind;
 use crate::core::model::sample::{ProcId, Sample};
-use crate::detector::explanation::Explanation;
 use crate::diagnosis::Looked;
-use crate::engine::Engine;
 use crate::facts::Logs;
 use crate::machine;
 use crate::recording::Reader;

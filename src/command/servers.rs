@@ -2,8 +2,8 @@
 
 use crate::cli::{Format, Servers};
 use crate::core::model::assessment::Status;
+use crate::core::servers::{Server, TABLE};
 use crate::report::servers;
-use crate::server::{Server, TABLE};
 use anyhow::{Result, bail};
 use std::io::Write;
 

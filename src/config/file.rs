@@ -186,7 +186,7 @@ mod tests {
             b"lead = '1m'\nbudget = '1.5G'\nprotect = [ 'a.*b' ]\nhistory-size = \"32M\"\nsignal = 'USR1'\n",
         ];
         let command = Cli::command();
-        crate::fuzz::fuzz("configuration", 200, &texts, |text| {
+        crate::core::fuzz::fuzz("configuration", 200, &texts, |text| {
             drop(parse(&String::from_utf8_lossy(text), Path::new("/x.toml"), &command));
         });
     }

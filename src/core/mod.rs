@@ -1,3 +1,16 @@
 //! The pure core: no I/O and no clock. It imports only itself.
 
+pub mod alarm;
+pub mod decide;
+#[allow(
+    clippy::indexing_slicing,
+    reason = "slots of its own arena, by numbers of its own; no word from outside gets there"
+)]
+pub mod detect;
+pub mod engine;
+#[cfg(test)]
+pub(crate) mod fuzz;
+pub mod lateness;
 pub mod model;
+pub mod pace;
+pub mod servers;

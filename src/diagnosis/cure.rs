@@ -502,9 +502,9 @@ pub fn is_compared(service: &Service) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::detect::ceilings::meter::Headroom;
     use crate::core::model::ceiling::{CeilingKind, Place};
     use crate::core::model::sample::Comm;
-    use crate::detector::meter::Headroom;
     use crate::diagnosis::work::{PerWork, Worker};
     use crate::facts;
 

@@ -8,11 +8,11 @@
 use super::history::{History, Point};
 use super::service;
 use super::service::{Service, own};
+use crate::core::detect::standing::Standing;
+use crate::core::engine::{Engine, Settings};
 use crate::core::model::assessment::Profile;
 use crate::core::model::ceiling::Ceiling;
 use crate::core::model::sample::{Header, ProcId, Sample};
-use crate::detector::standing::Standing;
-use crate::engine::{Engine, Settings};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the samples are of.
@@ -277,7 +277,8 @@ mod tests {
     fn a_clock_that_was_set_back_leaves_the_series_in_order() {
         let hostname = String::new();
         let header = Header { interval_s: 300.0, clock_ticks: 100, page_size: 4096, hostname };
-        let settings = Settings { caution: 6.0, rules: crate::policy::Rules::default() };
+        let settings =
+            Settings { caution: 6.0, rules: crate::core::decide::policy::Rules::default() };
         let mut earlier = Earlier::new((Source::Checks, "x"), &header, settings, &[]);
         let sample = |t: f64, uptime_s: f64| Sample {
             t,

@@ -20,11 +20,11 @@ use super::earlier::{Earlier, OLD};
 use super::history::{Point, growth};
 use super::service::{Before, Case, Judge, Service, moved_case, span_s};
 use super::work::{PerWork, Worker};
+use crate::core::detect::standing::Standing;
 use crate::core::model::assessment::{Evidence, Forecast, Verdict};
 use crate::core::model::ceiling::Unit;
 use crate::core::model::sample::ProcId;
 use crate::core::model::units::MIB;
-use crate::detector::standing::Standing;
 use std::collections::BTreeSet;
 
 /// What earlier series say of a service.

@@ -10,17 +10,17 @@ pub mod service;
 pub mod work;
 
 use crate::advice;
+use crate::core::engine::Engine;
 use crate::core::model::assessment::Status;
 use crate::core::model::ceiling::{Ceiling, CeilingKind, Sign};
 use crate::core::model::sample::{Memory, ProcId, Sample};
+use crate::core::pace::nearest_end_s;
 use crate::diagnosis::cure::Cure;
 use crate::diagnosis::earlier::{About, Earlier};
 use crate::diagnosis::history::{History, Point};
 use crate::diagnosis::service::{Case, Service};
 use crate::diagnosis::work::{PerWork, Worker};
-use crate::engine::Engine;
 use crate::facts::{Logs, Setup, WorkUnit};
-use crate::pace::nearest_end_s;
 use std::collections::BTreeMap;
 
 /// What was read of the work of a master's workers.

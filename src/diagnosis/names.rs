@@ -5,8 +5,8 @@
 //! do, is logged as `/usr/sbin/apach`; prometheus-node-exporter as `prometheus-node`.
 
 use crate::core::model::sample::{Comm, Program};
+use crate::core::servers::{By, TABLE};
 use crate::facts::Trace;
-use crate::server::{By, TABLE};
 use std::collections::BTreeSet;
 
 /// Programs remembered: more than run on a small machine, and a hundred bytes each.

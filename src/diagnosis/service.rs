@@ -4,12 +4,12 @@ use super::Gathered;
 use super::history::{Growth, Point, growth};
 use super::known::{denies, join, known, notable};
 use super::work::{Basis, PerWork};
+use crate::core::detect::ceilings::meter::Headroom;
+use crate::core::detect::standing::Standing;
+use crate::core::engine::Engine;
 use crate::core::model::assessment::{Evidence, Forecast, Verdict};
 use crate::core::model::ceiling::Unit;
 use crate::core::model::sample::{Comm, ProcId};
-use crate::detector::meter::Headroom;
-use crate::detector::standing::Standing;
-use crate::engine::Engine;
 use std::collections::BTreeMap;
 
 /// What is to be said of a service, worst last.

@@ -246,7 +246,7 @@ mod tests {
             b"{\"processes\":[{\"pid\":7,\"requests\":3,\"state\":\"Idle\"}]}",
             b"{\"workers\":[{\"pid\":7,\"delta_requests\":3,\"apps\":[{}]}]}",
         ];
-        crate::fuzz::fuzz("status pages", 2, &texts, |answer| {
+        crate::core::fuzz::fuzz("status pages", 2, &texts, |answer| {
             if let Ok(page) = http::body(answer) {
                 let _ = (http::server_status(&page), http::connections(&page));
             }

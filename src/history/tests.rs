@@ -249,12 +249,12 @@ fn fuzz_histories() {
     let mut line = Vec::new();
     line::write(&mut line, &sample_of, &[ordered(0), ordered(1)]).unwrap();
     let (mut out, mut past) = (Sample::default(), Vec::new());
-    crate::fuzz::fuzz("history lines", 4, &[&line], |text| {
+    crate::core::fuzz::fuzz("history lines", 4, &[&line], |text| {
         line::parse(text, &mut out, &mut past);
     });
     let told = br#"{"status":2,"t":1700000000.5,"words":["leak a","suspect b"]}                "#;
     let file = tempfile::tempfile().unwrap();
-    crate::fuzz::fuzz("what was told", 20, &[told], |text| {
+    crate::core::fuzz::fuzz("what was told", 20, &[told], |text| {
         file.set_len(0).unwrap();
         file.write_all_at(text, 0).unwrap();
         let _ = Told::read(&file);

@@ -143,7 +143,7 @@ pub(crate) fn number(field: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fuzz::fuzz;
+    use crate::core::fuzz::fuzz;
     use proptest::prelude::*;
 
     const STAT: &[u8] =

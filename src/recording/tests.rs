@@ -218,7 +218,7 @@ fn fuzz_recordings() {
     let mut corpus: Vec<&[u8]> = text.lines().take(3).map(str::as_bytes).collect();
     corpus.extend([HEADER, LINE, full].map(str::as_bytes));
     let mut sample = Sample::default();
-    crate::fuzz::fuzz("recording lines", 4, &corpus, |line| {
+    crate::core::fuzz::fuzz("recording lines", 4, &corpus, |line| {
         let _ = parse_header(line);
         // What is read quickly is read rightly.
         if quick::read(line, &mut sample).is_some() {
@@ -236,5 +236,5 @@ fn fuzz_recordings() {
         }
     });
     let whole = format!("{HEADER}\n{LINE}\n{full}\n");
-    crate::fuzz::fuzz("recordings", 4, &[whole.as_bytes(), bytes], |bytes| drop(read(bytes)));
+    crate::core::fuzz::fuzz("recordings", 4, &[whole.as_bytes(), bytes], |bytes| drop(read(bytes)));
 }

@@ -181,10 +181,10 @@ impl Report<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::detect::ceilings::meter::Headroom;
     use crate::core::model::assessment::Forecast;
     use crate::core::model::ceiling::{CeilingKind, Place};
     use crate::core::model::sample::{Comm, ProcId};
-    use crate::detector::meter::Headroom;
 
     const GIB: u64 = 1 << 30;
 

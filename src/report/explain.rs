@@ -6,12 +6,12 @@
 
 use super::reasons::{cell, conclusion, pair, ratio, size};
 use super::text::{Clock, Named, Style, Subject};
+use crate::core::detect::ceilings::meter::Headroom;
+use crate::core::detect::explanation::{Earlier, Explanation, Row, Siblings};
+use crate::core::detect::series::window::Growth;
+use crate::core::detect::verdict::{Patient, Rules};
 use crate::core::model::assessment::Verdict;
 use crate::core::model::units::{Bytes, BytesPerSecond, Seconds};
-use crate::detector::explanation::{Earlier, Explanation, Row, Siblings};
-use crate::detector::meter::Headroom;
-use crate::detector::verdict::{Patient, Rules};
-use crate::detector::window::Growth;
 use std::io::{self, Write};
 
 /// Why there is a block.

@@ -1,8 +1,8 @@
 //! Own: what leakwatch itself uses, and how late its looks come.
 
+use crate::core::lateness::Lateness;
 use crate::core::model::sample::Memory;
 use crate::core::model::units::{Bytes, Seconds};
-use crate::lateness::Lateness;
 use crate::machine::{Pressure, Usage};
 use std::fmt;
 use std::io::{self, Write};

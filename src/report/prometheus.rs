@@ -4,10 +4,10 @@
 //! a pid: that would be a new series for every worker that ever lived. Trees go by the name of
 //! their root's program, at most [`MOST`] of them, those that leak and the largest first.
 
+use crate::core::engine::Engine;
 use crate::core::model::assessment::{End, Event, Forecast, Outcome, Step, Verdict};
 use crate::core::model::ceiling::{Ceiling, CeilingKind, Place, SignKind, Unit};
 use crate::core::model::sample::{Comm, Sample};
-use crate::engine::Engine;
 use crate::report::own::Own;
 use std::fmt;
 use std::io::{self, Write};
@@ -397,18 +397,18 @@ impl fmt::Display for Number {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::decide::policy::Rules;
+    use crate::core::lateness::Lateness;
     use crate::core::model::assessment::{Order, Reason, Signal};
     use crate::core::model::ceiling::Sign;
     use crate::core::model::sample::{Header, ProcId};
-    use crate::lateness::Lateness;
     use crate::machine::Usage;
-    use crate::policy::Rules;
 
     fn engine() -> Engine {
         let rules = Rules { act: false, ..Rules::default() };
         let hostname = String::new();
         let header = Header { interval_s: 1.0, clock_ticks: 100, page_size: 4096, hostname };
-        Engine::new(&header, crate::engine::Settings { caution: 8.0, rules })
+        Engine::new(&header, crate::core::engine::Settings { caution: 8.0, rules })
     }
 
     fn order(step: Step) -> Event {

@@ -1,11 +1,11 @@
 //! Reasons: what a test compared, and what a verdict rests on, in words.
 
+use crate::core::detect::explanation::{Explanation, Held, Row};
+use crate::core::detect::series::check::Check;
+use crate::core::detect::series::window::Growth;
+use crate::core::detect::verdict::Rules;
 use crate::core::model::assessment::{Verdict, Why};
 use crate::core::model::units::{Bytes, Seconds};
-use crate::detector::check::Check;
-use crate::detector::explanation::{Explanation, Held, Row};
-use crate::detector::verdict::Rules;
-use crate::detector::window::Growth;
 
 /// What convicted it, or what was missing.
 pub(super) fn conclusion(explanation: &Explanation) -> String {

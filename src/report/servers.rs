@@ -1,7 +1,7 @@
 //! Servers: the table of what each server's workers are and how they are ended.
 
 use crate::core::model::units::Seconds;
-use crate::server::{By, Ending, FailedFork, Server, Setting, Threads, Workers};
+use crate::core::servers::{By, Ending, FailedFork, Server, Setting, Threads, Workers};
 use serde_json::{Value, json};
 use std::fmt;
 use std::io::{self, Write};
@@ -198,7 +198,7 @@ fn as_json(server: &Server) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::TABLE;
+    use crate::core::servers::TABLE;
 
     #[test]
     fn the_table_fits_a_terminal() {

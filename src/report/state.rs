@@ -4,11 +4,11 @@
 //! terminal.
 
 use super::text::{Named, Style, Subject};
+use crate::core::detect::ceilings::meter::Headroom;
+use crate::core::engine::Engine;
 use crate::core::model::assessment::{Forecast, Verdict};
 use crate::core::model::sample::{Comm, ProcId};
 use crate::core::model::units::{Amount, Bytes, Rate, Seconds};
-use crate::detector::meter::Headroom;
-use crate::engine::Engine;
 use std::io::{self, Write};
 
 /// One process tree as it stands.

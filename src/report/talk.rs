@@ -5,12 +5,12 @@ use super::state;
 use super::state::Tree;
 use super::text::Style;
 use crate::cli::{Select, Watch};
+use crate::core::decide::policy::Manner;
+use crate::core::engine::Engine;
 use crate::core::model::assessment::{Status, Step};
 use crate::core::model::sample::ProcId;
 use crate::core::model::units::Seconds;
-use crate::engine::Engine;
-use crate::policy::Manner;
-use crate::server::Server;
+use crate::core::servers::Server;
 use std::io::{self, Write};
 
 /// Trees listed in the greeting.

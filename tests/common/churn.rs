@@ -7,12 +7,12 @@
 use std::io;
 
 use leakwatch::command::exporter::Exporter;
+use leakwatch::core::decide::policy::Rules;
+use leakwatch::core::engine::{Engine, Settings};
+use leakwatch::core::lateness::Lateness;
 use leakwatch::core::model::assessment::Event;
 use leakwatch::core::model::sample::Sample;
-use leakwatch::engine::{Engine, Settings};
-use leakwatch::lateness::Lateness;
 use leakwatch::machine;
-use leakwatch::policy::Rules;
 use leakwatch::probe::{Probe, Selection, Words};
 use leakwatch::report::text::Style;
 use leakwatch::report::{json, state, text};

@@ -8,14 +8,14 @@ use crate::common::cli::{Cli, Ended, PROMPTLY};
 use crate::common::fake_proc::{Fake, FakeProc, pid};
 use crate::common::past::{self, Growth};
 use crate::common::prefork::Prefork;
+use leakwatch::core::decide::policy::Rules;
+use leakwatch::core::engine::{Engine, Settings};
 use leakwatch::core::model::sample::{Comm, Header, Memory, Proc, ProcId, Sample};
 use leakwatch::diagnosis::Gathered;
 use leakwatch::diagnosis::earlier::{Earlier, Source, Tops};
 use leakwatch::diagnosis::history::History;
 use leakwatch::diagnosis::service;
 use leakwatch::diagnosis::service::{Case, Judge, Service};
-use leakwatch::engine::{Engine, Settings};
-use leakwatch::policy::Rules;
 use serde_json::Value;
 use tempfile::TempDir;
 

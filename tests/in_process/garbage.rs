@@ -8,11 +8,11 @@ use std::fs;
 use std::path::Path;
 
 use crate::fake_proc::{Fake, FakeProc, pid};
+use leakwatch::core::decide::policy::Rules;
+use leakwatch::core::engine::{Engine, Settings};
 use leakwatch::core::model::assessment::Event;
 use leakwatch::core::model::sample::Sample;
-use leakwatch::engine::{Engine, Settings};
 use leakwatch::machine;
-use leakwatch::policy::Rules;
 use leakwatch::probe::{Probe, Selection, Words};
 
 const MASTER: u32 = 0;

@@ -1,14 +1,14 @@
 //! Orders: who is ended, when, how, and who never is. A small world of processes in memory runs
 //! through the engine; nothing here touches a real process.
 
+use leakwatch::core::decide::policy::Rules;
+use leakwatch::core::engine::{Engine, Settings};
 use leakwatch::core::model::assessment::{
     End, Event, Order, Outcome, Reason, Signal, Spared, Step, Unsent,
 };
 use leakwatch::core::model::ceiling::{CeilingKind, Place, Sign, SignKind};
 use leakwatch::core::model::sample::{Comm, Header, Memory, Proc, ProcId, Program, Sample};
-use leakwatch::engine::{Engine, Settings};
-use leakwatch::policy::Rules;
-use leakwatch::server::Row;
+use leakwatch::core::servers::Row;
 use regex_lite::Regex;
 
 const MIB: u64 = 1 << 20;

@@ -2,13 +2,13 @@
 //! are named before fork fails, and ended only when they are what fills the limit. A small world in
 //! memory runs through the engine; nothing here touches a real process.
 
+use leakwatch::core::decide::policy::Rules;
+use leakwatch::core::engine::{Engine, Settings};
 use leakwatch::core::model::assessment::{
     Event, Finding, Forecast, Order, Reason, Scope, Status, Why,
 };
 use leakwatch::core::model::ceiling::{Ceiling, CeilingKind, Effect, Place, Sign, SignKind};
 use leakwatch::core::model::sample::{Comm, Header, Memory, Proc, ProcId, Program, Sample};
-use leakwatch::engine::{Engine, Settings};
-use leakwatch::policy::Rules;
 use regex_lite::Regex;
 
 const MASTER: u32 = 800;

@@ -381,7 +381,7 @@ mod tests {
         let mut found = Gathered::new(&stamps, 0.0);
         let texts: [&[u8]; 1] =
             [b"3,1,500000000,-;Out of memory: Killed process 7 (apache2) total-vm:1kB\n SUBSYSTEM=x\n"];
-        crate::fuzz::fuzz("kernel records", 1, &texts, |text| {
+        crate::core::fuzz::fuzz("kernel records", 1, &texts, |text| {
             kmsg_record(&String::from_utf8_lossy(text), &mut found);
         });
     }

@@ -152,7 +152,7 @@ mod fuzz {
         ];
         let stamps = super::super::Stamps::new(jiff::tz::TimeZone::UTC, 1.795e9, 0.0);
         let mut found = super::super::Gathered::new(&stamps, 0.0);
-        crate::fuzz::fuzz("journal entries", 4, &texts, |line| super::take(line, &mut found));
+        crate::core::fuzz::fuzz("journal entries", 4, &texts, |line| super::take(line, &mut found));
     }
 }
 

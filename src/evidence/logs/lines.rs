@@ -140,20 +140,22 @@ mod tests {
         ];
         let stamps =
             Stamps::new(TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap(), 1.795e9, 0.0);
-        crate::fuzz::fuzz("log lines, stamps", 1, &texts, |text| {
+        crate::core::fuzz::fuzz("log lines, stamps", 1, &texts, |text| {
             let text = String::from_utf8_lossy(text);
             let (_, entry) = split(&text, "apache2", &stamps);
             super::super::signs::read(&entry);
             super::super::signs::read(&Entry { tag: "kernel", ..entry });
         });
         let search = Search::new();
-        crate::fuzz::fuzz("logs", 2, &texts, |text| {
+        crate::core::fuzz::fuzz("logs", 2, &texts, |text| {
             let mut lines = 0;
             search.lines(text, |_| lines += 1);
             assert!(lines <= text.len());
         });
         let mut found = super::super::Gathered::new(&stamps, 0.0);
-        crate::fuzz::fuzz("gathered logs", 4, &texts, |text| found.text(text, "apache2", "x.log"));
+        crate::core::fuzz::fuzz("gathered logs", 4, &texts, |text| {
+            found.text(text, "apache2", "x.log")
+        });
         assert!(found.finish().traces.len() <= 64);
     }
 

@@ -327,16 +327,21 @@ mod tests {
             };
             let root = dir.path().to_owned();
             let running = Running { args, cwd: "/".into(), root, ..Running::default() };
-            crate::fuzz::fuzz(file, 40, texts, |text| {
+            crate::core::fuzz::fuzz(file, 40, texts, |text| {
                 std::fs::write(dir.path().join(file), text).unwrap();
                 drop(read(kind, &running, "www"));
             });
         }
-        crate::fuzz::fuzz("patterns of names", 1, &[b"a*b?[!a-c]*.conf\na1b2.conf"], |text| {
-            let text = String::from_utf8_lossy(text.get(..300).unwrap_or(text));
-            let (pattern, name) = text.split_once('\n').unwrap_or((&text, &text));
-            matches(pattern, name);
-        });
+        crate::core::fuzz::fuzz(
+            "patterns of names",
+            1,
+            &[b"a*b?[!a-c]*.conf\na1b2.conf"],
+            |text| {
+                let text = String::from_utf8_lossy(text.get(..300).unwrap_or(text));
+                let (pattern, name) = text.split_once('\n').unwrap_or((&text, &text));
+                matches(pattern, name);
+            },
+        );
     }
 
     #[test]

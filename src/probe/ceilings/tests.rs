@@ -256,7 +256,7 @@ fn fuzz_files_of_limits() {
         b"3,1,1,-;Out of memory: Killed process 812 (apache2) total-vm:1kB\n",
         b"4,1,1,-;__vm_enough_memory: pid: 7, comm: x, bytes: 4096 not enough memory for it\n",
     ];
-    crate::fuzz::fuzz("limits, maps, kmsg ..", 1, &texts, |text| {
+    crate::core::fuzz::fuzz("limits, maps, kmsg ..", 1, &texts, |text| {
         super::users::Owner::parse(text);
         super::users::max_processes(text);
         super::mapping::writable(text);
@@ -270,7 +270,7 @@ fn fuzz_files_of_limits() {
         b"4:memory:/a/b\n3:cpu,cpuacct:/\n0::/system.slice/apache2.service\n",
     ];
     std::fs::create_dir_all(dir.path().join("self")).unwrap();
-    crate::fuzz::fuzz("mountinfo, cgroup", 50, &texts, |text| {
+    crate::core::fuzz::fuzz("mountinfo, cgroup", 50, &texts, |text| {
         std::fs::write(dir.path().join("self/mountinfo"), text).unwrap();
         std::fs::write(dir.path().join("self/cgroup"), text).unwrap();
         let hierarchy = super::hierarchy::Hierarchy::new(dir.path(), None);

@@ -1,0 +1,628 @@
+//! Policy: from verdicts and forecasts to orders, one victim at a time.
+//!
+//! It answers the third question only: must this process end now? A process is ordered to end
+//! when it is convicted as leaking, and memory may end within the lead time, and the growth of all
+//! that leak below that ceiling was watched for twice as long as is left. Acting late on long
+//! evidence is what takes wrong kills to zero: the first ramp of a cache, a saw or a batch job has
+//! mostly ended by then. The one exception is [`brink`](crate::core::decide::brink).
+//!
+//! The next sample is the only feedback. An order is remembered; if its victim is still there
+//! after its grace, the next step follows; if it is gone, headroom before and after are compared,
+//! and nobody else is ordered until the pool has its replacement.
+
+use crate::core::decide::brink::Brink;
+use crate::core::decide::victims::{Pool, Victims, expected};
+use crate::core::detect::Detector;
+use crate::core::detect::ceilings::meter::Headroom;
+use crate::core::detect::standing::Standing;
+use crate::core::model::assessment::{
+    End, Event, Forecast, Order, Outcome, Past, Reason, Spared, Step, Unsent, Verdict,
+};
+use crate::core::model::ceiling::{CeilingKind, SignKind, Unit};
+use crate::core::model::sample::{ProcId, Sample};
+use crate::core::servers;
+use crate::core::servers::{FailedFork, Server};
+use std::cmp::Reverse;
+
+pub use crate::core::decide::rules::{Manner, Rules};
+
+/// Growth watched, as a multiple of what is left, before a process may be ended.
+const EVIDENCE: f64 = 2.0;
+/// Growth of less than this share of the ceiling is not what ends memory.
+const MATERIAL: f64 = 0.03;
+/// Seconds to wait for a replacement: Apache starts one within 1.3 s, or none while it has spares.
+const REPLACED_S: f64 = 3.0;
+/// Seconds that a replacement gets to start: gunicorn and puma load the application in each worker.
+const SETTLED_S: f64 = 10.0;
+/// Seconds between TERM and KILL, and for KILL to work: 4 GiB take 1.4 s to be freed.
+const HARD_GRACE_S: f64 = 5.0;
+/// Least grace in seconds of a gentle signal, however near the end: an idle Apache child with a
+/// kept-alive connection needs up to 7 s.
+const LEAST_GRACE_S: f64 = 10.0;
+/// Seconds without CPU time after which one of those that pile up hangs, at the least and the most.
+const HUNG_S: (f64, f64) = (10.0, 60.0);
+/// Share of its life for which it must have used none: the rest is its start.
+const HUNG_LIFE: f64 = 0.8;
+/// Samples that it must have been seen in: on a machine that stood still nobody used any.
+const HUNG_SAMPLES: u32 = 6;
+/// Least share of what fills a limit that must be a pile-up's, for its children to be given less time.
+const MOST_OF_IT: f64 = 0.5;
+/// Seconds that the children of a reloaded master may take: their longest request, as `Timeout` is.
+/// While one of them is left, it is not told again, which would only ask the same of them twice.
+const RELOAD_GRACE_S: f64 = 70.0;
+/// Seconds that a victim rests after a signal that could not be sent, doubled each time up to the most.
+const REST_S: (f64, f64) = (1.0, 60.0);
+/// A fork that was refused means for so many seconds that the next one may be.
+const REFUSED_S: f64 = 60.0;
+
+/// Where the policy stands with its current victim.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one")]
+enum Campaign {
+    Idle,
+    /// Ordered; waiting for its exit.
+    Waiting(Waiting),
+    /// Gone; waiting for its replacement.
+    Settling {
+        pool: Pool,
+        /// Members that it had before.
+        size: u32,
+        /// When its victim was gone.
+        gone_t: f64,
+    },
+}
+
+/// An order under way.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    order: Order,
+    first_t: f64,
+    last_t: f64,
+    /// Seconds waited since the last step; a suspend does not count as grace.
+    waited_s: f64,
+    /// How its ceiling stood when the order was given.
+    before: Headroom,
+    pool: Pool,
+    /// Members that it had.
+    size: u32,
+}
+
+/// The state behind the orders.
+#[derive(Debug)]
+pub struct Policy {
+    rules: Rules,
+    interval_s: f64,
+    victims: Victims,
+    campaign: Campaign,
+    brink: Brink,
+    /// What is decided on lies in the past.
+    catching_up: bool,
+    /// Already told why they are spared.
+    told: Vec<ProcId>,
+    /// Where a fork was refused, of one tree or of all, and when.
+    refused: Vec<(Option<ProcId>, f64)>,
+    /// When each master was last told to replace its workers.
+    reloaded: Vec<(ProcId, f64)>,
+    /// Whose signals could not be sent.
+    resting: Vec<Rest>,
+}
+
+/// A victim whose signal could not be sent for want of memory, descriptors or the like.
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    id: ProcId,
+    until_t: f64,
+    wait_s: f64,
+    /// Whether its time is not yet up.
+    rests: bool,
+}
+
+impl Policy {
+    /// A policy under `rules` for samples planned every `interval_s` seconds.
+    pub fn new(rules: Rules, interval_s: f64) -> Self {
+        Self {
+            victims: Victims::new(rules.clone()),
+            rules,
+            interval_s,
+            campaign: Campaign::Idle,
+            brink: Brink::default(),
+            catching_up: false,
+            told: Vec::new(),
+            refused: Vec::new(),
+            reloaded: Vec::new(),
+            resting: Vec::new(),
+        }
+    }
+
+    /// What is known of those who might have to end.
+    pub fn victims(&self) -> &Victims {
+        &self.victims
+    }
+
+    /// What the user allows.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Decides on one sample, after the detector has seen it. Orders and outcomes go to `events`.
+    pub fn decide(&mut self, sample: &Sample, detector: &Detector, events: &mut Vec<Event>) {
+        self.victims.learn(sample, detector);
+        self.told.retain(|id| detector.standing(*id).is_some());
+        self.resting.retain_mut(|rest| {
+            rest.rests = sample.t < rest.until_t;
+            detector.standing(rest.id).is_some()
+        });
+        self.reloaded.retain(|(master, t)| {
+            let since_s = sample.t - *t;
+            let mut children = detector.standings().filter(|s| s.parent == Some(*master));
+            since_s < RELOAD_GRACE_S && children.any(|s| s.age_s > since_s)
+        });
+        self.refused.retain(|(_, t)| sample.t - *t < REFUSED_S);
+        let refused = sample.signs.iter().filter(|sign| sign.kind == SignKind::Refused);
+        self.refused.extend(refused.map(|sign| (sign.root, sample.t)));
+        if !self.rules.act {
+            return;
+        }
+        self.follow_up(sample.t, detector, events);
+        self.brink.observe(sample.t, detector);
+        if matches!(self.campaign, Campaign::Idle) && !self.catching_up {
+            self.choose(sample.t, detector, events);
+        }
+    }
+
+    /// The order could not be carried out. A victim that had gone by itself is replaced like one
+    /// that was ended; one for whom the kernel had no means (ENOMEM, EMFILE) rests for a while; any
+    /// other is left alone. Others may be chosen.
+    pub fn unsent(&mut self, order: &Order, why: Unsent) {
+        self.campaign = match (&self.campaign, why) {
+            // Gone before it got the next signal: what it gave back is told with the next sample.
+            (Campaign::Waiting(waiting), Unsent::Gone) if order.reason == Reason::Stayed => {
+                Campaign::Waiting(*waiting)
+            }
+            (Campaign::Waiting(waiting), Unsent::Gone) => {
+                let Waiting { pool, size, last_t, .. } = *waiting;
+                Campaign::Settling { pool, size, gone_t: last_t }
+            }
+            // No memory or no descriptor for a moment, at the brink of all moments: it rests, each
+            // time twice as long, and others may be chosen meanwhile.
+            (Campaign::Waiting(waiting), Unsent::Failed(_)) => {
+                self.rest(order.victim, waiting.last_t);
+                Campaign::Idle
+            }
+            _ => {
+                self.victims.never_again(order.victim);
+                Campaign::Idle
+            }
+        };
+    }
+
+    /// Goes on under other rules.
+    pub fn renew(&mut self, rules: Rules) {
+        self.victims.renew(rules.clone());
+        self.rules = rules;
+        self.told.clear();
+    }
+
+    /// Whether what is decided on lies in the past: then nobody is chosen and no step follows.
+    pub fn catch_up(&mut self, past: bool) {
+        self.catching_up = past;
+    }
+
+    /// Takes over what an earlier run did on the sample that was just decided on.
+    pub fn recall(&mut self, past: &Past, t: f64, detector: &Detector) {
+        let victim = past.victim();
+        let Some(s) = detector.standing(victim).filter(|_| self.rules.act) else { return };
+        match *past {
+            Past::Ordered { step, signal, grace_s, reason, unit, .. } => {
+                let forecast = match unit {
+                    Unit::Bytes => detector.leak_forecast(s.root),
+                    Unit::Tasks => detector.task_forecast(s.root).map(|(forecast, _)| forecast),
+                };
+                let Standing { comm, root, footprint, .. } = *s;
+                let expected = match unit {
+                    Unit::Bytes => expected(s, detector),
+                    Unit::Tasks => s.threads.into(),
+                };
+                let target = match s.parent.filter(|_| step == Step::Reload) {
+                    Some(master) => {
+                        self.reloaded.push((master, t));
+                        master
+                    }
+                    None => victim,
+                };
+                let known = self.server(s);
+                let order = Order {
+                    victim,
+                    target,
+                    comm,
+                    root,
+                    step,
+                    signal,
+                    grace_s,
+                    then: None,
+                    helpers: known.helpers,
+                    reason,
+                    footprint,
+                    expected,
+                    forecast,
+                };
+                self.wait(order, s, t, detector);
+            }
+            Past::Spent(_) => {
+                self.victims.never_again(victim);
+                self.campaign = Campaign::Idle;
+            }
+            // Who lives on although the orders are real now may well be ended.
+            Past::Pretended(_) if self.rules.dry_run => self.victims.never_again(victim),
+            Past::Pretended(_) => {}
+        }
+    }
+
+    /// A victim whose signal could not be sent at `t` is left alone for a while.
+    fn rest(&mut self, id: ProcId, t: f64) {
+        let (least_s, most_s) = REST_S;
+        match self.resting.iter_mut().find(|rest| rest.id == id) {
+            Some(rest) => {
+                rest.wait_s = (2.0 * rest.wait_s).min(most_s);
+                (rest.until_t, rest.rests) = (t + rest.wait_s, true);
+            }
+            None => {
+                let (wait_s, until_t) = (least_s, t + least_s);
+                self.resting.push(Rest { id, until_t, wait_s, rests: true });
+            }
+        }
+    }
+
+    /// Looks after the current victim: outcome, next step, or end of the pause.
+    fn follow_up(&mut self, t: f64, detector: &Detector, events: &mut Vec<Event>) {
+        match &self.campaign {
+            Campaign::Idle => {}
+            Campaign::Settling { pool, size, gone_t } => {
+                let limit_s = match self.victims.pool_size(*pool, detector) >= *size {
+                    _ if self.victims.is_at_ease(*pool, detector) => 0.0,
+                    true if self.victims.newest_has_settled(*pool, detector) => 0.0,
+                    true => SETTLED_S,
+                    false => REPLACED_S,
+                };
+                if t >= gone_t + limit_s {
+                    self.campaign = Campaign::Idle;
+                }
+            }
+            Campaign::Waiting(waiting) => {
+                let longest = 3.0 * self.interval_s;
+                let step_s = (t - waiting.last_t).min(longest);
+                let waiting =
+                    Waiting { waited_s: waiting.waited_s + step_s, last_t: t, ..*waiting };
+                self.campaign = match detector.standing(waiting.order.victim) {
+                    None => {
+                        events.push(gone(&waiting, t, detector));
+                        // Nobody replaces who only hung around, and the next may be due at once.
+                        match waiting {
+                            Waiting { order: Order { reason: Reason::Hung, .. }, .. } => {
+                                Campaign::Idle
+                            }
+                            Waiting { pool, size, .. } => {
+                                Campaign::Settling { pool, size, gone_t: t }
+                            }
+                        }
+                    }
+                    Some(standing)
+                        if waiting.waited_s >= waiting.order.grace_s && !self.catching_up =>
+                    {
+                        self.escalate(waiting, standing, t, detector, events)
+                    }
+                    Some(_) => Campaign::Waiting(waiting),
+                };
+            }
+        }
+    }
+
+    /// The next step against a victim that is still there: only while there is still danger and
+    /// it still may be ended; else it is waited for.
+    fn escalate(
+        &mut self,
+        waiting: Waiting,
+        standing: &Standing,
+        t: f64,
+        detector: &Detector,
+        events: &mut Vec<Event>,
+    ) -> Campaign {
+        let Waiting { order, first_t, .. } = waiting;
+        let known = self.victims.server(order.victim).unwrap_or(&servers::UNKNOWN);
+        let forecast = match unit(&order) {
+            Unit::Bytes => self
+                .danger(order.root, known, detector)
+                .or_else(|| self.brink.forecast(order.root, detector)),
+            Unit::Tasks => self.danger_in_tasks(order.root, detector).map(|(forecast, _)| forecast),
+        };
+        if forecast.is_none() || self.victims.spared(standing, detector).is_some() {
+            return Campaign::Waiting(waiting);
+        }
+        let ending = match self.rules.manner(known) {
+            Manner::Signals(ending) => Some(ending),
+            Manner::Reload(_) | Manner::Never(_) => None,
+        };
+        let Some((step, ending)) = ending.and_then(|e| Some((e.after(order.step)?, e))) else {
+            let (after_s, end) = (t - first_t, End::Stayed);
+            events.push(Event::Outcome(Outcome { order, after_s, end, forecast }));
+            self.victims.never_again(order.victim);
+            return Campaign::Idle;
+        };
+        let (grace_s, reason) = (HARD_GRACE_S, Reason::Stayed);
+        let then = ending.after(step).map(Step::signal);
+        let order = Order { step, signal: step.signal(), grace_s, then, reason, forecast, ..order };
+        events.push(Event::Order(order));
+        Campaign::Waiting(Waiting { order, waited_s: 0.0, ..waiting })
+    }
+
+    /// Chooses a victim, if some tree is in danger.
+    fn choose(&mut self, t: f64, detector: &Detector, events: &mut Vec<Event>) {
+        let leaking = || detector.accused().filter(|s| s.verdict == Verdict::Leaking);
+        let in_danger = |s: &Standing| self.danger(s.root, self.server(s), detector);
+        let candidates = || {
+            let convicted = leaking().filter(|s| s.kill_evidence.is_some());
+            let in_danger = convicted.filter_map(|s| Some((s, in_danger(s)?)));
+            in_danger.filter(|(s, f)| self.may_end_now(s, f.earliest_s, detector))
+        };
+        // The one whose end gives back most; of equals the lower pid, so that replay = live.
+        let most = candidates().map(|(s, _)| expected(s, detector)).max().unwrap_or(0);
+        let best = candidates().max_by_key(|(s, _)| {
+            (self.victims.ease(s, most, detector), expected(s, detector), Reverse(s.id))
+        });
+        if let Some((standing, forecast)) = best {
+            // The last idle worker is kept until somebody else is, as long as that may be.
+            let lead_s = self.rules.lead_s(self.server(standing));
+            let urgent = forecast.earliest_s <= lead_s / 2.0;
+            if self.victims.ease(standing, most, detector) == 0 && !urgent {
+                return;
+            }
+            return self.order(t, standing, Reason::Danger, Some(forecast), detector, events);
+        }
+        for standing in leaking() {
+            let fork_fails = || self.fork_fails(standing, detector).map(Spared::ForkFails);
+            if let Some(Forecast { earliest_s, .. }) =
+                self.danger(standing.root, self.server(standing), detector)
+                && let Some(why) =
+                    self.victims.kept(standing, earliest_s, detector).or_else(fork_fails)
+                && !self.told.contains(&standing.id)
+            {
+                self.told.push(standing.id);
+                let Standing { id, comm, root, .. } = *standing;
+                events.push(Event::Spared { id, comm, root, why });
+            }
+        }
+        // What is at the brink is near.
+        let may_end = |s: &Standing| self.may_end_now(s, 0.0, detector);
+        let victim = self.brink.fastest(detector, self.rules.lead_s, may_end);
+        if let Some((id, forecast)) = victim
+            && let Some(standing) = detector.standing(id)
+        {
+            return self.order(t, standing, Reason::Brink, Some(forecast), detector, events);
+        }
+        self.choose_by_tasks(t, detector, events);
+    }
+
+    fn server(&self, s: &Standing) -> &'static Server {
+        self.victims.server(s.id).unwrap_or(&servers::UNKNOWN)
+    }
+
+    /// Whether a process may be ended at this very moment, so many seconds before the end.
+    fn may_end_now(&self, s: &Standing, end_s: f64, detector: &Detector) -> bool {
+        let reloaded = || self.reloaded.iter().any(|(master, _)| Some(*master) == s.parent);
+        let reloads = matches!(self.rules.manner(self.server(s)), Manner::Reload(_));
+        self.victims.may_end(s, end_s, detector)
+            && !self.resting.iter().any(|rest| rest.id == s.id && rest.rests)
+            && self.fork_fails(s, detector).is_none()
+            && !(reloads && reloaded())
+    }
+
+    /// What its master would do, if forks fail already and it does not outlive that.
+    fn fork_fails(&self, s: &Standing, detector: &Detector) -> Option<&'static str> {
+        let FailedFork::Ends(what) = self.server(s).failed_fork else { return None };
+        let headroom = detector.headroom(s.root);
+        // Under a commit limit a fork is charged with all that its parent has of its own.
+        let master = s.parent.and_then(|id| detector.standing(id)).map_or(0, |p| p.footprint);
+        let no_commit = headroom.kind == CeilingKind::Commit && headroom.left < master;
+        let no_task = detector.nearest_in_tasks(s.root).is_some_and(|tasks| tasks.left == 0);
+        let of_it = |(root, _): &(Option<ProcId>, f64)| root.is_none_or(|root| root == s.root);
+        (no_commit || no_task || self.refused.iter().any(of_it)).then_some(what)
+    }
+
+    /// Chooses a victim, if forks are about to fail in some tree for want of tasks: who starts
+    /// threads without end, or else the eldest of children that pile up and do nothing.
+    fn choose_by_tasks(&mut self, t: f64, detector: &Detector, events: &mut Vec<Event>) {
+        if !detector.is_short_of_tasks() {
+            return;
+        }
+        let best = detector
+            .standings()
+            .filter_map(|s| {
+                let (forecast, _) = self.danger_in_tasks(s.root, detector)?;
+                let reason = match s.thread_leak {
+                    Some(_) => Reason::Danger,
+                    None => hangs(s, &forecast, detector).then_some(Reason::Hung)?,
+                };
+                let may_end = self.may_end_now(s, f64::INFINITY, detector);
+                may_end.then_some((s, reason, forecast))
+            })
+            .max_by_key(|(s, ..)| (s.threads, std::cmp::Reverse((s.id.start, s.id.pid))));
+        if let Some((standing, reason, forecast)) = best {
+            self.order(t, standing, reason, Some(forecast), detector, events);
+        }
+    }
+
+    /// The forecast of a tree in which fork may fail within the lead time for want of tasks, on
+    /// evidence long enough, and what is left.
+    fn danger_in_tasks(&self, root: ProcId, detector: &Detector) -> Option<(Forecast, Headroom)> {
+        let (forecast, headroom) = detector.task_forecast(root)?;
+        // Ceilings without a place of a tree's own are everybody's.
+        let below = |of: ProcId| of == root || headroom.place.is_none();
+        let threads = detector.standings().filter(|s| below(s.root)).filter_map(|s| s.thread_leak);
+        let piles = detector
+            .piles()
+            .filter(|(parent, ..)| detector.standing(*parent).is_some_and(|s| below(s.root)))
+            .map(|(_, evidence, _)| evidence);
+        let watched: f64 = threads.chain(piles).map(|e| e.slope * e.window_s).sum();
+        let needed = EVIDENCE * headroom.usable().max(MATERIAL * headroom.limit as f64);
+        let lead_s = self.rules.lead_s.max(3.0 * self.interval_s);
+        (forecast.earliest_s <= lead_s && watched >= needed).then_some((forecast, headroom))
+    }
+
+    /// The forecast of a tree whose memory may end within the lead time, on evidence long enough;
+    /// its earliest end is that of the memory that can be counted on. How early that is depends on
+    /// the server whose worker would have to go.
+    fn danger(&self, root: ProcId, server: &Server, detector: &Detector) -> Option<Forecast> {
+        let forecast = detector.leak_forecast(root)?;
+        let headroom = detector.headroom(root);
+        // One with a place may be over several trees; then each counts its own, which is careful.
+        let is_everybodys = headroom.place.is_none() && headroom.kind != CeilingKind::Budget;
+        let same_ceiling = |s: &&Standing| is_everybodys || s.root == root;
+        // In a dry run those already ordered count as gone.
+        let pretended: u64 = self
+            .victims
+            .done()
+            .filter_map(|id| detector.standing(id))
+            .filter(same_ceiling)
+            .map(|s| expected(s, detector))
+            .sum();
+        let pretended = if self.rules.dry_run { pretended as f64 } else { 0.0 };
+        let left = headroom.usable() + pretended;
+        let earliest_s = forecast.earliest_s * left / (headroom.left as f64).max(1.0);
+        let lead_s = self.rules.lead_s(server).max(3.0 * self.interval_s);
+        let watched: f64 = detector
+            .accused()
+            .filter(|s| s.verdict == Verdict::Leaking && same_ceiling(s))
+            .filter(|s| self.victims.done().all(|id| id != s.id))
+            .filter_map(|s| s.kill_evidence)
+            .map(|e| e.slope * e.window_s)
+            .sum();
+        let needed = EVIDENCE * left.max(MATERIAL * headroom.limit as f64);
+        (earliest_s <= lead_s && watched >= needed).then_some(Forecast { earliest_s, ..forecast })
+    }
+
+    fn order(
+        &mut self,
+        t: f64,
+        s: &Standing,
+        reason: Reason,
+        forecast: Option<Forecast>,
+        detector: &Detector,
+        events: &mut Vec<Event>,
+    ) {
+        let known = self.server(s);
+        // As long as the server may need, but not beyond the end of memory.
+        let left_s = forecast.map_or(f64::INFINITY, |f| f.earliest_s);
+        let cut = |table_s: f64| table_s.min(left_s.max(LEAST_GRACE_S));
+        let (target, (step, signal), grace_s, then) = match (self.rules.manner(known), s.parent) {
+            (Manner::Signals(ending), _) => {
+                let grace_s = self.rules.grace_s.unwrap_or_else(|| cut(ending.grace_s));
+                let then = ending.after(ending.first.0).map(Step::signal);
+                (s.id, ending.first, grace_s, then)
+            }
+            (Manner::Reload(signal), Some(master)) => {
+                self.reloaded.push((master, t));
+                (master, (Step::Reload, signal), RELOAD_GRACE_S, None)
+            }
+            (Manner::Reload(_), None) | (Manner::Never(_), _) => return,
+        };
+        let order = Order {
+            victim: s.id,
+            target,
+            comm: s.comm,
+            root: s.root,
+            step,
+            signal,
+            grace_s,
+            then,
+            helpers: known.helpers,
+            reason,
+            footprint: s.footprint,
+            expected: match forecast.map_or(Unit::Bytes, |f| f.ceiling.unit()) {
+                Unit::Bytes => expected(s, detector),
+                Unit::Tasks => s.threads.into(),
+            },
+            forecast,
+        };
+        events.push(Event::Order(order));
+        self.wait(order, s, t, detector);
+    }
+
+    /// Waits for the end of a victim that was ordered at `t`.
+    fn wait(&mut self, order: Order, s: &Standing, t: f64, detector: &Detector) {
+        if let Campaign::Waiting(waiting) = &self.campaign
+            && waiting.order.victim == s.id
+        {
+            // A further step, recalled: what was before the first one still counts.
+            self.campaign = Campaign::Waiting(Waiting { order, waited_s: 0.0, ..*waiting });
+            return;
+        }
+        let pool = self.victims.pool(s);
+        let size = self.victims.pool_size(pool, detector);
+        if s.parent.is_some() {
+            self.victims.ordered(pool, size, t);
+        }
+        self.campaign = if self.rules.dry_run {
+            self.victims.never_again(s.id);
+            Campaign::Settling { pool, size: u32::MAX, gone_t: t }
+        } else {
+            let before = standing_of(&order, detector);
+            let (first_t, last_t, waited_s) = (t, t, 0.0);
+            Campaign::Waiting(Waiting { order, first_t, last_t, waited_s, before, pool, size })
+        };
+    }
+}
+
+/// The outcome of an order whose victim is gone.
+fn gone(waiting: &Waiting, t: f64, detector: &Detector) -> Event {
+    let Waiting { order, first_t, before, .. } = *waiting;
+    let after = standing_of(&order, detector);
+    let after_s = t - first_t;
+    // What the others took meanwhile would otherwise count against the victim.
+    let taken = order.forecast.map_or(0.0, |f| f.slope.max(0.0) * after_s).round() as u64;
+    // Another ceiling may be the nearest by now: then the two cannot be compared.
+    let comparable =
+        (after.kind, after.place, after.limit) == (before.kind, before.place, before.limit);
+    let came_back =
+        comparable.then(|| after.left.saturating_add(taken).saturating_sub(before.left));
+    let end = End::Gone { headroom_before: before.left, headroom_after: after.left, came_back };
+    let forecast = match unit(&order) {
+        Unit::Bytes => detector.leak_forecast(order.root),
+        Unit::Tasks => detector.task_forecast(order.root).map(|(forecast, _)| forecast),
+    };
+    Event::Outcome(Outcome { order, after_s, end, forecast })
+}
+
+/// The unit of the ceiling for which an order was given.
+fn unit(order: &Order) -> Unit {
+    order.forecast.map_or(Unit::Bytes, |forecast| forecast.ceiling.unit())
+}
+
+/// How the ceiling for which an order was given stands now.
+fn standing_of(order: &Order, detector: &Detector) -> Headroom {
+    let tasks = match unit(order) {
+        Unit::Bytes => None,
+        Unit::Tasks => detector.nearest_in_tasks(order.root),
+    };
+    tasks.unwrap_or_else(|| detector.headroom(order.root))
+}
+
+/// Whether a process is one of those that pile up, and hangs: it was started while they did, and
+/// for nearly all of its life, and long enough, it used no CPU. CPU time comes in steps of 10 ms, so
+/// a worker with little to do may seem idle for a minute too; those that were there before the pile
+/// began, or ever worked since, are not meant.
+///
+/// Long enough is half of the time that shows the pile-up, or a minute. Where fork fails sooner than
+/// that, so long is, if it is this pile-up that fills the limit and still does: else those that hang
+/// would be given longer and longer as it goes on, and fill it meanwhile.
+fn hangs(s: &Standing, end: &Forecast, detector: &Detector) -> bool {
+    let pile = detector.piles().find(|(parent, ..)| Some(*parent) == s.parent);
+    let Some((_, pile, for_s)) = pile else { return false };
+    let since_then = s.age_s <= for_s && s.samples >= HUNG_SAMPLES;
+    if !since_then || s.idle_s < HUNG_LIFE * s.age_s {
+        return false;
+    }
+    let goes_on = || detector.standings().any(|o| o.parent == s.parent && o.age_s < HUNG_S.0);
+    let fills_it = || pile.slope >= MOST_OF_IT * end.slope && goes_on();
+    s.idle_s >= HUNG_S.1.min(pile.window_s / 2.0)
+        || s.idle_s >= end.likely_s.max(HUNG_S.0) && fills_it()
+}

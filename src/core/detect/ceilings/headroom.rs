@@ -1,0 +1,250 @@
+//! Headroom: the ceilings over each tree, and which of them is nearest.
+
+use crate::core::detect::ceilings::meter::{CeilingId, Measure, Meter};
+use crate::core::detect::clock::Moment;
+use crate::core::detect::series::floors::Candidate;
+use crate::core::model::ceiling::{Ceiling, CeilingKind, Fill, Place};
+use crate::core::model::sample::{ProcId, Sample};
+
+/// All ceilings of a machine.
+pub struct Ceilings {
+    page_size: f64,
+    ram: Meter,
+    /// The others; those without a tree or a place are everybody's.
+    others: Vec<Meter>,
+    /// Which tree is below which of them, by index, in the order of the trees.
+    below: Vec<(ProcId, usize)>,
+    /// Those that are everybody's, by index.
+    everybodys: Vec<usize>,
+    /// /proc/meminfo tells of another machine than the one that limits these processes: in an
+    /// OpenVZ container it may be the host's.
+    foreign_ram: bool,
+}
+
+/// What tells a ceiling from others: its place, else its tree.
+fn id(ceiling: &Ceiling) -> CeilingId {
+    let Ceiling { kind, place, root, .. } = *ceiling;
+    CeilingId { kind, place, root: root.filter(|_| place.is_none()) }
+}
+
+impl Ceilings {
+    /// Before the first sample.
+    pub fn new(page_size: f64) -> Self {
+        let ram = CeilingId { kind: CeilingKind::Ram, place: Place::NONE, root: None };
+        Self {
+            page_size,
+            ram: Meter::new(ram, page_size),
+            others: Vec::new(),
+            below: Vec::new(),
+            everybodys: Vec::new(),
+            foreign_ram: false,
+        }
+    }
+
+    /// Reads them off a sample.
+    pub fn observe(
+        &mut self,
+        moment: &Moment,
+        sample: &Sample,
+        measure: &Measure<'_>,
+        windows: &mut Vec<Candidate>,
+    ) {
+        let all = || sample.memory.ceilings().chain(sample.ceilings.iter().copied());
+        let is_of = |meter: &Meter, ceiling: &Ceiling| id(ceiling) == meter.id();
+        self.others.retain(|meter| all().any(|ceiling| is_of(meter, &ceiling)));
+        self.below.clear();
+        self.foreign_ram = false;
+        for (nth, ceiling) in all().enumerate() {
+            if ceiling.kind == CeilingKind::Ram {
+                self.ram.push(moment, (ceiling.used, ceiling.limit), measure, windows);
+                continue;
+            }
+            let known = self.others.iter().position(|meter| is_of(meter, &ceiling));
+            let index = known.unwrap_or_else(|| {
+                self.others.push(Meter::new(id(&ceiling), self.page_size));
+                self.others.len() - 1
+            });
+            self.below.extend(ceiling.root.map(|root| (root, index)));
+            self.foreign_ram |=
+                matches!(ceiling.kind, CeilingKind::Privvmpages | CeilingKind::Physpages);
+            // A place over several trees is listed for each of them.
+            if !all().take(nth).any(|earlier| id(&earlier) == id(&ceiling)) {
+                let Ceiling { used, limit, .. } = ceiling;
+                self.others[index].push(moment, (used, limit), measure, windows);
+            }
+        }
+        self.below.sort_unstable();
+        self.everybodys.clear();
+        let all = self.others.iter().enumerate();
+        self.everybodys.extend(all.filter(|(_, meter)| is_everybodys(meter)).map(|(i, _)| i));
+    }
+
+    /// The nearest ceiling over the tree below `root` that footprints fill.
+    pub fn nearest(&self, root: ProcId) -> &Meter {
+        let nearest = self.least(root, Fill::Footprints);
+        match nearest {
+            Some(meter) if self.foreign_ram => meter,
+            Some(meter) if meter.headroom().left < self.ram.headroom().left => meter,
+            _ => &self.ram,
+        }
+    }
+
+    /// The nearest ceiling over the tree below `root` that tasks fill, if it has any.
+    pub fn nearest_in_tasks(&self, root: ProcId) -> Option<&Meter> {
+        self.least(root, Fill::Tasks)
+    }
+
+    fn least(&self, root: ProcId, fill: Fill) -> Option<&Meter> {
+        let over = self.over(root).filter(|meter| meter.fill() == fill);
+        over.min_by_key(|meter| meter.headroom().left)
+    }
+
+    /// All ceilings over a tree but RAM.
+    fn over(&self, root: ProcId) -> impl Iterator<Item = &Meter> {
+        let first = self.below.partition_point(|(of, _)| *of < root);
+        let own = self.below.iter().skip(first).take_while(move |(of, _)| *of == root);
+        let own = own.map(|(_, index)| index);
+        own.chain(&self.everybodys).filter_map(|index| self.others.get(*index))
+    }
+
+    /// All ceilings over a tree.
+    pub fn all_over(&self, root: ProcId) -> impl Iterator<Item = &Meter> {
+        self.over(root).chain((!self.foreign_ram).then_some(&self.ram))
+    }
+
+    /// All ceilings.
+    pub fn iter(&self) -> impl Iterator<Item = &Meter> {
+        (!self.foreign_ram).then_some(&self.ram).into_iter().chain(&self.others)
+    }
+
+    /// A process with so many tasks, of the tree below `root`, was ordered to end, and did.
+    pub fn ended(&mut self, root: ProcId, tasks: u32) {
+        for (index, meter) in self.others.iter_mut().enumerate() {
+            if is_everybodys(meter) || self.below.binary_search(&(root, index)).is_ok() {
+                meter.ended(tasks);
+            }
+        }
+    }
+
+    /// All ceilings, each with the root of the one tree below it.
+    pub fn each(&mut self) -> impl Iterator<Item = (&mut Meter, Option<ProcId>)> {
+        let Self { ram, others, below, foreign_ram, .. } = self;
+        let others = others.iter_mut().enumerate().map(|(index, meter)| {
+            let mut roots = below.iter().filter(|(_, of)| *of == index).map(|(root, _)| *root);
+            let root = roots.next();
+            (meter, root.filter(|_| roots.next().is_none()))
+        });
+        (!*foreign_ram).then_some((ram, None)).into_iter().chain(others)
+    }
+}
+
+fn is_everybodys(meter: &Meter) -> bool {
+    let CeilingId { place, root, .. } = meter.id();
+    place.is_none() && root.is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::detect::clock::Clock;
+    use crate::core::detect::constants::Constants;
+    use crate::core::detect::constants::FINE;
+    use crate::core::detect::series::floors::Gauge;
+    use crate::core::model::sample::{Commit, Memory};
+
+    const A: ProcId = ProcId { pid: 10, start: 1 };
+    const B: ProcId = ProcId { pid: 20, start: 2 };
+
+    fn sample(available: u64, commit_left: u64, cgroup_left: u64) -> Sample {
+        let commit = Some(Commit { limit: 1000, used: 1000 - commit_left });
+        let memory = Memory { total: 2000, available, commit, ..Memory::default() };
+        let (kind, place) = (CeilingKind::CgroupMemory, Place::new("/a"));
+        let cgroup = Ceiling { kind, root: Some(A), place, used: 500 - cgroup_left, limit: 500 };
+        Sample { memory, ceilings: vec![cgroup], ..Sample::default() }
+    }
+
+    /// Ceilings that are shown one sample after the other.
+    struct Watch {
+        clock: Clock,
+        ceilings: Ceilings,
+    }
+
+    impl Watch {
+        fn new() -> Self {
+            Self { clock: Clock::new(1.0), ceilings: Ceilings::new(1.0) }
+        }
+
+        fn show(&mut self, t: f64, sample: &Sample) {
+            let constants = Constants::default();
+            let moment = self.clock.advance(t, None);
+            let measure = Measure {
+                constants: &constants,
+                clock: &self.clock,
+                bytes: &Gauge::footprint(&constants, 1.0),
+                tasks: &Gauge::count(&constants),
+            };
+            self.ceilings.observe(&moment, sample, &measure, &mut Vec::new());
+        }
+    }
+
+    #[test]
+    fn the_nearest_ceiling_is_the_one_with_least_left() {
+        let mut watch = Watch::new();
+        for (t, left, kind) in [
+            (1.0, (100, 200, 300), CeilingKind::Ram),
+            (2.0, (300, 100, 200), CeilingKind::Commit),
+            (3.0, (300, 200, 100), CeilingKind::CgroupMemory),
+        ] {
+            watch.show(t, &sample(left.0, left.1, left.2));
+            let ceilings = &watch.ceilings;
+            assert_eq!(ceilings.nearest(A).headroom().kind, kind);
+            assert_ne!(ceilings.nearest(B).headroom().kind, CeilingKind::CgroupMemory);
+        }
+    }
+
+    #[test]
+    fn the_share_of_a_growth_is_its_part_of_what_was_lost() {
+        let mut watch = Watch::new();
+        for k in 0..20_u64 {
+            watch.show(k as f64, &sample(900 - 10 * k, 999, 499));
+        }
+        let meter = watch.ceilings.nearest(B);
+        // 12 blocks of one sample: 110 were lost between the first and the last.
+        assert!((meter.share(FINE, 12, 55.0) - 0.5).abs() < 1e-9);
+        assert!((meter.share(FINE, 12, 200.0) - 1.0).abs() < 1e-9);
+        assert_eq!(meter.thirds(FINE, 12), Some((900.0 - 95.0, 900.0 - 175.0)));
+        assert_eq!(meter.thirds(FINE, 24), None);
+    }
+
+    /// A sample in which a cgroup, over two trees, has so many tasks.
+    fn with_tasks(used: u64) -> Sample {
+        let (kind, place) = (CeilingKind::Pids, Place::new("/web"));
+        let over = |root| Ceiling { kind, root: Some(root), place, used, limit: 600 };
+        let memory = Memory { total: 1 << 30, available: 1 << 29, ..Memory::default() };
+        Sample { memory, ceilings: vec![over(A), over(B)], ..Sample::default() }
+    }
+
+    #[test]
+    fn a_limit_over_two_trees_is_one_ceiling_with_a_trend_of_its_own() {
+        let mut watch = Watch::new();
+        for k in 0..300 {
+            watch.show(k as f64, &with_tasks(100 + k));
+        }
+        assert_eq!(watch.ceilings.iter().count(), 2, "this one and RAM");
+        let meter = watch.ceilings.nearest_in_tasks(B).unwrap();
+        let forecast = meter.trend().unwrap().forecast();
+        assert_eq!((forecast.ceiling, forecast.headroom), (CeilingKind::Pids, 600 - 399));
+        assert!((forecast.likely_s / 201.0 - 1.0).abs() < 0.1, "{forecast:?}");
+        assert!(forecast.earliest_s < 201.0 && forecast.latest_s > 201.0);
+        assert!(watch.ceilings.nearest(A).trend().is_none(), "memory is not touched by it");
+    }
+
+    #[test]
+    fn a_ceiling_that_goes_up_and_down_or_far_away_has_no_trend() {
+        let mut watch = Watch::new();
+        for k in 0..300 {
+            watch.show(k as f64, &with_tasks(100 + k % 40));
+        }
+        assert!(watch.ceilings.nearest_in_tasks(A).unwrap().trend().is_none());
+    }
+}

@@ -1,0 +1,135 @@
+//! Clock: how long a sample counts, told from the samples' times alone.
+//!
+//! Time inside the detector is counted, not read: a sample stands for one planned interval, or for
+//! a half to a sixteenth of it while the live loop looks more often. So a step of the wall clock
+//! changes nothing, and a gap is one late sample. What is left of several samples that were joined
+//! says how many seconds it stands for: it is one block of a higher level, with the floor that
+//! these samples would have had there.
+
+use crate::core::detect::constants::{FINE, LEVELS, RING};
+use crate::core::model::units::doublings;
+
+/// Gaps longer than this many planned intervals leave blocks behind that are not whole.
+const GAP: f64 = 3.0;
+
+/// Lateness, in planned intervals, that samples in quick succession may make up for.
+const LATENESS: f64 = 10.0;
+
+/// Samples closer than this share of the interval are not closer looks (those end at 1/16): the
+/// wall clock was set back, and the recorder lets t creep on.
+const CREEP: f64 = 1.0 / 32.0;
+
+/// The moment of a sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moment {
+    /// Finest blocks (sixteenths of the planned interval) counted so far, this sample's included.
+    pub now: u64,
+    /// The level that this sample is a block of.
+    pub level: usize,
+    /// Seconds that this sample stands for.
+    pub step_s: f64,
+    /// Whether samples are missing before it.
+    pub gap: bool,
+}
+
+impl Moment {
+    /// Finest blocks that this sample stands for.
+    pub fn step(&self) -> u64 {
+        block(self.level)
+    }
+
+    /// Samples that it is what is left of.
+    pub fn samples(&self) -> u32 {
+        block(self.level.saturating_sub(FINE)) as u32
+    }
+}
+
+/// Finest blocks in a block of that level.
+pub fn block(level: usize) -> u64 {
+    1 << level
+}
+
+/// Counts time and samples.
+pub struct Clock {
+    interval_s: f64,
+    last_t: Option<f64>,
+    late_s: f64,
+    now: u64,
+    samples: u32,
+    levels: [Marks; LEVELS],
+}
+
+/// The number of samples taken by the end of each of the last blocks of a level.
+#[derive(Clone, Copy, Default)]
+struct Marks {
+    samples: [u32; RING + 1],
+    pending: bool,
+}
+
+impl Clock {
+    /// A clock for samples planned every `interval_s` seconds.
+    pub fn new(interval_s: f64) -> Self {
+        let interval_s = if interval_s > 0.0 { interval_s } else { 1.0 };
+        let levels = [Marks::default(); LEVELS];
+        Self { interval_s, last_t: None, late_s: 0.0, now: 0, samples: 0, levels }
+    }
+
+    /// Seconds between samples as planned.
+    pub fn interval_s(&self) -> f64 {
+        self.interval_s
+    }
+
+    /// Finest blocks counted so far.
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// Seconds in so many finest blocks.
+    pub fn seconds(&self, blocks: u64) -> f64 {
+        blocks as f64 * self.interval_s / block(FINE) as f64
+    }
+
+    /// The moment of the sample taken at `t`, which stands for the `span_s` seconds before it where
+    /// it is what is left of several.
+    pub fn advance(&mut self, t: f64, span_s: Option<f64>) -> Moment {
+        let elapsed = self.last_t.map_or(self.interval_s, |last| (t - last).max(0.0));
+        self.last_t = Some(t);
+        let closer = match elapsed / self.interval_s {
+            ratio if ratio < CREEP => 0,
+            _ => {
+                let ratio = (elapsed + self.late_s) / self.interval_s;
+                doublings(1.0 / ratio).min(FINE as u32) as usize
+            }
+        };
+        let level = match span_s.map(|span_s| doublings(span_s / self.interval_s)) {
+            Some(joined) if joined >= 1 => (FINE + joined as usize).min(LEVELS - 1),
+            _ => FINE - closer,
+        };
+        let step_s = self.seconds(block(level));
+        self.late_s = (self.late_s + elapsed - step_s).clamp(0.0, LATENESS * self.interval_s);
+        self.now += block(level);
+        let gap = elapsed > GAP * step_s.max(self.interval_s);
+        let moment = Moment { now: self.now, level, step_s, gap };
+        self.samples = self.samples.saturating_add(moment.samples());
+        self.mark(level);
+        moment
+    }
+
+    /// Samples taken within the last `blocks` blocks of a level.
+    pub fn samples_in(&self, level: usize, blocks: usize) -> u32 {
+        let Some(marks) = self.levels.get(level) else { return 0 };
+        let before = RING.checked_sub(blocks).and_then(|i| marks.samples.get(i));
+        marks.samples[RING].saturating_sub(before.copied().unwrap_or(0))
+    }
+
+    fn mark(&mut self, level: usize) {
+        for marks in self.levels.iter_mut().skip(level) {
+            marks.samples.copy_within(1.., 0);
+            marks.samples[RING] = self.samples;
+            marks.pending = !marks.pending;
+            if marks.pending {
+                break;
+            }
+        }
+    }
+}

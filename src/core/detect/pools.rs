@@ -1,0 +1,154 @@
+//! Pools: every parent's children by program, and which pools leak.
+
+use std::collections::HashMap;
+
+use crate::core::detect::clock::{Moment, block};
+use crate::core::detect::constants::{Constants, FINE};
+use crate::core::detect::pool::Pool;
+use crate::core::detect::process::Process;
+use crate::core::model::sample::{Comm, ProcId};
+
+/// Pools are judged every so many planned intervals.
+pub const EVERY: u64 = 12;
+
+/// All pools.
+#[derive(Default)]
+pub struct Pools {
+    pools: Vec<Option<Entry>>,
+    by_name: HashMap<(ProcId, Comm), usize>,
+    judged: u64,
+}
+
+/// A pool and whose children its members are.
+pub struct Entry {
+    /// Their parent.
+    pub parent: ProcId,
+    /// Their program.
+    pub comm: Comm,
+    /// Their growth by age.
+    pub pool: Pool,
+    /// Whether it leaks, by the last judgement.
+    pub leaks: bool,
+    /// Whether that is new.
+    pub changed: bool,
+    /// Growth of all members under suspicion, in bytes per second, and how many they are; of the
+    /// last sample and of the one being counted.
+    crowds: [(f64, u32); 2],
+}
+
+impl Entry {
+    /// How many times the growth of one member all that are under suspicion make up together. A
+    /// leak in every worker of a pool is one leak: of six alike each makes up a sixth only, and
+    /// none is a bystander. Who grows at less than half their mean speed counts alone.
+    pub fn crowd(&self, slope: f64) -> f64 {
+        let (all, count) = self.crowds[0];
+        let alike = slope > 0.0 && 2.0 * slope * f64::from(count) >= all;
+        if alike { (all / slope).max(1.0) } else { 1.0 }
+    }
+}
+
+impl Pools {
+    /// Puts a new process among its siblings.
+    pub fn join(&mut self, process: &mut Process) {
+        let Some(parent) = process.standing.parent else { return };
+        let comm = process.standing.comm;
+        let index = *self.by_name.entry((parent, comm)).or_insert_with(|| {
+            let entry = Entry {
+                parent,
+                comm,
+                pool: Pool::new(),
+                leaks: false,
+                changed: false,
+                crowds: [(0.0, 0); 2],
+            };
+            match self.pools.iter().position(Option::is_none) {
+                Some(free) => {
+                    self.pools[free] = Some(entry);
+                    free
+                }
+                None => {
+                    self.pools.push(Some(entry));
+                    self.pools.len() - 1
+                }
+            }
+        });
+        if let Some(entry) = &mut self.pools[index] {
+            entry.pool.members += 1;
+            process.member = Some((index, Default::default()));
+        }
+    }
+
+    /// Adds what a process grew since the sample before.
+    pub fn grew(&mut self, process: &mut Process, moment: &Moment) {
+        let intervals = process.intervals();
+        let Some((index, member)) = &mut process.member else { return };
+        if process.standing.samples < 2 {
+            return;
+        }
+        if let Some(entry) = &mut self.pools[*index] {
+            let time = moment.step() as f64 / block(FINE) as f64;
+            entry.pool.grew(member, intervals, process.grown, time);
+        }
+    }
+
+    /// Counts a member that is under suspicion, growing by `slope` bytes per second.
+    pub fn count(&mut self, process: &Process, slope: f64) {
+        let index = process.member.as_ref().map(|(index, _)| *index);
+        let entry = index.and_then(|index| self.pools.get_mut(index)?.as_mut());
+        if let Some(Entry { crowds: [_, (all, count)], .. }) = entry {
+            *all += slope;
+            *count += 1;
+        }
+    }
+
+    /// Ends the count of this sample; it is what the next one goes by.
+    pub fn counted(&mut self) {
+        for Entry { crowds, .. } in self.pools.iter_mut().flatten() {
+            *crowds = [crowds[1], (0.0, 0)];
+        }
+    }
+
+    /// Takes a process that ended out of its pool.
+    pub fn leave(&mut self, process: &mut Process) {
+        let Some((index, mut member)) = process.member.take() else { return };
+        if let Some(entry) = &mut self.pools[index] {
+            entry.pool.died(&mut member);
+        }
+    }
+
+    /// Forgets the pools of a parent that ended, once they are empty.
+    pub fn forget(&mut self, parents_alive: impl Fn(ProcId) -> bool) {
+        for slot in &mut self.pools {
+            if let Some(Entry { parent, comm, .. }) =
+                slot.take_if(|entry| entry.pool.members == 0 && !parents_alive(entry.parent))
+            {
+                self.by_name.remove(&(parent, comm));
+            }
+        }
+    }
+
+    /// Judges all pools, every 12 intervals; says whether it did.
+    pub fn judge(&mut self, moment: &Moment, constants: &Constants) -> bool {
+        let due = moment.now / (EVERY * block(FINE));
+        if due == self.judged {
+            return false;
+        }
+        self.judged = due;
+        for entry in self.pools.iter_mut().flatten() {
+            let leaks = entry.pool.judge(constants);
+            entry.changed = leaks != entry.leaks;
+            entry.leaks = leaks;
+        }
+        true
+    }
+
+    /// The pools, each with its index.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &Entry)> {
+        self.pools.iter().enumerate().filter_map(|(index, entry)| Some((index, entry.as_ref()?)))
+    }
+
+    /// The pool of that index.
+    pub fn get(&self, index: usize) -> Option<&Entry> {
+        self.pools.get(index)?.as_ref()
+    }
+}

@@ -1,0 +1,8 @@
+//! One series at every time scale: blocks of minima, the tests of its windows, CPU load.
+
+pub mod check;
+pub mod floors;
+pub mod load;
+pub mod median;
+pub mod ring;
+pub mod window;

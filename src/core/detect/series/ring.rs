@@ -1,0 +1,93 @@
+//! Ring: the last floors of one level and the CPU use that went with them. What the level's
+//! windows share is reckoned once, and not before a test asks for it.
+
+use crate::core::detect::constants::{RING, WINDOWS};
+use crate::core::detect::series::load::{Load, Sums};
+use crate::core::detect::series::median::Size;
+use std::cell::OnceCell;
+
+/// The last floors of one level, oldest first.
+pub struct Ring<'a> {
+    floors: &'a [u32; RING],
+    loads: &'a [Load; RING],
+    parts: OnceCell<[u32; RING]>,
+    sums: OnceCell<[Sums; WINDOWS.len()]>,
+    ranks: OnceCell<[i32; RING]>,
+}
+
+impl<'a> Ring<'a> {
+    /// Floors and, for each, CPU use.
+    pub fn new(floors: &'a [u32; RING], loads: &'a [Load; RING]) -> Self {
+        let (parts, sums, ranks) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { floors, loads, parts, sums, ranks }
+    }
+
+    /// The newest floors.
+    pub fn floors(&self, blocks: usize) -> &'a [u32] {
+        &self.floors[RING - blocks..]
+    }
+
+    /// CPU use that went with the newest floors, in parts of a core.
+    pub fn parts(&self, blocks: usize) -> &[u32] {
+        &self.all_parts()[RING - blocks..]
+    }
+
+    /// The rank sum of the newest floors.
+    pub fn rank_sum(&self, blocks: usize) -> i32 {
+        self.ranks.get_or_init(|| rank_sums(self.floors))[RING - blocks]
+    }
+
+    /// The floors less what CPU use explains, where it does in the window of this length.
+    pub fn at_equal_load(&self, which: usize) -> Option<[f64; RING]> {
+        let parts = self.all_parts();
+        let sums = self.sums.get_or_init(|| Sums::of_windows(self.floors, parts));
+        let explained = sums.get(which)?.explained()?;
+        Some(explained.at_equal_load(self.floors, parts))
+    }
+
+    fn all_parts(&self) -> &[u32; RING] {
+        self.parts.get_or_init(|| self.loads.map(Load::parts))
+    }
+}
+
+/// Pairs that rise less pairs that fall (Kendall's S), from each floor on: what the windows of one
+/// level share is compared once, and by distance, so that the compiler compares four pairs at once.
+/// It was the dearest part of judging a leak.
+fn rank_sums<T: Size>(floors: &[T; RING]) -> [i32; RING] {
+    let mut sums = [0; RING];
+    for distance in 1..RING {
+        for ((sum, early), late) in sums.iter_mut().zip(floors).zip(&floors[distance..]) {
+            *sum += i32::from(late > early) - i32::from(late < early);
+        }
+    }
+    for i in (1..RING).rev() {
+        sums[i - 1] += sums[i];
+    }
+    sums
+}
+
+/// The same of a window, whatever its length.
+pub fn rank_sum<T: Size>(floors: &[T]) -> i32 {
+    // Before the first floor there are its equals: they neither rise nor fall.
+    let Some(first) = floors.first() else { return 0 };
+    let mut all = [*first; RING];
+    all[RING - floors.len()..].copy_from_slice(floors);
+    rank_sums(&all)[RING - floors.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn rank_sums_count_pairs(floors: [u8; RING], length in 0..=RING) {
+            let floors = floors.map(|floor| u32::from(floor % 32));
+            let window = &floors[RING - length..];
+            let pairs = (0..length).flat_map(|late| (0..late).map(move |early| (early, late)));
+            let counted: i32 = pairs.map(|(early, late)| window[late].cmp(&window[early]) as i32).sum();
+            proptest::prop_assert_eq!(rank_sum(window), counted);
+            proptest::prop_assert!(length == 0 || rank_sums(&floors)[RING - length] == counted);
+        }
+    }
+}

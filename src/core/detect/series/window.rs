@@ -1,0 +1,338 @@
+//! Window: the tests that the floors of one window must pass to count as growth without end.
+//!
+//! Larger than any fall, not slowing down, and rising with a certainty that noise does not reach.
+//! CPU use may explain a growth away, or hide one.
+
+use crate::core::detect::constants::{LEAST_RANK_SUM, RING, WINDOWS};
+use crate::core::detect::series::check::Check;
+use crate::core::detect::series::floors::{Excuse, Gauge};
+use crate::core::detect::series::load::Load;
+use crate::core::detect::series::median::{Size, median};
+use crate::core::detect::series::ring::{Ring, rank_sum};
+
+/// What kind of growth a window shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Growth {
+    /// Steady.
+    Steady,
+    /// Steady once the part that CPU use explains is taken out.
+    AtEqualLoad,
+    /// Steady, but CPU use rose as much.
+    WithLoad,
+    /// Certain, but slowing down.
+    Slowing,
+}
+
+/// Median floors of a window's first, middle and last third.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shape {
+    /// Of the first third.
+    pub early: f32,
+    /// Of the middle third.
+    pub middle: f32,
+    /// Of the last third.
+    pub late: f32,
+}
+
+impl Shape {
+    /// Of a series that is nothing.
+    pub const FLAT: Self = Self { early: 0.0, middle: 0.0, late: 0.0 };
+
+    /// From early to late.
+    pub fn growth(&self) -> f64 {
+        f64::from(self.late) - f64::from(self.early)
+    }
+
+    /// From early to middle, and from middle to late.
+    pub fn halves(&self) -> (f64, f64) {
+        let middle = f64::from(self.middle);
+        (middle - f64::from(self.early), f64::from(self.late) - middle)
+    }
+
+    /// The same with each value times `unit`.
+    pub fn scaled(&self, unit: f64) -> Self {
+        let scale = |value: f32| (f64::from(value) * unit) as f32;
+        Self { early: scale(self.early), middle: scale(self.middle), late: scale(self.late) }
+    }
+}
+
+/// A window that rose for certain, and how.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Found {
+    /// What kind of growth it shows.
+    pub growth: Growth,
+    /// Whether the growth stopped, or nearly so, towards the end of the window. It may be a pause.
+    pub paused: bool,
+    /// How it went.
+    pub shape: Shape,
+}
+
+/// Judges the window of length `which` that ends with the newest floor; `fall` is the largest one
+/// ever seen at this scale.
+pub fn judge(
+    ring: &Ring<'_>,
+    which: usize,
+    fall: u32,
+    at_equal_load: bool,
+    gauge: &Gauge,
+) -> Option<Found> {
+    let blocks = WINDOWS[which];
+    let (rank, fall) = (|| ring.rank_sum(blocks), || f64::from(fall));
+    let slowing = match test(ring.floors(blocks), rank, which, fall, gauge) {
+        Some(found) if found.growth == Growth::Steady => {
+            let stands = not_by_load(found.shape, ring.parts(blocks), gauge.excuse).passes;
+            let growth = if stands { Growth::Steady } else { Growth::WithLoad };
+            return Some(Found { growth, ..found });
+        }
+        slowing => slowing,
+    };
+    if at_equal_load
+        && gauge.excuse == Excuse::Proportion
+        && let Some(level) = ring.at_equal_load(which)
+    {
+        let level = &level[RING - blocks..];
+        let (rank, fall) = (|| rank_sum(level), || largest_fall(level));
+        if let Some(found) = test(level, rank, which, fall, gauge)
+            && found.growth == Growth::Steady
+        {
+            return Some(Found { growth: Growth::AtEqualLoad, ..found });
+        }
+    }
+    slowing
+}
+
+/// Growth beyond any fall, its shape, and the rank test; the dear tests come last.
+fn test<T: Size>(
+    floors: &[T],
+    rank_sum: impl Fn() -> i32,
+    which: usize,
+    fall: impl Fn() -> f64,
+    gauge: &Gauge,
+) -> Option<Found> {
+    let (early, late) = ends(floors);
+    // Nearly all windows end here: they need no middle.
+    let flat = Shape { early, middle: early, late };
+    if !enough(flat, gauge).passes || !beyond_falls(flat, fall(), gauge).passes {
+        return None;
+    }
+    if !rising(rank_sum(), which).passes {
+        return None;
+    }
+    let shape = Shape { middle: middle(floors), ..flat };
+    let steady = lasting(shape, gauge).passes;
+    let growth = if steady { Growth::Steady } else { Growth::Slowing };
+    Some(Found { growth, paused: !going_on(floors, shape, gauge).passes, shape })
+}
+
+/// What the tests of a window compare, for an explanation; sizes in the series' unit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tests {
+    /// Median floors of its thirds.
+    pub shape: Shape,
+    /// Growth, and the least that is any.
+    pub enough: Check,
+    /// Growth, and the largest fall times the factor that it must exceed.
+    pub beyond_falls: Check,
+    /// Rank sum, and the least that noise does not reach.
+    pub rising: Check,
+    /// Growth of the second half, and the least after that of the first.
+    pub lasting: Check,
+    /// Pace of the last sixth as a share of the steady one, and the least.
+    pub going_on: Check,
+    /// Ratio of growth, and the ratio of CPU use that would explain it; passed if it does not.
+    pub not_by_load: Check,
+}
+
+impl Tests {
+    /// All tests of a window, those behind the first that fails too. `floors` as they are, or less
+    /// what CPU use explains.
+    fn of<T: Size>(floors: &[T], parts: &[u32], which: usize, fall: f64, gauge: &Gauge) -> Self {
+        let shape = thirds(floors);
+        Self {
+            shape,
+            enough: enough(shape, gauge),
+            beyond_falls: beyond_falls(shape, fall, gauge),
+            rising: rising(rank_sum(floors), which),
+            lasting: lasting(shape, gauge),
+            going_on: going_on(floors, shape, gauge),
+            not_by_load: not_by_load(shape, parts, gauge.excuse),
+        }
+    }
+
+    /// The same with sizes in bytes, given how many the series' unit has.
+    pub fn scaled(&self, unit: f64) -> Self {
+        Self {
+            shape: self.shape.scaled(unit),
+            enough: self.enough.scaled(unit),
+            beyond_falls: self.beyond_falls.scaled(unit),
+            lasting: self.lasting.scaled(unit),
+            ..*self
+        }
+    }
+}
+
+/// What [`judge`] compared to come to `found`, with the same arguments; if that is growth at equal
+/// load, of the floors at equal load.
+pub fn explain(
+    ring: &Ring<'_>,
+    which: usize,
+    fall: u32,
+    found: Option<Growth>,
+    gauge: &Gauge,
+) -> Tests {
+    let blocks = WINDOWS[which];
+    let hidden = found == Some(Growth::AtEqualLoad);
+    match ring.at_equal_load(which).filter(|_| hidden) {
+        Some(level) => {
+            let level = &level[RING - blocks..];
+            Tests::of(level, ring.parts(blocks), which, largest_fall(level), gauge)
+        }
+        None => {
+            let (floors, parts) = (ring.floors(blocks), ring.parts(blocks));
+            Tests::of(floors, parts, which, f64::from(fall), gauge)
+        }
+    }
+}
+
+fn enough(shape: Shape, gauge: &Gauge) -> Check {
+    Check::at_least(shape.growth(), gauge.least)
+}
+
+fn beyond_falls(shape: Shape, fall: f64, gauge: &Gauge) -> Check {
+    Check::above(shape.growth(), gauge.swing * fall)
+}
+
+fn rising(rank_sum: i32, which: usize) -> Check {
+    let least = LEAST_RANK_SUM.get(which).map_or(f64::INFINITY, |least| f64::from(*least));
+    Check::at_least(f64::from(rank_sum), least)
+}
+
+fn lasting(shape: Shape, gauge: &Gauge) -> Check {
+    let (first, second) = shape.halves();
+    Check::at_least(second, gauge.shape * first)
+}
+
+fn going_on<T: Size>(floors: &[T], shape: Shape, gauge: &Gauge) -> Check {
+    Check::at_least(pace(floors, shape), gauge.pace)
+}
+
+/// Growth from the last third to its own second half, over what it would be at a steady pace.
+fn pace<T: Size>(floors: &[T], shape: Shape) -> f64 {
+    let n = floors.len();
+    let (third, sixth) = (n / 3, n / 6);
+    let last = f64::from(median(&floors[n - sixth..])) - f64::from(shape.late);
+    let steady = shape.growth() * (third - sixth) as f64 / 2.0 / (n - third) as f64;
+    last / steady
+}
+
+fn not_by_load(shape: Shape, parts: &[u32], excuse: Excuse) -> Check {
+    let third = parts.len() / 3;
+    let cores = |parts: &[u32]| {
+        f64::from(parts.iter().sum::<u32>()) / (Load::PER_CORE * parts.len().max(1) as f64)
+    };
+    let early = cores(&parts[..third]);
+    let late = cores(&parts[parts.len() - third..]);
+    match excuse {
+        Excuse::Proportion => {
+            // Below 2 % of a core, ratios of CPU use are noise.
+            let is = f64::from(shape.late) / f64::from(shape.early).max(f64::MIN_POSITIVE);
+            let needs = late / early.max(0.02);
+            Check { is, needs, passes: late <= 1.1 * early || is > needs }
+        }
+        Excuse::Rise => Check::at_most(late, 1.1 * early + 0.02),
+    }
+}
+
+fn thirds<T: Size>(floors: &[T]) -> Shape {
+    let (early, late) = ends(floors);
+    Shape { early, middle: middle(floors), late }
+}
+
+/// Medians of the first and the last third.
+fn ends<T: Size>(floors: &[T]) -> (f32, f32) {
+    let n = floors.len();
+    let third = n / 3;
+    (median(&floors[..third]), median(&floors[n - third..]))
+}
+
+/// Median of the middle third.
+fn middle<T: Size>(floors: &[T]) -> f32 {
+    let n = floors.len();
+    let third = n / 3;
+    let middle = (n - third) / 2;
+    median(&floors[middle..middle + third])
+}
+
+fn largest_fall(floors: &[f64]) -> f64 {
+    // Compared by hand: `f64::max` minds what is no number, which none is, and takes twice as long.
+    let larger = |a: f64, b: f64| if b > a { b } else { a };
+    let mut peak = 0.0;
+    floors.iter().fold(0.0, |fall, &floor| {
+        peak = larger(peak, floor);
+        larger(fall, peak - floor)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::detect::constants::Constants;
+
+    /// Number of orders of `n` floors by the number of pairs that fall.
+    fn orders_by_falls(n: usize) -> Vec<u128> {
+        (1..=n).fold(vec![1], |orders, size| {
+            let mut next = vec![0; orders.len() + size - 1];
+            for (falls, count) in orders.iter().enumerate() {
+                (0..size).for_each(|more| next[falls + more] += count);
+            }
+            next
+        })
+    }
+
+    #[test]
+    fn the_least_rank_sums_are_the_exact_ones_for_1e_7() {
+        for (blocks, least) in WINDOWS.into_iter().zip(LEAST_RANK_SUM) {
+            let orders = orders_by_falls(blocks);
+            let pairs = i32::try_from(blocks * (blocks - 1) / 2).unwrap();
+            let tail = |least: i32| {
+                let passing = orders.iter().take(((pairs - least) / 2 + 1) as usize).sum::<u128>();
+                passing as f64 / orders.iter().sum::<u128>() as f64
+            };
+            assert!(tail(least) <= 1e-7, "{blocks}: {}", tail(least));
+            assert!(tail(least - 2) > 1e-7, "{blocks}: {}", tail(least - 2));
+        }
+    }
+
+    #[test]
+    fn every_part_of_a_window_has_a_median() {
+        for blocks in WINDOWS {
+            let floors: Vec<u32> = (0..blocks as u32).collect();
+            let shape = thirds(&floors);
+            assert!(shape.early < shape.middle && shape.middle < shape.late, "{blocks}: {shape:?}");
+            assert!((pace(&floors, shape) - 1.0).abs() < 0.2, "{blocks}");
+        }
+    }
+
+    fn look(floor: impl Fn(f64) -> f64, load: impl Fn(f64) -> f64) -> Option<Growth> {
+        let floors = std::array::from_fn(|j| floor(j as f64) as u32);
+        let loads = std::array::from_fn(|j| Load::new(load(j as f64)));
+        let gauge = Gauge::footprint(&Constants::default(), 4096.0);
+        judge(&Ring::new(&floors, &loads), 2, 0, true, &gauge).map(|found| found.growth)
+    }
+
+    #[test]
+    fn an_exponential_slows_down_within_its_time_constant() {
+        let warm_up = |tau: f64| move |j: f64| 1e5 * (1.0 - (-j / tau).exp());
+        assert_eq!(look(warm_up(24.0), |_| 0.5), Some(Growth::Slowing));
+        assert_eq!(look(warm_up(240.0), |_| 0.5), Some(Growth::Steady));
+    }
+
+    #[test]
+    fn load_may_explain_growth_or_hide_it() {
+        let wave = |j: f64| 1.0 + (j * 1.3).sin();
+        assert_eq!(look(|j| 1e4 + 1e3 * j, |j| 0.1 + 0.1 * j), Some(Growth::WithLoad));
+        let hidden = move |j: f64| 1e5 + 100.0 * j + 2e3 * wave(j);
+        assert_eq!(look(hidden, |_| 0.5), None);
+        assert_eq!(look(hidden, wave), Some(Growth::AtEqualLoad));
+    }
+}

@@ -1,0 +1,415 @@
+//! The detector on made-up machines: what must be found when, and what never.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::core::detect::series::window::Growth;
+use crate::core::model::ceiling::{Ceiling, CeilingKind, Place};
+use crate::core::model::sample::{Comm, Memory, Proc};
+use crate::core::model::units::{GIB, KIB, MIB};
+
+/// A process of a made-up machine: pid, parent's pid, footprint, CPU seconds so far.
+type Row = (u32, u32, u64, f64);
+
+/// A machine whose headroom is `head` less all growth since the first sample.
+struct Machine {
+    head: u64,
+    total: u64,
+    interval_s: f64,
+}
+
+/// Who was first found to leak, at which sample, why.
+type Found = (u32, Scope, usize, Why);
+
+impl Machine {
+    fn new(head: u64, total: u64) -> Self {
+        Self { head, total, interval_s: 1.0 }
+    }
+
+    fn header(&self) -> Header {
+        let hostname = String::new();
+        Header { interval_s: self.interval_s, clock_ticks: 100, page_size: 4096, hostname }
+    }
+
+    fn sample(&self, t: f64, rows: &[Row], first: u64) -> Sample {
+        let proc = |&(pid, ppid, footprint, cpu_s): &Row| Proc {
+            id: ProcId { pid, start: u64::from(pid) },
+            ppid,
+            comm: Comm::new(b"app"),
+            rss: footprint,
+            anon: Some(footprint / 4096 * 4096),
+            swap: 0,
+            cpu_s,
+            threads: 1,
+        };
+        let grown = rows.iter().map(|row| row.2).sum::<u64>().saturating_sub(first);
+        let available = self.head.saturating_sub(grown);
+        let memory = Memory { total: self.total, available, ..Memory::default() };
+        Sample { t, memory, procs: rows.iter().map(proc).collect(), ..Sample::default() }
+    }
+
+    /// Runs `samples` samples of what `rows` tells; the first leak of each.
+    fn run(&self, samples: usize, rows: impl Fn(usize) -> Vec<Row>) -> Vec<Found> {
+        let mut detector = Detector::with(&self.header(), Constants::default());
+        let first = rows(0).iter().map(|row| row.2).sum();
+        let mut found: Vec<Found> = Vec::new();
+        let mut events = Vec::new();
+        for k in 0..samples {
+            let t = 1e9 + k as f64 * self.interval_s;
+            detector.observe(&self.sample(t, &rows(k), first), &mut events);
+            for event in events.drain(..) {
+                if let Event::Leak(finding) = event {
+                    let Finding { id, scope, why, .. } = finding;
+                    if !found.iter().any(|f| (f.0, f.1) == (id.pid, scope)) {
+                        found.push((id.pid, scope, k, why));
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// One idle process.
+    fn one(&self, samples: usize, footprint: impl Fn(f64) -> f64) -> Vec<Found> {
+        self.run(samples, |k| vec![(9, 1, footprint(k as f64) as u64, 0.0)])
+    }
+}
+
+const M: f64 = MIB as f64;
+
+fn process(pid: u32, sample: usize, why: Why) -> Vec<Found> {
+    vec![(pid, Scope::Process, sample, why)]
+}
+
+#[test]
+fn a_flat_process_is_never_convicted() {
+    assert_eq!(Machine::new(GIB, 2 * GIB).one(5000, |_| 100.0 * M), []);
+}
+
+#[test]
+fn a_steady_leak_is_convicted_once_it_grew_by_half_through_half_its_life() {
+    let found = Machine::new(4 * GIB, 8 * GIB).one(500, |k| (100.0 + k) * M);
+    assert_eq!(found, process(9, 143, Why::Patient));
+    let found = Machine::new(20 * GIB, 24 * GIB).one(500, |k| (100.0 + k / 4.0) * M);
+    assert_eq!(found, process(9, 399, Why::Patient));
+}
+
+#[test]
+fn a_fast_leak_is_convicted_on_evidence_as_long_as_the_time_left() {
+    let found = Machine::new(GIB, 2 * GIB).one(400, |k| (100.0 + 8.0 * (k - 300.0).max(0.0)) * M);
+    assert_eq!(found, process(9, 360, Why::Urgent));
+}
+
+#[test]
+fn warming_up_is_no_leak() {
+    let machine = Machine::new(2 * GIB, 4 * GIB);
+    for tau in [100.0, 30.0] {
+        assert_eq!(machine.one(3000, |k| (100.0 + 400.0 * (1.0 - (-k / tau).exp())) * M), []);
+    }
+}
+
+#[test]
+fn nobody_is_idle_for_longer_than_it_was_watched() {
+    // Looks that make up for a late one count for more time than they took.
+    let machine = Machine { head: GIB, total: GIB, interval_s: 60.0 };
+    let mut detector = Detector::with(&machine.header(), Constants::default());
+    for t in [0.0, 60.0, 400.0, 410.0, 420.0, 430.0] {
+        detector.observe(&machine.sample(1e9 + t, &[(9, 1, MIB, 7.0)], MIB), &mut Vec::new());
+        let idle_s = detector.standings().next().unwrap().idle_s;
+        assert!(idle_s <= t, "{idle_s} after {t}");
+    }
+}
+
+#[test]
+fn a_step_is_no_leak() {
+    let step = |k: f64| (100.0 + 30.0 * (k - 1000.0).clamp(0.0, 10.0)) * M;
+    assert_eq!(Machine::new(GIB, 2 * GIB).one(4000, step), []);
+}
+
+#[test]
+fn a_sawtooth_leaks_only_if_its_floor_rises() {
+    let machine = Machine::new(GIB, 2 * GIB);
+    assert_eq!(machine.one(4000, |k| (100.0 + 100.0 / 40.0 * (k % 40.0)) * M), []);
+    let rising = |k: f64| (100.0 + 50.0 / 40.0 * (k % 40.0) + k / 8.0) * M;
+    assert_eq!(machine.one(1000, rising), process(9, 799, Why::Patient));
+}
+
+#[test]
+fn growth_in_step_with_load_is_no_leak() {
+    let load = |k: f64| 0.1 + 0.9 * k / 1000.0;
+    let cpu = |k: f64| 0.1 * k + 0.45 * k * k / 1000.0;
+    let rows = |k: usize| {
+        let k = k as f64;
+        vec![(9, 1, ((100.0 + 200.0 * load(k)) * M) as u64, cpu(k))]
+    };
+    assert_eq!(Machine::new(GIB, 2 * GIB).run(1000, rows), []);
+}
+
+#[test]
+fn children_that_never_exit_convict_the_tree() {
+    let children = |k: usize| (0..k as u32 / 20).map(|child| (20 + child, 9, 10 * MIB, 0.0));
+    let rows = |k| std::iter::once((9, 1, 10 * MIB, 0.0)).chain(children(k)).collect();
+    let found = Machine::new(4 * GIB, 8 * GIB).run(400, rows);
+    assert_eq!(found, vec![(9, Scope::Tree, 143, Why::PileUp)]);
+}
+
+#[test]
+fn the_one_of_six_siblings_that_leaks_is_named() {
+    let rows = |k: usize| {
+        let warm = 30.0 + 15.0 * (1.0 - (-(k as f64) / 100.0).exp());
+        let leak = |child: u32| if child == 3 { k as f64 / 4.0 } else { 0.0 };
+        let child = |child: u32| (20 + child, 9, ((warm + leak(child)) * M) as u64, 0.0);
+        std::iter::once((9, 1, 10 * MIB, 0.0)).chain((0..6).map(child)).collect()
+    };
+    let found = Machine::new(2 * GIB, 4 * GIB).run(1500, rows);
+    let named: Vec<_> = found.iter().map(|found| (found.0, found.1)).collect();
+    assert_eq!(named, [(23, Scope::Process)]);
+}
+
+#[test]
+fn six_siblings_that_leak_fast_are_convicted_together_before_memory_ends() {
+    // 12 MiB/s in all: memory ends after 85 samples, and of each alone after 500.
+    let leak = |child: u32, k: usize| (20 + child, 9, (30 + 2 * k as u64) * MIB, 0.0);
+    let rows =
+        |k| std::iter::once((9, 1, 10 * MIB, 0.0)).chain((0..6).map(|c| leak(c, k))).collect();
+    let found = Machine::new(GIB, 2 * GIB).run(84, rows);
+    assert_eq!(found.len(), 6, "{found:?}");
+    assert!(found.iter().all(|(_, _, k, why)| *k < 70 && *why == Why::Urgent), "{found:?}");
+}
+
+#[test]
+fn a_reused_pid_starts_anew() {
+    let machine = Machine::new(GIB, 2 * GIB);
+    let mut detector = Detector::with(&machine.header(), Constants::default());
+    let mut events = Vec::new();
+    for k in 0..2000_u64 {
+        // Every 40 samples another process under the same pid, each larger than the one before.
+        let mut sample = machine.sample(k as f64, &[(9, 1, (100 + k / 40 * 10) * MIB, 0.0)], 0);
+        sample.procs[0].id.start = k / 40;
+        detector.observe(&sample, &mut events);
+        assert_eq!(detector.standings().count(), 1);
+        assert_eq!(detector.standings().next().unwrap().samples as u64, k % 40 + 1);
+    }
+    assert_eq!(events, []);
+}
+
+#[test]
+fn what_a_child_inherits_is_not_its_growth() {
+    let machine = Machine::new(GIB, 2 * GIB);
+    let mut detector = Detector::with(&machine.header(), Constants::default());
+    let rows = [(9, 1, 300 * MIB, 0.0), (20, 9, 300 * MIB, 0.0)];
+    detector.observe(&machine.sample(1.0, &rows, 0), &mut Vec::new());
+    let child = detector.standing(ProcId { pid: 20, start: 20 }).unwrap();
+    assert_eq!((child.first_footprint, child.footprint), (300 * MIB, 300 * MIB));
+    assert_eq!((child.parent, child.parent_alive), (Some(ProcId { pid: 9, start: 9 }), true));
+}
+
+#[test]
+fn the_nearest_ceiling_of_the_tree_counts() {
+    let machine = Machine::new(8 * GIB, 16 * GIB);
+    let mut detector = Detector::with(&machine.header(), Constants::default());
+    let root = ProcId { pid: 9, start: 9 };
+    let mut leak = None;
+    for k in 0..400_u64 {
+        let rows = [(9, 1, 10 * MIB, 0.0), (20, 9, (20 + k) * MIB, 0.0)];
+        let mut sample = machine.sample(k as f64, &rows, 30 * MIB);
+        let (kind, place) = (CeilingKind::CgroupMemory, Place::new("/app"));
+        let (used, limit) = ((30 + k) * MIB, 2 * GIB);
+        sample.ceilings = vec![Ceiling { kind, root: Some(root), place, used, limit }];
+        let mut events = Vec::new();
+        detector.observe(&sample, &mut events);
+        leak = leak.or(events.into_iter().find(|event| matches!(event, Event::Leak(_))));
+    }
+    assert_eq!(detector.headroom(root).left, 2 * GIB - 429 * MIB);
+    let forecast = detector.forecast(root).unwrap();
+    assert_eq!(forecast.ceiling, CeilingKind::CgroupMemory);
+    assert!((forecast.likely_s / 1619.0 - 1.0).abs() < 0.02, "{forecast:?}");
+    let standing = detector.standing(ProcId { pid: 20, start: 20 }).unwrap();
+    assert_eq!((standing.root, standing.verdict), (root, Verdict::Leaking));
+    let evidence = standing.kill_evidence.unwrap();
+    assert!((evidence.slope - M).abs() < 1.0, "{evidence:?}");
+    assert!(leak.is_some());
+}
+
+#[test]
+fn a_verdict_is_withdrawn_when_growth_ends_or_the_process_does() {
+    let machine = Machine::new(4 * GIB, 8 * GIB);
+    let mut detector = Detector::with(&machine.header(), Constants::default());
+    let mut cleared = Vec::new();
+    for k in 0..2000_u64 {
+        let rows = [(9, 1, (100 + k.min(300)) * MIB, 0.0), (8, 1, (100 + k) * MIB, 0.0)];
+        let rows = if k < 1500 { &rows[..] } else { &rows[..1] };
+        let mut events = Vec::new();
+        detector.observe(&machine.sample(k as f64, rows, 200 * MIB), &mut events);
+        cleared.extend(events.into_iter().filter_map(|event| match event {
+            Event::Cleared { id, was: Verdict::Leaking, why, .. } => Some((id.pid, why, k)),
+            _ => None,
+        }));
+    }
+    assert_eq!(cleared[1], (8, Cleared::Exited, 1500));
+    assert_eq!((cleared[0].0, cleared[0].1), (9, Cleared::GrowthEnded));
+    assert!((300..600).contains(&cleared[0].2), "{cleared:?}");
+}
+
+#[test]
+fn looking_closer_finds_a_fast_leak_sooner() {
+    let machine = Machine { head: 4 * GIB, total: 8 * GIB, interval_s: 16.0 };
+    let mut detector = Detector::with(&machine.header(), Constants::default());
+    let (mut t, mut found) = (0.0, None);
+    for k in 0..400 {
+        t += if k < 40 { 16.0 } else { 1.0 };
+        let leaked = if k < 40 { 0 } else { (t - 40.0 * 16.0) as u64 * 4 };
+        let mut events = Vec::new();
+        let sample = machine.sample(t, &[(9, 1, (100 + leaked) * MIB, 0.0)], 100 * MIB);
+        detector.observe(&sample, &mut events);
+        found = found.or(events.iter().any(|e| matches!(e, Event::Leak(_))).then_some(k));
+    }
+    // 48 samples a second apart; 48 of 16 s would be 768 s.
+    assert!((88..200).contains(&found.unwrap()), "{found:?}");
+}
+
+/// Runs a child that warms up for 130 samples, settles and ends; the first words of it.
+fn warm_up(detector: &mut Detector, machine: &Machine) -> Vec<&'static str> {
+    let mut events = Vec::new();
+    for k in 0..300_u64 {
+        let rows = [(9, 1, 10 * MIB, 0.0), (20, 9, (100 + k.min(130) * 2 / 5) * MIB, 0.0)];
+        let rows = if k < 299 { &rows[..] } else { &rows[..1] };
+        detector.observe(&machine.sample(k as f64, rows, 110 * MIB), &mut events);
+    }
+    let word = |event: &Event| match event {
+        Event::Suspect(_) => Some("suspect"),
+        Event::Leak(_) => Some("leak"),
+        _ => None,
+    };
+    events.iter().filter_map(word).collect()
+}
+
+#[test]
+fn the_second_warm_up_is_no_suspect_also_after_a_restart_of_the_watch() {
+    let machine = Machine::new(4 * GIB, 8 * GIB);
+    let mut first = Detector::with(&machine.header(), Constants::default());
+    assert_eq!(warm_up(&mut first, &machine), ["suspect"], "nothing is known of it yet");
+
+    let known = first.profiles(256);
+
+    let comm = Comm::new(b"app");
+    let (peak, longest_s) = (152 * MIB, 299.0);
+    assert_eq!(known, [Profile { comm, parent: comm, peak, longest_s }]);
+    // Another interval: what is remembered is in seconds.
+    let machine = Machine { interval_s: 2.0, ..machine };
+    let mut second = Detector::with(&machine.header(), Constants::default());
+    second.remember(&known);
+    assert_eq!(second.profiles(256), known, "nothing is lost on the way");
+    let machine = Machine { interval_s: 1.0, ..machine };
+    let mut second = Detector::with(&machine.header(), Constants::default());
+    second.remember(&known);
+    assert_eq!(warm_up(&mut second, &machine), [""; 0]);
+    let mut stranger = Detector::with(&machine.header(), Constants::default());
+    stranger.remember(&[Profile { parent: Comm::new(b"other"), ..known[0] }]);
+    assert_eq!(warm_up(&mut stranger, &machine), ["suspect"], "another parent's");
+}
+
+#[test]
+fn who_ended_last_is_remembered_first() {
+    let mut runs = Runs::default();
+    let name = |nth: u8| (Comm::new(&[nth]), Comm::new(b"parent"));
+    (0..10).for_each(|nth| runs.ended(name(nth), 5, 5));
+    let learnt = runs.learnt();
+    runs.ended(name(3), 4, 5);
+    assert_eq!(runs.learnt(), learnt, "a smaller run teaches nothing");
+    let names = |runs: &Runs| runs.profiles(3, 1.0).iter().map(|p| p.comm).collect::<Vec<_>>();
+    assert_eq!(names(&runs), [name(3).0, name(9).0, name(8).0]);
+    let mut next = Runs::default();
+    next.remember(&runs.profiles(10, 1.0), 1.0);
+    assert_eq!(names(&next), names(&runs));
+}
+
+/// A series of pages with growth, noise and falls.
+fn series() -> impl Strategy<Value = Vec<u32>> {
+    let step = prop_oneof![8 => -64..65_i32, 8 => 0..300_i32, 1 => -20_000..20_000_i32];
+    prop::collection::vec(step, 50..400).prop_map(|steps| {
+        let mut pages = 100_000_i32;
+        steps
+            .iter()
+            .map(|step| {
+                pages = (pages + step).clamp(1000, 1_000_000);
+                pages as u32
+            })
+            .collect()
+    })
+}
+
+fn verdicts(pages: &[u32], t: impl Fn(usize) -> f64, swap: impl Fn(usize) -> u64) -> Vec<Event> {
+    let machine = Machine::new(8 * GIB, 16 * GIB);
+    let mut detector = Detector::with(&machine.header(), Constants::default());
+    let mut events = Vec::new();
+    for (k, pages) in pages.iter().enumerate() {
+        let mut sample =
+            machine.sample(t(k), &[(9, 1, u64::from(*pages) * 4 * KIB, 0.0)], 400_000 * KIB);
+        let proc = &mut sample.procs[0];
+        let anon = proc.anon.unwrap();
+        proc.swap = swap(k).min(anon);
+        proc.anon = Some(anon - proc.swap);
+        detector.observe(&sample, &mut events);
+    }
+    events
+}
+
+proptest! {
+    #[test]
+    fn swapping_changes_no_verdict(pages in series(), every in 1_usize..50) {
+        let at_rest = verdicts(&pages, |k| k as f64, |_| 0);
+        let swapped = verdicts(&pages, |k| k as f64, |k| (k / every % 7) as u64 * 8 * MIB);
+        prop_assert_eq!(at_rest, swapped);
+    }
+
+    #[test]
+    fn when_it_happens_changes_no_verdict(pages in series(), by in -1e6..1e6_f64) {
+        let now = verdicts(&pages, |k| k as f64, |_| 0);
+        let then = verdicts(&pages, |k| k as f64 + by.round(), |_| 0);
+        prop_assert_eq!(now, then);
+    }
+
+    #[test]
+    fn a_step_of_the_clock_changes_no_verdict(pages in series(), at in 10_usize..40) {
+        let now = verdicts(&pages, |k| k as f64, |_| 0);
+        // Set back by an hour: until then t creeps on by a millisecond.
+        let creep = |k: usize| if k < at { k as f64 } else { at as f64 + (k - at) as f64 * 1e-3 };
+        prop_assert_eq!(now, verdicts(&pages, creep, |_| 0));
+    }
+
+    #[test]
+    fn an_explanation_is_what_was_judged(pages in series(), load in prop::collection::vec(0.0..2.0_f64, 1..40)) {
+        let machine = Machine::new(8 * GIB, 16 * GIB);
+        let mut detector = Detector::with(&machine.header(), Constants::default());
+        let mut cpu_s = 0.0;
+        for (k, pages) in pages.iter().enumerate() {
+            cpu_s += load[k % load.len()];
+            let rows = [(9, 1, u64::from(*pages) * 4 * KIB, cpu_s)];
+            detector.observe(&machine.sample(k as f64, &rows, 400_000 * KIB), &mut Vec::new());
+            let explanation = detector.explain(ProcId { pid: 9, start: 9 }).unwrap();
+            for row in &explanation.windows {
+                let (look, tests) = (&row.look, &row.look.tests);
+                let grows = tests.enough.passes && tests.beyond_falls.passes && tests.rising.passes;
+                // What is not even looked at may pass all tests; its growth at equal load may too.
+                prop_assert!(look.growth.is_none() || grows, "{row:?}");
+                prop_assert!(look.growth.is_some() || !grows || !look.ends_higher.passes, "{row:?}");
+                let slows = look.growth == Some(Growth::Slowing);
+                prop_assert!(look.growth.is_none() || slows != tests.lasting.passes, "{row:?}");
+                let steady = matches!(look.growth, Some(Growth::Steady | Growth::AtEqualLoad));
+                prop_assert_eq!(row.rules.is_some(), steady);
+            }
+            let convicts = explanation.windows.iter().any(|row| row.rules.is_some_and(|rules| rules.convicts.is_some()));
+            let leaks = explanation.standing.verdict == Verdict::Leaking;
+            prop_assert!(leaks || !convicts, "{explanation:?}");
+            prop_assert_eq!(leaks, explanation.held.is_some_and(|held| held.why.is_some()));
+        }
+    }
+
+    #[test]
+    fn a_plateau_never_convicts(level in 1_u64..4000, noise in prop::collection::vec(0_u64..50, 600)) {
+        let machine = Machine::new(GIB, 2 * GIB);
+        let found = machine.one(600, |k| (level as f64) * M + (noise[k as usize] * 4 * KIB) as f64);
+        prop_assert_eq!(found, vec![]);
+    }
+}

@@ -1,0 +1,72 @@
+//! Threads: a process that starts threads which never end.
+//!
+//! Nearly all processes keep the number that they begin with, so a series is kept only for those
+//! whose number ever changed.
+
+use crate::core::detect::ceilings::forecast;
+use crate::core::detect::ceilings::outlook::Told;
+use crate::core::detect::clock::Moment;
+use crate::core::detect::series::floors::{Candidate, Gauge, Track};
+use crate::core::detect::verdict::{Life, Scale};
+use crate::core::model::assessment::{Evidence, Forecast};
+use crate::core::model::ceiling::Unit;
+
+/// The numbers of threads of a process.
+pub struct Threads {
+    count: Track,
+    /// What convicts it, while that holds.
+    pub leak: Option<Leak>,
+    /// What was said of it.
+    pub told: Option<Told>,
+}
+
+/// A conviction.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Leak {
+    /// The longest window that convicts, in tasks.
+    pub evidence: Evidence,
+    /// When the nearest ceiling on tasks is reached by this process alone.
+    pub forecast: Option<Forecast>,
+    until: u64,
+}
+
+impl Default for Threads {
+    fn default() -> Self {
+        Self { count: Track::new(1.0), leak: None, told: None }
+    }
+}
+
+impl Threads {
+    /// Adds a number and judges; `scale` has the nearest ceiling on tasks.
+    pub fn judge(
+        &mut self,
+        moment: &Moment,
+        (threads, load): (u32, f64),
+        gauge: &Gauge,
+        scale: &Scale<'_>,
+        life: Life,
+        windows: &mut Vec<Candidate>,
+    ) {
+        if self.count.push(moment, threads.into(), load, gauge) {
+            self.leak = self.look(moment.now, scale, life, windows).or(self.leak);
+        }
+        self.leak = self.leak.filter(|leak| leak.until >= moment.now);
+    }
+
+    fn look(
+        &self,
+        now: u64,
+        scale: &Scale<'_>,
+        life: Life,
+        windows: &mut Vec<Candidate>,
+    ) -> Option<Leak> {
+        windows.clear();
+        windows.extend(self.count.candidates(now).filter(|window| scale.is_steady(window)));
+        let convicting = windows.iter().rev().find(|w| scale.convicts(w, life).is_some())?;
+        let evidence = Evidence { unit: Unit::Tasks, ..scale.evidence(convicting) };
+        let until = now + convicting.window / 2;
+        let seconds = |blocks| scale.clock.seconds(blocks);
+        let ends = forecast::of_windows(windows, scale.meter, scale.constants.caution, seconds);
+        Some(Leak { evidence, forecast: ends.map(|ends| ends.forecast()), until })
+    }
+}

@@ -1,0 +1,196 @@
+//! Engine: state across samples. `observe` is the whole of it: live and replayed alike.
+
+use crate::core::alarm::Alarm;
+use crate::core::decide::policy::{Policy, Rules};
+use crate::core::detect::Detector;
+use crate::core::detect::standing::Standing;
+use crate::core::model::assessment::{Assessment, Event, Order, Past, Profile, Status, Unsent};
+use crate::core::model::sample::{Header, Sample};
+use crate::core::pace::{Pace, nearest_end_s};
+
+/// What the user may set.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How many times longer than the evidence a growth may be extrapolated; 6 by default. Less is
+    /// more cautious and later.
+    pub caution: f64,
+    /// What may be ended, and when.
+    pub rules: Rules,
+}
+
+/// Judges samples.
+pub struct Engine {
+    detector: Detector,
+    alarm: Alarm,
+    policy: Policy,
+    pace: Pace,
+    lead_s: f64,
+    found: bool,
+    trees: usize,
+    assessment: Assessment,
+}
+
+impl Engine {
+    /// An engine for samples of the kind that `header` announces.
+    pub fn new(header: &Header, settings: Settings) -> Self {
+        Self {
+            detector: Detector::new(header, settings.caution),
+            alarm: Alarm::default(),
+            pace: Pace::new(header.interval_s),
+            lead_s: settings.rules.lead_s,
+            policy: Policy::new(settings.rules, header.interval_s),
+            found: false,
+            trees: 0,
+            assessment: Assessment::default(),
+        }
+    }
+
+    /// Takes one sample in and says what changed, how things stand and when to look again.
+    pub fn observe(&mut self, sample: &Sample) -> &Assessment {
+        let Self { detector, alarm, policy, assessment, .. } = self;
+        assessment.t = sample.t;
+        assessment.events.clear();
+        detector.observe(sample, &mut assessment.events);
+        alarm.observe(sample.t, &sample.signs, &mut assessment.events);
+        policy.decide(sample, detector, &mut assessment.events);
+        for event in &assessment.events {
+            if let Event::Order(order) = event {
+                detector.ordered(order.victim);
+            }
+        }
+        // Worst first; the sort is stable, so like events keep the detector's order.
+        assessment.events.sort_by_key(rank);
+        self.assess();
+        &self.assessment
+    }
+
+    /// What changed with the last sample.
+    pub fn events(&self) -> &[Event] {
+        &self.assessment.events
+    }
+
+    /// An order could not be carried out. Only a live run can know.
+    pub fn unsent(&mut self, order: &Order, why: Unsent) {
+        self.policy.unsent(order, why);
+    }
+
+    /// Goes on under other rules. Those that depend on programs count once these are told again.
+    pub fn renew(&mut self, rules: Rules) {
+        self.lead_s = rules.lead_s;
+        self.policy.renew(rules);
+    }
+
+    /// Whether what is observed lies in the past: then no order is given, those that were given are
+    /// [recalled](Self::recall).
+    pub fn catch_up(&mut self, past: bool) {
+        self.policy.catch_up(past);
+    }
+
+    /// Takes over what an earlier run did on the sample that was just observed.
+    pub fn recall(&mut self, past: &Past) {
+        if matches!(past, Past::Ordered { .. }) {
+            self.detector.ordered(past.victim());
+        }
+        self.policy.recall(past, self.assessment.t, &self.detector);
+    }
+
+    /// Seconds before the end from which on things are critical.
+    pub fn lead_s(&self) -> f64 {
+        self.lead_s
+    }
+
+    /// How things stood in the last sample.
+    pub fn status(&self) -> Status {
+        self.assessment.status
+    }
+
+    /// Takes over what an earlier engine learnt of programs.
+    pub fn remember(&mut self, profiles: &[Profile]) {
+        self.detector.remember(profiles);
+    }
+
+    /// What was learnt of programs, at most so many, those first whose runs ended last.
+    pub fn profiles(&self, most: usize) -> Vec<Profile> {
+        self.detector.profiles(most)
+    }
+
+    /// How often something new was learnt of a program.
+    pub fn learnt(&self) -> u64 {
+        self.detector.learnt()
+    }
+
+    /// The detector, for reports of the state.
+    pub fn detector(&self) -> &Detector {
+        &self.detector
+    }
+
+    /// What was refused or killed within the last minute.
+    pub fn alarm(&self) -> &Alarm {
+        &self.alarm
+    }
+
+    /// The policy, for reports of the state.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Seconds until memory ends if suspects go on as well: not evidence enough to say so, but
+    /// enough to look more often.
+    fn suspected_end_s(&self) -> f64 {
+        let detector = &self.detector;
+        let suspects = || detector.accused();
+        let end_s = |root| {
+            let tree = suspects().filter(|s| s.root == root);
+            let slope: f64 = tree.filter_map(|s| s.evidence).map(|e| e.slope.max(0.0)).sum();
+            detector.headroom(root).left as f64 / slope
+        };
+        suspects().map(|s| end_s(s.root)).fold(f64::INFINITY, f64::min)
+    }
+
+    /// What was found since the start: critical only if memory is in danger now, a leak also if
+    /// all that leaked has ended.
+    pub fn found(&self) -> Status {
+        let least = if self.found { Status::Leak } else { Status::Fine };
+        self.assessment.status.max(least)
+    }
+
+    fn assess(&mut self) {
+        let detector = &self.detector;
+        let roots = || detector.roots();
+        let ends = || roots().filter_map(|s| detector.forecast(s.id));
+        let end_s = nearest_end_s(ends());
+        let pace_s = end_s.min(self.suspected_end_s()).min(detector.nearing_s());
+        let left = roots()
+            .map(|s| detector.headroom(s.id))
+            .map(|h| h.left as f64 / (h.limit as f64).max(1.0))
+            .fold(1.0, f64::min);
+        let leaks = detector.standings().any(Standing::leaks) || detector.piles().next().is_some();
+        // An order at the brink comes without a verdict: it was found all the same.
+        let finds = |event: &Event| matches!(event, Event::Leak(_) | Event::Order(_));
+        self.found |= self.assessment.events.iter().any(finds);
+        self.assessment.status = if end_s <= self.lead_s || self.alarm.is_on() {
+            Status::Critical
+        } else if leaks {
+            Status::Leak
+        } else {
+            Status::Fine
+        };
+        let trees = roots().count();
+        let newcomers = trees > self.trees;
+        self.trees = trees;
+        self.assessment.next_s = self.pace.next_s(pace_s, left, newcomers);
+    }
+}
+
+fn rank(event: &Event) -> u8 {
+    match event {
+        Event::Failing(_) => 0,
+        Event::Outcome(_) => 0,
+        Event::Order(_) | Event::Unsent { .. } => 1,
+        Event::Spared { .. } => 2,
+        Event::Leak(_) => 3,
+        Event::Forecast { .. } => 4,
+        Event::Suspect(_) => 5,
+        Event::Cleared { .. } | Event::Eased { .. } => 6,
+    }
+}

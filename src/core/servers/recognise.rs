@@ -1,0 +1,197 @@
+//! Recognise: which row of the table a process belongs to.
+//!
+//! Names are no help alone: mod_perl renames its children `/usr/sbin/apach`, and a gunicorn is a
+//! python. So the executable counts first; of an interpreter the title.
+
+use super::{By, PREFORKING, Server, TABLE, Threads, UNKNOWN};
+use crate::core::model::sample::{Comm, Program};
+
+/// Programs that run others' programs: their title tells the server.
+const INTERPRETERS: [&str; 6] = ["python", "pypy", "ruby", "perl", "node", "nodejs"];
+/// Words of a title that are looked at: interpreter, an option, script.
+const WORDS: usize = 4;
+
+/// The server that a process belongs to, by its executable, its title, its threads, and whether it
+/// is a fork of its parent. The user's `own` rows go before the table.
+pub fn recognise(program: &Program, comm: Comm, own: &[&'static Server]) -> &'static Server {
+    let seen = Seen::of(program, comm);
+    let rows = own.iter().chain(TABLE).copied();
+    let mut rows = rows.filter(|server| match server.threads {
+        Threads::Any => true,
+        Threads::One => program.threads <= 1,
+        Threads::Many => program.threads > 1,
+    });
+    let found = rows.find(|server| server.by.iter().any(|by| seen.is(*by)));
+    found.unwrap_or(if program.forked { &PREFORKING } else { &UNKNOWN })
+}
+
+/// Whether a child of such a server's master does the work, rather than help with it.
+pub fn is_worker(server: &Server, program: &Program) -> bool {
+    !server.helpers.iter().any(|part| program.title.contains(part))
+}
+
+/// The name of the pool that a worker belongs to, where its server has several.
+pub fn pool_name<'p>(server: &Server, program: &'p Program) -> &'p str {
+    let named = !server.pool_title.is_empty();
+    program.title.strip_prefix(server.pool_title).filter(|_| named).unwrap_or("")
+}
+
+/// What tells a server.
+struct Seen<'a> {
+    name: String,
+    path: &'a str,
+    words: Vec<&'a str>,
+    /// Whether the words may be a script's: of an interpreter, or of who knows what.
+    scripted: bool,
+}
+
+impl<'a> Seen<'a> {
+    fn of(program: &'a Program, comm: Comm) -> Self {
+        let words: Vec<&str> = program.title.split_ascii_whitespace().take(WORDS).collect();
+        let first = words.first().copied().unwrap_or("");
+        let path = program.exe.trim_end_matches(" (deleted)");
+        let name = match path {
+            // Not readable for other users' processes: the title has to do, then the name.
+            "" if !first.is_empty() => base(first).to_owned(),
+            "" => comm.to_string(),
+            path => base(path).to_owned(),
+        };
+        let scripted = path.is_empty() || INTERPRETERS.iter().any(|i| is_version_of(&name, i));
+        Self { name, path, words, scripted }
+    }
+
+    fn is(&self, by: By) -> bool {
+        match by {
+            By::Exe(names) => names.iter().any(|name| is_version_of(&self.name, name)),
+            By::Dir(dir) => self.path.rsplit('/').skip(1).any(|part| part == dir),
+            By::Title(names) => {
+                self.scripted && self.words.iter().any(|word| names.contains(&base(word)))
+            }
+            By::Fork => false,
+        }
+    }
+}
+
+/// The last part of a path, or of a title's first word: "/usr/bin/puma" and "puma:" are "puma".
+fn base(word: &str) -> &str {
+    let word = word.trim_matches(['[', ']', ':']);
+    word.rsplit('/').next().unwrap_or(word)
+}
+
+/// "php-fpm8.2" is a version of "php-fpm".
+pub(super) fn is_version_of(name: &str, program: &str) -> bool {
+    name.strip_prefix(program)
+        .is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit() || c == '.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::servers::Workers;
+
+    fn program(exe: &str, title: &str, threads: u32) -> Program {
+        Program { exe: exe.to_owned(), title: title.to_owned(), threads, ..Program::unknown() }
+    }
+
+    fn name(exe: &str, title: &str, threads: u32) -> &'static str {
+        recognise(&program(exe, title, threads), Comm::new(b"x"), &[]).name
+    }
+
+    #[test]
+    fn apache_is_told_by_its_executable_and_its_mpm_by_the_threads() {
+        assert_eq!(name("/usr/sbin/apache2", "/usr/sbin/apach", 1), "Apache prefork");
+        let threaded = "Apache event/worker";
+        assert_eq!(name("/usr/sbin/httpd", "/usr/sbin/httpd -DFOREGROUND", 27), threaded);
+        assert_eq!(name("/usr/sbin/httpd.worker", "/usr/sbin/httpd.worker", 27), threaded);
+        assert_eq!(name("/usr/sbin/apache2 (deleted)", "", 1), "Apache prefork");
+        assert_eq!(name("/usr/sbin/httpd2-prefork", "", 1), "Apache prefork");
+    }
+
+    #[test]
+    fn interpreters_are_told_by_their_title() {
+        for (exe, title, threads, expected) in [
+            (
+                "/usr/bin/python3.11",
+                "/usr/bin/python3 /usr/bin/gunicorn app:app",
+                1,
+                "gunicorn sync",
+            ),
+            ("/usr/bin/python3.11", "gunicorn: worker [app]", 5, "gunicorn gthread"),
+            ("/usr/bin/ruby3.1", "puma: cluster worker 0: 4242 [app]", 5, "puma"),
+            ("/usr/bin/ruby3.1", "puma 5.6.5 (tcp://127.0.0.1:80) [app]", 2, "puma"),
+            ("/usr/bin/ruby3.1", "unicorn worker[1] -c u.rb", 1, "unicorn"),
+            ("/usr/bin/ruby3.1", "sidekiq 6.5.12 app [0 of 5 busy]", 9, "Sidekiq"),
+            ("/usr/bin/ruby3.1", "Passenger RubyApp: /srv/app (production)", 3, "Passenger"),
+            ("/usr/bin/python3.11", "/usr/bin/python3 -m celery -A app worker", 1, "Celery"),
+            ("/usr/bin/python3.11", "[celeryd: celery@h:ForkPoolWorker-1]", 1, "Celery"),
+            ("/usr/bin/python3.11", "/usr/bin/python3 /usr/bin/supervisord -n", 1, "supervisord"),
+        ] {
+            assert_eq!(name(exe, title, threads), expected, "{title}");
+        }
+    }
+
+    #[test]
+    fn a_word_of_another_programs_title_is_no_server() {
+        assert_eq!(name("/usr/bin/vim.basic", "vim gunicorn", 1), "unknown");
+        assert_eq!(name("/usr/bin/journalctl", "journalctl -fu puma", 1), "unknown");
+        assert_eq!(name("/opt/grand/master", "master", 1), "unknown");
+    }
+
+    #[test]
+    fn a_version_and_a_directory_belong_to_a_name() {
+        assert_eq!(name("/usr/sbin/php-fpm8.2", "php-fpm: pool www", 1), "php-fpm");
+        assert_eq!(name("/usr/bin/uwsgi-core", "uwsgi --ini a.ini", 1), "uwsgi");
+        assert_eq!(name("/usr/lib/postfix/sbin/smtpd", "smtpd -n smtp", 1), "Postfix");
+        assert_eq!(name("/usr/lib/dovecot/imap", "dovecot/imap", 1), "Dovecot");
+        assert_eq!(
+            name("/usr/lib/postgresql/15/bin/postgres", "postgres: a b [local] idle", 1),
+            "PostgreSQL"
+        );
+    }
+
+    #[test]
+    fn the_pools_of_one_php_fpm_are_told_apart() {
+        let shop = program("/usr/sbin/php-fpm8.2", "php-fpm: pool shop", 1);
+        assert_eq!(pool_name(recognise(&shop, Comm::default(), &[]), &shop), "shop");
+        let nginx = program("/usr/sbin/nginx", "nginx: worker process", 1);
+        assert_eq!(pool_name(recognise(&nginx, Comm::default(), &[]), &nginx), "");
+    }
+
+    #[test]
+    fn without_the_right_to_read_the_executable_the_title_has_to_do() {
+        assert_eq!(name("", "php-fpm: pool www", 1), "php-fpm");
+        assert_eq!(name("", "nginx: worker process", 1), "nginx");
+        assert_eq!(name("", "postgres: checkpointer", 1), "PostgreSQL");
+    }
+
+    #[test]
+    fn what_is_in_no_row_is_unknown_and_a_fork_of_it_the_worker_of_a_preforking_program() {
+        assert_eq!(name("/usr/local/bin/job", "job", 1), "unknown");
+        let fork = Program { forked: true, ..program("/usr/local/bin/job", "job", 1) };
+        assert_eq!(recognise(&fork, Comm::new(b"job"), &[]).name, "unknown pre-forking program");
+    }
+
+    #[test]
+    fn sessions_and_databases_are_only_reported() {
+        for exe in ["/usr/sbin/sshd", "/usr/sbin/cron", "/usr/sbin/mariadbd", "/usr/bin/bash"] {
+            let server = recognise(&program(exe, "", 1), Comm::new(b"x"), &[]);
+            assert!(matches!(server.workers, Workers::Report(_)), "{exe}: {server:?}");
+        }
+    }
+
+    #[test]
+    fn a_helper_of_a_master_is_none_of_its_workers() {
+        for (exe, title, worker) in [
+            ("/usr/sbin/nginx", "nginx: worker process", true),
+            ("/usr/sbin/nginx", "nginx: cache manager process", false),
+            ("/usr/bin/postgres", "postgres: shop shop 10.0.0.7(5123) idle", true),
+            ("/usr/bin/postgres", "postgres: 15/main: checkpointer ", false),
+            ("/usr/bin/uwsgi", "uWSGI worker 1", true),
+            ("/usr/bin/uwsgi", "uWSGI http 1", false),
+        ] {
+            let program = program(exe, title, 1);
+            let server = recognise(&program, Comm::new(b"x"), &[]);
+            assert_eq!(is_worker(server, &program), worker, "{title}");
+        }
+    }
+}
