@@ -13,7 +13,7 @@
 use leakwatch::core::decide::policy::Rules;
 use leakwatch::core::engine::{Engine, Settings};
 use leakwatch::core::model::sample::{Comm, Header, Memory, Proc, ProcId, Sample};
-use leakwatch::recording::{Reader, Writer};
+use leakwatch::store::recording::{Reader, Writer};
 use std::time::Instant;
 
 const INTERVAL_S: f64 = 5.0;

@@ -14,8 +14,8 @@
 use leakwatch::core::decide::policy::Rules;
 use leakwatch::core::engine::{Engine, Settings};
 use leakwatch::core::model::sample::Sample;
-use leakwatch::machine;
-use leakwatch::probe::{Probe, Selection, Words};
+use leakwatch::system::machine;
+use leakwatch::system::proc::{Probe, Selection, Words};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;

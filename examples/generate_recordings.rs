@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use leakwatch::recording::Writer;
+use leakwatch::store::recording::Writer;
 use std::fs::{self, File};
 use std::path::PathBuf;
 

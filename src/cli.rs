@@ -2,7 +2,7 @@
 
 use crate::core::model::assessment::Signal;
 use crate::core::servers::Row;
-use crate::probe::MOST;
+use crate::system::proc::MOST;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 

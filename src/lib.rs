@@ -77,9 +77,7 @@
 )]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
-pub mod action;
 pub mod advice;
-pub mod brace;
 pub mod cli;
 pub mod command;
 pub mod config;
@@ -87,15 +85,7 @@ pub mod core;
 pub mod diagnosis;
 pub mod evidence;
 pub mod facts;
-pub mod history;
-pub mod hook;
-pub mod machine;
-pub mod outlet;
-pub mod probe;
-pub mod profiles;
-pub mod recording;
 pub mod report;
 pub mod settings;
-pub mod systemd;
-pub mod textfile;
-pub mod wait;
+pub mod store;
+pub mod system;

@@ -48,7 +48,7 @@ mod rules;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use leakwatch::core::model::sample::Sample;
-use leakwatch::recording::Reader;
+use leakwatch::store::recording::Reader;
 use rules::{Case, Figures, Trial, Truth, default_caution};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

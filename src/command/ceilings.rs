@@ -3,10 +3,10 @@
 use crate::cli::{Ceilings, Format, Select};
 use crate::core::model::assessment::Status;
 use crate::core::model::sample::Sample;
-use crate::probe::Probe;
 use crate::report::ceilings;
 use crate::settings;
-use crate::wait::Waiter;
+use crate::system::proc::Probe;
+use crate::system::wait::Waiter;
 use anyhow::Result;
 use std::io::Write;
 

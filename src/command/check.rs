@@ -5,20 +5,21 @@
 
 use super::keeper::Keeper;
 use super::write_event;
-use crate::action::{DryRun, Live, Signals};
 use crate::cli::{Check, Format};
 use crate::core::engine::Engine;
 use crate::core::model::assessment::{Event, Order, Past, Status, Unsent};
 use crate::core::model::sample::{ProcId, Sample};
-use crate::history::History;
-use crate::history::lock::Lock;
-use crate::history::told::Told;
-use crate::probe;
-use crate::probe::Probe;
 use crate::report::check::{Report, State};
 use crate::report::text::Style;
 use crate::report::{state, talk};
-use crate::{machine, settings, wait};
+use crate::settings;
+use crate::store::history::History;
+use crate::store::history::lock::Lock;
+use crate::store::history::told::Told;
+use crate::system::proc;
+use crate::system::proc::Probe;
+use crate::system::signal::{DryRun, Live, Signals};
+use crate::system::{machine, wait};
 use anyhow::{Context, Error, Result, anyhow};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -61,7 +62,7 @@ pub fn run(
             None
         }
     };
-    let own = probe::is_own(&select.procfs);
+    let own = proc::is_own(&select.procfs);
     // Two that act on the same processes would end twice as many.
     let watched = Lock::is_held(&dir, &format!("{name}.watch"));
     let mut probe = Probe::new(&select.procfs, select.sysfs.as_deref(), selection, options.budget)?;

@@ -1,9 +1,9 @@
 //! Ears: who hears what leakwatch says of itself, at SIGUSR1 and at the end of a watch.
 
 use crate::core::lateness::Lateness;
-use crate::machine;
 use crate::report::own::Own;
-use crate::wait::Waiter;
+use crate::system::machine;
+use crate::system::wait::Waiter;
 use anyhow::{Context, Result};
 use std::io::Write;
 

@@ -4,10 +4,10 @@ use crate::core::engine::Engine;
 use crate::core::lateness::Lateness;
 use crate::core::model::assessment::{Event, Status};
 use crate::core::model::sample::Sample;
-use crate::machine;
 use crate::report::own::Own;
 use crate::report::prometheus::Exposition;
-use crate::textfile::Textfile;
+use crate::system::machine;
+use crate::system::textfile::Textfile;
 use anyhow::{Error, Result};
 use std::path::Path;
 

@@ -16,7 +16,7 @@ use crate::evidence::setup;
 use crate::evidence::setup::Running;
 use crate::evidence::{unit, work};
 use crate::facts::{Kind, Logs, Setup, Status, Work, WorkUnit};
-use crate::machine;
+use crate::system::machine;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

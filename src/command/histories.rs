@@ -7,10 +7,10 @@ use crate::core::model::assessment::Profile;
 use crate::core::model::sample::Sample;
 use crate::core::model::units::{Bytes, Seconds};
 use crate::diagnosis::earlier::{Earlier, LEAST, OLD, Source, Tops};
-use crate::history;
-use crate::history::Found;
-use crate::history::lines::Lines;
-use crate::profiles;
+use crate::store::history;
+use crate::store::history::Found;
+use crate::store::history::lines::Lines;
+use crate::store::profiles;
 use anyhow::{Result, bail};
 use std::path::Path;
 

@@ -4,7 +4,7 @@ use crate::core::model::assessment::Event;
 use crate::report::journal::{level, write_entry};
 use crate::report::text;
 use crate::report::text::Style;
-use crate::systemd::Journal;
+use crate::system::systemd::Journal;
 use std::io::{self, Write};
 
 /// Bytes of an entry, with room to spare.

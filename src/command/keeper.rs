@@ -2,7 +2,7 @@
 
 use crate::core::engine::Engine;
 use crate::core::model::assessment::{Event, Status};
-use crate::profiles;
+use crate::store::profiles;
 use anyhow::{Error, Result};
 use std::path::PathBuf;
 

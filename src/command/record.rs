@@ -3,10 +3,11 @@
 use crate::cli::{Record, Select};
 use crate::core::model::assessment::Status;
 use crate::core::model::sample::Sample;
-use crate::probe::Probe;
-use crate::recording::Writer;
-use crate::wait::{Waiter, Wake};
-use crate::{machine, settings};
+use crate::settings;
+use crate::store::recording::Writer;
+use crate::system::machine;
+use crate::system::proc::Probe;
+use crate::system::wait::{Waiter, Wake};
 use anyhow::{Context, Result, anyhow};
 use flate2::Compression;
 use flate2::write::GzEncoder;

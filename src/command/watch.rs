@@ -6,22 +6,23 @@ use super::failures::Failures;
 use super::journaled::Journaled;
 use super::keeper::Keeper;
 use super::write_event;
-use crate::action::{DryRun, Live, Signals};
 use crate::cli::{Format, Select, Watch};
 use crate::core::engine::Engine;
 use crate::core::lateness::Lateness;
 use crate::core::model::assessment::{Event, Status};
 use crate::core::model::sample::{ProcId, Sample};
-use crate::history::lock::Lock;
-use crate::hook::Hook;
-use crate::probe;
-use crate::probe::Probe;
 use crate::report::own::Late;
 use crate::report::screen::Screen;
 use crate::report::text::Style;
 use crate::report::{ceilings, state, talk};
-use crate::wait::{Waiter, Wake};
-use crate::{brace, machine, settings, systemd, wait};
+use crate::settings;
+use crate::store::history::lock::Lock;
+use crate::system::hook::Hook;
+use crate::system::proc;
+use crate::system::proc::Probe;
+use crate::system::signal::{DryRun, Live, Signals};
+use crate::system::wait::{Waiter, Wake};
+use crate::system::{brace, machine, systemd, wait};
 use anyhow::{Context, Result, ensure};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -251,7 +252,7 @@ impl Session {
     ) -> Result<Option<Self>> {
         let selection = settings::selection(&options.select)?;
         let everything = selection.is_everything();
-        let own = probe::is_own(&options.select.procfs);
+        let own = proc::is_own(&options.select.procfs);
         let engine_settings = settings::engine(&options.judge, !everything && own)?;
         let (state, nowhere) = match settings::state(&options.memory) {
             Ok(dir) => (dir, None),

@@ -20,7 +20,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 
 use crate::cli::Cli;
-use crate::machine;
+use crate::system::machine;
 use file::File;
 use keys::Kind;
 pub use show::show;

@@ -4,8 +4,8 @@ use super::text::Named;
 use crate::core::model::ceiling::{Ceiling, Effect, Unit};
 use crate::core::model::sample::{Comm, ProcId, Sample};
 use crate::core::model::units::Bytes;
-use crate::probe::{Note, Probe};
-use crate::recording::{write_comm, write_text};
+use crate::store::recording::{write_comm, write_text};
+use crate::system::proc::{Note, Probe};
 use std::io::{self, Write};
 
 /// Trees named beside a limit.

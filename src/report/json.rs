@@ -46,7 +46,7 @@ use crate::core::model::assessment::{
 };
 use crate::core::model::ceiling::{CeilingKind, Place, Unit};
 use crate::core::model::sample::{Comm, ProcId};
-use crate::recording::{write_comm, write_text};
+use crate::store::recording::{write_comm, write_text};
 
 /// The event's name.
 pub fn name(event: &Event) -> &'static str {

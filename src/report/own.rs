@@ -3,7 +3,7 @@
 use crate::core::lateness::Lateness;
 use crate::core::model::sample::Memory;
 use crate::core::model::units::{Bytes, Seconds};
-use crate::machine::{Pressure, Usage};
+use crate::system::machine::{Pressure, Usage};
 use std::fmt;
 use std::io::{self, Write};
 

@@ -402,7 +402,7 @@ mod tests {
     use crate::core::model::assessment::{Order, Reason, Signal};
     use crate::core::model::ceiling::Sign;
     use crate::core::model::sample::{Header, ProcId};
-    use crate::machine::Usage;
+    use crate::system::machine::Usage;
 
     fn engine() -> Engine {
         let rules = Rules { act: false, ..Rules::default() };

@@ -30,7 +30,7 @@ pub fn greet(
     let version = env!("CARGO_PKG_VERSION");
     let trees = state::trees(engine);
     let processes = engine.detector().standings().count();
-    write!(err, "leakwatch {version} on {}: ", crate::machine::description())?;
+    write!(err, "leakwatch {version} on {}: ", crate::system::machine::description())?;
     if trees.is_empty() {
         writeln!(err, "no process matches {} yet", wanted(&options.select))?;
         return writeln!(

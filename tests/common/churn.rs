@@ -12,10 +12,10 @@ use leakwatch::core::engine::{Engine, Settings};
 use leakwatch::core::lateness::Lateness;
 use leakwatch::core::model::assessment::Event;
 use leakwatch::core::model::sample::Sample;
-use leakwatch::machine;
-use leakwatch::probe::{Probe, Selection, Words};
 use leakwatch::report::text::Style;
 use leakwatch::report::{json, state, text};
+use leakwatch::system::machine;
+use leakwatch::system::proc::{Probe, Selection, Words};
 
 use super::fake_proc::{Fake, FakeProc, pid};
 

@@ -7,11 +7,12 @@ use clap::Parser;
 use leakwatch::cli::{Check, Cli, Command};
 use leakwatch::core::model::ceiling::{Ceiling, CeilingKind, Place};
 use leakwatch::core::model::sample::{ProcId, Sample};
-use leakwatch::history::History;
-use leakwatch::history::lock::Lock;
-use leakwatch::history::told::Told;
-use leakwatch::recording::Reader;
-use leakwatch::{machine, settings};
+use leakwatch::settings;
+use leakwatch::store::history::History;
+use leakwatch::store::history::lock::Lock;
+use leakwatch::store::history::told::Told;
+use leakwatch::store::recording::Reader;
+use leakwatch::system::machine;
 
 /// The options of `leakwatch check` with these arguments.
 pub fn options(args: &[&str]) -> Check {

@@ -13,7 +13,7 @@ use crate::common::missing::{Need, skip};
 use crate::common::past;
 use crate::common::prefork::Prefork;
 use leakwatch::core::model::sample::ProcId;
-use leakwatch::history::lock::Lock;
+use leakwatch::store::history::lock::Lock;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
@@ -365,7 +365,7 @@ fn age(history: &Path) {
         Some((before.to_owned(), t.parse().ok()?, after.to_owned()))
     };
     let last = whole.lines().filter_map(t).next_back().unwrap().1;
-    let by_s = leakwatch::wait::unix_s() - 300.0 - last;
+    let by_s = leakwatch::system::wait::unix_s() - 300.0 - last;
     let shift = |line: &str| match t(line) {
         Some((before, t, after)) => format!("{before}\"t\":{},{after}\n", t + by_s),
         None => format!("{line}\n"),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::common::cli::{Cli, Ended, PROMPTLY};
 use leakwatch::core::model::sample::{Comm, Header, Memory, Proc, ProcId, Sample};
-use leakwatch::recording::Writer;
+use leakwatch::store::recording::Writer;
 
 const MIB: u64 = 1 << 20;
 

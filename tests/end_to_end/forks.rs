@@ -5,9 +5,9 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use leakwatch::action::{Live, Signals};
 use leakwatch::core::model::assessment::{Order, Reason, Step, Unsent};
 use leakwatch::core::model::sample::{Comm, ProcId};
+use leakwatch::system::signal::{Live, Signals};
 
 use crate::common::again;
 use crate::common::cli::{Cli, PROMPTLY};

@@ -12,8 +12,8 @@ use leakwatch::core::decide::policy::Rules;
 use leakwatch::core::engine::{Engine, Settings};
 use leakwatch::core::model::assessment::Event;
 use leakwatch::core::model::sample::Sample;
-use leakwatch::machine;
-use leakwatch::probe::{Probe, Selection, Words};
+use leakwatch::system::machine;
+use leakwatch::system::proc::{Probe, Selection, Words};
 
 const MASTER: u32 = 0;
 const LEAKY: u32 = 4;

@@ -6,7 +6,7 @@
 use crate::rules::{Case, Figures, Leaking, Trial, Truth, default_caution};
 use crate::worlds::{Expect, FAMILIES, Family, Labelled};
 use leakwatch::core::model::sample::Sample;
-use leakwatch::recording::Reader;
+use leakwatch::store::recording::Reader;
 use std::fs;
 use std::path::{Path, PathBuf};
 

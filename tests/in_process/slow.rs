@@ -8,8 +8,8 @@ use crate::worlds::{Expect, FAMILIES};
 use leakwatch::core::decide::policy::Rules;
 use leakwatch::core::engine::{Engine, Settings};
 use leakwatch::core::model::sample::{Comm, Header, Memory, Proc, ProcId, Sample};
-use leakwatch::history::lock::Lock;
-use leakwatch::history::{History, SIZE};
+use leakwatch::store::history::lock::Lock;
+use leakwatch::store::history::{History, SIZE};
 
 const MIB: f64 = 1_048_576.0;
 const EVERY_S: f64 = 300.0;

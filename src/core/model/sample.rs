@@ -155,7 +155,7 @@ pub struct Sample {
     /// Seconds since the Unix epoch; strictly increasing from sample to sample.
     pub t: f64,
     /// Seconds up to `t` that this sample stands for, where it is what was kept of several that
-    /// [thinning](crate::history) joined: of each process the smallest footprint.
+    /// [thinning](crate::store::history) joined: of each process the smallest footprint.
     pub span_s: Option<f64>,
     /// Seconds since boot (with time spent suspended), where known: tells a process's true age.
     pub uptime_s: Option<f64>,

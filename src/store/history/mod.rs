@@ -1,6 +1,6 @@
 //! History: the samples of earlier checks, in a file that each check adds one to.
 //!
-//! A [recording](crate::recording) that `replay` reads like any other, with one more field in its
+//! A [recording](crate::store::recording) that `replay` reads like any other, with one more field in its
 //! header, the `boot` that its pids belong to, and one more in samples on which something was done,
 //! `done`. A line is appended by one write and never changed; what a crash tore is cut off by the
 //! next check. As it grows, old samples are joined ([`thin`]) into a new file that takes the place
@@ -29,7 +29,7 @@ use anyhow::{Context, Error, Result, anyhow, ensure};
 use crate::core::model::assessment::Past;
 use crate::core::model::sample::{Header, Sample};
 use crate::core::model::units::doublings;
-use crate::recording::Writer;
+use crate::store::recording::Writer;
 use lines::Lines;
 use lock::{Lock, open};
 use thin::{CLASS, CLASSES};

@@ -8,7 +8,7 @@ mod kernel;
 
 use crate::core::model::assessment::{Order, Signal, Unsent};
 use crate::core::model::sample::ProcId;
-use crate::probe;
+use crate::system::proc;
 use kernel::{Directory, Kernel, Pidfd};
 use regex_lite::Regex;
 use rustix::io::Errno;
@@ -154,7 +154,7 @@ fn is_untouchable(pid: u32) -> bool {
         if at == pid {
             return true;
         }
-        match probe::parent_of(at) {
+        match proc::parent_of(at) {
             Some(parent) if at > 1 => at = parent,
             _ => break,
         }

@@ -4,10 +4,10 @@
 //! So they are counted here, and only while some tree is limited by them: everybody's user is read
 //! while young (servers change theirs as they start) and in slices of 1/32 after that.
 
-use crate::probe::parse::{lines, named_line, number};
-use crate::probe::procdir::ProcDir;
-use crate::probe::watched::Known;
-use crate::probe::watched::SLICES;
+use crate::system::proc::parse::{lines, named_line, number};
+use crate::system::proc::procdir::ProcDir;
+use crate::system::proc::watched::Known;
+use crate::system::proc::watched::SLICES;
 use std::collections::BTreeMap;
 
 /// A process's user is read in so many ticks after its first sight.
@@ -15,18 +15,18 @@ const YOUNG: u8 = 4;
 
 /// Who a process is to RLIMIT_NPROC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Owner {
+pub(in crate::system) struct Owner {
     /// Its real user.
-    pub(super) uid: u32,
+    pub(in crate::system) uid: u32,
     /// Whether it may fork beyond the limit: CAP_SYS_RESOURCE or CAP_SYS_ADMIN, or user 0.
-    pub(super) exempt: bool,
+    pub(in crate::system) exempt: bool,
     /// Whether the reserve for administrators is open to it: CAP_SYS_ADMIN.
-    pub(super) admin: bool,
+    pub(in crate::system) admin: bool,
 }
 
 impl Owner {
     /// From /proc/PID/status.
-    pub(super) fn parse(status: &[u8]) -> Option<Self> {
+    pub(in crate::system) fn parse(status: &[u8]) -> Option<Self> {
         const SYS_ADMIN: u64 = 1 << 21;
         const SYS_RESOURCE: u64 = 1 << 24;
         let uid = u32::try_from(named_line(status, b"Uid")?).ok()?;
@@ -38,13 +38,13 @@ impl Owner {
     }
 
     /// Of a living process.
-    pub(super) fn of(proc: &ProcDir, pid: u32) -> Option<Self> {
+    pub(in crate::system) fn of(proc: &ProcDir, pid: u32) -> Option<Self> {
         Self::parse(proc.read(pid, "status", &mut [0; 4096]).ok()?)
     }
 }
 
 /// Brings everybody's user up to date.
-pub(super) fn learn(proc: &ProcDir, known: &mut BTreeMap<u32, Known>, tick: u32) {
+pub(in crate::system) fn learn(proc: &ProcDir, known: &mut BTreeMap<u32, Known>, tick: u32) {
     for (pid, known) in known {
         let due = known.owner_looks < YOUNG || pid % SLICES == tick % SLICES;
         if !due || known.kernel {
@@ -59,14 +59,14 @@ pub(super) fn learn(proc: &ProcDir, known: &mut BTreeMap<u32, Known>, tick: u32)
 }
 
 /// Tasks of a user.
-pub(super) fn tasks(known: &BTreeMap<u32, Known>, uid: u32) -> u64 {
+pub(in crate::system) fn tasks(known: &BTreeMap<u32, Known>, uid: u32) -> u64 {
     let of_user = known.values().filter(|known| known.uid == Some(uid));
     let tasks = |known: &Known| known.watch.as_ref().map_or(known.tasks, |w| w.threads.max(1));
     of_user.map(|known| u64::from(tasks(known))).fold(0, u64::saturating_add)
 }
 
 /// The soft limit "Max processes" of /proc/PID/limits; none if unlimited.
-pub(super) fn max_processes(limits: &[u8]) -> Option<u64> {
+pub(in crate::system) fn max_processes(limits: &[u8]) -> Option<u64> {
     let line = lines(limits).find_map(|l| l.strip_prefix(b"Max processes"))?;
     number(line.split(u8::is_ascii_whitespace).find(|field| !field.is_empty())?)
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Where to find the cgroups of processes.
 #[derive(Debug)]
-pub(super) struct Hierarchy {
+pub(in crate::system) struct Hierarchy {
     procfs: PathBuf,
     mounts: Vec<MountInfo>,
     /// Stands for `/sys` in the paths of mounts.
@@ -16,24 +16,24 @@ pub(super) struct Hierarchy {
 
 /// The version of the interface that serves a controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
+pub(in crate::system) enum Version {
     V1,
     V2,
 }
 
 /// A cgroup directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Dir {
+pub(in crate::system) struct Dir {
     /// Which files it has.
-    pub(super) version: Version,
+    pub(in crate::system) version: Version,
     /// Where it is.
-    pub(super) path: PathBuf,
+    pub(in crate::system) path: PathBuf,
     /// Its name within the hierarchy, as `/proc/PID/cgroup` has it.
-    pub(super) place: String,
+    pub(in crate::system) place: String,
 }
 
 impl Hierarchy {
-    pub(super) fn new(procfs: &Path, sysfs: Option<&Path>) -> Self {
+    pub(in crate::system) fn new(procfs: &Path, sysfs: Option<&Path>) -> Self {
         // A procfs that is not ours has mounts that are not ours: those of its first process.
         let of = |pid: &str| MountInfos::from_file(procfs.join(pid).join("mountinfo")).ok();
         let foreign = if procfs == Path::new("/proc") { None } else { of("1") };
@@ -47,24 +47,24 @@ impl Hierarchy {
     }
 
     /// Whether a container's meminfo is written by lxcfs.
-    pub(super) fn has_lxcfs(&self) -> bool {
+    pub(in crate::system) fn has_lxcfs(&self) -> bool {
         self.mounts.iter().any(|m| m.fs_type == "fuse.lxcfs" && m.mount_point.ends_with("meminfo"))
     }
 
     /// Whether the topmost cgroup that can be seen is not the topmost there is: the true root of a
     /// version 2 hierarchy has no `cgroup.type`, the root of a namespace has.
-    pub(super) fn is_cut_off(&self) -> bool {
+    pub(in crate::system) fn is_cut_off(&self) -> bool {
         let top = |m: &MountInfo| self.place_of(m, Path::new("")).join("cgroup.type").exists();
         self.mounts.iter().any(|m| m.fs_type == "cgroup2" && top(m))
     }
 
     /// The cgroups of a controller that bind process `pid`, innermost first.
-    pub(super) fn of(&self, pid: u32, controller: &str) -> Vec<Dir> {
+    pub(in crate::system) fn of(&self, pid: u32, controller: &str) -> Vec<Dir> {
         self.find(&self.procfs.join(pid.to_string()).join("cgroup"), controller)
     }
 
     /// Whether a controller's cgroups can be seen.
-    pub(super) fn serves(&self, controller: &str) -> bool {
+    pub(in crate::system) fn serves(&self, controller: &str) -> bool {
         !self.find(&self.own, controller).is_empty()
     }
 

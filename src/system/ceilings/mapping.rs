@@ -11,7 +11,7 @@ const MOST: usize = 65_536;
 const WORTH: u64 = 6;
 
 /// The largest private writable mapping of a process in bytes, where it may keep it from forking.
-pub(super) fn largest(view: &View<'_>, pid: u32, page_size: u64) -> Option<u64> {
+pub(in crate::system) fn largest(view: &View<'_>, pid: u32, page_size: u64) -> Option<u64> {
     let whole = view.memory.limit();
     let near = |bytes: &u64| *bytes >= (whole / 8).saturating_mul(WORTH);
     let pages = view.known.get(&pid)?.watch.as_ref()?.pages;
@@ -24,7 +24,7 @@ pub(super) fn largest(view: &View<'_>, pid: u32, page_size: u64) -> Option<u64> 
 }
 
 /// Bytes of a private writable mapping, of its line in /proc/PID/maps.
-pub(super) fn writable(line: &[u8]) -> Option<u64> {
+pub(in crate::system) fn writable(line: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(line.get(..line.len().min(64))?).ok()?;
     let mut fields = text.split_ascii_whitespace();
     let (from, to) = fields.next()?.split_once('-')?;

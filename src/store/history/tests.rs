@@ -81,7 +81,7 @@ fn each_check_finds_the_samples_of_those_before_and_what_was_done() {
     let mode = fs::metadata(file(dir.path())).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     // `replay` takes it as it is.
-    let mut reader = crate::recording::Reader::open(&file(dir.path())).unwrap();
+    let mut reader = crate::store::recording::Reader::open(&file(dir.path())).unwrap();
     let mut read = Sample::default();
     assert!((0..4).all(|_| reader.read(&mut read).unwrap()));
     assert_eq!(read, sample(1e9 + 900.0));

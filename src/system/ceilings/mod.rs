@@ -20,8 +20,8 @@ mod users;
 
 pub use sources::{Note, Sources};
 
-use super::procdir::ProcDir;
-use super::watched::Known;
+use super::proc::procdir::ProcDir;
+use super::proc::watched::Known;
 use crate::core::model::ceiling::{Ceiling, CeilingKind, Place, Sign, SignKind};
 use crate::core::model::sample::{Commit, Memory, Proc, ProcId};
 use container::Container;
@@ -42,23 +42,23 @@ const RESERVED_PIDS: u64 = 300;
 const STALLED: u64 = 20;
 
 /// What the other parts of the probe know.
-pub(super) struct View<'a> {
-    pub(super) tick: u32,
-    pub(super) proc: &'a ProcDir,
-    pub(super) known: &'a mut BTreeMap<u32, Known>,
-    pub(super) procs: &'a [Proc],
+pub(in crate::system) struct View<'a> {
+    pub(in crate::system) tick: u32,
+    pub(in crate::system) proc: &'a ProcDir,
+    pub(in crate::system) known: &'a mut BTreeMap<u32, Known>,
+    pub(in crate::system) procs: &'a [Proc],
     /// The root of each of them.
-    pub(super) roots: &'a [Option<ProcId>],
-    pub(super) memory: &'a Memory,
+    pub(in crate::system) roots: &'a [Option<ProcId>],
+    pub(in crate::system) memory: &'a Memory,
     /// vm.overcommit_memory.
-    pub(super) overcommit: u8,
+    pub(in crate::system) overcommit: u8,
     /// Tasks of the machine.
-    pub(super) tasks: Option<u64>,
+    pub(in crate::system) tasks: Option<u64>,
 }
 
 /// All limits of the machine and of the watched trees.
 #[derive(Debug)]
-pub(super) struct Ceilings {
+pub(in crate::system) struct Ceilings {
     page_size: u64,
     budget: Option<u64>,
     groups: Groups,
@@ -84,7 +84,12 @@ struct Reserves {
 
 impl Ceilings {
     /// The ceilings under a procfs; `own`: whether it is this machine's.
-    pub(super) fn new(proc: &Path, sysfs: Option<&Path>, budget: Option<u64>, own: bool) -> Self {
+    pub(in crate::system) fn new(
+        proc: &Path,
+        sysfs: Option<&Path>,
+        budget: Option<u64>,
+        own: bool,
+    ) -> Self {
         let open = |name: &str| Kept::open(proc.join(name)).ok();
         let page_size = procfs::page_size();
         let reserve = |name: &str| {
@@ -110,7 +115,7 @@ impl Ceilings {
     }
 
     /// Reads all limits into `ceilings`, and what happened since the tick before into `signs`.
-    pub(super) fn read(
+    pub(in crate::system) fn read(
         &mut self,
         mut view: View<'_>,
         ceilings: &mut Vec<Ceiling>,
@@ -213,8 +218,9 @@ impl Ceilings {
 fn stalled(pressure: &Kept) -> Option<u64> {
     let mut buffer = [0; 256];
     let text = pressure.text(&mut buffer)?;
-    let full = super::parse::lines(text).find_map(|line| line.strip_prefix(b"full avg10="))?;
-    super::parse::number(full.split(|b| *b == b'.').next()?)
+    let full =
+        super::proc::parse::lines(text).find_map(|line| line.strip_prefix(b"full avg10="))?;
+    super::proc::parse::number(full.split(|b| *b == b'.').next()?)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! or CAP_SYSLOG; without it the counter of OOM kills in /proc/vmstat has to do, 22 µs a read.
 
 use super::kept::{Counter, Kept};
-use crate::probe::parse::number;
+use crate::system::proc::parse::number;
 use rustix::fs::{Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
@@ -15,7 +15,7 @@ const MOST: u32 = 64;
 
 /// How kills and refusals become known.
 #[derive(Debug)]
-pub(super) enum KernelLog {
+pub(in crate::system) enum KernelLog {
     Records(OwnedFd),
     Counted(Kept, Counter),
     Nothing,
@@ -23,16 +23,16 @@ pub(super) enum KernelLog {
 
 /// What was said since the look before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct News {
+pub(in crate::system) struct News {
     /// Processes killed because the machine ran out of memory.
-    pub(super) killed: u64,
+    pub(in crate::system) killed: u64,
     /// Allocations refused by the commit limit, those of forks among them.
-    pub(super) refused: u64,
+    pub(in crate::system) refused: u64,
 }
 
 impl KernelLog {
     /// The log of this machine, from now on; `own`: whether `procfs` is this machine's.
-    pub(super) fn open(procfs: &Path, own: bool) -> Self {
+    pub(in crate::system) fn open(procfs: &Path, own: bool) -> Self {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let open = || {
             let fd = rustix::fs::open("/dev/kmsg", flags, Mode::empty())?;
@@ -53,7 +53,7 @@ impl KernelLog {
     }
 
     /// What is new.
-    pub(super) fn read(&mut self) -> News {
+    pub(in crate::system) fn read(&mut self) -> News {
         let mut news = News::default();
         match self {
             Self::Records(fd) => {
@@ -76,7 +76,7 @@ impl KernelLog {
 
 impl News {
     /// Takes in one record, `priority,number,time,flags;text`.
-    pub(super) fn take(&mut self, record: &[u8]) {
+    pub(in crate::system) fn take(&mut self, record: &[u8]) {
         // Priorities from 8 on are of programs that wrote to the log themselves.
         let priority = record.split(|b| *b == b',').next().and_then(number);
         if priority.is_none_or(|priority| priority > 7) {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::core::model::assessment::{Past, Reason, Signal, Step};
 use crate::core::model::ceiling::Unit;
 use crate::core::model::sample::{ProcId, Sample};
-use crate::recording::{Writer, parse_sample};
+use crate::store::recording::{Writer, parse_sample};
 
 /// Parses a line into `sample` and `past`; false where it is none.
 pub(super) fn parse(line: &[u8], sample: &mut Sample, past: &mut Vec<Past>) -> bool {

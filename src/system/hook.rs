@@ -4,9 +4,9 @@
 //! short leakwatch forks nothing, and a hook that fails or hangs changes nothing in the watch. The
 //! helper starts commands by posix_spawn, which copies no page table.
 
-use crate::action;
-use crate::brace;
-use crate::wait;
+use crate::system::brace;
+use crate::system::signal;
+use crate::system::wait;
 use anyhow::{Context, Result, anyhow};
 use rustix::fs::OFlags;
 use serde_json::{Map, Value};
@@ -127,7 +127,7 @@ pub fn serve(
                 Some(status) if status.success() => None,
                 Some(status) => Some(format!("failed: {status}")),
                 None => {
-                    action::end_group(&child);
+                    signal::end_group(&child);
                     child.wait().ok();
                     Some(format!("took longer than {limit_s} s and was ended"))
                 }

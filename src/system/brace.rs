@@ -4,7 +4,7 @@
 //! to take others first; a signal is rehearsed, so that a missing right shows at the start and not
 //! at the end. What cannot be had is said, once, and nothing depends on it.
 
-use crate::action;
+use crate::system::signal;
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{Resource, getrlimit};
 use std::fs;
@@ -41,7 +41,7 @@ pub fn brace() -> Vec<String> {
             missing.join(", and ")
         ));
     }
-    if let Err(errno) = action::rehearse() {
+    if let Err(errno) = signal::rehearse() {
         notes.push(format!(
             "a signal was rehearsed and refused ({errno}): no worker can be ended\n  hint: a seccomp filter or a container may forbid it"
         ));

@@ -28,7 +28,7 @@ pub struct Note {
 
 impl Ceilings {
     /// How the ceilings of the last sample became known. `overcommit` is vm.overcommit_memory.
-    pub(in crate::probe) fn sources(
+    pub(in crate::system) fn sources(
         &self,
         procfs: &Path,
         ceilings: &[Ceiling],

@@ -11,25 +11,25 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// A watched tree and its limits.
 #[derive(Debug)]
-pub(super) struct Tree {
-    pub(super) root: ProcId,
+pub(in crate::system) struct Tree {
+    pub(in crate::system) root: ProcId,
     /// Who forks: the member with most of the children, or the root. A container's shim is the
     /// root of its processes and lives in another cgroup than they do.
-    pub(super) forker: u32,
+    pub(in crate::system) forker: u32,
     /// Groups that bind it, by index, innermost first.
     groups: Vec<usize>,
     /// Tells whether those are still the same.
     membership: u64,
-    pub(super) owner: Option<Owner>,
+    pub(in crate::system) owner: Option<Owner>,
     /// "user 1000".
-    pub(super) user: Place,
+    pub(in crate::system) user: Place,
     /// RLIMIT_NPROC of the forker, where it binds.
-    pub(super) max_tasks: Option<u64>,
+    pub(in crate::system) max_tasks: Option<u64>,
     /// Its largest mapping in bytes, where that may keep it from forking.
-    pub(super) largest_mapping: Option<u64>,
+    pub(in crate::system) largest_mapping: Option<u64>,
     members: usize,
     /// Footprint in bytes of the root, and of its descendants beyond what they inherited from it.
-    pub(super) own: u64,
+    pub(in crate::system) own: u64,
     is_new: bool,
 }
 
@@ -52,7 +52,12 @@ impl Tree {
 }
 
 /// Finds new trees, forgets those that ended, and sums what each uses if it has a budget.
-pub(super) fn find(trees: &mut Vec<Tree>, groups: &mut Groups, view: &View<'_>, budget: bool) {
+pub(in crate::system) fn find(
+    trees: &mut Vec<Tree>,
+    groups: &mut Groups,
+    view: &View<'_>,
+    budget: bool,
+) {
     for tree in &mut *trees {
         (tree.members, tree.own) = (0, 0);
     }
@@ -97,7 +102,7 @@ pub(super) fn find(trees: &mut Vec<Tree>, groups: &mut Groups, view: &View<'_>, 
 }
 
 /// Looks at what seldom changes: of new trees at once, of the others in turn.
-pub(super) fn look_slowly(
+pub(in crate::system) fn look_slowly(
     trees: &mut [Tree],
     groups: &mut Groups,
     view: &mut View<'_>,
@@ -146,18 +151,18 @@ fn forker(tree: &Tree, view: &View<'_>) -> u32 {
 
 /// The cgroups of all trees, each known once.
 #[derive(Debug)]
-pub(super) struct Groups {
+pub(in crate::system) struct Groups {
     hierarchy: Hierarchy,
     /// By index; a place is free when nothing is in it.
     groups: Vec<Option<Group>>,
 }
 
 impl Groups {
-    pub(super) fn new(hierarchy: Hierarchy) -> Self {
+    pub(in crate::system) fn new(hierarchy: Hierarchy) -> Self {
         Self { hierarchy, groups: Vec::new() }
     }
 
-    pub(super) fn hierarchy(&self) -> &Hierarchy {
+    pub(in crate::system) fn hierarchy(&self) -> &Hierarchy {
         &self.hierarchy
     }
 
@@ -224,14 +229,14 @@ impl Groups {
     }
 
     /// A tree has ended.
-    pub(super) fn forget(&mut self, tree: &mut Tree) {
+    pub(in crate::system) fn forget(&mut self, tree: &mut Tree) {
         for index in std::mem::take(&mut tree.groups) {
             self.leave(index);
         }
     }
 
     /// Reads all groups.
-    pub(super) fn read(&mut self, tick: u32, swap_free: Option<u64>) {
+    pub(in crate::system) fn read(&mut self, tick: u32, swap_free: Option<u64>) {
         for (index, group) in self.groups.iter_mut().enumerate() {
             if let Some(group) = group {
                 let slow = group.is_new || tick % SLOW == index as u32 % SLOW;
@@ -245,18 +250,21 @@ impl Groups {
     }
 
     /// The limits of a tree's groups.
-    pub(super) fn limits<'a>(&'a self, tree: &'a Tree) -> impl Iterator<Item = Limit> {
+    pub(in crate::system) fn limits<'a>(&'a self, tree: &'a Tree) -> impl Iterator<Item = Limit> {
         self.of(tree).flat_map(Group::limits)
     }
 
     /// Each limit of a tree's groups with the file that it was read from.
-    pub(super) fn sources<'a>(&'a self, tree: &'a Tree) -> impl Iterator<Item = (Limit, String)> {
+    pub(in crate::system) fn sources<'a>(
+        &'a self,
+        tree: &'a Tree,
+    ) -> impl Iterator<Item = (Limit, String)> {
         self.of(tree).flat_map(|g| g.limits().map(|limit| (limit, g.source(limit.kind))))
     }
 
     /// What the kernel refused in a tree's groups or killed. Events go up the hierarchy, so the
     /// innermost group that has any tells; its nearest limit is the one that was meant.
-    pub(super) fn signs(&self, tree: &Tree, signs: &mut Vec<Sign>) {
+    pub(in crate::system) fn signs(&self, tree: &Tree, signs: &mut Vec<Sign>) {
         for memory in [true, false] {
             let groups = || self.of(tree).filter(move |group| group.is_memory() == memory);
             let Some(count) = groups().map(Group::news).find(|news| *news > 0) else { continue };

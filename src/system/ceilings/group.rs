@@ -6,13 +6,13 @@
 use super::hierarchy::{Dir, Version};
 use super::kept::{Counter, Kept};
 use crate::core::model::ceiling::{CeilingKind, Place};
-use crate::probe::parse::named_line;
+use crate::system::proc::parse::named_line;
 
 /// A cgroup under one controller.
 #[derive(Debug)]
-pub(super) struct Group {
+pub(in crate::system) struct Group {
     /// Its path.
-    pub(super) dir: Dir,
+    pub(in crate::system) dir: Dir,
     place: Place,
     files: Files,
     /// Ceilings as last read: a hard limit, and `memory.high`.
@@ -21,18 +21,18 @@ pub(super) struct Group {
     news: u64,
     counter: Counter,
     /// How many trees it binds.
-    pub(super) trees: usize,
+    pub(in crate::system) trees: usize,
     /// Not yet read.
-    pub(super) is_new: bool,
+    pub(in crate::system) is_new: bool,
 }
 
 /// A limit as last read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Limit {
-    pub(super) kind: CeilingKind,
-    pub(super) place: Place,
-    pub(super) used: u64,
-    pub(super) limit: u64,
+pub(in crate::system) struct Limit {
+    pub(in crate::system) kind: CeilingKind,
+    pub(in crate::system) place: Place,
+    pub(in crate::system) used: u64,
+    pub(in crate::system) limit: u64,
 }
 
 #[derive(Debug)]
@@ -68,7 +68,7 @@ const fn droppable(version: Version) -> &'static [&'static str] {
 
 impl Group {
     /// A cgroup's limits on memory; none where it has no such files (the root of version 2).
-    pub(super) fn memory(dir: Dir) -> Option<Self> {
+    pub(in crate::system) fn memory(dir: Dir) -> Option<Self> {
         let open = |name: &str| Kept::open(dir.path.join(name)).ok();
         let names = match dir.version {
             Version::V1 => [
@@ -94,7 +94,7 @@ impl Group {
     }
 
     /// A cgroup's limit on tasks.
-    pub(super) fn pids(dir: Dir) -> Option<Self> {
+    pub(in crate::system) fn pids(dir: Dir) -> Option<Self> {
         let open = |name: &str| Kept::open(dir.path.join(name)).ok();
         let (max, current) = (open("pids.max")?, open("pids.current")?);
         let events = open("pids.events");
@@ -109,7 +109,7 @@ impl Group {
 
     /// Reads it; `slow`: also whether it has got a limit. `swap_free` is the machine's, in bytes;
     /// none where it has no swap.
-    pub(super) fn read(&mut self, slow: bool, swap_free: Option<u64>) {
+    pub(in crate::system) fn read(&mut self, slow: bool, swap_free: Option<u64>) {
         self.is_new = false;
         self.count();
         if slow || self.now.iter().any(Option::is_some) {
@@ -134,22 +134,22 @@ impl Group {
     }
 
     /// The limits that it has.
-    pub(super) fn limits(&self) -> impl Iterator<Item = Limit> {
+    pub(in crate::system) fn limits(&self) -> impl Iterator<Item = Limit> {
         self.now.into_iter().flatten()
     }
 
     /// What the kernel refused or killed since the tick before.
-    pub(super) fn news(&self) -> u64 {
+    pub(in crate::system) fn news(&self) -> u64 {
         self.news
     }
 
     /// Whether its limit is on memory.
-    pub(super) fn is_memory(&self) -> bool {
+    pub(in crate::system) fn is_memory(&self) -> bool {
         matches!(self.files, Files::Memory(_))
     }
 
     /// The file that its limit of that kind was read from.
-    pub(super) fn source(&self, kind: CeilingKind) -> String {
+    pub(in crate::system) fn source(&self, kind: CeilingKind) -> String {
         let file = match (&self.files, kind) {
             (Files::Memory(memory), CeilingKind::CgroupHigh) => {
                 memory.high.as_ref().unwrap_or(&memory.max)

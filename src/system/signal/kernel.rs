@@ -1,6 +1,6 @@
 //! Kernel: taking hold of a process, looking at it, signalling it.
 
-use crate::probe;
+use crate::system::proc;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::process::{
@@ -77,7 +77,7 @@ impl Kernel for Directory {
     type Held = OwnedFd;
 
     fn hold(&mut self, pid: u32) -> Result<OwnedFd, Errno> {
-        probe::directory_of(pid)
+        proc::directory_of(pid)
     }
 
     fn is_called(&mut self, pid: u32, matches: impl Fn(&[u8]) -> bool) -> bool {
@@ -85,19 +85,19 @@ impl Kernel for Directory {
     }
 
     fn look(&mut self, held: &OwnedFd, _: u32) -> Result<State, Errno> {
-        probe::state_in(held).map(State::from)
+        proc::state_in(held).map(State::from)
     }
 
     fn signal(&mut self, held: &OwnedFd, pid: u32, signal: Signal) -> Result<(), Errno> {
         // Once more, as late as can be.
-        probe::state_in(held)?;
+        proc::state_in(held)?;
         kill_process(number(pid)?, signal)
     }
 }
 
-impl From<probe::State> for State {
-    fn from(state: probe::State) -> Self {
-        let probe::State { start, letter, threads } = state;
+impl From<proc::State> for State {
+    fn from(state: proc::State) -> Self {
+        let proc::State { start, letter, threads } = state;
         // The main thread may have ended before the others: the process lives on.
         let is_dead = matches!(letter, b'X' | b'x') || (letter == b'Z' && threads <= 1);
         Self { start, is_dead, is_stopped: matches!(letter, b'T' | b't') }
@@ -106,15 +106,15 @@ impl From<probe::State> for State {
 
 /// How whoever has this pid now stands.
 pub(super) fn state_of(pid: u32) -> Result<State, Errno> {
-    probe::state_in(&probe::directory_of(pid)?).map(State::from)
+    proc::state_in(&proc::directory_of(pid)?).map(State::from)
 }
 
 fn is_called(pid: u32, matches: impl Fn(&[u8]) -> bool) -> bool {
-    let Ok(directory) = probe::directory_of(pid) else { return false };
+    let Ok(directory) = proc::directory_of(pid) else { return false };
     let mut buffer = [0; 4096];
     ["comm", "cmdline"]
         .iter()
-        .any(|file| probe::words_in(&directory, file, &mut buffer).is_ok_and(&matches))
+        .any(|file| proc::words_in(&directory, file, &mut buffer).is_ok_and(&matches))
 }
 
 fn number(pid: u32) -> Result<Pid, Errno> {

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::{BUFFER, line};
 use crate::core::model::assessment::Past;
 use crate::core::model::sample::{Header, Sample};
-use crate::recording::parse_header;
+use crate::store::recording::parse_header;
 
 /// A history, open for reading.
 pub struct Lines {

@@ -6,20 +6,19 @@
 //! so a sample never mixes two processes up. Everybody else is looked at when new, while young
 //! (names change at exec) and in slices of 1/32 after that.
 
-mod ceilings;
-mod enlist;
-mod parse;
-mod procdir;
-mod select;
-mod watched;
+pub(in crate::system) mod enlist;
+pub(in crate::system) mod parse;
+pub(in crate::system) mod procdir;
+pub(in crate::system) mod select;
+pub(in crate::system) mod watched;
 
-pub use ceilings::{Note, Sources};
+pub use super::ceilings::{Note, Sources};
 pub use select::{MOST, Selection, Words};
 
+use super::ceilings::{Ceilings, View};
 use crate::core::model::ceiling::Ceiling;
 use crate::core::model::sample::{Comm, Commit, Memory, ProcId, Program, Sample};
 use anyhow::{Context, Result, anyhow};
-use ceilings::{Ceilings, View};
 use parse::Stat;
 use procdir::{ProcDir, is_procfs, read_kept};
 use select::Candidate;

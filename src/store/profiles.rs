@@ -7,7 +7,7 @@
 //! {"comm":"php-fpm8.2","parent":"php-fpm8.2","peak":104857600,"longest_s":86400.5}
 //! ```
 //!
-//! Names are written as in [recordings](crate::recording), peaks are bytes. The file is replaced as
+//! Names are written as in [recordings](crate::store::recording), peaks are bytes. The file is replaced as
 //! a whole by a rename. It is not synced to the disk first: that may block for long just when
 //! memory is short, and a file that a power cut tore is found out and left.
 
@@ -20,7 +20,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::core::model::assessment::Profile;
-use crate::recording::{Name, write_comm};
+use crate::store::recording::{Name, write_comm};
 
 /// The file's name.
 const FILE: &str = "programs.jsonl";

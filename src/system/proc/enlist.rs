@@ -11,12 +11,12 @@ const RANK: u32 = 16;
 
 impl Probe {
     /// Whether it is time to see again who the largest are.
-    pub(super) fn is_to_rank(&self) -> bool {
+    pub(in crate::system) fn is_to_rank(&self) -> bool {
         self.crowded && self.tick % RANK == 1
     }
 
     /// Starts to watch the trees of all that matched: up to the root, down to every descendant.
-    pub(super) fn rewatch(&mut self) {
+    pub(in crate::system) fn rewatch(&mut self) {
         let mut tops: Vec<u32> = self
             .known
             .values()
@@ -116,7 +116,7 @@ impl Probe {
 #[cfg(test)]
 mod tests {
     use crate::core::model::sample::Sample;
-    use crate::probe::{Probe, Selection, Words};
+    use crate::system::proc::{Probe, Selection, Words};
     use std::fs;
     use std::path::Path;
 

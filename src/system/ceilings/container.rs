@@ -8,7 +8,7 @@
 use super::group::Limit;
 use super::kept::{Counter, Kept};
 use crate::core::model::ceiling::{CeilingKind, Place};
-use crate::probe::parse::{lines, number};
+use crate::system::proc::parse::{lines, number};
 use std::path::Path;
 
 /// A limit that is one: none is written as 2^31 - 1 by 32-bit kernels, as 2^63 - 1 by others.
@@ -18,21 +18,21 @@ fn finite(value: u64) -> Option<u64> {
 
 /// A container's counters.
 #[derive(Debug)]
-pub(super) struct Container {
+pub(in crate::system) struct Container {
     file: Kept,
     page_size: u64,
     failed: [Counter; 4],
 }
 
 /// What is limited, and for each resource how often it was denied since the look before.
-pub(super) type Counts = ([Option<Limit>; 4], [(CeilingKind, u64); 4]);
+pub(in crate::system) type Counts = ([Option<Limit>; 4], [(CeilingKind, u64); 4]);
 
 /// The resources looked at; each has a counter of failures.
 const ROWS: [&str; 5] = ["privvmpages", "physpages", "kmemsize", "numproc", "swappages"];
 
 /// One line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Row {
+pub(in crate::system) struct Row {
     held: u64,
     barrier: u64,
     limit: u64,
@@ -41,7 +41,7 @@ pub(super) struct Row {
 
 impl Container {
     /// The counters under a procfs, if it is a container's.
-    pub(super) fn open(procfs: &Path, page_size: u64) -> Option<Self> {
+    pub(in crate::system) fn open(procfs: &Path, page_size: u64) -> Option<Self> {
         let file = Kept::open(procfs.join("user_beancounters")).ok()?;
         let container = Self { file, page_size, failed: Default::default() };
         container.rows().map(|_| container)
@@ -52,7 +52,7 @@ impl Container {
     }
 
     /// Its ceilings, and for each resource how often it was denied since the look before.
-    pub(super) fn read(&mut self) -> Option<Counts> {
+    pub(in crate::system) fn read(&mut self) -> Option<Counts> {
         let [private, physical, kernel, processes, swap] = self.rows()?;
         let (page, place) = (self.page_size, Place::NONE);
         let barrier = |kind, row: Option<Row>, unit: u64| {
@@ -91,7 +91,7 @@ impl Container {
 }
 
 /// The rows of the one container that is shown; none on a host, which sees several.
-pub(super) fn rows(text: &[u8]) -> Option<[Option<Row>; 5]> {
+pub(in crate::system) fn rows(text: &[u8]) -> Option<[Option<Row>; 5]> {
     let mut found = [None; 5];
     let mut blocks = 0_usize;
     for line in lines(text) {

@@ -3,7 +3,7 @@
 use crate::core::model::ceiling::{Ceiling, CeilingKind, SignKind};
 use crate::core::model::sample::Sample;
 use crate::core::model::units::{GIB, MIB};
-use crate::probe::{Probe, Selection, Words};
+use crate::system::proc::{Probe, Selection, Words};
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;

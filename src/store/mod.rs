@@ -1,0 +1,5 @@
+//! Files of our own: recordings, histories, profiles.
+
+pub mod history;
+pub mod profiles;
+pub mod recording;
