@@ -77,15 +77,10 @@
 )]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
-pub mod advice;
 pub mod cli;
 pub mod command;
-pub mod config;
 pub mod core;
-pub mod diagnosis;
-pub mod evidence;
-pub mod facts;
+pub mod diagnose;
 pub mod report;
-pub mod settings;
 pub mod store;
 pub mod system;

@@ -4,9 +4,9 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice)]
 
 use anyhow::Result;
-use leakwatch::cli::{Cli, Command};
-use leakwatch::config;
-use leakwatch::config::Parsed;
+use leakwatch::cli::config;
+use leakwatch::cli::config::Parsed;
+use leakwatch::cli::options::{Cli, Command};
 use leakwatch::report::journal::Leveled;
 use leakwatch::system::outlet::Outlet;
 use leakwatch::system::{hook, systemd};

@@ -4,7 +4,7 @@
 //! ([`Trial`], [`Case`]) and for many ([`Figures`]).
 
 use clap::Parser;
-use leakwatch::cli::{Cli, Command};
+use leakwatch::cli::options::{Cli, Command};
 use leakwatch::core::decide::policy::Rules;
 use leakwatch::core::engine::{Engine, Settings};
 use leakwatch::core::model::assessment::{Event, Finding, Order, Scope};

@@ -1,10 +1,10 @@
 //! Ceilings: one look, and every limit that can fail a fork or summon the OOM killer.
 
-use crate::cli::{Ceilings, Format, Select};
+use crate::cli::options::{Ceilings, Format, Select};
+use crate::cli::settings;
 use crate::core::model::assessment::Status;
 use crate::core::model::sample::Sample;
 use crate::report::ceilings;
-use crate::settings;
 use crate::system::proc::Probe;
 use crate::system::wait::Waiter;
 use anyhow::Result;

@@ -5,14 +5,14 @@
 
 use super::keeper::Keeper;
 use super::write_event;
-use crate::cli::{Check, Format};
+use crate::cli::options::{Check, Format};
+use crate::cli::settings;
 use crate::core::engine::Engine;
 use crate::core::model::assessment::{Event, Order, Past, Status, Unsent};
 use crate::core::model::sample::{ProcId, Sample};
 use crate::report::check::{Report, State};
 use crate::report::text::Style;
 use crate::report::{state, talk};
-use crate::settings;
 use crate::store::history::History;
 use crate::store::history::lock::Lock;
 use crate::store::history::told::Told;

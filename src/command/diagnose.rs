@@ -3,19 +3,19 @@
 
 use super::gather::{Gather, Live};
 use super::histories::Histories;
-use crate::cli::{Diagnose, Format, Select};
+use crate::cli::options::{Diagnose, Format, Select};
+use crate::cli::settings;
 use crate::core::decide::policy::Rules;
 use crate::core::engine::{Engine, Settings};
 use crate::core::model::assessment::Status;
 use crate::core::model::sample::Sample;
-use crate::diagnosis::earlier::{Earlier, Source, Tops};
-use crate::diagnosis::{Diagnosis, Looked, Scope};
-use crate::evidence::logs;
-use crate::evidence::logs::{Sources, Stamps};
-use crate::report::diagnosis::{Times, json, text};
-use crate::report::html;
+use crate::diagnose::earlier::{Earlier, Source, Tops};
+use crate::diagnose::evidence::logs;
+use crate::diagnose::evidence::logs::{Sources, Stamps};
+use crate::diagnose::report::html;
+use crate::diagnose::report::{Times, json, text};
+use crate::diagnose::{Diagnosis, Looked, Scope};
 use crate::report::talk::wanted;
-use crate::settings;
 use crate::store::recording::Reader;
 use crate::system::machine;
 use crate::system::proc::Probe;
@@ -151,7 +151,7 @@ fn read_logs(
     look: &Live,
     boot_t: f64,
     stopped: &mut bool,
-) -> crate::facts::Logs {
+) -> crate::diagnose::facts::Logs {
     let start_s = waiter.uptime_s();
     let now_t = waiter.unix_time(start_s);
     let since_t = now_t - options.since;

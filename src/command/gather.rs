@@ -3,19 +3,19 @@
 
 use crate::core::engine::Engine;
 use crate::core::model::sample::{Header, ProcId, Sample};
-use crate::diagnosis;
-use crate::diagnosis::earlier;
-use crate::diagnosis::earlier::{Earlier, Tops};
-use crate::diagnosis::history::History;
-use crate::diagnosis::names::Names;
-use crate::diagnosis::service;
-use crate::diagnosis::service::Service;
-use crate::diagnosis::work::Worker;
-use crate::diagnosis::{Diagnosis, Gathered, Looked, Readings, Scope};
-use crate::evidence::setup;
-use crate::evidence::setup::Running;
-use crate::evidence::{unit, work};
-use crate::facts::{Kind, Logs, Setup, Status, Work, WorkUnit};
+use crate::diagnose;
+use crate::diagnose::earlier;
+use crate::diagnose::earlier::{Earlier, Tops};
+use crate::diagnose::evidence::setup;
+use crate::diagnose::evidence::setup::Running;
+use crate::diagnose::evidence::{unit, work};
+use crate::diagnose::facts::{Kind, Logs, Setup, Status, Work, WorkUnit};
+use crate::diagnose::history::History;
+use crate::diagnose::names::Names;
+use crate::diagnose::service;
+use crate::diagnose::service::Service;
+use crate::diagnose::work::Worker;
+use crate::diagnose::{Diagnosis, Gathered, Looked, Readings, Scope};
 use crate::system::machine;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -102,7 +102,7 @@ impl Gather {
         let services = service::all(&gathered);
         let cures: Vec<_> = services
             .iter()
-            .filter_map(|service| diagnosis::cure(service, live.setup(service), &live.readings))
+            .filter_map(|service| diagnose::cure(service, live.setup(service), &live.readings))
             .take(MOST_CURES)
             .collect();
         Diagnosis {
@@ -113,10 +113,10 @@ impl Gather {
             looked: Looked { samples: self.history.samples, ..looked },
             earlier: earlier::told(earlier, &services),
             memory: self.last.memory,
-            status: diagnosis::status(&self.engine, &services),
+            status: diagnose::status(&self.engine, &services),
             services,
             available: earlier::available(earlier, self.history.available()),
-            ceilings: diagnosis::nearest(&self.last),
+            ceilings: diagnose::nearest(&self.last),
             signs: self.engine.alarm().signs().copied().collect(),
             logs,
             cures,

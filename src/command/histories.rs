@@ -6,7 +6,7 @@ use super::diagnose::judge;
 use crate::core::model::assessment::Profile;
 use crate::core::model::sample::Sample;
 use crate::core::model::units::{Bytes, Seconds};
-use crate::diagnosis::earlier::{Earlier, LEAST, OLD, Source, Tops};
+use crate::diagnose::earlier::{Earlier, LEAST, OLD, Source, Tops};
 use crate::store::history;
 use crate::store::history::Found;
 use crate::store::history::lines::Lines;

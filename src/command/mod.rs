@@ -15,7 +15,7 @@ pub mod replay;
 pub mod servers;
 pub mod watch;
 
-use crate::cli::Format;
+use crate::cli::options::Format;
 use crate::core::model::assessment::Event;
 use crate::report::text::Style;
 use crate::report::{json, text};

@@ -1,9 +1,9 @@
 //! Record: samples to a file.
 
-use crate::cli::{Record, Select};
+use crate::cli::options::{Record, Select};
+use crate::cli::settings;
 use crate::core::model::assessment::Status;
 use crate::core::model::sample::Sample;
-use crate::settings;
 use crate::store::recording::Writer;
 use crate::system::machine;
 use crate::system::proc::Probe;

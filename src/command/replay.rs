@@ -2,21 +2,21 @@
 
 use super::gather::{Gather, Live};
 use super::write_event;
-use crate::cli::{Replay, Target};
+use crate::cli::options::{Replay, Target};
+use crate::cli::settings;
 use crate::core::detect::explanation::Explanation;
 use crate::core::engine::Engine;
 use crate::core::model::assessment::{Event, Finding, Status, Verdict};
 use crate::core::model::ceiling::SignKind;
 use crate::core::model::sample::{ProcId, Sample};
-use crate::diagnosis::Looked;
-use crate::facts::Logs;
-use crate::report::diagnosis::Times;
+use crate::diagnose::Looked;
+use crate::diagnose::facts::Logs;
+use crate::diagnose::report::Times;
+use crate::diagnose::report::html;
+use crate::diagnose::report::html::Moment;
 use crate::report::explain;
 use crate::report::explain::Occasion;
-use crate::report::html;
-use crate::report::html::Moment;
 use crate::report::text::Style;
-use crate::settings;
 use crate::store::recording::Reader;
 use crate::system::machine;
 use anyhow::{Result, anyhow, bail};

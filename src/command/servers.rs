@@ -1,6 +1,6 @@
 //! Servers: prints what is known of servers and how their workers are ended.
 
-use crate::cli::{Format, Servers};
+use crate::cli::options::{Format, Servers};
 use crate::core::model::assessment::Status;
 use crate::core::servers::{Server, TABLE};
 use crate::report::servers;

@@ -2,10 +2,8 @@
 
 pub mod ceilings;
 pub mod check;
-pub mod diagnosis;
 pub mod escape;
 pub mod explain;
-pub mod html;
 pub mod journal;
 pub mod json;
 pub mod own;

@@ -8,7 +8,7 @@ use crate::core::model::assessment::{Verdict, Why};
 use crate::core::model::units::{Bytes, Seconds};
 
 /// What convicted it, or what was missing.
-pub(super) fn conclusion(explanation: &Explanation) -> String {
+pub(crate) fn conclusion(explanation: &Explanation) -> String {
     let row = explanation.decisive();
     let verdict = explanation.standing.verdict;
     let nearest = row.map_or_else(|| "no window is full yet".to_owned(), missing);
@@ -102,23 +102,23 @@ fn rule(why: Why) -> &'static str {
 }
 
 /// `ok` or `FAIL`, found/needed.
-pub(super) fn cell(check: Check, show: impl Fn(f64) -> String) -> String {
+pub(crate) fn cell(check: Check, show: impl Fn(f64) -> String) -> String {
     let word = if check.passes { "ok" } else { "FAIL" };
     format!("{word} {}", pair(check, show))
 }
 
 /// Found/needed.
-pub(super) fn pair(check: Check, show: impl Fn(f64) -> String) -> String {
+pub(crate) fn pair(check: Check, show: impl Fn(f64) -> String) -> String {
     format!("{}/{}", show(check.is), show(check.needs))
 }
 
 /// Bytes that may be negative.
-pub(super) fn size(bytes: f64) -> String {
+pub(crate) fn size(bytes: f64) -> String {
     let sign = if bytes < 0.0 { "-" } else { "" };
     format!("{sign}{:#}", Bytes(bytes.abs() as u64))
 }
 
 /// A ratio with two places.
-pub(super) fn ratio(number: f64) -> String {
+pub(crate) fn ratio(number: f64) -> String {
     if number.abs() < 1000.0 { format!("{number:.2}") } else { ">999".to_owned() }
 }

@@ -4,7 +4,7 @@ use super::servers::Ended;
 use super::state;
 use super::state::Tree;
 use super::text::Style;
-use crate::cli::{Select, Watch};
+use crate::cli::options::{Select, Watch};
 use crate::core::decide::policy::Manner;
 use crate::core::engine::Engine;
 use crate::core::model::assessment::{Status, Step};

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::cli::{Cli as Run, PROMPTLY};
 use clap::Parser;
-use leakwatch::cli::{Check, Cli, Command};
+use leakwatch::cli::options::{Check, Cli, Command};
+use leakwatch::cli::settings;
 use leakwatch::core::model::ceiling::{Ceiling, CeilingKind, Place};
 use leakwatch::core::model::sample::{ProcId, Sample};
-use leakwatch::settings;
 use leakwatch::store::history::History;
 use leakwatch::store::history::lock::Lock;
 use leakwatch::store::history::told::Told;

@@ -11,11 +11,11 @@ use crate::common::prefork::Prefork;
 use leakwatch::core::decide::policy::Rules;
 use leakwatch::core::engine::{Engine, Settings};
 use leakwatch::core::model::sample::{Comm, Header, Memory, Proc, ProcId, Sample};
-use leakwatch::diagnosis::Gathered;
-use leakwatch::diagnosis::earlier::{Earlier, Source, Tops};
-use leakwatch::diagnosis::history::History;
-use leakwatch::diagnosis::service;
-use leakwatch::diagnosis::service::{Case, Judge, Service};
+use leakwatch::diagnose::Gathered;
+use leakwatch::diagnose::earlier::{Earlier, Source, Tops};
+use leakwatch::diagnose::history::History;
+use leakwatch::diagnose::service;
+use leakwatch::diagnose::service::{Case, Judge, Service};
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -98,7 +98,7 @@ fn recording_of(text: &str) -> String {
 
 /// Commands in the help: the first column.
 fn of_help() -> Vec<String> {
-    let help = leakwatch::cli::Cli::command().get_after_help().unwrap().to_string();
+    let help = leakwatch::cli::options::Cli::command().get_after_help().unwrap().to_string();
     let lines = help.lines().filter_map(|line| line.strip_prefix("  leakwatch"));
     lines.map(|rest| format!("leakwatch{}", rest.split("   ").next().unwrap())).collect()
 }

@@ -71,9 +71,10 @@ fn the_units_start_what_there_is() {
         let [line] = unit.values("ExecStart")[..] else { panic!("one ExecStart in {name}") };
         let words = line.split_whitespace().filter(|word| !word.starts_with('$'));
         let words: Vec<&str> = words.collect();
-        let known = |word: &str| leakwatch::cli::Cli::command().find_subcommand(word).is_some();
+        let known =
+            |word: &str| leakwatch::cli::options::Cli::command().find_subcommand(word).is_some();
         if words.get(1).is_none_or(|word| known(word)) {
-            leakwatch::cli::Cli::try_parse_from(words).unwrap();
+            leakwatch::cli::options::Cli::try_parse_from(words).unwrap();
         }
     }
 }

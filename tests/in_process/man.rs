@@ -3,7 +3,7 @@
 
 use clap::{Command, CommandFactory};
 use clap_complete::{Shell, generate};
-use leakwatch::cli::Cli;
+use leakwatch::cli::options::Cli;
 use std::path::{Path, PathBuf};
 
 const BEGIN: &str = ".\\\" BEGIN OPTIONS (generated from the flags)\n";

@@ -1,0 +1,5 @@
+//! The command line: options, configuration files, and what they mean.
+
+pub mod config;
+pub mod options;
+pub mod settings;

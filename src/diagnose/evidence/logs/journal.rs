@@ -1,0 +1,211 @@
+//! Journal: what systemd's journal says, by way of journalctl: its files are not ours to parse.
+
+use super::gather::Gathered;
+use super::signs;
+use super::signs::{Entry, NEEDLES};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use serde::Deserialize;
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// Entries asked for, the newest.
+const MOST_ENTRIES: &str = "20000";
+/// Milliseconds between two questions whether to go on.
+const PATIENCE_MS: u16 = 100;
+/// The longest entry that is taken; journald cuts messages at 48 KiB.
+const LONGEST: usize = 1 << 18;
+
+/// Asks journalctl for what may matter. It needs a fork: where that fails for lack of memory, this
+/// is said like any other program's failure.
+pub(super) fn read(
+    program: &Path,
+    since_t: f64,
+    found: &mut Gathered,
+    go_on: &mut dyn FnMut() -> bool,
+) {
+    // `--grep` lets journalctl sift, ten times faster than we could parse all of it; where it was
+    // built without that, it says so and ends.
+    let grep = format!("--grep={}", NEEDLES.join("|"));
+    for more in [&[&*grep, "--case-sensitive=yes"][..], &[]] {
+        let since = format!("--since=@{}", since_t.max(0.0) as u64);
+        let mut command = Command::new(program);
+        command.args(["--output=json", "--no-pager", "--quiet", "--all", "--reverse", "--lines"]);
+        command.arg(MOST_ENTRIES).arg(since).args(more).env("LC_ALL", "C");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = match command.spawn() {
+            Ok(child) => child,
+            Err(error) => {
+                return found.unread(format!("the journal: cannot start journalctl: {error}"));
+            }
+        };
+        let (entries, whole) = entries(&mut child, found, go_on);
+        if !whole {
+            found.unread("older entries of the journal: time was up".to_owned());
+            child.kill().ok();
+        }
+        let ended = child.wait();
+        // 1 is also what `--grep` says when nothing matches.
+        let code = ended.ok().and_then(|status| status.code());
+        if entries > 0 || code == Some(0) || !whole {
+            found.source();
+            return;
+        }
+    }
+}
+
+/// Takes in the child's lines; how many there were, and whether all were read.
+fn entries(
+    child: &mut Child,
+    found: &mut Gathered,
+    go_on: &mut dyn FnMut() -> bool,
+) -> (usize, bool) {
+    let Some(mut output) = child.stdout.take() else { return (0, true) };
+    let (mut kept, mut part, mut count) = (Vec::new(), vec![0; 1 << 16], 0);
+    loop {
+        if !go_on() {
+            return (count, false);
+        }
+        let mut fds = [PollFd::new(output.as_fd(), PollFlags::POLLIN)];
+        // Nothing yet, or a signal: ask again.
+        if !matches!(poll(&mut fds, PollTimeout::from(PATIENCE_MS)), Ok(1..)) {
+            continue;
+        }
+        let got = match output.read(&mut part) {
+            Ok(0) | Err(_) => return (count, true),
+            Ok(got) => got,
+        };
+        found.read(got);
+        kept.extend_from_slice(part.get(..got).unwrap_or_default());
+        let mut from = 0;
+        while let Some(length) =
+            kept.get(from..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n'))
+        {
+            take(kept.get(from..from + length).unwrap_or_default(), found);
+            count += 1;
+            from += length + 1;
+        }
+        kept.drain(..from.min(kept.len()));
+        if kept.len() > LONGEST {
+            kept.clear();
+        }
+    }
+}
+
+/// The fields of an entry that are read. A message that is no UTF-8 comes as a list of bytes.
+#[derive(Deserialize)]
+struct Line {
+    #[serde(rename = "__REALTIME_TIMESTAMP")]
+    micros: String,
+    #[serde(rename = "MESSAGE")]
+    message: serde_json::Value,
+    #[serde(rename = "SYSLOG_IDENTIFIER", default)]
+    tag: serde_json::Value,
+    #[serde(rename = "_TRANSPORT", default)]
+    transport: serde_json::Value,
+    #[serde(rename = "_COMM", default)]
+    comm: serde_json::Value,
+}
+
+fn text(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Array(bytes) => {
+            let bytes = bytes.iter().filter_map(|byte| u8::try_from(byte.as_u64()?).ok());
+            String::from_utf8_lossy(&bytes.collect::<Vec<u8>>()).into_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+fn take(line: &[u8], found: &mut Gathered) {
+    let Ok(line) = serde_json::from_slice::<Line>(line) else { return };
+    let t = line.micros.parse::<f64>().ok().map(|micros| micros * 1e-6);
+    let (message, mut tag) = (text(&line.message), text(&line.tag));
+    // Anyone may call himself "kernel" by syslog; the transport is journald's own word.
+    let is_kernel = line.transport == "kernel";
+    if is_kernel {
+        "kernel".clone_into(&mut tag);
+    } else if tag == "kernel" || tag.is_empty() {
+        tag = text(&line.comm);
+    }
+    for body in message.lines() {
+        // An application's own stamp and brackets may stand before what it says.
+        let (_, inner) = super::lines::split(body, &tag, found.stamps());
+        let entry = if is_kernel { Entry { tag: &tag, body, of_client: false } } else { inner };
+        let entry = Entry { tag: &tag, ..entry };
+        if let Some((failure, who)) = signs::read(&entry) {
+            found.add(t, failure, who, entry.body, "journal");
+        }
+    }
+}
+
+#[cfg(test)]
+mod fuzz {
+    #[test]
+    fn fuzz_journal() {
+        let texts: [&[u8]; 3] = [
+            br#"{"__REALTIME_TIMESTAMP":"1795514400123456","MESSAGE":"error: fork: Cannot allocate memory","SYSLOG_IDENTIFIER":"sshd","_TRANSPORT":"syslog","_COMM":"sshd"}"#,
+            br#"{"__REALTIME_TIMESTAMP":"1795514400123456","MESSAGE":"Out of memory: Killed process 7 (x) total-vm:1kB","_TRANSPORT":"kernel"}"#,
+            br#"{"__REALTIME_TIMESTAMP":"1","MESSAGE":[102,111,114,107,58,32,255],"SYSLOG_IDENTIFIER":null}"#,
+        ];
+        let stamps = super::super::Stamps::new(jiff::tz::TimeZone::UTC, 1.795e9, 0.0);
+        let mut found = super::super::Gathered::new(&stamps, 0.0);
+        crate::core::fuzz::fuzz("journal entries", 4, &texts, |line| super::take(line, &mut found));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Stamps;
+    use super::*;
+    use crate::diagnose::facts::{Failure, Logs};
+    use jiff::tz::TimeZone;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
+
+    const ENTRY: &str = r#"{"__REALTIME_TIMESTAMP":"1795514400000000","_TRANSPORT":"kernel","MESSAGE":"Out of memory: Killed process 7 (apache2) total-vm:1kB"}"#;
+
+    /// A program that stands in for journalctl.
+    fn program(dir: &tempfile::TempDir, script: &str) -> PathBuf {
+        let path = dir.path().join("journalctl");
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    fn ask(script: &str, go_on: &mut dyn FnMut() -> bool) -> Logs {
+        let dir = tempfile::tempdir().unwrap();
+        let stamps = Stamps::new(TimeZone::UTC, 1_795_521_600.0, 0.0);
+        let mut found = Gathered::new(&stamps, 0.0);
+        read(&program(&dir, script), 0.0, &mut found, go_on);
+        found.finish()
+    }
+
+    #[test]
+    fn entries_are_read_and_the_kernel_cannot_be_played() {
+        let forged = ENTRY.replace("\"kernel\"", "\"syslog\",\"SYSLOG_IDENTIFIER\":\"kernel\"");
+        let bytes = ENTRY.replace("Killed process 7", "Killed process 8");
+        let logs = ask(&format!("cat <<'X'\n{ENTRY}\n{forged}\n{bytes}\nX"), &mut || true);
+        let kills: Vec<_> = logs.traces.iter().filter(|t| t.failure == Failure::OomKill).collect();
+        assert_eq!(kills.iter().map(|trace| trace.count).sum::<u64>(), 2, "{logs:?}");
+        assert_eq!(kills[0].last_t, Some(1_795_514_400.0));
+    }
+
+    #[test]
+    fn a_journalctl_that_cannot_sift_is_asked_for_all() {
+        let script = format!("case \"$*\" in *--grep*) exit 1;; esac\necho '{ENTRY}'");
+        assert_eq!(ask(&script, &mut || true).traces.len(), 1);
+    }
+
+    #[test]
+    fn one_that_hangs_is_given_up() {
+        let mut patience = 3;
+        let logs = ask("exec sleep 600", &mut || {
+            patience -= 1;
+            patience > 0
+        });
+        assert!(logs.unread[0].contains("time was up"), "{:?}", logs.unread);
+    }
+}

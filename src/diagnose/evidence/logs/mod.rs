@@ -1,0 +1,67 @@
+//! Logs: traces of failed forks and OOM kills in /var/log, the journal and the kernel's ring.
+//!
+//! Read from the end backwards, newest file first, until they are older than asked for or time is
+//! up: 2 GB of them cost about a second and three megabytes. A literal search picks the few lines
+//! that may matter; only those are split and understood.
+
+mod files;
+mod gather;
+mod journal;
+mod lines;
+mod signs;
+mod stamp;
+
+pub use gather::Gathered;
+pub use stamp::Stamps;
+
+use crate::diagnose::facts::Logs;
+use std::path::{Path, PathBuf};
+
+/// Which logs.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// The directory of log files.
+    pub dir: PathBuf,
+    /// Further files, such as servers' configured error logs.
+    pub files: Vec<PathBuf>,
+    /// The program that reads the journal; none where it is not to be asked.
+    pub journalctl: Option<PathBuf>,
+    /// The kernel's ring buffer; none where it is not to be read.
+    pub kmsg: Option<PathBuf>,
+    /// Unix time of the oldest line that matters.
+    pub since_t: f64,
+}
+
+impl Sources {
+    /// Where logs are kept on a usual system.
+    pub fn usual(since_t: f64) -> Self {
+        let journalctl = ["/usr/bin/journalctl", "/bin/journalctl"];
+        Self {
+            dir: PathBuf::from("/var/log"),
+            files: Vec::new(),
+            journalctl: journalctl.into_iter().map(PathBuf::from).find(|path| path.exists()),
+            kmsg: Some(PathBuf::from("/dev/kmsg")),
+            since_t,
+        }
+    }
+
+    /// Only the files of one directory.
+    pub fn only(dir: &Path, since_t: f64) -> Self {
+        let (files, journalctl, kmsg) = (Vec::new(), None, None);
+        Self { dir: dir.to_owned(), files, journalctl, kmsg, since_t }
+    }
+}
+
+/// Reads them for as long as `go_on` says so.
+pub fn read(sources: &Sources, stamps: &Stamps, go_on: &mut dyn FnMut() -> bool) -> Logs {
+    let mut found = Gathered::new(stamps, sources.since_t);
+    // The journal first: where there is one it has the kernel's lines and every service's.
+    if let Some(program) = &sources.journalctl {
+        journal::read(program, sources.since_t, &mut found, go_on);
+    }
+    if let Some(kmsg) = &sources.kmsg {
+        files::read_kmsg(kmsg, &mut found);
+    }
+    files::read_all(sources, &mut found, go_on);
+    found.finish()
+}

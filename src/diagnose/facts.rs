@@ -1,0 +1,220 @@
+//! Facts: what a diagnosis finds out beside samples: traces of past failures in logs, how a server
+//! is set up, and how much work its processes have done.
+//!
+//! The doors in [`evidence`](crate::diagnose::evidence) fill these, `advice` and reports
+//! read them. Text comes from logs and files that others write: it is kept as it was found and
+//! must be escaped on its way out.
+
+/// What a failed fork lacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lack {
+    /// ENOMEM (12): memory, or the commit limit.
+    Memory,
+    /// EAGAIN (11): a limit of processes: pids.max (TasksMax=), RLIMIT_NPROC, threads-max, pid_max.
+    Tasks,
+    /// The program does not say which.
+    Unsaid,
+}
+
+/// What a line in a log proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Failure {
+    /// A fork, or the start of a thread, failed.
+    ForkFailed(Lack),
+    /// The kernel's OOM killer ended a process because the machine was out of memory.
+    OomKill,
+    /// The same, because a memory cgroup was at its limit.
+    OomKillInCgroup,
+    /// A program was refused memory.
+    NoMemory,
+    /// A service went down over it.
+    Down,
+    /// A server says that its worker ended by SIGKILL: often the OOM killer's doing.
+    Killed,
+    /// A server reached its own limit of workers. Not a failure of memory, but more workers hold
+    /// more of it.
+    CapReached,
+}
+
+impl Failure {
+    /// The word for it in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ForkFailed(Lack::Memory) => "fork-failed-memory",
+            Self::ForkFailed(Lack::Tasks) => "fork-failed-tasks",
+            Self::ForkFailed(Lack::Unsaid) => "fork-failed",
+            Self::OomKill => "oom-kill",
+            Self::OomKillInCgroup => "oom-kill-in-cgroup",
+            Self::NoMemory => "no-memory",
+            Self::Down => "service-down",
+            Self::Killed => "worker-killed",
+            Self::CapReached => "cap-reached",
+        }
+    }
+
+    /// What it says, after a number: "3 forks failed for lack of memory".
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::ForkFailed(Lack::Memory) => "fork failed: out of memory (ENOMEM)",
+            Self::ForkFailed(Lack::Tasks) => "fork failed: too many processes (EAGAIN)",
+            Self::ForkFailed(Lack::Unsaid) => "fork failed",
+            Self::OomKill => "ended by the kernel's OOM killer",
+            Self::OomKillInCgroup => "ended by the OOM killer at its cgroup's limit",
+            Self::NoMemory => "was refused memory",
+            Self::Down => "went down over it",
+            Self::Killed => "lost a worker to SIGKILL",
+            Self::CapReached => "reached its limit of workers",
+        }
+    }
+
+    /// Whether it proves that memory ran out.
+    pub fn is_of_memory(self) -> bool {
+        !matches!(self, Self::ForkFailed(Lack::Tasks) | Self::Killed | Self::CapReached)
+    }
+}
+
+/// Log lines of one kind about one program, counted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trace {
+    /// What they prove.
+    pub failure: Failure,
+    /// Whose failure it was: a program's name, a unit's, or the victim's; with its path where the
+    /// kernel may have cut it and nothing known begins so.
+    pub who: String,
+    /// How many lines, each counted once however many logs it is in.
+    pub count: u64,
+    /// Unix time of the first, where a line tells.
+    pub first_t: Option<f64>,
+    /// Unix time of the last, where a line tells.
+    pub last_t: Option<f64>,
+    /// Where the last was found.
+    pub source: String,
+    /// The last of them without its time stamp, at most 300 bytes.
+    pub text: String,
+}
+
+/// What the logs say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Logs {
+    /// What was found, the latest first.
+    pub traces: Vec<Trace>,
+    /// Logs that were read, compressed ones and the journal included.
+    pub sources: usize,
+    /// Bytes of text that were read.
+    pub bytes: u64,
+    /// Seconds that reading took.
+    pub took_s: f64,
+    /// How far back was looked, as Unix time.
+    pub since_t: f64,
+    /// What was not read, and why.
+    pub unread: Vec<String>,
+}
+
+/// Where a setting stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub file: String,
+    /// The line's number, from 1; 0 for a command line.
+    pub line: usize,
+}
+
+/// A setting of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name as it stands there (`MaxRequestWorkers`, `pm.max_children`).
+    pub name: String,
+    /// Its value.
+    pub value: u64,
+    /// Where it stands; none where it is the server's default.
+    pub place: Option<Place>,
+}
+
+/// Servers whose configuration is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Apache with processes of one thread.
+    ApachePrefork,
+    /// Apache with threads (event, worker).
+    ApacheThreaded,
+    /// PHP's FastCGI process manager.
+    PhpFpm,
+    /// Gunicorn.
+    Gunicorn,
+    /// uWSGI.
+    Uwsgi,
+}
+
+/// A status page on loopback.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// `127.0.0.1:80`, or the path of a Unix socket.
+    pub address: String,
+    /// `/server-status`; empty where connecting is asking (uWSGI).
+    pub path: String,
+}
+
+/// How a server is set up, as far as its files and its command line tell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setup {
+    /// Which server.
+    pub kind: Kind,
+    /// Its version, where known: (2, 4, 57).
+    pub version: Option<(u32, u32, u32)>,
+    /// Requests (Apache: connections) a worker may live; 0 is for ever.
+    pub recycle: Setting,
+    /// Workers at most.
+    pub cap: Setting,
+    /// Requests that are drawn for each worker on top of that (gunicorn's `max_requests_jitter`);
+    /// none where the server has no such setting.
+    pub jitter: Option<Setting>,
+    /// Whether its reload ends requests that are under way (php-fpm's `process_control_timeout`).
+    pub cuts_off: bool,
+    /// Apache's `ServerLimit`, if it is set.
+    pub server_limit: Option<Setting>,
+    /// Whether connections carry several requests (Apache's `KeepAlive`).
+    pub keep_alive: bool,
+    /// Apache's `Mutex`, if it is of the kind that a killed worker never gives back.
+    pub posixsem: bool,
+    /// The files that may have to be changed, with their text, for a proposal as a diff.
+    pub files: Vec<(String, String)>,
+    /// After which line of which of them a setting belongs that is not there yet.
+    pub insert: Option<Place>,
+    /// What its configuration is called by whoever asks: the main file, a pool.
+    pub config: String,
+    /// Its executable.
+    pub exe: String,
+    /// The interpreter that runs it, as it was called, where there is one.
+    pub interpreter: Option<String>,
+    /// Options of its command line that say which configuration it has: needed to check that one.
+    pub options: Vec<String>,
+    /// Where it tells how much its workers have done, if it does so on loopback.
+    pub status: Option<Status>,
+    /// Further logs that it writes.
+    pub logs: Vec<String>,
+    /// What could not be read, and what is lost by it.
+    pub notes: Vec<String>,
+}
+
+/// In what a process's work is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkUnit {
+    /// Requests, as its server counts them.
+    Requests,
+    /// Voluntary context switches: times that it waited for something. Blocking servers wait 2 to 3
+    /// times a request; an application waits for its database as well.
+    Waits,
+}
+
+/// Work that processes have done since they started.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Work {
+    /// In what it is counted.
+    pub unit: WorkUnit,
+    /// Where it was read ("http://127.0.0.1:80/server-status").
+    pub source: String,
+    /// By pid.
+    pub done: Vec<(u32, u64)>,
+    /// Requests and connections of the whole server, where it tells both.
+    pub totals: Option<(u64, u64)>,
+}

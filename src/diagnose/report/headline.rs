@@ -1,0 +1,182 @@
+//! Headline: the finding in a sentence or three.
+
+use super::service::{its, judged_s, name, pace};
+use super::{Times, count, end, sentence};
+use crate::core::model::units::{Bytes, BytesPerSecond, Seconds};
+use crate::diagnose::cure::{Cure, Occasion};
+use crate::diagnose::earlier::LEAST;
+use crate::diagnose::service::{Case, Service};
+use crate::diagnose::{Diagnosis, Scope, implied_end_s};
+use crate::report::escape::Plain;
+
+/// The finding in a sentence or three.
+pub fn headline(diagnosis: &Diagnosis, times: &Times) -> String {
+    let (mut text, mut but) = (String::new(), "The");
+    if !diagnosis.signs.is_empty() {
+        text += "It is happening now: the kernel refuses forks or ends processes. ";
+    }
+    let culprits: Vec<&Service> = diagnosis.culprits().collect();
+    if let Some(first) = culprits.first() {
+        text += &accusation(first, times);
+        if let Some(change) = bounded(diagnosis, first).and_then(|cure| cure.changes.first()) {
+            text += &format!(
+                " But its workers end before that ({} {}), and memory holds them at their largest.",
+                change.name, change.now
+            );
+        }
+        if culprits.len() > 1 {
+            let others: Vec<String> = culprits.iter().skip(1).take(3).map(|s| name(s)).collect();
+            let so = if others.len() == 1 { "So does" } else { "So do" };
+            text += &format!(" {so} {}.", listed(&others));
+        }
+        return text;
+    }
+    let failures: u64 =
+        diagnosis.logs.traces.iter().filter(|t| t.failure.is_of_memory()).map(|t| t.count).sum();
+    let suspects: Vec<&Service> =
+        diagnosis.services.iter().filter(|s| s.case == Case::Suspect).collect();
+    if let Some(first) = suspects.first() {
+        text += &format!(
+            "{} may leak: {} grew by {} without a break, but {} is too short to tell that from warming up.",
+            name(first),
+            its(first),
+            BytesPerSecond(first.steady.map_or(0.0, |(rate, _)| rate))
+                .to_string()
+                .trim_start_matches('+'),
+            Seconds(judged_s(first))
+        );
+    } else if diagnosis.services.is_empty() {
+        text += &nothing(diagnosis);
+    } else if diagnosis.looked.samples < LEAST
+        && diagnosis.services.iter().all(|service| service.before.is_none())
+    {
+        text += "Too little was seen to name a leak.";
+    } else {
+        text += &format!(
+            "Nothing leaks as far as {} can show; {} left of {}.",
+            shown(diagnosis),
+            Bytes(diagnosis.memory.headroom()),
+            Bytes(diagnosis.memory.limit())
+        );
+        let open = open_question(diagnosis);
+        but = if open.is_empty() { "But the" } else { "The" };
+        text += &open;
+    }
+    if failures > 0 {
+        let last = diagnosis.logs.traces.iter().find(|t| t.failure.is_of_memory());
+        text += &format!(
+            " {but} logs tell of {}",
+            count(failures, "failure for lack of memory", "failures for lack of memory")
+        );
+        if let Some(trace) = last {
+            text += &format!(", the last of {}", Plain(&trace.who));
+            if let Some(t) = trace.last_t {
+                text += &format!(" on {}", times.minute(t));
+            }
+        }
+        text += ".";
+    }
+    text
+}
+
+/// What is said where no process was judged.
+fn nothing(diagnosis: &Diagnosis) -> String {
+    let memory = &diagnosis.memory;
+    match &diagnosis.scope {
+        Scope::Machine => format!(
+            "No process was seen but leakwatch, what started it and the kernel's own, so there is \
+             nothing to judge; {} left of {}.",
+            Bytes(memory.headroom()),
+            Bytes(memory.limit())
+        ),
+        Scope::Selected(asked) => format!(
+            "No process matches {}, so there is nothing to judge. `ps -e` shows the names; without \
+             a selection the whole machine is looked at.",
+            Plain(asked)
+        ),
+        Scope::Recording => "There is no process in the recording, so nothing to judge.".to_owned(),
+    }
+}
+
+/// " But gunicorn still grows: ..": who may yet turn out to leak.
+fn open_question(diagnosis: &Diagnosis) -> String {
+    let warming = diagnosis.services.iter().filter(|s| s.case == Case::Warming && s.is_open());
+    let names: Vec<String> = warming.take(3).map(name).collect();
+    let (grow, they) = if names.len() == 1 { ("grows", "it") } else { ("grow", "they") };
+    match names.is_empty() {
+        true => String::new(),
+        false => format!(
+            " But {} still {grow}, ever more slowly: {they} may be warming up, or leak too slowly to tell by now.",
+            listed(&names)
+        ),
+    }
+}
+
+/// "a", "a and b", "a, b and c".
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// What bounds the leak of a service already.
+fn bounded<'d>(diagnosis: &'d Diagnosis, service: &Service) -> Option<&'d Cure> {
+    let is_of = |cure: &&Cure| cure.root.is_some() && cure.root == service.roots.first().copied();
+    diagnosis.cures.iter().filter(is_of).find(|cure| cure.occasion == Occasion::Bounded)
+}
+
+/// Whether its workers end before memory does, by its own settings.
+pub fn is_bounded(diagnosis: &Diagnosis, service: &Service) -> bool {
+    bounded(diagnosis, service).is_some()
+}
+
+/// "60 s", "a history of up to 38 h 00 min": how far it could be seen.
+fn shown(diagnosis: &Diagnosis) -> String {
+    let looked = diagnosis.looked;
+    let before = diagnosis.services.iter().filter_map(|service| service.before);
+    let longest_s = before.map(|before| before.span_s).fold(0.0, f64::max);
+    let now = Seconds(looked.live_s + looked.history_s);
+    match (longest_s > 0.0, looked.live_s > 0.0) {
+        (true, true) => format!("{now} now and up to {} before", Seconds(longest_s)),
+        (true, false) => format!("one look now and up to {} before", Seconds(longest_s)),
+        (false, _) => now.to_string(),
+    }
+}
+
+fn accusation(service: &Service, times: &Times) -> String {
+    let very = match service.case {
+        Case::Leaks => "leaks",
+        _ => "very likely leaks",
+    };
+    let name = name(service);
+    if service.tasks.is_some() && service.steady.is_none() {
+        let mut text = format!("{name} {very}: it starts processes or threads that never end.");
+        if let Some(forecast) = &service.forecast {
+            text += &format!(" {}.", sentence(&end(forecast, times)));
+        }
+        return text;
+    }
+    let (hold, grow) = if service.workers > 1 { ("hold", "grow") } else { ("holds", "grows") };
+    let mut text = format!("{name} {very}: {} {hold} {}", its(service), Bytes(service.own as u64));
+    if let Some((rate, ..)) = pace(service) {
+        text +=
+            &format!(" and {grow} by {}", BytesPerSecond(rate).to_string().trim_start_matches('+'));
+    }
+    text += ".";
+    match (&service.forecast, implied_end_s(service)) {
+        (Some(forecast), _) => text += &format!(" {}.", sentence(&end(forecast, times))),
+        (None, Some((early, likely, late))) => {
+            text += &format!(
+                " At the pace of requests seen now memory would end in {} ({} to {}), around {}.",
+                Seconds(likely),
+                Seconds(early),
+                Seconds(late),
+                times.soon(times.now_t + likely)
+            );
+        }
+        _ => {}
+    }
+    text
+}

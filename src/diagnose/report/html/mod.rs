@@ -1,0 +1,313 @@
+//! Html: the diagnosis as a page in one file. No scripts, nothing from elsewhere, so it can be mailed
+//! and opened anywhere; light and dark as the reader's system has it; made to be printed; colour is
+//! never the only sign.
+
+mod chart;
+mod style;
+
+use super::text::looked;
+use super::{
+    Times, end, growth, headline, is_bounded, left, matters, meaning, meanwhile, next, no_trace,
+    per_work, processes, proposal, reason, verdict, when,
+};
+use crate::core::model::assessment::Status;
+use crate::core::model::units::{Bytes, Seconds};
+use crate::diagnose::cure::Cure;
+use crate::diagnose::service::{Case, Service};
+use crate::diagnose::{Diagnosis, implied_end_s};
+use crate::report::escape::{Html, Plain};
+use chart::{Chart, Mark};
+use std::io::{self, Write};
+
+/// Services with a picture of their own.
+const MOST: usize = 12;
+/// Traces in the table.
+const MOST_TRACES: usize = 30;
+
+/// A moment worth a mark in the pictures: its Unix time and a few words.
+pub type Moment = (f64, String);
+
+/// Writes the page. `moments` are marked in the pictures beside the failures in the logs.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write(
+    out: &mut impl Write,
+    diagnosis: &Diagnosis,
+    times: &Times,
+    moments: &[Moment],
+) -> io::Result<()> {
+    let (hostname, machine) = &diagnosis.host;
+    let title = format!("leakwatch on {}", Plain(hostname));
+    writeln!(
+        out,
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+         <title>{}</title>\n<style>{}</style>\n</head>\n<body>\n<main>",
+        Html(&title),
+        style::STYLE
+    )?;
+    let memory = &diagnosis.memory;
+    let up = diagnosis.uptime_s.map_or(String::new(), |s| format!(", up {}", Seconds(s)));
+    let swap = match memory.swap_total {
+        0 => "no swap".to_owned(),
+        swap => format!("{} swap", Bytes(swap)),
+    };
+    let facts = format!(
+        "{}{} RAM, {swap}{up}. {}, {}.",
+        if machine.is_empty() { String::new() } else { format!("{}, ", Plain(machine)) },
+        Bytes(memory.total),
+        looked(diagnosis),
+        times.whole(diagnosis.t)
+    );
+    let (class, word) = match diagnosis.status {
+        Status::Fine if diagnosis.services.is_empty() => ("fine", "Nothing to judge"),
+        Status::Fine => ("fine", "Nothing leaks"),
+        Status::Leak => ("bad", "Leak found"),
+        Status::Critical => ("bad", "Memory is about to end"),
+    };
+    writeln!(
+        out,
+        "<header>\n<p class=\"where\">{}</p>\n<p class=\"verdict {class}\">{word}</p>\n<h1>{}</h1>\n\
+         <p class=\"facts\">{}</p>\n</header>",
+        Html(&title),
+        Html(headline(diagnosis, times)),
+        Html(facts)
+    )?;
+    memory_section(out, diagnosis, times, moments)?;
+    services_section(out, diagnosis, times, moments)?;
+    advice_section(out, diagnosis)?;
+    logs_section(out, diagnosis, times)?;
+    unseen_section(out, diagnosis)?;
+    writeln!(
+        out,
+        "<footer>Made by leakwatch {}. Sizes are what only the exit of a process gives back \
+         (RssAnon + VmSwap), in powers of 1024.</footer>\n</main>\n</body>\n</html>",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+/// Failures and what happened while it was watched, as marks.
+fn marks(diagnosis: &Diagnosis, moments: &[Moment]) -> Vec<Mark> {
+    let traces = diagnosis.logs.traces.iter().filter_map(|trace| {
+        Some(Mark {
+            t: trace.last_t?,
+            text: format!("{} {}", Plain(&trace.who), trace.failure.title()),
+        })
+    });
+    let moments = moments.iter().map(|(t, text)| Mark { t: *t, text: text.clone() });
+    traces.chain(moments).collect()
+}
+
+fn memory_section(
+    out: &mut impl Write,
+    diagnosis: &Diagnosis,
+    times: &Times,
+    moments: &[Moment],
+) -> io::Result<()> {
+    let worst = diagnosis.culprits().next().or(diagnosis.services.first());
+    writeln!(out, "<section>\n<h2>How long it lasts</h2>")?;
+    writeln!(out, "<ul>")?;
+    for ceiling in &diagnosis.ceilings {
+        writeln!(out, "<li>{}.</li>", Html(left(ceiling)))?;
+    }
+    writeln!(out, "</ul>")?;
+    let Some(service) = worst else { return writeln!(out, "</section>") };
+    let ends = match &service.forecast {
+        Some(forecast) if forecast.is_founded() => {
+            writeln!(out, "<p>At this pace {}.</p>", Html(end(forecast, times)))?;
+            Some((forecast.earliest_s, forecast.likely_s, forecast.latest_s))
+        }
+        _ => implied_end_s(service),
+    };
+    // A ceiling of the service's own is drawn as what it leaves; RAM as it was watched.
+    let headroom = service.headroom;
+    let of_ram = headroom.limit == diagnosis.memory.limit();
+    let points = match of_ram || service.points.is_empty() {
+        true => diagnosis.available.clone(),
+        false => {
+            let now = service.points.last().map_or(0.0, |(_, bytes)| *bytes);
+            let left = |bytes: f64| (headroom.left as f64 + now - bytes).max(0.0);
+            service.points.iter().map(|(t, bytes)| (*t, left(*bytes))).collect()
+        }
+    };
+    let chart = Chart {
+        title: "Memory left".to_owned(),
+        points,
+        limit: Some(headroom.limit as f64),
+        ends,
+        marks: marks(diagnosis, moments),
+        large: true,
+    };
+    chart.write(out, times)?;
+    writeln!(out, "</section>")
+}
+
+fn services_section(
+    out: &mut impl Write,
+    diagnosis: &Diagnosis,
+    times: &Times,
+    moments: &[Moment],
+) -> io::Result<()> {
+    if diagnosis.services.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "<section>\n<h2>Who has the memory</h2>\n<div class=\"services\">")?;
+    let listed: Vec<&Service> =
+        diagnosis.services.iter().filter(|s| matters(s)).take(MOST).collect();
+    for service in &listed {
+        let class = match service.case {
+            Case::Leaks | Case::Likely { .. } => "bad",
+            Case::Suspect | Case::Unclear => "unsure",
+            _ => "fine",
+        };
+        let growth = growth(service);
+        writeln!(
+            out,
+            "<article class=\"{class}\">\n<h3><span class=\"tag\">{}</span> {}</h3>\n\
+             <p class=\"size\"><b>{}</b> {} {}</p>",
+            verdict(service.case),
+            Html(Plain(&service.name)),
+            Bytes(service.own as u64),
+            Html(processes(service)),
+            Html(if service.case.accuses() || service.case == Case::Suspect {
+                growth
+            } else {
+                String::new()
+            })
+        )?;
+        let chart = Chart {
+            title: format!("Size of {}", Plain(&service.name)),
+            points: service.points.clone(),
+            limit: None,
+            ends: None,
+            marks: marks(diagnosis, moments),
+            large: false,
+        };
+        chart.write(out, times)?;
+        let mut text = reason(service);
+        if let Some(per_work) = per_work(service) {
+            text += &format!("; {per_work}");
+        }
+        writeln!(out, "<p class=\"why\">{}</p>\n</article>", Html(text))?;
+    }
+    writeln!(out, "</div>")?;
+    let rest = diagnosis.services.len() - listed.len();
+    if rest > 0 {
+        let sum = diagnosis.services.iter().map(|s| s.own).sum::<f64>()
+            - listed.iter().map(|s| s.own).sum::<f64>();
+        writeln!(out, "<p>And {rest} more, {} together.</p>", Bytes(sum as u64))?;
+    }
+    writeln!(out, "</section>")
+}
+
+fn advice_section(out: &mut impl Write, diagnosis: &Diagnosis) -> io::Result<()> {
+    let culprit = diagnosis.culprits().next();
+    let next = next(diagnosis);
+    if diagnosis.cures.is_empty() && culprit.is_none() && next.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "<section>\n<h2>What to do</h2>\n<ol>")?;
+    for cure in &diagnosis.cures {
+        advice(out, cure, diagnosis.cures.len() > 1)?;
+    }
+    if let Some(service) = culprit.filter(|service| !is_bounded(diagnosis, service)) {
+        let command = meanwhile(service);
+        writeln!(
+            out,
+            "<li>{} leakwatch end its leaking workers gently, in time; first see what it \
+             would do:<pre>{} --dry-run</pre></li>\n<li>Recycling bounds a leak, it does not cure it. To \
+             find it: note which requests make a worker grow, switch off modules or extensions one by \
+             one, and update them first.</li>",
+            if diagnosis.cures.is_empty() { "Have" } else { "Until then have" },
+            Html(command)
+        )?;
+    }
+    for (why, command) in next {
+        writeln!(out, "<li>{}<pre>{}</pre></li>", Html(why), Html(command))?;
+    }
+    writeln!(out, "</ol>\n</section>")
+}
+
+fn advice(out: &mut impl Write, cure: &Cure, several: bool) -> io::Result<()> {
+    let of = if several { format!("{}: ", Plain(&cure.service)) } else { String::new() };
+    write!(out, "<li><p>{}{}</p>", Html(of), Html(proposal(cure)))?;
+    if let Some(meaning) = meaning(cure) {
+        write!(out, "<p>{}</p>", Html(meaning))?;
+    }
+    if !cure.diff.is_empty() {
+        write!(
+            out,
+            "<p>By hand, or saved by <code>--write-advice FILE</code> for <code>patch -p1 -d / &lt;FILE</code>:</p>"
+        )?;
+        write!(out, "<pre class=\"diff\">")?;
+        for line in cure.diff.lines() {
+            match line.as_bytes().first() {
+                Some(b'+') => writeln!(out, "<ins>{}</ins>", Html(line))?,
+                Some(b'-') => writeln!(out, "<del>{}</del>", Html(line))?,
+                _ => writeln!(out, "{}", Html(line))?,
+            }
+        }
+        write!(out, "</pre>")?;
+    }
+    if !cure.apply.is_empty() {
+        write!(out, "<p>Check it and put it into force:</p><pre>{}</pre>", Html(&cure.apply))?;
+    }
+    for note in &cure.notes {
+        write!(out, "<p class=\"note\">Note: {}.</p>", Html(Plain(note)))?;
+    }
+    writeln!(out, "</li>")
+}
+
+fn logs_section(out: &mut impl Write, diagnosis: &Diagnosis, times: &Times) -> io::Result<()> {
+    let logs = &diagnosis.logs;
+    if logs.since_t == 0.0 {
+        return Ok(());
+    }
+    let days = ((diagnosis.t - logs.since_t) / 86_400.0).round();
+    writeln!(out, "<section>\n<h2>What the logs say of the last {days:.0} days</h2>")?;
+    match logs.traces.is_empty() {
+        true => writeln!(out, "<p>{}</p>", no_trace(logs))?,
+        false => {
+            writeln!(
+                out,
+                "<table>\n<thead><tr><th>Who<th>Times<th>What<th>When</tr></thead>\n<tbody>"
+            )?;
+            for trace in logs.traces.iter().take(MOST_TRACES) {
+                writeln!(
+                    out,
+                    "<tr><td>{}<td class=\"number\">{}<td>{}<td>{}</tr>\n\
+                     <tr class=\"quote\"><td colspan=\"4\"><code>{}: {}</code></tr>",
+                    Html(Plain(&trace.who)),
+                    trace.count,
+                    trace.failure.title(),
+                    Html(when(trace, times)),
+                    Html(Plain(&trace.source)),
+                    Html(Plain(&trace.text))
+                )?;
+            }
+            writeln!(out, "</tbody>\n</table>")?;
+        }
+    }
+    writeln!(
+        out,
+        "<p class=\"facts\">Read: {} logs, {} in {}.</p>\n</section>",
+        logs.sources,
+        Bytes(logs.bytes),
+        Seconds(logs.took_s)
+    )
+}
+
+fn unseen_section(out: &mut impl Write, diagnosis: &Diagnosis) -> io::Result<()> {
+    let unread = diagnosis.logs.unread.iter().map(|what| format!("not read: {what}"));
+    let all: Vec<String> = diagnosis.unseen.iter().cloned().chain(unread).collect();
+    if all.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "<section>\n<h2>What could not be seen</h2>\n<ul>")?;
+    for what in all {
+        writeln!(out, "<li>{}</li>", Html(Plain(&what.replace("\n  hint: ", "; "))))?;
+    }
+    writeln!(out, "</ul>\n</section>")
+}

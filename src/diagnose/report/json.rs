@@ -1,0 +1,187 @@
+//! Json: a diagnosis as one object, for programs.
+//!
+//! Schema 1: `t`, `host`, `status` (the exit status), `headline`; `looked` (`live_s`, `history_s`,
+//! `samples`, and `earlier`, what was seen before the look: `source` (checks, recording), `name`,
+//! `interval_s`, `samples`, `from_t`, `to_t`, and how many `services` it judged); `memory`; `services`, worst first, each with `name`, `unit`, `server`, `roots`, `processes`,
+//! `workers`, `size_bytes`, `age_s`, `watched_s`, `verdict`, `reason`, `judged_by` (look, earlier), and where known
+//! `earlier` (`index` into `looked.earlier`, `span_s`), `growth`
+//! (`bytes_per_s`, `low`, `high`), `per_work` (`unit`, `bytes`, `low`, `high`, `basis`), `forecast`
+//! (seconds from `t`), `series` ([t, bytes]); `headroom`; `available` ([t, bytes]); `logs` (`traces`, `sources`,
+//! `bytes`, `took_s`, `since_t`, `unread`); `cures` (`service`, `root`, `changes`, `diff`, `apply`, `meaning`, `notes`);
+//! `next` (what to do to know more: `why`, `command`); `unseen`. Text is as it was found, not escaped for a terminal.
+
+use super::{Times, headline, meaning, next, pace, reason};
+use crate::core::model::assessment::Forecast;
+use crate::diagnose::Diagnosis;
+use crate::diagnose::cure::Cure;
+use crate::diagnose::earlier::{About, Source};
+use crate::diagnose::facts::{Trace, WorkUnit};
+use crate::diagnose::service::{Judge, Service};
+use crate::diagnose::work::Basis;
+use serde_json::{Value, json};
+use std::io::{self, Write};
+
+/// Writes it with its newline.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write(out: &mut impl Write, diagnosis: &Diagnosis, times: &Times) -> io::Result<()> {
+    let (hostname, machine) = &diagnosis.host;
+    let memory = &diagnosis.memory;
+    let logs = &diagnosis.logs;
+    let spans = diagnosis.earlier.iter().map(About::span_s);
+    let history_s = spans.fold(diagnosis.looked.history_s, f64::max);
+    let value = json!({
+        "schema": 1,
+        "t": diagnosis.t,
+        "host": { "name": hostname, "machine": machine, "uptime_s": diagnosis.uptime_s },
+        "status": diagnosis.status as u8,
+        "headline": headline(diagnosis, times),
+        "looked": {
+            "live_s": diagnosis.looked.live_s,
+            "history_s": history_s,
+            "samples": diagnosis.looked.samples,
+            "earlier": diagnosis.earlier.iter().map(earlier).collect::<Vec<_>>(),
+        },
+        "memory": {
+            "total_bytes": memory.total,
+            "available_bytes": memory.available,
+            "swap_total_bytes": memory.swap_total,
+            "swap_free_bytes": memory.swap_free,
+        },
+        "ceilings": diagnosis.ceilings.iter().map(|ceiling| {
+            json!({
+                "ceiling": ceiling.kind.name(), "place": ceiling.place.plain().to_string(),
+                "used": ceiling.used, "limit": ceiling.limit,
+            })
+        }).collect::<Vec<_>>(),
+        "failing_now": diagnosis.signs.iter().map(|sign| json!({
+            "kind": sign.kind.name(), "ceiling": sign.ceiling.name(), "count": sign.count,
+        })).collect::<Vec<_>>(),
+        "services": diagnosis.services.iter().map(service).collect::<Vec<_>>(),
+        "available": diagnosis.available,
+        "logs": {
+            "traces": logs.traces.iter().map(trace).collect::<Vec<_>>(),
+            "sources": logs.sources,
+            "bytes": logs.bytes,
+            "took_s": logs.took_s,
+            "since_t": logs.since_t,
+            "unread": logs.unread,
+        },
+        "cures": diagnosis.cures.iter().map(cure).collect::<Vec<_>>(),
+        "next": next(diagnosis).iter().map(|(why, command)| json!({ "why": why, "command": command })).collect::<Vec<_>>(),
+        "unseen": diagnosis.unseen,
+    });
+    serde_json::to_writer(&mut *out, &value)?;
+    out.write_all(b"\n")
+}
+
+fn earlier(about: &About) -> Value {
+    let source = match about.source {
+        Source::Checks => "checks",
+        Source::Recording => "recording",
+    };
+    let (from_t, to_t) = about.span;
+    json!({
+        "source": source, "name": about.name, "interval_s": about.interval_s,
+        "samples": about.samples, "from_t": from_t, "to_t": to_t, "services": about.judged,
+    })
+}
+
+fn service(service: &Service) -> Value {
+    let growth = pace(service)
+        .map(|(rate, low, high)| json!({ "bytes_per_s": rate, "low": low, "high": high }));
+    let per_work = service.per_work.map(|per_work| {
+        let unit = match per_work.unit {
+            WorkUnit::Requests => "requests",
+            WorkUnit::Waits => "waits",
+        };
+        let basis = match per_work.basis {
+            Basis::Watched(_) => "watched",
+            Basis::Compared(..) => "compared",
+        };
+        let (low, high) = per_work.between;
+        json!({ "unit": unit, "bytes": per_work.bytes, "low": low, "high": high, "basis": basis })
+    });
+    let headroom = service.headroom;
+    json!({
+        "name": service.name,
+        "unit": service.is_unit,
+        "server": service.server,
+        "roots": service.roots.iter().map(|id| json!({ "pid": id.pid, "start": id.start })).collect::<Vec<_>>(),
+        "processes": service.processes,
+        "workers": service.workers,
+        "size_bytes": service.own as u64,
+        "age_s": service.age_s,
+        "watched_s": service.watched_s,
+        "verdict": service.case.name(),
+        "reason": reason(service),
+        "judged_by": service.before.map_or(Judge::Look, |before| before.judge).name(),
+        "earlier": service.before.map(|before| json!({ "index": before.index, "span_s": before.span_s })),
+        "growth": growth,
+        "per_work": per_work,
+        "forecast": service.forecast.as_ref().map(forecast),
+        "headroom": {
+            "ceiling": headroom.kind.name(),
+            "place": headroom.place.plain().to_string(),
+            "left": headroom.left,
+            "limit": headroom.limit,
+        },
+        "series": service.points,
+    })
+}
+
+fn forecast(forecast: &Forecast) -> Value {
+    json!({
+        "ceiling": forecast.ceiling.name(),
+        "effect": forecast.ceiling.effect().name(),
+        "earliest_s": forecast.earliest_s,
+        "likely_s": forecast.likely_s,
+        "latest_s": forecast.latest_s,
+        "founded": forecast.is_founded(),
+    })
+}
+
+fn trace(trace: &Trace) -> Value {
+    json!({
+        "failure": trace.failure.name(),
+        "who": trace.who,
+        "count": trace.count,
+        "first_t": trace.first_t,
+        "last_t": trace.last_t,
+        "source": trace.source,
+        "text": trace.text,
+    })
+}
+
+fn cure(cure: &Cure) -> Value {
+    let change = |change: &crate::diagnose::cure::Change| {
+        let file = change.file.as_ref();
+        json!({
+            "name": change.name,
+            "was": change.was,
+            "now": change.now,
+            "file": file.map(|(file, _)| file),
+            "line": file.and_then(|(_, line)| *line),
+        })
+    };
+    json!({
+        "service": cure.service,
+        "root": cure.root.map(|id| json!({ "pid": id.pid, "start": id.start })),
+        "changes": cure.changes.iter().map(change).collect::<Vec<_>>(),
+        "reckoned": cure.reckoned.map(|(inputs, values)| json!({
+            "leak_bytes": inputs.leak,
+            "young_bytes": inputs.young,
+            "requests_per_s": inputs.rate,
+            "guessed": cure.guessed_waits.is_some(),
+            "memory_bytes": inputs.memory,
+            "full_bytes": values.full,
+            "workers": values.cap,
+            "life_s": values.life_s,
+        })),
+        "diff": cure.diff,
+        "apply": cure.apply,
+        "meaning": meaning(cure),
+        "notes": cure.notes,
+    })
+}

@@ -1,0 +1,140 @@
+//! Diagnosis: the words in which text, page and JSON say the same.
+
+mod headline;
+pub mod html;
+pub mod json;
+mod paper;
+mod service;
+mod steps;
+pub mod text;
+mod times;
+
+use crate::core::model::assessment::{Forecast, Status};
+use crate::core::model::ceiling::Ceiling;
+use crate::core::model::units::{Amount, Seconds};
+use crate::diagnose::Diagnosis;
+use crate::diagnose::earlier::{About, LEAST, Source};
+use crate::diagnose::facts::{Logs, Trace};
+use crate::report::text::Named;
+
+pub use headline::{headline, is_bounded};
+pub use service::{growth, matters, others, pace, per_work, processes, reason, verdict};
+pub use steps::{meaning, meanwhile, next, proposal};
+pub use times::Times;
+
+/// A sentence that begins with a large letter.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
+
+fn count(n: u64, one: &str, many: &str) -> String {
+    match n {
+        1 => format!("1 {one}"),
+        n => format!("{n} {many}"),
+    }
+}
+
+/// "a history of 38 h 00 min (456 checks; 3 of 14 services) and 60 s now (160 samples)": what was seen.
+pub fn seen(diagnosis: &Diagnosis) -> String {
+    let Diagnosis { looked, services, .. } = diagnosis;
+    let mut used: Vec<&About> =
+        diagnosis.earlier.iter().filter(|about| about.samples >= LEAST).collect();
+    used.sort_by(|a, b| b.span_s().total_cmp(&a.span_s()));
+    let samples = |n: u32| count(u64::from(n), "sample", "samples");
+    let now = match looked.live_s > 0.0 {
+        true => format!("{} now ({})", Seconds(looked.live_s), samples(looked.samples)),
+        false => "one look now".to_owned(),
+    };
+    let one = |about: &About, more: &str| match about.source {
+        Source::Checks => {
+            format!("a history of {} ({} checks{more})", Seconds(about.span_s()), about.samples)
+        }
+        Source::Recording => {
+            format!("a recording of {} ({}{more})", Seconds(about.span_s()), samples(about.samples))
+        }
+    };
+    let judged = services.iter().filter(|service| service.before.is_some()).count();
+    let of = format!("; {judged} of {} services", services.len());
+    match &used[..] {
+        [] => now,
+        [only] => format!("{} and {now}", one(only, &of)),
+        [first, second] => format!("{}, {} and {now}", one(first, ""), one(second, &of)),
+        [first, second, others @ ..] => format!(
+            "{}, {}, {} and {now}",
+            one(first, ""),
+            one(second, &of),
+            count(others.len() as u64, "shorter one", "shorter ones")
+        ),
+    }
+}
+
+/// When and what, of a forecast: "memory ends in 6 h 10 min (..), around 14:20; then the OOM killer
+/// strikes".
+pub fn end(forecast: &Forecast, times: &Times) -> String {
+    let Forecast { ceiling, likely_s, earliest_s, latest_s, window_s, .. } = *forecast;
+    let effect = ceiling.effect();
+    match forecast.is_founded() {
+        true => format!(
+            "{} in {} ({} to {}), around {}; {}",
+            effect.verb(),
+            Seconds(likely_s),
+            Seconds(earliest_s),
+            Seconds(latest_s),
+            times.soon(times.now_t + likely_s),
+            effect.sentence()
+        ),
+        false => format!(
+            "{} later than can be told from the {} it was watched; {}",
+            effect.verb(),
+            Seconds(window_s),
+            effect.sentence()
+        ),
+    }
+}
+
+/// What is left below a ceiling: "100 MiB of 192 MiB left of memory cgroup /x (52 %); then ..."
+pub fn left(ceiling: &Ceiling) -> String {
+    let Ceiling { kind, place, limit, .. } = *ceiling;
+    let unit = kind.unit();
+    format!(
+        "{:.0} % left of {}: {} of {}; {}",
+        100.0 * ceiling.headroom() as f64 / (limit as f64).max(1.0),
+        Named(kind, place),
+        Amount(ceiling.headroom(), unit),
+        Amount(limit, unit),
+        kind.effect().sentence()
+    )
+}
+
+/// When a trace was seen: "Nov 23 02:11 to 02:40".
+pub fn when(trace: &Trace, times: &Times) -> String {
+    match (trace.first_t, trace.last_t) {
+        (Some(first), Some(last)) if last - first >= 60.0 => {
+            format!("{} to {}", times.minute(first), times.minute(last))
+        }
+        (_, Some(last)) => times.minute(last),
+        _ => "at a time not told".to_owned(),
+    }
+}
+
+/// What is said where no trace was found.
+pub fn no_trace(logs: &Logs) -> &'static str {
+    match logs.unread.is_empty() {
+        true => "No failed fork, no OOM kill, no lack of memory.",
+        false => "No failed fork, no OOM kill, no lack of memory in what could be read.",
+    }
+}
+
+/// What the exit status says.
+pub fn outcome(diagnosis: &Diagnosis) -> &'static str {
+    match diagnosis.status {
+        Status::Fine if diagnosis.services.is_empty() => "there is nothing to judge",
+        Status::Fine => "nothing leaks",
+        Status::Leak => "a leak was found",
+        Status::Critical => "memory is about to end",
+    }
+}

@@ -1,0 +1,211 @@
+//! Service: what is said of one service: its processes, how fast it grows, the verdict and why.
+
+use crate::core::model::ceiling::Unit;
+use crate::core::model::units::{Bytes, BytesPerSecond, Rate, Seconds};
+use crate::diagnose::facts::WorkUnit;
+use crate::diagnose::service::{Before, Case, Judge, Service};
+use crate::diagnose::work::{Basis, PerWork};
+use crate::report::escape::Plain;
+
+/// A growth below this many bytes a day is not worth a number.
+const NO_RATE: f64 = 1.0;
+
+/// A service as a sentence names it.
+pub(super) fn name(service: &Service) -> String {
+    Plain(&service.name).to_string()
+}
+
+/// Its processes: "24 workers", "process 812".
+pub fn processes(service: &Service) -> String {
+    match (service.workers, service.processes) {
+        (0, 1) => format!("process {}", service.roots.first().map_or(0, |root| root.pid)),
+        (0, n) => format!("{n} processes"),
+        (1, _) => "1 worker".to_owned(),
+        (n, _) => format!("{n} workers"),
+    }
+}
+
+pub(super) fn its(service: &Service) -> String {
+    match service.workers {
+        0 => "it".to_owned(),
+        1 => "its worker".to_owned(),
+        n => format!("its {n} workers"),
+    }
+}
+
+/// How fast a service grows by what accuses it, with its interval: bytes a second.
+pub fn pace(service: &Service) -> Option<(f64, f64, f64)> {
+    match service.case {
+        Case::Leaks | Case::Suspect => {
+            let (rate, _) = service.steady?;
+            // The forecast's interval is that of the speed, and calibrated.
+            let between = service.forecast.filter(|f| f.ceiling.unit() == Unit::Bytes).map(|f| {
+                (rate * f.likely_s / f.latest_s, rate * f.likely_s / f.earliest_s.max(0.1))
+            });
+            let (low, high) = between.or(service.growth.map(|growth| growth.between))?;
+            Some((rate, low.min(rate), high.max(rate)))
+        }
+        Case::Likely { rate: Some(rate) } => {
+            let per_work = service.per_work?;
+            let (low, high) = per_work.between;
+            Some((per_work.bytes * rate, low * rate, high * rate))
+        }
+        _ => None,
+    }
+}
+
+/// "+46 MiB/h (41 to 52)", or what can be said.
+pub fn growth(service: &Service) -> String {
+    if let Some(tasks) = service.tasks.filter(|_| service.steady.is_none()) {
+        return format!("{} processes or threads", Rate(tasks, Unit::Tasks));
+    }
+    match pace(service) {
+        Some((rate, low, high)) => format!("{} {}", BytesPerSecond(rate), between(rate, low, high)),
+        None => match service.growth {
+            Some(growth) if growth.rate.abs() * 86_400.0 >= NO_RATE => {
+                format!("{} so far", BytesPerSecond(growth.rate))
+            }
+            _ => String::new(),
+        },
+    }
+}
+
+/// "(0.8 to 3.9)": an interval in the unit in which its middle is written.
+fn between(rate: f64, low: f64, high: f64) -> String {
+    let text = BytesPerSecond(rate).to_string();
+    let number: f64 = text
+        .trim_start_matches(['+', '-'])
+        .split(' ')
+        .next()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(1.0);
+    let unit = rate.abs() / number.max(1e-9);
+    let show = |rate: f64| match rate / unit {
+        n if n.abs() < 9.95 => format!("{n:.1}"),
+        n => format!("{n:.0}"),
+    };
+    format!("({} to {})", show(low), show(high))
+}
+
+/// The verdict in one word.
+pub fn verdict(case: Case) -> &'static str {
+    match case {
+        Case::Leaks => "LEAKS",
+        Case::Likely { .. } => "LIKELY",
+        Case::Suspect => "suspect",
+        Case::Unclear => "unclear",
+        _ => "ok",
+    }
+}
+
+/// Whether it is larger now than ever before the look.
+fn is_larger(service: &Service) -> bool {
+    service.before.is_some_and(|before| before.judge == Judge::Larger)
+}
+
+/// Seconds of what judged it.
+pub(super) fn judged_s(service: &Service) -> f64 {
+    match service.before {
+        Some(Before { judge: Judge::Earlier, .. }) | None => service.watched_s,
+        Some(before) => before.look_s,
+    }
+}
+
+/// Why that verdict: what convicts it, or what clears it.
+pub fn reason(service: &Service) -> String {
+    let watched = Seconds(service.watched_s);
+    let up = format!("up {}", Seconds(service.age_s));
+    match service.case {
+        Case::Leaks if service.tasks.is_some() => {
+            "it starts processes or threads that never end".to_owned()
+        }
+        Case::Leaks => {
+            let who = match (service.leaking, service.processes) {
+                (1, 1) => "it".to_owned(),
+                (n, all) => format!("{n} of its {all} processes"),
+            };
+            let window = service.steady.map_or(service.watched_s, |(_, window)| window);
+            format!(
+                "{who} grew steadily for {}, more than ever fell back, and did not slow down",
+                Seconds(window)
+            )
+        }
+        Case::Likely { .. } => {
+            "those workers hold most that have worked most, and it does not level off".to_owned()
+        }
+        Case::Suspect if is_larger(service) => format!(
+            "grew steadily in these {}, to more than it ever held in the {} before; look longer",
+            Seconds(judged_s(service)),
+            Seconds(service.before.map_or(0.0, |before| before.span_s))
+        ),
+        Case::Suspect => format!(
+            "grew steadily, but {} is too short to tell a leak from warming up",
+            Seconds(judged_s(service))
+        ),
+        Case::Unclear if is_larger(service) => format!(
+            "holds more now than it ever did in the {} before; {up}",
+            Seconds(service.before.map_or(0.0, |before| before.span_s))
+        ),
+        Case::Unclear if service.growth.is_none() => format!("seen too briefly to say; {up}"),
+        Case::Unclear => format!("grew in {watched}, not steadily enough to say more; {up}"),
+        Case::Flat => format!("flat for {watched}; {up}"),
+        Case::Settled(flat_s) => {
+            format!("grew, then flat for {}: it filled up; {up}", Seconds(flat_s))
+        }
+        Case::Shrank => format!("gave memory back in these {watched}; {up}"),
+        Case::Warming => format!("grows, but more and more slowly: it warms up; {up}"),
+        Case::WithLoad => format!("grows as its CPU use grows: more to do, no leak; {up}"),
+        Case::Slight(end_s) => {
+            format!("grew a little; at that pace memory would last {}", Seconds(end_s))
+        }
+        Case::TooSlow(lasts_s) => format!(
+            "{up}: even if all it holds had leaked, memory would last another {}",
+            Seconds(lasts_s)
+        ),
+    }
+}
+
+/// "every request leaves 9.1 KiB behind (8.8 to 9.5 KiB; 24 workers compared)"
+pub fn per_work(service: &Service) -> Option<String> {
+    let PerWork { bytes, between: (low, high), unit, basis, .. } = service.per_work?;
+    let (what, many) = match unit {
+        WorkUnit::Requests => ("every request", "requests"),
+        WorkUnit::Waits => {
+            ("every time it waits for something (twice a request and more)", "times")
+        }
+    };
+    let of = match basis {
+        Basis::Watched(work) => format!("seen over {work:.0} {many}"),
+        Basis::Compared(n, _) => format!("seen by comparing {n} workers"),
+    };
+    let size = |bytes: f64| Bytes(bytes.max(0.0) as u64).to_string();
+    let wide = size(low) != size(bytes) || size(high) != size(bytes);
+    let interval = if wide { format!("{} to {}; ", size(low), size(high)) } else { String::new() };
+    Some(format!("{what} leaves {} behind ({interval}{of})", size(bytes)))
+}
+
+/// Whether there is something to say of a service by itself: it is accused, or not small.
+pub fn matters(service: &Service) -> bool {
+    const SMALL: f64 = 8.0 * 1024.0 * 1024.0;
+    service.case.accuses() || service.case == Case::Suspect || service.own >= SMALL
+}
+
+/// What is to be said of the services that are not listed; nothing if there are none.
+pub fn others<'s>(services: impl Iterator<Item = &'s Service>) -> Option<String> {
+    let is_unclear = |s: &Service| matches!(s.case, Case::Unclear | Case::Suspect);
+    let (mut all, mut unclear) = (0, 0);
+    for service in services {
+        all += 1;
+        unclear += u32::from(is_unclear(service));
+    }
+    Some(match (all, unclear) {
+        (0, _) => return None,
+        (1, 0) => "does not grow to speak of".to_owned(),
+        (_, 0) => "none of them grows to speak of".to_owned(),
+        (1, _) => "seen too briefly to say".to_owned(),
+        (all, unclear) if all == unclear => "seen too briefly to say".to_owned(),
+        (_, unclear) => {
+            format!("none grows to speak of, {unclear} of them seen too briefly to say")
+        }
+    })
+}

@@ -1,0 +1,154 @@
+//! Steps: what to do about a service, and to know more.
+
+use crate::core::model::units::{Bytes, Seconds};
+use crate::diagnose::Diagnosis;
+use crate::diagnose::advice;
+use crate::diagnose::advice::{Bound, Inputs, Values};
+use crate::diagnose::cure::{Cure, Occasion};
+use crate::diagnose::facts::Kind;
+use crate::diagnose::service::{Service, is_known};
+
+/// What to do about a service, in a sentence before the change itself.
+pub fn proposal(cure: &Cure) -> String {
+    let set = |n: usize| {
+        let change = cure.changes.get(n)?;
+        Some(format!("{} {} (now {})", change.name, change.now, change.was))
+    };
+    let all: Vec<String> = (0..cure.changes.len()).filter_map(set).collect();
+    let all = all.join(", ");
+    match cure.occasion {
+        Occasion::Measured => format!("Bound it: {all}."),
+        Occasion::Bounded => {
+            let set = cure.changes.first().map(|c| format!("{} {}", c.name, c.now));
+            format!("It is bounded: {} ends its workers in time.", set.unwrap_or_default())
+        }
+        Occasion::Unmeasured if cure.changes.is_empty() => "Bound it from outside.".to_owned(),
+        Occasion::Unmeasured => format!(
+            "Bound it: {all}. What a request leaks could not be measured, so this is a value to begin with."
+        ),
+        Occasion::TooMany => format!("More workers are allowed than memory holds: {all}."),
+    }
+}
+
+/// What the values mean.
+pub fn meaning(cure: &Cure) -> Option<String> {
+    let (inputs, values) = cure.reckoned?;
+    let size = |bytes: f64| Bytes(bytes as u64);
+    let mut text = format!("A worker then ends at {}", size(values.full));
+    if let Some(life_s) = values.life_s {
+        text += &format!(
+            ", after about {} at {} requests a second{}",
+            Seconds(life_s),
+            few(inputs.rate.unwrap_or(0.0)),
+            if cure.guessed_waits.is_some() { " (a guess)" } else { "" }
+        );
+    }
+    text += &match values.bound {
+        Bound::Hopeless => format!(
+            "; but even so {} workers need more than the {} there are: it leaks too fast for this memory. Until it is mended more memory is the only help",
+            values.cap,
+            size(inputs.memory)
+        ),
+        _ => format!(
+            "; {} of them hold at most {} of the {} that the service may have",
+            values.cap,
+            size(values.cap as f64 * values.full),
+            size(inputs.memory)
+        ),
+    };
+    text += &match values.bound {
+        Bound::Life if values.cap < inputs.cap => format!(
+            ". With {} workers they would have to end so soon that starting new ones costs more than the leak",
+            inputs.cap
+        ),
+        Bound::Tight => tight(cure.server, &inputs, &values),
+        _ => String::new(),
+    };
+    Some(text + ".")
+}
+
+/// What short lives cost, by what a server does when a worker ends.
+fn tight(server: Option<Kind>, inputs: &Inputs, values: &Values) -> String {
+    let short = "memory is short for this leak";
+    let cost = match server {
+        Some(Kind::PhpFpm) => "each new one costs a fork and an empty cache",
+        Some(Kind::Gunicorn | Kind::Uwsgi) => "each new one loads the whole application",
+        _ => "where they end together requests wait up to a second for new ones",
+    };
+    let mut text =
+        format!(". Workers live less than {}, and {cost}: {short}", Seconds(inputs.least_life_s));
+    // What all of them need to begin with may be most of what there is.
+    let half = values.cap / 2;
+    if let (Some(all), Some(fewer)) = (values.life_s, advice::life_s(inputs, half))
+        && half > 0
+        && fewer > 1.5 * all
+    {
+        text += &format!("; {half} workers, if that is enough, would live for {}", Seconds(fewer));
+    }
+    text
+}
+
+/// A small number of requests: "0.4", "30".
+fn few(n: f64) -> String {
+    if n < 9.95 { format!("{n:.1}") } else { format!("{n:.0}") }
+}
+
+/// What to type until the change is made; a regular expression that means this service.
+pub fn meanwhile(service: &Service) -> String {
+    let interpreter = service.is_interpreted();
+    if interpreter && is_known(service.server) {
+        let word = service.server.split(' ').next().unwrap_or_default();
+        return format!("leakwatch -f --pattern {word}");
+    }
+    let plain = match service.comm.to_string() {
+        // The pattern is looked for in the executable's name as well.
+        cut if cut.contains('/') => service.program.clone(),
+        comm => comm,
+    };
+    // The dot of "php-fpm8.2" stands for any character in a pattern, itself among them.
+    let known = plain.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    match known && !plain.is_empty() {
+        true => format!("leakwatch --pattern {plain}"),
+        false => format!("leakwatch --pid {}", service.roots.first().map_or(0, |root| root.pid)),
+    }
+}
+
+/// A step and the command to type for it.
+type Step = (&'static str, &'static str);
+
+/// What to do to know more, where too little was seen to accuse or to clear: look for longer, and have
+/// checks write a history.
+pub fn next(diagnosis: &Diagnosis) -> Vec<Step> {
+    const AGAIN: Step = (
+        "Diagnose again in some hours; the checks go on meanwhile, and their history counts:",
+        "leakwatch diagnose",
+    );
+    const MINUTE: Step =
+        ("Look for a minute, so that more can be said:", "leakwatch diagnose --for 60s");
+    const LONGER: Step = (
+        "Look longer; what leaks slowly and what only warms up are alike for some minutes:",
+        "leakwatch diagnose --for 10m",
+    );
+    const SURER: Step = (
+        "To be surer look longer; a cache that fills is like a leak until it stops:",
+        "leakwatch diagnose --for 10m",
+    );
+    const HISTORY: Step = (
+        "For a leak of hours or days have cron look at everything every five minutes (it signals nobody):",
+        // Whatever /etc/leakwatch.toml selects.
+        "echo '*/5 * * * * root leakwatch check --dry-run' >/etc/cron.d/leakwatch",
+    );
+    const LATER: Step =
+        ("Then, after some hours, all that was seen meanwhile counts:", "leakwatch diagnose");
+    let open = || diagnosis.services.iter().filter(|service| service.is_open());
+    let seen_s = diagnosis.looked.live_s + diagnosis.looked.history_s;
+    match diagnosis.culprits().next() {
+        Some(_) if diagnosis.culprits().all(Service::is_far) && seen_s < 300.0 => vec![SURER],
+        Some(_) => Vec::new(),
+        None if open().next().is_none() => Vec::new(),
+        None if seen_s < 30.0 => vec![MINUTE],
+        None if open().all(|service| service.before.is_some()) => vec![AGAIN],
+        None if seen_s < 300.0 => vec![LONGER, HISTORY, LATER],
+        None => vec![HISTORY, LATER],
+    }
+}

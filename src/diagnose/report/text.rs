@@ -1,0 +1,361 @@
+//! Text: a diagnosis for a terminal or a mail, the finding first.
+
+use super::paper::{BOLD, DIM, GREEN, Paper, RED, YELLOW, wrap};
+use super::{
+    Times, growth, headline, is_bounded, left, matters, meaning, meanwhile, next, no_trace, others,
+    outcome, per_work, processes, proposal, reason, seen, sentence, verdict, when,
+};
+use crate::core::model::assessment::Status;
+use crate::core::model::units::{Bytes, Seconds};
+use crate::diagnose::Diagnosis;
+use crate::diagnose::earlier::LEAST;
+use crate::diagnose::history::Point;
+use crate::diagnose::service::{Case, Service, is_known};
+use crate::report::escape::Plain;
+use std::io::{self, Write};
+
+pub use super::paper::Layout;
+
+/// Services listed one by one.
+const MOST: usize = 12;
+/// Traces listed.
+const MOST_TRACES: usize = 10;
+/// Columns of a sparkline.
+const SPARK: usize = 10;
+/// Lines of a log's own words.
+const QUOTED: usize = 2;
+/// Where what is said of a service begins, on lines below its own.
+const DETAILS: &str = "           ";
+/// Columns that are worth writing into: in fewer, what is said of a service stands below it.
+const NARROWEST: usize = 32;
+
+/// Writes the report.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write<W: Write>(
+    out: &mut W,
+    diagnosis: &Diagnosis,
+    times: &Times,
+    layout: Layout,
+) -> io::Result<()> {
+    let mut paper = Paper { out, layout };
+    paper.head(diagnosis, times)?;
+    paper.services(diagnosis, times)?;
+    paper.ceilings(diagnosis)?;
+    paper.logs(diagnosis, times)?;
+    paper.advice(diagnosis)?;
+    paper.unseen(diagnosis)?;
+    paper.hang("", &format!("Exit status {}: {}.", diagnosis.status as u8, outcome(diagnosis)))
+}
+
+impl<W: Write> Paper<'_, W> {
+    fn head(&mut self, diagnosis: &Diagnosis, times: &Times) -> io::Result<()> {
+        let (hostname, machine) = &diagnosis.host;
+        let memory = &diagnosis.memory;
+        let swap = match memory.swap_total {
+            0 => "no swap".to_owned(),
+            swap => format!("{} swap", Bytes(swap)),
+        };
+        let up = diagnosis.uptime_s.map_or(String::new(), |s| format!(", up {}", Seconds(s)));
+        let looked = looked(diagnosis);
+        let text = format!(
+            "leakwatch {} on {}: {}{} RAM, {swap}{up}. {looked}, {}.",
+            env!("CARGO_PKG_VERSION"),
+            Plain(hostname),
+            if machine.is_empty() { String::new() } else { format!("{}, ", Plain(machine)) },
+            Bytes(memory.total),
+            times.whole(diagnosis.t)
+        );
+        let (on, off) = (self.on(DIM), self.off());
+        for line in wrap(&text, self.layout.width) {
+            writeln!(self.out, "{on}{line}{off}")?;
+        }
+        writeln!(self.out)?;
+        let colour = match diagnosis.status {
+            Status::Fine => BOLD,
+            _ => RED,
+        };
+        let (on, off) = (self.on(colour), self.off());
+        for line in wrap(&headline(diagnosis, times), self.layout.width) {
+            writeln!(self.out, "{on}{line}{off}")?;
+        }
+        Ok(())
+    }
+
+    fn services(&mut self, diagnosis: &Diagnosis, times: &Times) -> io::Result<()> {
+        if diagnosis.services.is_empty() {
+            return Ok(());
+        }
+        self.title("WHO HAS THE MEMORY")?;
+        let listed: Vec<&Service> =
+            diagnosis.services.iter().filter(|s| matters(s)).take(MOST).collect();
+        let widest = listed.iter().map(|s| Plain(&s.name).to_string().chars().count()).max();
+        let widest = widest.unwrap_or(0).clamp(9, if self.layout.width < 100 { 20 } else { 34 });
+        for service in &listed {
+            self.service(diagnosis, service, widest, times)?;
+        }
+        let rest =
+            || diagnosis.services.iter().filter(|s| !listed.iter().any(|l| l.roots == s.roots));
+        if let Some(how) = others(rest()) {
+            let (count, sum) = rest().fold((0, 0.0), |(n, sum), s| (n + 1, sum + s.own));
+            let name = if count == 1 { "1 other".to_owned() } else { format!("{count} others") };
+            self.row((verdict(Case::Flat), GREEN), (&name, widest, sum), "", &how)?;
+        }
+        Ok(())
+    }
+
+    /// A line of the table: verdict, name, size, how that went, and what is to be said of it; this
+    /// below the others where the line has no room for it.
+    fn row(
+        &mut self,
+        (word, colour): (&str, &'static str),
+        (name, widest, own): (&str, usize, f64),
+        spark: &str,
+        text: &str,
+    ) -> io::Result<()> {
+        let (on, off) = (self.on(colour), self.off());
+        let size = Bytes(own as u64).to_string();
+        let head = format!("{name:<widest$}  {size:>8}  {spark:<SPARK$}  ");
+        let columns = 2 + 7 + 2 + head.chars().count();
+        let lead = format!("  {on}{word:<7}{off}  {head}");
+        if self.room(columns) >= NARROWEST {
+            return self.hang_behind(&lead, columns, text);
+        }
+        writeln!(self.out, "{}", lead.trim_end())?;
+        self.hang(DETAILS, text)
+    }
+
+    fn service(
+        &mut self,
+        diagnosis: &Diagnosis,
+        service: &Service,
+        widest: usize,
+        times: &Times,
+    ) -> io::Result<()> {
+        let colour = match service.case {
+            Case::Leaks | Case::Likely { .. } => RED,
+            Case::Suspect | Case::Unclear => YELLOW,
+            _ => GREEN,
+        };
+        let name: String = Plain(&service.name).to_string().chars().take(widest).collect();
+        let spark = spark(&service.points, SPARK, self.layout.unicode);
+        let accused = service.case.accuses() || service.case == Case::Suspect;
+        let first = if accused { growth(service) } else { reason(service) };
+        let verdict = (verdict(service.case), colour);
+        self.row(verdict, (&name, widest, service.own), &spark, &first)?;
+        if !accused {
+            return Ok(());
+        }
+        let kind = match service.server {
+            server if is_known(server) => format!(" ({server})"),
+            _ => String::new(),
+        };
+        let mut text = format!(
+            "{}{kind}, up {}: {}",
+            processes(service),
+            Seconds(service.age_s),
+            reason(service)
+        );
+        if let Some(per_work) = per_work(service) {
+            text += &format!("; {per_work}");
+        }
+        self.hang(DETAILS, &(text + "."))?;
+        let traces: Vec<_> = diagnosis.traces_of(service).take(2).collect();
+        for trace in traces {
+            let text = format!(
+                "{} {}, {}",
+                times_word(trace.count),
+                trace.failure.title(),
+                when(trace, times)
+            );
+            self.hang(&format!("{DETAILS}In the logs: "), &(text + "."))?;
+        }
+        Ok(())
+    }
+
+    fn ceilings(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+        self.title("WHAT IS LEFT, NEAREST LIMIT FIRST")?;
+        for ceiling in &diagnosis.ceilings {
+            self.hang("  - ", &format!("{}.", left(ceiling)))?;
+        }
+        self.hang("  ", "All of them, and where each is set: leakwatch ceilings")
+    }
+
+    fn logs(&mut self, diagnosis: &Diagnosis, times: &Times) -> io::Result<()> {
+        let logs = &diagnosis.logs;
+        if logs.since_t == 0.0 {
+            return Ok(());
+        }
+        let days = ((diagnosis.t - logs.since_t) / 86_400.0).round();
+        self.title(&format!("WHAT THE LOGS SAY OF THE LAST {days:.0} DAYS"))?;
+        if logs.traces.is_empty() {
+            self.hang("  ", no_trace(logs))?;
+        }
+        let widest = logs.traces.iter().map(|t| Plain(&t.who).to_string().chars().count()).max();
+        let widest = widest.unwrap_or(0).min(if self.layout.width < 80 { 20 } else { 28 });
+        for trace in logs.traces.iter().take(MOST_TRACES) {
+            let who: String = Plain(&trace.who).to_string().chars().take(widest).collect();
+            let lead = format!("  {who:<widest$}  {:>5}  ", times_word(trace.count));
+            self.hang(&lead, &format!("{}, {}", trace.failure.title(), when(trace, times)))?;
+            let quote = format!("{}: {}", Plain(&trace.source), Plain(&trace.text));
+            self.quote("      ", &quote, QUOTED)?;
+        }
+        if logs.traces.len() > MOST_TRACES {
+            self.hang("  ", &format!("and {} more kinds", logs.traces.len() - MOST_TRACES))?;
+        }
+        let text = format!(
+            "Read: {} logs, {} in {}.",
+            logs.sources,
+            Bytes(logs.bytes),
+            Seconds(logs.took_s)
+        );
+        self.hang("  ", &text)
+    }
+
+    fn advice(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+        let next = next(diagnosis);
+        let culprits: Vec<&Service> = diagnosis.culprits().collect();
+        if diagnosis.cures.is_empty() && next.is_empty() && culprits.is_empty() {
+            return Ok(());
+        }
+        self.title("WHAT TO DO")?;
+        let mut step = 0;
+        let mut number = || {
+            step += 1;
+            format!("  {step}. ")
+        };
+        for cure in &diagnosis.cures {
+            let several = if diagnosis.cures.len() > 1 {
+                format!("{}: ", Plain(&cure.service))
+            } else {
+                String::new()
+            };
+            self.hang(&number(), &format!("{several}{}", proposal(cure)))?;
+            if let Some(meaning) = meaning(cure) {
+                self.hang("     ", &meaning)?;
+            }
+            if !cure.diff.is_empty() {
+                self.hang(
+                    "     ",
+                    "By hand, or saved by --write-advice FILE for patch -p1 -d / <FILE:",
+                )?;
+                writeln!(self.out)?;
+                self.diff(&cure.diff)?;
+                writeln!(self.out)?;
+            }
+            if !cure.apply.is_empty() {
+                self.hang("     ", "Check it and put it into force:")?;
+                self.command(Plain(&cure.apply))?;
+            }
+            for note in &cure.notes {
+                self.hang("     ", &format!("Note: {}.", Plain(note)))?;
+            }
+        }
+        if let Some(first) = culprits.first().filter(|first| !is_bounded(diagnosis, first)) {
+            let command = meanwhile(first);
+            let text = "have leakwatch end its leaking workers gently, in time (first see what it would do):";
+            let text = match diagnosis.cures.is_empty() {
+                true => sentence(text),
+                false => format!("Until then {text}"),
+            };
+            self.hang(&number(), &text)?;
+            self.command(format_args!("{command} --dry-run"))?;
+            self.hang(&number(), "Recycling bounds a leak, it does not cure it. To find it: note which requests make a worker grow (its size before and after, in the access log's order), switch off modules or extensions one by one, and update them first.")?;
+        }
+        for (why, command) in next {
+            self.hang(&number(), why)?;
+            self.command(command)?;
+        }
+        Ok(())
+    }
+
+    fn diff(&mut self, diff: &str) -> io::Result<()> {
+        for line in diff.lines() {
+            let colour = match line.as_bytes().first() {
+                Some(b'+') => GREEN,
+                Some(b'-') => RED,
+                _ => "",
+            };
+            let (on, off) = match colour {
+                "" => ("", ""),
+                colour => (self.on(colour), self.off()),
+            };
+            // Tabs stay: they are no harm, and the lines are for comparing.
+            let text: Vec<String> = line.split('\t').map(|part| Plain(part).to_string()).collect();
+            writeln!(self.out, "       {on}{}{off}", text.join("\t"))?;
+        }
+        Ok(())
+    }
+
+    fn unseen(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+        let unread = diagnosis.logs.unread.iter().map(|what| format!("not read: {what}"));
+        let all: Vec<String> = diagnosis.unseen.iter().cloned().chain(unread).collect();
+        if all.is_empty() {
+            return writeln!(self.out);
+        }
+        self.title("WHAT COULD NOT BE SEEN")?;
+        for what in all {
+            // A note may have its way out on a line of its own.
+            self.hang("  - ", &Plain(&what.replace("\n  hint: ", "; ")).to_string())?;
+        }
+        writeln!(self.out)
+    }
+}
+
+/// How long was looked, in words.
+pub fn looked(diagnosis: &Diagnosis) -> String {
+    let looked = diagnosis.looked;
+    let samples = looked.samples;
+    if diagnosis.earlier.iter().any(|about| about.samples >= LEAST) {
+        return format!("Judged by {}", seen(diagnosis));
+    }
+    match (looked.history_s > 0.0, looked.live_s > 0.0) {
+        (true, _) => {
+            format!("From a recording of {} ({samples} samples)", Seconds(looked.history_s))
+        }
+        (false, true) => format!("Looked for {} ({samples} samples)", Seconds(looked.live_s)),
+        (false, false) => "Looked once".to_owned(),
+    }
+}
+
+fn times_word(n: u64) -> String {
+    match n {
+        1 => "once".to_owned(),
+        n => format!("{n} x"),
+    }
+}
+
+/// A line of bars, from the least to the most in it; flat where that is less than 2 % of the size.
+pub fn spark(points: &[Point], columns: usize, unicode: bool) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    const PLAIN: [char; 8] = ['_', '_', '.', '.', '-', '-', '=', '^'];
+    let bars = if unicode { BARS } else { PLAIN };
+    if points.len() < 4 {
+        return String::new();
+    }
+    let low = points.iter().map(|(_, bytes)| *bytes).fold(f64::INFINITY, f64::min);
+    let high = points.iter().map(|(_, bytes)| *bytes).fold(0.0, f64::max);
+    let columns = columns.min(points.len());
+    let bar = |column: usize| {
+        let at = (points.len() - 1) * column / (columns - 1).max(1);
+        let bytes = points.get(at).map_or(0.0, |(_, bytes)| *bytes);
+        let height =
+            if high - low < 0.02 * high { 3.0 } else { (bytes - low) / (high - low) * 7.0 };
+        bars.get(height.round() as usize).copied().unwrap_or(' ')
+    };
+    (0..columns).map(bar).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flat_line_is_flat_and_a_rise_rises() {
+        let points = |f: fn(i32) -> f64| (0..50).map(|n| (f64::from(n), f(n))).collect::<Vec<_>>();
+        assert_eq!(spark(&points(|_| 1e6), 5, true), "▄▄▄▄▄");
+        assert_eq!(spark(&points(f64::from), 8, true), "▁▂▃▄▅▆▇█");
+        assert_eq!(spark(&points(f64::from)[..3], 8, true), "");
+    }
+}
