@@ -8,7 +8,7 @@ use leakwatch::cli::config;
 use leakwatch::cli::config::Parsed;
 use leakwatch::cli::options::{Cli, Command};
 use leakwatch::report::journal::Leveled;
-use leakwatch::system::outlet::Outlet;
+use leakwatch::system::nonblocking_output::Outlet;
 use leakwatch::system::{hook, systemd};
 use leakwatch::{command, report};
 use std::ffi::OsString;

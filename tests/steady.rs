@@ -6,12 +6,12 @@
 mod fake_proc;
 
 use fake_proc::{Fake, FakeProc, pid};
-use leakwatch::command::exporter::Exporter;
+use leakwatch::command::watch::metrics::Exporter;
 use leakwatch::core::decide::policy::Rules;
 use leakwatch::core::engine::{Engine, Settings};
-use leakwatch::core::lateness::Lateness;
 use leakwatch::core::model::sample::Sample;
-use leakwatch::report::state;
+use leakwatch::core::scheduling_delay::Lateness;
+use leakwatch::report::summary;
 use leakwatch::system::machine;
 use leakwatch::system::proc::{Probe, Selection, Words};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -65,7 +65,7 @@ fn a_steady_tick_allocates_nothing() {
         assert!(lateness.observe(t, t + 0.001).is_none());
         let failed = exporter.tick(&engine, &sample, 1.0, t, &lateness);
         assert!(failed.is_none(), "{failed:?}");
-        state::write_summary(&mut [0_u8; 512].as_mut_slice(), &engine).unwrap();
+        summary::write_summary(&mut [0_u8; 512].as_mut_slice(), &engine).unwrap();
         assert_eq!(sample.procs.len(), 21);
         // The machine's tasks twice, the cgroups' tasks and memory, the budget.
         assert_eq!(sample.ceilings.len(), 5, "{:?}", sample.ceilings);

@@ -2,4 +2,4 @@
 
 pub mod config;
 pub mod options;
-pub mod settings;
+pub mod resolve;

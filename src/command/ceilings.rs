@@ -1,7 +1,7 @@
 //! Ceilings: one look, and every limit that can fail a fork or summon the OOM killer.
 
 use crate::cli::options::{Ceilings, Format, Select};
-use crate::cli::settings;
+use crate::cli::resolve;
 use crate::core::model::assessment::Status;
 use crate::core::model::sample::Sample;
 use crate::report::ceilings;
@@ -16,7 +16,7 @@ use std::io::Write;
 /// Bad options, a procfs that cannot be read.
 pub fn run(options: &Ceilings, out: &mut impl Write, err: &mut impl Write) -> Result<Status> {
     let Select { procfs, sysfs, .. } = &options.select;
-    let selection = settings::selection(&options.select)?;
+    let selection = resolve::selection(&options.select)?;
     let mut probe = Probe::new(procfs, sysfs.as_deref(), selection, None)?;
     let (waiter, mut sample) = (Waiter::new()?, Sample::default());
     let uptime_s = waiter.uptime_s();

@@ -3,19 +3,19 @@
 //! It is a replay of the history, then one live sample; only that one is decided on. What earlier
 //! checks did is told by the history, so that a victim is followed up and nobody is ordered anew.
 
-use super::keeper::Keeper;
+use super::watch::profile_saver::Keeper;
 use super::write_event;
 use crate::cli::options::{Check, Format};
-use crate::cli::settings;
+use crate::cli::resolve;
 use crate::core::engine::Engine;
 use crate::core::model::assessment::{Event, Order, Past, Status, Unsent};
 use crate::core::model::sample::{ProcId, Sample};
 use crate::report::check::{Report, State};
 use crate::report::text::Style;
-use crate::report::{state, talk};
+use crate::report::{messages, summary};
 use crate::store::history::History;
+use crate::store::history::last_report::Told;
 use crate::store::history::lock::Lock;
-use crate::store::history::told::Told;
 use crate::system::proc;
 use crate::system::proc::Probe;
 use crate::system::signal::{DryRun, Live, Signals};
@@ -41,12 +41,12 @@ pub fn run(
     err: &mut impl Write,
 ) -> Result<u8> {
     let select = &options.select;
-    let selection = settings::selection(select)?;
+    let selection = resolve::selection(select)?;
     let everything = selection.is_everything();
-    let dir = settings::state(&options.memory)?.context(
+    let dir = resolve::state(&options.memory)?.context(
         "a check judges by its history, so it needs a place for it\n  hint: leave --no-state out",
     )?;
-    let name = settings::file_name(select);
+    let name = resolve::file_name(select);
     let talks = options.output.verbose || std::io::stderr().is_terminal();
     let mut notes = Notes::default();
     let lock = match Lock::take(&dir, &format!("{name}.check")) {
@@ -68,7 +68,7 @@ pub fn run(
     let mut probe = Probe::new(&select.procfs, select.sysfs.as_deref(), selection, options.budget)?;
     let mut sample = Sample::default();
     probe.sample(wait::unix_s(), Some(wait::uptime_s()), &mut sample)?;
-    let mut judge = settings::engine(&options.judge, !everything && own && !watched)?;
+    let mut judge = resolve::engine(&options.judge, !everything && own && !watched)?;
     let mut signals: Box<dyn Signals> = match options.judge.dry_run {
         true => Box::new(DryRun),
         false => Box::new(Live::new(judge.rules.protect.clone())),
@@ -105,9 +105,9 @@ pub fn run(
     notes.extend(kept.err());
     notes.extend(keeper.save(&engine));
 
-    let trees = state::trees(&engine);
+    let trees = summary::trees(&engine);
     let wanted =
-        watch.map_or_else(|| talk::wanted(select), |name| format!("'{}'", name.escape_debug()));
+        watch.map_or_else(|| messages::wanted(select), |name| format!("'{}'", name.escape_debug()));
     let report = Report {
         state: state_of(&engine, sample.procs.is_empty()),
         wanted: &wanted,
@@ -129,10 +129,10 @@ pub fn run(
     let is_news = is_news(&mut now, &told, &notes, options.renotify)
         || engine.events().iter().chain(&unsent).any(is_always_news);
     if options.always || talks || is_news {
-        let style = settings::style(&options.output, options.judge.dry_run);
+        let style = resolve::style(&options.output, options.judge.dry_run);
         write(out, options, &report, &engine, &unsent, sample.t, style)?;
         if !options.output.quiet {
-            talk::notes(err, &notes.0)?;
+            messages::notes(err, &notes.0)?;
         }
     } else {
         now.t = told.t;
@@ -141,7 +141,7 @@ pub fn run(
     if let Err(error) = history.tell(&now)
         && !options.output.quiet
     {
-        talk::notes(err, &[format!("{error:#}")])?;
+        messages::notes(err, &[format!("{error:#}")])?;
     }
     Ok(report.state as u8)
 }
@@ -260,8 +260,8 @@ fn write(
     }
     if format == Format::Text && report.state != State::Ok {
         let wrong = report.trees.iter().filter(|tree| tree.leaking > 0 || tree.forecast.is_some());
-        let wrong: Vec<state::Tree> = wrong.copied().collect();
-        state::write(out, &wrong, MOST, style)?;
+        let wrong: Vec<summary::Tree> = wrong.copied().collect();
+        summary::write(out, &wrong, MOST, style)?;
     }
     Ok(())
 }

@@ -1,21 +1,20 @@
 //! Diagnose: a short look at the whole machine, its logs and its servers' settings, beside what earlier
 //! checks or a recording saw, and one report.
 
-use super::gather::{Gather, Live};
-use super::histories::Histories;
 use crate::cli::options::{Diagnose, Format, Select};
-use crate::cli::settings;
-use crate::core::decide::policy::Rules;
-use crate::core::engine::{Engine, Settings};
+use crate::cli::resolve;
+use crate::core::engine::Engine;
 use crate::core::model::assessment::Status;
 use crate::core::model::sample::Sample;
-use crate::diagnose::earlier::{Earlier, Source, Tops};
+use crate::diagnose::earlier_series::{Earlier, Source, Tops};
 use crate::diagnose::evidence::logs;
 use crate::diagnose::evidence::logs::{Sources, Stamps};
+use crate::diagnose::histories::{Histories, judge};
+use crate::diagnose::observer::{Gather, Live};
 use crate::diagnose::report::html;
 use crate::diagnose::report::{Times, json, text};
 use crate::diagnose::{Diagnosis, Looked, Scope};
-use crate::report::talk::wanted;
+use crate::report::messages::wanted;
 use crate::store::recording::Reader;
 use crate::system::machine;
 use crate::system::proc::Probe;
@@ -32,11 +31,6 @@ const INTERVAL_S: (f64, f64) = (0.25, 5.0);
 const LOGS_S: f64 = 4.0;
 /// A recording is judged beside the look if its boot was at the same time, give or take so much.
 const SAME_BOOT_S: f64 = 60.0;
-
-/// How the engine judges here: nothing is ever signalled.
-pub(super) fn judge() -> Settings {
-    Settings { caution: 6.0, rules: Rules { act: false, ..Rules::default() } }
-}
 
 /// Looks, and reports; the status is what was found.
 ///
@@ -76,7 +70,7 @@ fn look(
     let mut gather = Gather::new(Engine::new(&header, judge()), &header);
     let mut stopped = false;
     let Select { procfs, sysfs, .. } = &options.select;
-    let selection = settings::selection(&options.select)?;
+    let selection = resolve::selection(&options.select)?;
     let mut probe = Probe::new(procfs, sysfs.as_deref(), selection, None)?;
     let mut look = Live::new(procfs);
     let mut sample = Sample::default();
@@ -89,7 +83,7 @@ fn look(
     look.read_setups(&gather);
     let tops = gather.tops(&look);
     let mut histories = Histories::default();
-    if let Some(dir) = settings::state_there(&options.memory()) {
+    if let Some(dir) = resolve::state_there(&options.memory()) {
         progress.say("reading the history of checks")?;
         histories.read(&dir, options.state.is_some(), &machine::boot(procfs), sample.t, &tops);
     }
@@ -151,7 +145,7 @@ fn read_logs(
     look: &Live,
     boot_t: f64,
     stopped: &mut bool,
-) -> crate::diagnose::facts::Logs {
+) -> crate::diagnose::findings::Logs {
     let start_s = waiter.uptime_s();
     let now_t = waiter.unix_time(start_s);
     let since_t = now_t - options.since;
@@ -182,7 +176,7 @@ fn write(
         std::fs::write(path, text).map_err(|e| anyhow!("cannot write '{}': {e}", path.display()))
     };
     match options.format {
-        Format::Text => text::write(out, diagnosis, times, settings::layout(options.color)),
+        Format::Text => text::write(out, diagnosis, times, resolve::layout(options.color)),
         Format::Json => json::write(out, diagnosis, times),
     }
     .context("cannot write the report")?;

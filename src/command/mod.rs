@@ -3,13 +3,6 @@
 pub mod ceilings;
 pub mod check;
 pub mod diagnose;
-pub mod ears;
-pub mod exporter;
-mod failures;
-mod gather;
-mod histories;
-pub mod journaled;
-pub mod keeper;
 pub mod record;
 pub mod replay;
 pub mod servers;

@@ -1,7 +1,7 @@
 //! Record: samples to a file.
 
 use crate::cli::options::{Record, Select};
-use crate::cli::settings;
+use crate::cli::resolve;
 use crate::core::model::assessment::Status;
 use crate::core::model::sample::Sample;
 use crate::store::recording::Writer;
@@ -41,7 +41,7 @@ pub fn run(options: &Record, out: &mut impl Write, err: &mut impl Write) -> Resu
 
 fn samples(options: &Record, file: &mut impl Write, gz: bool, err: &mut impl Write) -> Result<()> {
     let interval_s = options.timing.interval;
-    let selection = settings::selection(&options.select)?;
+    let selection = resolve::selection(&options.select)?;
     let Select { procfs, sysfs, .. } = &options.select;
     let mut probe = Probe::new(procfs, sysfs.as_deref(), selection, None)?;
     let waiter = Waiter::new()?;
@@ -59,7 +59,7 @@ fn samples(options: &Record, file: &mut impl Write, gz: bool, err: &mut impl Wri
         }
         taken += 1;
         if !options.quiet {
-            crate::report::talk::notes(err, &probe.take_notes())?;
+            crate::report::messages::notes(err, &probe.take_notes())?;
         }
         if options.samples.is_some_and(|wanted| taken >= wanted) {
             break;

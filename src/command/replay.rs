@@ -1,16 +1,16 @@
 //! Replay: judges a recording as if it happened now.
 
-use super::gather::{Gather, Live};
 use super::write_event;
 use crate::cli::options::{Replay, Target};
-use crate::cli::settings;
+use crate::cli::resolve;
 use crate::core::detect::explanation::Explanation;
 use crate::core::engine::Engine;
 use crate::core::model::assessment::{Event, Finding, Status, Verdict};
 use crate::core::model::ceiling::SignKind;
 use crate::core::model::sample::{ProcId, Sample};
 use crate::diagnose::Looked;
-use crate::diagnose::facts::Logs;
+use crate::diagnose::findings::Logs;
+use crate::diagnose::observer::{Gather, Live};
 use crate::diagnose::report::Times;
 use crate::diagnose::report::html;
 use crate::diagnose::report::html::Moment;
@@ -28,9 +28,9 @@ use std::path::Path;
 /// # Errors
 /// Bad options, a file that cannot be read or is no recording.
 pub fn run(options: &Replay, out: &mut impl Write, err: &mut impl Write) -> Result<Status> {
-    let style = settings::style(&options.output, options.judge.dry_run);
+    let style = resolve::style(&options.output, options.judge.dry_run);
     let mut recording = Reader::open(&options.file)?;
-    let engine = Engine::new(recording.header(), settings::engine(&options.judge, true)?);
+    let engine = Engine::new(recording.header(), resolve::engine(&options.judge, true)?);
     let mut gather = Gather::new(engine, recording.header());
     let mut sample = Sample::default();
     let mut explainer = options.explain.map(Explainer::new);

@@ -3,10 +3,10 @@
 use crate::core::alarm::Alarm;
 use crate::core::decide::policy::{Policy, Rules};
 use crate::core::detect::Detector;
-use crate::core::detect::standing::Standing;
+use crate::core::detect::process_state::Standing;
 use crate::core::model::assessment::{Assessment, Event, Order, Past, Profile, Status, Unsent};
 use crate::core::model::sample::{Header, Sample};
-use crate::core::pace::{Pace, nearest_end_s};
+use crate::core::sampling_interval::{Pace, nearest_end_s};
 
 /// What the user may set.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ pub mod detect;
 pub mod engine;
 #[cfg(test)]
 pub(crate) mod fuzz;
-pub mod lateness;
 pub mod model;
-pub mod pace;
+pub mod sampling_interval;
+pub mod scheduling_delay;
 pub mod servers;

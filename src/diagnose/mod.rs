@@ -2,28 +2,30 @@
 //! is, why the others are cleared, and what would bound it.
 
 pub mod advice;
-pub mod cure;
-pub mod earlier;
+pub mod cut_names;
+pub mod earlier_series;
 pub mod evidence;
-pub mod facts;
+pub mod findings;
+pub mod histories;
 pub mod history;
-mod known;
-pub mod names;
+pub mod leak_per_request;
+pub mod observer;
+pub mod remedy;
 pub mod report;
 pub mod service;
-pub mod work;
+mod weigh;
 
 use crate::core::engine::Engine;
 use crate::core::model::assessment::Status;
 use crate::core::model::ceiling::{Ceiling, CeilingKind, Sign};
 use crate::core::model::sample::{Memory, ProcId, Sample};
-use crate::core::pace::nearest_end_s;
-use crate::diagnose::cure::Cure;
-use crate::diagnose::earlier::{About, Earlier};
-use crate::diagnose::facts::{Logs, Setup, WorkUnit};
+use crate::core::sampling_interval::nearest_end_s;
+use crate::diagnose::earlier_series::{About, Earlier};
+use crate::diagnose::findings::{Logs, Setup, WorkUnit};
 use crate::diagnose::history::{History, Point};
+use crate::diagnose::leak_per_request::{PerWork, Worker};
+use crate::diagnose::remedy::Cure;
 use crate::diagnose::service::{Case, Service};
-use crate::diagnose::work::{PerWork, Worker};
 use std::collections::BTreeMap;
 
 /// What was read of the work of a master's workers.
@@ -84,8 +86,8 @@ impl Readings {
 
     /// What a unit of work leaves behind: by growth that was watched, else by comparison.
     pub fn per_work(&self) -> Option<PerWork> {
-        work::watched(&self.before, &self.after, self.unit)
-            .or_else(|| work::compared(&self.after, self.unit))
+        leak_per_request::watched(&self.before, &self.after, self.unit)
+            .or_else(|| leak_per_request::compared(&self.after, self.unit))
     }
 }
 
@@ -177,7 +179,7 @@ impl Diagnosis {
     pub fn traces_of(
         &self,
         service: &Service,
-    ) -> impl Iterator<Item = &crate::diagnose::facts::Trace> {
+    ) -> impl Iterator<Item = &crate::diagnose::findings::Trace> {
         self.logs.traces.iter().filter(|trace| service.is_called(&trace.who))
     }
 }
@@ -227,7 +229,7 @@ pub fn cure(service: &Service, setup: Option<&Setup>, readings: &[Readings]) -> 
         service.per_work.map_or(service.own / f64::from(service.workers.max(1)), |p| p.young);
     let headroom = service.headroom;
     let memory = advice::memory(headroom.left, headroom.limit, service.own as u64, young as u64);
-    cure::of(service, setup, readings, memory)
+    remedy::of(service, setup, readings, memory)
 }
 
 /// When memory would end if it went on as the comparison of workers says.

@@ -2,10 +2,10 @@
 
 use super::Gathered;
 use super::history::{Growth, Point, growth};
-use super::known::{denies, join, known, notable};
-use super::work::{Basis, PerWork};
-use crate::core::detect::ceilings::meter::Headroom;
-use crate::core::detect::standing::Standing;
+use super::leak_per_request::{Basis, PerWork};
+use super::weigh::{denies, join, known, notable};
+use crate::core::detect::ceilings::usage::Headroom;
+use crate::core::detect::process_state::Standing;
 use crate::core::engine::Engine;
 use crate::core::model::assessment::{Evidence, Forecast, Verdict};
 use crate::core::model::ceiling::Unit;

@@ -4,7 +4,7 @@
 //! monitoring-plugins.org. Nagios, Icinga and their like read the exit status, show the text, and
 //! draw what follows the bar.
 
-use super::state::Tree;
+use super::summary::Tree;
 use super::text::{Named, Subject};
 use crate::core::model::units::{Amount, Bytes, Rate, Seconds};
 use std::io::{self, Write};
@@ -181,7 +181,7 @@ impl Report<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::detect::ceilings::meter::Headroom;
+    use crate::core::detect::ceilings::usage::Headroom;
     use crate::core::model::assessment::Forecast;
     use crate::core::model::ceiling::{CeilingKind, Place};
     use crate::core::model::sample::{Comm, ProcId};

@@ -6,7 +6,7 @@
 
 use super::reasons::{cell, conclusion, pair, ratio, size};
 use super::text::{Clock, Named, Style, Subject};
-use crate::core::detect::ceilings::meter::Headroom;
+use crate::core::detect::ceilings::usage::Headroom;
 use crate::core::detect::explanation::{Earlier, Explanation, Row, Siblings};
 use crate::core::detect::series::window::Growth;
 use crate::core::detect::verdict::{Patient, Rules};

@@ -8,7 +8,7 @@ use crate::core::engine::Engine;
 use crate::core::model::assessment::{End, Event, Forecast, Outcome, Step, Verdict};
 use crate::core::model::ceiling::{Ceiling, CeilingKind, Place, SignKind, Unit};
 use crate::core::model::sample::{Comm, Sample};
-use crate::report::own::Own;
+use crate::report::self_usage::Own;
 use std::fmt;
 use std::io::{self, Write};
 
@@ -398,10 +398,10 @@ impl fmt::Display for Number {
 mod tests {
     use super::*;
     use crate::core::decide::policy::Rules;
-    use crate::core::lateness::Lateness;
     use crate::core::model::assessment::{Order, Reason, Signal};
     use crate::core::model::ceiling::Sign;
     use crate::core::model::sample::{Header, ProcId};
+    use crate::core::scheduling_delay::Lateness;
     use crate::system::machine::Usage;
 
     fn engine() -> Engine {

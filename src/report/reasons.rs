@@ -1,7 +1,7 @@
 //! Reasons: what a test compared, and what a verdict rests on, in words.
 
 use crate::core::detect::explanation::{Explanation, Held, Row};
-use crate::core::detect::series::check::Check;
+use crate::core::detect::series::comparison::Check;
 use crate::core::detect::series::window::Growth;
 use crate::core::detect::verdict::Rules;
 use crate::core::model::assessment::{Verdict, Why};

@@ -1,7 +1,7 @@
 //! Screen: on a terminal, a block at the end of the output that is redrawn every tick.
 
-use super::state;
-use super::state::Tree;
+use super::summary;
+use super::summary::Tree;
 use super::text::{Clock, Style};
 use crate::core::model::units::Seconds;
 use std::io::{self, Write};
@@ -44,7 +44,7 @@ impl Screen {
         // Without wrapping, a long line stays one line and the block can be found again.
         write!(out, "\x1b[?7l")?;
         writeln!(out, "{}, next look in {}", Clock(t), Seconds(next_s))?;
-        state::write(out, trees, MOST, style)?;
+        summary::write(out, trees, MOST, style)?;
         write!(out, "\x1b[?7h")?;
         self.lines = 1 + trees.len().min(MOST) + usize::from(trees.len() > MOST);
         out.flush()

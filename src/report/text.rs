@@ -260,7 +260,7 @@ fn cleared(f: &mut fmt::Formatter<'_>, was: Verdict, why: Cleared) -> fmt::Resul
 }
 
 /// A ceiling with its place: "pids.max of cgroup /system.slice/apache2.service".
-pub(crate) struct Named(pub(super) CeilingKind, pub(super) Place);
+pub(crate) struct Named(pub(crate) CeilingKind, pub(crate) Place);
 
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,7 +4,7 @@
 //! short leakwatch forks nothing, and a hook that fails or hangs changes nothing in the watch. The
 //! helper starts commands by posix_spawn, which copies no page table.
 
-use crate::system::brace;
+use crate::system::prepare;
 use crate::system::signal;
 use crate::system::wait;
 use anyhow::{Context, Result, anyhow};
@@ -105,7 +105,7 @@ pub fn serve(
     events: impl BufRead,
     err: &mut impl Write,
 ) -> Result<()> {
-    brace::unbrace();
+    prepare::unbrace();
     let mut lines = events.lines();
     while let Some(json) = lines.next() {
         let json = json.context("cannot read the events")?;

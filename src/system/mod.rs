@@ -1,12 +1,12 @@
 //! The machine: every system call is made here.
 
-pub mod brace;
 mod ceilings;
 pub mod hook;
 pub mod machine;
-pub mod outlet;
+pub mod metrics_file;
+pub mod nonblocking_output;
+pub mod prepare;
 pub mod proc;
 pub mod signal;
 pub mod systemd;
-pub mod textfile;
 pub mod wait;

@@ -6,14 +6,14 @@
 
 use std::io;
 
-use leakwatch::command::exporter::Exporter;
+use leakwatch::command::watch::metrics::Exporter;
 use leakwatch::core::decide::policy::Rules;
 use leakwatch::core::engine::{Engine, Settings};
-use leakwatch::core::lateness::Lateness;
 use leakwatch::core::model::assessment::Event;
 use leakwatch::core::model::sample::Sample;
+use leakwatch::core::scheduling_delay::Lateness;
 use leakwatch::report::text::Style;
-use leakwatch::report::{json, state, text};
+use leakwatch::report::{json, summary, text};
 use leakwatch::system::machine;
 use leakwatch::system::proc::{Probe, Selection, Words};
 
@@ -105,7 +105,7 @@ impl Churn {
         }
         let failed = self.exporter.tick(&self.engine, &self.sample, 1.0, t, &self.lateness);
         assert!(failed.is_none(), "{failed:?}");
-        state::write_summary(&mut io::sink(), &self.engine).unwrap();
+        summary::write_summary(&mut io::sink(), &self.engine).unwrap();
         if let Some(victim) = victim {
             self.orders += 1;
             let nth = self.workers.iter().position(|worker| worker.pid == victim.pid).unwrap();

@@ -5,12 +5,12 @@ use std::path::Path;
 use super::cli::{Cli as Run, PROMPTLY};
 use clap::Parser;
 use leakwatch::cli::options::{Check, Cli, Command};
-use leakwatch::cli::settings;
+use leakwatch::cli::resolve;
 use leakwatch::core::model::ceiling::{Ceiling, CeilingKind, Place};
 use leakwatch::core::model::sample::{ProcId, Sample};
 use leakwatch::store::history::History;
+use leakwatch::store::history::last_report::Told;
 use leakwatch::store::history::lock::Lock;
-use leakwatch::store::history::told::Told;
 use leakwatch::store::recording::Reader;
 use leakwatch::system::machine;
 
@@ -52,7 +52,7 @@ pub type Growth = (ProcId, u64);
 /// processes grew to what they are now, and machine and budget filled as they did.
 pub fn forge(dir: &Path, options: &Check, checks: u32, every_s: f64, growths: &[Growth]) {
     let now = look(options);
-    let name = settings::file_name(&options.select);
+    let name = resolve::file_name(&options.select);
     let lock = Lock::take(dir, &format!("{name}.check")).unwrap();
     let boot = machine::boot(&options.select.procfs);
     let (mut history, _) = History::open(dir, &name, lock, machine::header(1.0), &boot);
@@ -87,7 +87,7 @@ pub fn forge(dir: &Path, options: &Check, checks: u32, every_s: f64, growths: &[
 
 /// Samples that were ever added to the history of such a check, which must be readable.
 pub fn taken(dir: &Path, options: &Check) -> usize {
-    let name = settings::file_name(&options.select);
+    let name = resolve::file_name(&options.select);
     let boot = machine::boot(&options.select.procfs);
     let (mut history, error) = History::open(dir, &name, None, machine::header(1.0), &boot);
     assert!(error.is_none(), "{error:?}");

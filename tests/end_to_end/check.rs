@@ -245,7 +245,7 @@ fn a_dry_run_says_its_order_once_and_signals_nobody() {
 fn beside_a_watch_of_the_same_it_only_reports() {
     let leaking = Leaking::start();
     let options = past::options(&leaking.words(&[]));
-    let name = format!("{}.watch", leakwatch::cli::settings::file_name(&options.select));
+    let name = format!("{}.watch", leakwatch::cli::resolve::file_name(&options.select));
     let _watch = Lock::take(leaking.state.path(), &name).unwrap().unwrap();
     let ended = leaking.check(&[]);
     assert!(common::events::named(&ended.out, "order").is_empty(), "{}", ended.out.text());

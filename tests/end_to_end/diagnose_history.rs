@@ -12,7 +12,7 @@ use leakwatch::core::decide::policy::Rules;
 use leakwatch::core::engine::{Engine, Settings};
 use leakwatch::core::model::sample::{Comm, Header, Memory, Proc, ProcId, Sample};
 use leakwatch::diagnose::Gathered;
-use leakwatch::diagnose::earlier::{Earlier, Source, Tops};
+use leakwatch::diagnose::earlier_series::{Earlier, Source, Tops};
 use leakwatch::diagnose::history::History;
 use leakwatch::diagnose::service;
 use leakwatch::diagnose::service::{Case, Judge, Service};

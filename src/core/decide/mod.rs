@@ -1,6 +1,6 @@
 //! Must this process end now: who, how and when.
 
-pub mod brink;
+pub mod eligibility;
+pub mod emergency;
 pub mod policy;
 pub mod rules;
-pub mod victims;

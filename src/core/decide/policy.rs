@@ -4,17 +4,17 @@
 //! when it is convicted as leaking, and memory may end within the lead time, and the growth of all
 //! that leak below that ceiling was watched for twice as long as is left. Acting late on long
 //! evidence is what takes wrong kills to zero: the first ramp of a cache, a saw or a batch job has
-//! mostly ended by then. The one exception is [`brink`](crate::core::decide::brink).
+//! mostly ended by then. The one exception is [`brink`](crate::core::decide::emergency).
 //!
 //! The next sample is the only feedback. An order is remembered; if its victim is still there
 //! after its grace, the next step follows; if it is gone, headroom before and after are compared,
 //! and nobody else is ordered until the pool has its replacement.
 
-use crate::core::decide::brink::Brink;
-use crate::core::decide::victims::{Pool, Victims, expected};
+use crate::core::decide::eligibility::{Pool, Victims, expected};
+use crate::core::decide::emergency::Brink;
 use crate::core::detect::Detector;
-use crate::core::detect::ceilings::meter::Headroom;
-use crate::core::detect::standing::Standing;
+use crate::core::detect::ceilings::usage::Headroom;
+use crate::core::detect::process_state::Standing;
 use crate::core::model::assessment::{
     End, Event, Forecast, Order, Outcome, Past, Reason, Spared, Step, Unsent, Verdict,
 };

@@ -1,11 +1,11 @@
 //! Explanation: why a process has its verdict, as plain values: every window with every test, and
 //! what else weighed in. Made when asked for, never in a tick.
 
-use crate::core::detect::ceilings::meter::Headroom;
-use crate::core::detect::series::check::Check;
-use crate::core::detect::series::floors::Look;
+use crate::core::detect::ceilings::usage::Headroom;
+use crate::core::detect::process_state::Standing;
+use crate::core::detect::series::block_minima::Look;
+use crate::core::detect::series::comparison::Check;
 use crate::core::detect::series::window::Growth;
-use crate::core::detect::standing::Standing;
 use crate::core::detect::verdict::Rules;
 use crate::core::model::assessment::{Verdict, Why};
 

@@ -3,30 +3,25 @@
 //! Total and bounded: no I/O, no clock, no error; in a steady tick (nobody new, nobody gone, nobody
 //! begins to grow) it allocates nothing.
 
-pub mod clock;
 pub mod constants;
 pub mod explanation;
-pub mod family;
-pub mod pool;
 pub mod pools;
 pub mod process;
-pub mod runs;
-pub mod standing;
 pub mod threads;
 pub mod tree;
 pub mod verdict;
 
 use crate::core::detect::ceilings::headroom::Ceilings;
-use crate::core::detect::ceilings::meter::{Headroom, Measure, Meter};
-use crate::core::detect::ceilings::outlook::{Outlooks, Told};
-use crate::core::detect::clock::{Clock, Moment, block};
+use crate::core::detect::ceilings::tree_forecasts::{Outlooks, Told};
+use crate::core::detect::ceilings::usage::{Headroom, Measure, Meter};
 use crate::core::detect::constants::{Constants, FINE};
-use crate::core::detect::family::{Family, Pile, Total};
+use crate::core::detect::earlier_runs::Runs;
 use crate::core::detect::pools::{EVERY, Pools};
 use crate::core::detect::process::Process;
-use crate::core::detect::runs::Runs;
-use crate::core::detect::series::floors::{Candidate, Gauge};
-use crate::core::detect::standing::Standing;
+use crate::core::detect::process_state::Standing;
+use crate::core::detect::sample_clock::{Clock, Moment, block};
+use crate::core::detect::series::block_minima::{Candidate, Gauge};
+use crate::core::detect::subtree::{Family, Pile, Total};
 use crate::core::detect::tree::Forest;
 use crate::core::detect::verdict::Scale;
 use crate::core::model::assessment::{
@@ -474,6 +469,11 @@ fn of_tree(root_of_it: &Standing, why: Why, (footprint, tasks): (u64, u32)) -> F
 }
 
 pub mod ceilings;
+pub mod earlier_runs;
+pub mod process_state;
+pub mod sample_clock;
 pub mod series;
+pub mod short_lived;
+pub mod subtree;
 #[cfg(test)]
 mod tests;

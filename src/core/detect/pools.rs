@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::core::detect::clock::{Moment, block};
 use crate::core::detect::constants::{Constants, FINE};
-use crate::core::detect::pool::Pool;
 use crate::core::detect::process::Process;
+use crate::core::detect::sample_clock::{Moment, block};
+use crate::core::detect::short_lived::Pool;
 use crate::core::model::sample::{Comm, ProcId};
 
 /// Pools are judged every so many planned intervals.

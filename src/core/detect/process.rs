@@ -2,17 +2,17 @@
 
 use crate::core::detect::ceilings::forecast;
 use crate::core::detect::ceilings::forecast::Ends;
-use crate::core::detect::ceilings::outlook::Told;
-use crate::core::detect::clock::{Moment, block};
+use crate::core::detect::ceilings::tree_forecasts::Told;
 use crate::core::detect::constants::FINE;
+use crate::core::detect::earlier_runs::Runs;
 use crate::core::detect::explanation::{Earlier, Explanation, Held, Row};
-use crate::core::detect::family::Family;
-use crate::core::detect::pool::Member;
-use crate::core::detect::runs::Runs;
-use crate::core::detect::series::check::Check;
-use crate::core::detect::series::floors::{Candidate, Gauge, Look, Track};
+use crate::core::detect::process_state::{Recent, Standing};
+use crate::core::detect::sample_clock::{Moment, block};
+use crate::core::detect::series::block_minima::{Candidate, Gauge, Look, Track};
+use crate::core::detect::series::comparison::Check;
 use crate::core::detect::series::window::Growth;
-use crate::core::detect::standing::{Recent, Standing};
+use crate::core::detect::short_lived::Member;
+use crate::core::detect::subtree::Family;
 use crate::core::detect::threads::Threads;
 use crate::core::detect::tree::Node;
 use crate::core::detect::verdict::{Life, Scale};

@@ -4,9 +4,9 @@
 //! whose number ever changed.
 
 use crate::core::detect::ceilings::forecast;
-use crate::core::detect::ceilings::outlook::Told;
-use crate::core::detect::clock::Moment;
-use crate::core::detect::series::floors::{Candidate, Gauge, Track};
+use crate::core::detect::ceilings::tree_forecasts::Told;
+use crate::core::detect::sample_clock::Moment;
+use crate::core::detect::series::block_minima::{Candidate, Gauge, Track};
 use crate::core::detect::verdict::{Life, Scale};
 use crate::core::model::assessment::{Evidence, Forecast};
 use crate::core::model::ceiling::Unit;

@@ -4,11 +4,11 @@
 //! length of the evidence. *Patient*: it grew by a real part of itself through half its life,
 //! however much memory there still is.
 
-use crate::core::detect::ceilings::meter::{Headroom, Meter};
-use crate::core::detect::clock::Clock;
+use crate::core::detect::ceilings::usage::{Headroom, Meter};
 use crate::core::detect::constants::Constants;
-use crate::core::detect::series::check::Check;
-use crate::core::detect::series::floors::Candidate;
+use crate::core::detect::sample_clock::Clock;
+use crate::core::detect::series::block_minima::Candidate;
+use crate::core::detect::series::comparison::Check;
 use crate::core::detect::series::window::Growth;
 use crate::core::model::assessment::{Evidence, Verdict, Why};
 use crate::core::model::ceiling::Unit;

@@ -12,12 +12,12 @@
 //! their sources and manuals; so are file paths of distributions other than Debian.
 
 mod recognise;
-mod row;
 mod table;
+mod user_row;
 
 pub use recognise::{is_worker, pool_name, recognise};
-pub use row::Row;
 pub use table::{APACHE_THREADED, PREFORKING, TABLE, UNKNOWN};
+pub use user_row::Row;
 
 use crate::core::model::assessment::{Signal, Step};
 

@@ -4,7 +4,7 @@
 //! All of it is bounded, in bytes and, by a question that the caller answers ("may I go on?"), in
 //! time; nothing here reads a clock. What cannot be read is said, and the rest goes on.
 
+pub mod config;
 pub mod logs;
-pub mod setup;
 pub mod unit;
-pub mod work;
+pub mod work_done;

@@ -3,8 +3,8 @@
 use super::service::{its, judged_s, name, pace};
 use super::{Times, count, end, sentence};
 use crate::core::model::units::{Bytes, BytesPerSecond, Seconds};
-use crate::diagnose::cure::{Cure, Occasion};
-use crate::diagnose::earlier::LEAST;
+use crate::diagnose::earlier_series::LEAST;
+use crate::diagnose::remedy::{Cure, Occasion};
 use crate::diagnose::service::{Case, Service};
 use crate::diagnose::{Diagnosis, Scope, implied_end_s};
 use crate::report::escape::Plain;

@@ -13,11 +13,11 @@
 use super::{Times, headline, meaning, next, pace, reason};
 use crate::core::model::assessment::Forecast;
 use crate::diagnose::Diagnosis;
-use crate::diagnose::cure::Cure;
-use crate::diagnose::earlier::{About, Source};
-use crate::diagnose::facts::{Trace, WorkUnit};
+use crate::diagnose::earlier_series::{About, Source};
+use crate::diagnose::findings::{Trace, WorkUnit};
+use crate::diagnose::leak_per_request::Basis;
+use crate::diagnose::remedy::Cure;
 use crate::diagnose::service::{Judge, Service};
-use crate::diagnose::work::Basis;
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
@@ -155,7 +155,7 @@ fn trace(trace: &Trace) -> Value {
 }
 
 fn cure(cure: &Cure) -> Value {
-    let change = |change: &crate::diagnose::cure::Change| {
+    let change = |change: &crate::diagnose::remedy::Change| {
         let file = change.file.as_ref();
         json!({
             "name": change.name,

@@ -3,18 +3,18 @@
 mod headline;
 pub mod html;
 pub mod json;
-mod paper;
 mod service;
 mod steps;
 pub mod text;
 mod times;
+mod wrapped;
 
 use crate::core::model::assessment::{Forecast, Status};
 use crate::core::model::ceiling::Ceiling;
 use crate::core::model::units::{Amount, Seconds};
 use crate::diagnose::Diagnosis;
-use crate::diagnose::earlier::{About, LEAST, Source};
-use crate::diagnose::facts::{Logs, Trace};
+use crate::diagnose::earlier_series::{About, LEAST, Source};
+use crate::diagnose::findings::{Logs, Trace};
 use crate::report::text::Named;
 
 pub use headline::{headline, is_bounded};

@@ -2,9 +2,9 @@
 
 use crate::core::model::ceiling::Unit;
 use crate::core::model::units::{Bytes, BytesPerSecond, Rate, Seconds};
-use crate::diagnose::facts::WorkUnit;
+use crate::diagnose::findings::WorkUnit;
+use crate::diagnose::leak_per_request::{Basis, PerWork};
 use crate::diagnose::service::{Before, Case, Judge, Service};
-use crate::diagnose::work::{Basis, PerWork};
 use crate::report::escape::Plain;
 
 /// A growth below this many bytes a day is not worth a number.

@@ -4,8 +4,8 @@ use crate::core::model::units::{Bytes, Seconds};
 use crate::diagnose::Diagnosis;
 use crate::diagnose::advice;
 use crate::diagnose::advice::{Bound, Inputs, Values};
-use crate::diagnose::cure::{Cure, Occasion};
-use crate::diagnose::facts::Kind;
+use crate::diagnose::findings::Kind;
+use crate::diagnose::remedy::{Cure, Occasion};
 use crate::diagnose::service::{Service, is_known};
 
 /// What to do about a service, in a sentence before the change itself.

@@ -1,6 +1,6 @@
 //! Text: a diagnosis for a terminal or a mail, the finding first.
 
-use super::paper::{BOLD, DIM, GREEN, Paper, RED, YELLOW, wrap};
+use super::wrapped::{BOLD, DIM, GREEN, Paper, RED, YELLOW, wrap};
 use super::{
     Times, growth, headline, is_bounded, left, matters, meaning, meanwhile, next, no_trace, others,
     outcome, per_work, processes, proposal, reason, seen, sentence, verdict, when,
@@ -8,13 +8,13 @@ use super::{
 use crate::core::model::assessment::Status;
 use crate::core::model::units::{Bytes, Seconds};
 use crate::diagnose::Diagnosis;
-use crate::diagnose::earlier::LEAST;
+use crate::diagnose::earlier_series::LEAST;
 use crate::diagnose::history::Point;
 use crate::diagnose::service::{Case, Service, is_known};
 use crate::report::escape::Plain;
 use std::io::{self, Write};
 
-pub use super::paper::Layout;
+pub use super::wrapped::Layout;
 
 /// Services listed one by one.
 const MOST: usize = 12;

@@ -16,8 +16,6 @@
 mod line;
 pub mod lines;
 pub mod lock;
-pub mod thin;
-pub mod told;
 
 use std::fs::{self, OpenOptions};
 use std::io::{BufWriter, ErrorKind, Write};
@@ -30,10 +28,10 @@ use crate::core::model::assessment::Past;
 use crate::core::model::sample::{Header, Sample};
 use crate::core::model::units::doublings;
 use crate::store::recording::Writer;
+use last_report::Told;
 use lines::Lines;
 use lock::{Lock, open};
-use thin::{CLASS, CLASSES};
-use told::Told;
+use thinning::{CLASS, CLASSES};
 
 /// What `--history-size` is unless it is given, in bytes.
 pub const SIZE: u64 = 32 << 20;
@@ -334,7 +332,7 @@ impl History {
         let interval_s = self.interval_s();
         self.header.interval_s = interval_s;
         let classes: Vec<u32> = self.entries.iter().map(|entry| entry.class(interval_s)).collect();
-        let groups = self.without_the_oldest(thin::plan(&classes), size);
+        let groups = self.without_the_oldest(thinning::plan(&classes), size);
         let mut lines = Lines::open(&self.path)?;
         let mut known = std::mem::take(&mut self.entries).into_iter();
         let new = self.path.with_extension("jsonl.new");
@@ -353,7 +351,7 @@ impl History {
             for entry in known.by_ref().take(samples) {
                 ensure!(lines.next(&mut next, &mut next_past)?, "the history changed under way");
                 if span_s > 0.0 {
-                    thin::join(&joined, &mut next, (span_s, entry.span_s));
+                    thinning::join(&joined, &mut next, (span_s, entry.span_s));
                     past.append(&mut next_past);
                 } else {
                     std::mem::swap(&mut past, &mut next_past);
@@ -424,5 +422,7 @@ impl Entry {
     }
 }
 
+pub mod last_report;
 #[cfg(test)]
 mod tests;
+pub mod thinning;

@@ -27,13 +27,10 @@
 //! they come back byte for byte. Lone surrogates `\udc80` to `\udcff`, which Python's
 //! `surrogateescape` writes and strict readers refuse, are read as well.
 
-mod name;
-mod quick;
-mod raw;
 mod read;
 mod write;
 
-pub use name::{Name, write_comm};
+pub use comm_text::{Name, write_comm};
 pub use read::{Reader, parse_header, parse_sample};
 pub use write::{Writer, write_text};
 
@@ -43,5 +40,8 @@ const FORMAT: &str = "leakwatch-recording";
 /// The version of the format that is written, and the highest that is read.
 const VERSION: u32 = 1;
 
+mod comm_text;
+mod fast_parse;
+mod raw_line;
 #[cfg(test)]
 mod tests;

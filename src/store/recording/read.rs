@@ -8,8 +8,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use flate2::bufread::MultiGzDecoder;
 use serde::de::DeserializeSeed;
 
-use super::quick;
-use super::raw::{RawHeader, SampleSeed};
+use super::fast_parse;
+use super::raw_line::{RawHeader, SampleSeed};
 use crate::core::model::sample::{Header, Sample};
 
 /// Parses the line of a header.
@@ -25,7 +25,7 @@ pub fn parse_header(line: &[u8]) -> Result<Header> {
 /// # Errors
 /// It is none; `sample` is then of no use.
 pub fn parse_sample(line: &[u8], sample: &mut Sample) -> serde_json::Result<()> {
-    match quick::read(line, sample) {
+    match fast_parse::read(line, sample) {
         Some(()) => Ok(()),
         None => parse_any(line, sample),
     }

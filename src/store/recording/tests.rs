@@ -127,7 +127,7 @@ fn usual_lines_are_read_quickly_and_spaced_ones_too() {
     let spaced = text.replace(':', ": ").replace(',', ", ");
     let (mut sample, mut slow) = (Sample::default(), Sample::default());
     for line in text.lines().skip(1).chain(spaced.lines().skip(1)) {
-        quick::read(line.as_bytes(), &mut sample).expect(line);
+        fast_parse::read(line.as_bytes(), &mut sample).expect(line);
         read::parse_any(line.as_bytes(), &mut slow).unwrap();
         assert_eq!(sample, slow);
     }
@@ -148,7 +148,7 @@ fn what_is_no_json_is_not_read_quickly() {
         ("8}", "8]"),
     ] {
         let line = LINE.replace(right, wrong);
-        assert!(line != LINE && quick::read(line.as_bytes(), &mut sample).is_none(), "{line}");
+        assert!(line != LINE && fast_parse::read(line.as_bytes(), &mut sample).is_none(), "{line}");
         assert!(parse_sample(line.as_bytes(), &mut sample).is_err(), "{line}");
     }
 }
@@ -221,7 +221,7 @@ fn fuzz_recordings() {
     crate::core::fuzz::fuzz("recording lines", 4, &corpus, |line| {
         let _ = parse_header(line);
         // What is read quickly is read rightly.
-        if quick::read(line, &mut sample).is_some() {
+        if fast_parse::read(line, &mut sample).is_some() {
             let mut slow = Sample::default();
             read::parse_any(line, &mut slow).unwrap();
             assert_eq!(sample, slow);

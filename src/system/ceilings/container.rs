@@ -5,8 +5,8 @@
 //! (OpenVZ wiki, "UBC"). An ordinary allocation stops at the barrier; up to the limit only the
 //! kernel's own go.
 
-use super::group::Limit;
-use super::kept::{Counter, Kept};
+use super::cgroup::Limit;
+use super::kept_file::{Counter, Kept};
 use crate::core::model::ceiling::{CeilingKind, Place};
 use crate::system::proc::parse::{lines, number};
 use std::path::Path;

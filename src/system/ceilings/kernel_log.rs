@@ -3,7 +3,7 @@
 //! /dev/kmsg hands out one record a read and EAGAIN when there is no news: 0.3 µs. It needs root
 //! or CAP_SYSLOG; without it the counter of OOM kills in /proc/vmstat has to do, 22 µs a read.
 
-use super::kept::{Counter, Kept};
+use super::kept_file::{Counter, Kept};
 use crate::system::proc::parse::number;
 use rustix::fs::{Mode, OFlags, SeekFrom};
 use rustix::io::Errno;

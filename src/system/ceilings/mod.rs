@@ -9,11 +9,8 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
 mod container;
-mod group;
 mod hierarchy;
-mod kept;
 mod kernel_log;
-mod mapping;
 mod sources;
 mod trees;
 mod users;
@@ -24,10 +21,10 @@ use super::proc::procdir::ProcDir;
 use super::proc::watched::Known;
 use crate::core::model::ceiling::{Ceiling, CeilingKind, Place, Sign, SignKind};
 use crate::core::model::sample::{Commit, Memory, Proc, ProcId};
+use cgroup::Limit;
 use container::Container;
-use group::Limit;
 use hierarchy::Hierarchy;
-use kept::Kept;
+use kept_file::Kept;
 use kernel_log::{KernelLog, News};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -223,5 +220,8 @@ fn stalled(pressure: &Kept) -> Option<u64> {
     super::proc::parse::number(full.split(|b| *b == b'.').next()?)
 }
 
+mod cgroup;
+mod kept_file;
+mod single_mapping;
 #[cfg(test)]
 mod tests;

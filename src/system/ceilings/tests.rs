@@ -259,7 +259,7 @@ fn fuzz_files_of_limits() {
     crate::core::fuzz::fuzz("limits, maps, kmsg ..", 1, &texts, |text| {
         super::users::Owner::parse(text);
         super::users::max_processes(text);
-        super::mapping::writable(text);
+        super::single_mapping::writable(text);
         super::container::rows(text);
         super::kernel_log::News::default().take(text);
     });

@@ -1,10 +1,10 @@
 //! Trees: which limits bind which watched tree.
 
-use super::group::{Group, Limit};
+use super::cgroup::{Group, Limit};
 use super::hierarchy::Hierarchy;
 use super::users;
 use super::users::Owner;
-use super::{SLOW, View, mapping};
+use super::{SLOW, View, single_mapping};
 use crate::core::model::ceiling::{Place, Sign, SignKind};
 use crate::core::model::sample::{Proc, ProcId};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -122,7 +122,7 @@ pub(in crate::system) fn look_slowly(
         let limits = view.proc.read(tree.forker, "limits", &mut buffer).unwrap_or_default();
         let exempt = owner.is_none_or(|owner| owner.exempt);
         tree.max_tasks = users::max_processes(limits).filter(|_| !exempt);
-        tree.largest_mapping = mapping::largest(view, tree.forker, page_size);
+        tree.largest_mapping = single_mapping::largest(view, tree.forker, page_size);
         groups.place(tree, view);
     }
     if trees.iter().any(|tree| tree.max_tasks.is_some()) {

@@ -5,9 +5,9 @@
 //! say, and what is left on average and right now, widened by factors calibrated on the labelled
 //! recordings: it covered the truth there in 9 forecasts of 10.
 
-use crate::core::detect::ceilings::meter::Meter;
-use crate::core::detect::clock::block;
-use crate::core::detect::series::floors::Candidate;
+use crate::core::detect::ceilings::usage::Meter;
+use crate::core::detect::sample_clock::block;
+use crate::core::detect::series::block_minima::Candidate;
 use crate::core::model::assessment::Forecast;
 use crate::core::model::ceiling::Unit;
 

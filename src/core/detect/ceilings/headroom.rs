@@ -1,8 +1,8 @@
 //! Headroom: the ceilings over each tree, and which of them is nearest.
 
-use crate::core::detect::ceilings::meter::{CeilingId, Measure, Meter};
-use crate::core::detect::clock::Moment;
-use crate::core::detect::series::floors::Candidate;
+use crate::core::detect::ceilings::usage::{CeilingId, Measure, Meter};
+use crate::core::detect::sample_clock::Moment;
+use crate::core::detect::series::block_minima::Candidate;
 use crate::core::model::ceiling::{Ceiling, CeilingKind, Fill, Place};
 use crate::core::model::sample::{ProcId, Sample};
 
@@ -146,10 +146,10 @@ fn is_everybodys(meter: &Meter) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::detect::clock::Clock;
     use crate::core::detect::constants::Constants;
     use crate::core::detect::constants::FINE;
-    use crate::core::detect::series::floors::Gauge;
+    use crate::core::detect::sample_clock::Clock;
+    use crate::core::detect::series::block_minima::Gauge;
     use crate::core::model::sample::{Commit, Memory};
 
     const A: ProcId = ProcId { pid: 10, start: 1 };

@@ -2,5 +2,5 @@
 
 pub mod forecast;
 pub mod headroom;
-pub mod meter;
-pub mod outlook;
+pub mod tree_forecasts;
+pub mod usage;

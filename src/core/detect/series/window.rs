@@ -4,8 +4,8 @@
 //! CPU use may explain a growth away, or hide one.
 
 use crate::core::detect::constants::{LEAST_RANK_SUM, RING, WINDOWS};
-use crate::core::detect::series::check::Check;
-use crate::core::detect::series::floors::{Excuse, Gauge};
+use crate::core::detect::series::block_minima::{Excuse, Gauge};
+use crate::core::detect::series::comparison::Check;
 use crate::core::detect::series::load::Load;
 use crate::core::detect::series::median::{Size, median};
 use crate::core::detect::series::ring::{Ring, rank_sum};

@@ -2,8 +2,8 @@
 
 use super::Sources;
 use super::gather::Gathered;
-use super::signs;
-use super::signs::Entry;
+use super::wordings;
+use super::wordings::Entry;
 use flate2::bufread::MultiGzDecoder;
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
@@ -267,7 +267,7 @@ fn kmsg_record(record: &str, found: &mut Gathered) {
         return;
     }
     let t = micros.map(|micros| found.stamps().since_boot(micros));
-    if let Some((failure, who)) = signs::read(&Entry { tag: "kernel", body, of_client: false }) {
+    if let Some((failure, who)) = wordings::read(&Entry { tag: "kernel", body, of_client: false }) {
         found.add(t, failure, who, body, "kernel messages");
     }
 }
@@ -276,7 +276,7 @@ fn kmsg_record(record: &str, found: &mut Gathered) {
 mod tests {
     use super::super::{Stamps, read};
     use super::*;
-    use crate::diagnose::facts::Logs;
+    use crate::diagnose::findings::Logs;
     use jiff::tz::TimeZone;
     use std::io::Write;
 

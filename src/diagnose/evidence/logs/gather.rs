@@ -1,10 +1,10 @@
 //! Gather: counts what was found, each line once.
 
 use super::lines::{Search, split};
-use super::signs;
-use super::stamp::Stamps;
+use super::timestamp::Stamps;
+use super::wordings;
 use crate::core::model::sample::Comm;
-use crate::diagnose::facts::{Failure, Logs, Trace};
+use crate::diagnose::findings::{Failure, Logs, Trace};
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -74,7 +74,7 @@ impl<'s> Gathered<'s> {
             let line = String::from_utf8_lossy(line);
             let line = line.trim_end_matches('\r');
             let (t, entry) = split(line, file, stamps);
-            if let Some((failure, who)) = signs::read(&entry) {
+            if let Some((failure, who)) = wordings::read(&entry) {
                 found.push((t, failure, who.to_owned(), entry.body.to_owned()));
             }
         });
@@ -169,7 +169,7 @@ fn program(who: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnose::facts::Lack;
+    use crate::diagnose::findings::Lack;
     use jiff::tz::TimeZone;
 
     fn gather(texts: &[(&str, &str)]) -> Logs {

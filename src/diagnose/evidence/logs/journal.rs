@@ -1,8 +1,8 @@
 //! Journal: what systemd's journal says, by way of journalctl: its files are not ours to parse.
 
 use super::gather::Gathered;
-use super::signs;
-use super::signs::{Entry, NEEDLES};
+use super::wordings;
+use super::wordings::{Entry, NEEDLES};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Deserialize;
 use std::io::Read;
@@ -135,7 +135,7 @@ fn take(line: &[u8], found: &mut Gathered) {
         let (_, inner) = super::lines::split(body, &tag, found.stamps());
         let entry = if is_kernel { Entry { tag: &tag, body, of_client: false } } else { inner };
         let entry = Entry { tag: &tag, ..entry };
-        if let Some((failure, who)) = signs::read(&entry) {
+        if let Some((failure, who)) = wordings::read(&entry) {
             found.add(t, failure, who, entry.body, "journal");
         }
     }
@@ -160,7 +160,7 @@ mod fuzz {
 mod tests {
     use super::super::Stamps;
     use super::*;
-    use crate::diagnose::facts::{Failure, Logs};
+    use crate::diagnose::findings::{Failure, Logs};
     use jiff::tz::TimeZone;
     use std::os::unix::fs::PermissionsExt;
     use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! Lines: finds the few that may matter in a piece of text, fast, and splits them.
 
-use super::signs::{Entry, NEEDLES};
-use super::stamp::Stamps;
+use super::timestamp::Stamps;
+use super::wordings::{Entry, NEEDLES};
 use aho_corasick::AhoCorasick;
 use aho_corasick::packed::Searcher;
 
@@ -143,8 +143,8 @@ mod tests {
         crate::core::fuzz::fuzz("log lines, stamps", 1, &texts, |text| {
             let text = String::from_utf8_lossy(text);
             let (_, entry) = split(&text, "apache2", &stamps);
-            super::super::signs::read(&entry);
-            super::super::signs::read(&Entry { tag: "kernel", ..entry });
+            super::super::wordings::read(&entry);
+            super::super::wordings::read(&Entry { tag: "kernel", ..entry });
         });
         let search = Search::new();
         crate::core::fuzz::fuzz("logs", 2, &texts, |text| {

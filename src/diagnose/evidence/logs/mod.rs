@@ -8,13 +8,13 @@ mod files;
 mod gather;
 mod journal;
 mod lines;
-mod signs;
-mod stamp;
+mod timestamp;
+mod wordings;
 
 pub use gather::Gathered;
-pub use stamp::Stamps;
+pub use timestamp::Stamps;
 
-use crate::diagnose::facts::Logs;
+use crate::diagnose::findings::Logs;
 use std::path::{Path, PathBuf};
 
 /// Which logs.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::core::model::assessment::Status;
 use crate::core::model::units::{Bytes, Seconds};
-use crate::diagnose::cure::Cure;
+use crate::diagnose::remedy::Cure;
 use crate::diagnose::service::{Case, Service};
 use crate::diagnose::{Diagnosis, implied_end_s};
 use crate::report::escape::{Html, Plain};

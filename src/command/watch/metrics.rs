@@ -1,0 +1,81 @@
+//! Exporter: when a watch writes its metrics.
+
+use crate::core::engine::Engine;
+use crate::core::model::assessment::{Event, Status};
+use crate::core::model::sample::Sample;
+use crate::core::scheduling_delay::Lateness;
+use crate::report::prometheus::Exposition;
+use crate::report::self_usage::Own;
+use crate::system::machine;
+use crate::system::metrics_file::Textfile;
+use anyhow::{Error, Result};
+use std::path::Path;
+
+/// Seconds between two files: the usual scrape interval; more often nobody would see.
+const EVERY_S: f64 = 15.0;
+/// Critical, and ticks come faster: the end is near. Then only a change of status is written, since
+/// a file may have to wait for memory.
+const NEAR_S: f64 = 1.0;
+/// Bytes of a file with many trees.
+const ROOM: usize = 64 << 10;
+
+/// Writes the metrics of a watch for node_exporter.
+pub struct Exporter {
+    file: Textfile,
+    exposition: Exposition,
+    buffer: Vec<u8>,
+    due_s: f64,
+    status: Status,
+    /// Whether it was said that it cannot be written.
+    told: bool,
+}
+
+impl Exporter {
+    /// Of the watch called `watch`, to `path`; `acts`: whether it sends signals.
+    ///
+    /// # Errors
+    /// node_exporter would not read a file of that name.
+    pub fn new(path: &Path, watch: &str, acts: bool) -> Result<Self> {
+        Ok(Self {
+            file: Textfile::new(path)?,
+            exposition: Exposition::new(watch, acts),
+            buffer: Vec::with_capacity(ROOM),
+            due_s: f64::NEG_INFINITY,
+            status: Status::Fine,
+            told: false,
+        })
+    }
+
+    /// Counts what a tick brought.
+    pub fn count(&mut self, event: &Event) {
+        self.exposition.count(event);
+    }
+
+    /// After a tick at `uptime_s`: writes when it is time. The error is only to be told, and comes once.
+    pub fn tick(
+        &mut self,
+        engine: &Engine,
+        sample: &Sample,
+        next_s: f64,
+        uptime_s: f64,
+        lateness: &Lateness,
+    ) -> Option<Error> {
+        let news = engine.status() != self.status;
+        let near = engine.status() == Status::Critical && next_s < NEAR_S;
+        if uptime_s < self.due_s || (near && !news) {
+            return None;
+        }
+        (self.due_s, self.status) = (uptime_s + EVERY_S, engine.status());
+        self.buffer.clear();
+        let own = Own { usage: machine::own_usage(), lateness: *lateness };
+        let written = self.exposition.write(&mut self.buffer, engine, sample, own);
+        match written.map_err(Into::into).and_then(|()| self.file.replace(&self.buffer)) {
+            Ok(()) => {
+                self.told = false;
+                None
+            }
+            Err(_) if std::mem::replace(&mut self.told, true) => None,
+            Err(error) => Some(error.context("Prometheus sees nothing new")),
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Ears: who hears what leakwatch says of itself, at SIGUSR1 and at the end of a watch.
+
+use crate::core::scheduling_delay::Lateness;
+use crate::report::self_usage::Own;
+use crate::system::machine;
+use crate::system::wait::Waiter;
+use anyhow::{Context, Result};
+use std::io::Write;
+
+/// Where it is said.
+#[derive(Clone, Copy, Debug)]
+pub struct Ears {
+    /// Nothing on standard error.
+    pub quiet: bool,
+    /// An object on standard output.
+    pub json: bool,
+    /// Somebody is kept alive, so nothing depends on what is heard.
+    pub acts: bool,
+}
+
+impl Ears {
+    /// Says what leakwatch uses and how late its looks come.
+    ///
+    /// # Errors
+    /// When it cannot be written and nothing is kept alive.
+    pub fn tell(
+        self,
+        lateness: &Lateness,
+        waiter: &Waiter,
+        out: &mut impl Write,
+        err: &mut impl Write,
+    ) -> Result<()> {
+        let own = Own { usage: machine::own_usage(), lateness: *lateness };
+        let mut write = || {
+            if self.json {
+                own.write_json(out, waiter.unix_time(waiter.uptime_s()))?;
+                out.flush()?;
+            }
+            if self.quiet { Ok(()) } else { own.write(err) }
+        };
+        let written = write().context("cannot write the report");
+        if self.acts { Ok(()) } else { written }
+    }
+}

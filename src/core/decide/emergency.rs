@@ -1,0 +1,140 @@
+//! Brink: the exception for memory that goes faster than the statistics can follow.
+//!
+//! A window that convicts holds 48 samples. When memory will be gone within ten, there is no time
+//! for that, so the fastest-growing child is judged on the last five samples alone: headroom fell
+//! in each, the child grew in each, and its tree explains most of the fall. The order says so.
+
+use crate::core::detect::Detector;
+use crate::core::detect::process_state::Standing;
+use crate::core::model::assessment::Forecast;
+use crate::core::model::sample::ProcId;
+use std::collections::HashMap;
+
+/// Samples looked at.
+const LOOKS: usize = 5;
+/// Memory must be gone within so many samples at the rate of the last ones.
+const GONE_WITHIN: f64 = 10.0;
+/// And within so many seconds: beyond, there is time for statistics. Five looks of a check that
+/// comes every five minutes are a database warming up.
+const GONE_WITHIN_S: f64 = 60.0;
+/// Only when at most this share of the ceiling is left: half a machine's memory taken at once is a
+/// database starting; the last quarter is the end.
+const LAST_SHARE: f64 = 0.25;
+/// Share of the fall of headroom that the growth of its tree must explain.
+const SHARE: f64 = 0.5;
+/// Who has grown by less than this share of the ceiling since first seen is not what ends memory.
+const MATERIAL: f64 = 0.03;
+
+/// The last headrooms of each tree.
+#[derive(Debug, Default)]
+pub struct Brink {
+    trees: HashMap<ProcId, Fall>,
+}
+
+/// Headrooms in bytes with their times, oldest first.
+#[derive(Clone, Copy, Debug, Default)]
+struct Fall {
+    looks: [(f64, u64); LOOKS],
+    filled: usize,
+}
+
+impl Fall {
+    fn push(&mut self, t: f64, left: u64) {
+        if self.looks.last().is_some_and(|(last, _)| *last == t) {
+            return;
+        }
+        self.looks.rotate_left(1);
+        if let Some(last) = self.looks.last_mut() {
+            *last = (t, left);
+        }
+        self.filled = (self.filled + 1).min(LOOKS);
+    }
+
+    /// Bytes lost from look to look, and in how many seconds; `None` unless it fell each time.
+    fn steady(&self) -> Option<(f64, f64)> {
+        let [(first_t, first), .., (last_t, last)] = self.looks;
+        let falls = self.looks.windows(2).all(|pair| matches!(pair, [(_, a), (_, b)] if a > b));
+        (self.filled == LOOKS && falls).then_some((first as f64 - last as f64, last_t - first_t))
+    }
+}
+
+impl Brink {
+    /// Notes every tree's headroom.
+    pub fn observe(&mut self, t: f64, detector: &Detector) {
+        let mut last = None;
+        for s in detector.standings() {
+            // Processes of a tree mostly come one after the other.
+            if last.replace(s.root) == Some(s.root) {
+                continue;
+            }
+            self.trees.entry(s.root).or_default().push(t, detector.headroom(s.root).left);
+        }
+        self.trees.retain(|_, fall| fall.looks.last().is_some_and(|(last, _)| *last == t));
+    }
+
+    /// The fastest-growing process that `may_end`, of a tree at the brink, with the forecast. Ten
+    /// samples of a slow recording are minutes: the end must also be within the lead time.
+    pub fn fastest(
+        &self,
+        detector: &Detector,
+        lead_s: f64,
+        may_end: impl Fn(&Standing) -> bool,
+    ) -> Option<(ProcId, Forecast)> {
+        let growing = |root| {
+            let members = detector.standings().filter(move |s| s.root == root);
+            members.filter_map(steady_growth).fold((0.0, 0.0), |(all, n), g| (all + g, n + 1.0))
+        };
+        let candidates = detector.standings().filter_map(|s| {
+            let growth = steady_growth(s)?;
+            let forecast = self.forecast(s.root, detector);
+            let forecast = forecast.filter(|f| f.likely_s <= lead_s.min(GONE_WITHIN_S))?;
+            let (all, count) = growing(s.root);
+            let lost = forecast.slope * forecast.window_s;
+            let material = MATERIAL * detector.headroom(s.root).limit as f64;
+            let holds = s.footprint.saturating_sub(s.first_footprint) as f64;
+            // A leak in every worker is one leak: the tree must explain the fall, and the victim
+            // be no bystander to the others.
+            let culprit = all >= SHARE * lost && growth >= all / (2.0 * count) && holds >= material;
+            culprit.then_some((s, growth, forecast))
+        });
+        candidates
+            .filter(|(s, ..)| may_end(s))
+            .max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.id.cmp(&a.0.id)))
+            .map(|(s, _, forecast)| (s.id, forecast))
+    }
+
+    /// When memory ends for a tree at the brink.
+    pub fn forecast(&self, root: ProcId, detector: &Detector) -> Option<Forecast> {
+        let (lost, window_s) = self.trees.get(&root)?.steady()?;
+        let headroom = detector.headroom(root);
+        let left = headroom.usable();
+        let slope = lost / window_s;
+        let likely_s = left / slope;
+        let tick_s = window_s / (LOOKS - 1) as f64;
+        let near = likely_s <= GONE_WITHIN * tick_s
+            && headroom.left as f64 <= LAST_SHARE * headroom.limit as f64;
+        near.then_some(Forecast {
+            ceiling: headroom.kind,
+            place: headroom.place,
+            headroom: headroom.left,
+            limit: headroom.limit,
+            slope,
+            // Four differences: between half and twice the rate is as much as can be said.
+            earliest_s: likely_s / 2.0,
+            likely_s,
+            latest_s: likely_s * 2.0,
+            window_s,
+        })
+    }
+}
+
+/// Bytes grown over the last looks; `None` unless it grew each time.
+fn steady_growth(s: &Standing) -> Option<f64> {
+    let points = s.recent.points();
+    let last = points.get(points.len().checked_sub(LOOKS)?..)?;
+    let grows = last.windows(2).all(|pair| matches!(pair, [(_, a), (_, b)] if a < b));
+    match last {
+        [(_, first), .., (_, newest)] if grows => Some((newest - first) as f64),
+        _ => None,
+    }
+}

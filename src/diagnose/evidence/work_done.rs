@@ -1,0 +1,267 @@
+//! Work: how much a server's processes have done. From its status page on loopback where it has
+//! one, else from the kernel's count of their waits, and of the connections that it closed.
+
+mod connections;
+mod fastcgi;
+mod http;
+
+pub use connections::closed_per_s;
+
+use crate::diagnose::findings::{Kind, Setup, Status, Work, WorkUnit};
+use serde::Deserialize;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+/// A status page answers within this time or is not asked again.
+const TIMEOUT: Duration = Duration::from_millis(1500);
+/// Bytes of an answer: a page of 1000 workers has 300 kB.
+const LONGEST: u64 = 4 << 20;
+
+/// Asks the status page of a server for the work of its processes. Asking needs a free worker of
+/// Apache's and php-fpm's and is itself counted by them as a request.
+///
+/// # Errors
+/// In words: no page, none on loopback, no answer.
+pub fn ask(setup: &Setup) -> Result<Work, String> {
+    let Some(status) = &setup.status else {
+        return Err("no status page is configured".to_owned());
+    };
+    let Status { address, path } = status;
+    match setup.kind {
+        Kind::ApachePrefork | Kind::ApacheThreaded => {
+            let page = exchange(address, &http::request(path))?;
+            let page = http::body(&page)?;
+            let done = http::server_status(&page);
+            let source = format!("http://{address}{path}");
+            let totals = http::connections(&page);
+            counted(source, done, totals)
+        }
+        Kind::PhpFpm => {
+            let answer = exchange(address, &fastcgi::request(path, "json&full"))?;
+            let body = fastcgi::body(&answer).ok_or("its answer is no FastCGI")?;
+            let page: FpmPage =
+                serde_json::from_str(&body).map_err(|e| format!("its answer is strange: {e}"))?;
+            let done = page.processes.iter().map(|p| (p.pid, p.requests)).collect();
+            counted(format!("{address} {path}"), done, None)
+        }
+        Kind::Uwsgi => {
+            let answer = exchange(address, &[])?;
+            let text = String::from_utf8_lossy(&answer);
+            let page: UwsgiPage =
+                serde_json::from_str(&text).map_err(|e| format!("its answer is strange: {e}"))?;
+            let done = page.workers.iter().map(|w| (w.pid, w.delta_requests)).collect();
+            counted(format!("stats server {address}"), done, None)
+        }
+        Kind::Gunicorn => Err("gunicorn has none".to_owned()),
+    }
+}
+
+/// Asks puma's control server the same.
+///
+/// # Errors
+/// In words, as above.
+pub fn ask_puma(control: &Status) -> Result<Work, String> {
+    let Status { address, path } = control;
+    let answer = exchange(address, &http::request(path))?;
+    let page: PumaPage = serde_json::from_str(&http::body(&answer)?)
+        .map_err(|e| format!("its answer is strange: {e}"))?;
+    // A worker that has just started has not reported yet.
+    let done = |worker: &PumaWorker| Some((worker.pid, worker.last_status.requests_count?));
+    let done = page.worker_status.iter().filter_map(done).collect();
+    // Not its path: that has the token.
+    counted(format!("control server {address}"), done, None)
+}
+
+fn counted(
+    source: String,
+    done: Vec<(u32, u64)>,
+    totals: Option<(u64, u64)>,
+) -> Result<Work, String> {
+    match done.is_empty() {
+        true => Err("its answer names no worker".to_owned()),
+        false => Ok(Work { unit: WorkUnit::Requests, source, done, totals }),
+    }
+}
+
+#[derive(Deserialize)]
+struct FpmPage {
+    processes: Vec<FpmProcess>,
+}
+
+#[derive(Deserialize)]
+struct FpmProcess {
+    pid: u32,
+    requests: u64,
+}
+
+#[derive(Deserialize)]
+struct UwsgiPage {
+    workers: Vec<UwsgiWorker>,
+}
+
+#[derive(Deserialize)]
+struct UwsgiWorker {
+    pid: u32,
+    delta_requests: u64,
+}
+
+#[derive(Deserialize)]
+struct PumaPage {
+    #[serde(default)]
+    worker_status: Vec<PumaWorker>,
+}
+
+#[derive(Deserialize)]
+struct PumaWorker {
+    pid: u32,
+    last_status: PumaStatus,
+}
+
+#[derive(Deserialize)]
+struct PumaStatus {
+    requests_count: Option<u64>,
+}
+
+/// Sends the question and reads the whole answer.
+fn exchange(address: &str, question: &[u8]) -> Result<Vec<u8>, String> {
+    let told = |error: std::io::Error| format!("{address}: {error}");
+    let mut answer = Vec::new();
+    if address.starts_with('/') {
+        // A socket whose queue is full would be waited for without end.
+        let mut stream = unix(Path::new(address)).map_err(told)?;
+        stream.set_read_timeout(Some(TIMEOUT)).map_err(told)?;
+        stream.set_write_timeout(Some(TIMEOUT)).map_err(told)?;
+        stream.write_all(question).map_err(told)?;
+        stream.take(LONGEST).read_to_end(&mut answer).map_err(told)?;
+    } else {
+        let to: SocketAddr = address.parse().map_err(|_| format!("{address}: no address"))?;
+        if !to.ip().is_loopback() {
+            return Err(format!("{address}: is not on loopback"));
+        }
+        let mut stream = TcpStream::connect_timeout(&to, TIMEOUT).map_err(told)?;
+        stream.set_read_timeout(Some(TIMEOUT)).map_err(told)?;
+        stream.set_write_timeout(Some(TIMEOUT)).map_err(told)?;
+        stream.write_all(question).map_err(told)?;
+        stream.take(LONGEST).read_to_end(&mut answer).map_err(told)?;
+    }
+    Ok(answer)
+}
+
+/// Connects without waiting.
+fn unix(path: &Path) -> std::io::Result<UnixStream> {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    let stream = UnixStream::from(socket);
+    stream.set_nonblocking(false)?;
+    Ok(stream)
+}
+
+/// How often these processes waited for something since they started, all their threads together.
+/// Those that cannot be read are left out.
+pub fn waits(procfs: &Path, pids: impl Iterator<Item = u32>) -> Work {
+    let of = |pid: u32| {
+        let tasks = std::fs::read_dir(procfs.join(format!("{pid}/task"))).ok()?;
+        let waits = tasks.flatten().take(4096).filter_map(|task| {
+            let status = std::fs::read_to_string(task.path().join("status")).ok()?;
+            let line = status.lines().find_map(|l| l.strip_prefix("voluntary_ctxt_switches:"))?;
+            line.trim().parse::<u64>().ok()
+        });
+        Some((pid, waits.fold(0, u64::saturating_add)))
+    };
+    let done = pids.filter_map(of).collect();
+    let source = "voluntary context switches".to_owned();
+    Work { unit: WorkUnit::Waits, source, done, totals: None }
+}
+
+/// Bytes that only this process has, in RAM and in swap; none without the right to read it (root, or
+/// the same user) and before Linux 4.14.
+pub fn private(procfs: &Path, pid: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(procfs.join(format!("{pid}/smaps_rollup"))).ok()?;
+    let kib = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
+    };
+    let kib = kib("Private_Dirty:")?.saturating_add(kib("Swap:").unwrap_or(0));
+    Some(kib.saturating_mul(1024))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn only_loopback_is_asked() {
+        assert!(exchange("192.0.2.1:80", b"").unwrap_err().contains("not on loopback"));
+        assert!(exchange("localhost:80", b"").unwrap_err().contains("no address"));
+    }
+
+    #[test]
+    fn an_answer_is_read_to_its_end_and_a_silent_server_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"{\"workers\":[{\"pid\":7,\"delta_requests\":3}]}").unwrap();
+            drop(stream);
+            // Accepts, and never says a word.
+            listener.accept().unwrap()
+        });
+        assert!(exchange(&address, b"").unwrap().ends_with(b"]}"));
+        assert!(exchange(&address, b"").is_err());
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn puma_tells_the_requests_of_its_workers_and_its_token_is_not_repeated() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // Closing on an unread question would take the answer back.
+            let mut question = [0; 512];
+            assert!(stream.read(&mut question).unwrap() > 0);
+            // As Debian's puma 5.6.5 does; the last worker has not reported yet.
+            let body = "{\"workers\":3,\"worker_status\":[{\"pid\":7,\"last_status\":{\"backlog\":0,\"requests_count\":4}},{\"pid\":8,\"last_status\":{\"backlog\":0,\"requests_count\":1}},{\"pid\":9,\"last_status\":{}}]}";
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+                .unwrap();
+        });
+        let control = Status { address: address.clone(), path: "/stats?token=abc".to_owned() };
+        let work = ask_puma(&control).unwrap();
+        assert_eq!(work.done, [(7, 4), (8, 1)]);
+        assert_eq!(work.source, format!("control server {address}"));
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn fuzz_status_pages() {
+        let texts: [&[u8]; 4] = [
+            b"HTTP/1.0 200 OK\r\na: b\r\n\r\n<table><tr><td><b>0-0</b></td><td>4711</td><td>0/12/99</td><td>W</td></tr>\n<tr><td>1-0</td><td>-</td><td>0/0/7</td></tr>",
+            b"\x01\x06\0\x01\0\x2f\x01\0Content-type: x\r\n\r\n{\"processes\":[{\"pid\":7}]}xx",
+            b"{\"processes\":[{\"pid\":7,\"requests\":3,\"state\":\"Idle\"}]}",
+            b"{\"workers\":[{\"pid\":7,\"delta_requests\":3,\"apps\":[{}]}]}",
+        ];
+        crate::core::fuzz::fuzz("status pages", 2, &texts, |answer| {
+            if let Ok(page) = http::body(answer) {
+                let _ = (http::server_status(&page), http::connections(&page));
+            }
+            let body = fastcgi::body(answer);
+            let text = String::from_utf8_lossy(answer);
+            let _ = serde_json::from_str::<FpmPage>(body.as_deref().unwrap_or(&text)).is_ok();
+            let _ = serde_json::from_str::<UwsgiPage>(&text).is_ok();
+        });
+    }
+
+    #[test]
+    fn our_own_waits_are_counted() {
+        let own = std::process::id();
+        let work = waits(Path::new("/proc"), [own, u32::MAX].into_iter());
+        assert_eq!(work.done.len(), 1);
+        assert_eq!(work.done[0].0, own);
+    }
+}

@@ -1,0 +1,127 @@
+//! Histories: what checks left in a directory, each judged by an engine of its own, for a diagnosis.
+//!
+//! They are only read, without their locks, so no check ever waits for a diagnosis.
+
+use crate::core::decide::policy::Rules;
+use crate::core::engine::Settings;
+use crate::core::model::assessment::Profile;
+use crate::core::model::sample::Sample;
+use crate::core::model::units::{Bytes, Seconds};
+use crate::diagnose::earlier_series::{Earlier, LEAST, OLD, Source, Tops};
+use crate::store::history;
+use crate::store::history::Found;
+use crate::store::history::lines::Lines;
+use crate::store::profiles;
+use anyhow::{Result, bail};
+use std::path::Path;
+
+/// Bytes of histories that are read, the latest first: twice what `check` lets one become.
+const MOST_BYTES: u64 = 2 * history::SIZE;
+
+/// How the engine judges here: nothing is ever signalled.
+pub(crate) fn judge() -> Settings {
+    Settings { caution: 6.0, rules: Rules { act: false, ..Rules::default() } }
+}
+
+/// What was read, and what is to be said of it.
+#[derive(Default)]
+pub(crate) struct Histories {
+    pub(crate) earlier: Vec<Earlier>,
+    pub(crate) notes: Vec<String>,
+}
+
+impl Histories {
+    /// Reads all histories of this boot in a directory, which was asked for or is the usual one.
+    pub(crate) fn read(&mut self, dir: &Path, asked: bool, boot: &str, now_t: f64, tops: &Tops) {
+        let found = match history::found(dir) {
+            Ok(found) => found,
+            // Another user's, which is usual.
+            Err(_) if !asked => return,
+            Err(error) => return self.note(format!("'{}' cannot be read: {error}", dir.display())),
+        };
+        if found.is_empty() && asked {
+            self.note(format!("there is no history of checks in '{}'", dir.display()));
+        }
+        // What cannot be read there is as if no program was known; a check says so.
+        let profiles = profiles::read(dir).unwrap_or_default();
+        let (mut left, mut others) = (MOST_BYTES, Vec::new());
+        for Found { name, path, bytes } in found {
+            if bytes > left {
+                let why = format!(
+                    "it has {}, and they are read up to {}",
+                    Bytes(bytes),
+                    Bytes(MOST_BYTES)
+                );
+                self.note(format!("the history of {name} was left out: {why} in all"));
+                continue;
+            }
+            left -= bytes;
+            match one(&name, &path, boot, &profiles, tops) {
+                Ok(Some((earlier, garbled))) => self.add(earlier, garbled, now_t),
+                Ok(None) => others.push(name),
+                Err(error) => self.note(format!("the history of {name} was left out: {error:#}")),
+            }
+        }
+        if !others.is_empty() {
+            let (begin, is) = match others.len() {
+                1 => ("the history of ", "is"),
+                _ => ("the histories of ", "are"),
+            };
+            let names = others.join(", ");
+            self.note(format!("{begin}{names} {is} of another boot or machine and left out: pids mean nobody any more"));
+        }
+    }
+
+    fn note(&mut self, text: String) {
+        self.notes.push(text);
+    }
+
+    fn add(&mut self, earlier: Earlier, garbled: usize, now_t: f64) {
+        let about = earlier.about();
+        if garbled > 0 {
+            let lines = if garbled == 1 { "line" } else { "lines" };
+            self.note(format!(
+                "{garbled} garbled {lines} of the history of {} passed over",
+                about.name
+            ));
+        }
+        if about.samples == 0 {
+            return;
+        }
+        if about.samples < LEAST {
+            let n = about.samples;
+            self.note(format!(
+                "the history of {} is too young to judge by: {n} of the {LEAST} checks that a verdict needs",
+                about.name
+            ));
+        }
+        let ago_s = now_t - about.span.1;
+        if ago_s > OLD * about.interval_s {
+            let (ago, every) = (Seconds(ago_s), Seconds(about.interval_s));
+            self.note(format!("the history of {} ended {ago} ago, though a check came every {every}: see whether it still runs", about.name));
+        }
+        self.earlier.push(earlier);
+    }
+}
+
+/// Judges one, and says how many of its lines are garbled; none if it is of another boot.
+fn one(
+    name: &str,
+    path: &Path,
+    boot: &str,
+    profiles: &[Profile],
+    tops: &Tops,
+) -> Result<Option<(Earlier, usize)>> {
+    let mut lines = Lines::open(path)?;
+    let header = match lines.header.take() {
+        Some((header, of)) if of == boot => header,
+        Some(_) => return Ok(None),
+        None => bail!("its first line is no header"),
+    };
+    let mut earlier = Earlier::new((Source::Checks, name), &header, judge(), profiles);
+    let (mut sample, mut past) = (Sample::default(), Vec::new());
+    while lines.next(&mut sample, &mut past)? {
+        earlier.observe(&sample, tops);
+    }
+    Ok(Some((earlier, lines.garbled)))
+}

@@ -1,0 +1,242 @@
+//! Own: what leakwatch itself uses, and how late its looks come.
+
+use crate::core::model::sample::Memory;
+use crate::core::model::units::{Bytes, Seconds};
+use crate::core::scheduling_delay::Lateness;
+use crate::system::machine::{Pressure, Usage};
+use std::fmt;
+use std::io::{self, Write};
+
+/// Percent of ten seconds in which somebody waited for something that tell why a look came late: a
+/// machine that works stays below.
+const PRESSED: f64 = 10.0;
+/// Where pressures are not told: less than this share of memory left does.
+const LITTLE: f64 = 0.10;
+
+/// leakwatch itself as it stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Own {
+    /// What it uses.
+    pub usage: Usage,
+    /// How late its looks come.
+    pub lateness: Lateness,
+}
+
+impl Own {
+    /// CPU time so far as a share of one processor's.
+    fn share(&self) -> f64 {
+        self.usage.cpu_s / self.lateness.age_s().max(1.0)
+    }
+
+    /// Writes a line for people: "0.5 MiB anonymous, 1.9 MiB of files, ...".
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        let Self { usage: Usage { cpu_s, anon, file }, lateness } = self;
+        let (anon, file, share) = (Bytes(*anon), Bytes(*file), self.share() * 100.0);
+        let (cpu, age, looks) = (Seconds(*cpu_s), Seconds(lateness.age_s()), lateness.looks());
+        write!(out, "leakwatch itself: {anon} anonymous, {file} of files; ")?;
+        write!(out, "CPU {cpu} in {age}, {share:.2} % of one; ")?;
+        let (last, worst) = (Short(lateness.last_s()), Short(lateness.worst_s()));
+        writeln!(out, "{looks} looks, the last {last} late, at worst {worst}")
+    }
+
+    /// Writes the same as an object of JSON Lines, at `t`.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn write_json(&self, out: &mut impl Write, t: f64) -> io::Result<()> {
+        let Self { usage: Usage { cpu_s, anon, file }, lateness } = self;
+        write!(out, "{{\"schema\":1,\"event\":\"self\",\"t\":{t:.3}")?;
+        write!(out, ",\"anon_bytes\":{anon},\"file_bytes\":{file},\"cpu_s\":{cpu_s:.3}")?;
+        write!(out, ",\"cpu_share\":{:.6},\"age_s\":{:.3}", self.share(), lateness.age_s())?;
+        let (looks, last_s, worst_s) = (lateness.looks(), lateness.last_s(), lateness.worst_s());
+        writeln!(out, ",\"looks\":{looks},\"late_s\":{last_s:.3},\"late_worst_s\":{worst_s:.3}}}")
+    }
+}
+
+/// A look that came late, and what is known of why.
+#[derive(Clone, Copy, Debug)]
+pub struct Late {
+    /// By so many seconds.
+    pub late_s: f64,
+    /// What was waited for.
+    pub pressure: Pressure,
+    /// The machine's memory at that look.
+    pub memory: Memory,
+}
+
+impl Late {
+    /// What was waited for most, if it was waited for; memory first, since short memory makes
+    /// everybody wait for disks too.
+    fn cause(&self) -> Cause {
+        let Self { pressure: Pressure { memory, cpu, io }, memory: left, .. } = *self;
+        let share = left.headroom() as f64 / (left.limit() as f64).max(1.0);
+        let pressed = |kind: fn(f64) -> Cause, percent: Option<f64>| {
+            percent.filter(|percent| *percent >= PRESSED).map(kind)
+        };
+        let io = pressed(Cause::Io, io).filter(|_| io >= cpu);
+        match memory {
+            None if share < LITTLE => Cause::Little(share * 100.0),
+            None => Cause::Unknown,
+            Some(_) => pressed(Cause::Memory, memory)
+                .or(io)
+                .or(pressed(Cause::Cpu, cpu))
+                .unwrap_or(Cause::Paused),
+        }
+    }
+
+    /// Writes a line for people.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        writeln!(
+            out,
+            "leakwatch: the last look came {} late: {}",
+            Seconds(self.late_s),
+            self.cause()
+        )
+    }
+
+    /// Writes the same as an object of JSON Lines, at `t`.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn write_json(&self, out: &mut impl Write, t: f64) -> io::Result<()> {
+        write!(
+            out,
+            "{{\"schema\":1,\"event\":\"late\",\"t\":{t:.3},\"late_s\":{:.3}",
+            self.late_s
+        )?;
+        let Pressure { memory, cpu, io } = self.pressure;
+        for (name, percent) in [("memory", memory), ("cpu", cpu), ("io", io)] {
+            if let Some(percent) = percent {
+                write!(out, ",\"{name}_pressure_percent\":{percent}")?;
+            }
+        }
+        writeln!(out, ",\"why\":\"{}\"}}", self.cause().name())
+    }
+}
+
+/// Why a look came late; in percent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Cause {
+    Memory(f64),
+    Io(f64),
+    Cpu(f64),
+    /// Of memory left.
+    Little(f64),
+    Paused,
+    Unknown,
+}
+
+impl Cause {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Memory(_) | Self::Little(_) => "memory",
+            Self::Io(_) => "io",
+            Self::Cpu(_) => "cpu",
+            Self::Paused => "paused",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory(percent) => {
+                write!(f, "the machine is stalling (memory pressure {percent:.0} %)")
+            }
+            Self::Io(percent) => write!(f, "the machine is stalling (I/O pressure {percent:.0} %)"),
+            Self::Cpu(percent) => {
+                write!(f, "the processors have too much to do (CPU pressure {percent:.0} %)")
+            }
+            Self::Little(percent) => {
+                write!(f, "the machine is stalling ({percent:.0} % of memory left)")
+            }
+            Self::Paused => f.write_str(
+                "it, or the machine, was paused: nobody waits for memory, disks or processors",
+            ),
+            Self::Unknown => f.write_str(
+                "the machine is stalling or was paused (without /proc/pressure there is no telling)",
+            ),
+        }
+    }
+}
+
+/// A time that is mostly below a second.
+struct Short(f64);
+
+impl fmt::Display for Short {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            s if s < 0.9995 => write!(f, "{:.0} ms", s * 1e3),
+            s => Seconds(s).fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(pressure: Pressure, available: u64) -> String {
+        let memory = Memory { total: 100, available, ..Memory::default() };
+        let mut out = Vec::new();
+        Late { late_s: 7.3, pressure, memory }.write(&mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_was_waited_for_is_said_and_nothing_is_made_up() {
+        let pressure =
+            |memory, cpu, io| Pressure { memory: Some(memory), cpu: Some(cpu), io: Some(io) };
+        for (pressure, available, why) in [
+            (pressure(43.0, 90.0, 95.0), 50, "the machine is stalling (memory pressure 43 %)"),
+            (pressure(3.0, 20.0, 61.0), 50, "the machine is stalling (I/O pressure 61 %)"),
+            (
+                pressure(3.0, 88.0, 61.0),
+                50,
+                "the processors have too much to do (CPU pressure 88 %)",
+            ),
+            (pressure(0.4, 2.0, 1.0), 5, "it, or the machine, was paused"),
+            (Pressure::default(), 5, "the machine is stalling (5 % of memory left)"),
+            (Pressure::default(), 50, "without /proc/pressure there is no telling"),
+        ] {
+            let line = line(pressure, available);
+            assert!(line.starts_with("leakwatch: the last look came 7.3 s late: "), "{line}");
+            assert!(line.contains(why), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_it_uses_is_said_to_people_and_to_programs() {
+        let mut lateness = Lateness::new(0.0);
+        lateness.observe(5.0, 5.4);
+        lateness.observe(3300.0, 3300.004);
+        let usage = Usage { cpu_s: 1.32, anon: 480 << 10, file: 1900 << 10 };
+        let own = Own { usage, lateness };
+        let mut out = Vec::new();
+        own.write(&mut out).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "leakwatch itself: 480 KiB anonymous, 1.9 MiB of files; CPU 1.3 s in 55 min, 0.04 % of one; \
+             2 looks, the last 4 ms late, at worst 400 ms\n"
+        );
+        let mut out = Vec::new();
+        own.write_json(&mut out, 1e9).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        for (key, value) in [
+            ("event", serde_json::json!("self")),
+            ("anon_bytes", (480 << 10).into()),
+            ("cpu_share", 0.0004.into()),
+            ("looks", 2.into()),
+            ("late_worst_s", 0.4.into()),
+        ] {
+            assert_eq!(json[key], value, "{key} in {json}");
+        }
+    }
+}

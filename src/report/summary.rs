@@ -1,0 +1,177 @@
+//! State: how every watched tree stands, one line a tree, worst first.
+//!
+//! The same lines serve the greeting at the start, SIGUSR1, and the block that is redrawn on a
+//! terminal.
+
+use super::text::{Named, Style, Subject};
+use crate::core::detect::ceilings::usage::Headroom;
+use crate::core::engine::Engine;
+use crate::core::model::assessment::{Forecast, Verdict};
+use crate::core::model::sample::{Comm, ProcId};
+use crate::core::model::units::{Amount, Bytes, Rate, Seconds};
+use std::io::{self, Write};
+
+/// One process tree as it stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Tree {
+    /// Its root.
+    pub root: ProcId,
+    /// The root's name.
+    pub comm: Comm,
+    /// Name of the server that its workers belong to; "unknown" if it is in no table.
+    pub server: &'static str,
+    /// Living processes below the root.
+    pub workers: usize,
+    /// Footprints of all members together, in bytes. What a worker inherited and still shares
+    /// with its parent is counted in each, so this can exceed what they really hold.
+    pub footprint: u64,
+    /// Members convicted of leaking.
+    pub leaking: usize,
+    /// Members suspected of leaking.
+    pub suspects: usize,
+    /// The nearest ceiling.
+    pub headroom: Headroom,
+    /// When it will be reached.
+    pub forecast: Option<Forecast>,
+}
+
+/// All trees of the last sample, worst first: leaking, then suspect, then by footprint.
+pub fn trees(engine: &Engine) -> Vec<Tree> {
+    let detector = engine.detector();
+    let mut trees: Vec<Tree> = Vec::new();
+    for s in detector.standings() {
+        let index = trees.iter().position(|tree| tree.root == s.root).unwrap_or_else(|| {
+            trees.push(Tree {
+                root: s.root,
+                comm: s.comm,
+                server: engine
+                    .policy()
+                    .victims()
+                    .server(s.root)
+                    .map_or("unknown", |server| server.name),
+                workers: 0,
+                footprint: 0,
+                leaking: 0,
+                suspects: 0,
+                headroom: detector.headroom(s.root),
+                forecast: detector.forecast(s.root),
+            });
+            trees.len() - 1
+        });
+        let Some(tree) = trees.get_mut(index) else { continue };
+        if s.id == s.root {
+            tree.comm = s.comm;
+        } else {
+            tree.workers += 1;
+        }
+        // The master of a threaded Apache has one thread; its workers tell the kind.
+        let victims = engine.policy().victims();
+        if let Some(server) = victims.server(s.id).filter(|_| victims.is_worker(s, detector)) {
+            tree.server = server.name;
+        }
+        tree.footprint += s.footprint;
+        tree.leaking += usize::from(s.leaks());
+        tree.suspects += usize::from(s.verdict == Verdict::Suspect);
+    }
+    trees.sort_by_key(|tree| {
+        std::cmp::Reverse((tree.leaking, tree.suspects, tree.footprint, tree.root))
+    });
+    trees
+}
+
+/// Writes how things stand in one line without its end, for a service manager. Allocates nothing.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_summary(out: &mut impl Write, engine: &Engine) -> io::Result<()> {
+    let detector = engine.detector();
+    let leaking = detector.standings().filter(|s| s.leaks()).count();
+    let roots = || detector.standings().filter(|s| s.parent.is_none());
+    match (engine.alarm().is_on(), leaking) {
+        (true, _) => write!(out, "forks are refused or the OOM killer strikes")?,
+        (_, 0) => write!(out, "nothing leaks")?,
+        (_, n) => write!(out, "{n} LEAKING")?,
+    }
+    match detector.standings().count() {
+        1 => write!(out, " in 1 process")?,
+        n => write!(out, " in {n} processes")?,
+    }
+    let share_left = |h: &Headroom| h.left as f64 / (h.limit as f64).max(1.0);
+    let nearest = roots()
+        .map(|s| (detector.headroom(s.id), detector.forecast(s.id).filter(Forecast::is_founded)))
+        .min_by(|(a, f), (b, g)| {
+            let end_s = |f: &Option<Forecast>| f.map_or(f64::INFINITY, |f| f.likely_s);
+            end_s(f).total_cmp(&end_s(g)).then(share_left(a).total_cmp(&share_left(b)))
+        });
+    match nearest {
+        Some((_, Some(f))) => write!(
+            out,
+            "; {} in {} ({} to {})",
+            f.ceiling.effect().verb(),
+            Seconds(f.likely_s),
+            Seconds(f.earliest_s),
+            Seconds(f.latest_s)
+        ),
+        Some((Headroom { kind, place, left, limit }, None)) => write!(
+            out,
+            "; {} of {} left of {}",
+            Amount(left, kind.unit()),
+            Amount(limit, kind.unit()),
+            Named(kind, place)
+        ),
+        None => Ok(()),
+    }
+}
+
+/// Writes one line for each of the first `most` trees, and one that counts the rest.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write(out: &mut impl Write, trees: &[Tree], most: usize, style: Style) -> io::Result<()> {
+    let (bold, off) = if style.colour { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
+    for tree in trees.iter().take(most) {
+        let name = Subject::tree(tree.comm, tree.root).to_string();
+        let workers = match tree.workers {
+            0 => "alone".to_owned(),
+            1 => "1 worker".to_owned(),
+            n => format!("{n} workers"),
+        };
+        let size = Bytes(tree.footprint).to_string();
+        write!(out, "  {bold}{name:<22}{off}  {workers:<11}  {size:>8}  {:<15}", tree.server)?;
+        match (tree.leaking, tree.suspects) {
+            (0, 0) => write!(out, "  nothing leaks")?,
+            (0, 1) => write!(out, "  1 suspect")?,
+            (0, n) => write!(out, "  {n} suspects")?,
+            (1, _) => write!(out, "  1 LEAKING")?,
+            (n, _) => write!(out, "  {n} LEAKING")?,
+        }
+        let Headroom { kind, place, left, limit } = tree.headroom;
+        match tree.forecast {
+            Some(f) if f.is_founded() => write!(
+                out,
+                ", {}; {} in {} ({} to {})",
+                Rate(f.slope, f.ceiling.unit()),
+                f.ceiling.effect().verb(),
+                Seconds(f.likely_s),
+                Seconds(f.earliest_s),
+                Seconds(f.latest_s)
+            )?,
+            _ => {
+                let named = Named(kind, place);
+                write!(out, "; {} of {} left of {named}", Bytes(left), Bytes(limit))?;
+            }
+        }
+        writeln!(out)?;
+    }
+    match trees.len().saturating_sub(most) {
+        0 => Ok(()),
+        rest => {
+            let sum: u64 = trees.iter().skip(most).map(|tree| tree.footprint).sum();
+            let leaks = match trees.iter().skip(most).filter(|tree| tree.leaking > 0).count() {
+                0 => ", nothing leaks there".to_owned(),
+                n => format!(", {n} of them leaking"),
+            };
+            writeln!(out, "  and {rest} more, {} together{leaks}", Bytes(sum))
+        }
+    }
+}
