@@ -11,7 +11,7 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a bench")]
 
 use leakwatch::core::decide::policy::Rules;
-use leakwatch::core::engine::{Engine, Settings};
+use leakwatch::core::engine::{Engine, EngineSettings};
 use leakwatch::core::model::sample::{Comm, Header, Memory, Proc, ProcId, Sample};
 use leakwatch::store::recording::{Reader, Writer};
 use std::time::Instant;
@@ -89,7 +89,7 @@ impl Random {
 fn speed(recording: &[u8], judged: bool) -> f64 {
     let begin = Instant::now();
     let mut reader = Reader::new(recording, "bench".to_owned()).unwrap();
-    let settings = Settings { caution: 6.0, rules: Rules::default() };
+    let settings = EngineSettings { caution: 6.0, rules: Rules::default() };
     let mut engine = Engine::new(reader.header(), settings);
     let (mut sample, mut samples) = (Sample::default(), 0);
     while reader.read(&mut sample).unwrap() {

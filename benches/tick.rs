@@ -12,10 +12,10 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, reason = "a bench")]
 
 use leakwatch::core::decide::policy::Rules;
-use leakwatch::core::engine::{Engine, Settings};
+use leakwatch::core::engine::{Engine, EngineSettings};
 use leakwatch::core::model::sample::Sample;
 use leakwatch::system::machine;
-use leakwatch::system::proc::{Probe, Selection, Words};
+use leakwatch::system::proc::{Sampler, Selection, SelectionArgs};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
@@ -110,11 +110,11 @@ fn floor(pids: &[u32], rounds: u32) -> f64 {
 fn ours(count: usize, rounds: u32) -> (f64, f64) {
     // Ten thousand are more than are watched unless it is asked for.
     let (patterns, most) = (vec!["lwbench".to_owned()], Some(count as u32 + 1));
-    let words = Words { patterns, most, ..Words::default() };
+    let words = SelectionArgs { patterns, most, ..SelectionArgs::default() };
     let selection = Selection::new(&words, Path::new("/etc/passwd")).unwrap();
-    let mut probe = Probe::new(Path::new("/proc"), None, selection, None).unwrap();
+    let mut probe = Sampler::new(Path::new("/proc"), None, selection, None).unwrap();
     let rules = Rules::default();
-    let mut engine = Engine::new(&machine::header(5.0), Settings { caution: 6.0, rules });
+    let mut engine = Engine::new(&machine::header(5.0), EngineSettings { caution: 6.0, rules });
     let mut sample = Sample::default();
     let mut t = 1e9;
     let mut tick = |judge: bool| {

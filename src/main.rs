@@ -8,7 +8,7 @@ use leakwatch::cli::config;
 use leakwatch::cli::config::Parsed;
 use leakwatch::cli::options::{Cli, Command};
 use leakwatch::report::journal::Leveled;
-use leakwatch::system::nonblocking_output::Outlet;
+use leakwatch::system::nonblocking_output::NonblockingOutput;
 use leakwatch::system::{hook, systemd};
 use leakwatch::{command, report};
 use std::ffi::OsString;
@@ -84,8 +84,8 @@ fn dispatch(
 
 /// A watch must not wait for whoever reads what it says.
 fn watch(parsed: Vec<Parsed>, args: &[OsString]) -> Result<u8> {
-    let mut out = Outlet::stdout();
-    let mut err = Leveled::new(Outlet::stderr(), systemd::is_journal(io::stderr()));
+    let mut out = NonblockingOutput::stdout();
+    let mut err = Leveled::new(NonblockingOutput::stderr(), systemd::is_journal(io::stderr()));
     let watches = |parsed: Vec<Parsed>| parsed.into_iter().map(|parsed| parsed.cli.watch).collect();
     let reload = || config::parse(args).map(watches);
     let status = command::watch::run(watches(parsed), &reload, &mut out, &mut err)?;

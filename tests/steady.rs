@@ -6,14 +6,14 @@
 mod fake_proc;
 
 use fake_proc::{Fake, FakeProc, pid};
-use leakwatch::command::watch::metrics::Exporter;
+use leakwatch::command::watch::metrics::MetricsExporter;
 use leakwatch::core::decide::policy::Rules;
-use leakwatch::core::engine::{Engine, Settings};
+use leakwatch::core::engine::{Engine, EngineSettings};
 use leakwatch::core::model::sample::Sample;
-use leakwatch::core::scheduling_delay::Lateness;
+use leakwatch::core::scheduling_delay::SchedulingDelay;
 use leakwatch::report::summary;
 use leakwatch::system::machine;
-use leakwatch::system::proc::{Probe, Selection, Words};
+use leakwatch::system::proc::{Sampler, Selection, SelectionArgs};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -49,15 +49,16 @@ fn a_steady_tick_allocates_nothing() {
     for nth in 21..=300 {
         proc.show(&Fake::new(pid(nth), "other").holding_kib(5_000));
     }
-    let words = Words { patterns: vec!["^app$".to_owned()], ..Words::default() };
+    let words = SelectionArgs { patterns: vec!["^app$".to_owned()], ..SelectionArgs::default() };
     let selection = Selection::new(&words, Path::new("/etc/passwd")).unwrap();
-    let mut probe = Probe::new(proc.path(), Some(&proc.sysfs()), selection, Some(1 << 30)).unwrap();
+    let mut probe =
+        Sampler::new(proc.path(), Some(&proc.sysfs()), selection, Some(1 << 30)).unwrap();
     let rules = Rules::default();
-    let mut engine = Engine::new(&machine::header(1.0), Settings { caution: 8.0, rules });
+    let mut engine = Engine::new(&machine::header(1.0), EngineSettings { caution: 8.0, rules });
     let mut sample = Sample::default();
     let dir = tempfile::tempdir().unwrap();
-    let mut exporter = Exporter::new(&dir.path().join("a.prom"), "app", true).unwrap();
-    let mut lateness = Lateness::new(0.0);
+    let mut exporter = MetricsExporter::new(&dir.path().join("a.prom"), "app", true).unwrap();
+    let mut lateness = SchedulingDelay::new(0.0);
     let mut tick = |n: u32| {
         let t = f64::from(n);
         probe.sample(1e9 + t, Some(1e6 + t), &mut sample).unwrap();

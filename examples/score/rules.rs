@@ -6,8 +6,8 @@
 use clap::Parser;
 use leakwatch::cli::options::{Cli, Command};
 use leakwatch::core::decide::policy::Rules;
-use leakwatch::core::engine::{Engine, Settings};
-use leakwatch::core::model::assessment::{Event, Finding, Order, Scope};
+use leakwatch::core::engine::{Engine, EngineSettings};
+use leakwatch::core::model::assessment::{Event, Finding, FindingScope, Order};
 use leakwatch::core::model::sample::{Header, ProcId, Sample};
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
@@ -43,7 +43,7 @@ struct Said {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum What {
     /// It leaks; with the earliest, likely and latest end of memory, if any was told.
-    Leak { scope: Scope, end: Option<[f64; 3]> },
+    Leak { scope: FindingScope, end: Option<[f64; 3]> },
     /// It must end.
     Order,
 }
@@ -68,9 +68,9 @@ pub(crate) fn default_caution() -> Option<f64> {
 }
 
 /// Orders on: whoever must end is told, lone processes included.
-pub(crate) fn settings(caution: f64) -> Settings {
+pub(crate) fn settings(caution: f64) -> EngineSettings {
     let rules = Rules { allow_root: true, ..Rules::default() };
-    Settings { caution, rules }
+    EngineSettings { caution, rules }
 }
 
 impl Trial {
@@ -182,11 +182,13 @@ fn score(
     let (mut healthy, mut early, mut ended) = (HashSet::new(), HashSet::new(), Vec::new());
     for &Said { t, id, what } in said {
         match what {
-            What::Leak { scope: Scope::Process, end } if leaks(&id, t) => {
+            What::Leak { scope: FindingScope::Process, end } if leaks(&id, t) => {
                 named.insert(id);
                 right.push((t, end));
             }
-            What::Leak { scope: Scope::Tree, end } if tree_leaks(&id, t) => right.push((t, end)),
+            What::Leak { scope: FindingScope::Tree, end } if tree_leaks(&id, t) => {
+                right.push((t, end))
+            }
             What::Leak { .. } => drop(wrong.insert(id)),
             What::Order if leaks(&id, t) => ended.push(t),
             What::Order if from.contains_key(&id) => drop(early.insert(id)),
@@ -348,7 +350,7 @@ mod tests {
         score("leak-01", &truth, 2.0, 400.0, said, &families)
     }
 
-    fn leak(t: f64, id: ProcId, scope: Scope, likely: f64) -> Said {
+    fn leak(t: f64, id: ProcId, scope: FindingScope, likely: f64) -> Said {
         let end = Some([likely - 20.0, likely, likely + 20.0]);
         Said { t, id, what: What::Leak { scope, end } }
     }
@@ -359,35 +361,35 @@ mod tests {
 
     #[test]
     fn a_verdict_within_the_grace_is_right_and_one_before_it_a_false_alarm() {
-        let right = judged(&[leak(98.0, LEAKY, Scope::Process, 300.0)]);
+        let right = judged(&[leak(98.0, LEAKY, FindingScope::Process, 300.0)]);
         assert_eq!((right.found, right.named, right.false_alarms), (true, 1, 0));
         assert_eq!(right.delay, Some(0.0));
-        let early = judged(&[leak(97.9, LEAKY, Scope::Process, 300.0)]);
+        let early = judged(&[leak(97.9, LEAKY, FindingScope::Process, 300.0)]);
         assert_eq!((early.found, early.named, early.false_alarms), (false, 0, 1));
     }
 
     #[test]
     fn a_process_is_counted_once_however_often_it_is_named() {
-        let twice = |id| [120.0, 140.0].map(|t| leak(t, id, Scope::Process, 300.0));
+        let twice = |id| [120.0, 140.0].map(|t| leak(t, id, FindingScope::Process, 300.0));
         assert_eq!(judged(&twice(WELL)).false_alarms, 1);
         assert_eq!(judged(&twice(LEAKY)).named, 1);
     }
 
     #[test]
     fn a_tree_is_right_where_a_leak_is_in_it() {
-        let case = judged(&[leak(150.0, ROOT, Scope::Tree, 300.0)]);
+        let case = judged(&[leak(150.0, ROOT, FindingScope::Tree, 300.0)]);
         assert_eq!((case.found, case.named, case.false_alarms), (true, 0, 0));
         assert_eq!(Figures::of([&case]).precision, Some(1.0));
-        assert_eq!(judged(&[leak(150.0, WELL, Scope::Tree, 300.0)]).false_alarms, 1);
-        assert_eq!(judged(&[leak(150.0, ROOT, Scope::Process, 300.0)]).false_alarms, 1);
+        assert_eq!(judged(&[leak(150.0, WELL, FindingScope::Tree, 300.0)]).false_alarms, 1);
+        assert_eq!(judged(&[leak(150.0, ROOT, FindingScope::Process, 300.0)]).false_alarms, 1);
     }
 
     #[test]
     fn delay_and_errors_are_shares_of_the_way() {
         let case = judged(&[
-            leak(150.0, LEAKY, Scope::Process, 330.0),
-            leak(180.0, LEAKY, Scope::Process, 310.0),
-            leak(250.0, LEAKY, Scope::Process, 300.0),
+            leak(150.0, LEAKY, FindingScope::Process, 330.0),
+            leak(180.0, LEAKY, FindingScope::Process, 310.0),
+            leak(250.0, LEAKY, FindingScope::Process, 300.0),
         ]);
         assert_eq!(case.delay, Some(0.25));
         assert_eq!((case.error_first, case.error_half), (Some(0.2), Some(0.1)));

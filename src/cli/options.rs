@@ -1,7 +1,7 @@
 //! Cli: the words a user can type, nothing else.
 
 use crate::core::model::assessment::Signal;
-use crate::core::servers::Row;
+use crate::core::servers::UserServer;
 use crate::system::proc::MOST;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -39,43 +39,43 @@ pub struct Cli {
     pub command: Option<Command>,
     /// Options of the watch.
     #[command(flatten)]
-    pub watch: Watch,
+    pub watch: WatchOptions,
 }
 
 /// The modes other than watching.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Look once, judge with all earlier looks, act, and say what is new (for cron and monitoring)
-    Check(Check),
+    Check(CheckOptions),
     /// List every limit that can fail a fork or summon the OOM killer, nearest first
-    Ceilings(Ceilings),
+    Ceilings(CeilingsOptions),
     /// Print the merged configuration, with where each setting comes from
-    Config(Config),
+    Config(ConfigOptions),
     /// Look at the whole machine for a minute: who leaks, what the logs say, which setting bounds it
-    Diagnose(Diagnose),
+    Diagnose(DiagnoseOptions),
     /// Record samples to a file, for `replay`; judges and signals nothing
-    Record(Record),
+    Record(RecordOptions),
     /// Judge a recording: print what watching would have printed
-    Replay(Replay),
+    Replay(ReplayOptions),
     /// Show which servers are known, and how their workers are ended
-    Servers(Servers),
+    Servers(ServersOptions),
 }
 
 /// Options of the watch.
 #[derive(Args, Debug)]
-pub struct Watch {
+pub struct WatchOptions {
     /// Which processes.
     #[command(flatten)]
-    pub select: Select,
+    pub select: SelectOptions,
     /// How often.
     #[command(flatten)]
-    pub timing: Timing,
+    pub timing: TimingOptions,
     /// How to judge and act.
     #[command(flatten)]
-    pub judge: Judge,
+    pub judge: JudgeOptions,
     /// What to print.
     #[command(flatten)]
-    pub output: Output,
+    pub output: OutputOptions,
     /// Memory granted to each watched tree, as a ceiling of its own (512M, 1.5G; powers of 1024)
     ///
     /// For a service that may not use what the machine would let it. Counted is the footprint of
@@ -84,7 +84,7 @@ pub struct Watch {
     pub budget: Option<u64>,
     /// Where and whether to remember programs.
     #[command(flatten)]
-    pub memory: Memory,
+    pub memory: StateOptions,
     /// Keep metrics in this file (*.prom) for Prometheus' node_exporter
     ///
     /// Replaced whole, at most every 15 s, readable by everybody. Debian's node_exporter looks in
@@ -102,13 +102,13 @@ pub struct Watch {
     pub on_event: Option<String>,
     /// What is configured.
     #[command(flatten)]
-    pub config: Config,
+    pub config: ConfigOptions,
 }
 
 /// What is configured.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Configuration")]
-pub struct Config {
+pub struct ConfigOptions {
     /// Read this configuration only [/etc/leakwatch.toml, /etc/leakwatch.d/*.toml; see leakwatch.toml(5)]
     ///
     /// For other users than root, leakwatch.toml in $XDG_CONFIG_HOME/leakwatch or
@@ -120,7 +120,7 @@ pub struct Config {
 /// Where and whether programs are remembered from one watch to the next.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Memory of programs")]
-pub struct Memory {
+pub struct StateOptions {
     /// Remember there, from one watch to the next, how large each program grew before it ended
     ///
     /// So the second warm-up of a program is not a suspect again. Default: $STATE_DIRECTORY, as
@@ -136,16 +136,16 @@ pub struct Memory {
 
 /// Options of `check`.
 #[derive(Args, Debug)]
-pub struct Check {
+pub struct CheckOptions {
     /// Which processes.
     #[command(flatten)]
-    pub select: Select,
+    pub select: SelectOptions,
     /// How to judge and act.
     #[command(flatten)]
-    pub judge: Judge,
+    pub judge: JudgeOptions,
     /// What to print.
     #[command(flatten)]
-    pub output: Output,
+    pub output: OutputOptions,
     /// Print the state at every run, as monitoring systems want it, and not only when it changed
     #[arg(long, help_heading = "Output")]
     pub always: bool,
@@ -157,7 +157,7 @@ pub struct Check {
     pub budget: Option<u64>,
     /// Where the history is kept.
     #[command(flatten)]
-    pub memory: Memory,
+    pub memory: StateOptions,
     /// The history is never larger than this (512K, 32M; powers of 1024)
     ///
     /// It holds the samples of four weeks at most, older ones joined. That is some 3 MiB for 25
@@ -166,15 +166,15 @@ pub struct Check {
     pub history_size: u64,
     /// What is configured.
     #[command(flatten)]
-    pub config: Config,
+    pub config: ConfigOptions,
 }
 
 /// Options of `ceilings`.
 #[derive(Args, Debug)]
-pub struct Ceilings {
+pub struct CeilingsOptions {
     /// Which processes.
     #[command(flatten)]
-    pub select: Select,
+    pub select: SelectOptions,
     /// A table for people, or one JSON object
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
     pub format: Format,
@@ -182,7 +182,7 @@ pub struct Ceilings {
 
 /// Options of `servers`.
 #[derive(Args, Debug)]
-pub struct Servers {
+pub struct ServersOptions {
     /// Show all that is known of these, by a part of the name; `all` shows it of every one
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
@@ -193,10 +193,10 @@ pub struct Servers {
 
 /// Options of `diagnose`.
 #[derive(Args, Debug)]
-pub struct Diagnose {
+pub struct DiagnoseOptions {
     /// Which processes.
     #[command(flatten)]
-    pub select: Select,
+    pub select: SelectOptions,
     /// Look for so long; 0 looks once and judges by the history of checks, ages, sizes and logs alone
     ///
     /// A leak that ends memory within some minutes is proven in one; a slow one is told by comparing
@@ -249,24 +249,24 @@ pub struct Diagnose {
     pub quiet: bool,
 }
 
-impl Diagnose {
+impl DiagnoseOptions {
     /// Where histories are.
-    pub fn memory(&self) -> Memory {
-        Memory { state: self.state.clone(), no_state: self.no_state }
+    pub fn memory(&self) -> StateOptions {
+        StateOptions { state: self.state.clone(), no_state: self.no_state }
     }
 }
 
 /// Options of `record`.
 #[derive(Args, Debug)]
-pub struct Record {
+pub struct RecordOptions {
     /// Where to write: a new file (compressed if it ends in .gz), or - for standard output
     pub file: PathBuf,
     /// Which processes.
     #[command(flatten)]
-    pub select: Select,
+    pub select: SelectOptions,
     /// How often.
     #[command(flatten)]
-    pub timing: Timing,
+    pub timing: TimingOptions,
     /// Stop after so many samples
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub samples: Option<u64>,
@@ -277,7 +277,7 @@ pub struct Record {
 
 /// Options of `replay`.
 #[derive(Args, Debug)]
-pub struct Replay {
+pub struct ReplayOptions {
     /// A recording, plain or .gz, or - for standard input
     pub file: PathBuf,
     /// Say why this process got its verdicts, window by window, instead of printing events
@@ -292,13 +292,13 @@ pub struct Replay {
     pub html: Option<PathBuf>,
     /// How to judge and act.
     #[command(flatten)]
-    pub judge: Judge,
+    pub judge: JudgeOptions,
     /// What to print.
     #[command(flatten)]
-    pub output: Output,
+    pub output: OutputOptions,
     /// What is configured.
     #[command(flatten)]
-    pub config: Config,
+    pub config: ConfigOptions,
 }
 
 /// A process in a recording: a pid and, where it came round again, a start time in clock ticks.
@@ -313,7 +313,7 @@ pub struct Target {
 /// Which processes are meant.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Which processes")]
-pub struct Select {
+pub struct SelectOptions {
     /// Trees with a process whose name matches this regular expression (repeatable)
     ///
     /// As with pgrep(1): the expression is looked for anywhere in the process name, of which the
@@ -345,7 +345,7 @@ pub struct Select {
     pub sysfs: Option<PathBuf>,
 }
 
-impl Select {
+impl SelectOptions {
     /// Nothing was picked.
     pub fn is_empty(&self) -> bool {
         self.patterns.is_empty() && self.users.is_empty() && self.pids.is_empty()
@@ -355,7 +355,7 @@ impl Select {
 /// How often samples are taken.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Timing")]
-pub struct Timing {
+pub struct TimingOptions {
     /// Time between samples [shortened as memory nears its end, to no less than 0.25 s]
     #[arg(short, long, value_name = "TIME", default_value = "5s", value_parser = interval)]
     pub interval: f64,
@@ -364,7 +364,7 @@ pub struct Timing {
 /// How to judge and act.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Acting")]
-pub struct Judge {
+pub struct JudgeOptions {
     /// End a leaking worker when memory may end within this time
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
     pub lead: f64,
@@ -403,7 +403,7 @@ pub struct Judge {
     /// one; TERM), grace=TIME (10s), no-kill, protect (only report), survives-failed-fork=false (act
     /// earlier, and not once forks fail). In a configuration file it is a [[server]] table.
     #[arg(long, value_name = "ROW", value_parser = server_row)]
-    pub server: Vec<Row>,
+    pub server: Vec<UserServer>,
     /// A lone leaking process, which nobody would start again, may be ended too
     #[arg(long)]
     pub allow_root: bool,
@@ -417,7 +417,7 @@ pub struct Judge {
 /// What to print.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Output")]
-pub struct Output {
+pub struct OutputOptions {
     /// Lines for people, or JSON Lines
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
     pub format: Format,
@@ -452,8 +452,8 @@ pub enum Color {
     Never,
 }
 
-fn server_row(text: &str) -> Result<Row, String> {
-    Row::parse(text, time)
+fn server_row(text: &str) -> Result<UserServer, String> {
+    UserServer::parse(text, time)
 }
 
 /// A time in seconds: `30s`, `5m`, `1h30m`, or a bare number of seconds.

@@ -1,15 +1,15 @@
 //! Settings: from what was typed to what is meant.
 
-use crate::cli::options::{Color, Judge, Memory, Output, Select};
+use crate::cli::options::{Color, JudgeOptions, OutputOptions, SelectOptions, StateOptions};
 use crate::core::decide::policy::Rules;
 use crate::core::engine;
 use crate::core::model::assessment::Signal;
-use crate::core::servers::Row;
-use crate::core::servers::{TABLE, Workers};
+use crate::core::servers::UserServer;
+use crate::core::servers::{TABLE, WorkerPolicy};
 use crate::diagnose::report::text::Layout;
 use crate::report::text::Style;
 use crate::system::machine;
-use crate::system::proc::{Selection, Words};
+use crate::system::proc::{Selection, SelectionArgs};
 use anyhow::{Result, anyhow, ensure};
 use regex_lite::Regex;
 use std::ffi::OsString;
@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// A bad pattern, a pattern that can never match, an unknown user.
-pub fn selection(select: &Select) -> Result<Selection> {
-    let words = Words {
+pub fn selection(select: &SelectOptions) -> Result<Selection> {
+    let words = SelectionArgs {
         patterns: select.patterns.clone(),
         full: select.full,
         exact: select.exact,
@@ -33,7 +33,7 @@ pub fn selection(select: &Select) -> Result<Selection> {
 }
 
 /// What the watch is called in metrics: by what was asked for, not by pids, which change.
-pub fn name(select: &Select) -> String {
+pub fn name(select: &SelectOptions) -> String {
     match (&select.patterns[..], &select.users[..]) {
         ([], []) if select.pids.is_empty() => "all".to_owned(),
         ([], []) => "pid".to_owned(),
@@ -46,12 +46,13 @@ pub fn name(select: &Select) -> String {
 ///
 /// # Errors
 /// A bad `--protect` or `--allow`; signals that exclude each other.
-pub fn engine(judge: &Judge, act: bool) -> Result<engine::Settings> {
+pub fn engine(judge: &JudgeOptions, act: bool) -> Result<engine::EngineSettings> {
     let compile = |re: &String| {
         Regex::new(re).map_err(|e| anyhow!("--protect '{re}' is not a regular expression: {e}"))
     };
     for key in &judge.allow {
-        let servers = TABLE.iter().filter(|server| matches!(server.workers, Workers::Allow(..)));
+        let servers =
+            TABLE.iter().filter(|server| matches!(server.workers, WorkerPolicy::Allow(..)));
         let known: Vec<&str> = servers.map(|server| server.key).collect();
         ensure!(
             known.contains(&key.as_str()),
@@ -64,7 +65,7 @@ pub fn engine(judge: &Judge, act: bool) -> Result<engine::Settings> {
         !(judge.no_kill && judge.signal == Some(Signal::Kill)),
         "--signal KILL and --no-kill exclude each other\n  hint: leave one of them out"
     );
-    Ok(engine::Settings {
+    Ok(engine::EngineSettings {
         caution: judge.caution,
         rules: Rules {
             act,
@@ -77,7 +78,7 @@ pub fn engine(judge: &Judge, act: bool) -> Result<engine::Settings> {
             allow: judge.allow.clone(),
             allow_root: judge.allow_root,
             protect: judge.protect.iter().map(compile).collect::<Result<_>>()?,
-            servers: judge.server.iter().map(Row::keep).collect(),
+            servers: judge.server.iter().map(UserServer::keep).collect(),
         },
     })
 }
@@ -86,7 +87,7 @@ pub fn engine(judge: &Judge, act: bool) -> Result<engine::Settings> {
 ///
 /// # Errors
 /// No place can be told from who runs leakwatch and its environment.
-pub fn state(memory: &Memory) -> Result<Option<PathBuf>> {
+pub fn state(memory: &StateOptions) -> Result<Option<PathBuf>> {
     if memory.no_state {
         return Ok(None);
     }
@@ -102,7 +103,7 @@ pub fn state(memory: &Memory) -> Result<Option<PathBuf>> {
 }
 
 /// The same for who only reads there: nowhere also if no place can be told.
-pub fn state_there(memory: &Memory) -> Option<PathBuf> {
+pub fn state_there(memory: &StateOptions) -> Option<PathBuf> {
     state(memory).ok().flatten()
 }
 
@@ -122,8 +123,8 @@ fn usual_state(root: bool, var: impl Fn(&str) -> Option<OsString>) -> Option<Pat
 
 /// What files of a selection are called: by its pattern where that is a plain word and all there
 /// is, else with a number that tells it from others alike.
-pub fn file_name(select: &Select) -> String {
-    let Select { patterns, full, exact, users, pids, procfs, .. } = select;
+pub fn file_name(select: &SelectOptions) -> String {
+    let SelectOptions { patterns, full, exact, users, pids, procfs, .. } = select;
     let plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
     let own = procfs == Path::new("/proc");
     let only = !full && !exact && users.is_empty() && pids.is_empty() && own;
@@ -142,7 +143,7 @@ pub fn file_name(select: &Select) -> String {
 }
 
 /// How lines on standard output are dressed.
-pub fn style(output: &Output, dry_run: bool) -> Style {
+pub fn style(output: &OutputOptions, dry_run: bool) -> Style {
     Style { colour: colour(output.color), dry_run }
 }
 
@@ -180,7 +181,7 @@ mod tests {
 
     #[test]
     fn files_are_called_by_the_pattern_and_every_selection_has_its_own() {
-        let select = |patterns: &[&str], full| Select {
+        let select = |patterns: &[&str], full| SelectOptions {
             patterns: patterns.iter().map(|p| (*p).to_owned()).collect(),
             full,
             exact: false,

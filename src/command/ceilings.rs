@@ -1,11 +1,11 @@
 //! Ceilings: one look, and every limit that can fail a fork or summon the OOM killer.
 
-use crate::cli::options::{Ceilings, Format, Select};
+use crate::cli::options::{CeilingsOptions, Format, SelectOptions};
 use crate::cli::resolve;
-use crate::core::model::assessment::Status;
+use crate::core::model::assessment::Severity;
 use crate::core::model::sample::Sample;
 use crate::report::ceilings;
-use crate::system::proc::Probe;
+use crate::system::proc::Sampler;
 use crate::system::wait::Waiter;
 use anyhow::Result;
 use std::io::Write;
@@ -14,10 +14,14 @@ use std::io::Write;
 ///
 /// # Errors
 /// Bad options, a procfs that cannot be read.
-pub fn run(options: &Ceilings, out: &mut impl Write, err: &mut impl Write) -> Result<Status> {
-    let Select { procfs, sysfs, .. } = &options.select;
+pub fn run(
+    options: &CeilingsOptions,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> Result<Severity> {
+    let SelectOptions { procfs, sysfs, .. } = &options.select;
     let selection = resolve::selection(&options.select)?;
-    let mut probe = Probe::new(procfs, sysfs.as_deref(), selection, None)?;
+    let mut probe = Sampler::new(procfs, sysfs.as_deref(), selection, None)?;
     let (waiter, mut sample) = (Waiter::new()?, Sample::default());
     let uptime_s = waiter.uptime_s();
     probe.sample(waiter.unix_time(uptime_s), Some(uptime_s), &mut sample)?;
@@ -29,5 +33,5 @@ pub fn run(options: &Ceilings, out: &mut impl Write, err: &mut impl Write) -> Re
     if sample.procs.is_empty() {
         writeln!(err, "leakwatch: no process matches, so these are the machine's limits only")?;
     }
-    Ok(Status::Fine)
+    Ok(Severity::Fine)
 }

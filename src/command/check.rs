@@ -3,22 +3,22 @@
 //! It is a replay of the history, then one live sample; only that one is decided on. What earlier
 //! checks did is told by the history, so that a victim is followed up and nobody is ordered anew.
 
-use super::watch::profile_saver::Keeper;
+use super::watch::profile_saver::ProfileSaver;
 use super::write_event;
-use crate::cli::options::{Check, Format};
+use crate::cli::options::{CheckOptions, Format};
 use crate::cli::resolve;
 use crate::core::engine::Engine;
-use crate::core::model::assessment::{Event, Order, Past, Status, Unsent};
+use crate::core::model::assessment::{EarlierAction, Event, Order, Severity, SignalFailure};
 use crate::core::model::sample::{ProcId, Sample};
-use crate::report::check::{Report, State};
+use crate::report::check::{CheckState, Report};
 use crate::report::text::Style;
 use crate::report::{messages, summary};
-use crate::store::history::History;
-use crate::store::history::last_report::Told;
-use crate::store::history::lock::Lock;
+use crate::store::history::CheckHistory;
+use crate::store::history::last_report::LastReport;
+use crate::store::history::lock::SelectionLock;
 use crate::system::proc;
-use crate::system::proc::Probe;
-use crate::system::signal::{DryRun, Live, Signals};
+use crate::system::proc::Sampler;
+use crate::system::signal::{DryRun, LiveSignals, Signals};
 use crate::system::{machine, wait};
 use anyhow::{Context, Error, Result, anyhow};
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ const AHEAD: f64 = 3.0;
 /// Bad options, a procfs that cannot be read, no place for a history. A history that cannot be
 /// written is said and keeps nothing from being judged.
 pub fn run(
-    options: &Check,
+    options: &CheckOptions,
     watch: Option<&str>,
     out: &mut impl Write,
     err: &mut impl Write,
@@ -49,13 +49,13 @@ pub fn run(
     let name = resolve::file_name(select);
     let talks = options.output.verbose || std::io::stderr().is_terminal();
     let mut notes = Notes::default();
-    let lock = match Lock::take(&dir, &format!("{name}.check")) {
+    let lock = match SelectionLock::take(&dir, &format!("{name}.check")) {
         Ok(Some(lock)) => Some(lock),
         Ok(None) => {
             if talks {
                 writeln!(err, "leakwatch: another check of the same is running")?;
             }
-            return Ok(State::Ok as u8);
+            return Ok(CheckState::Ok as u8);
         }
         Err(error) => {
             notes.add(error.context("nothing can be remembered for the next check"));
@@ -64,26 +64,27 @@ pub fn run(
     };
     let own = proc::is_own(&select.procfs);
     // Two that act on the same processes would end twice as many.
-    let watched = Lock::is_held(&dir, &format!("{name}.watch"));
-    let mut probe = Probe::new(&select.procfs, select.sysfs.as_deref(), selection, options.budget)?;
+    let watched = SelectionLock::is_held(&dir, &format!("{name}.watch"));
+    let mut probe =
+        Sampler::new(&select.procfs, select.sysfs.as_deref(), selection, options.budget)?;
     let mut sample = Sample::default();
     probe.sample(wait::unix_s(), Some(wait::uptime_s()), &mut sample)?;
     let mut judge = resolve::engine(&options.judge, !everything && own && !watched)?;
     let mut signals: Box<dyn Signals> = match options.judge.dry_run {
         true => Box::new(DryRun),
-        false => Box::new(Live::new(judge.rules.protect.clone())),
+        false => Box::new(LiveSignals::new(judge.rules.protect.clone())),
     };
     for program in &mut sample.programs {
         program.permitted = signals.permitted(program.id);
     }
     let boot = machine::boot(&select.procfs);
-    let (mut history, error) = History::open(&dir, &name, lock, machine::header(1.0), &boot);
+    let (mut history, error) = CheckHistory::open(&dir, &name, lock, machine::header(1.0), &boot);
     notes.extend(error);
     let told = history.told();
     judge.rules.lead_s = judge.rules.lead_s.max(AHEAD * history.header().interval_s);
     let lead_s = judge.rules.lead_s;
     let mut engine = Engine::new(history.header(), judge);
-    let (mut keeper, unread) = Keeper::open(Some(dir), &mut engine, 0.0);
+    let (mut keeper, unread) = ProfileSaver::open(Some(dir), &mut engine, 0.0);
     notes.extend(unread);
     let mut programs = Programs::default();
     engine.catch_up(true);
@@ -117,7 +118,7 @@ pub fn run(
         lead_s,
         failing: engine.alarm().is_on(),
     };
-    let mut now = Told { status: report.state as u8, t: sample.t, ..Told::default() };
+    let mut now = LastReport { status: report.state as u8, t: sample.t, ..LastReport::default() };
     found(&engine, &unsent, &mut now);
     if options.output.verbose {
         notes.extend(probe.take_notes().into_iter().map(Error::msg));
@@ -151,7 +152,7 @@ fn act(
     engine: &mut Engine,
     signals: &mut dyn Signals,
     dry_run: bool,
-) -> (Vec<Past>, Option<Event>) {
+) -> (Vec<EarlierAction>, Option<Event>) {
     let mut past = Vec::new();
     let mut unsent = None;
     let order = engine.events().iter().find_map(|event| match event {
@@ -160,12 +161,12 @@ fn act(
     });
     if let Some(order) = order {
         match signals.send(&order) {
-            Ok(()) if dry_run => past.push(Past::Pretended(order.victim)),
+            Ok(()) if dry_run => past.push(EarlierAction::Pretended(order.victim)),
             Ok(()) => past.push(ordered(&order)),
             Err(why) => {
-                unsent = Some(Event::Unsent { order, why });
-                if why != Unsent::Gone {
-                    past.push(Past::Spent(order.victim));
+                unsent = Some(Event::SignalFailed { order, why });
+                if why != SignalFailure::Gone {
+                    past.push(EarlierAction::Spent(order.victim));
                 }
             }
         }
@@ -173,37 +174,37 @@ fn act(
     for event in engine.events() {
         // It stayed, whatever it got.
         if let Event::Outcome(outcome) = event
-            && outcome.end == crate::core::model::assessment::End::Stayed
+            && outcome.end == crate::core::model::assessment::OutcomeResult::Stayed
         {
-            past.push(Past::Spent(outcome.order.victim));
+            past.push(EarlierAction::Spent(outcome.order.victim));
         }
     }
     (past, unsent)
 }
 
-fn ordered(order: &Order) -> Past {
+fn ordered(order: &Order) -> EarlierAction {
     let Order { victim, step, signal, grace_s, reason, forecast, .. } = *order;
     let unit = forecast
         .map_or(crate::core::model::ceiling::Unit::Bytes, |forecast| forecast.ceiling.unit());
-    Past::Ordered { victim, step, signal, grace_s, reason, unit }
+    EarlierAction::Ordered { victim, step, signal, grace_s, reason, unit }
 }
 
-fn state_of(engine: &Engine, nobody: bool) -> State {
+fn state_of(engine: &Engine, nobody: bool) -> CheckState {
     let detector = engine.detector();
     let nears = || detector.standings().any(|s| detector.forecast(s.root).is_some());
     // Whoever ends a process does so because the end is near.
     let orders = engine.events().iter().any(|event| matches!(event, Event::Order(_)));
     match engine.status() {
-        Status::Critical => State::Critical,
-        _ if orders => State::Critical,
-        Status::Fine if nobody => State::Unknown,
-        Status::Fine if !nears() => State::Ok,
-        Status::Fine | Status::Leak => State::Warning,
+        Severity::Critical => CheckState::Critical,
+        _ if orders => CheckState::Critical,
+        Severity::Fine if nobody => CheckState::Unknown,
+        Severity::Fine if !nears() => CheckState::Ok,
+        Severity::Fine | Severity::Leak => CheckState::Warning,
     }
 }
 
 /// What is wrong, in words that are compared with what was told.
-fn found(engine: &Engine, unsent: &Option<Event>, now: &mut Told) {
+fn found(engine: &Engine, unsent: &Option<Event>, now: &mut LastReport) {
     let detector = engine.detector();
     for s in detector.standings().filter(|s| s.leaks()) {
         now.insert(&format!("leak {}", s.comm));
@@ -214,21 +215,21 @@ fn found(engine: &Engine, unsent: &Option<Event>, now: &mut Told) {
         }
     }
     for event in engine.events().iter().chain(unsent) {
-        if let Event::Spared { comm, why, .. } = event {
+        if let Event::NotEnded { comm, why, .. } = event {
             now.insert(&format!("spared {comm} {}", why.name()));
         }
     }
 }
 
 /// Whether there is anything that was not told; `now` takes over what was and may come back.
-fn is_news(now: &mut Told, told: &Told, notes: &Notes, renotify_s: f64) -> bool {
+fn is_news(now: &mut LastReport, told: &LastReport, notes: &Notes, renotify_s: f64) -> bool {
     notes.0.iter().for_each(|note| {
         now.insert(note);
     });
     let mut news = now.status != told.status || !now.words.is_subset(&told.words);
-    news |= now.status != State::Ok as u8 && !(0.0..renotify_s).contains(&(now.t - told.t));
+    news |= now.status != CheckState::Ok as u8 && !(0.0..renotify_s).contains(&(now.t - told.t));
     // A verdict that lapses for an hour is not told again, as long as something is wrong.
-    if now.status != State::Ok as u8 {
+    if now.status != CheckState::Ok as u8 {
         told.words.iter().for_each(|word| {
             now.insert(word);
         });
@@ -238,12 +239,15 @@ fn is_news(now: &mut Told, told: &Told, notes: &Notes, renotify_s: f64) -> bool 
 
 /// Whether an event is told whatever was told before.
 fn is_always_news(event: &Event) -> bool {
-    matches!(event, Event::Order(_) | Event::Outcome(_) | Event::Unsent { .. } | Event::Failing(_))
+    matches!(
+        event,
+        Event::Order(_) | Event::Outcome(_) | Event::SignalFailed { .. } | Event::MemoryFailure(_)
+    )
 }
 
 fn write(
     out: &mut impl Write,
-    options: &Check,
+    options: &CheckOptions,
     report: &Report<'_>,
     engine: &Engine,
     unsent: &Option<Event>,
@@ -258,9 +262,9 @@ fn write(
     for event in engine.events().iter().chain(unsent) {
         write_event(out, t, event, format, style)?;
     }
-    if format == Format::Text && report.state != State::Ok {
+    if format == Format::Text && report.state != CheckState::Ok {
         let wrong = report.trees.iter().filter(|tree| tree.leaking > 0 || tree.forecast.is_some());
-        let wrong: Vec<summary::Tree> = wrong.copied().collect();
+        let wrong: Vec<summary::TreeSummary> = wrong.copied().collect();
         summary::write(out, &wrong, MOST, style)?;
     }
     Ok(())

@@ -1,23 +1,23 @@
 //! Diagnose: a short look at the whole machine, its logs and its servers' settings, beside what earlier
 //! checks or a recording saw, and one report.
 
-use crate::cli::options::{Diagnose, Format, Select};
+use crate::cli::options::{DiagnoseOptions, Format, SelectOptions};
 use crate::cli::resolve;
 use crate::core::engine::Engine;
-use crate::core::model::assessment::Status;
+use crate::core::model::assessment::Severity;
 use crate::core::model::sample::Sample;
-use crate::diagnose::earlier_series::{Earlier, Source, Tops};
+use crate::diagnose::earlier_series::{EarlierSeries, Source, Tops};
 use crate::diagnose::evidence::logs;
-use crate::diagnose::evidence::logs::{Sources, Stamps};
-use crate::diagnose::histories::{Histories, judge};
-use crate::diagnose::observer::{Gather, Live};
+use crate::diagnose::evidence::logs::{LogSources, Stamps};
+use crate::diagnose::histories::{CheckHistories, judge};
+use crate::diagnose::observer::{LiveMachine, LookState};
 use crate::diagnose::report::html;
 use crate::diagnose::report::{Times, json, text};
-use crate::diagnose::{Diagnosis, Looked, Scope};
+use crate::diagnose::{Diagnosis, Looked, ObservedScope};
 use crate::report::messages::wanted;
 use crate::store::recording::Reader;
 use crate::system::machine;
-use crate::system::proc::Probe;
+use crate::system::proc::Sampler;
 use crate::system::wait::{Waiter, Wake};
 use anyhow::{Context, Result, anyhow};
 use std::io::{IsTerminal, Write};
@@ -36,7 +36,11 @@ const SAME_BOOT_S: f64 = 60.0;
 ///
 /// # Errors
 /// Bad options, a procfs or a recording that cannot be read, a file that cannot be written.
-pub fn run(options: &Diagnose, out: &mut impl Write, err: &mut impl Write) -> Result<Status> {
+pub fn run(
+    options: &DiagnoseOptions,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> Result<Severity> {
     let talk = !options.quiet && std::io::stderr().is_terminal();
     let mut progress = Progress { err, talk, shown: false };
     let waiter = Waiter::new()?;
@@ -59,7 +63,7 @@ pub fn run(options: &Diagnose, out: &mut impl Write, err: &mut impl Write) -> Re
 
 /// Looks at this machine.
 fn look(
-    options: &Diagnose,
+    options: &DiagnoseOptions,
     recording: Option<Recording>,
     waiter: &Waiter,
     zone: &jiff::tz::TimeZone,
@@ -67,14 +71,14 @@ fn look(
 ) -> Result<Diagnosis> {
     let interval_s = (options.time / SAMPLES).clamp(INTERVAL_S.0, INTERVAL_S.1);
     let header = machine::header(interval_s);
-    let mut gather = Gather::new(Engine::new(&header, judge()), &header);
+    let mut gather = LookState::new(Engine::new(&header, judge()), &header);
     let mut stopped = false;
-    let Select { procfs, sysfs, .. } = &options.select;
+    let SelectOptions { procfs, sysfs, .. } = &options.select;
     let selection = resolve::selection(&options.select)?;
-    let mut probe = Probe::new(procfs, sysfs.as_deref(), selection, None)?;
-    let mut look = Live::new(procfs);
+    let mut probe = Sampler::new(procfs, sysfs.as_deref(), selection, None)?;
+    let mut look = LiveMachine::new(procfs);
     let mut sample = Sample::default();
-    let take = |probe: &mut Probe, sample: &mut Sample| {
+    let take = |probe: &mut Sampler, sample: &mut Sample| {
         let uptime_s = waiter.uptime_s();
         probe.sample(waiter.unix_time(uptime_s), Some(uptime_s), sample)
     };
@@ -82,7 +86,7 @@ fn look(
     gather.observe(&sample, &mut look);
     look.read_setups(&gather);
     let tops = gather.tops(&look);
-    let mut histories = Histories::default();
+    let mut histories = CheckHistories::default();
     if let Some(dir) = resolve::state_there(&options.memory()) {
         progress.say("reading the history of checks")?;
         histories.read(&dir, options.state.is_some(), &machine::boot(procfs), sample.t, &tops);
@@ -122,8 +126,8 @@ fn look(
     let mut diagnosis = gather.diagnose(&look, &histories.earlier, read, looked);
     diagnosis.uptime_s = Some(waiter.uptime_s());
     diagnosis.scope = match options.select.is_empty() {
-        true => Scope::Machine,
-        false => Scope::Selected(wanted(&options.select)),
+        true => ObservedScope::Machine,
+        false => ObservedScope::Selected(wanted(&options.select)),
     };
     diagnosis.unseen.extend(probe.take_notes());
     diagnosis.unseen.extend(histories.notes);
@@ -139,10 +143,10 @@ fn look(
 }
 
 fn read_logs(
-    options: &Diagnose,
+    options: &DiagnoseOptions,
     waiter: &Waiter,
     zone: &jiff::tz::TimeZone,
-    look: &Live,
+    look: &LiveMachine,
     boot_t: f64,
     stopped: &mut bool,
 ) -> crate::diagnose::findings::Logs {
@@ -150,8 +154,8 @@ fn read_logs(
     let now_t = waiter.unix_time(start_s);
     let since_t = now_t - options.since;
     let mut sources = match &options.logs {
-        Some(dir) => Sources::only(dir, since_t),
-        None => Sources::usual(since_t),
+        Some(dir) => LogSources::only(dir, since_t),
+        None => LogSources::usual(since_t),
     };
     if options.logs.is_none() {
         sources.files.extend(look.logs().map(Into::into));
@@ -167,7 +171,7 @@ fn read_logs(
 }
 
 fn write(
-    options: &Diagnose,
+    options: &DiagnoseOptions,
     diagnosis: &Diagnosis,
     times: &Times,
     out: &mut impl Write,
@@ -228,9 +232,9 @@ impl Recording {
     }
 
     /// Judges it beside the look, as far as it was before that.
-    fn judge(self, now_t: f64, tops: &Tops) -> Result<Earlier> {
+    fn judge(self, now_t: f64, tops: &Tops) -> Result<EarlierSeries> {
         let which = (Source::Recording, self.name.as_str());
-        let mut earlier = Earlier::new(which, self.reader.header(), judge(), &[]);
+        let mut earlier = EarlierSeries::new(which, self.reader.header(), judge(), &[]);
         self.read(|sample| {
             if sample.t < now_t {
                 earlier.observe(sample, tops);
@@ -242,8 +246,8 @@ impl Recording {
     /// Judges it without a look.
     fn judge_alone(self) -> Result<Diagnosis> {
         let header = self.reader.header().clone();
-        let mut gather = Gather::new(Engine::new(&header, judge()), &header);
-        let mut none = Live::none();
+        let mut gather = LookState::new(Engine::new(&header, judge()), &header);
+        let mut none = LiveMachine::none();
         let (mut first_t, mut last_t) = (None, 0.0);
         self.read(|sample| {
             gather.observe(sample, &mut none);

@@ -1,12 +1,12 @@
 //! Record: samples to a file.
 
-use crate::cli::options::{Record, Select};
+use crate::cli::options::{RecordOptions, SelectOptions};
 use crate::cli::resolve;
-use crate::core::model::assessment::Status;
+use crate::core::model::assessment::Severity;
 use crate::core::model::sample::Sample;
 use crate::store::recording::Writer;
 use crate::system::machine;
-use crate::system::proc::Probe;
+use crate::system::proc::Sampler;
 use crate::system::wait::{Waiter, Wake};
 use anyhow::{Context, Result, anyhow};
 use flate2::Compression;
@@ -18,7 +18,11 @@ use std::io::{BufWriter, Write};
 ///
 /// # Errors
 /// Bad options, a procfs that cannot be read, a file that exists or cannot be written.
-pub fn run(options: &Record, out: &mut impl Write, err: &mut impl Write) -> Result<Status> {
+pub fn run(
+    options: &RecordOptions,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> Result<Severity> {
     let name = options.file.display();
     let create = || {
         File::create_new(&options.file).map_err(|e| {
@@ -36,14 +40,19 @@ pub fn run(options: &Record, out: &mut impl Write, err: &mut impl Write) -> Resu
     } else {
         samples(options, &mut BufWriter::new(create()?), false, err)?;
     }
-    Ok(Status::Fine)
+    Ok(Severity::Fine)
 }
 
-fn samples(options: &Record, file: &mut impl Write, gz: bool, err: &mut impl Write) -> Result<()> {
+fn samples(
+    options: &RecordOptions,
+    file: &mut impl Write,
+    gz: bool,
+    err: &mut impl Write,
+) -> Result<()> {
     let interval_s = options.timing.interval;
     let selection = resolve::selection(&options.select)?;
-    let Select { procfs, sysfs, .. } = &options.select;
-    let mut probe = Probe::new(procfs, sysfs.as_deref(), selection, None)?;
+    let SelectOptions { procfs, sysfs, .. } = &options.select;
+    let mut probe = Sampler::new(procfs, sysfs.as_deref(), selection, None)?;
     let waiter = Waiter::new()?;
     let mut writer = Writer::new(file, &machine::header(interval_s)).context("cannot write")?;
     let mut sample = Sample::default();

@@ -1,21 +1,21 @@
 //! Replay: judges a recording as if it happened now.
 
 use super::write_event;
-use crate::cli::options::{Replay, Target};
+use crate::cli::options::{ReplayOptions, Target};
 use crate::cli::resolve;
 use crate::core::detect::explanation::Explanation;
 use crate::core::engine::Engine;
-use crate::core::model::assessment::{Event, Finding, Status, Verdict};
-use crate::core::model::ceiling::SignKind;
+use crate::core::model::assessment::{Event, Finding, Severity, Verdict};
+use crate::core::model::ceiling::MemoryFailureKind;
 use crate::core::model::sample::{ProcId, Sample};
 use crate::diagnose::Looked;
 use crate::diagnose::findings::Logs;
-use crate::diagnose::observer::{Gather, Live};
+use crate::diagnose::observer::{LiveMachine, LookState};
 use crate::diagnose::report::Times;
 use crate::diagnose::report::html;
-use crate::diagnose::report::html::Moment;
+use crate::diagnose::report::html::ChartTime;
 use crate::report::explain;
-use crate::report::explain::Occasion;
+use crate::report::explain::ExplainedAt;
 use crate::report::text::Style;
 use crate::store::recording::Reader;
 use crate::system::machine;
@@ -27,11 +27,15 @@ use std::path::Path;
 ///
 /// # Errors
 /// Bad options, a file that cannot be read or is no recording.
-pub fn run(options: &Replay, out: &mut impl Write, err: &mut impl Write) -> Result<Status> {
+pub fn run(
+    options: &ReplayOptions,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> Result<Severity> {
     let style = resolve::style(&options.output, options.judge.dry_run);
     let mut recording = Reader::open(&options.file)?;
     let engine = Engine::new(recording.header(), resolve::engine(&options.judge, true)?);
-    let mut gather = Gather::new(engine, recording.header());
+    let mut gather = LookState::new(engine, recording.header());
     let mut sample = Sample::default();
     let mut explainer = options.explain.map(Explainer::new);
     let mut page = options.html.as_ref().map(|_| Page::default());
@@ -63,7 +67,7 @@ pub fn run(options: &Replay, out: &mut impl Write, err: &mut impl Write) -> Resu
 /// What a page needs beside the engine.
 #[derive(Default)]
 struct Page {
-    moments: Vec<Moment>,
+    moments: Vec<ChartTime>,
     first_t: Option<f64>,
     last_t: f64,
 }
@@ -72,8 +76,8 @@ struct Page {
 const MOST_MOMENTS: usize = 200;
 
 impl Page {
-    fn observe(&mut self, gather: &mut Gather, sample: &Sample) {
-        gather.observe(sample, &mut Live::none());
+    fn observe(&mut self, gather: &mut LookState, sample: &Sample) {
+        gather.observe(sample, &mut LiveMachine::none());
         self.first_t = self.first_t.or(Some(sample.t));
         self.last_t = sample.t;
         let words = gather.engine().events().iter().filter_map(moment);
@@ -81,10 +85,10 @@ impl Page {
         self.moments.extend(words.take(room).map(|text| (sample.t, text)));
     }
 
-    fn write(&self, gather: &Gather, path: &Path) -> Result<()> {
+    fn write(&self, gather: &LookState, path: &Path) -> Result<()> {
         let history_s = self.last_t - self.first_t.unwrap_or(self.last_t);
         let looked = Looked { history_s, ..Looked::default() };
-        let mut diagnosis = gather.diagnose(&Live::none(), &[], Logs::default(), looked);
+        let mut diagnosis = gather.diagnose(&LiveMachine::none(), &[], Logs::default(), looked);
         diagnosis.host.1.clear();
         let times = Times { zone: machine::zone(), now_t: diagnosis.t };
         let mut page = Vec::new();
@@ -102,10 +106,10 @@ fn moment(event: &Event) -> Option<String> {
         Event::Order(order) => {
             Some(format!("{} to {}[{}]", order.signal.name(), order.comm, order.victim.pid))
         }
-        Event::Failing(sign) => Some(match sign.kind {
-            SignKind::OomKill => "OOM kill".to_owned(),
-            SignKind::Refused => "fork refused".to_owned(),
-            SignKind::Stalled => "all wait for memory".to_owned(),
+        Event::MemoryFailure(sign) => Some(match sign.kind {
+            MemoryFailureKind::OomKill => "OOM kill".to_owned(),
+            MemoryFailureKind::Refused => "fork refused".to_owned(),
+            MemoryFailureKind::Stalled => "all wait for memory".to_owned(),
         }),
         _ => None,
     }
@@ -136,7 +140,7 @@ impl Explainer {
         if let Some((t, last)) = self.last.take()
             && Some(last.standing.id) != id
         {
-            explain::write(out, t, Occasion::Gone, &last, style)?;
+            explain::write(out, t, ExplainedAt::Gone, &last, style)?;
             self.told = None;
         }
         let Some(now) = now else { return Ok(()) };
@@ -147,7 +151,7 @@ impl Explainer {
         if was != Some(is) {
             // That a process is new needs no explanation.
             if is != Verdict::New {
-                explain::write(out, t, Occasion::Changed(was), &now, style)?;
+                explain::write(out, t, ExplainedAt::Changed(was), &now, style)?;
             }
             self.told = Some((t, is));
         }
@@ -164,7 +168,7 @@ impl Explainer {
             );
         }
         if let Some((t, last)) = self.last {
-            explain::write(out, t, Occasion::End, &last, style)?;
+            explain::write(out, t, ExplainedAt::End, &last, style)?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Servers: prints what is known of servers and how their workers are ended.
 
-use crate::cli::options::{Format, Servers};
-use crate::core::model::assessment::Status;
+use crate::cli::options::{Format, ServersOptions};
+use crate::core::model::assessment::Severity;
 use crate::core::servers::{Server, TABLE};
 use crate::report::servers;
 use anyhow::{Result, bail};
@@ -11,7 +11,7 @@ use std::io::Write;
 ///
 /// # Errors
 /// A name that fits no row.
-pub fn run(options: &Servers, out: &mut impl Write) -> Result<Status> {
+pub fn run(options: &ServersOptions, out: &mut impl Write) -> Result<Severity> {
     let mut rows: Vec<&Server> = Vec::new();
     let fits = |server: &Server, name: &str| {
         let name = name.to_lowercase();
@@ -33,5 +33,5 @@ pub fn run(options: &Servers, out: &mut impl Write) -> Result<Status> {
         Format::Text => servers::write(out, rows, full)?,
         Format::Json => servers::write_json(out, rows)?,
     }
-    Ok(Status::Fine)
+    Ok(Severity::Fine)
 }

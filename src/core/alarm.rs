@@ -1,7 +1,7 @@
 //! Alarm: the end has begun. Forks are refused, or the OOM killer strikes.
 
 use crate::core::model::assessment::Event;
-use crate::core::model::ceiling::Sign;
+use crate::core::model::ceiling::MemoryFailure;
 
 /// A sign keeps the alarm on for so many seconds.
 const HOLDS_S: f64 = 60.0;
@@ -10,12 +10,12 @@ const HOLDS_S: f64 = 60.0;
 #[derive(Debug, Default)]
 pub struct Alarm {
     now: f64,
-    recent: Vec<Recent>,
+    recent: Vec<RecentFailure>,
 }
 
 #[derive(Debug)]
-struct Recent {
-    sign: Sign,
+struct RecentFailure {
+    sign: MemoryFailure,
     last_t: f64,
     told_t: f64,
     /// How often since it was told.
@@ -24,11 +24,11 @@ struct Recent {
 
 impl Alarm {
     /// Takes in the signs of the sample at `t`; what is to be told goes to `events`.
-    pub fn observe(&mut self, t: f64, signs: &[Sign], events: &mut Vec<Event>) {
+    pub fn observe(&mut self, t: f64, signs: &[MemoryFailure], events: &mut Vec<Event>) {
         self.now = t;
         for sign in signs {
-            let is_same = |recent: &&mut Recent| {
-                let Sign { kind, ceiling, place, .. } = recent.sign;
+            let is_same = |recent: &&mut RecentFailure| {
+                let MemoryFailure { kind, ceiling, place, .. } = recent.sign;
                 (kind, ceiling, place) == (sign.kind, sign.ceiling, sign.place)
             };
             match self.recent.iter_mut().find(is_same) {
@@ -41,7 +41,7 @@ impl Alarm {
                 }
                 None => {
                     let (told_t, untold) = (f64::NEG_INFINITY, sign.count);
-                    self.recent.push(Recent { sign: *sign, last_t: t, told_t, untold });
+                    self.recent.push(RecentFailure { sign: *sign, last_t: t, told_t, untold });
                 }
             }
         }
@@ -49,7 +49,7 @@ impl Alarm {
             if recent.untold > 0 && t - recent.told_t >= HOLDS_S {
                 recent.told_t = t;
                 let count = std::mem::take(&mut recent.untold);
-                events.push(Event::Failing(Sign { count, ..recent.sign }));
+                events.push(Event::MemoryFailure(MemoryFailure { count, ..recent.sign }));
             }
         }
         self.recent.retain(|recent| t - recent.last_t < HOLDS_S);
@@ -61,7 +61,7 @@ impl Alarm {
     }
 
     /// The signs of the last minute.
-    pub fn signs(&self) -> impl Iterator<Item = &Sign> {
+    pub fn signs(&self) -> impl Iterator<Item = &MemoryFailure> {
         self.recent.iter().map(|recent| &recent.sign)
     }
 }
@@ -69,19 +69,19 @@ impl Alarm {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::ceiling::{CeilingKind, Place, SignKind};
+    use crate::core::model::ceiling::{CeilingKind, MemoryFailureKind, Place};
 
-    fn sign(place: &str, count: u64) -> Sign {
-        let (kind, ceiling) = (SignKind::Refused, CeilingKind::Pids);
-        Sign { kind, ceiling, root: None, place: Place::new(place), count }
+    fn sign(place: &str, count: u64) -> MemoryFailure {
+        let (kind, ceiling) = (MemoryFailureKind::Refused, CeilingKind::Pids);
+        MemoryFailure { kind, ceiling, root: None, place: Place::new(place), count }
     }
 
     /// The counts told at each second.
-    fn told(alarm: &mut Alarm, t: f64, signs: &[Sign]) -> Vec<u64> {
+    fn told(alarm: &mut Alarm, t: f64, signs: &[MemoryFailure]) -> Vec<u64> {
         let mut events = Vec::new();
         alarm.observe(t, signs, &mut events);
         let count = |event| match event {
-            Event::Failing(sign) => sign.count,
+            Event::MemoryFailure(sign) => sign.count,
             _ => 0,
         };
         events.into_iter().map(count).collect()

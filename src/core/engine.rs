@@ -3,14 +3,16 @@
 use crate::core::alarm::Alarm;
 use crate::core::decide::policy::{Policy, Rules};
 use crate::core::detect::Detector;
-use crate::core::detect::process_state::Standing;
-use crate::core::model::assessment::{Assessment, Event, Order, Past, Profile, Status, Unsent};
+use crate::core::detect::process_state::ProcessState;
+use crate::core::model::assessment::{
+    Assessment, EarlierAction, Event, Order, Profile, Severity, SignalFailure,
+};
 use crate::core::model::sample::{Header, Sample};
-use crate::core::sampling_interval::{Pace, nearest_end_s};
+use crate::core::sampling_interval::{SamplingInterval, nearest_end_s};
 
 /// What the user may set.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct EngineSettings {
     /// How many times longer than the evidence a growth may be extrapolated; 6 by default. Less is
     /// more cautious and later.
     pub caution: f64,
@@ -23,7 +25,7 @@ pub struct Engine {
     detector: Detector,
     alarm: Alarm,
     policy: Policy,
-    pace: Pace,
+    pace: SamplingInterval,
     lead_s: f64,
     found: bool,
     trees: usize,
@@ -32,11 +34,11 @@ pub struct Engine {
 
 impl Engine {
     /// An engine for samples of the kind that `header` announces.
-    pub fn new(header: &Header, settings: Settings) -> Self {
+    pub fn new(header: &Header, settings: EngineSettings) -> Self {
         Self {
             detector: Detector::new(header, settings.caution),
             alarm: Alarm::default(),
-            pace: Pace::new(header.interval_s),
+            pace: SamplingInterval::new(header.interval_s),
             lead_s: settings.rules.lead_s,
             policy: Policy::new(settings.rules, header.interval_s),
             found: false,
@@ -70,7 +72,7 @@ impl Engine {
     }
 
     /// An order could not be carried out. Only a live run can know.
-    pub fn unsent(&mut self, order: &Order, why: Unsent) {
+    pub fn unsent(&mut self, order: &Order, why: SignalFailure) {
         self.policy.unsent(order, why);
     }
 
@@ -87,8 +89,8 @@ impl Engine {
     }
 
     /// Takes over what an earlier run did on the sample that was just observed.
-    pub fn recall(&mut self, past: &Past) {
-        if matches!(past, Past::Ordered { .. }) {
+    pub fn recall(&mut self, past: &EarlierAction) {
+        if matches!(past, EarlierAction::Ordered { .. }) {
             self.detector.ordered(past.victim());
         }
         self.policy.recall(past, self.assessment.t, &self.detector);
@@ -100,7 +102,7 @@ impl Engine {
     }
 
     /// How things stood in the last sample.
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> Severity {
         self.assessment.status
     }
 
@@ -149,8 +151,8 @@ impl Engine {
 
     /// What was found since the start: critical only if memory is in danger now, a leak also if
     /// all that leaked has ended.
-    pub fn found(&self) -> Status {
-        let least = if self.found { Status::Leak } else { Status::Fine };
+    pub fn found(&self) -> Severity {
+        let least = if self.found { Severity::Leak } else { Severity::Fine };
         self.assessment.status.max(least)
     }
 
@@ -164,16 +166,17 @@ impl Engine {
             .map(|s| detector.headroom(s.id))
             .map(|h| h.left as f64 / (h.limit as f64).max(1.0))
             .fold(1.0, f64::min);
-        let leaks = detector.standings().any(Standing::leaks) || detector.piles().next().is_some();
+        let leaks =
+            detector.standings().any(ProcessState::leaks) || detector.piles().next().is_some();
         // An order at the brink comes without a verdict: it was found all the same.
         let finds = |event: &Event| matches!(event, Event::Leak(_) | Event::Order(_));
         self.found |= self.assessment.events.iter().any(finds);
         self.assessment.status = if end_s <= self.lead_s || self.alarm.is_on() {
-            Status::Critical
+            Severity::Critical
         } else if leaks {
-            Status::Leak
+            Severity::Leak
         } else {
-            Status::Fine
+            Severity::Fine
         };
         let trees = roots().count();
         let newcomers = trees > self.trees;
@@ -184,13 +187,13 @@ impl Engine {
 
 fn rank(event: &Event) -> u8 {
     match event {
-        Event::Failing(_) => 0,
+        Event::MemoryFailure(_) => 0,
         Event::Outcome(_) => 0,
-        Event::Order(_) | Event::Unsent { .. } => 1,
-        Event::Spared { .. } => 2,
+        Event::Order(_) | Event::SignalFailed { .. } => 1,
+        Event::NotEnded { .. } => 2,
         Event::Leak(_) => 3,
         Event::Forecast { .. } => 4,
         Event::Suspect(_) => 5,
-        Event::Cleared { .. } | Event::Eased { .. } => 6,
+        Event::VerdictCleared { .. } | Event::ForecastCleared { .. } => 6,
     }
 }

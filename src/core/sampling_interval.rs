@@ -21,14 +21,14 @@ const CALM: u32 = 12;
 
 /// Chooses the interval.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct SamplingInterval {
     interval_s: f64,
     halvings: u32,
     calm: u32,
     looks: u32,
 }
 
-impl Pace {
+impl SamplingInterval {
     /// Starts at a quarter of `interval_s`, the planned interval in seconds.
     pub fn new(interval_s: f64) -> Self {
         let mut pace = Self { interval_s, halvings: 0, calm: 0, looks: 0 };
@@ -85,8 +85,8 @@ pub fn nearest_end_s(forecasts: impl Iterator<Item = Forecast>) -> f64 {
 mod tests {
     use super::*;
 
-    fn settled() -> Pace {
-        let mut pace = Pace::new(5.0);
+    fn settled() -> SamplingInterval {
+        let mut pace = SamplingInterval::new(5.0);
         for _ in 0..200 {
             pace.next_s(f64::INFINITY, 1.0, false);
         }
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn the_first_minute_is_looked_at_four_times_as_often() {
-        let mut pace = Pace::new(5.0);
+        let mut pace = SamplingInterval::new(5.0);
         let times: Vec<f64> = (0..200).map(|_| pace.next_s(f64::INFINITY, 1.0, false)).collect();
         assert_eq!((times[0], times[45], times[199]), (1.25, 1.25, 5.0));
     }
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn an_interval_below_the_shortest_is_kept_as_it_was_asked_for() {
-        assert_eq!(Pace::new(0.1).next_s(1.0, 0.01, false), 0.1);
-        assert_eq!(Pace::new(1.0).next_s(1.0, 0.01, false), 0.25);
+        assert_eq!(SamplingInterval::new(0.1).next_s(1.0, 0.01, false), 0.1);
+        assert_eq!(SamplingInterval::new(1.0).next_s(1.0, 0.01, false), 0.25);
     }
 }

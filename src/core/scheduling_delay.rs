@@ -1,7 +1,7 @@
 //! Lateness: how late the looks come, and when that has to be said.
 //!
 //! Times are seconds on a clock that stands still while the machine is suspended (CLOCK_MONOTONIC),
-//! so a suspend makes no look late; nor does a stop by a signal, which is [forgiven](Lateness::forgive).
+//! so a suspend makes no look late; nor does a stop by a signal, which is [forgiven](SchedulingDelay::forgive).
 
 /// Seconds of lateness that are said: a machine that works gives a sleeper its turn within some
 /// milliseconds, one with forty times as much to do as processors within a tenth of a second.
@@ -11,7 +11,7 @@ const OVER_S: f64 = 60.0;
 
 /// How late the looks of all watches came since the start.
 #[derive(Clone, Copy, Debug)]
-pub struct Lateness {
+pub struct SchedulingDelay {
     begun_s: f64,
     now_s: f64,
     /// Looks that were due before that are not late.
@@ -23,7 +23,7 @@ pub struct Lateness {
     worst_s: f64,
 }
 
-impl Lateness {
+impl SchedulingDelay {
     /// Counts from `now_s` on.
     pub fn new(now_s: f64) -> Self {
         Self {
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn an_episode_is_said_once_and_the_worst_is_kept() {
-        let mut lateness = Lateness::new(0.0);
+        let mut lateness = SchedulingDelay::new(0.0);
         assert_eq!(lateness.observe(5.0, 5.004), None);
         assert_eq!(lateness.observe(10.0, 17.0), Some(7.0));
         assert_eq!(lateness.observe(22.0, 31.0), None, "the same episode");
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_stop_makes_no_look_late_but_what_follows_it_may() {
-        let mut lateness = Lateness::new(0.0);
+        let mut lateness = SchedulingDelay::new(0.0);
         lateness.forgive(60.0);
         assert_eq!(lateness.observe(5.0, 60.001), None);
         assert!(lateness.worst_s() < 0.01, "{}", lateness.worst_s());

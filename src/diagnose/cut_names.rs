@@ -5,8 +5,8 @@
 //! do, is logged as `/usr/sbin/apach`; prometheus-node-exporter as `prometheus-node`.
 
 use crate::core::model::sample::{Comm, Program};
-use crate::core::servers::{By, TABLE};
-use crate::diagnose::findings::Trace;
+use crate::core::servers::{RecognisedBy, TABLE};
+use crate::diagnose::findings::LogEvent;
 use std::collections::BTreeSet;
 
 /// Programs remembered: more than run on a small machine, and a hundred bytes each.
@@ -55,10 +55,10 @@ impl Names {
             let servers = TABLE.iter().flat_map(|server| server.by);
             let names = servers.flat_map(|by| match by {
                 // Of several names of one row that fit, the first is the usual one.
-                By::Exe(names) | By::Title(names) => {
+                RecognisedBy::Exe(names) | RecognisedBy::Title(names) => {
                     names.iter().find(|name| name.starts_with(base(logged)))
                 }
-                By::Dir(_) | By::Fork => None,
+                RecognisedBy::Dir(_) | RecognisedBy::Fork => None,
             });
             only(names.copied())
         })
@@ -66,14 +66,14 @@ impl Names {
 
     /// Gives the traces the names of the programs that they mean. Those of one failure that turn out
     /// to be of one program become one; the latest remains first.
-    pub fn give(&self, traces: &mut Vec<Trace>) {
-        let mut named: Vec<Trace> = Vec::with_capacity(traces.len());
+    pub fn give(&self, traces: &mut Vec<LogEvent>) {
+        let mut named: Vec<LogEvent> = Vec::with_capacity(traces.len());
         for mut trace in traces.drain(..) {
             if let Some(whole) = self.whole(&trace.who) {
                 whole.clone_into(&mut trace.who);
             }
             let same =
-                |known: &&mut Trace| (known.failure, &known.who) == (trace.failure, &trace.who);
+                |known: &&mut LogEvent| (known.failure, &known.who) == (trace.failure, &trace.who);
             match named.iter_mut().find(same) {
                 Some(known) => join(known, trace),
                 None => named.push(trace),
@@ -84,7 +84,7 @@ impl Names {
 }
 
 /// Adds a trace to one that is as late or later.
-fn join(to: &mut Trace, other: Trace) {
+fn join(to: &mut LogEvent, other: LogEvent) {
     to.count += other.count;
     to.first_t = match (to.first_t, other.first_t) {
         (Some(a), Some(b)) => Some(a.min(b)),
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn traces_of_one_program_under_two_names_are_counted_together() {
-        let trace = |who: &str, failure, count, first_t, last_t| Trace {
+        let trace = |who: &str, failure, count, first_t, last_t| LogEvent {
             failure,
             who: who.to_owned(),
             count,
@@ -181,7 +181,7 @@ mod tests {
 
         names(&[("/usr/sbin/apache2", "")]).give(&mut traces);
 
-        let told = |t: &Trace| (t.who.clone(), t.count, t.first_t, t.last_t, t.text.clone());
+        let told = |t: &LogEvent| (t.who.clone(), t.count, t.first_t, t.last_t, t.text.clone());
         let both = ("apache2".to_owned(), 5, Some(10.0), Some(90.0), "/usr/sbin/apach".to_owned());
         assert_eq!(told(&traces[0]), both);
         assert_eq!(traces.len(), 3);

@@ -5,11 +5,11 @@
 //! samples may come no closer than a sixteenth of what it was planned for, which would make three of
 //! a look. So there are two judgements side by side; `known` weighs them.
 
-use super::history::{History, Point};
+use super::history::{Point, SizeHistory};
 use super::service;
 use super::service::{Service, own};
-use crate::core::detect::process_state::Standing;
-use crate::core::engine::{Engine, Settings};
+use crate::core::detect::process_state::ProcessState;
+use crate::core::engine::{Engine, EngineSettings};
 use crate::core::model::assessment::Profile;
 use crate::core::model::ceiling::Ceiling;
 use crate::core::model::sample::{Header, ProcId, Sample};
@@ -49,10 +49,10 @@ impl About {
 }
 
 /// A series from before the look, judged.
-pub struct Earlier {
+pub struct EarlierSeries {
     about: About,
     engine: Engine,
-    history: History,
+    history: SizeHistory,
     /// Time of the newest sample, those of the look included.
     last: (f64, Option<f64>),
     /// What is added to the wall clock, which was set back since.
@@ -72,12 +72,12 @@ const CLOSEST: f64 = 1.0 / 16.0;
 /// How far up a chain of parents is followed.
 const DEEPEST: usize = 64;
 
-impl Earlier {
+impl EarlierSeries {
     /// Before its first sample; `profiles` is what a check would know of programs.
     pub fn new(
         (source, name): (Source, &str),
         header: &Header,
-        settings: Settings,
+        settings: EngineSettings,
         profiles: &[Profile],
     ) -> Self {
         let interval_s = header.interval_s;
@@ -88,7 +88,7 @@ impl Earlier {
         Self {
             about: About { source, name, interval_s, samples: 0, span, judged: 0 },
             engine,
-            history: History::default(),
+            history: SizeHistory::default(),
             last: (f64::NEG_INFINITY, None),
             shift_s: 0.0,
             part: Sample::default(),
@@ -159,7 +159,7 @@ impl Earlier {
     }
 
     /// How one stood in the newest sample.
-    pub(super) fn standing(&self, id: ProcId) -> Option<&Standing> {
+    pub(super) fn standing(&self, id: ProcId) -> Option<&ProcessState> {
         self.engine.detector().standing(id)
     }
 
@@ -171,7 +171,7 @@ impl Earlier {
 
 /// The top of a process: as the look has it, and of one that is gone by now that of the nearest of its
 /// ancestors that is there, unless it was a service by itself.
-fn top(engine: &Engine, tops: &Tops, of: &Standing) -> ProcId {
+fn top(engine: &Engine, tops: &Tops, of: &ProcessState) -> ProcId {
     let mut top = of;
     for _ in 0..DEEPEST {
         if let Some(known) = tops.get(&top.id) {
@@ -220,8 +220,8 @@ fn cut(sample: &mut Sample, known: &BTreeSet<ProcId>) {
 }
 
 /// What is told of series by which these services were judged.
-pub fn told(all: &[Earlier], services: &[Service]) -> Vec<About> {
-    let told = |(index, earlier): (usize, &Earlier)| {
+pub fn told(all: &[EarlierSeries], services: &[Service]) -> Vec<About> {
+    let told = |(index, earlier): (usize, &EarlierSeries)| {
         let by_it =
             services.iter().filter(|s| s.before.is_some_and(|before| before.index == index));
         About { judged: by_it.count() as u32, ..earlier.about.clone() }
@@ -230,9 +230,9 @@ pub fn told(all: &[Earlier], services: &[Service]) -> Vec<About> {
 }
 
 /// Bytes left of RAM and swap: as the longest series saw them, and then the look.
-pub fn available(all: &[Earlier], look: Vec<Point>) -> Vec<Point> {
+pub fn available(all: &[EarlierSeries], look: Vec<Point>) -> Vec<Point> {
     let longest = all.iter().max_by(|a, b| a.about.span_s().total_cmp(&b.about.span_s()));
-    let mut points = longest.map(Earlier::available).unwrap_or_default();
+    let mut points = longest.map(EarlierSeries::available).unwrap_or_default();
     let last_t = points.last().map_or(f64::NEG_INFINITY, |(t, _)| *t);
     points.extend(look.into_iter().filter(|(t, _)| *t > last_t));
     points
@@ -278,8 +278,8 @@ mod tests {
         let hostname = String::new();
         let header = Header { interval_s: 300.0, clock_ticks: 100, page_size: 4096, hostname };
         let settings =
-            Settings { caution: 6.0, rules: crate::core::decide::policy::Rules::default() };
-        let mut earlier = Earlier::new((Source::Checks, "x"), &header, settings, &[]);
+            EngineSettings { caution: 6.0, rules: crate::core::decide::policy::Rules::default() };
+        let mut earlier = EarlierSeries::new((Source::Checks, "x"), &header, settings, &[]);
         let sample = |t: f64, uptime_s: f64| Sample {
             t,
             uptime_s: Some(uptime_s),

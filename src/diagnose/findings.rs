@@ -7,7 +7,7 @@
 
 /// What a failed fork lacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Lack {
+pub enum MissingResource {
     /// ENOMEM (12): memory, or the commit limit.
     Memory,
     /// EAGAIN (11): a limit of processes: pids.max (TasksMax=), RLIMIT_NPROC, threads-max, pid_max.
@@ -20,7 +20,7 @@ pub enum Lack {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Failure {
     /// A fork, or the start of a thread, failed.
-    ForkFailed(Lack),
+    ForkFailed(MissingResource),
     /// The kernel's OOM killer ended a process because the machine was out of memory.
     OomKill,
     /// The same, because a memory cgroup was at its limit.
@@ -40,9 +40,9 @@ impl Failure {
     /// The word for it in JSON.
     pub fn name(self) -> &'static str {
         match self {
-            Self::ForkFailed(Lack::Memory) => "fork-failed-memory",
-            Self::ForkFailed(Lack::Tasks) => "fork-failed-tasks",
-            Self::ForkFailed(Lack::Unsaid) => "fork-failed",
+            Self::ForkFailed(MissingResource::Memory) => "fork-failed-memory",
+            Self::ForkFailed(MissingResource::Tasks) => "fork-failed-tasks",
+            Self::ForkFailed(MissingResource::Unsaid) => "fork-failed",
             Self::OomKill => "oom-kill",
             Self::OomKillInCgroup => "oom-kill-in-cgroup",
             Self::NoMemory => "no-memory",
@@ -55,9 +55,9 @@ impl Failure {
     /// What it says, after a number: "3 forks failed for lack of memory".
     pub fn title(self) -> &'static str {
         match self {
-            Self::ForkFailed(Lack::Memory) => "fork failed: out of memory (ENOMEM)",
-            Self::ForkFailed(Lack::Tasks) => "fork failed: too many processes (EAGAIN)",
-            Self::ForkFailed(Lack::Unsaid) => "fork failed",
+            Self::ForkFailed(MissingResource::Memory) => "fork failed: out of memory (ENOMEM)",
+            Self::ForkFailed(MissingResource::Tasks) => "fork failed: too many processes (EAGAIN)",
+            Self::ForkFailed(MissingResource::Unsaid) => "fork failed",
             Self::OomKill => "ended by the kernel's OOM killer",
             Self::OomKillInCgroup => "ended by the OOM killer at its cgroup's limit",
             Self::NoMemory => "was refused memory",
@@ -69,13 +69,13 @@ impl Failure {
 
     /// Whether it proves that memory ran out.
     pub fn is_of_memory(self) -> bool {
-        !matches!(self, Self::ForkFailed(Lack::Tasks) | Self::Killed | Self::CapReached)
+        !matches!(self, Self::ForkFailed(MissingResource::Tasks) | Self::Killed | Self::CapReached)
     }
 }
 
 /// Log lines of one kind about one program, counted.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Trace {
+pub struct LogEvent {
     /// What they prove.
     pub failure: Failure,
     /// Whose failure it was: a program's name, a unit's, or the victim's; with its path where the
@@ -97,7 +97,7 @@ pub struct Trace {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Logs {
     /// What was found, the latest first.
-    pub traces: Vec<Trace>,
+    pub traces: Vec<LogEvent>,
     /// Logs that were read, compressed ones and the journal included.
     pub sources: usize,
     /// Bytes of text that were read.
@@ -112,7 +112,7 @@ pub struct Logs {
 
 /// Where a setting stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct FileLine {
     /// The file.
     pub file: String,
     /// The line's number, from 1; 0 for a command line.
@@ -121,18 +121,18 @@ pub struct Place {
 
 /// A setting of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setting {
+pub struct ConfiguredSetting {
     /// Its name as it stands there (`MaxRequestWorkers`, `pm.max_children`).
     pub name: String,
     /// Its value.
     pub value: u64,
     /// Where it stands; none where it is the server's default.
-    pub place: Option<Place>,
+    pub place: Option<FileLine>,
 }
 
 /// Servers whose configuration is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ConfigKind {
     /// Apache with processes of one thread.
     ApachePrefork,
     /// Apache with threads (event, worker).
@@ -147,7 +147,7 @@ pub enum Kind {
 
 /// A status page on loopback.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
+pub struct StatusPage {
     /// `127.0.0.1:80`, or the path of a Unix socket.
     pub address: String,
     /// `/server-status`; empty where connecting is asking (uWSGI).
@@ -158,20 +158,20 @@ pub struct Status {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setup {
     /// Which server.
-    pub kind: Kind,
+    pub kind: ConfigKind,
     /// Its version, where known: (2, 4, 57).
     pub version: Option<(u32, u32, u32)>,
     /// Requests (Apache: connections) a worker may live; 0 is for ever.
-    pub recycle: Setting,
+    pub recycle: ConfiguredSetting,
     /// Workers at most.
-    pub cap: Setting,
+    pub cap: ConfiguredSetting,
     /// Requests that are drawn for each worker on top of that (gunicorn's `max_requests_jitter`);
     /// none where the server has no such setting.
-    pub jitter: Option<Setting>,
+    pub jitter: Option<ConfiguredSetting>,
     /// Whether its reload ends requests that are under way (php-fpm's `process_control_timeout`).
     pub cuts_off: bool,
     /// Apache's `ServerLimit`, if it is set.
-    pub server_limit: Option<Setting>,
+    pub server_limit: Option<ConfiguredSetting>,
     /// Whether connections carry several requests (Apache's `KeepAlive`).
     pub keep_alive: bool,
     /// Apache's `Mutex`, if it is of the kind that a killed worker never gives back.
@@ -179,7 +179,7 @@ pub struct Setup {
     /// The files that may have to be changed, with their text, for a proposal as a diff.
     pub files: Vec<(String, String)>,
     /// After which line of which of them a setting belongs that is not there yet.
-    pub insert: Option<Place>,
+    pub insert: Option<FileLine>,
     /// What its configuration is called by whoever asks: the main file, a pool.
     pub config: String,
     /// Its executable.
@@ -189,7 +189,7 @@ pub struct Setup {
     /// Options of its command line that say which configuration it has: needed to check that one.
     pub options: Vec<String>,
     /// Where it tells how much its workers have done, if it does so on loopback.
-    pub status: Option<Status>,
+    pub status: Option<StatusPage>,
     /// Further logs that it writes.
     pub logs: Vec<String>,
     /// What could not be read, and what is lost by it.
@@ -208,7 +208,7 @@ pub enum WorkUnit {
 
 /// Work that processes have done since they started.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Work {
+pub struct WorkDone {
     /// In what it is counted.
     pub unit: WorkUnit,
     /// Where it was read ("http://127.0.0.1:80/server-status").

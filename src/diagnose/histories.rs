@@ -3,14 +3,14 @@
 //! They are only read, without their locks, so no check ever waits for a diagnosis.
 
 use crate::core::decide::policy::Rules;
-use crate::core::engine::Settings;
+use crate::core::engine::EngineSettings;
 use crate::core::model::assessment::Profile;
 use crate::core::model::sample::Sample;
 use crate::core::model::units::{Bytes, Seconds};
-use crate::diagnose::earlier_series::{Earlier, LEAST, OLD, Source, Tops};
+use crate::diagnose::earlier_series::{EarlierSeries, LEAST, OLD, Source, Tops};
 use crate::store::history;
-use crate::store::history::Found;
-use crate::store::history::lines::Lines;
+use crate::store::history::FoundHistory;
+use crate::store::history::lines::HistoryLines;
 use crate::store::profiles;
 use anyhow::{Result, bail};
 use std::path::Path;
@@ -19,18 +19,18 @@ use std::path::Path;
 const MOST_BYTES: u64 = 2 * history::SIZE;
 
 /// How the engine judges here: nothing is ever signalled.
-pub(crate) fn judge() -> Settings {
-    Settings { caution: 6.0, rules: Rules { act: false, ..Rules::default() } }
+pub(crate) fn judge() -> EngineSettings {
+    EngineSettings { caution: 6.0, rules: Rules { act: false, ..Rules::default() } }
 }
 
 /// What was read, and what is to be said of it.
 #[derive(Default)]
-pub(crate) struct Histories {
-    pub(crate) earlier: Vec<Earlier>,
+pub(crate) struct CheckHistories {
+    pub(crate) earlier: Vec<EarlierSeries>,
     pub(crate) notes: Vec<String>,
 }
 
-impl Histories {
+impl CheckHistories {
     /// Reads all histories of this boot in a directory, which was asked for or is the usual one.
     pub(crate) fn read(&mut self, dir: &Path, asked: bool, boot: &str, now_t: f64, tops: &Tops) {
         let found = match history::found(dir) {
@@ -45,7 +45,7 @@ impl Histories {
         // What cannot be read there is as if no program was known; a check says so.
         let profiles = profiles::read(dir).unwrap_or_default();
         let (mut left, mut others) = (MOST_BYTES, Vec::new());
-        for Found { name, path, bytes } in found {
+        for FoundHistory { name, path, bytes } in found {
             if bytes > left {
                 let why = format!(
                     "it has {}, and they are read up to {}",
@@ -76,7 +76,7 @@ impl Histories {
         self.notes.push(text);
     }
 
-    fn add(&mut self, earlier: Earlier, garbled: usize, now_t: f64) {
+    fn add(&mut self, earlier: EarlierSeries, garbled: usize, now_t: f64) {
         let about = earlier.about();
         if garbled > 0 {
             let lines = if garbled == 1 { "line" } else { "lines" };
@@ -111,14 +111,14 @@ fn one(
     boot: &str,
     profiles: &[Profile],
     tops: &Tops,
-) -> Result<Option<(Earlier, usize)>> {
-    let mut lines = Lines::open(path)?;
+) -> Result<Option<(EarlierSeries, usize)>> {
+    let mut lines = HistoryLines::open(path)?;
     let header = match lines.header.take() {
         Some((header, of)) if of == boot => header,
         Some(_) => return Ok(None),
         None => bail!("its first line is no header"),
     };
-    let mut earlier = Earlier::new((Source::Checks, name), &header, judge(), profiles);
+    let mut earlier = EarlierSeries::new((Source::Checks, name), &header, judge(), profiles);
     let (mut sample, mut past) = (Sample::default(), Vec::new());
     while lines.next(&mut sample, &mut past)? {
         earlier.observe(&sample, tops);

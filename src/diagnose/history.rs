@@ -13,7 +13,7 @@ pub type Point = (f64, f64);
 
 /// Available memory and the size of each tree over time.
 #[derive(Clone, Debug)]
-pub struct History {
+pub struct SizeHistory {
     times: Vec<f64>,
     available: Vec<f64>,
     trees: BTreeMap<ProcId, Vec<f64>>,
@@ -26,7 +26,7 @@ pub struct History {
     pub span: Option<(f64, f64)>,
 }
 
-impl Default for History {
+impl Default for SizeHistory {
     fn default() -> Self {
         Self {
             times: Vec::new(),
@@ -40,7 +40,7 @@ impl Default for History {
     }
 }
 
-impl History {
+impl SizeHistory {
     /// Takes in a sample; `root` tells in which tree a process is, `size` what it has to itself.
     pub fn push(&mut self, sample: &Sample, sizes: impl Iterator<Item = (ProcId, f64)>) {
         self.samples = self.samples.saturating_add(1);
@@ -111,7 +111,7 @@ fn thin(series: &mut Vec<f64>) {
 
 /// How a series moved.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Growth {
+pub struct SizeGrowth {
     /// Bytes a second: between the medians of the first and the last third.
     pub rate: f64,
     /// The slowest and the fastest of four quarters.
@@ -123,7 +123,7 @@ pub struct Growth {
 }
 
 /// How a series moved; none with fewer than 8 points.
-pub fn growth(points: &[Point]) -> Option<Growth> {
+pub fn growth(points: &[Point]) -> Option<SizeGrowth> {
     if points.len() < 8 {
         return None;
     }
@@ -154,7 +154,12 @@ pub fn growth(points: &[Point]) -> Option<Growth> {
     };
     let between =
         (rates().fold(f64::INFINITY, f64::min), rates().fold(f64::NEG_INFINITY, f64::max));
-    Some(Growth { rate: rate(early, late), between, rise: late.1 - early.1, span_s: last - first })
+    Some(SizeGrowth {
+        rate: rate(early, late),
+        between,
+        rise: late.1 - early.1,
+        span_s: last - first,
+    })
 }
 
 #[cfg(test)]
@@ -173,7 +178,7 @@ mod tests {
 
     #[test]
     fn long_looks_keep_their_first_and_their_last_points() {
-        let mut history = History::default();
+        let mut history = SizeHistory::default();
         for n in 0..10_000 {
             history.push(&sample(f64::from(n)), [(A, f64::from(n)), (A, 1.0)].into_iter());
         }
@@ -187,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_tree_that_comes_later_or_goes_has_points_only_while_it_is_there() {
-        let mut history = History::default();
+        let mut history = SizeHistory::default();
         for n in 0..30 {
             let sizes = [(A, 1.0), (B, 5.0)];
             let some = if (10..20).contains(&n) { &sizes[..] } else { &sizes[..1] };
@@ -200,7 +205,7 @@ mod tests {
 
     #[test]
     fn trees_are_bounded_and_the_largest_stay() {
-        let mut history = History::default();
+        let mut history = SizeHistory::default();
         for n in 0..1000 {
             let brief = ProcId { pid: 100 + n, start: 1 };
             let sizes = [(A, 9.0), (brief, 1.0)];

@@ -16,15 +16,15 @@ pub mod service;
 mod weigh;
 
 use crate::core::engine::Engine;
-use crate::core::model::assessment::Status;
-use crate::core::model::ceiling::{Ceiling, CeilingKind, Sign};
+use crate::core::model::assessment::Severity;
+use crate::core::model::ceiling::{Ceiling, CeilingKind, MemoryFailure};
 use crate::core::model::sample::{Memory, ProcId, Sample};
 use crate::core::sampling_interval::nearest_end_s;
-use crate::diagnose::earlier_series::{About, Earlier};
+use crate::diagnose::earlier_series::{About, EarlierSeries};
 use crate::diagnose::findings::{Logs, Setup, WorkUnit};
-use crate::diagnose::history::{History, Point};
+use crate::diagnose::history::{Point, SizeHistory};
 use crate::diagnose::leak_per_request::{PerWork, Worker};
-use crate::diagnose::remedy::Cure;
+use crate::diagnose::remedy::Remedy;
 use crate::diagnose::service::{Case, Service};
 use std::collections::BTreeMap;
 
@@ -92,15 +92,15 @@ impl Readings {
 }
 
 /// What was gathered.
-pub struct Gathered<'a> {
+pub struct Observation<'a> {
     /// Unix time of the last sample.
     pub t: f64,
     /// The engine that has seen all samples.
     pub engine: &'a Engine,
     /// How sizes went.
-    pub history: &'a History,
+    pub history: &'a SizeHistory,
     /// What was seen before the look.
-    pub earlier: &'a [Earlier],
+    pub earlier: &'a [EarlierSeries],
     /// Units of roots, where they have one.
     pub units: &'a BTreeMap<ProcId, String>,
     /// Names of executables, of processes whose own names are no help.
@@ -113,7 +113,7 @@ pub struct Gathered<'a> {
 
 /// What was looked at.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub enum Scope {
+pub enum ObservedScope {
     /// All that runs here.
     #[default]
     Machine,
@@ -144,7 +144,7 @@ pub struct Diagnosis {
     /// Seconds since boot, where known.
     pub uptime_s: Option<f64>,
     /// What was looked at.
-    pub scope: Scope,
+    pub scope: ObservedScope,
     /// How long was looked.
     pub looked: Looked,
     /// What was seen before.
@@ -158,15 +158,15 @@ pub struct Diagnosis {
     /// The nearest ceilings, by the share that is left.
     pub ceilings: Vec<Ceiling>,
     /// What the kernel refused or killed within the last minute.
-    pub signs: Vec<Sign>,
+    pub signs: Vec<MemoryFailure>,
     /// What the logs say.
     pub logs: Logs,
     /// What would bound it, for the worst services.
-    pub cures: Vec<Cure>,
+    pub cures: Vec<Remedy>,
     /// What could not be seen, and what is lost by it.
     pub unseen: Vec<String>,
     /// How it stands, and so the exit status.
-    pub status: Status,
+    pub status: Severity,
 }
 
 impl Diagnosis {
@@ -179,7 +179,7 @@ impl Diagnosis {
     pub fn traces_of(
         &self,
         service: &Service,
-    ) -> impl Iterator<Item = &crate::diagnose::findings::Trace> {
+    ) -> impl Iterator<Item = &crate::diagnose::findings::LogEvent> {
         self.logs.traces.iter().filter(|trace| service.is_called(&trace.who))
     }
 }
@@ -211,19 +211,19 @@ pub fn nearest(sample: &Sample) -> Vec<Ceiling> {
 /// How it stands: a leak where a service is accused, also by its workers' sizes at one look or by what
 /// was seen before; critical as the engine has it, or where the end of an accused one is that near.
 /// What has ended is no leak of now, and compilers end.
-pub fn status(engine: &Engine, services: &[Service]) -> Status {
+pub fn status(engine: &Engine, services: &[Service]) -> Severity {
     let accused = || services.iter().filter(|service| service.case.accuses());
     let end_s = nearest_end_s(accused().filter_map(|service| service.forecast));
     match accused().next() {
-        _ if engine.found() == Status::Critical => Status::Critical,
-        Some(_) if end_s <= engine.lead_s() => Status::Critical,
-        Some(_) => Status::Leak,
-        None => Status::Fine,
+        _ if engine.found() == Severity::Critical => Severity::Critical,
+        Some(_) if end_s <= engine.lead_s() => Severity::Critical,
+        Some(_) => Severity::Leak,
+        None => Severity::Fine,
     }
 }
 
 /// What bounds the leak of a service, if it leaks or its workers could outgrow memory.
-pub fn cure(service: &Service, setup: Option<&Setup>, readings: &[Readings]) -> Option<Cure> {
+pub fn cure(service: &Service, setup: Option<&Setup>, readings: &[Readings]) -> Option<Remedy> {
     let readings = readings.iter().find(|r| service.roots.contains(&r.root));
     let young =
         service.per_work.map_or(service.own / f64::from(service.workers.max(1)), |p| p.young);

@@ -6,16 +6,16 @@ use crate::core::model::sample::{Header, ProcId, Sample};
 use crate::diagnose;
 use crate::diagnose::cut_names::Names;
 use crate::diagnose::earlier_series;
-use crate::diagnose::earlier_series::{Earlier, Tops};
+use crate::diagnose::earlier_series::{EarlierSeries, Tops};
 use crate::diagnose::evidence::config;
-use crate::diagnose::evidence::config::Running;
+use crate::diagnose::evidence::config::RunningServer;
 use crate::diagnose::evidence::{unit, work_done};
-use crate::diagnose::findings::{Kind, Logs, Setup, Status, Work, WorkUnit};
-use crate::diagnose::history::History;
+use crate::diagnose::findings::{ConfigKind, Logs, Setup, StatusPage, WorkDone, WorkUnit};
+use crate::diagnose::history::SizeHistory;
 use crate::diagnose::leak_per_request::Worker;
 use crate::diagnose::service;
 use crate::diagnose::service::Service;
-use crate::diagnose::{Diagnosis, Gathered, Looked, Readings, Scope};
+use crate::diagnose::{Diagnosis, Looked, Observation, ObservedScope, Readings};
 use crate::system::machine;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -26,18 +26,18 @@ const MOST_CURES: usize = 3;
 const MOST_WORKERS: usize = 2000;
 
 /// The engine and what it was shown.
-pub(crate) struct Gather {
+pub(crate) struct LookState {
     engine: Engine,
-    history: History,
+    history: SizeHistory,
     header: Header,
     programs: BTreeMap<ProcId, String>,
     names: Names,
     last: Sample,
 }
 
-impl Gather {
+impl LookState {
     pub(crate) fn new(engine: Engine, header: &Header) -> Self {
-        let (history, last) = (History::default(), Sample::default());
+        let (history, last) = (SizeHistory::default(), Sample::default());
         let (programs, names) = (BTreeMap::new(), Names::default());
         Self { engine, history, header: header.clone(), programs, names, last }
     }
@@ -53,7 +53,7 @@ impl Gather {
     }
 
     /// Takes in a sample.
-    pub(crate) fn observe(&mut self, sample: &Sample, live: &mut Live) {
+    pub(crate) fn observe(&mut self, sample: &Sample, live: &mut LiveMachine) {
         self.engine.observe(sample);
         live.see(&self.engine);
         for program in &sample.programs {
@@ -75,7 +75,7 @@ impl Gather {
     }
 
     /// Of which tree each living process is a part.
-    pub(crate) fn tops(&self, live: &Live) -> Tops {
+    pub(crate) fn tops(&self, live: &LiveMachine) -> Tops {
         let standings = self.engine.detector().standings();
         standings.map(|s| (s.id, service::top(&self.engine, &live.units, s))).collect()
     }
@@ -83,13 +83,13 @@ impl Gather {
     /// Puts all together.
     pub(crate) fn diagnose(
         &self,
-        live: &Live,
-        earlier: &[Earlier],
+        live: &LiveMachine,
+        earlier: &[EarlierSeries],
         mut logs: Logs,
         looked: Looked,
     ) -> Diagnosis {
         self.names.give(&mut logs.traces);
-        let gathered = Gathered {
+        let gathered = Observation {
             t: self.last.t,
             engine: &self.engine,
             history: &self.history,
@@ -109,7 +109,7 @@ impl Gather {
             t: self.last.t,
             host: (self.header.hostname.clone(), machine::description()),
             uptime_s: None,
-            scope: Scope::Recording,
+            scope: ObservedScope::Recording,
             looked: Looked { samples: self.history.samples, ..looked },
             earlier: earlier_series::told(earlier, &services),
             memory: self.last.memory,
@@ -126,28 +126,28 @@ impl Gather {
 }
 
 /// What is read of the living machine beside samples.
-pub(crate) struct Live {
+pub(crate) struct LiveMachine {
     procfs: PathBuf,
     units: BTreeMap<ProcId, String>,
     seen: BTreeSet<ProcId>,
     /// By the root of the tree.
     setups: BTreeMap<ProcId, Setup>,
     /// Of pumas, which have no setting that recycles workers.
-    controls: BTreeMap<ProcId, Status>,
+    controls: BTreeMap<ProcId, StatusPage>,
     readings: Vec<Readings>,
     begun_s: f64,
     notes: Vec<String>,
 }
 
 /// A master and its workers.
-struct Pool {
+struct PoolWork {
     root: ProcId,
     master: ProcId,
     workers: Vec<(u32, f64)>,
     server: &'static str,
 }
 
-impl Live {
+impl LiveMachine {
     pub(crate) fn new(procfs: &Path) -> Self {
         Self {
             procfs: procfs.to_owned(),
@@ -178,21 +178,21 @@ impl Live {
     }
 
     /// Reads the settings of servers that are new.
-    pub(crate) fn read_setups(&mut self, gather: &Gather) {
+    pub(crate) fn read_setups(&mut self, gather: &LookState) {
         for pool in self.pools(gather) {
             if self.setups.contains_key(&pool.root) {
                 continue;
             }
             if pool.server == "puma" {
-                let running = Running::look(&self.procfs, pool.master.pid);
+                let running = RunningServer::look(&self.procfs, pool.master.pid);
                 let control = config::puma_control(&running);
                 self.controls.extend(control.map(|control| (pool.root, control)));
             }
             let Some(kind) = config::kind(pool.server) else { continue };
-            let running = Running::look(&self.procfs, pool.master.pid);
+            let running = RunningServer::look(&self.procfs, pool.master.pid);
             // "php-fpm: pool www"
             let largest = pool.workers.iter().max_by(|a, b| a.1.total_cmp(&b.1));
-            let title = largest.map(|(pid, _)| Running::look(&self.procfs, *pid).args);
+            let title = largest.map(|(pid, _)| RunningServer::look(&self.procfs, *pid).args);
             let title = title.and_then(|args| args.into_iter().next()).unwrap_or_default();
             let name = title.split_once(": pool ").map_or("", |(_, name)| name.trim());
             match config::read(kind, &running, name) {
@@ -213,7 +213,7 @@ impl Live {
     }
 
     /// Reads how much work was done when the look begins.
-    pub(crate) fn begin(&mut self, gather: &Gather, uptime_s: f64) {
+    pub(crate) fn begin(&mut self, gather: &LookState, uptime_s: f64) {
         self.begun_s = uptime_s;
         for pool in self.pools(gather) {
             let (work, _) = self.work(&pool, None);
@@ -233,7 +233,7 @@ impl Live {
     }
 
     /// And how much when it ends.
-    pub(crate) fn end(&mut self, gather: &Gather, uptime_s: f64) {
+    pub(crate) fn end(&mut self, gather: &LookState, uptime_s: f64) {
         let span_s = uptime_s - self.begun_s;
         let mut readings = Vec::new();
         for pool in self.pools(gather) {
@@ -271,13 +271,13 @@ impl Live {
     }
 
     /// Whether a connection to it carries one request: where that is not so, connections say little.
-    fn closes_after_each_request(&self, pool: &Pool) -> bool {
+    fn closes_after_each_request(&self, pool: &PoolWork) -> bool {
         let kind = self.setups.get(&pool.root).map(|setup| setup.kind);
-        matches!(kind, Some(Kind::PhpFpm | Kind::Gunicorn | Kind::Uwsgi))
+        matches!(kind, Some(ConfigKind::PhpFpm | ConfigKind::Gunicorn | ConfigKind::Uwsgi))
     }
 
     /// The work of a pool, in requests if its server tells them.
-    fn work(&self, pool: &Pool, unit: Option<WorkUnit>) -> (Work, Option<String>) {
+    fn work(&self, pool: &PoolWork, unit: Option<WorkUnit>) -> (WorkDone, Option<String>) {
         let waits = || {
             let pids = pool.workers.iter().take(MOST_WORKERS).map(|(pid, _)| *pid);
             work_done::waits(&self.procfs, pids)
@@ -300,7 +300,7 @@ impl Live {
         }
     }
 
-    fn workers(&self, pool: &Pool, work: &Work) -> Vec<Worker> {
+    fn workers(&self, pool: &PoolWork, work: &WorkDone) -> Vec<Worker> {
         let of = |(pid, own): &(u32, f64)| {
             let (_, done) = work.done.iter().find(|(of, _)| of == pid)?;
             let private = work_done::private(&self.procfs, *pid);
@@ -319,10 +319,10 @@ impl Live {
     }
 
     /// Masters with their workers, those with most of them first.
-    fn pools(&self, gather: &Gather) -> Vec<Pool> {
+    fn pools(&self, gather: &LookState) -> Vec<PoolWork> {
         let engine = &gather.engine;
         let (detector, victims) = (engine.detector(), engine.policy().victims());
-        let mut pools: Vec<Pool> = Vec::new();
+        let mut pools: Vec<PoolWork> = Vec::new();
         for standing in detector.standings() {
             let parent = standing.parent.and_then(|parent| detector.standing(parent));
             let Some(parent) = parent.filter(|p| service::is_worker(engine, standing, p)) else {
@@ -332,7 +332,7 @@ impl Live {
             let worker = (standing.id.pid, service::own(engine, standing));
             match pools.iter_mut().find(|pool| pool.master == parent.id) {
                 Some(pool) => pool.workers.push(worker),
-                None => pools.push(Pool {
+                None => pools.push(PoolWork {
                     root: service::top(engine, &self.units, standing),
                     master: parent.id,
                     workers: vec![worker],

@@ -8,11 +8,11 @@ use crate::core::model::units::{Bytes, MIB};
 use crate::diagnose::advice;
 use crate::diagnose::advice::diff::{Edit, indent, unified, with_value};
 use crate::diagnose::advice::{Inputs, Values, fitting, values};
-use crate::diagnose::findings::{Kind, Setting, Setup, WorkUnit};
+use crate::diagnose::findings::{ConfigKind, ConfiguredSetting, Setup, WorkUnit};
 
 /// What bounds a leak.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Cure {
+pub struct Remedy {
     /// The service's name.
     pub service: String,
     /// The top of its largest tree: names may be shared.
@@ -22,11 +22,11 @@ pub struct Cure {
     /// What the values were reckoned from, if they were.
     pub reckoned: Option<(Inputs, Values)>,
     /// Of which server, where its settings are known here.
-    pub server: Option<Kind>,
+    pub server: Option<ConfigKind>,
     /// How often a worker is taken to wait for a request, where requests could not be counted.
     pub guessed_waits: Option<f64>,
     /// Why there is a cure without a measured leak.
-    pub occasion: Occasion,
+    pub occasion: RemedyReason,
     /// The changes as one unified diff; empty where there is no file to change.
     pub diff: String,
     /// What to type to check them and put them into force.
@@ -37,7 +37,7 @@ pub struct Cure {
 
 /// Why something is proposed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Occasion {
+pub enum RemedyReason {
     /// It leaks, and by how much a request was measured.
     Measured,
     /// It leaks, and is set up already so that its workers end before memory does. The one change that
@@ -69,21 +69,21 @@ pub struct Change {
 /// prefork and php-fpm, 3 for uWSGI, 5 for Apache's threads; gunicorn wakes all of its workers for
 /// each (3.0 with three of them, 8.8 with eight). The application waits for its database and its files
 /// as well, between not at all and fifty times: that is a guess, and said to be one.
-fn waits_per_request(kind: Kind, workers: u64) -> f64 {
+fn waits_per_request(kind: ConfigKind, workers: u64) -> f64 {
     const OF_THE_APPLICATION: f64 = 4.0;
     let of_the_server = match kind {
-        Kind::ApachePrefork | Kind::PhpFpm => 2.0,
-        Kind::ApacheThreaded => 5.0,
-        Kind::Uwsgi => 3.0,
-        Kind::Gunicorn => (workers as f64).max(3.0),
+        ConfigKind::ApachePrefork | ConfigKind::PhpFpm => 2.0,
+        ConfigKind::ApacheThreaded => 5.0,
+        ConfigKind::Uwsgi => 3.0,
+        ConfigKind::Gunicorn => (workers as f64).max(3.0),
     };
     of_the_server + OF_THE_APPLICATION
 }
 
 /// How long a worker should live: see there.
-fn least_life_s(kind: Kind) -> f64 {
+fn least_life_s(kind: ConfigKind) -> f64 {
     match kind {
-        Kind::PhpFpm => advice::SHORT_LIFE_S,
+        ConfigKind::PhpFpm => advice::SHORT_LIFE_S,
         _ => advice::LONG_LIFE_S,
     }
 }
@@ -97,7 +97,7 @@ pub(super) fn of(
     setup: Option<&Setup>,
     readings: Option<&Readings>,
     memory: f64,
-) -> Option<Cure> {
+) -> Option<Remedy> {
     match setup {
         Some(setup) => of_server(service, setup, readings, memory),
         None if service.case == Case::Leaks => {
@@ -112,7 +112,7 @@ fn of_server(
     setup: &Setup,
     readings: Option<&Readings>,
     memory: f64,
-) -> Option<Cure> {
+) -> Option<Remedy> {
     let leaks = service.case.accuses();
     let workers = u64::from(service.workers.max(1));
     let guessed_waits = readings
@@ -123,7 +123,8 @@ fn of_server(
     let cap_now = if setup.cap.value == 0 { workers } else { setup.cap.value };
     let per_request = service.per_work.filter(|_| leaks);
     let rate = readings.and_then(Readings::rate).map(|rate| rate / in_requests);
-    let counts_connections = matches!(setup.kind, Kind::ApachePrefork | Kind::ApacheThreaded);
+    let counts_connections =
+        matches!(setup.kind, ConfigKind::ApachePrefork | ConfigKind::ApacheThreaded);
     let per_connection = match (counts_connections, setup.keep_alive) {
         (true, true) => readings.and_then(|readings| readings.per_connection).unwrap_or(1.0),
         _ => 1.0,
@@ -141,15 +142,15 @@ fn of_server(
     });
     let reckoned = inputs.and_then(|inputs| Some((inputs, values(&inputs)?)));
     let (recycle, cap, occasion) = match reckoned {
-        Some((_, values)) => (values.recycle, values.cap, Occasion::Measured),
-        None if leaks => (BLIND, cap_now, Occasion::Unmeasured),
+        Some((_, values)) => (values.recycle, values.cap, RemedyReason::Measured),
+        None if leaks => (BLIND, cap_now, RemedyReason::Unmeasured),
         // Not a leak, but a limit that memory does not hold.
         None => {
             let cap = fitting(size, memory);
             if cap >= cap_now || cap < workers {
                 return None;
             }
-            (setup.recycle.value, cap, Occasion::TooMany)
+            (setup.recycle.value, cap, RemedyReason::TooMany)
         }
     };
     let drawn = setup.jitter.as_ref().map_or(0, |jitter| jitter.value);
@@ -162,7 +163,7 @@ fn of_server(
     let mut changes = Vec::new();
     let mut edits: Vec<(String, Edit)> = Vec::new();
     let mut typed = Vec::new();
-    let mut change = |setting: &Setting, was: u64, now: u64| {
+    let mut change = |setting: &ConfiguredSetting, was: u64, now: u64| {
         let (file, edit) = placed(setup, setting, now);
         if setting.place.as_ref().is_some_and(|place| place.line == 0) {
             typed.push(format!("{} {now}", setting.name));
@@ -204,7 +205,7 @@ fn of_server(
     {
         (diff, apply) = (drop_in, command);
     }
-    if diff.is_empty() && matches!(setup.kind, Kind::Gunicorn | Kind::Uwsgi) {
+    if diff.is_empty() && matches!(setup.kind, ConfigKind::Gunicorn | ConfigKind::Uwsgi) {
         let words = changes.iter().map(|c| format!("--{} {}", c.name.replace('_', "-"), c.now));
         let words: Vec<String> = words.collect();
         let how =
@@ -233,7 +234,7 @@ fn of_server(
         notes.push("`Mutex posixsem` is set: a child that is killed while it holds it hangs the whole server; take another kind".to_owned());
     }
     notes.extend(setup.notes.iter().map(|note| format!("not read: {note}")));
-    Some(Cure {
+    Some(Remedy {
         service: service.name.clone(),
         root: service.roots.first().copied(),
         changes,
@@ -253,17 +254,17 @@ fn already_bounded(
     setup: &Setup,
     reckoned: (Inputs, Values),
     guessed_waits: Option<f64>,
-) -> Cure {
-    let Setting { name, value, place } = &setup.recycle;
+) -> Remedy {
+    let ConfiguredSetting { name, value, place } = &setup.recycle;
     let file = place.as_ref().filter(|p| p.line > 0).map(|p| (p.file.clone(), Some(p.line)));
-    Cure {
+    Remedy {
         service: service.name.clone(),
         root: service.roots.first().copied(),
         changes: vec![Change { name: name.clone(), was: *value, now: *value, file }],
         reckoned: Some(reckoned),
         server: Some(setup.kind),
         guessed_waits,
-        occasion: Occasion::Bounded,
+        occasion: RemedyReason::Bounded,
         diff: String::new(),
         apply: String::new(),
         notes: Vec::new(),
@@ -274,12 +275,14 @@ fn already_bounded(
 fn guess(setup: &Setup, waits: Option<f64>, inputs: &Inputs, values: &Values) -> Option<String> {
     let waits = waits?;
     let how = match setup.kind {
-        Kind::PhpFpm => "set `pm.status_path = /status` in the pool, reload, and run this again",
-        Kind::ApachePrefork | Kind::ApacheThreaded => {
+        ConfigKind::PhpFpm => {
+            "set `pm.status_path = /status` in the pool, reload, and run this again"
+        }
+        ConfigKind::ApachePrefork | ConfigKind::ApacheThreaded => {
             "switch on mod_status for localhost, and run this again"
         }
-        Kind::Uwsgi => "set `stats = 127.0.0.1:9191`, restart, and run this again",
-        Kind::Gunicorn => "have it listen at a port of 127.0.0.1, and run this again",
+        ConfigKind::Uwsgi => "set `stats = 127.0.0.1:9191`, restart, and run this again",
+        ConfigKind::Gunicorn => "have it listen at a port of 127.0.0.1, and run this again",
     };
     let rate = inputs.rate.map_or(String::new(), |rate| format!(" ({rate:.1} a second)"));
     Some(format!(
@@ -305,8 +308,8 @@ fn crowd(
 ) -> Option<String> {
     let readings = readings?;
     let young = match setup.kind {
-        Kind::Gunicorn => service.per_work?.young,
-        Kind::Uwsgi => 0.0,
+        ConfigKind::Gunicorn => service.per_work?.young,
+        ConfigKind::Uwsgi => 0.0,
         _ => return None,
     };
     let takes = f64::from(service.workers) * (young + readings.master_own);
@@ -315,7 +318,7 @@ fn crowd(
         return None;
     }
     let (signal, master) = match setup.kind {
-        Kind::Gunicorn => ("TERM", readings.master.pid),
+        ConfigKind::Gunicorn => ("TERM", readings.master.pid),
         _ => ("HUP", readings.master.pid),
     };
     let one_by_one =
@@ -331,7 +334,11 @@ fn crowd(
 }
 
 /// Where a setting is changed, and how.
-fn placed(setup: &Setup, setting: &Setting, now: u64) -> (Option<InFile>, Option<(String, Edit)>) {
+fn placed(
+    setup: &Setup,
+    setting: &ConfiguredSetting,
+    now: u64,
+) -> (Option<InFile>, Option<(String, Edit)>) {
     let text = |file: &str| setup.files.iter().find(|(name, _)| name == file).map(|(_, text)| text);
     let line_of = |file: &str, line: usize| text(file)?.lines().nth(line.checked_sub(1)?);
     if let Some(place) = setting.place.as_ref().filter(|place| place.line > 0) {
@@ -349,13 +356,13 @@ fn placed(setup: &Setup, setting: &Setting, now: u64) -> (Option<InFile>, Option
     let line = place.line.min(text.lines().count());
     let beside = line_of(&place.file, line).unwrap_or_default();
     let separator = match setup.kind {
-        Kind::ApachePrefork | Kind::ApacheThreaded => " ",
+        ConfigKind::ApachePrefork | ConfigKind::ApacheThreaded => " ",
         _ => " = ",
     };
     // A function at the end of gunicorn's file, or the head of a section: nothing to line up with.
     let is_ours = [&setup.recycle, &setup.cap].into_iter().any(|s| beside.contains(&s.name));
-    let apart =
-        beside.trim_start().starts_with(['[', '<']) || (setup.kind == Kind::Gunicorn && !is_ours);
+    let apart = beside.trim_start().starts_with(['[', '<'])
+        || (setup.kind == ConfigKind::Gunicorn && !is_ours);
     let indent = if apart { "" } else { indent(beside) };
     let text = format!("{indent}{}{separator}{now}", setting.name);
     let edit = (place.file.clone(), Edit { line, text, insert: true });
@@ -383,17 +390,19 @@ fn apply(setup: &Setup, service: &Service, readings: Option<&Readings>) -> Strin
         None => format!("kill -{signal} {master}"),
     };
     match setup.kind {
-        Kind::ApachePrefork | Kind::ApacheThreaded if options.is_empty() => match unit {
-            Some(unit) => format!("apachectl configtest && systemctl reload {unit}"),
-            None => "apachectl configtest && apachectl graceful".to_owned(),
-        },
-        Kind::ApachePrefork | Kind::ApacheThreaded => {
+        ConfigKind::ApachePrefork | ConfigKind::ApacheThreaded if options.is_empty() => {
+            match unit {
+                Some(unit) => format!("apachectl configtest && systemctl reload {unit}"),
+                None => "apachectl configtest && apachectl graceful".to_owned(),
+            }
+        }
+        ConfigKind::ApachePrefork | ConfigKind::ApacheThreaded => {
             format!("{} {options} -t && {}", quoted(&setup.exe), reload("USR1"))
         }
-        Kind::PhpFpm => format!("{} {options} -t && {}", quoted(name), reload("USR2")),
+        ConfigKind::PhpFpm => format!("{} {options} -t && {}", quoted(name), reload("USR2")),
         // Both read their file again at HUP; units often have no ExecReload. With an error in its file
         // gunicorn's master ends.
-        Kind::Gunicorn => {
+        ConfigKind::Gunicorn => {
             let is_main = service.roots.first().is_some_and(|root| root.pid == master);
             let hang_up = match unit.filter(|_| is_main) {
                 Some(unit) => format!("systemctl kill -s HUP --kill-who=main {unit}"),
@@ -405,7 +414,7 @@ fn apply(setup: &Setup, service: &Service, readings: Option<&Readings>) -> Strin
             });
             check.unwrap_or_default() + &hang_up
         }
-        Kind::Uwsgi => format!("kill -HUP {master}"),
+        ConfigKind::Uwsgi => format!("kill -HUP {master}"),
     }
 }
 
@@ -427,8 +436,8 @@ fn by_environment(
         words.collect::<Vec<_>>().join(" ")
     };
     let line = match setup.kind {
-        Kind::Gunicorn => format!("Environment=\"GUNICORN_CMD_ARGS={}\"", of(" ", "--")),
-        Kind::Uwsgi => {
+        ConfigKind::Gunicorn => format!("Environment=\"GUNICORN_CMD_ARGS={}\"", of(" ", "--")),
+        ConfigKind::Uwsgi => {
             let words = of("=", "UWSGI_").replace('-', "_").to_ascii_uppercase();
             format!("Environment={words}")
         }
@@ -454,7 +463,7 @@ fn drop_in(service: &Service, lines: &[&str], restart: bool) -> (String, String)
 }
 
 /// For what has no settings of its own that are known here.
-fn of_unit(service: &Service) -> Cure {
+fn of_unit(service: &Service) -> Remedy {
     let left = service.headroom.left as f64;
     let high = (service.own + 0.4 * left) / MIB as f64;
     let max = (service.own + 0.6 * left) / MIB as f64;
@@ -479,8 +488,8 @@ fn of_unit(service: &Service) -> Cure {
             false => "restarting it gives the memory back; do it at a quiet hour".to_owned(),
         });
     }
-    let (changes, reckoned, occasion) = (Vec::new(), None, Occasion::Unmeasured);
-    Cure {
+    let (changes, reckoned, occasion) = (Vec::new(), None, RemedyReason::Unmeasured);
+    Remedy {
         service: service.name.clone(),
         root: service.roots.first().copied(),
         changes,
@@ -572,15 +581,23 @@ mod tests {
     const CONF: &str =
         "# comment\n<IfModule mpm_prefork_module>\n\tMaxRequestWorkers\t150\n</IfModule>\n";
 
-    fn setup(kind: Kind, text: &str, cap: u64, line: usize) -> Setup {
+    fn setup(kind: ConfigKind, text: &str, cap: u64, line: usize) -> Setup {
         let file = "/etc/x.conf".to_owned();
-        let place = (line > 0).then(|| findings::Place { file: file.clone(), line });
+        let place = (line > 0).then(|| findings::FileLine { file: file.clone(), line });
         let name = |name: &str| name.to_owned();
         Setup {
             kind,
             version: None,
-            recycle: Setting { name: name("MaxConnectionsPerChild"), value: 0, place: None },
-            cap: Setting { name: name("MaxRequestWorkers"), value: cap, place: place.clone() },
+            recycle: ConfiguredSetting {
+                name: name("MaxConnectionsPerChild"),
+                value: 0,
+                place: None,
+            },
+            cap: ConfiguredSetting {
+                name: name("MaxRequestWorkers"),
+                value: cap,
+                place: place.clone(),
+            },
             jitter: None,
             cuts_off: false,
             server_limit: None,
@@ -600,7 +617,7 @@ mod tests {
 
     #[test]
     fn both_values_come_as_one_diff_with_the_command_that_applies_it() {
-        let setup = setup(Kind::ApachePrefork, CONF, 150, 3);
+        let setup = setup(ConfigKind::ApachePrefork, CONF, 150, 3);
         let cure = of(
             &service("apache2.service", Case::Leaks),
             Some(&setup),
@@ -623,30 +640,30 @@ mod tests {
 
     #[test]
     fn what_ends_its_workers_early_already_is_left_as_it_is() {
-        let mut setup = setup(Kind::ApachePrefork, CONF, 5, 3);
+        let mut setup = setup(ConfigKind::ApachePrefork, CONF, 5, 3);
         setup.recycle.value = 1000;
         let service = service("apache2.service", Case::Leaks);
         let cure = of(&service, Some(&setup), Some(&readings()), 700.0 * MIB_F).unwrap();
         assert_eq!(
             (cure.occasion, cure.diff.as_str(), cure.apply.as_str()),
-            (Occasion::Bounded, "", "")
+            (RemedyReason::Bounded, "", "")
         );
         // 10 MiB to begin with, and 1000 requests of 9 KiB.
         let full = cure.reckoned.unwrap().1.full / MIB_F;
         assert!((full - 18.8).abs() < 0.1, "{full}");
         setup.recycle.value = 100_000;
         let cure = of(&service, Some(&setup), Some(&readings()), 700.0 * MIB_F).unwrap();
-        assert_eq!(cure.occasion, Occasion::Measured);
+        assert_eq!(cure.occasion, RemedyReason::Measured);
     }
 
     #[test]
     fn a_limit_that_memory_does_not_hold_is_lowered_leak_or_no_leak() {
-        let setup = setup(Kind::ApachePrefork, CONF, 150, 3);
+        let setup = setup(ConfigKind::ApachePrefork, CONF, 150, 3);
         let cure = of(&service("apache2.service", Case::Flat), Some(&setup), None, 1400.0 * MIB_F)
             .unwrap();
-        assert_eq!(cure.occasion, Occasion::TooMany);
+        assert_eq!(cure.occasion, RemedyReason::TooMany);
         assert_eq!((cure.changes.len(), cure.changes[0].now), (1, 9));
-        let few = self::tests::tests::setup(Kind::ApachePrefork, CONF, 9, 3);
+        let few = self::tests::tests::setup(ConfigKind::ApachePrefork, CONF, 9, 3);
         assert_eq!(
             of(&service("apache2.service", Case::Flat), Some(&few), None, 1400.0 * MIB_F),
             None
@@ -655,10 +672,10 @@ mod tests {
 
     #[test]
     fn without_a_file_gunicorn_gets_a_drop_in_or_a_word_on_its_command_line() {
-        let setup = Setup { files: Vec::new(), ..setup(Kind::Gunicorn, "", 5, 0) };
+        let setup = Setup { files: Vec::new(), ..setup(ConfigKind::Gunicorn, "", 5, 0) };
         let setup = Setup {
-            recycle: Setting { name: "max_requests".to_owned(), ..setup.recycle.clone() },
-            cap: Setting { name: "workers".to_owned(), ..setup.cap.clone() },
+            recycle: ConfiguredSetting { name: "max_requests".to_owned(), ..setup.recycle.clone() },
+            cap: ConfiguredSetting { name: "workers".to_owned(), ..setup.cap.clone() },
             ..setup
         };
         let unit = of(
@@ -683,10 +700,12 @@ mod tests {
     }
 
     /// Gunicorn with a file, and so much memory left.
-    fn gunicorn(name: &str, left_mib: u64) -> Cure {
-        let setup = setup(Kind::Gunicorn, "bind = 'x'\nworkers = 5\n", 5, 2);
-        let named =
-            |name: &str, setting: &Setting| Setting { name: name.into(), ..setting.clone() };
+    fn gunicorn(name: &str, left_mib: u64) -> Remedy {
+        let setup = setup(ConfigKind::Gunicorn, "bind = 'x'\nworkers = 5\n", 5, 2);
+        let named = |name: &str, setting: &ConfiguredSetting| ConfiguredSetting {
+            name: name.into(),
+            ..setting.clone()
+        };
         let setup = Setup {
             recycle: named("max_requests", &setup.recycle),
             jitter: Some(named("max_requests_jitter", &setup.recycle)),
@@ -739,7 +758,7 @@ mod tests {
 
     #[test]
     fn requests_that_were_guessed_are_said_to_be() {
-        let setup = setup(Kind::PhpFpm, "[www]\npm.max_children = 9\n", 9, 2);
+        let setup = setup(ConfigKind::PhpFpm, "[www]\npm.max_children = 9\n", 9, 2);
         let readings = Readings { unit: WorkUnit::Waits, ..readings() };
         let service = service("php8.2-fpm.service", Case::Leaks);
         let cure = of(&service, Some(&setup), Some(&readings), 700.0 * MIB_F).unwrap();

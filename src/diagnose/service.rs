@@ -1,11 +1,11 @@
 //! Service: the trees that belong together, and what is to be said of them.
 
-use super::Gathered;
-use super::history::{Growth, Point, growth};
+use super::Observation;
+use super::history::{Point, SizeGrowth, growth};
 use super::leak_per_request::{Basis, PerWork};
 use super::weigh::{denies, join, known, notable};
 use crate::core::detect::ceilings::usage::Headroom;
-use crate::core::detect::process_state::Standing;
+use crate::core::detect::process_state::ProcessState;
 use crate::core::engine::Engine;
 use crate::core::model::assessment::{Evidence, Forecast, Verdict};
 use crate::core::model::ceiling::Unit;
@@ -107,7 +107,7 @@ pub struct Service {
     /// Its size over time.
     pub points: Vec<Point>,
     /// How that moved.
-    pub growth: Option<Growth>,
+    pub growth: Option<SizeGrowth>,
     /// What is to be said of it.
     pub case: Case,
     /// Its processes that leak, and those that are suspect.
@@ -138,12 +138,12 @@ pub struct Before {
     /// Seconds of the look itself.
     pub look_s: f64,
     /// What judged it.
-    pub judge: Judge,
+    pub judge: JudgedBy,
 }
 
 /// What judged a service that was seen before the look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Judge {
+pub enum JudgedBy {
     /// The series from before.
     Earlier,
     /// The look.
@@ -152,7 +152,7 @@ pub enum Judge {
     Larger,
 }
 
-impl Judge {
+impl JudgedBy {
     /// The word for it in JSON.
     pub fn name(self) -> &'static str {
         match self {
@@ -172,7 +172,7 @@ impl Service {
     /// or warms up at a pace at which memory would end within days. What an earlier series judged is
     /// settled by that.
     pub fn is_open(&self) -> bool {
-        let by_look = self.before.is_none_or(|before| before.judge != Judge::Earlier);
+        let by_look = self.before.is_none_or(|before| before.judge != JudgedBy::Earlier);
         match self.case {
             Case::Suspect | Case::Unclear => self.own > SMALL,
             Case::Warming => {
@@ -186,7 +186,7 @@ impl Service {
     /// Whether it is accused by a look alone, and memory ends so late that there is time for another:
     /// later than can be told, or in more than an hour.
     pub fn is_far(&self) -> bool {
-        let by_look = self.before.is_none_or(|before| before.judge != Judge::Earlier);
+        let by_look = self.before.is_none_or(|before| before.judge != JudgedBy::Earlier);
         let soon = |forecast: &Forecast| forecast.is_founded() && forecast.likely_s < HOUR_S;
         by_look && self.case == Case::Leaks && !self.forecast.as_ref().is_some_and(soon)
     }
@@ -259,7 +259,7 @@ pub fn is_known(server: &str) -> bool {
 
 /// The process at the top of what a process belongs to: its highest ancestor in the same unit that
 /// was not started by a shell, cron or the like.
-pub fn top(engine: &Engine, units: &BTreeMap<ProcId, String>, of: &Standing) -> ProcId {
+pub fn top(engine: &Engine, units: &BTreeMap<ProcId, String>, of: &ProcessState) -> ProcId {
     let detector = engine.detector();
     let mut top = of;
     for _ in 0..DEEPEST {
@@ -273,7 +273,7 @@ pub fn top(engine: &Engine, units: &BTreeMap<ProcId, String>, of: &Standing) -> 
 }
 
 /// Whether a process is a service by itself and no part of what started it.
-pub(super) fn is_apart(engine: &Engine, of: &Standing, parent: &Standing) -> bool {
+pub(super) fn is_apart(engine: &Engine, of: &ProcessState, parent: &ProcessState) -> bool {
     let victims = engine.policy().victims();
     let server = |id| victims.server(id).map_or("unknown", |server| server.name);
     let (own, above) = (server(of.id), server(parent.id));
@@ -284,7 +284,7 @@ pub(super) fn is_apart(engine: &Engine, of: &Standing, parent: &Standing) -> boo
 
 /// Whether a process is a worker of its parent: of the same name, or of the same server (mod_perl
 /// renames Apache's children). What it has in common with its parent counts for the parent.
-pub fn is_worker(engine: &Engine, of: &Standing, parent: &Standing) -> bool {
+pub fn is_worker(engine: &Engine, of: &ProcessState, parent: &ProcessState) -> bool {
     let name = |id| engine.policy().victims().server(id).map(|server| server.name);
     of.comm == parent.comm
         || name(of.id).is_some_and(|own| is_known(own) && Some(own) == name(parent.id))
@@ -292,7 +292,7 @@ pub fn is_worker(engine: &Engine, of: &Standing, parent: &Standing) -> bool {
 
 /// What a process has to itself: without what a worker still has in common with its parent, which
 /// counts for the parent. It understates by what copy-on-write has made private since.
-pub fn own(engine: &Engine, standing: &Standing) -> f64 {
+pub fn own(engine: &Engine, standing: &ProcessState) -> f64 {
     let parent = standing.parent.and_then(|parent| engine.detector().standing(parent));
     let inherited = match parent {
         Some(parent) if is_worker(engine, standing, parent) => {
@@ -304,9 +304,9 @@ pub fn own(engine: &Engine, standing: &Standing) -> f64 {
 }
 
 /// All services, worst first.
-pub fn all(gathered: &Gathered<'_>) -> Vec<Service> {
+pub fn all(gathered: &Observation<'_>) -> Vec<Service> {
     let detector = gathered.engine.detector();
-    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut groups: Vec<TreeGroup<'_>> = Vec::new();
     for standing in detector.standings() {
         let unit = gathered.units.get(&standing.id);
         let own_top = top(gathered.engine, gathered.units, standing);
@@ -327,7 +327,7 @@ pub fn all(gathered: &Gathered<'_>) -> Vec<Service> {
                 let name = unit.cloned().or_else(program).or_else(server);
                 let name = name.unwrap_or_else(|| first.comm.to_string());
                 let members = vec![(standing, own_top)];
-                groups.push(Group { name, is_unit: unit.is_some(), members });
+                groups.push(TreeGroup { name, is_unit: unit.is_some(), members });
             }
         }
     }
@@ -356,18 +356,18 @@ fn tell_apart(services: &mut [Service]) {
 }
 
 /// Processes that belong together, each with the top of what it belongs to.
-struct Group<'a> {
+struct TreeGroup<'a> {
     name: String,
     is_unit: bool,
-    members: Vec<(&'a Standing, ProcId)>,
+    members: Vec<(&'a ProcessState, ProcId)>,
 }
 
-fn of(gathered: &Gathered<'_>, group: Group<'_>) -> Service {
-    let Group { name, is_unit, members: with_tops } = group;
-    let members: Vec<&Standing> = with_tops.iter().map(|(standing, _)| *standing).collect();
+fn of(gathered: &Observation<'_>, group: TreeGroup<'_>) -> Service {
+    let TreeGroup { name, is_unit, members: with_tops } = group;
+    let members: Vec<&ProcessState> = with_tops.iter().map(|(standing, _)| *standing).collect();
     let detector = gathered.engine.detector();
     let victims = gathered.engine.policy().victims();
-    let own_of = |s: &&Standing| own(gathered.engine, s);
+    let own_of = |s: &&ProcessState| own(gathered.engine, s);
     let mut roots: Vec<(ProcId, f64)> = Vec::new();
     for (member, top) in &with_tops {
         let size = own_of(member);
@@ -392,15 +392,15 @@ fn of(gathered: &Gathered<'_>, group: Group<'_>) -> Service {
     let look_s = span_s(&points);
     let known = known(gathered.earlier, &members, &roots, (gathered.t, look_s));
     let moved = growth(&points);
-    let is_job = |s: &Standing| {
+    let is_job = |s: &ProcessState| {
         let brief = s.age_s < JOB_S || s.evidence.is_some_and(|e| e.window_s < JOB_GROWS_S);
         let server = victims.server(s.id).is_some_and(|server| server.name != "unknown");
         let end_s = detector.forecast(s.root).map_or(f64::INFINITY, |f| f.likely_s);
         brief && !server && end_s > IMMINENT_S
     };
-    let judged: Vec<&Standing> = members.iter().copied().filter(|s| !is_job(s)).collect();
+    let judged: Vec<&ProcessState> = members.iter().copied().filter(|s| !is_job(s)).collect();
     let count = |verdict| judged.iter().filter(|s| s.verdict == verdict).count() as u32;
-    let grows = |s: &&&Standing| s.verdict >= Verdict::Suspect;
+    let grows = |s: &&&ProcessState| s.verdict >= Verdict::Suspect;
     let evidence = || judged.iter().filter(grows).filter_map(|s| s.evidence);
     let bytes = |e: &Evidence| e.unit == Unit::Bytes;
     let rate: f64 = evidence().filter(bytes).map(|e| e.slope.max(0.0)).sum();
@@ -456,7 +456,7 @@ fn of(gathered: &Gathered<'_>, group: Group<'_>) -> Service {
         () if has(Verdict::Suspect) => Case::Suspect,
         () => moved_case(&service, has),
     };
-    let leaking = |s: &&&Standing| (s.leaks() && !is_job(s)) || known.leaking.contains(&s.id);
+    let leaking = |s: &&&ProcessState| (s.leaks() && !is_job(s)) || known.leaking.contains(&s.id);
     service.leaking = members.iter().filter(leaking).count() as u32;
     join(&mut service, by_look, compared.then_some(Case::Likely { rate }), &known, gathered.t);
     service

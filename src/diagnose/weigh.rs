@@ -8,7 +8,7 @@
 //! 3. Workers that hold the more the more they worked accuse it, unless an earlier series saw
 //!    them for most of their lives and they [did not grow](denies) by half of what that says.
 //! 4. An earlier series suspects it: so it stays.
-//! 5. It is [larger](Known::is_larger) now than the earlier series ever saw it: the look judges alone,
+//! 5. It is [larger](EarlierKnowledge::is_larger) now than the earlier series ever saw it: the look judges alone,
 //!    and the report says both.
 //! 6. Else the earlier series judges, and clears of what only the look suspects if it saw it
 //!    flat, settled, shrinking, warming up or growing with its load.
@@ -16,11 +16,11 @@
 //! Growth, interval and forecast are those of the judgement that counts; where both convict, those of
 //! the longer one, unless the look ends memory before the earliest end that the longer one gives.
 
-use super::earlier_series::{Earlier, OLD};
+use super::earlier_series::{EarlierSeries, OLD};
 use super::history::{Point, growth};
 use super::leak_per_request::{PerWork, Worker};
-use super::service::{Before, Case, Judge, Service, moved_case, span_s};
-use crate::core::detect::process_state::Standing;
+use super::service::{Before, Case, JudgedBy, Service, moved_case, span_s};
+use crate::core::detect::process_state::ProcessState;
 use crate::core::model::assessment::{Evidence, Forecast, Verdict};
 use crate::core::model::ceiling::Unit;
 use crate::core::model::sample::ProcId;
@@ -29,7 +29,7 @@ use std::collections::BTreeSet;
 
 /// What earlier series say of a service.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct EarlierKnowledge {
     /// That of the series which saw it longest, if that is long enough to judge it.
     pub series: Option<Series>,
     /// Its processes that a conviction holds against, and those that are suspect.
@@ -67,12 +67,12 @@ const LONGER: f64 = 4.0;
 /// What earlier series say of a service with these members, whose tops are these and which the look
 /// saw for so long.
 pub(super) fn known(
-    all: &[Earlier],
-    members: &[&Standing],
+    all: &[EarlierSeries],
+    members: &[&ProcessState],
     roots: &[ProcId],
     (now_t, look_s): (f64, f64),
-) -> Known {
-    let mut known = Known::default();
+) -> EarlierKnowledge {
+    let mut known = EarlierKnowledge::default();
     for earlier in all {
         known.add(earlier, members, now_t);
     }
@@ -99,10 +99,10 @@ pub(super) fn known(
     known
 }
 
-impl Known {
+impl EarlierKnowledge {
     /// Adds what a series accuses the members of; of several that do, the one with the longest window
     /// counts, unless another ends memory before the earliest end that this one gives.
-    fn add(&mut self, earlier: &Earlier, members: &[&Standing], now_t: f64) {
+    fn add(&mut self, earlier: &EarlierSeries, members: &[&ProcessState], now_t: f64) {
         let gap_s = earlier.gap_s(now_t);
         let detector = earlier.engine().detector();
         let (mut rate, mut window_s, mut tasks) = (0.0, 0.0_f64, 0.0);
@@ -190,7 +190,7 @@ fn later(forecast: Forecast, s: f64) -> Forecast {
 
 /// Whether what stood against a process still does: the series ended no longer ago than half of its
 /// evidence, as in the detector, and at least half of the growth is still there.
-fn holds(earlier: &Earlier, then: &Standing, now: &Standing, gap_s: f64) -> bool {
+fn holds(earlier: &EarlierSeries, then: &ProcessState, now: &ProcessState, gap_s: f64) -> bool {
     // A member of a convicted pool has no window of its own.
     let (window_s, from, growth) = match then.evidence.filter(|e| e.unit == Unit::Bytes) {
         Some(evidence) => (evidence.window_s, evidence.from, evidence.growth),
@@ -213,8 +213,8 @@ const MOST_OF_A_LIFE: f64 = 0.75;
 /// Whether an earlier series denies that workers leaked what comparing them says: most of them
 /// were seen for most of their lives, and did not grow by half of that.
 pub(super) fn denies(
-    all: &[Earlier],
-    members: &[&Standing],
+    all: &[EarlierSeries],
+    members: &[&ProcessState],
     workers: &[Worker],
     per_work: &PerWork,
 ) -> bool {
@@ -259,7 +259,7 @@ pub(super) fn join(
     service: &mut Service,
     by_look: Case,
     likely: Option<Case>,
-    known: &Known,
+    known: &EarlierKnowledge,
     t: f64,
 ) {
     let convicted = !known.leaking.is_empty() || known.tasks.is_some();
@@ -278,7 +278,7 @@ pub(super) fn join(
         let whole_s = span_s(&service.points);
         service.watched_s = if series.is_recent { whole_s } else { seen_s + look_s };
         let span_s = (service.watched_s - look_s).max(seen_s);
-        let judge = Judge::Earlier;
+        let judge = JudgedBy::Earlier;
         service.before = Some(Before { index: series.index, span_s, look_s, judge });
     }
     let by_series = known.series.as_ref().map(|_| {
@@ -303,15 +303,15 @@ pub(super) fn join(
         )
     };
     let (case, judge) = match (by_look, by_series) {
-        (Case::Leaks, _) => (Case::Leaks, Judge::Look),
-        _ if convicted => (Case::Leaks, Judge::Earlier),
-        _ if likely.is_some() => (likely.unwrap_or(by_look), Judge::Look),
-        _ if !known.suspects.is_empty() => (Case::Suspect, Judge::Earlier),
-        (Case::Suspect, Some(_)) if larger => (Case::Suspect, Judge::Larger),
-        (_, Some(_)) if larger => (Case::Unclear, Judge::Larger),
-        (Case::Suspect, Some(case)) if !excuses(&case) => (Case::Suspect, Judge::Look),
-        (_, Some(case)) => (case, Judge::Earlier),
-        (case, None) => (case, Judge::Look),
+        (Case::Leaks, _) => (Case::Leaks, JudgedBy::Look),
+        _ if convicted => (Case::Leaks, JudgedBy::Earlier),
+        _ if likely.is_some() => (likely.unwrap_or(by_look), JudgedBy::Look),
+        _ if !known.suspects.is_empty() => (Case::Suspect, JudgedBy::Earlier),
+        (Case::Suspect, Some(_)) if larger => (Case::Suspect, JudgedBy::Larger),
+        (_, Some(_)) if larger => (Case::Unclear, JudgedBy::Larger),
+        (Case::Suspect, Some(case)) if !excuses(&case) => (Case::Suspect, JudgedBy::Look),
+        (_, Some(case)) => (case, JudgedBy::Earlier),
+        (case, None) => (case, JudgedBy::Look),
     };
     // Where both convict, the longer one knows the pace better, unless the end is nearer by far.
     let sooner = by_look == Case::Leaks && is_sooner(service.forecast, known.forecast);
@@ -319,7 +319,7 @@ pub(super) fn join(
         service.steady = known.steady.or(service.steady);
         service.tasks = known.tasks.or(service.tasks);
         service.forecast = known.forecast.or(service.forecast);
-    } else if case == Case::Suspect && judge == Judge::Earlier {
+    } else if case == Case::Suspect && judge == JudgedBy::Earlier {
         service.steady = known.steady.or(service.steady);
         service.suspects = service.suspects.max(known.suspects.len() as u32);
     }

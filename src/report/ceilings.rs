@@ -1,11 +1,11 @@
 //! Ceilings: a table of every limit that can fail a fork or summon the OOM killer, nearest first.
 
-use super::text::Named;
+use super::text::CeilingName;
 use crate::core::model::ceiling::{Ceiling, Effect, Unit};
 use crate::core::model::sample::{Comm, ProcId, Sample};
 use crate::core::model::units::Bytes;
 use crate::store::recording::{write_comm, write_text};
-use crate::system::proc::{Note, Probe};
+use crate::system::proc::{CeilingNote, Sampler};
 use std::io::{self, Write};
 
 /// Trees named beside a limit.
@@ -13,12 +13,12 @@ const MOST: usize = 3;
 
 /// All limits of one sample.
 pub struct Rows {
-    rows: Vec<Row>,
-    notes: Vec<Note>,
+    rows: Vec<CeilingRow>,
+    notes: Vec<CeilingNote>,
 }
 
 /// One limit with all the trees below it.
-struct Row {
+struct CeilingRow {
     ceiling: Ceiling,
     /// None of a limit of the machine.
     trees: Vec<(ProcId, Comm)>,
@@ -27,23 +27,23 @@ struct Row {
 
 /// The limits in `sample`, the last one that `probe` took, each once, nearest first: by the share
 /// that is left.
-pub fn rows(sample: &Sample, probe: &Probe) -> Rows {
+pub fn rows(sample: &Sample, probe: &Sampler) -> Rows {
     let all: Vec<Ceiling> =
         sample.memory.ceilings().chain(sample.ceilings.iter().copied()).collect();
     let sources = probe.sources(&all);
-    let mut rows: Vec<Row> = Vec::new();
+    let mut rows: Vec<CeilingRow> = Vec::new();
     for (ceiling, file) in all.into_iter().zip(sources.files) {
         let tree = ceiling.root.map(|root| {
             let proc = sample.procs.iter().find(|proc| proc.id == root);
             (root, proc.map_or(Comm::default(), |proc| proc.comm))
         });
-        let same = |row: &&mut Row| {
+        let same = |row: &&mut CeilingRow| {
             !ceiling.place.is_none()
                 && (row.ceiling.kind, row.ceiling.place) == (ceiling.kind, ceiling.place)
         };
         match rows.iter_mut().find(same) {
             Some(row) => row.trees.extend(tree),
-            None => rows.push(Row { ceiling, trees: tree.into_iter().collect(), file }),
+            None => rows.push(CeilingRow { ceiling, trees: tree.into_iter().collect(), file }),
         }
     }
     rows.sort_by(|a, b| share_left(&a.ceiling).total_cmp(&share_left(&b.ceiling)));
@@ -78,7 +78,7 @@ fn at_zero(effect: Effect) -> &'static str {
 /// When `out` cannot be written.
 pub fn write(out: &mut impl Write, rows: &Rows) -> io::Result<()> {
     writeln!(out, "    LEFT              USED      LIMIT  AT ZERO       CEILING")?;
-    for Row { ceiling, trees, file } in &rows.rows {
+    for CeilingRow { ceiling, trees, file } in &rows.rows {
         let (unit, effect) = (ceiling.kind.unit(), ceiling.kind.effect());
         writeln!(
             out,
@@ -88,7 +88,7 @@ pub fn write(out: &mut impl Write, rows: &Rows) -> io::Result<()> {
             amount(ceiling.used, unit),
             amount(ceiling.limit, unit),
             at_zero(effect),
-            Named(ceiling.kind, ceiling.place)
+            CeilingName(ceiling.kind, ceiling.place)
         )?;
         write!(out, "{:42}{file}", "")?;
         for (index, (root, comm)) in trees.iter().take(MOST).enumerate() {
@@ -100,7 +100,7 @@ pub fn write(out: &mut impl Write, rows: &Rows) -> io::Result<()> {
             rest => writeln!(out, " and {rest} more")?,
         }
     }
-    rows.notes.iter().try_for_each(|Note { about, text }| writeln!(out, "{about}: {text}"))
+    rows.notes.iter().try_for_each(|CeilingNote { about, text }| writeln!(out, "{about}: {text}"))
 }
 
 /// Writes one JSON object: `schema` 1; `ceilings`, each with `ceiling`, `place`, `trees` (`pid`,
@@ -111,7 +111,7 @@ pub fn write(out: &mut impl Write, rows: &Rows) -> io::Result<()> {
 /// When `out` cannot be written.
 pub fn write_json(out: &mut impl Write, rows: &Rows) -> io::Result<()> {
     out.write_all(b"{\"schema\":1,\"ceilings\":[")?;
-    for (index, Row { ceiling, trees, file }) in rows.rows.iter().enumerate() {
+    for (index, CeilingRow { ceiling, trees, file }) in rows.rows.iter().enumerate() {
         let unit = ceiling.kind.unit().name();
         let comma = if index > 0 { "," } else { "" };
         write!(out, "{comma}{{\"ceiling\":\"{}\",\"place\":", ceiling.kind.name())?;
@@ -131,7 +131,7 @@ pub fn write_json(out: &mut impl Write, rows: &Rows) -> io::Result<()> {
         out.write_all(b"}")?;
     }
     out.write_all(b"],\"notes\":[")?;
-    for (index, Note { about, text }) in rows.notes.iter().enumerate() {
+    for (index, CeilingNote { about, text }) in rows.notes.iter().enumerate() {
         let comma = if index > 0 { "," } else { "" };
         write!(out, "{comma}{{\"about\":\"{about}\",\"text\":")?;
         write_text(out, text)?;

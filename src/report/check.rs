@@ -4,14 +4,14 @@
 //! monitoring-plugins.org. Nagios, Icinga and their like read the exit status, show the text, and
 //! draw what follows the bar.
 
-use super::summary::Tree;
-use super::text::{Named, Subject};
+use super::summary::TreeSummary;
+use super::text::{CeilingName, Subject};
 use crate::core::model::units::{Amount, Bytes, Rate, Seconds};
 use std::io::{self, Write};
 
 /// How things stand, in the order and with the exit statuses of monitoring plugins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum CheckState {
     /// Nothing leaks.
     Ok = 0,
     /// Something leaks, or a limit comes nearer.
@@ -22,7 +22,7 @@ pub enum State {
     Unknown = 3,
 }
 
-impl State {
+impl CheckState {
     /// Its word.
     pub fn name(self) -> &'static str {
         match self {
@@ -45,11 +45,11 @@ pub fn worse(a: u8, b: u8) -> u8 {
 #[derive(Debug)]
 pub struct Report<'a> {
     /// How things stand.
-    pub state: State,
+    pub state: CheckState,
     /// Which processes are meant, as it was typed.
     pub wanted: &'a str,
     /// All trees, worst first.
-    pub trees: &'a [Tree],
+    pub trees: &'a [TreeSummary],
     /// Samples judged, this one included.
     pub samples: usize,
     /// Seconds from the first to the last.
@@ -73,7 +73,7 @@ impl Report<'_> {
         let text = self.text().replace('|', "/");
         write!(out, "LEAKWATCH {} - {text} |", self.state.name())?;
         let trees = self.trees;
-        let count = |of: fn(&Tree) -> usize| trees.iter().map(of).sum::<usize>();
+        let count = |of: fn(&TreeSummary) -> usize| trees.iter().map(of).sum::<usize>();
         write!(out, " processes={};;;0", count(|tree| tree.workers + 1))?;
         write!(out, " leaking={};;;0", count(|tree| tree.leaking))?;
         write!(out, " suspects={};;;0", count(|tree| tree.suspects))?;
@@ -97,7 +97,7 @@ impl Report<'_> {
     /// # Errors
     /// When `out` cannot be written.
     pub fn write_json(&self, out: &mut impl Write, t: f64) -> io::Result<()> {
-        let count = |of: fn(&Tree) -> usize| self.trees.iter().map(of).sum::<usize>();
+        let count = |of: fn(&TreeSummary) -> usize| self.trees.iter().map(of).sum::<usize>();
         let footprint: u64 = self.trees.iter().map(|tree| tree.footprint).sum();
         let state = self.state.name().to_ascii_lowercase();
         write!(
@@ -119,7 +119,7 @@ impl Report<'_> {
         };
         let failing = if self.failing { "it has begun: memory or tasks ran out; " } else { "" };
         let ends = || trees.iter().filter(|tree| tree.forecast.is_some());
-        let first_s = |tree: &&Tree| tree.forecast.map_or(f64::INFINITY, |f| f.likely_s);
+        let first_s = |tree: &&TreeSummary| tree.forecast.map_or(f64::INFINITY, |f| f.likely_s);
         let nearing = ends().min_by(|a, b| first_s(a).total_cmp(&first_s(b)));
         let leaking = trees.iter().find(|tree| tree.leaking > 0);
         let Some(tree) = leaking.or(nearing) else {
@@ -135,7 +135,7 @@ impl Report<'_> {
             };
             let left = self.nearest().map_or(String::new(), |tree| {
                 let (headroom, unit) = (tree.headroom, tree.headroom.kind.unit());
-                let named = Named(headroom.kind, headroom.place);
+                let named = CeilingName(headroom.kind, headroom.place);
                 let left = Amount(headroom.left, unit);
                 format!("; {left} of {} left of {named}", Amount(headroom.limit, unit))
             });
@@ -168,7 +168,7 @@ impl Report<'_> {
     }
 
     /// The tree with the least left.
-    fn nearest(&self) -> Option<&Tree> {
+    fn nearest(&self) -> Option<&TreeSummary> {
         self.trees.iter().min_by_key(|tree| tree.headroom.left)
     }
 
@@ -188,7 +188,7 @@ mod tests {
 
     const GIB: u64 = 1 << 30;
 
-    fn tree(leaking: usize) -> Tree {
+    fn tree(leaking: usize) -> TreeSummary {
         let (kind, place) = (CeilingKind::Ram, Place::NONE);
         let forecast = Forecast {
             ceiling: kind,
@@ -201,7 +201,7 @@ mod tests {
             latest_s: 25_000.0,
             window_s: 20_000.0,
         };
-        Tree {
+        TreeSummary {
             root: ProcId { pid: 800, start: 1 },
             comm: Comm::new(b"apa|che2"),
             server: "Apache prefork",
@@ -214,7 +214,7 @@ mod tests {
         }
     }
 
-    fn line(state: State, trees: &[Tree], samples: usize) -> String {
+    fn line(state: CheckState, trees: &[TreeSummary], samples: usize) -> String {
         let mut out = Vec::new();
         let (wanted, watched_s, lead_s) = ("pattern 'apache2'", 86_400.0, 900.0);
         Report { state, wanted, trees, samples, watched_s, lead_s, failing: false }
@@ -226,21 +226,21 @@ mod tests {
     #[test]
     fn a_plugin_reads_status_text_and_performance_data() {
         assert_eq!(
-            line(State::Warning, &[tree(3), tree(0)], 300),
+            line(CheckState::Warning, &[tree(3), tree(0)], 300),
             "LEAKWATCH WARNING - apa/che2(800): 3 of 25 processes leak; memory ends in 6 h 10 min \
              (5 h 30 min to 6 h 57 min), going at +46 MiB/h | processes=50;;;0 leaking=3;;;0 \
              suspects=0;;;0 footprint=2147483648B;;;0 headroom=1073741824B;;;0;2147483648 \
              exhaustion=22200s;;900:;0\n"
         );
         assert_eq!(
-            line(State::Ok, &[tree(0)], 300),
+            line(CheckState::Ok, &[tree(0)], 300),
             "LEAKWATCH OK - apa/che2(800), 25 processes: nothing leaks; 300 looks in 24 h 00 min; \
              1.0 GiB of 2.0 GiB left of RAM and swap | processes=25;;;0 leaking=0;;;0 \
              suspects=0;;;0 footprint=1073741824B;;;0 headroom=1073741824B;;;0;2147483648 \
              exhaustion=U;;900:;0\n"
         );
         assert_eq!(
-            line(State::Unknown, &[], 1),
+            line(CheckState::Unknown, &[], 1),
             "LEAKWATCH UNKNOWN - no process matches pattern 'apache2' | processes=0;;;0 \
              leaking=0;;;0 suspects=0;;;0 footprint=0B;;;0 exhaustion=U;;900:;0\n"
         );
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn with_few_looks_it_says_that_it_is_too_early() {
-        let text = line(State::Ok, &[tree(0)], 3);
+        let text = line(CheckState::Ok, &[tree(0)], 3);
         assert!(text.contains("too early to say, 3 of 12 looks"), "{text}");
     }
 }

@@ -5,18 +5,18 @@
 //! it in words.
 
 use super::reasons::{cell, conclusion, pair, ratio, size};
-use super::text::{Clock, Named, Style, Subject};
+use super::text::{CeilingName, Style, Subject, TimeOfDay};
 use crate::core::detect::ceilings::usage::Headroom;
-use crate::core::detect::explanation::{Earlier, Explanation, Row, Siblings};
-use crate::core::detect::series::window::Growth;
-use crate::core::detect::verdict::{Patient, Rules};
+use crate::core::detect::explanation::{EarlierRunMatch, Explanation, Siblings, WindowRow};
+use crate::core::detect::series::window::GrowthShape;
+use crate::core::detect::verdict::{PatientRule, RuleChecks};
 use crate::core::model::assessment::Verdict;
 use crate::core::model::units::{Bytes, BytesPerSecond, Seconds};
 use std::io::{self, Write};
 
 /// Why there is a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Occasion {
+pub enum ExplainedAt {
     /// The verdict changed, from this one if there was one.
     Changed(Option<Verdict>),
     /// The process is no longer there.
@@ -55,21 +55,26 @@ pub fn legend(out: &mut impl Write) -> io::Result<()> {
 pub fn write(
     out: &mut impl Write,
     t: f64,
-    occasion: Occasion,
+    occasion: ExplainedAt,
     explanation: &Explanation,
     style: Style,
 ) -> io::Result<()> {
     let standing = &explanation.standing;
     let verdict = standing.verdict.name();
     let what = match occasion {
-        Occasion::Changed(Some(was)) => format!("{} -> {verdict}", was.name()),
-        Occasion::Changed(None) => verdict.to_owned(),
-        Occasion::Gone => format!("gone, was {verdict}"),
-        Occasion::End => format!("{verdict} at the end of the recording"),
+        ExplainedAt::Changed(Some(was)) => format!("{} -> {verdict}", was.name()),
+        ExplainedAt::Changed(None) => verdict.to_owned(),
+        ExplainedAt::Gone => format!("gone, was {verdict}"),
+        ExplainedAt::End => format!("{verdict} at the end of the recording"),
     };
     let (bold, off) = if style.colour { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
     let subject = Subject::process(standing.comm, standing.id);
-    writeln!(out, "\n{}  {bold}{subject} started {}: {what}{off}", Clock(t), standing.id.start)?;
+    writeln!(
+        out,
+        "\n{}  {bold}{subject} started {}: {what}{off}",
+        TimeOfDay(t),
+        standing.id.start
+    )?;
     let Headroom { kind, place, left, limit } = explanation.headroom;
     writeln!(
         out,
@@ -80,7 +85,7 @@ pub fn write(
         Bytes(standing.first_footprint),
         Bytes(left),
         Bytes(limit),
-        Named(kind, place)
+        CeilingName(kind, place)
     )?;
     let growth: Vec<Vec<String>> = explanation.windows.iter().map(growth_cells).collect();
     table(out, "does it grow without end?", &GROWTH, &growth, style)?;
@@ -95,7 +100,7 @@ const GROWTH: [&str; 10] = [
     "growth",
 ];
 
-fn growth_cells(row: &Row) -> Vec<String> {
+fn growth_cells(row: &WindowRow) -> Vec<String> {
     let tests = &row.look.tests;
     let blocks = row.look.blocks;
     let growth = match row.look.growth {
@@ -132,14 +137,14 @@ const RULES: [&str; 10] = [
     "convicts",
 ];
 
-fn rule_cells(row: &Row) -> Option<Vec<String>> {
-    let Rules { passes, urgent, share, patient, convicts, suspects } = row.rules.as_ref()?;
+fn rule_cells(row: &WindowRow) -> Option<Vec<String>> {
+    let RuleChecks { passes, urgent, share, patient, convicts, suspects } = row.rules.as_ref()?;
     let number = |n: f64| format!("{n}");
     let time = |s: f64| Seconds(s).to_string();
     let of_life = match patient {
-        Patient { of_life_s, .. } if of_life_s.passes => cell(*of_life_s, time),
+        PatientRule { of_life_s, .. } if of_life_s.passes => cell(*of_life_s, time),
         patient if patient.long_enough() => format!("ok doubled {}", pair(patient.doubled, size)),
-        Patient { of_life_s, .. } => cell(*of_life_s, time),
+        PatientRule { of_life_s, .. } => cell(*of_life_s, time),
     };
     let so = match (convicts, suspects) {
         (Some(why), _) => why.name(),
@@ -204,7 +209,9 @@ fn aside(out: &mut impl Write, explanation: &Explanation) -> io::Result<()> {
             false => writeln!(out)?,
         }
     }
-    let Some(Earlier { size: bytes, age_s, excuses }) = explanation.earlier else { return Ok(()) };
+    let Some(EarlierRunMatch { size: bytes, age_s, excuses }) = explanation.earlier else {
+        return Ok(());
+    };
     let time = |s: f64| Seconds(s).to_string();
     let so = match (excuses, bytes.passes && age_s.passes) {
         (true, _) => "excuses growth",
@@ -215,11 +222,11 @@ fn aside(out: &mut impl Write, explanation: &Explanation) -> io::Result<()> {
     writeln!(out, "  earlier run, with a quarter to spare: size {bytes}, age {age}: {so}")
 }
 
-fn kind(growth: Growth) -> &'static str {
+fn kind(growth: GrowthShape) -> &'static str {
     match growth {
-        Growth::Steady => "steady",
-        Growth::AtEqualLoad => "steady at equal load",
-        Growth::WithLoad => "with load",
-        Growth::Slowing => "slowing",
+        GrowthShape::Steady => "steady",
+        GrowthShape::AtEqualLoad => "steady at equal load",
+        GrowthShape::WithLoad => "with load",
+        GrowthShape::Slowing => "slowing",
     }
 }

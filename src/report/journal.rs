@@ -8,7 +8,7 @@
 
 use super::json;
 use super::text::{Style, write_message};
-use crate::core::model::assessment::{End, Event, Outcome};
+use crate::core::model::assessment::{Event, Outcome, OutcomeResult};
 use crate::core::model::sample::{Comm, ProcId};
 use std::io::{self, Write};
 
@@ -41,15 +41,15 @@ pub fn write_entry(out: &mut Vec<u8>, t: f64, event: &Event, style: Style) -> io
 /// The event's level of syslog(3).
 pub fn level(event: &Event) -> u8 {
     match event {
-        Event::Failing(_) => 2,
-        Event::Unsent { .. } => 3,
-        Event::Leak(_) | Event::Order(_) | Event::Spared { .. } => 4,
-        Event::Outcome(Outcome { end: End::Stayed, .. }) => 4,
+        Event::MemoryFailure(_) => 2,
+        Event::SignalFailed { .. } => 3,
+        Event::Leak(_) | Event::Order(_) | Event::NotEnded { .. } => 4,
+        Event::Outcome(Outcome { end: OutcomeResult::Stayed, .. }) => 4,
         Event::Outcome(_)
         | Event::Suspect(_)
         | Event::Forecast { .. }
-        | Event::Cleared { .. }
-        | Event::Eased { .. } => 5,
+        | Event::VerdictCleared { .. }
+        | Event::ForecastCleared { .. } => 5,
     }
 }
 
@@ -57,18 +57,18 @@ pub fn level(event: &Event) -> u8 {
 fn about(event: &Event) -> (Option<(ProcId, Comm)>, Option<ProcId>) {
     match event {
         Event::Leak(f) | Event::Suspect(f) => (Some((f.id, f.comm)), Some(f.root)),
-        Event::Cleared { id, comm, root, .. } | Event::Spared { id, comm, root, .. } => {
+        Event::VerdictCleared { id, comm, root, .. } | Event::NotEnded { id, comm, root, .. } => {
             (Some((*id, *comm)), Some(*root))
         }
         Event::Order(order)
-        | Event::Unsent { order, .. }
+        | Event::SignalFailed { order, .. }
         | Event::Outcome(Outcome { order, .. }) => {
             (Some((order.victim, order.comm)), Some(order.root))
         }
-        Event::Forecast { root, comm, .. } | Event::Eased { root, comm, .. } => {
+        Event::Forecast { root, comm, .. } | Event::ForecastCleared { root, comm, .. } => {
             (root.map(|root| (root, *comm)), *root)
         }
-        Event::Failing(sign) => (None, sign.root),
+        Event::MemoryFailure(sign) => (None, sign.root),
     }
 }
 
@@ -116,19 +116,19 @@ impl<W: Write> Write for Leveled<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::ceiling::{CeilingKind, Place, Sign, SignKind};
+    use crate::core::model::ceiling::{CeilingKind, MemoryFailure, MemoryFailureKind, Place};
 
     #[test]
     fn an_entry_has_a_line_for_people_and_fields_to_filter_by() {
-        let sign = Sign {
-            kind: SignKind::OomKill,
+        let sign = MemoryFailure {
+            kind: MemoryFailureKind::OomKill,
             ceiling: CeilingKind::CgroupMemory,
             root: Some(ProcId { pid: 812, start: 7 }),
             place: Place::new("/web"),
             count: 1,
         };
         let mut entry = Vec::new();
-        write_entry(&mut entry, 1e9, &Event::Failing(sign), Style::default()).unwrap();
+        write_entry(&mut entry, 1e9, &Event::MemoryFailure(sign), Style::default()).unwrap();
         let entry = String::from_utf8(entry).unwrap();
         let value = |key: &str| {
             entry.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap()

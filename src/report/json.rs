@@ -42,7 +42,7 @@
 use std::io::{self, Write};
 
 use crate::core::model::assessment::{
-    Cleared, End, Event, Finding, Forecast, Order, Outcome, Scope, Verdict,
+    ClearedReason, Event, Finding, FindingScope, Forecast, Order, Outcome, OutcomeResult, Verdict,
 };
 use crate::core::model::ceiling::{CeilingKind, Place, Unit};
 use crate::core::model::sample::{Comm, ProcId};
@@ -53,14 +53,14 @@ pub fn name(event: &Event) -> &'static str {
     match event {
         Event::Leak(_) => "leak",
         Event::Suspect(_) => "suspect",
-        Event::Cleared { .. } => "cleared",
+        Event::VerdictCleared { .. } => "cleared",
         Event::Forecast { .. } => "forecast",
         Event::Order(_) => "order",
         Event::Outcome(_) => "outcome",
-        Event::Unsent { .. } => "unsent",
-        Event::Spared { .. } => "spared",
-        Event::Eased { .. } => "eased",
-        Event::Failing(_) => "failing",
+        Event::SignalFailed { .. } => "unsent",
+        Event::NotEnded { .. } => "spared",
+        Event::ForecastCleared { .. } => "eased",
+        Event::MemoryFailure(_) => "failing",
     }
 }
 
@@ -70,7 +70,7 @@ pub fn write_event(out: &mut impl Write, t: f64, event: &Event) -> io::Result<()
     write!(out, "{{\"schema\":1,\"event\":\"{name}\",\"t\":{t}")?;
     match event {
         Event::Leak(finding) | Event::Suspect(finding) => write_finding(out, t, finding)?,
-        Event::Cleared { id, comm, root, scope, was, why } => {
+        Event::VerdictCleared { id, comm, root, scope, was, why } => {
             write_cleared(out, *scope, (*id, *comm, *root), (*was, *why))?;
         }
         Event::Forecast { root, comm, forecast } => {
@@ -79,13 +79,13 @@ pub fn write_event(out: &mut impl Write, t: f64, event: &Event) -> io::Result<()
             }
             write_forecast(out, t, Some(forecast))?;
         }
-        Event::Eased { root, comm, ceiling, place } => {
+        Event::ForecastCleared { root, comm, ceiling, place } => {
             if let Some(root) = root {
                 write_id(out, *root, *comm)?;
             }
             write_ceiling(out, *ceiling, *place)?;
         }
-        Event::Failing(sign) => {
+        Event::MemoryFailure(sign) => {
             write!(out, ",\"sign\":\"{}\",\"count\":{}", sign.kind.name(), sign.count)?;
             if let Some(root) = sign.root {
                 write_root(out, root)?;
@@ -94,11 +94,11 @@ pub fn write_event(out: &mut impl Write, t: f64, event: &Event) -> io::Result<()
         }
         Event::Order(order) => write_order(out, t, order)?,
         Event::Outcome(outcome) => write_outcome(out, t, outcome)?,
-        Event::Unsent { order, why } => {
+        Event::SignalFailed { order, why } => {
             write_order(out, t, order)?;
             write!(out, ",\"why\":\"{}\"", why.name())?;
         }
-        Event::Spared { id, comm, root, why } => {
+        Event::NotEnded { id, comm, root, why } => {
             write_id(out, *id, *comm)?;
             write_root(out, *root)?;
             write!(out, ",\"why\":\"{}\"", why.name())?;
@@ -131,9 +131,9 @@ fn write_finding(out: &mut impl Write, t: f64, finding: &Finding) -> io::Result<
 
 fn write_cleared(
     out: &mut impl Write,
-    scope: Scope,
+    scope: FindingScope,
     (id, comm, root): (ProcId, Comm, ProcId),
-    (was, why): (Verdict, Cleared),
+    (was, why): (Verdict, ClearedReason),
 ) -> io::Result<()> {
     write!(out, ",\"scope\":\"{}\"", scope_name(scope))?;
     write_id(out, id, comm)?;
@@ -164,8 +164,8 @@ fn write_outcome(out: &mut impl Write, t: f64, outcome: &Outcome) -> io::Result<
     write_root(out, order.root)?;
     write!(out, ",\"step\":\"{}\",\"after_s\":{after_s}", order.step.name())?;
     match end {
-        End::Stayed => out.write_all(b",\"result\":\"stayed\"")?,
-        End::Gone { headroom_before, headroom_after, came_back } => {
+        OutcomeResult::Stayed => out.write_all(b",\"result\":\"stayed\"")?,
+        OutcomeResult::Gone { headroom_before, headroom_after, came_back } => {
             let unit = order_unit(order);
             write!(out, ",\"result\":\"gone\",\"headroom_before_{unit}\":{headroom_before}")?;
             write!(out, ",\"headroom_after_{unit}\":{headroom_after}")?;
@@ -216,17 +216,17 @@ fn order_unit(order: &Order) -> &'static str {
     order.forecast.map_or(Unit::Bytes, |forecast| forecast.ceiling.unit()).name()
 }
 
-fn scope_name(scope: Scope) -> &'static str {
+fn scope_name(scope: FindingScope) -> &'static str {
     match scope {
-        Scope::Process => "process",
-        Scope::Tree => "tree",
+        FindingScope::Process => "process",
+        FindingScope::Tree => "tree",
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::assessment::{Evidence, Reason, Signal, Step, Why};
+    use crate::core::model::assessment::{Evidence, FindingReason, OrderReason, Signal, Step};
 
     const ID: ProcId = ProcId { pid: 812, start: 99 };
     const ROOT: ProcId = ProcId { pid: 800, start: 90 };
@@ -258,7 +258,7 @@ mod tests {
         let unit = Unit::Bytes;
         let evidence = Some(Evidence { unit, growth, from, window_s, slope, at_equal_load: false });
         let comm = Comm::new(b"a\"\x1b\n");
-        let (scope, why, forecast) = (Scope::Process, Why::Patient, forecast());
+        let (scope, why, forecast) = (FindingScope::Process, FindingReason::Patient, forecast());
         let finding = Finding {
             id: ID,
             comm,
@@ -310,7 +310,7 @@ mod tests {
             grace_s: 30.0,
             then: Some(Signal::Term),
             helpers: &[],
-            reason: Reason::Danger,
+            reason: OrderReason::Danger,
             footprint: 9,
             expected: 8,
             forecast: None,
@@ -318,7 +318,7 @@ mod tests {
         let told = line(&Event::Order(order));
         assert_eq!((&told["signal"], &told["reason"]), (&"USR1".into(), &"danger".into()));
         assert_eq!((&told["expected_bytes"], &told["exhaust_t"]), (&8.into(), &().into()));
-        let end = End::Gone { headroom_before: 1, headroom_after: 9, came_back: Some(8) };
+        let end = OutcomeResult::Gone { headroom_before: 1, headroom_after: 9, came_back: Some(8) };
         let outcome = Outcome { order, after_s: 2.5, end, forecast: forecast() };
         let told = line(&Event::Outcome(outcome));
         assert_eq!((&told["result"], &told["came_back_bytes"]), (&"gone".into(), &8.into()));

@@ -2,12 +2,12 @@
 
 use super::servers::Ended;
 use super::summary;
-use super::summary::Tree;
+use super::summary::TreeSummary;
 use super::text::Style;
-use crate::cli::options::{Select, Watch};
-use crate::core::decide::policy::Manner;
+use crate::cli::options::{SelectOptions, WatchOptions};
+use crate::core::decide::policy::Method;
 use crate::core::engine::Engine;
-use crate::core::model::assessment::{Status, Step};
+use crate::core::model::assessment::{Severity, Step};
 use crate::core::model::sample::ProcId;
 use crate::core::model::units::Seconds;
 use crate::core::servers::Server;
@@ -22,7 +22,7 @@ const MOST: usize = 10;
 /// When `err` cannot be written.
 pub fn greet(
     err: &mut impl Write,
-    options: &Watch,
+    options: &WatchOptions,
     engine: &Engine,
     matched: Option<usize>,
     own: bool,
@@ -73,7 +73,7 @@ pub fn greet(
 
 /// Says of each tree with workers how they are ended: "Apache prefork: master 812, 9 workers;
 /// gentle signal USR1, after 70 s TERM, then KILL".
-fn manners(err: &mut impl Write, engine: &Engine, trees: &[Tree]) -> io::Result<()> {
+fn manners(err: &mut impl Write, engine: &Engine, trees: &[TreeSummary]) -> io::Result<()> {
     let (detector, victims) = (engine.detector(), engine.policy().victims());
     for tree in trees.iter().take(MOST) {
         let members = detector.standings().filter(|s| s.root == tree.root);
@@ -89,17 +89,17 @@ fn manners(err: &mut impl Write, engine: &Engine, trees: &[Tree]) -> io::Result<
             let (name, master, workers) = (server.name, tree.root.pid, plural(count, "worker"));
             write!(err, "  {name}: master {master}, {workers}; ")?;
             match engine.policy().rules().manner(server) {
-                Manner::Signals(ending) => {
+                Method::Signals(ending) => {
                     let gentle = ending.first.0 == Step::Gentle;
                     let kind = if gentle { "gentle signal" } else { "no gentle signal known:" };
                     writeln!(err, "{kind} {}", Ended(&ending))?;
                 }
-                Manner::Reload(signal) => writeln!(
+                Method::Reload(signal) => writeln!(
                     err,
                     "{} to the master, which replaces all of them gently",
                     signal.name()
                 )?,
-                Manner::Never(why) => writeln!(err, "only reported: {why}")?,
+                Method::Never(why) => writeln!(err, "only reported: {why}")?,
             }
         }
     }
@@ -107,7 +107,7 @@ fn manners(err: &mut impl Write, engine: &Engine, trees: &[Tree]) -> io::Result<
 }
 
 /// Says which processes this user may not signal.
-fn may_not(err: &mut impl Write, engine: &Engine, trees: &[Tree]) -> io::Result<()> {
+fn may_not(err: &mut impl Write, engine: &Engine, trees: &[TreeSummary]) -> io::Result<()> {
     let forbidden = engine.policy().victims().forbidden();
     let all: usize = trees.iter().map(|tree| tree.workers + 1).sum();
     match forbidden {
@@ -145,7 +145,7 @@ pub fn failure(err: &mut impl Write, why: &str) -> io::Result<()> {
 /// When `err` cannot be written.
 pub fn came(err: &mut impl Write, engine: &Engine, root: ProcId) -> io::Result<()> {
     let trees = summary::trees(engine);
-    let new: Vec<Tree> = trees.into_iter().filter(|tree| tree.root == root).collect();
+    let new: Vec<TreeSummary> = trees.into_iter().filter(|tree| tree.root == root).collect();
     writeln!(err, "leakwatch: found")?;
     summary::write(err, &new, 1, Style::default())
 }
@@ -162,17 +162,17 @@ pub fn went(err: &mut impl Write, root: ProcId) -> io::Result<()> {
 ///
 /// # Errors
 /// When `err` cannot be written.
-pub fn farewell(err: &mut impl Write, status: Status) -> io::Result<()> {
+pub fn farewell(err: &mut impl Write, status: Severity) -> io::Result<()> {
     let how = match status {
-        Status::Fine => "nothing leaks",
-        Status::Leak => "a leak was found",
-        Status::Critical => "memory is about to end",
+        Severity::Fine => "nothing leaks",
+        Severity::Leak => "a leak was found",
+        Severity::Critical => "memory is about to end",
     };
     writeln!(err, "leakwatch: stopped; {how} (exit status {})", status as u8)
 }
 
 /// Which processes are meant, as it was typed.
-pub fn wanted(select: &Select) -> String {
+pub fn wanted(select: &SelectOptions) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut add = |name: &str, words: Vec<String>| {
         if !words.is_empty() {

@@ -5,10 +5,10 @@
 //! their root's program, at most [`MOST`] of them, those that leak and the largest first.
 
 use crate::core::engine::Engine;
-use crate::core::model::assessment::{End, Event, Forecast, Outcome, Step, Verdict};
-use crate::core::model::ceiling::{Ceiling, CeilingKind, Place, SignKind, Unit};
+use crate::core::model::assessment::{Event, Forecast, Outcome, OutcomeResult, Step, Verdict};
+use crate::core::model::ceiling::{Ceiling, CeilingKind, MemoryFailureKind, Place, Unit};
 use crate::core::model::sample::{Comm, Sample};
-use crate::report::self_usage::Own;
+use crate::report::self_usage::SelfReport;
 use std::fmt;
 use std::io::{self, Write};
 
@@ -25,14 +25,14 @@ pub struct Exposition {
     gone: u64,
     stayed: u64,
     leaks: u64,
-    signs: [(SignKind, u64); SignKind::ALL.len()],
-    trees: Vec<Tree>,
+    signs: [(MemoryFailureKind, u64); MemoryFailureKind::ALL.len()],
+    trees: Vec<TreeMetrics>,
     ceilings: Vec<Ceiling>,
 }
 
 /// All trees whose root has one name.
 #[derive(Debug)]
-struct Tree {
+struct TreeMetrics {
     comm: Comm,
     processes: u64,
     footprint: u64,
@@ -53,7 +53,7 @@ impl Exposition {
             gone: 0,
             stayed: 0,
             leaks: 0,
-            signs: SignKind::ALL.map(|kind| (kind, 0)),
+            signs: MemoryFailureKind::ALL.map(|kind| (kind, 0)),
             trees: Vec::new(),
             ceilings: Vec::new(),
         }
@@ -63,13 +63,13 @@ impl Exposition {
     pub fn count(&mut self, event: &Event) {
         match event {
             Event::Order(order) => add(&mut self.orders, order.step, 1),
-            Event::Unsent { .. } => self.unsent += 1,
-            Event::Outcome(Outcome { end: End::Gone { .. }, .. }) => self.gone += 1,
-            Event::Outcome(Outcome { end: End::Stayed, .. }) => self.stayed += 1,
+            Event::SignalFailed { .. } => self.unsent += 1,
+            Event::Outcome(Outcome { end: OutcomeResult::Gone { .. }, .. }) => self.gone += 1,
+            Event::Outcome(Outcome { end: OutcomeResult::Stayed, .. }) => self.stayed += 1,
             Event::Leak(finding) if !finding.again => self.leaks += 1,
-            Event::Failing(sign) => {
+            Event::MemoryFailure(sign) => {
                 // The count of a stall is a share in percent.
-                let stalled = sign.kind == SignKind::Stalled;
+                let stalled = sign.kind == MemoryFailureKind::Stalled;
                 add(&mut self.signs, sign.kind, if stalled { 1 } else { sign.count });
             }
             _ => {}
@@ -86,7 +86,7 @@ impl Exposition {
         out: &mut impl Write,
         engine: &Engine,
         sample: &Sample,
-        own: Own,
+        own: SelfReport,
     ) -> io::Result<()> {
         self.gather(engine, sample);
         let watch = Escaped(&self.watch);
@@ -182,7 +182,7 @@ impl Exposition {
 
     fn write_trees(&self, out: &mut impl Write) -> io::Result<()> {
         let watch = Escaped(&self.watch);
-        let mut each = |name: &str, help: &str, value: fn(&Tree) -> f64| {
+        let mut each = |name: &str, help: &str, value: fn(&TreeMetrics) -> f64| {
             head(out, name, "gauge", help)?;
             self.trees.iter().try_for_each(|tree| {
                 let (comm, value) = (Quoted(tree.comm), value(tree));
@@ -228,7 +228,7 @@ impl Exposition {
                 writeln!(
                     out,
                     "{name}{{watch=\"{watch}\",tree=\"{comm}\",ceiling=\"{ceiling}\",place=\"{place}\",bound=\"{bound}\"}} {}",
-                    Number(seconds)
+                    MetricValue(seconds)
                 )?;
             }
         }
@@ -277,7 +277,8 @@ impl Exposition {
             let index = index.unwrap_or_else(|| {
                 let (comm, forecast) = (root.comm, None);
                 let (processes, footprint, leaking, suspects, growth) = (0, 0, 0, 0, 0.0);
-                let tree = Tree { comm, processes, footprint, leaking, suspects, growth, forecast };
+                let tree =
+                    TreeMetrics { comm, processes, footprint, leaking, suspects, growth, forecast };
                 self.trees.push(tree);
                 self.trees.len() - 1
             });
@@ -300,7 +301,7 @@ impl Exposition {
             }
         }
         self.trees.sort_unstable_by(|a, b| {
-            let weight = |tree: &Tree| (tree.leaking > 0, tree.suspects > 0, tree.footprint);
+            let weight = |tree: &TreeMetrics| (tree.leaking > 0, tree.suspects > 0, tree.footprint);
             weight(b).cmp(&weight(a)).then(a.comm.as_bytes().cmp(b.comm.as_bytes()))
         });
         self.trees.truncate(MOST);
@@ -383,9 +384,9 @@ impl fmt::Display for Shown {
 }
 
 /// A number as the format has it.
-struct Number(f64);
+struct MetricValue(f64);
 
-impl fmt::Display for Number {
+impl fmt::Display for MetricValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             n if n == f64::INFINITY => f.write_str("+Inf"),
@@ -398,17 +399,17 @@ impl fmt::Display for Number {
 mod tests {
     use super::*;
     use crate::core::decide::policy::Rules;
-    use crate::core::model::assessment::{Order, Reason, Signal};
-    use crate::core::model::ceiling::Sign;
+    use crate::core::model::assessment::{Order, OrderReason, Signal};
+    use crate::core::model::ceiling::MemoryFailure;
     use crate::core::model::sample::{Header, ProcId};
-    use crate::core::scheduling_delay::Lateness;
-    use crate::system::machine::Usage;
+    use crate::core::scheduling_delay::SchedulingDelay;
+    use crate::system::machine::SelfUsage;
 
     fn engine() -> Engine {
         let rules = Rules { act: false, ..Rules::default() };
         let hostname = String::new();
         let header = Header { interval_s: 1.0, clock_ticks: 100, page_size: 4096, hostname };
-        Engine::new(&header, crate::core::engine::Settings { caution: 8.0, rules })
+        Engine::new(&header, crate::core::engine::EngineSettings { caution: 8.0, rules })
     }
 
     fn order(step: Step) -> Event {
@@ -423,7 +424,7 @@ mod tests {
             then: None,
             helpers: &[],
             grace_s: 1.0,
-            reason: Reason::Danger,
+            reason: OrderReason::Danger,
             footprint: 0,
             expected: 0,
             forecast: None,
@@ -436,12 +437,18 @@ mod tests {
         for (nth, step) in Step::ALL.into_iter().enumerate() {
             (0..=nth).for_each(|_| exposition.count(&order(step)));
         }
-        for kind in SignKind::ALL {
+        for kind in MemoryFailureKind::ALL {
             let (ceiling, place) = (CeilingKind::Ram, Place::NONE);
-            exposition.count(&Event::Failing(Sign { kind, ceiling, root: None, place, count: 40 }));
+            exposition.count(&Event::MemoryFailure(MemoryFailure {
+                kind,
+                ceiling,
+                root: None,
+                place,
+                count: 40,
+            }));
         }
         let mut text = Vec::new();
-        let own = Own { usage: Usage::default(), lateness: Lateness::new(0.0) };
+        let own = SelfReport { usage: SelfUsage::default(), lateness: SchedulingDelay::new(0.0) };
         exposition.write(&mut text, &engine(), &Sample::default(), own).unwrap();
         let text = String::from_utf8(text).unwrap();
         let watch = "watch=\"a\\\"b\\\\c\\nd\"";

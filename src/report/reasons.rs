@@ -1,10 +1,10 @@
 //! Reasons: what a test compared, and what a verdict rests on, in words.
 
-use crate::core::detect::explanation::{Explanation, Held, Row};
-use crate::core::detect::series::comparison::Check;
-use crate::core::detect::series::window::Growth;
-use crate::core::detect::verdict::Rules;
-use crate::core::model::assessment::{Verdict, Why};
+use crate::core::detect::explanation::{Explanation, StandingVerdict, WindowRow};
+use crate::core::detect::series::comparison::Comparison;
+use crate::core::detect::series::window::GrowthShape;
+use crate::core::detect::verdict::RuleChecks;
+use crate::core::model::assessment::{FindingReason, Verdict};
 use crate::core::model::units::{Bytes, Seconds};
 
 /// What convicted it, or what was missing.
@@ -16,26 +16,26 @@ pub(crate) fn conclusion(explanation: &Explanation) -> String {
         return "warming: an earlier run of its program grew so and ended by itself".to_owned();
     }
     let held = explanation.held;
-    let stands = held.map_or(String::new(), |Held { for_s, .. }| {
+    let stands = held.map_or(String::new(), |StandingVerdict { for_s, .. }| {
         format!("it stands for another {}", Seconds(for_s))
     });
     match (verdict, row.and_then(|row| row.rules.as_ref()), held) {
-        (Verdict::Leaking, Some(Rules { convicts: Some(why), .. }), _) => {
+        (Verdict::Leaking, Some(RuleChecks { convicts: Some(why), .. }), _) => {
             let row = row.map_or(0.0, |row| row.window_s);
             format!("leaking: the window of {} convicts ({})", Seconds(row), rule(*why))
         }
-        (Verdict::Leaking, _, Some(Held { why: Some(Why::Pool), .. })) => {
+        (Verdict::Leaking, _, Some(StandingVerdict { why: Some(FindingReason::Pool), .. })) => {
             format!("leaking: convicted with its pool; by itself: {nearest}")
         }
         (Verdict::Leaking, ..) => format!("leaking, from before: {stands}; now: {nearest}"),
-        (Verdict::Suspect, Some(Rules { suspects: Some(why), .. }), _) => {
+        (Verdict::Suspect, Some(RuleChecks { suspects: Some(why), .. }), _) => {
             format!("suspect: goes towards {}; {nearest}", rule(*why))
         }
         (Verdict::Suspect, ..) => format!("suspect, from before: {stands}; now: {nearest}"),
         (Verdict::Warming | Verdict::LoadCoupled, ..) => {
             let (growth, how) = match verdict {
-                Verdict::Warming => (Growth::Slowing, "slows down"),
-                _ => (Growth::WithLoad, "goes with CPU use"),
+                Verdict::Warming => (GrowthShape::Slowing, "slows down"),
+                _ => (GrowthShape::WithLoad, "goes with CPU use"),
             };
             match explanation.longest(growth).map(|row| Seconds(row.window_s)) {
                 Some(window) => {
@@ -49,7 +49,7 @@ pub(crate) fn conclusion(explanation: &Explanation) -> String {
 }
 
 /// What a window lacks to convict.
-fn missing(row: &Row) -> String {
+fn missing(row: &WindowRow) -> String {
     let tests = &row.look.tests;
     let enough = row.enough();
     if !enough.passes {
@@ -58,7 +58,7 @@ fn missing(row: &Row) -> String {
         return format!("growth is too small, also in {window} ({})", pair(enough, size));
     }
     let mut lacks = Vec::new();
-    let mut need = |check: Check, text: &str, show: fn(f64) -> String| {
+    let mut need = |check: Comparison, text: &str, show: fn(f64) -> String| {
         if !check.passes {
             lacks.push(format!("{text} ({})", pair(check, show)));
         }
@@ -70,7 +70,7 @@ fn missing(row: &Row) -> String {
         need(tests.going_on, "it has paused", ratio);
         need(tests.not_by_load, "CPU use explains it", |x| format!("x{}", ratio(x)));
     }
-    if let Some(Rules { passes, urgent, share, patient, .. }) = &row.rules {
+    if let Some(RuleChecks { passes, urgent, share, patient, .. }) = &row.rules {
         need(*passes, "too few windows in a row", |n| format!("{n}"));
         need(urgent.reach, "for urgent, memory lasts too long", size);
         need(urgent.samples, "for urgent, too few samples", |n| format!("{n}"));
@@ -91,24 +91,26 @@ fn missing(row: &Row) -> String {
     }
 }
 
-fn rule(why: Why) -> &'static str {
+fn rule(why: FindingReason) -> &'static str {
     match why {
-        Why::Urgent => "urgent: memory ends within --caution times the window",
-        Why::Patient => "patient: it grew by a real part of itself through much of its life",
-        Why::Pool => "its pool",
-        Why::PileUp => "children pile up",
-        Why::Threads => "its threads never end",
+        FindingReason::Urgent => "urgent: memory ends within --caution times the window",
+        FindingReason::Patient => {
+            "patient: it grew by a real part of itself through much of its life"
+        }
+        FindingReason::Pool => "its pool",
+        FindingReason::PileUp => "children pile up",
+        FindingReason::Threads => "its threads never end",
     }
 }
 
 /// `ok` or `FAIL`, found/needed.
-pub(crate) fn cell(check: Check, show: impl Fn(f64) -> String) -> String {
+pub(crate) fn cell(check: Comparison, show: impl Fn(f64) -> String) -> String {
     let word = if check.passes { "ok" } else { "FAIL" };
     format!("{word} {}", pair(check, show))
 }
 
 /// Found/needed.
-pub(crate) fn pair(check: Check, show: impl Fn(f64) -> String) -> String {
+pub(crate) fn pair(check: Comparison, show: impl Fn(f64) -> String) -> String {
     format!("{}/{}", show(check.is), show(check.needs))
 }
 

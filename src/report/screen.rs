@@ -1,8 +1,8 @@
 //! Screen: on a terminal, a block at the end of the output that is redrawn every tick.
 
 use super::summary;
-use super::summary::Tree;
-use super::text::{Clock, Style};
+use super::summary::TreeSummary;
+use super::text::{Style, TimeOfDay};
 use crate::core::model::units::Seconds;
 use std::io::{self, Write};
 
@@ -38,12 +38,12 @@ impl Screen {
         out: &mut impl Write,
         t: f64,
         next_s: f64,
-        trees: &[Tree],
+        trees: &[TreeSummary],
         style: Style,
     ) -> io::Result<()> {
         // Without wrapping, a long line stays one line and the block can be found again.
         write!(out, "\x1b[?7l")?;
-        writeln!(out, "{}, next look in {}", Clock(t), Seconds(next_s))?;
+        writeln!(out, "{}, next look in {}", TimeOfDay(t), Seconds(next_s))?;
         summary::write(out, trees, MOST, style)?;
         write!(out, "\x1b[?7h")?;
         self.lines = 1 + trees.len().min(MOST) + usize::from(trees.len() > MOST);

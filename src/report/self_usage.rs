@@ -2,8 +2,8 @@
 
 use crate::core::model::sample::Memory;
 use crate::core::model::units::{Bytes, Seconds};
-use crate::core::scheduling_delay::Lateness;
-use crate::system::machine::{Pressure, Usage};
+use crate::core::scheduling_delay::SchedulingDelay;
+use crate::system::machine::{Pressure, SelfUsage};
 use std::fmt;
 use std::io::{self, Write};
 
@@ -15,14 +15,14 @@ const LITTLE: f64 = 0.10;
 
 /// leakwatch itself as it stands.
 #[derive(Clone, Copy, Debug)]
-pub struct Own {
+pub struct SelfReport {
     /// What it uses.
-    pub usage: Usage,
+    pub usage: SelfUsage,
     /// How late its looks come.
-    pub lateness: Lateness,
+    pub lateness: SchedulingDelay,
 }
 
-impl Own {
+impl SelfReport {
     /// CPU time so far as a share of one processor's.
     fn share(&self) -> f64 {
         self.usage.cpu_s / self.lateness.age_s().max(1.0)
@@ -33,7 +33,7 @@ impl Own {
     /// # Errors
     /// When `out` cannot be written.
     pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
-        let Self { usage: Usage { cpu_s, anon, file }, lateness } = self;
+        let Self { usage: SelfUsage { cpu_s, anon, file }, lateness } = self;
         let (anon, file, share) = (Bytes(*anon), Bytes(*file), self.share() * 100.0);
         let (cpu, age, looks) = (Seconds(*cpu_s), Seconds(lateness.age_s()), lateness.looks());
         write!(out, "leakwatch itself: {anon} anonymous, {file} of files; ")?;
@@ -47,7 +47,7 @@ impl Own {
     /// # Errors
     /// When `out` cannot be written.
     pub fn write_json(&self, out: &mut impl Write, t: f64) -> io::Result<()> {
-        let Self { usage: Usage { cpu_s, anon, file }, lateness } = self;
+        let Self { usage: SelfUsage { cpu_s, anon, file }, lateness } = self;
         write!(out, "{{\"schema\":1,\"event\":\"self\",\"t\":{t:.3}")?;
         write!(out, ",\"anon_bytes\":{anon},\"file_bytes\":{file},\"cpu_s\":{cpu_s:.3}")?;
         write!(out, ",\"cpu_share\":{:.6},\"age_s\":{:.3}", self.share(), lateness.age_s())?;
@@ -58,7 +58,7 @@ impl Own {
 
 /// A look that came late, and what is known of why.
 #[derive(Clone, Copy, Debug)]
-pub struct Late {
+pub struct DelayedSample {
     /// By so many seconds.
     pub late_s: f64,
     /// What was waited for.
@@ -67,7 +67,7 @@ pub struct Late {
     pub memory: Memory,
 }
 
-impl Late {
+impl DelayedSample {
     /// What was waited for most, if it was waited for; memory first, since short memory makes
     /// everybody wait for disks too.
     fn cause(&self) -> Cause {
@@ -186,7 +186,7 @@ mod tests {
     fn line(pressure: Pressure, available: u64) -> String {
         let memory = Memory { total: 100, available, ..Memory::default() };
         let mut out = Vec::new();
-        Late { late_s: 7.3, pressure, memory }.write(&mut out).unwrap();
+        DelayedSample { late_s: 7.3, pressure, memory }.write(&mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -214,11 +214,11 @@ mod tests {
 
     #[test]
     fn what_it_uses_is_said_to_people_and_to_programs() {
-        let mut lateness = Lateness::new(0.0);
+        let mut lateness = SchedulingDelay::new(0.0);
         lateness.observe(5.0, 5.4);
         lateness.observe(3300.0, 3300.004);
-        let usage = Usage { cpu_s: 1.32, anon: 480 << 10, file: 1900 << 10 };
-        let own = Own { usage, lateness };
+        let usage = SelfUsage { cpu_s: 1.32, anon: 480 << 10, file: 1900 << 10 };
+        let own = SelfReport { usage, lateness };
         let mut out = Vec::new();
         own.write(&mut out).unwrap();
         assert_eq!(

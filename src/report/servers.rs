@@ -1,7 +1,9 @@
 //! Servers: the table of what each server's workers are and how they are ended.
 
 use crate::core::model::units::Seconds;
-use crate::core::servers::{By, Ending, FailedFork, Server, Setting, Threads, Workers};
+use crate::core::servers::{
+    FailedFork, RecognisedBy, Server, ServerSetting, Termination, ThreadCount, WorkerPolicy,
+};
 use serde_json::{Value, json};
 use std::fmt;
 use std::io::{self, Write};
@@ -10,11 +12,11 @@ use std::io::{self, Write};
 const WIDTH: usize = 80;
 
 /// How a worker is ended, in words: "USR1, after 70 s TERM, then KILL".
-pub struct Ended<'a>(pub &'a Ending);
+pub struct Ended<'a>(pub &'a Termination);
 
 impl fmt::Display for Ended<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ending { first, grace_s, then } = self.0;
+        let Termination { first, grace_s, then } = self.0;
         write!(f, "{}", first.1.name())?;
         for (index, step) in then.iter().enumerate() {
             match index {
@@ -41,10 +43,14 @@ pub fn write(out: &mut impl Write, servers: &[&Server], full: bool) -> io::Resul
     row(out, "", "", "MASTER SURVIVES")?;
     for server in servers {
         let ended = match &server.workers {
-            Workers::End(ending) => Ended(ending).to_string(),
-            Workers::Allow(ending, _) => format!("{} if --allow {}", Ended(ending), server.key),
-            Workers::Reload(signal, _) => format!("{} to the master if --reload", signal.name()),
-            Workers::Report(_) => "nothing, only reported".to_owned(),
+            WorkerPolicy::End(ending) => Ended(ending).to_string(),
+            WorkerPolicy::Allow(ending, _) => {
+                format!("{} if --allow {}", Ended(ending), server.key)
+            }
+            WorkerPolicy::Reload(signal, _) => {
+                format!("{} to the master if --reload", signal.name())
+            }
+            WorkerPolicy::Report(_) => "nothing, only reported".to_owned(),
         };
         let fork = match server.failed_fork {
             FailedFork::Survives => "yes",
@@ -61,12 +67,12 @@ fn write_full(out: &mut impl Write, server: &Server) -> io::Result<()> {
     let mut line = |what: &str, text: &str| wrap(out, what, text);
     line("known by", &known_by(server))?;
     match &server.workers {
-        Workers::End(ending) => line("ended by", &Ended(ending).to_string())?,
-        Workers::Allow(ending, why) => {
+        WorkerPolicy::End(ending) => line("ended by", &Ended(ending).to_string())?,
+        WorkerPolicy::Allow(ending, why) => {
             line("ended by", &format!("nothing: {why}"))?;
             line("if allowed", &Ended(ending).to_string())?;
         }
-        Workers::Reload(_, why) | Workers::Report(why) => {
+        WorkerPolicy::Reload(_, why) | WorkerPolicy::Report(why) => {
             line("ended by", &format!("nothing: {why}"))?;
         }
     }
@@ -79,7 +85,7 @@ fn write_full(out: &mut impl Write, server: &Server) -> io::Result<()> {
         FailedFork::Unknown => {}
     }
     for (what, settings) in [("recycle", server.recycle), ("cap", server.cap)] {
-        for Setting { line: set, counts, default, versions } in settings {
+        for ServerSetting { line: set, counts, default, versions } in settings {
             let versions =
                 if versions.is_empty() { String::new() } else { format!("; {versions}") };
             line(what, &format!("{set}   N: {counts}; default {default}{versions}"))?;
@@ -96,16 +102,16 @@ fn write_full(out: &mut impl Write, server: &Server) -> io::Result<()> {
 
 fn known_by(server: &Server) -> String {
     let by = server.by.iter().map(|by| match by {
-        By::Exe(names) => format!("executable {}", names.join(", ")),
-        By::Dir(dir) => format!("an executable below {dir}/"),
-        By::Title(names) => format!("{} in an interpreter's title", names.join(" or ")),
-        By::Fork => "a fork of its parent, in no other row".to_owned(),
+        RecognisedBy::Exe(names) => format!("executable {}", names.join(", ")),
+        RecognisedBy::Dir(dir) => format!("an executable below {dir}/"),
+        RecognisedBy::Title(names) => format!("{} in an interpreter's title", names.join(" or ")),
+        RecognisedBy::Fork => "a fork of its parent, in no other row".to_owned(),
     });
     let mut by = by.collect::<Vec<_>>().join("; ");
     by += match server.threads {
-        Threads::Any => "",
-        Threads::One => "; one thread",
-        Threads::Many => "; two threads or more",
+        ThreadCount::Any => "",
+        ThreadCount::One => "; one thread",
+        ThreadCount::Many => "; two threads or more",
     };
     if by.is_empty() { "nothing: what is in no other row".to_owned() } else { by }
 }
@@ -143,7 +149,7 @@ pub fn write_json(out: &mut impl Write, servers: &[&Server]) -> io::Result<()> {
 }
 
 fn as_json(server: &Server) -> Value {
-    let signals = |ending: &Ending| {
+    let signals = |ending: &Termination| {
         let (step, signal) = ending.first;
         let first =
             json!({"step": step.name(), "signal": signal.name(), "grace_s": ending.grace_s});
@@ -153,8 +159,8 @@ fn as_json(server: &Server) -> Value {
             .map(|step| json!({"step": step.name(), "signal": step.signal().name()}));
         Value::Array([first].into_iter().chain(then).collect())
     };
-    let settings = |settings: &[Setting]| {
-        let one = |s: &Setting| json!({"line": s.line, "counts": s.counts, "default": s.default, "versions": s.versions});
+    let settings = |settings: &[ServerSetting]| {
+        let one = |s: &ServerSetting| json!({"line": s.line, "counts": s.counts, "default": s.default, "versions": s.versions});
         Value::Array(settings.iter().map(one).collect())
     };
     let files = server.files.iter().map(|(at, path)| json!({"distribution": at, "path": path}));
@@ -174,18 +180,18 @@ fn as_json(server: &Server) -> Value {
         }
     };
     match &server.workers {
-        Workers::End(ending) => more("signals", signals(ending)),
-        Workers::Allow(ending, why) => {
+        WorkerPolicy::End(ending) => more("signals", signals(ending)),
+        WorkerPolicy::Allow(ending, why) => {
             more("signals", signals(ending));
             more("only_if", format!("--allow {}", server.key).into());
             more("instead", (*why).into());
         }
-        Workers::Reload(signal, why) => {
+        WorkerPolicy::Reload(signal, why) => {
             more("signals", json!([{"step": "reload", "signal": signal.name()}]));
             more("only_if", "--reload".into());
             more("instead", (*why).into());
         }
-        Workers::Report(why) => more("instead", (*why).into()),
+        WorkerPolicy::Report(why) => more("instead", (*why).into()),
     }
     match server.failed_fork {
         FailedFork::Survives => more("survives_failed_fork", true.into()),

@@ -3,7 +3,7 @@
 //! The same lines serve the greeting at the start, SIGUSR1, and the block that is redrawn on a
 //! terminal.
 
-use super::text::{Named, Style, Subject};
+use super::text::{CeilingName, Style, Subject};
 use crate::core::detect::ceilings::usage::Headroom;
 use crate::core::engine::Engine;
 use crate::core::model::assessment::{Forecast, Verdict};
@@ -13,7 +13,7 @@ use std::io::{self, Write};
 
 /// One process tree as it stands.
 #[derive(Clone, Copy, Debug)]
-pub struct Tree {
+pub struct TreeSummary {
     /// Its root.
     pub root: ProcId,
     /// The root's name.
@@ -36,12 +36,12 @@ pub struct Tree {
 }
 
 /// All trees of the last sample, worst first: leaking, then suspect, then by footprint.
-pub fn trees(engine: &Engine) -> Vec<Tree> {
+pub fn trees(engine: &Engine) -> Vec<TreeSummary> {
     let detector = engine.detector();
-    let mut trees: Vec<Tree> = Vec::new();
+    let mut trees: Vec<TreeSummary> = Vec::new();
     for s in detector.standings() {
         let index = trees.iter().position(|tree| tree.root == s.root).unwrap_or_else(|| {
-            trees.push(Tree {
+            trees.push(TreeSummary {
                 root: s.root,
                 comm: s.comm,
                 server: engine
@@ -117,7 +117,7 @@ pub fn write_summary(out: &mut impl Write, engine: &Engine) -> io::Result<()> {
             "; {} of {} left of {}",
             Amount(left, kind.unit()),
             Amount(limit, kind.unit()),
-            Named(kind, place)
+            CeilingName(kind, place)
         ),
         None => Ok(()),
     }
@@ -127,7 +127,12 @@ pub fn write_summary(out: &mut impl Write, engine: &Engine) -> io::Result<()> {
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub fn write(out: &mut impl Write, trees: &[Tree], most: usize, style: Style) -> io::Result<()> {
+pub fn write(
+    out: &mut impl Write,
+    trees: &[TreeSummary],
+    most: usize,
+    style: Style,
+) -> io::Result<()> {
     let (bold, off) = if style.colour { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
     for tree in trees.iter().take(most) {
         let name = Subject::tree(tree.comm, tree.root).to_string();
@@ -157,7 +162,7 @@ pub fn write(out: &mut impl Write, trees: &[Tree], most: usize, style: Style) ->
                 Seconds(f.latest_s)
             )?,
             _ => {
-                let named = Named(kind, place);
+                let named = CeilingName(kind, place);
                 write!(out, "; {} of {} left of {named}", Bytes(left), Bytes(limit))?;
             }
         }

@@ -4,10 +4,10 @@
 //! intervals; it can be read without colour. Names are escaped by [`Comm`].
 
 use crate::core::model::assessment::{
-    Cleared, End, Event, Evidence, Finding, Forecast, Order, Outcome, Reason, Scope, Spared, Step,
-    Unsent, Verdict, Why,
+    ClearedReason, Event, Evidence, Finding, FindingReason, FindingScope, Forecast, NotEnded,
+    Order, OrderReason, Outcome, OutcomeResult, SignalFailure, Step, Verdict,
 };
-use crate::core::model::ceiling::{CeilingKind, Place, Sign, SignKind, Unit};
+use crate::core::model::ceiling::{CeilingKind, MemoryFailure, MemoryFailureKind, Place, Unit};
 use crate::core::model::sample::{Comm, ProcId};
 use crate::core::model::units::{Amount, Bytes, Rate, Seconds};
 use std::fmt;
@@ -31,7 +31,7 @@ pub fn write_event(out: &mut impl Write, t: f64, event: &Event, style: Style) ->
     if is_said_otherwise(event) {
         return Ok(());
     }
-    write!(out, "{}  ", Clock(t))?;
+    write!(out, "{}  ", TimeOfDay(t))?;
     write_message(out, event, style)
 }
 
@@ -39,7 +39,8 @@ pub fn write_event(out: &mut impl Write, t: f64, event: &Event, style: Style) ->
 fn is_said_otherwise(event: &Event) -> bool {
     matches!(
         event,
-        Event::Leak(Finding { again: true, .. }) | Event::Cleared { why: Cleared::Ended, .. }
+        Event::Leak(Finding { again: true, .. })
+            | Event::VerdictCleared { why: ClearedReason::Ended, .. }
     )
 }
 
@@ -55,13 +56,13 @@ pub fn write_message(out: &mut impl Write, event: &Event, style: Style) -> io::R
         Event::Outcome(_) => ("OUTCOME", GREEN),
         Event::Order(_) if style.dry_run => ("DRY RUN", RED),
         Event::Order(_) => ("ORDER", RED),
-        Event::Unsent { .. } => ("FAILED", RED),
-        Event::Spared { .. } => ("SPARED", RED),
+        Event::SignalFailed { .. } => ("FAILED", RED),
+        Event::NotEnded { .. } => ("SPARED", RED),
         Event::Leak(_) => ("LEAK", RED),
         Event::Forecast { .. } => ("FORECAST", YELLOW),
         Event::Suspect(_) => ("SUSPECT", YELLOW),
-        Event::Cleared { .. } | Event::Eased { .. } => ("CLEARED", GREEN),
-        Event::Failing(_) => ("FAILING", RED),
+        Event::VerdictCleared { .. } | Event::ForecastCleared { .. } => ("CLEARED", GREEN),
+        Event::MemoryFailure(_) => ("FAILING", RED),
     };
     let (on, off) = if style.colour { (colour, RESET) } else { ("", "") };
     let sentence = Sentence(event);
@@ -79,9 +80,9 @@ const RESET: &str = "\x1b[0m";
 
 /// A Unix time as RFC 3339, UTC, whole seconds.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock(pub f64);
+pub struct TimeOfDay(pub f64);
 
-impl fmt::Display for Clock {
+impl fmt::Display for TimeOfDay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // humantime refuses times after the year 9999.
         let seconds = self.0.clamp(0.0, 253_402_300_799.0);
@@ -95,26 +96,26 @@ impl fmt::Display for Clock {
 pub struct Subject {
     comm: Comm,
     id: ProcId,
-    scope: Scope,
+    scope: FindingScope,
 }
 
 impl Subject {
     /// The tree below a root.
     pub fn tree(comm: Comm, id: ProcId) -> Self {
-        Self { comm, id, scope: Scope::Tree }
+        Self { comm, id, scope: FindingScope::Tree }
     }
 
     /// One process.
     pub fn process(comm: Comm, id: ProcId) -> Self {
-        Self { comm, id, scope: Scope::Process }
+        Self { comm, id, scope: FindingScope::Process }
     }
 }
 
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.scope {
-            Scope::Process => write!(f, "{}[{}]", self.comm, self.id.pid),
-            Scope::Tree => write!(f, "{}({})", self.comm, self.id.pid),
+            FindingScope::Process => write!(f, "{}[{}]", self.comm, self.id.pid),
+            FindingScope::Tree => write!(f, "{}({})", self.comm, self.id.pid),
         }
     }
 }
@@ -124,15 +125,17 @@ fn subject(event: &Event) -> Option<Subject> {
     Some(match *event {
         Event::Suspect(Finding { id, comm, scope, .. })
         | Event::Leak(Finding { id, comm, scope, .. })
-        | Event::Cleared { id, comm, scope, .. } => Subject { comm, id, scope },
-        Event::Forecast { root, comm, .. } | Event::Eased { root, comm, .. } => {
+        | Event::VerdictCleared { id, comm, scope, .. } => Subject { comm, id, scope },
+        Event::Forecast { root, comm, .. } | Event::ForecastCleared { root, comm, .. } => {
             Subject::tree(comm, root?)
         }
-        Event::Failing(_) => return None,
-        Event::Spared { id, comm, .. } => Subject::process(comm, id),
+        Event::MemoryFailure(_) => return None,
+        Event::NotEnded { id, comm, .. } => Subject::process(comm, id),
         Event::Order(Order { victim, comm, .. })
         | Event::Outcome(Outcome { order: Order { victim, comm, .. }, .. })
-        | Event::Unsent { order: Order { victim, comm, .. }, .. } => Subject::process(comm, victim),
+        | Event::SignalFailed { order: Order { victim, comm, .. }, .. } => {
+            Subject::process(comm, victim)
+        }
     })
 }
 
@@ -144,23 +147,23 @@ impl fmt::Display for Sentence<'_> {
         match self.0 {
             Event::Leak(finding) => leak(f, finding),
             Event::Suspect(finding) => suspect(f, finding),
-            Event::Cleared { was, why, .. } => cleared(f, *was, *why),
+            Event::VerdictCleared { was, why, .. } => cleared(f, *was, *why),
             Event::Forecast { forecast, .. } => write!(f, "{}", InWords(forecast)),
-            Event::Spared { why, .. } => spared(f, *why),
+            Event::NotEnded { why, .. } => spared(f, *why),
             Event::Order(order) => ordered(f, order),
-            Event::Unsent { order, why } => unsent(f, order, *why),
+            Event::SignalFailed { order, why } => unsent(f, order, *why),
             Event::Outcome(outcome) => ended(f, outcome),
-            Event::Eased { ceiling, place, .. } => {
-                write!(f, "{} comes no nearer", Named(*ceiling, *place))
+            Event::ForecastCleared { ceiling, place, .. } => {
+                write!(f, "{} comes no nearer", CeilingName(*ceiling, *place))
             }
-            Event::Failing(sign) => failing(f, sign),
+            Event::MemoryFailure(sign) => failing(f, sign),
         }
     }
 }
 
 fn leak(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
     match (finding.why, &finding.evidence) {
-        (Why::PileUp, evidence) => {
+        (FindingReason::PileUp, evidence) => {
             let (n, size) = (finding.tasks, Bytes(finding.footprint));
             write!(f, "children pile up and never end: {n} now, together {size}, ")?;
             match evidence {
@@ -168,7 +171,7 @@ fn leak(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
                 None => write!(f, "and growing")?,
             }
         }
-        (Why::Threads, Some(evidence)) => write!(
+        (FindingReason::Threads, Some(evidence)) => write!(
             f,
             "starts threads that never end: {} now, {:.0} more in {} ({})",
             finding.tasks,
@@ -176,15 +179,15 @@ fn leak(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
             Seconds(evidence.window_s),
             Rate(evidence.slope, evidence.unit)
         )?,
-        (Why::Pool, Some(evidence)) => {
+        (FindingReason::Pool, Some(evidence)) => {
             write!(f, "{}, as its siblings do until they end", Grew(evidence, finding.footprint))?
         }
-        (Why::Pool, None) => match finding.scope {
-            Scope::Tree => write!(
+        (FindingReason::Pool, None) => match finding.scope {
+            FindingScope::Tree => write!(
                 f,
                 "its children grow for as long as they live, each too briefly to be judged alone"
             )?,
-            Scope::Process => write!(
+            FindingScope::Process => write!(
                 f,
                 "{} now; grows as its siblings do until they end",
                 Bytes(finding.footprint)
@@ -250,19 +253,19 @@ fn suspect(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
     }
 }
 
-fn cleared(f: &mut fmt::Formatter<'_>, was: Verdict, why: Cleared) -> fmt::Result {
+fn cleared(f: &mut fmt::Formatter<'_>, was: Verdict, why: ClearedReason) -> fmt::Result {
     let was = was.name();
     match why {
-        Cleared::GrowthEnded => write!(f, "no longer {was}: its growth is no longer steady"),
-        Cleared::Exited => write!(f, "no longer {was}: it exited"),
-        Cleared::Ended => write!(f, "no longer {was}: it was ended"),
+        ClearedReason::GrowthEnded => write!(f, "no longer {was}: its growth is no longer steady"),
+        ClearedReason::Exited => write!(f, "no longer {was}: it exited"),
+        ClearedReason::Ended => write!(f, "no longer {was}: it was ended"),
     }
 }
 
 /// A ceiling with its place: "pids.max of cgroup /system.slice/apache2.service".
-pub(crate) struct Named(pub(crate) CeilingKind, pub(crate) Place);
+pub(crate) struct CeilingName(pub(crate) CeilingKind, pub(crate) Place);
 
-impl fmt::Display for Named {
+impl fmt::Display for CeilingName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.title())?;
         if !self.1.is_none() {
@@ -299,7 +302,7 @@ impl fmt::Display for InWords<'_> {
                 Unit::Tasks => headroom.to_string(),
             },
             Amount(limit, unit),
-            Named(ceiling, place),
+            CeilingName(ceiling, place),
             Rate(slope, unit),
             ceiling.effect().sentence()
         )
@@ -307,54 +310,58 @@ impl fmt::Display for InWords<'_> {
 }
 
 /// "fork was refused 3 times by pids.max of cgroup /x: Resource temporarily unavailable (EAGAIN)"
-fn failing(f: &mut fmt::Formatter<'_>, sign: &Sign) -> fmt::Result {
-    let Sign { kind, ceiling, place, count, .. } = *sign;
+fn failing(f: &mut fmt::Formatter<'_>, sign: &MemoryFailure) -> fmt::Result {
+    let MemoryFailure { kind, ceiling, place, count, .. } = *sign;
     let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
-    let where_ = Named(ceiling, place);
+    let where_ = CeilingName(ceiling, place);
     match (kind, ceiling.unit()) {
-        (SignKind::OomKill, _) => {
+        (MemoryFailureKind::OomKill, _) => {
             let n = if count == 1 { "a process".to_owned() } else { format!("{count} processes") };
             write!(f, "the OOM killer ended {n}: {where_} is used up")
         }
-        (SignKind::Refused, Unit::Tasks) => {
+        (MemoryFailureKind::Refused, Unit::Tasks) => {
             write!(f, "fork failed {times} at {where_}: {}", ceiling.effect().errno())
         }
-        (SignKind::Refused, Unit::Bytes) => {
+        (MemoryFailureKind::Refused, Unit::Bytes) => {
             write!(f, "memory was refused {times} at {where_}: {}", ceiling.effect().errno())
         }
-        (SignKind::Stalled, _) => {
+        (MemoryFailureKind::Stalled, _) => {
             write!(f, "everybody waited for memory {count} % of the last 10 s: {where_} is used up")
         }
     }
 }
 
-fn spared(f: &mut fmt::Formatter<'_>, why: Spared) -> fmt::Result {
+fn spared(f: &mut fmt::Formatter<'_>, why: NotEnded) -> fmt::Result {
     let text = match why {
-        Spared::Root => {
+        NotEnded::Root => {
             "leaks and memory is in danger, but nobody is known to start it again; restart its service, or allow it with --allow-root"
         }
-        Spared::Helper => {
+        NotEnded::Helper => {
             "leaks and memory is in danger, but it helps its master and is none of its workers; restart its service"
         }
-        Spared::HasChildren => {
+        NotEnded::HasChildren => {
             "leaks and memory is in danger, but it has children; restart its service"
         }
-        Spared::Orphan => {
+        NotEnded::Orphan => {
             "leaks and memory is in danger, but its master is dead and would not replace it; restart the service"
         }
-        Spared::Protected => "leaks and memory is in danger, but --protect names it",
-        Spared::NotPermitted => {
+        NotEnded::Protected => "leaks and memory is in danger, but --protect names it",
+        NotEnded::NotPermitted => {
             "leaks and memory is in danger, but this user may not signal it; run leakwatch as root or give it CAP_KILL"
         }
-        Spared::Unknown => "leaks and memory is in danger, but its program could not be looked at",
-        Spared::PoolHalved => "leaks and memory is in danger, but its pool is down to half already",
-        Spared::ForkFails(what) => {
+        NotEnded::Unknown => {
+            "leaks and memory is in danger, but its program could not be looked at"
+        }
+        NotEnded::PoolHalved => {
+            "leaks and memory is in danger, but its pool is down to half already"
+        }
+        NotEnded::ForkFails(what) => {
             return write!(
                 f,
                 "leaks and memory is in danger, but forks fail already, and then its master {what}; free memory by other means"
             );
         }
-        Spared::Server(why) => return write!(f, "leaks and memory is in danger, but {why}"),
+        NotEnded::Server(why) => return write!(f, "leaks and memory is in danger, but {why}"),
     };
     f.write_str(text)
 }
@@ -377,14 +384,14 @@ fn ordered(f: &mut fmt::Formatter<'_>, order: &Order) -> fmt::Result {
         write!(f, "; {} if still there in {grace}", then.name())?;
     }
     match reason {
-        Reason::Danger => write!(f, ": leaking, {}", Bytes(*footprint))?,
-        Reason::Hung => write!(f, ": hung, one of those that pile up")?,
-        Reason::Brink => write!(
+        OrderReason::Danger => write!(f, ": leaking, {}", Bytes(*footprint))?,
+        OrderReason::Hung => write!(f, ": hung, one of those that pile up")?,
+        OrderReason::Brink => write!(
             f,
             ": grows fastest, {}, and memory goes too fast for a longer look",
             Bytes(*footprint)
         )?,
-        Reason::Stayed => return write!(f, ": it did not go"),
+        OrderReason::Stayed => return write!(f, ": it did not go"),
     }
     match forecast {
         Some(forecast) => write!(
@@ -398,27 +405,27 @@ fn ordered(f: &mut fmt::Formatter<'_>, order: &Order) -> fmt::Result {
     }
 }
 
-fn unsent(f: &mut fmt::Formatter<'_>, order: &Order, why: Unsent) -> fmt::Result {
+fn unsent(f: &mut fmt::Formatter<'_>, order: &Order, why: SignalFailure) -> fmt::Result {
     write!(f, "{} was not sent: ", order.signal.name())?;
     match why {
-        Unsent::Gone => write!(f, "it had exited by itself"),
-        Unsent::NotPermitted => {
+        SignalFailure::Gone => write!(f, "it had exited by itself"),
+        SignalFailure::NotPermitted => {
             write!(f, "not permitted; run leakwatch as root or give it CAP_KILL")
         }
-        Unsent::Protected => {
+        SignalFailure::Protected => {
             write!(f, "by its present name or title it is protected, or no worker of its master")
         }
-        Unsent::Refused => {
+        SignalFailure::Refused => {
             write!(f, "leakwatch never signals process 1, itself or those that started it")
         }
-        Unsent::Failed(errno) => write!(f, "{}", io::Error::from_raw_os_error(errno)),
+        SignalFailure::Failed(errno) => write!(f, "{}", io::Error::from_raw_os_error(errno)),
     }
 }
 
 fn ended(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
     let Outcome { order, after_s, end, forecast } = outcome;
     match end {
-        End::Stayed => {
+        OutcomeResult::Stayed => {
             return write!(
                 f,
                 "still there after {}, last signal {}; leaving it alone",
@@ -426,7 +433,7 @@ fn ended(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
                 order.signal.name()
             );
         }
-        End::Gone { came_back, headroom_after, .. } => {
+        OutcomeResult::Gone { came_back, headroom_after, .. } => {
             let unit = order.forecast.map_or(Unit::Bytes, |forecast| forecast.ceiling.unit());
             let amount = |n| Amount(n, unit);
             write!(f, "gone after {} by {}; ", Seconds(*after_s), order.signal.name())?;
@@ -484,8 +491,8 @@ mod tests {
             id: ID,
             comm: Comm::new(b"apache2"),
             root: ROOT,
-            scope: Scope::Process,
-            why: Why::Urgent,
+            scope: FindingScope::Process,
+            why: FindingReason::Urgent,
             footprint: 88 * MIB,
             tasks: 1,
             evidence: Some(Evidence {
@@ -528,7 +535,7 @@ mod tests {
             grace_s: 70.0,
             then: Some(Signal::Term),
             helpers: &[],
-            reason: Reason::Danger,
+            reason: OrderReason::Danger,
             footprint: 88 * MIB,
             expected: 80 * MIB,
             forecast: Some(forecast(28.0)),
@@ -537,8 +544,11 @@ mod tests {
         assert!(text.ends_with(
             "USR1 (finish the request, then exit); TERM if still there in 70 s: leaking, 88 MiB; memory ends in 28 s (earliest 21 s)\n"
         ), "{text}");
-        let end =
-            End::Gone { headroom_before: 0, headroom_after: 99 * MIB, came_back: Some(79 * MIB) };
+        let end = OutcomeResult::Gone {
+            headroom_before: 0,
+            headroom_after: 99 * MIB,
+            came_back: Some(79 * MIB),
+        };
         let text = line(Event::Outcome(Outcome { order, after_s: 0.4, end, forecast: None }));
         assert!(
             text.ends_with(
@@ -575,7 +585,7 @@ mod tests {
         let text = line(Event::Forecast { root: None, comm: Comm::default(), forecast });
         assert!(text.contains("FORECAST  machine             fork fails"), "{text}");
         let (ceiling, place) = (forecast.ceiling, forecast.place);
-        let text = line(Event::Eased { root: None, comm, ceiling, place });
+        let text = line(Event::ForecastCleared { root: None, comm, ceiling, place });
         assert!(text.ends_with("pids.max of cgroup /system.slice/app.service comes no nearer\n"));
     }
 
@@ -590,7 +600,8 @@ mod tests {
             at_equal_load: false,
         };
         let (evidence, forecast) = (Some(evidence), Some(in_tasks(176.0)));
-        let threads = Finding { why: Why::Threads, tasks: 64, evidence, forecast, ..finding() };
+        let threads =
+            Finding { why: FindingReason::Threads, tasks: 64, evidence, forecast, ..finding() };
         let text = line(Event::Leak(threads));
         assert!(
             text.ends_with(
@@ -598,7 +609,7 @@ mod tests {
             ),
             "{text}"
         );
-        let pile = Finding { why: Why::PileUp, scope: Scope::Tree, ..threads };
+        let pile = Finding { why: FindingReason::PileUp, scope: FindingScope::Tree, ..threads };
         let text = line(Event::Leak(pile));
         assert!(
             text.contains("children pile up and never end: 64 now, together 88 MiB, +30/min;"),
@@ -610,19 +621,19 @@ mod tests {
     fn what_has_begun_is_said_with_its_limit() {
         let failing = |kind, ceiling, place: &str, count| {
             let (root, place) = (None, Place::new(place));
-            line(Event::Failing(Sign { kind, ceiling, root, place, count }))
+            line(Event::MemoryFailure(MemoryFailure { kind, ceiling, root, place, count }))
         };
         for (text, expected) in [
             (
-                failing(SignKind::OomKill, CeilingKind::Ram, "", 1),
+                failing(MemoryFailureKind::OomKill, CeilingKind::Ram, "", 1),
                 "FAILING   machine             the OOM killer ended a process: RAM and swap is used up\n",
             ),
             (
-                failing(SignKind::Refused, CeilingKind::Pids, "/x", 3),
+                failing(MemoryFailureKind::Refused, CeilingKind::Pids, "/x", 3),
                 "fork failed 3 times at pids.max of cgroup /x: Resource temporarily unavailable (EAGAIN)\n",
             ),
             (
-                failing(SignKind::Refused, CeilingKind::Commit, "", 1),
+                failing(MemoryFailureKind::Refused, CeilingKind::Commit, "", 1),
                 "memory was refused once at the commit limit: Cannot allocate memory (ENOMEM)\n",
             ),
         ] {

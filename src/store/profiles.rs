@@ -20,7 +20,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::core::model::assessment::Profile;
-use crate::store::recording::{Name, write_comm};
+use crate::store::recording::{CommText, write_comm};
 
 /// The file's name.
 const FILE: &str = "programs.jsonl";
@@ -41,15 +41,15 @@ const MOST_BYTES: u64 = 1 << 17;
 const LONGEST_S: f64 = 1e9;
 
 #[derive(Deserialize)]
-struct Header {
+struct ProfilesHeader {
     format: String,
     version: u32,
 }
 
 #[derive(Deserialize)]
-struct Line {
-    comm: Name,
-    parent: Name,
+struct ProfileLine {
+    comm: CommText,
+    parent: CommText,
     peak: u64,
     longest_s: f64,
 }
@@ -77,11 +77,11 @@ pub fn read(dir: &Path) -> Result<Vec<Profile>> {
 fn parse(text: &[u8]) -> Result<Vec<Profile>> {
     let Some(text) = text.strip_suffix(b"\n") else { bail!("its last line has no end") };
     let mut lines = text.split(|byte| *byte == b'\n');
-    let header: Header = serde_json::from_slice(lines.next().unwrap_or_default())?;
+    let header: ProfilesHeader = serde_json::from_slice(lines.next().unwrap_or_default())?;
     ensure!(header.format == FORMAT, "it is a {:?}", header.format);
     ensure!(header.version == VERSION, "it has version {}", header.version);
     let profile = |line| {
-        let Line { comm: Name(comm), parent: Name(parent), peak, longest_s } =
+        let ProfileLine { comm: CommText(comm), parent: CommText(parent), peak, longest_s } =
             serde_json::from_slice(line)?;
         ensure!((0.0..=LONGEST_S).contains(&longest_s), "a run of {longest_s} s");
         Ok(Profile { comm, parent, peak, longest_s })

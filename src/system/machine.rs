@@ -58,7 +58,7 @@ pub fn description() -> String {
 
 /// What leakwatch itself uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Usage {
+pub struct SelfUsage {
     /// CPU time so far, in seconds.
     pub cpu_s: f64,
     /// Resident bytes of its own (heap, stack).
@@ -96,7 +96,7 @@ pub fn pressure() -> Pressure {
 }
 
 /// What leakwatch itself uses. Allocates nothing; what cannot be told is 0.
-pub fn own_usage() -> Usage {
+pub fn own_usage() -> SelfUsage {
     let cpu_s = getrusage(UsageWho::RUSAGE_SELF).map_or(0.0, |usage| {
         let seconds = |time: TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 * 1e-6;
         seconds(usage.user_time()) + seconds(usage.system_time())
@@ -111,7 +111,7 @@ pub fn own_usage() -> Usage {
     };
     let (resident, file) = resident().unwrap_or_default();
     let bytes = |pages: u64| pages * procfs::page_size();
-    Usage { cpu_s, anon: bytes(resident.saturating_sub(file)), file: bytes(file) }
+    SelfUsage { cpu_s, anon: bytes(resident.saturating_sub(file)), file: bytes(file) }
 }
 
 #[cfg(test)]
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn it_knows_what_it_uses_itself() {
-        let Usage { cpu_s, anon, file } = own_usage();
+        let SelfUsage { cpu_s, anon, file } = own_usage();
         assert!((0.0..1e6).contains(&cpu_s), "{cpu_s} s");
         assert!(anon > 50 << 10 && file > 100 << 10, "{anon} and {file} bytes");
     }

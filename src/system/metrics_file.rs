@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 
 /// What node_exporter's textfile collector reads.
 #[derive(Debug)]
-pub struct Textfile {
+pub struct MetricsFile {
     path: PathBuf,
     /// Beside it, under a name that the collector does not read: a rename within a directory is
     /// atomic.
     new: PathBuf,
 }
 
-impl Textfile {
+impl MetricsFile {
     /// A file to be replaced.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ mod tests {
     fn it_is_replaced_whole_and_everybody_may_read_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("leakwatch.prom");
-        let file = Textfile::new(&path).unwrap();
+        let file = MetricsFile::new(&path).unwrap();
         let other = dir.path().join("other");
         std::fs::write(&other, "precious").unwrap();
         symlink(&other, dir.path().join("leakwatch.prom.new")).unwrap();
@@ -83,9 +83,9 @@ mod tests {
 
     #[test]
     fn a_name_that_nobody_reads_and_a_directory_that_is_not_there_are_errors() {
-        assert!(Textfile::new(Path::new("/x/leakwatch.txt")).is_err());
+        assert!(MetricsFile::new(Path::new("/x/leakwatch.txt")).is_err());
         assert!(
-            Textfile::new(Path::new("/nonexistent/a.prom")).unwrap().replace(b"a 1\n").is_err()
+            MetricsFile::new(Path::new("/nonexistent/a.prom")).unwrap().replace(b"a 1\n").is_err()
         );
     }
 }

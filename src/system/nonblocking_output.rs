@@ -21,7 +21,7 @@ const CHARS: usize = 256;
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A descriptor that is written without waiting.
-pub struct Outlet {
+pub struct NonblockingOutput {
     fd: BorrowedFd<'static>,
     chunk: usize,
     kept: VecDeque<u8>,
@@ -30,7 +30,7 @@ pub struct Outlet {
     lost: u64,
 }
 
-impl Outlet {
+impl NonblockingOutput {
     /// Standard output.
     pub fn stdout() -> Self {
         Self::new(rustix::stdio::stdout(), io::stdout().is_terminal())
@@ -93,7 +93,7 @@ impl Outlet {
     }
 }
 
-impl Write for Outlet {
+impl Write for NonblockingOutput {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
         let begins_line = self.kept.back().is_none_or(|last| *last == b'\n');
         if self.dropping || (begins_line && self.kept.len() + text.len() > KEPT / 2) {

@@ -21,14 +21,14 @@ const MOST: usize = 512;
 
 /// The service manager, if there is one that wants to know.
 #[derive(Debug, Default)]
-pub struct Manager {
+pub struct ServiceManager {
     socket: Option<UnixDatagram>,
     /// Seconds between two signs of life: a third of the time after which it would end us.
     alive_every_s: Option<f64>,
     alive_due_s: f64,
 }
 
-impl Manager {
+impl ServiceManager {
     /// The one that the environment names (NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID).
     ///
     /// # Errors
@@ -154,9 +154,9 @@ mod tests {
         String::from_utf8_lossy(&buffer[..n]).into_owned()
     }
 
-    fn manager(name: &str, usec: &str, pid: &str) -> Result<Manager> {
+    fn manager(name: &str, usec: &str, pid: &str) -> Result<ServiceManager> {
         let set = [("NOTIFY_SOCKET", name), ("WATCHDOG_USEC", usec), ("WATCHDOG_PID", pid)];
-        Manager::named(|name| set.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into()))
+        ServiceManager::named(|name| set.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into()))
     }
 
     #[test]
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn without_one_nothing_is_due_and_another_process_watchdog_is_not_ours() {
-        let mut nobody = Manager::named(|_| None).unwrap();
+        let mut nobody = ServiceManager::named(|_| None).unwrap();
         nobody.alive(1.0);
         assert_eq!(nobody.alive_due_s(), f64::INFINITY);
         let name = format!("@leakwatch-test-{}", std::process::id());

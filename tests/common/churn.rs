@@ -6,16 +6,16 @@
 
 use std::io;
 
-use leakwatch::command::watch::metrics::Exporter;
+use leakwatch::command::watch::metrics::MetricsExporter;
 use leakwatch::core::decide::policy::Rules;
-use leakwatch::core::engine::{Engine, Settings};
+use leakwatch::core::engine::{Engine, EngineSettings};
 use leakwatch::core::model::assessment::Event;
 use leakwatch::core::model::sample::Sample;
-use leakwatch::core::scheduling_delay::Lateness;
+use leakwatch::core::scheduling_delay::SchedulingDelay;
 use leakwatch::report::text::Style;
 use leakwatch::report::{json, summary, text};
 use leakwatch::system::machine;
-use leakwatch::system::proc::{Probe, Selection, Words};
+use leakwatch::system::proc::{Sampler, Selection, SelectionArgs};
 
 use super::fake_proc::{Fake, FakeProc, pid};
 
@@ -26,10 +26,10 @@ const PIDS: u32 = 30_000;
 /// Such a server and its watch.
 pub struct Churn {
     proc: FakeProc,
-    probe: Probe,
+    probe: Sampler,
     engine: Engine,
-    exporter: Exporter,
-    lateness: Lateness,
+    exporter: MetricsExporter,
+    lateness: SchedulingDelay,
     sample: Sample,
     workers: Vec<Fake>,
     /// Workers that were started.
@@ -44,16 +44,17 @@ impl Churn {
     pub fn start() -> Self {
         let proc = FakeProc::in_memory(1 << 20).with_cgroups();
         proc.show(&Fake::new(pid(0), "app").holding_kib(10_000));
-        let words = Words { patterns: vec!["^app$".to_owned()], ..Words::default() };
+        let words =
+            SelectionArgs { patterns: vec!["^app$".to_owned()], ..SelectionArgs::default() };
         let selection = Selection::new(&words, "/etc/passwd".as_ref()).unwrap();
         let (root, sysfs) = (proc.path(), proc.sysfs());
-        let probe = Probe::new(root, Some(&sysfs), selection, Some(1 << 30)).unwrap();
-        let settings = Settings { caution: 6.0, rules: Rules::default() };
+        let probe = Sampler::new(root, Some(&sysfs), selection, Some(1 << 30)).unwrap();
+        let settings = EngineSettings { caution: 6.0, rules: Rules::default() };
         let mut churn = Self {
             probe,
             engine: Engine::new(&machine::header(1.0), settings),
-            exporter: Exporter::new(&proc.path().join("a.prom"), "app", true).unwrap(),
-            lateness: Lateness::new(0.0),
+            exporter: MetricsExporter::new(&proc.path().join("a.prom"), "app", true).unwrap(),
+            lateness: SchedulingDelay::new(0.0),
             sample: Sample::default(),
             workers: Vec::new(),
             started: 0,

@@ -4,18 +4,18 @@ use std::path::Path;
 
 use super::cli::{Cli as Run, PROMPTLY};
 use clap::Parser;
-use leakwatch::cli::options::{Check, Cli, Command};
+use leakwatch::cli::options::{CheckOptions, Cli, Command};
 use leakwatch::cli::resolve;
 use leakwatch::core::model::ceiling::{Ceiling, CeilingKind, Place};
 use leakwatch::core::model::sample::{ProcId, Sample};
-use leakwatch::store::history::History;
-use leakwatch::store::history::last_report::Told;
-use leakwatch::store::history::lock::Lock;
+use leakwatch::store::history::CheckHistory;
+use leakwatch::store::history::last_report::LastReport;
+use leakwatch::store::history::lock::SelectionLock;
 use leakwatch::store::recording::Reader;
 use leakwatch::system::machine;
 
 /// The options of `leakwatch check` with these arguments.
-pub fn options(args: &[&str]) -> Check {
+pub fn options(args: &[&str]) -> CheckOptions {
     match Cli::parse_from([&["leakwatch", "check"], args].concat()).command {
         Some(Command::Check(check)) => check,
         other => panic!("not a check: {other:?}"),
@@ -23,7 +23,7 @@ pub fn options(args: &[&str]) -> Check {
 }
 
 /// What such a check sees now; through another process, because none sees its own children.
-pub fn look(options: &Check) -> Sample {
+pub fn look(options: &CheckOptions) -> Sample {
     let select = &options.select;
     let mut args = vec!["record".to_owned(), "-".to_owned(), "-q".to_owned()];
     args.extend(["--samples".to_owned(), "1".to_owned()]);
@@ -50,12 +50,12 @@ pub type Growth = (ProcId, u64);
 
 /// Writes the history of `checks` checks into `dir`, the last one `every_s` ago, by which these
 /// processes grew to what they are now, and machine and budget filled as they did.
-pub fn forge(dir: &Path, options: &Check, checks: u32, every_s: f64, growths: &[Growth]) {
+pub fn forge(dir: &Path, options: &CheckOptions, checks: u32, every_s: f64, growths: &[Growth]) {
     let now = look(options);
     let name = resolve::file_name(&options.select);
-    let lock = Lock::take(dir, &format!("{name}.check")).unwrap();
+    let lock = SelectionLock::take(dir, &format!("{name}.check")).unwrap();
     let boot = machine::boot(&options.select.procfs);
-    let (mut history, _) = History::open(dir, &name, lock, machine::header(1.0), &boot);
+    let (mut history, _) = CheckHistory::open(dir, &name, lock, machine::header(1.0), &boot);
     for ago in (1..=checks).rev() {
         let mut then = now.clone();
         let ago_s = f64::from(ago) * every_s;
@@ -82,14 +82,14 @@ pub fn forge(dir: &Path, options: &Check, checks: u32, every_s: f64, growths: &[
         }
         history.add(&then, &[], options.history_size).unwrap();
     }
-    history.tell(&Told::default()).unwrap();
+    history.tell(&LastReport::default()).unwrap();
 }
 
 /// Samples that were ever added to the history of such a check, which must be readable.
-pub fn taken(dir: &Path, options: &Check) -> usize {
+pub fn taken(dir: &Path, options: &CheckOptions) -> usize {
     let name = resolve::file_name(&options.select);
     let boot = machine::boot(&options.select.procfs);
-    let (mut history, error) = History::open(dir, &name, None, machine::header(1.0), &boot);
+    let (mut history, error) = CheckHistory::open(dir, &name, None, machine::header(1.0), &boot);
     assert!(error.is_none(), "{error:?}");
     let mut now = Sample { t: f64::INFINITY, ..Sample::default() };
     history.replay(&mut now, |_, _| ()).unwrap();

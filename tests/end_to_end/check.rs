@@ -13,7 +13,7 @@ use crate::common::missing::{Need, skip};
 use crate::common::past;
 use crate::common::prefork::Prefork;
 use leakwatch::core::model::sample::ProcId;
-use leakwatch::store::history::lock::Lock;
+use leakwatch::store::history::lock::SelectionLock;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
@@ -141,7 +141,7 @@ fn a_second_one_at_a_time_does_nothing() {
     let lock =
         lock.map(|name| name.into_string().unwrap()).find(|name| name.ends_with(".check.lock"));
     let name = lock.unwrap().strip_suffix(".lock").unwrap().to_owned();
-    let held = Lock::take(world.state.path(), &name).unwrap().unwrap();
+    let held = SelectionLock::take(world.state.path(), &name).unwrap().unwrap();
     world.proc.hide(world.app.pid);
     let before = fs::read(world.history()).unwrap();
 
@@ -246,7 +246,7 @@ fn beside_a_watch_of_the_same_it_only_reports() {
     let leaking = Leaking::start();
     let options = past::options(&leaking.words(&[]));
     let name = format!("{}.watch", leakwatch::cli::resolve::file_name(&options.select));
-    let _watch = Lock::take(leaking.state.path(), &name).unwrap().unwrap();
+    let _watch = SelectionLock::take(leaking.state.path(), &name).unwrap().unwrap();
     let ended = leaking.check(&[]);
     assert!(common::events::named(&ended.out, "order").is_empty(), "{}", ended.out.text());
     assert!(matches!(ended.code, Some(1 | 2)), "{}", ended.out.text());

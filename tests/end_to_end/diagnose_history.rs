@@ -9,13 +9,13 @@ use crate::common::fake_proc::{Fake, FakeProc, pid};
 use crate::common::past::{self, Growth};
 use crate::common::prefork::Prefork;
 use leakwatch::core::decide::policy::Rules;
-use leakwatch::core::engine::{Engine, Settings};
+use leakwatch::core::engine::{Engine, EngineSettings};
 use leakwatch::core::model::sample::{Comm, Header, Memory, Proc, ProcId, Sample};
-use leakwatch::diagnose::Gathered;
-use leakwatch::diagnose::earlier_series::{Earlier, Source, Tops};
-use leakwatch::diagnose::history::History;
+use leakwatch::diagnose::Observation;
+use leakwatch::diagnose::earlier_series::{EarlierSeries, Source, Tops};
+use leakwatch::diagnose::history::SizeHistory;
 use leakwatch::diagnose::service;
-use leakwatch::diagnose::service::{Case, Judge, Service};
+use leakwatch::diagnose::service::{Case, JudgedBy, Service};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -470,16 +470,18 @@ impl Story {
             page_size: 4096,
             hostname: "vps1".to_owned(),
         };
-        let judge = || Settings { caution: 6.0, rules: Rules { act: false, ..Rules::default() } };
+        let judge =
+            || EngineSettings { caution: 6.0, rules: Rules { act: false, ..Rules::default() } };
         let which = (Source::Checks, "app");
-        let mut earlier = Earlier::new(which, &header(EVERY_S), judge(), &[]);
+        let mut earlier = EarlierSeries::new(which, &header(EVERY_S), judge(), &[]);
         let tops = Tops::new();
         let mut t = 1e6;
         for nth in 0..864 {
             t += EVERY_S;
             earlier.observe(&Self::sample(t, (self.before)(f64::from(nth)), all), &tops);
         }
-        let (mut engine, mut history) = (Engine::new(&header(0.375), judge()), History::default());
+        let (mut engine, mut history) =
+            (Engine::new(&header(0.375), judge()), SizeHistory::default());
         t += 60.0;
         for nth in 0..160 {
             t += 0.375;
@@ -490,7 +492,7 @@ impl Story {
             earlier.go_on(&sample, &tops);
         }
         let earlier = [earlier];
-        let gathered = Gathered {
+        let gathered = Observation {
             t,
             engine: &engine,
             history: &history,
@@ -504,7 +506,7 @@ impl Story {
     }
 }
 
-fn judge(service: &Service) -> Judge {
+fn judge(service: &Service) -> JudgedBy {
     service.before.expect("it was seen before").judge
 }
 
@@ -513,7 +515,7 @@ fn judge(service: &Service) -> Judge {
 fn a_minute_of_what_a_service_always_does_is_no_suspicion() {
     let story = Story { before: |nth| 200.0 + 40.0 * (nth * 0.5).sin(), look: |s| 200.0 + s * 0.2 };
     let service = story.told(300);
-    assert_eq!((service.case, judge(&service)), (Case::Flat, Judge::Earlier));
+    assert_eq!((service.case, judge(&service)), (Case::Flat, JudgedBy::Earlier));
     assert_eq!((service.suspects, service.leaking), (1, 0), "by the minute alone it is one");
 }
 
@@ -521,7 +523,7 @@ fn a_minute_of_what_a_service_always_does_is_no_suspicion() {
 fn a_growth_that_goes_beyond_all_before_stays_a_suspicion() {
     let story = Story { before: |_| 200.0, look: |s| 200.0 + s };
     let service = story.told(700);
-    assert_eq!((service.case, judge(&service)), (Case::Suspect, Judge::Larger));
+    assert_eq!((service.case, judge(&service)), (Case::Suspect, JudgedBy::Larger));
 }
 
 /// Memory ends in a minute, and that it was flat for days is no help.
@@ -529,7 +531,7 @@ fn a_growth_that_goes_beyond_all_before_stays_a_suspicion() {
 fn what_the_look_convicts_no_history_clears() {
     let story = Story { before: |_| 200.0, look: |s| 200.0 + 4.0 * s };
     let service = story.told(600);
-    assert_eq!((service.case, judge(&service)), (Case::Leaks, Judge::Look));
+    assert_eq!((service.case, judge(&service)), (Case::Leaks, JudgedBy::Look));
     let forecast = service.forecast.unwrap();
     assert!(forecast.latest_s < 300.0, "its end is that of now: {forecast:?}");
 }
@@ -538,7 +540,7 @@ fn what_the_look_convicts_no_history_clears() {
 fn a_quiet_minute_clears_nobody_and_the_pace_is_that_of_days() {
     let story = Story { before: |nth| 200.0 + nth * 0.5, look: |_| 632.0 };
     let service = story.told(2000);
-    assert_eq!((service.case, judge(&service)), (Case::Leaks, Judge::Earlier));
+    assert_eq!((service.case, judge(&service)), (Case::Leaks, JudgedBy::Earlier));
     let (rate, window_s) = service.steady.unwrap();
     assert!((rate * EVERY_S / MIB as f64 - 0.5).abs() < 0.02 && window_s > 86_400.0);
     let end_s = service.forecast.unwrap().likely_s;

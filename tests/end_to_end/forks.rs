@@ -5,9 +5,9 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use leakwatch::core::model::assessment::{Order, Reason, Step, Unsent};
+use leakwatch::core::model::assessment::{Order, OrderReason, SignalFailure, Step};
 use leakwatch::core::model::sample::{Comm, ProcId};
-use leakwatch::system::signal::{Live, Signals};
+use leakwatch::system::signal::{LiveSignals, Signals};
 
 use crate::common::again;
 use crate::common::cli::{Cli, PROMPTLY};
@@ -255,8 +255,8 @@ fn reuse_pids() {
         let new = Id::of(second.id()).unwrap();
         if new.pid == old.pid {
             rounds += 1;
-            let mut live = Live::new(Vec::new());
-            assert_eq!(live.send(&order(old)), Err(Unsent::Gone));
+            let mut live = LiveSignals::new(Vec::new());
+            assert_eq!(live.send(&order(old)), Err(SignalFailure::Gone));
             assert_eq!(second.try_wait().unwrap(), None, "a stranger got the signal");
             assert_eq!(live.send(&order(new)), Ok(()));
             assert_eq!(second.wait().unwrap().signal(), Some(15));
@@ -281,7 +281,7 @@ fn order(id: Id) -> Order {
         grace_s: 1.0,
         then: None,
         helpers: &[],
-        reason: Reason::Danger,
+        reason: OrderReason::Danger,
         footprint: 0,
         expected: 0,
         forecast: None,

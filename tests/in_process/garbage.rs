@@ -9,11 +9,11 @@ use std::path::Path;
 
 use crate::fake_proc::{Fake, FakeProc, pid};
 use leakwatch::core::decide::policy::Rules;
-use leakwatch::core::engine::{Engine, Settings};
+use leakwatch::core::engine::{Engine, EngineSettings};
 use leakwatch::core::model::assessment::Event;
 use leakwatch::core::model::sample::Sample;
 use leakwatch::system::machine;
-use leakwatch::system::proc::{Probe, Selection, Words};
+use leakwatch::system::proc::{Sampler, Selection, SelectionArgs};
 
 const MASTER: u32 = 0;
 const LEAKY: u32 = 4;
@@ -152,7 +152,7 @@ struct Found {
 fn run(file: &str, garbage: Garble, when: When) -> Found {
     let proc = server();
     let path = proc.path().join(file);
-    let words = Words { patterns: vec!["^app$".to_owned()], ..Words::default() };
+    let words = SelectionArgs { patterns: vec!["^app$".to_owned()], ..SelectionArgs::default() };
     let selection = Selection::new(&words, Path::new("/etc/passwd")).unwrap();
     let mut found = Found::default();
     let (mut kept, mut is_there) = (fs::read_to_string(&path).unwrap(), false);
@@ -166,12 +166,14 @@ fn run(file: &str, garbage: Garble, when: When) -> Found {
         is_there = true;
     }
     let budget = Some(2 << 30);
-    let Ok(mut probe) = Probe::new(proc.path(), Some(&proc.sysfs()), selection, budget) else {
+    let Ok(mut probe) = Sampler::new(proc.path(), Some(&proc.sysfs()), selection, budget) else {
         found.failed = SAMPLES;
         return found;
     };
-    let mut engine =
-        Engine::new(&machine::header(1.0), Settings { caution: 6.0, rules: Rules::default() });
+    let mut engine = Engine::new(
+        &machine::header(1.0),
+        EngineSettings { caution: 6.0, rules: Rules::default() },
+    );
     let mut sample = Sample::default();
     let mut said = Vec::new();
     for nth in 0..SAMPLES {

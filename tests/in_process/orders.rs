@@ -2,13 +2,13 @@
 //! through the engine; nothing here touches a real process.
 
 use leakwatch::core::decide::policy::Rules;
-use leakwatch::core::engine::{Engine, Settings};
+use leakwatch::core::engine::{Engine, EngineSettings};
 use leakwatch::core::model::assessment::{
-    End, Event, Order, Outcome, Reason, Signal, Spared, Step, Unsent,
+    Event, NotEnded, Order, OrderReason, Outcome, OutcomeResult, Signal, SignalFailure, Step,
 };
-use leakwatch::core::model::ceiling::{CeilingKind, Place, Sign, SignKind};
+use leakwatch::core::model::ceiling::{CeilingKind, MemoryFailure, MemoryFailureKind, Place};
 use leakwatch::core::model::sample::{Comm, Header, Memory, Proc, ProcId, Program, Sample};
-use leakwatch::core::servers::Row;
+use leakwatch::core::servers::UserServer;
 use regex_lite::Regex;
 
 const MIB: u64 = 1 << 20;
@@ -56,7 +56,7 @@ struct World {
     sample: Sample,
     orders: Vec<Order>,
     outcomes: Vec<Outcome>,
-    spared: Vec<(u32, Spared)>,
+    spared: Vec<(u32, NotEnded)>,
     /// Least headroom ever seen.
     least: u64,
 }
@@ -74,7 +74,7 @@ impl World {
             hostname: "vps1".to_owned(),
         };
         Self {
-            engine: Engine::new(&header, Settings { caution: 8.0, rules }),
+            engine: Engine::new(&header, EngineSettings { caution: 8.0, rules }),
             exe: "/usr/sbin/apache2",
             threads: 1,
             workers: Vec::new(),
@@ -137,7 +137,7 @@ impl World {
             match event {
                 Event::Order(order) => self.obey(order),
                 Event::Outcome(outcome) => self.outcomes.push(outcome),
-                Event::Spared { id, why, .. } => self.spared.push((id.pid, why)),
+                Event::NotEnded { id, why, .. } => self.spared.push((id.pid, why)),
                 _ => {}
             }
         }
@@ -193,8 +193,8 @@ impl World {
         let (total, available) = (self.total, left);
         let memory = Memory { total, available, ..Memory::default() };
         let root = Some(ProcId { pid: self.master, start: u64::from(self.master) });
-        let (kind, ceiling) = (SignKind::Refused, CeilingKind::Commit);
-        let sign = Sign { kind, ceiling, root, place: Place::NONE, count: 1 };
+        let (kind, ceiling) = (MemoryFailureKind::Refused, CeilingKind::Commit);
+        let sign = MemoryFailure { kind, ceiling, root, place: Place::NONE, count: 1 };
         let signs = if self.refused { vec![sign] } else { Vec::new() };
         self.sample = Sample { t: self.t, memory, procs, programs, signs, ..Sample::default() };
     }
@@ -235,7 +235,7 @@ fn leaking_workers_are_ended_one_at_a_time_before_memory_ends() {
     assert!(world.least > 0, "memory ended");
     assert!(world.outcomes.len() + 1 >= world.orders.len());
     for outcome in &world.outcomes {
-        let End::Gone { came_back, .. } = outcome.end else { panic!("{outcome:?}") };
+        let OutcomeResult::Gone { came_back, .. } = outcome.end else { panic!("{outcome:?}") };
         let (back, expected) = (came_back.unwrap() as f64, outcome.order.expected as f64);
         assert!((back / expected - 1.0).abs() < 0.25, "{outcome:?}");
     }
@@ -263,8 +263,8 @@ fn who_ignores_the_gentle_signal_gets_term_and_then_kill() {
         world.orders.iter().map(|o| (o.victim.pid, o.step)).take(3).collect();
     let pid = first.victim.pid;
     assert_eq!(steps, [(pid, Step::Gentle), (pid, Step::Term), (pid, Step::Kill)]);
-    assert_eq!(world.orders[1].reason, Reason::Stayed);
-    assert!(matches!(world.outcomes[0].end, End::Gone { .. }));
+    assert_eq!(world.orders[1].reason, OrderReason::Stayed);
+    assert!(matches!(world.outcomes[0].end, OutcomeResult::Gone { .. }));
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn who_does_not_even_die_is_said_and_another_one_is_chosen() {
 
     world.run(60);
 
-    assert!(matches!(world.outcomes[0].end, End::Stayed), "{:?}", world.outcomes);
+    assert!(matches!(world.outcomes[0].end, OutcomeResult::Stayed), "{:?}", world.outcomes);
     assert!(world.victims().iter().any(|pid| *pid != first.victim.pid));
 }
 
@@ -301,7 +301,7 @@ fn a_lone_process_is_spared_unless_roots_are_allowed() {
         world.run(900);
 
         assert_eq!(!world.orders.is_empty(), ordered);
-        assert_eq!(world.spared.contains(&(1000, Spared::Root)), !ordered);
+        assert_eq!(world.spared.contains(&(1000, NotEnded::Root)), !ordered);
     }
 }
 
@@ -314,7 +314,7 @@ fn the_protected_are_spared_by_name_executable_or_title() {
         world.run(700);
 
         assert_eq!(world.orders, [], "{pattern}");
-        assert!(world.spared.iter().any(|(_, why)| *why == Spared::Protected), "{pattern}");
+        assert!(world.spared.iter().any(|(_, why)| *why == NotEnded::Protected), "{pattern}");
     }
 }
 
@@ -326,7 +326,7 @@ fn children_of_a_threaded_apache_are_only_reported() {
     world.run(700);
 
     assert_eq!(world.orders, []);
-    assert!(world.spared.iter().any(|(_, why)| matches!(why, Spared::Server(_))));
+    assert!(world.spared.iter().any(|(_, why)| matches!(why, NotEnded::Server(_))));
 }
 
 #[test]
@@ -340,7 +340,7 @@ fn an_unknown_pre_forking_program_gets_term() {
 #[test]
 fn a_server_of_the_users_own_is_ended_as_the_user_says() {
     let time = |text: &str| text.parse().map_err(|_| "no time".to_owned());
-    let row = Row::parse("match=appd,signal=QUIT,grace=20,no-kill", time).unwrap();
+    let row = UserServer::parse("match=appd,signal=QUIT,grace=20,no-kill", time).unwrap();
     let rules = Rules { servers: vec![row.keep()], ..rules() };
     let mut world = World::with(rules).serving("/opt/appd", 1).workers(3, MIB, Nature::Stubborn);
     world.run_until_order();
@@ -349,7 +349,7 @@ fn a_server_of_the_users_own_is_ended_as_the_user_says() {
     assert_eq!(of_first[..2], [Signal::Quit, Signal::Term]);
     assert!(!of_first.contains(&Signal::Kill), "{of_first:?}");
 
-    let row = Row::parse("match=apache2,protect", time).unwrap();
+    let row = UserServer::parse("match=apache2,protect", time).unwrap();
     let rules = Rules { servers: vec![row.keep()], ..self::rules() };
     let mut world = World::with(rules).workers(3, MIB, Nature::Obeys);
     world.run(400);
@@ -401,7 +401,7 @@ fn memory_that_goes_within_ten_samples_is_answered_at_once_and_said() {
 
     let order = world.run_until_order();
 
-    assert_eq!((order.victim.pid, order.reason), (1002, Reason::Brink));
+    assert_eq!((order.victim.pid, order.reason), (1002, OrderReason::Brink));
     assert!(world.least > 0, "too late");
 }
 
@@ -455,7 +455,7 @@ fn once_forks_fail_such_workers_are_not_ended_and_those_of_apache_are() {
         world.run(700);
 
         assert_eq!(world.orders.is_empty(), spared, "{exe}");
-        let fork_fails = |(_, why): &(u32, Spared)| matches!(why, Spared::ForkFails(_));
+        let fork_fails = |(_, why): &(u32, NotEnded)| matches!(why, NotEnded::ForkFails(_));
         assert_eq!(world.spared.iter().any(fork_fails), spared, "{exe}: {:?}", world.spared);
     }
 }
@@ -476,7 +476,7 @@ fn sessions_of_postgresql_end_by_term_alone_and_only_if_allowed() {
     let allowed = postgres(&["postgres"]);
     assert!(!allowed.orders.is_empty());
     assert!(allowed.signals().iter().all(|signal| *signal == Signal::Term), "{:?}", allowed.orders);
-    assert!(matches!(allowed.outcomes[0].end, End::Stayed));
+    assert!(matches!(allowed.outcomes[0].end, OutcomeResult::Stayed));
 }
 
 #[test]
@@ -507,7 +507,7 @@ fn without_kill_who_ignores_all_else_stays_and_that_is_said() {
     world.run(60);
 
     assert_eq!(world.signals(), [Signal::Usr1, Signal::Term]);
-    assert!(matches!(world.outcomes[0].end, End::Stayed));
+    assert!(matches!(world.outcomes[0].end, OutcomeResult::Stayed));
 }
 
 #[test]
@@ -525,7 +525,7 @@ fn when_the_master_dies_meanwhile_nothing_more_is_sent() {
 fn a_victim_that_had_gone_by_itself_is_no_success_and_the_next_one_follows() {
     let mut world = World::with(rules()).workers(4, MIB, Nature::Stuck);
     let first = world.run_until_order();
-    world.engine.unsent(&first, Unsent::Gone);
+    world.engine.unsent(&first, SignalFailure::Gone);
     world.workers.retain(|worker| worker.pid != first.victim.pid);
 
     world.run(300);
@@ -538,7 +538,7 @@ fn a_victim_that_had_gone_by_itself_is_no_success_and_the_next_one_follows() {
 #[test]
 fn a_victim_whose_signal_could_not_be_sent_for_a_moment_gets_it_later() {
     let mut world = World::with(rules()).workers(1, MIB, Nature::Stuck);
-    let enomem = Unsent::Failed(12);
+    let enomem = SignalFailure::Failed(12);
     let mut sent = Vec::new();
     for _ in 0..4 {
         let order = world.run_until_order();
@@ -550,7 +550,7 @@ fn a_victim_whose_signal_could_not_be_sent_for_a_moment_gets_it_later() {
     assert!(sent.iter().all(|order| order.victim == sent[0].victim), "{sent:?}");
 
     let order = world.run_until_order();
-    world.engine.unsent(&order, Unsent::NotPermitted);
+    world.engine.unsent(&order, SignalFailure::NotPermitted);
     world.orders.clear();
     world.run(300);
     assert!(world.orders.is_empty(), "who may not be signalled is not tried again");

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use crate::worlds::{Expect, FAMILIES};
 use leakwatch::core::decide::policy::Rules;
-use leakwatch::core::engine::{Engine, Settings};
+use leakwatch::core::engine::{Engine, EngineSettings};
 use leakwatch::core::model::sample::{Comm, Header, Memory, Proc, ProcId, Sample};
-use leakwatch::store::history::lock::Lock;
-use leakwatch::store::history::{History, SIZE};
+use leakwatch::store::history::lock::SelectionLock;
+use leakwatch::store::history::{CheckHistory, SIZE};
 
 const MIB: f64 = 1_048_576.0;
 const EVERY_S: f64 = 300.0;
@@ -21,13 +21,13 @@ fn header(interval_s: f64) -> Header {
 
 fn engine(header: &Header) -> Engine {
     let rules = Rules { act: false, ..Rules::default() };
-    Engine::new(header, Settings { caution: 6.0, rules })
+    Engine::new(header, EngineSettings { caution: 6.0, rules })
 }
 
 /// What a check does with its sample, but for looking at the machine.
 fn check(dir: &Path, now: &Sample) -> Engine {
-    let lock = Lock::take(dir, "slow").unwrap();
-    let (mut history, error) = History::open(dir, "slow", lock, header(1.0), "boot");
+    let lock = SelectionLock::take(dir, "slow").unwrap();
+    let (mut history, error) = CheckHistory::open(dir, "slow", lock, header(1.0), "boot");
     assert!(error.is_none());
     let mut engine = engine(history.header());
     let mut now = now.clone();
@@ -108,8 +108,9 @@ fn what_thinning_leaves_is_judged_as_all_of_it_would_have_been() {
         let made = family.recording(1);
         let slower = EVERY_S / made.header.interval_s;
         let dir = tempfile::tempdir().unwrap();
-        let lock = Lock::take(dir.path(), "slow").unwrap();
-        let (mut history, _) = History::open(dir.path(), "slow", lock, made.header.clone(), "boot");
+        let lock = SelectionLock::take(dir.path(), "slow").unwrap();
+        let (mut history, _) =
+            CheckHistory::open(dir.path(), "slow", lock, made.header.clone(), "boot");
         let mut whole = engine(&header(EVERY_S));
         let first = made.samples.first().unwrap().t;
         let slow = |sample: &Sample| {

@@ -3,11 +3,13 @@
 //! memory runs through the engine; nothing here touches a real process.
 
 use leakwatch::core::decide::policy::Rules;
-use leakwatch::core::engine::{Engine, Settings};
+use leakwatch::core::engine::{Engine, EngineSettings};
 use leakwatch::core::model::assessment::{
-    Event, Finding, Forecast, Order, Reason, Scope, Status, Why,
+    Event, Finding, FindingReason, FindingScope, Forecast, Order, OrderReason, Severity,
 };
-use leakwatch::core::model::ceiling::{Ceiling, CeilingKind, Effect, Place, Sign, SignKind};
+use leakwatch::core::model::ceiling::{
+    Ceiling, CeilingKind, Effect, MemoryFailure, MemoryFailureKind, Place,
+};
 use leakwatch::core::model::sample::{Comm, Header, Memory, Proc, ProcId, Program, Sample};
 use regex_lite::Regex;
 
@@ -56,7 +58,7 @@ impl World {
         let hostname = String::new();
         let header = Header { interval_s: 1.0, clock_ticks: 100, page_size: 4096, hostname };
         Self {
-            engine: Engine::new(&header, Settings { caution: 6.0, rules }),
+            engine: Engine::new(&header, EngineSettings { caution: 6.0, rules }),
             limit,
             children: Vec::new(),
             storm: (0.0, 0.0),
@@ -199,14 +201,17 @@ fn a_worker_whose_threads_never_end_is_named_with_the_limit_and_ended_before_for
     }
     world.run(600);
     let first = world.findings().next().unwrap();
-    assert_eq!((first.why, first.id.pid, first.scope), (Why::Threads, leaking, Scope::Process));
+    assert_eq!(
+        (first.why, first.id.pid, first.scope),
+        (FindingReason::Threads, leaking, FindingScope::Process)
+    );
     let forecast = world.forecasts().next().unwrap();
     assert_eq!((forecast.ceiling, forecast.place), (CeilingKind::Pids, Place::new("/web")));
     assert_eq!(forecast.ceiling.effect(), Effect::Eagain);
     assert_eq!(world.refused, 0);
     let victims: Vec<u32> = world.orders.iter().map(|order| order.victim.pid).collect();
     assert_eq!(victims, [leaking]);
-    assert_eq!(world.orders[0].reason, Reason::Danger);
+    assert_eq!(world.orders[0].reason, OrderReason::Danger);
     assert!(world.orders[0].expected > 200, "its threads: {}", world.orders[0].expected);
 }
 
@@ -215,8 +220,8 @@ fn children_that_pile_up_and_hang_are_ended_eldest_first_and_no_more_than_half_o
     let mut world = World::with_limit(300);
     (world.refill, world.storm) = (false, (0.8, 0.0));
     world.run(350);
-    assert_eq!(world.findings().next().unwrap().why, Why::PileUp);
-    assert!(!world.orders.is_empty() && world.orders.iter().all(|o| o.reason == Reason::Hung));
+    assert_eq!(world.findings().next().unwrap().why, FindingReason::PileUp);
+    assert!(!world.orders.is_empty() && world.orders.iter().all(|o| o.reason == OrderReason::Hung));
     let victims: Vec<u32> = world.orders.iter().map(|order| order.victim.pid).collect();
     // Those that were there before it was seen to begin are spared: they may have work.
     assert!(victims.is_sorted() && victims[0] < 1100, "{victims:?}");
@@ -250,7 +255,7 @@ fn children_that_wait_are_given_their_time_once_no_more_of_them_come() {
         world.storm.0 = rate;
         world.run(6);
     }
-    assert_eq!(world.engine.status(), Status::Critical);
+    assert_eq!(world.engine.status(), Severity::Critical);
     let meanwhile = world.run(10).orders.len();
     world.run(40);
     assert_eq!(world.orders.len(), meanwhile);
@@ -280,9 +285,9 @@ fn who_is_protected_is_named_but_not_ended() {
     let mut world = World::with(300, Rules { protect, ..Rules::default() });
     world.child(1.0, 0.0);
     world.run(300);
-    assert!(world.findings().any(|finding| finding.why == Why::Threads));
+    assert!(world.findings().any(|finding| finding.why == FindingReason::Threads));
     assert_eq!(world.orders.len(), 0);
-    assert_eq!(world.engine.status(), Status::Critical);
+    assert_eq!(world.engine.status(), Severity::Critical);
 }
 
 #[test]
@@ -294,15 +299,17 @@ fn what_comes_back_is_counted_in_tasks_and_the_forecast_is_withdrawn() {
         Event::Outcome(outcome) => Some(outcome),
         _ => None,
     });
-    let leakwatch::core::model::assessment::End::Gone { came_back, .. } = outcome.unwrap().end
+    let leakwatch::core::model::assessment::OutcomeResult::Gone { came_back, .. } =
+        outcome.unwrap().end
     else {
         panic!("{outcome:?}")
     };
     let expected = world.orders[0].expected;
     assert!(came_back.unwrap().abs_diff(expected) <= 3, "{came_back:?} of {expected}");
-    let eased = |event: &Event| matches!(event, Event::Eased { ceiling: CeilingKind::Pids, .. });
+    let eased =
+        |event: &Event| matches!(event, Event::ForecastCleared { ceiling: CeilingKind::Pids, .. });
     assert!(world.events.iter().any(eased));
-    assert_eq!(world.engine.status(), Status::Fine);
+    assert_eq!(world.engine.status(), Severity::Fine);
 }
 
 #[test]
@@ -310,18 +317,19 @@ fn a_refused_fork_is_critical_for_a_minute() {
     let hostname = String::new();
     let header = Header { interval_s: 1.0, clock_ticks: 100, page_size: 4096, hostname };
     let rules = Rules::default();
-    let mut engine = Engine::new(&header, Settings { caution: 6.0, rules });
+    let mut engine = Engine::new(&header, EngineSettings { caution: 6.0, rules });
     let mut status = |t: f64, refused: u64| {
-        let (kind, ceiling) = (SignKind::Refused, CeilingKind::Pids);
-        let sign = Sign { kind, ceiling, root: None, place: Place::new("/web"), count: refused };
+        let (kind, ceiling) = (MemoryFailureKind::Refused, CeilingKind::Pids);
+        let sign =
+            MemoryFailure { kind, ceiling, root: None, place: Place::new("/web"), count: refused };
         let signs = if refused > 0 { vec![sign] } else { Vec::new() };
         engine.observe(&Sample { t, signs, ..Sample::default() });
         engine.status()
     };
-    assert_eq!(status(1.0, 0), Status::Fine);
-    assert_eq!(status(2.0, 3), Status::Critical);
-    assert_eq!(status(50.0, 0), Status::Critical);
-    assert_eq!(status(63.0, 0), Status::Fine);
+    assert_eq!(status(1.0, 0), Severity::Fine);
+    assert_eq!(status(2.0, 3), Severity::Critical);
+    assert_eq!(status(50.0, 0), Severity::Critical);
+    assert_eq!(status(63.0, 0), Severity::Fine);
 }
 
 /// A repeatable random number from 0 to 1.

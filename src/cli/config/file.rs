@@ -10,16 +10,16 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::keys;
-use super::keys::Kind;
-use super::{Origin, Setting};
+use super::keys::KeyKind;
+use super::{ConfigSetting, Origin};
 
 /// What a file holds.
 #[derive(Debug, Default)]
 pub(super) struct File {
     /// The settings at its top.
-    pub(super) settings: Vec<Setting>,
+    pub(super) settings: Vec<ConfigSetting>,
     /// Those of each `[[watch]]`.
-    pub(super) watches: Vec<Vec<Setting>>,
+    pub(super) watches: Vec<Vec<ConfigSetting>>,
 }
 
 /// Reads a file.
@@ -75,7 +75,7 @@ fn servers(
     value: &Spanned<DeValue<'_>>,
     command: &Command,
     at: &impl Fn(usize) -> Origin,
-) -> Result<Setting> {
+) -> Result<ConfigSetting> {
     let origin = at(value.span().start);
     let wrong = || anyhow!("{origin}: 'server' is a list of tables\n  hint: write [[server]]");
     let mut values = Vec::new();
@@ -101,10 +101,10 @@ fn servers(
         values.push(parts.join(","));
         let last = values.last().cloned().into_iter().collect();
         let setting =
-            Setting { key: "server".to_owned(), values: last, origin: at(row.span().start) };
+            ConfigSetting { key: "server".to_owned(), values: last, origin: at(row.span().start) };
         keys::check(command, &setting)?;
     }
-    Ok(Setting { key: "server".to_owned(), values, origin })
+    Ok(ConfigSetting { key: "server".to_owned(), values, origin })
 }
 
 fn setting(
@@ -112,7 +112,7 @@ fn setting(
     value: &Spanned<DeValue<'_>>,
     command: &Command,
     at: &impl Fn(usize) -> Origin,
-) -> Result<Setting> {
+) -> Result<ConfigSetting> {
     let (name, origin) = (key.get_ref().as_ref(), at(key.span().start));
     let Some(kind) = keys::kind(command, name) else {
         let nearest = keys::nearest(command, name);
@@ -125,17 +125,19 @@ fn setting(
         anyhow!("{origin}: '{name}' is {}, but {wanted} is wanted", value.get_ref().type_str())
     };
     let values = match (kind, value.get_ref()) {
-        (Kind::Switch, DeValue::Boolean(true)) => vec!["true".to_owned()],
-        (Kind::Switch, DeValue::Boolean(false)) => Vec::new(),
-        (Kind::Switch, _) => return Err(wrong("true or false")),
-        (Kind::List, DeValue::Array(list)) => {
+        (KeyKind::Switch, DeValue::Boolean(true)) => vec!["true".to_owned()],
+        (KeyKind::Switch, DeValue::Boolean(false)) => Vec::new(),
+        (KeyKind::Switch, _) => return Err(wrong("true or false")),
+        (KeyKind::List, DeValue::Array(list)) => {
             let words = list.iter().map(|value| word(value.get_ref()));
             words.collect::<Option<_>>().ok_or_else(|| wrong("a list of texts"))?
         }
-        (Kind::List, value) => vec![word(value).ok_or_else(|| wrong("a text or a list of them"))?],
-        (Kind::One, value) => vec![word(value).ok_or_else(|| wrong("a text or a number"))?],
+        (KeyKind::List, value) => {
+            vec![word(value).ok_or_else(|| wrong("a text or a list of them"))?]
+        }
+        (KeyKind::One, value) => vec![word(value).ok_or_else(|| wrong("a text or a number"))?],
     };
-    let setting = Setting { key: name.to_owned(), values, origin };
+    let setting = ConfigSetting { key: name.to_owned(), values, origin };
     keys::check(command, &setting)?;
     Ok(setting)
 }

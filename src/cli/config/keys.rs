@@ -5,7 +5,7 @@ use std::error::Error;
 use anyhow::{Result, anyhow};
 use clap::{Arg, ArgAction, Command};
 
-use super::Setting;
+use super::ConfigSetting;
 
 /// Options that are for the command line only.
 const NEVER: [&str; 4] = ["help", "version", "config", "explain"];
@@ -16,7 +16,7 @@ pub(super) const EXCLUSIVE: [[&str; 2]; 2] = [["state", "no-state"], ["quiet", "
 
 /// What an option takes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Kind {
+pub(super) enum KeyKind {
     Switch,
     One,
     List,
@@ -38,19 +38,19 @@ pub(super) fn all(command: &Command) -> Vec<(&str, &Arg)> {
     found
 }
 
-pub(super) fn kind(command: &Command, key: &str) -> Option<Kind> {
+pub(super) fn kind(command: &Command, key: &str) -> Option<KeyKind> {
     // Of a [[watch]]: what it is called.
     if key == "name" {
-        return Some(Kind::One);
+        return Some(KeyKind::One);
     }
     all(command).into_iter().find(|(known, _)| *known == key).map(|(_, arg)| kind_of(arg))
 }
 
-pub(super) fn kind_of(arg: &Arg) -> Kind {
+pub(super) fn kind_of(arg: &Arg) -> KeyKind {
     match arg.get_action() {
-        ArgAction::SetTrue | ArgAction::SetFalse | ArgAction::Count => Kind::Switch,
-        ArgAction::Append => Kind::List,
-        _ => Kind::One,
+        ArgAction::SetTrue | ArgAction::SetFalse | ArgAction::Count => KeyKind::Switch,
+        ArgAction::Append => KeyKind::List,
+        _ => KeyKind::One,
     }
 }
 
@@ -66,8 +66,8 @@ pub(super) fn nearest<'a>(command: &'a Command, key: &str) -> Option<&'a str> {
 ///
 /// # Errors
 /// It has not; says where and why.
-pub(super) fn check(command: &Command, setting: &Setting) -> Result<()> {
-    let Setting { key, values, origin } = setting;
+pub(super) fn check(command: &Command, setting: &ConfigSetting) -> Result<()> {
+    let ConfigSetting { key, values, origin } = setting;
     if key == "name" || values.is_empty() {
         return Ok(());
     }
@@ -100,7 +100,7 @@ pub(super) fn has(command: &Command, name: &str, key: &str) -> bool {
 /// The option as it is typed.
 pub(super) fn word(command: &Command, key: &str, value: &str) -> String {
     match kind(command, key) {
-        Some(Kind::Switch) => format!("--{key}"),
+        Some(KeyKind::Switch) => format!("--{key}"),
         _ => format!("--{key}={value}"),
     }
 }

@@ -22,7 +22,7 @@ use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 use crate::cli::options::Cli;
 use crate::system::machine;
 use file::File;
-use keys::Kind;
+use keys::KeyKind;
 pub use show::show;
 
 /// Commands for which configuration counts; the watch has no name.
@@ -57,7 +57,7 @@ impl fmt::Display for Origin {
 
 /// A setting, as it would be typed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Setting {
+pub struct ConfigSetting {
     /// The long name of its option.
     pub key: String,
     /// Its values: several of a list, none of a switch that is off.
@@ -68,12 +68,12 @@ pub struct Setting {
 
 /// What is read of files and environment.
 #[derive(Debug, Default)]
-pub struct Config {
+pub struct MergedConfig {
     /// From weak to strong, each key once.
-    settings: Vec<Setting>,
+    settings: Vec<ConfigSetting>,
     /// Those of each `[[watch]]`.
-    watches: Vec<Vec<Setting>>,
-    variables: Vec<Setting>,
+    watches: Vec<Vec<ConfigSetting>>,
+    variables: Vec<ConfigSetting>,
 }
 
 /// What was typed, completed by configuration: one for each `[[watch]]`, or the only one.
@@ -103,11 +103,11 @@ pub fn parse(args: &[OsString]) -> Result<Vec<Parsed>> {
     let command = Cli::command();
     let all = if of_diagnosis {
         // A configuration that is no good says nothing of histories, and is no reason not to look.
-        let mut settings = Config::read(of_command, &command).unwrap_or_default().merged(&[]);
+        let mut settings = MergedConfig::read(of_command, &command).unwrap_or_default().merged(&[]);
         settings.retain(|setting| DIAGNOSIS.contains(&setting.key.as_str()));
         vec![settings]
     } else {
-        let config = Config::read(of_command, &command)?;
+        let config = MergedConfig::read(of_command, &command)?;
         let picked = PICKING.iter().any(|key| is_typed(named(&command, &name), of_command, key));
         let own = config.variables.iter().any(|setting| PICKING.contains(&setting.key.as_str()));
         // A replay has its processes in the file.
@@ -118,7 +118,7 @@ pub fn parse(args: &[OsString]) -> Result<Vec<Parsed>> {
             vec![config.merged(&[])]
         }
     };
-    let complete = |settings: Vec<Setting>| {
+    let complete = |settings: Vec<ConfigSetting>| {
         let words = complete(args, &command, &name, of_command, &settings);
         let name = settings.into_iter().find(|setting| setting.key == "name");
         (words, name.and_then(|name| name.values.into_iter().next()))
@@ -148,7 +148,7 @@ fn complete(
     command: &Command,
     name: &str,
     typed: &ArgMatches,
-    settings: &[Setting],
+    settings: &[ConfigSetting],
 ) -> Vec<OsString> {
     let is_typed = |key: &str| is_typed(named(command, name), typed, key);
     let excluded = |key: &str| {
@@ -169,7 +169,7 @@ fn complete(
     [before, &words, after].concat()
 }
 
-impl Config {
+impl MergedConfig {
     fn read(typed: &ArgMatches, command: &Command) -> Result<Self> {
         let variables = variables(command)?;
         let given = typed.try_get_one::<PathBuf>("config").ok().flatten().cloned();
@@ -187,14 +187,14 @@ impl Config {
     }
 
     /// What counts in a `[[watch]]`.
-    fn merged(&self, watch: &[Setting]) -> Vec<Setting> {
+    fn merged(&self, watch: &[ConfigSetting]) -> Vec<ConfigSetting> {
         stronger(&stronger(&self.settings, watch), &self.variables)
     }
 }
 
 /// The weaker settings with the stronger ones in their place.
-fn stronger(weaker: &[Setting], stronger: &[Setting]) -> Vec<Setting> {
-    let beaten = |setting: &&Setting| {
+fn stronger(weaker: &[ConfigSetting], stronger: &[ConfigSetting]) -> Vec<ConfigSetting> {
+    let beaten = |setting: &&ConfigSetting| {
         stronger.iter().any(|by| {
             let rivals = |pair: &[&str; 2]| {
                 [&setting.key, &by.key].iter().all(|k| pair.contains(&k.as_str()))
@@ -235,7 +235,7 @@ fn usual(root: bool, var: impl Fn(&str) -> Option<OsString>) -> Result<Vec<PathB
 }
 
 /// The settings of the environment: `LEAKWATCH_DRY_RUN=1`.
-fn variables(command: &Command) -> Result<Vec<Setting>> {
+fn variables(command: &Command) -> Result<Vec<ConfigSetting>> {
     // A command of --on-event finds an event there, with names such as LEAKWATCH_PID.
     if std::env::var_os("LEAKWATCH_EVENT").is_some() {
         return Ok(Vec::new());
@@ -247,14 +247,14 @@ fn variables(command: &Command) -> Result<Vec<Setting>> {
         let origin = Origin::Variable(name);
         let value = value.into_string().map_err(|_| anyhow!("{origin} is no text"))?;
         let values = match (keys::kind_of(arg), value.as_str()) {
-            (Kind::Switch, "1" | "true" | "yes" | "on") => vec!["true".to_owned()],
-            (Kind::Switch, "" | "0" | "false" | "no" | "off") => Vec::new(),
-            (Kind::Switch, _) => {
+            (KeyKind::Switch, "1" | "true" | "yes" | "on") => vec!["true".to_owned()],
+            (KeyKind::Switch, "" | "0" | "false" | "no" | "off") => Vec::new(),
+            (KeyKind::Switch, _) => {
                 return Err(anyhow!("{origin} is {value:?}\n  hint: write 1 or 0"));
             }
             _ => vec![value],
         };
-        let setting = Setting { key: key.to_owned(), values, origin };
+        let setting = ConfigSetting { key: key.to_owned(), values, origin };
         keys::check(command, &setting)?;
         found.push(setting);
     }
@@ -265,9 +265,9 @@ fn variables(command: &Command) -> Result<Vec<Setting>> {
 mod tests {
     use super::*;
 
-    fn setting(key: &str, values: &[&str]) -> Setting {
+    fn setting(key: &str, values: &[&str]) -> ConfigSetting {
         let values = values.iter().map(|value| (*value).to_owned()).collect();
-        Setting { key: key.to_owned(), values, origin: Origin::Variable("X".to_owned()) }
+        ConfigSetting { key: key.to_owned(), values, origin: Origin::Variable("X".to_owned()) }
     }
 
     #[test]
@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn what_was_typed_stands_and_the_rest_is_added_where_it_belongs() {
         let command = Cli::command();
-        let complete = |args: &[&str], settings: &[Setting]| {
+        let complete = |args: &[&str], settings: &[ConfigSetting]| {
             let args: Vec<OsString> = args.iter().map(OsString::from).collect();
             let typed = command.clone().try_get_matches_from(&args).unwrap();
             let (name, typed) = match typed.subcommand() {

@@ -6,8 +6,8 @@ use anyhow::Result;
 use clap::{ArgMatches, CommandFactory};
 
 use super::keys;
-use super::keys::Kind;
-use super::{Config, Setting};
+use super::keys::KeyKind;
+use super::{ConfigSetting, MergedConfig};
 use crate::cli::options::Cli;
 
 /// Writes what counts, as a file that would say the same; what is not set stands in comments.
@@ -21,7 +21,7 @@ pub fn show(config: Option<&std::path::Path>, out: &mut impl Write) -> Result<()
         None => vec![std::ffi::OsString::from("leakwatch")],
     };
     let typed: ArgMatches = command.clone().try_get_matches_from(words)?;
-    let config = Config::read(&typed, &command)?;
+    let config = MergedConfig::read(&typed, &command)?;
     write(out, &command, &config.merged(&[]), true)?;
     for watch in &config.watches {
         writeln!(out, "\n[[watch]]")?;
@@ -33,7 +33,7 @@ pub fn show(config: Option<&std::path::Path>, out: &mut impl Write) -> Result<()
 fn write(
     out: &mut impl Write,
     command: &clap::Command,
-    settings: &[Setting],
+    settings: &[ConfigSetting],
     whole: bool,
 ) -> Result<()> {
     if let Some(name) = settings.iter().find(|setting| setting.key == "name") {
@@ -52,14 +52,14 @@ fn write(
             }
         };
         let text = match (kind, values.first()) {
-            (Kind::Switch, first) => {
+            (KeyKind::Switch, first) => {
                 format!("{key} = {}", set.is_some() && first.is_some())
             }
-            (Kind::List, Some(_)) => {
+            (KeyKind::List, Some(_)) => {
                 let list: Vec<String> = values.iter().map(|value| quoted(value)).collect();
                 format!("{key} = [{}]", list.join(", "))
             }
-            (Kind::One, Some(value)) => format!("{key} = {}", quoted(value)),
+            (KeyKind::One, Some(value)) => format!("{key} = {}", quoted(value)),
             (_, None) => {
                 line(out, &format!("# {key} ="), "not set")?;
                 continue;

@@ -11,13 +11,13 @@ use std::io::{self, Write};
 const ENTRY: usize = 4096;
 
 /// Where events go instead of standard output, which ends in the journal too.
-pub struct Journaled {
+pub struct JournalSink {
     /// None where journald cannot be reached: then lines on standard output have to do.
     journal: Option<Journal>,
     entry: Vec<u8>,
 }
 
-impl Journaled {
+impl JournalSink {
     /// To journald at `path`.
     pub fn open(path: &str) -> Self {
         Self { journal: Journal::open(path).ok(), entry: Vec::with_capacity(ENTRY) }
@@ -52,12 +52,13 @@ impl Journaled {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::ceiling::{CeilingKind, Place, Sign, SignKind};
+    use crate::core::model::ceiling::{CeilingKind, MemoryFailure, MemoryFailureKind, Place};
     use std::os::unix::net::UnixDatagram;
 
     fn failing() -> Event {
-        let (kind, ceiling, place) = (SignKind::Refused, CeilingKind::Pids, Place::new("/web"));
-        Event::Failing(Sign { kind, ceiling, root: None, place, count: 3 })
+        let (kind, ceiling, place) =
+            (MemoryFailureKind::Refused, CeilingKind::Pids, Place::new("/web"));
+        Event::MemoryFailure(MemoryFailure { kind, ceiling, root: None, place, count: 3 })
     }
 
     #[test]
@@ -65,7 +66,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("socket").display().to_string();
         let socket = UnixDatagram::bind(&path).unwrap();
-        let mut journaled = Journaled::open(&path);
+        let mut journaled = JournalSink::open(&path);
         let mut out = Vec::new();
         journaled.write(&mut out, 1e9, &failing(), Style::default()).unwrap();
         let mut entry = [0; 4096];

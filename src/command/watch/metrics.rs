@@ -1,13 +1,13 @@
 //! Exporter: when a watch writes its metrics.
 
 use crate::core::engine::Engine;
-use crate::core::model::assessment::{Event, Status};
+use crate::core::model::assessment::{Event, Severity};
 use crate::core::model::sample::Sample;
-use crate::core::scheduling_delay::Lateness;
+use crate::core::scheduling_delay::SchedulingDelay;
 use crate::report::prometheus::Exposition;
-use crate::report::self_usage::Own;
+use crate::report::self_usage::SelfReport;
 use crate::system::machine;
-use crate::system::metrics_file::Textfile;
+use crate::system::metrics_file::MetricsFile;
 use anyhow::{Error, Result};
 use std::path::Path;
 
@@ -20,28 +20,28 @@ const NEAR_S: f64 = 1.0;
 const ROOM: usize = 64 << 10;
 
 /// Writes the metrics of a watch for node_exporter.
-pub struct Exporter {
-    file: Textfile,
+pub struct MetricsExporter {
+    file: MetricsFile,
     exposition: Exposition,
     buffer: Vec<u8>,
     due_s: f64,
-    status: Status,
+    status: Severity,
     /// Whether it was said that it cannot be written.
     told: bool,
 }
 
-impl Exporter {
+impl MetricsExporter {
     /// Of the watch called `watch`, to `path`; `acts`: whether it sends signals.
     ///
     /// # Errors
     /// node_exporter would not read a file of that name.
     pub fn new(path: &Path, watch: &str, acts: bool) -> Result<Self> {
         Ok(Self {
-            file: Textfile::new(path)?,
+            file: MetricsFile::new(path)?,
             exposition: Exposition::new(watch, acts),
             buffer: Vec::with_capacity(ROOM),
             due_s: f64::NEG_INFINITY,
-            status: Status::Fine,
+            status: Severity::Fine,
             told: false,
         })
     }
@@ -58,16 +58,16 @@ impl Exporter {
         sample: &Sample,
         next_s: f64,
         uptime_s: f64,
-        lateness: &Lateness,
+        lateness: &SchedulingDelay,
     ) -> Option<Error> {
         let news = engine.status() != self.status;
-        let near = engine.status() == Status::Critical && next_s < NEAR_S;
+        let near = engine.status() == Severity::Critical && next_s < NEAR_S;
         if uptime_s < self.due_s || (near && !news) {
             return None;
         }
         (self.due_s, self.status) = (uptime_s + EVERY_S, engine.status());
         self.buffer.clear();
-        let own = Own { usage: machine::own_usage(), lateness: *lateness };
+        let own = SelfReport { usage: machine::own_usage(), lateness: *lateness };
         let written = self.exposition.write(&mut self.buffer, engine, sample, own);
         match written.map_err(Into::into).and_then(|()| self.file.replace(&self.buffer)) {
             Ok(()) => {

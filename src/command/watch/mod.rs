@@ -6,27 +6,27 @@ pub mod profile_saver;
 mod sample_failures;
 pub mod self_report;
 
-use super::watch::journal_sink::Journaled;
-use super::watch::metrics::Exporter;
-use super::watch::profile_saver::Keeper;
-use super::watch::sample_failures::Failures;
-use super::watch::self_report::Ears;
+use super::watch::journal_sink::JournalSink;
+use super::watch::metrics::MetricsExporter;
+use super::watch::profile_saver::ProfileSaver;
+use super::watch::sample_failures::SampleFailures;
+use super::watch::self_report::SelfReporter;
 use super::write_event;
-use crate::cli::options::{Format, Select, Watch};
+use crate::cli::options::{Format, SelectOptions, WatchOptions};
 use crate::cli::resolve;
 use crate::core::engine::Engine;
-use crate::core::model::assessment::{Event, Status};
+use crate::core::model::assessment::{Event, Severity};
 use crate::core::model::sample::{ProcId, Sample};
-use crate::core::scheduling_delay::Lateness;
+use crate::core::scheduling_delay::SchedulingDelay;
 use crate::report::screen::Screen;
-use crate::report::self_usage::Late;
+use crate::report::self_usage::DelayedSample;
 use crate::report::text::Style;
 use crate::report::{ceilings, messages, summary};
-use crate::store::history::lock::Lock;
+use crate::store::history::lock::SelectionLock;
 use crate::system::hook::Hook;
 use crate::system::proc;
-use crate::system::proc::Probe;
-use crate::system::signal::{DryRun, Live, Signals};
+use crate::system::proc::Sampler;
+use crate::system::signal::{DryRun, LiveSignals, Signals};
 use crate::system::wait::{Waiter, Wake};
 use crate::system::{machine, prepare, systemd, wait};
 use anyhow::{Context, Result, ensure};
@@ -47,16 +47,16 @@ const VERBOSE_S: f64 = 60.0;
 /// Bad options, a procfs that cannot be read. While it acts, output that cannot be written is
 /// dropped: a full log disk must not end the protection.
 pub fn run(
-    watches: Vec<Watch>,
-    reload: &dyn Fn() -> Result<Vec<Watch>>,
+    watches: Vec<WatchOptions>,
+    reload: &dyn Fn() -> Result<Vec<WatchOptions>>,
     out: &mut impl Write,
     err: &mut impl Write,
-) -> Result<Status> {
+) -> Result<Severity> {
     apart(&watches)?;
     let waiter = Waiter::new()?;
-    let (mut manager, unreachable) = match systemd::Manager::from_env() {
+    let (mut manager, unreachable) = match systemd::ServiceManager::from_env() {
         Ok(manager) => (manager, None),
-        Err(error) => (systemd::Manager::default(), Some(error)),
+        Err(error) => (systemd::ServiceManager::default(), Some(error)),
     };
     let quiet = watches.iter().all(|options| options.output.quiet);
     if let Some(error) = unreachable.filter(|_| !quiet) {
@@ -67,12 +67,12 @@ pub fn run(
     for options in watches {
         sessions.extend(Session::open(options, only, &waiter, err)?);
     }
-    let mut lateness = Lateness::new(wait::awake_s());
+    let mut lateness = SchedulingDelay::new(wait::awake_s());
     let mut braced = false;
     brace_once(&mut braced, &mut sessions);
-    let (mut status_s, mut told) = (f64::NEG_INFINITY, Status::Fine);
+    let (mut status_s, mut told) = (f64::NEG_INFINITY, Severity::Fine);
     // All that were found by those that a reload ended.
-    let mut found = Status::Fine;
+    let mut found = Severity::Fine;
     loop {
         let due_s = |session: &Session| session.due_s;
         let next = sessions.iter_mut().min_by(|a, b| due_s(a).total_cmp(&due_s(b)));
@@ -115,7 +115,7 @@ pub fn run(
                         err,
                     ))?;
                 }
-                let ears = Ears { quiet: false, ..ears(&sessions) };
+                let ears = SelfReporter { quiet: false, ..ears(&sessions) };
                 ears.tell(&lateness, &waiter, out, err)?;
             }
             Wake::Continued => lateness.forgive(wait::awake_s()),
@@ -142,7 +142,7 @@ pub fn run(
             Wake::Stop | Wake::HangUp => {
                 manager.stopping();
                 let ears = ears(&sessions);
-                let end = |found: Status, session: Session| {
+                let end = |found: Severity, session: Session| {
                     Ok::<_, anyhow::Error>(found.max(session.end(out, err)?))
                 };
                 let found = sessions.into_iter().try_fold(found, end)?;
@@ -154,9 +154,9 @@ pub fn run(
 }
 
 /// Who hears what leakwatch says of itself, which is of all its watches together.
-fn ears(sessions: &[Session]) -> Ears {
+fn ears(sessions: &[Session]) -> SelfReporter {
     let output = || sessions.iter().map(|session| &session.running.options.output);
-    Ears {
+    SelfReporter {
         quiet: output().all(|output| output.quiet),
         json: output().any(|output| output.format == Format::Json),
         acts: sessions.iter().any(Session::acts),
@@ -173,16 +173,17 @@ fn brace_once(braced: &mut bool, sessions: &mut [Session]) {
 }
 
 /// Whether all of a watch's options have a meaning.
-fn check(options: &Watch) -> Result<()> {
+fn check(options: &WatchOptions) -> Result<()> {
     resolve::selection(&options.select)?;
     resolve::engine(&options.judge, true)?;
     Ok(())
 }
 
 /// Whether no two watches write to one file.
-fn apart(watches: &[Watch]) -> Result<()> {
+fn apart(watches: &[WatchOptions]) -> Result<()> {
     for (nth, watch) in watches.iter().enumerate() {
-        let same = |other: &Watch| other.textfile.is_some() && other.textfile == watch.textfile;
+        let same =
+            |other: &WatchOptions| other.textfile.is_some() && other.textfile == watch.textfile;
         ensure!(
             !watches.iter().take(nth).any(same),
             "two watches cannot keep their metrics in one file\n  hint: give each [[watch]] a textfile of its own"
@@ -195,11 +196,11 @@ fn apart(watches: &[Watch]) -> Result<()> {
 /// all that it learnt.
 fn renew(
     old: Vec<Session>,
-    watches: Vec<Watch>,
+    watches: Vec<WatchOptions>,
     waiter: &Waiter,
     out: &mut impl Write,
     err: &mut impl Write,
-) -> Result<(Vec<Session>, Status)> {
+) -> Result<(Vec<Session>, Severity)> {
     let only = watches.len() == 1;
     let mut old: Vec<Option<Session>> = old.into_iter().map(Some).collect();
     let mut sessions = Vec::new();
@@ -216,7 +217,7 @@ fn renew(
             None => others.push(options),
         }
     }
-    let mut found = Status::Fine;
+    let mut found = Severity::Fine;
     for session in old.into_iter().flatten() {
         found = found.max(session.end(out, err)?);
     }
@@ -229,9 +230,9 @@ fn renew(
 
 /// One watch: its processes, and what is known of them.
 struct Session {
-    running: Running,
-    probe: Probe,
-    keeper: Keeper,
+    running: ActingEngine,
+    probe: Sampler,
+    keeper: ProfileSaver,
     sample: Sample,
     everything: bool,
     own: bool,
@@ -239,19 +240,19 @@ struct Session {
     /// When the next look should begin, on the clock of [`wait::awake_s`].
     expected_s: Option<f64>,
     verbose_s: f64,
-    failures: Failures,
+    failures: SampleFailures,
     greeted: bool,
     /// To be said with the greeting.
     notes: Vec<String>,
     /// Held until the end.
-    _lock: Option<Lock>,
+    _lock: Option<SelectionLock>,
 }
 
 impl Session {
     /// Begins to watch; nothing where the same is watched already. `only`: there is no other, so it
     /// may have the screen.
     fn open(
-        options: Watch,
+        options: WatchOptions,
         only: bool,
         waiter: &Waiter,
         err: &mut impl Write,
@@ -280,27 +281,27 @@ impl Session {
             }
             None => (None, None),
         };
-        let Select { procfs, sysfs, .. } = &options.select;
-        let probe = Probe::new(procfs, sysfs.as_deref(), selection, options.budget)?;
+        let SelectOptions { procfs, sysfs, .. } = &options.select;
+        let probe = Sampler::new(procfs, sysfs.as_deref(), selection, options.budget)?;
         let header = machine::header(options.timing.interval);
         let screen =
             only && options.output.format == Format::Text && std::io::stdout().is_terminal();
         let acts = !everything && own && !options.judge.dry_run;
         let textfile = options.textfile.as_deref();
         let exporter = textfile
-            .map(|path| Exporter::new(path, &resolve::name(&options.select), acts))
+            .map(|path| MetricsExporter::new(path, &resolve::name(&options.select), acts))
             .transpose()?;
         let journaled = (options.output.format == Format::Text
             && systemd::is_journal(std::io::stdout()))
-        .then(|| Journaled::open(systemd::JOURNAL));
+        .then(|| JournalSink::open(systemd::JOURNAL));
         // Where no fork works any more is where it is needed: it acts all the same.
         let (hook, unhooked) = match options.on_event.as_deref().map(Hook::start).transpose() {
             Ok(hook) => (hook, None),
             Err(error) => (None, Some(error)),
         };
-        let live = Live::new(engine_settings.rules.protect.clone());
+        let live = LiveSignals::new(engine_settings.rules.protect.clone());
         let lost = live.note().filter(|_| acts).map(str::to_owned);
-        let mut running = Running {
+        let mut running = ActingEngine {
             engine: Engine::new(&header, engine_settings),
             signals: if options.judge.dry_run { Box::new(DryRun) } else { Box::new(live) },
             style: resolve::style(&options.output, options.judge.dry_run),
@@ -313,7 +314,7 @@ impl Session {
             wrong: None,
         };
         let now_s = waiter.uptime_s();
-        let (keeper, unread) = Keeper::open(state, &mut running.engine, now_s);
+        let (keeper, unread) = ProfileSaver::open(state, &mut running.engine, now_s);
         for error in [unlocked, nowhere.or(unread), unhooked] {
             running.complain(err, error)?;
         }
@@ -327,7 +328,7 @@ impl Session {
             due_s: now_s,
             expected_s: None,
             verbose_s: now_s + VERBOSE_S,
-            failures: Failures::default(),
+            failures: SampleFailures::default(),
             greeted: false,
             notes: lost.into_iter().collect(),
             _lock: lock,
@@ -348,7 +349,7 @@ impl Session {
     fn look(
         &mut self,
         waiter: &Waiter,
-        lateness: &Lateness,
+        lateness: &SchedulingDelay,
         out: &mut impl Write,
         err: &mut impl Write,
     ) -> Result<()> {
@@ -362,7 +363,7 @@ impl Session {
                 let orders_written;
                 (next_s, orders_written) = self.running.tick(&self.sample, out);
                 self.written(orders_written)?;
-                let Running { exporter, engine, .. } = &mut self.running;
+                let ActingEngine { exporter, engine, .. } = &mut self.running;
                 metrics = exporter.as_mut().and_then(|exporter| {
                     exporter.tick(engine, &self.sample, next_s, uptime_s, lateness)
                 });
@@ -382,7 +383,7 @@ impl Session {
             let notes = [self.probe.take_notes(), std::mem::take(&mut self.notes)].concat();
             self.written(messages::notes(err, &notes).map_err(Into::into))?;
             if !self.greeted {
-                let Running { options, engine, .. } = &self.running;
+                let ActingEngine { options, engine, .. } = &self.running;
                 let matched = (!self.everything).then(|| self.probe.matched());
                 let greeted = messages::greet(err, options, engine, matched, self.own);
                 self.written(greeted.map_err(Into::into))?;
@@ -411,7 +412,8 @@ impl Session {
 
     /// Says that the last look came late, and what is known of why.
     fn tell_late(&self, late_s: f64, out: &mut impl Write, err: &mut impl Write) -> Result<()> {
-        let late = Late { late_s, pressure: machine::pressure(), memory: self.sample.memory };
+        let late =
+            DelayedSample { late_s, pressure: machine::pressure(), memory: self.sample.memory };
         let output = &self.running.options.output;
         if output.format == Format::Json {
             late.write_json(out, self.sample.t)?;
@@ -424,7 +426,7 @@ impl Session {
     }
 
     /// Stops watching; what was found.
-    fn end(mut self, out: &mut impl Write, err: &mut impl Write) -> Result<Status> {
+    fn end(mut self, out: &mut impl Write, err: &mut impl Write) -> Result<Severity> {
         let unsaved = self.keeper.save(&self.running.engine);
         self.written(self.running.complain(err, unsaved))?;
         let farewell = self.running.farewell(out, err);
@@ -434,9 +436,9 @@ impl Session {
 
     /// Whether other options mean the same processes, seen the same way: then only rules and words
     /// differ.
-    fn watches_the_same(&self, options: &Watch) -> bool {
-        let seen = |of: &Watch| {
-            let Watch { select, timing, judge, budget, memory, textfile, on_event, .. } = of;
+    fn watches_the_same(&self, options: &WatchOptions) -> bool {
+        let seen = |of: &WatchOptions| {
+            let WatchOptions { select, timing, judge, budget, memory, textfile, on_event, .. } = of;
             let dry = judge.dry_run;
             let caution = judge.caution;
             let files = (memory, textfile, on_event);
@@ -446,11 +448,11 @@ impl Session {
     }
 
     /// Goes on under other rules.
-    fn renew(&mut self, options: Watch) -> Result<()> {
+    fn renew(&mut self, options: WatchOptions) -> Result<()> {
         let act = !self.everything && self.own;
         let rules = resolve::engine(&options.judge, act)?.rules;
         if !options.judge.dry_run {
-            self.running.signals = Box::new(Live::new(rules.protect.clone()));
+            self.running.signals = Box::new(LiveSignals::new(rules.protect.clone()));
         }
         self.running.engine.renew(rules);
         self.running.style = resolve::style(&options.output, options.judge.dry_run);
@@ -464,32 +466,32 @@ impl Session {
 /// The lock that keeps a second watch of the same from running, as when cron starts one every
 /// minute to keep it alive; nothing in it if there is one already. One that signals nobody is in
 /// nobody's way: whoever looks at a terminal needs none.
-fn sole(options: &Watch, state: Option<&Path>) -> Option<Result<Option<Lock>>> {
+fn sole(options: &WatchOptions, state: Option<&Path>) -> Option<Result<Option<SelectionLock>>> {
     let dry = options.judge.dry_run;
     if (dry || options.select.is_empty()) && std::io::stderr().is_terminal() {
         return None;
     }
     let kind = if dry { "dry-run" } else { "watch" };
-    Some(Lock::take(state?, &format!("{}.{kind}", resolve::file_name(&options.select))))
+    Some(SelectionLock::take(state?, &format!("{}.{kind}", resolve::file_name(&options.select))))
 }
 
 /// What the loop holds.
-struct Running {
+struct ActingEngine {
     engine: Engine,
     signals: Box<dyn Signals>,
     style: Style,
-    options: Watch,
+    options: WatchOptions,
     /// Roots of the trees that were announced.
     roots: Vec<ProcId>,
     screen: Option<Screen>,
-    journaled: Option<Journaled>,
-    exporter: Option<Exporter>,
+    journaled: Option<JournalSink>,
+    exporter: Option<MetricsExporter>,
     hook: Option<Hook>,
     /// What is wrong with the hook and not said yet.
     wrong: Option<&'static str>,
 }
 
-impl Running {
+impl ActingEngine {
     /// Notes of each new process whether it may be signalled.
     fn permit(&self, sample: &mut Sample) {
         for program in &mut sample.programs {
@@ -510,7 +512,7 @@ impl Running {
         });
         let unsent = order.and_then(|order| {
             let why = self.signals.send(&order).err()?;
-            Some(Event::Unsent { order, why })
+            Some(Event::SignalFailed { order, why })
         });
         let Self { engine, style, options, screen, journaled, exporter, hook, .. } = self;
         let events = || engine.events().iter().chain(&unsent);
@@ -543,7 +545,7 @@ impl Running {
                 }
             }
         }
-        if let Some(Event::Unsent { order, why }) = unsent {
+        if let Some(Event::SignalFailed { order, why }) = unsent {
             engine.unsent(&order, why);
         }
         (next_s, written)
@@ -592,7 +594,7 @@ impl Running {
         Ok(())
     }
 
-    fn show_state(&self, sample: &Sample, probe: &Probe, err: &mut impl Write) -> Result<()> {
+    fn show_state(&self, sample: &Sample, probe: &Sampler, err: &mut impl Write) -> Result<()> {
         let plain = Style { colour: false, ..self.style };
         summary::write(err, &summary::trees(&self.engine), MOST, plain)?;
         Ok(ceilings::write(err, &ceilings::rows(sample, probe))?)

@@ -1,7 +1,7 @@
 //! Keeper: when a watch reads and saves its memory of programs.
 
 use crate::core::engine::Engine;
-use crate::core::model::assessment::{Event, Status};
+use crate::core::model::assessment::{Event, Severity};
 use crate::store::profiles;
 use anyhow::{Error, Result};
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 const EVERY_S: f64 = 600.0;
 
 /// Keeps what an engine learns of programs in a directory, if there is one.
-pub struct Keeper {
+pub struct ProfileSaver {
     dir: Option<PathBuf>,
     /// How much had been learnt when it was last saved.
     saved: u64,
@@ -19,7 +19,7 @@ pub struct Keeper {
     told: bool,
 }
 
-impl Keeper {
+impl ProfileSaver {
     /// Hands to the engine what is kept in the directory; the error is only to be told.
     pub fn open(dir: Option<PathBuf>, engine: &mut Engine, uptime_s: f64) -> (Self, Option<Error>) {
         let mut error = None;
@@ -37,7 +37,7 @@ impl Keeper {
     /// to be told, and comes once.
     pub fn tick(&mut self, engine: &Engine, uptime_s: f64) -> Option<Error> {
         let ordered = || engine.events().iter().any(|event| matches!(event, Event::Order(_)));
-        if uptime_s < self.due_s || engine.status() == Status::Critical || ordered() {
+        if uptime_s < self.due_s || engine.status() == Severity::Critical || ordered() {
             return None;
         }
         self.due_s = uptime_s + EVERY_S;
@@ -63,7 +63,7 @@ impl Keeper {
 mod tests {
     use super::*;
     use crate::core::decide::policy::Rules;
-    use crate::core::engine::Settings;
+    use crate::core::engine::EngineSettings;
     use crate::core::model::assessment::Profile;
     use crate::core::model::sample::{Comm, Header};
 
@@ -71,7 +71,7 @@ mod tests {
         let rules = Rules { act: false, ..Rules::default() };
         let hostname = String::new();
         let header = Header { interval_s: 1.0, clock_ticks: 100, page_size: 4096, hostname };
-        Engine::new(&header, Settings { caution: 8.0, rules })
+        Engine::new(&header, EngineSettings { caution: 8.0, rules })
     }
 
     fn profile(peak: u64) -> Profile {
@@ -83,7 +83,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path().join("state");
         let mut engine = engine();
-        let (mut keeper, error) = Keeper::open(Some(state.clone()), &mut engine, 100.0);
+        let (mut keeper, error) = ProfileSaver::open(Some(state.clone()), &mut engine, 100.0);
         assert!(error.is_none(), "that nothing is there yet is no error");
         assert!(keeper.tick(&engine, 700.0).is_none() && !state.exists(), "nothing to save");
         engine.remember(&[profile(1 << 20)]);
@@ -100,7 +100,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path().join("state");
         let mut engine = engine();
-        let (mut keeper, _) = Keeper::open(Some(state.clone()), &mut engine, 0.0);
+        let (mut keeper, _) = ProfileSaver::open(Some(state.clone()), &mut engine, 0.0);
         std::fs::write(&state, "no directory").unwrap();
         engine.remember(&[profile(1 << 20)]);
         assert!(keeper.tick(&engine, 600.0).is_some());

@@ -12,14 +12,14 @@ const KEPT: usize = 8;
 
 /// What failed so far.
 #[derive(Debug, Default)]
-pub(super) struct Failures {
+pub(super) struct SampleFailures {
     in_a_row: u32,
     first_s: f64,
     last_s: f64,
     told: Vec<String>,
 }
 
-impl Failures {
+impl SampleFailures {
     /// A look was taken.
     pub(super) fn end(&mut self) {
         self.in_a_row = 0;
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn each_is_told_once_and_after_an_hour_of_peace_again() {
-        let mut failures = Failures::default();
+        let mut failures = SampleFailures::default();
         let mut told = |text: &str, at_s| {
             let told = failures.add(anyhow!("{text}"), at_s).unwrap();
             failures.end();
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn it_gives_up_after_sixty_in_a_row_and_never_within_a_minute() {
-        let mut failures = Failures::default();
+        let mut failures = SampleFailures::default();
         let mut add = |at_s: f64| failures.add(anyhow!("x"), at_s).is_err();
         // At the brink looks are taken four times a second.
         assert!((0..200).all(|n| !add(f64::from(n) / 4.0)), "within 50 s");

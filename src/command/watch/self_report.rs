@@ -1,7 +1,7 @@
 //! Ears: who hears what leakwatch says of itself, at SIGUSR1 and at the end of a watch.
 
-use crate::core::scheduling_delay::Lateness;
-use crate::report::self_usage::Own;
+use crate::core::scheduling_delay::SchedulingDelay;
+use crate::report::self_usage::SelfReport;
 use crate::system::machine;
 use crate::system::wait::Waiter;
 use anyhow::{Context, Result};
@@ -9,7 +9,7 @@ use std::io::Write;
 
 /// Where it is said.
 #[derive(Clone, Copy, Debug)]
-pub struct Ears {
+pub struct SelfReporter {
     /// Nothing on standard error.
     pub quiet: bool,
     /// An object on standard output.
@@ -18,19 +18,19 @@ pub struct Ears {
     pub acts: bool,
 }
 
-impl Ears {
+impl SelfReporter {
     /// Says what leakwatch uses and how late its looks come.
     ///
     /// # Errors
     /// When it cannot be written and nothing is kept alive.
     pub fn tell(
         self,
-        lateness: &Lateness,
+        lateness: &SchedulingDelay,
         waiter: &Waiter,
         out: &mut impl Write,
         err: &mut impl Write,
     ) -> Result<()> {
-        let own = Own { usage: machine::own_usage(), lateness: *lateness };
+        let own = SelfReport { usage: machine::own_usage(), lateness: *lateness };
         let mut write = || {
             if self.json {
                 own.write_json(out, waiter.unix_time(waiter.uptime_s()))?;

@@ -1,13 +1,13 @@
 //! Victims: who may be ended at all, and who is spared whatever it does.
 
-use crate::core::decide::rules::{Manner, Rules};
+use crate::core::decide::rules::{Method, Rules};
 use crate::core::detect::Detector;
-use crate::core::detect::process_state::Standing;
-use crate::core::model::assessment::Spared;
+use crate::core::detect::process_state::ProcessState;
+use crate::core::model::assessment::NotEnded;
 use crate::core::model::sample::{Comm, ProcId, Program, Sample};
 use crate::core::model::units::MIB;
 use crate::core::servers;
-use crate::core::servers::{Server, Threads, Workers};
+use crate::core::servers::{Server, ThreadCount, WorkerPolicy};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -21,7 +21,7 @@ const NEAR_S: f64 = 10.0;
 
 /// What is known of a process's program.
 #[derive(Debug)]
-struct Facts {
+struct ProgramFacts {
     server: &'static Server,
     protected: bool,
     forked: bool,
@@ -33,7 +33,7 @@ struct Facts {
 }
 
 /// What is assumed in a recording that tells nothing of programs.
-static NOT_RECORDED: Facts = Facts {
+static NOT_RECORDED: ProgramFacts = ProgramFacts {
     server: &servers::UNKNOWN,
     protected: false,
     forked: true,
@@ -46,12 +46,12 @@ static NOT_RECORDED: Facts = Facts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Pool {
     parent: Option<ProcId>,
-    kind: Kind,
+    kind: PoolKey,
 }
 
 /// What the members of a pool have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Kind {
+enum PoolKey {
     /// They are forks of their parent, whatever each is called (mod_perl renames its children),
     /// and where it has several pools, of that one.
     Forks(u64),
@@ -61,9 +61,9 @@ enum Kind {
 
 /// What is known of those who might have to end.
 #[derive(Debug)]
-pub struct Victims {
+pub struct Eligibility {
     rules: Rules,
-    facts: HashMap<ProcId, Facts>,
+    facts: HashMap<ProcId, ProgramFacts>,
     /// Whether any sample told of programs; all live ones do.
     told_programs: bool,
     /// Ordered in a dry run, or did not go: never ordered again.
@@ -72,7 +72,7 @@ pub struct Victims {
     episodes: HashMap<Pool, (u32, f64)>,
 }
 
-impl Victims {
+impl Eligibility {
     /// Nothing known yet.
     pub fn new(rules: Rules) -> Self {
         Self {
@@ -108,14 +108,14 @@ impl Victims {
         self.episodes.retain(|_, (_, t)| sample.t - *t < EPISODE_S);
     }
 
-    fn facts_of(&self, program: &Program, comm: Comm) -> Facts {
+    fn facts_of(&self, program: &Program, comm: Comm) -> ProgramFacts {
         let name = String::from_utf8_lossy(comm.as_bytes());
         let exe = program.exe.rsplit('/').next().unwrap_or_default();
         let mut texts = [&*name, exe, program.title.as_str()].into_iter();
         let server = servers::recognise(program, comm, &self.rules.servers);
         let mut pool = DefaultHasher::new();
         servers::pool_name(server, program).hash(&mut pool);
-        Facts {
+        ProgramFacts {
             server,
             protected: texts.any(|text| self.rules.protect.iter().any(|re| re.is_match(text))),
             forked: program.forked,
@@ -141,10 +141,10 @@ impl Victims {
     }
 
     /// The pool that a process belongs to.
-    pub fn pool(&self, s: &Standing) -> Pool {
+    pub fn pool(&self, s: &ProcessState) -> Pool {
         let kind = match self.facts.get(&s.id) {
-            Some(facts) if facts.forked && !facts.helper => Kind::Forks(facts.pool),
-            _ => Kind::Named(s.comm),
+            Some(facts) if facts.forked && !facts.helper => PoolKey::Forks(facts.pool),
+            _ => PoolKey::Named(s.comm),
         };
         Pool { parent: s.parent, kind }
     }
@@ -154,7 +154,7 @@ impl Victims {
         &'d self,
         pool: Pool,
         detector: &'d Detector,
-    ) -> impl Iterator<Item = &'d Standing> {
+    ) -> impl Iterator<Item = &'d ProcessState> {
         let of_parent = detector.standings().filter(move |s| s.parent == pool.parent);
         of_parent.filter(move |s| pool.parent.is_some() && self.pool(s) == pool)
     }
@@ -192,7 +192,7 @@ impl Victims {
     /// Whether a process is a worker of its parent: a fork of it that does the work, or one of
     /// several of its name. Anything else that a process once started, nobody is known to start
     /// again.
-    pub fn is_worker(&self, s: &Standing, detector: &Detector) -> bool {
+    pub fn is_worker(&self, s: &ProcessState, detector: &Detector) -> bool {
         let facts = self.facts.get(&s.id).unwrap_or(&NOT_RECORDED);
         let has_siblings = || self.pool_size(self.pool(s), detector) >= 2;
         s.parent.is_some()
@@ -206,7 +206,7 @@ impl Victims {
     }
 
     /// Whether a process may be ended now, the end being so many seconds away at the earliest.
-    pub fn may_end(&self, s: &Standing, end_s: f64, detector: &Detector) -> bool {
+    pub fn may_end(&self, s: &ProcessState, end_s: f64, detector: &Detector) -> bool {
         !self.done.contains(&s.id)
             && !self.is_taken(s, end_s, detector)
             && self.spared(s, detector).is_none()
@@ -215,7 +215,7 @@ impl Victims {
     /// How easily its pool does without it, of those whose end gives back at most `most` bytes: an
     /// idle one that gives back half of that or more goes before a busy one, and the last idle one
     /// of its pool, which takes the next request, after all others.
-    pub fn ease(&self, s: &Standing, most: u64, detector: &Detector) -> u8 {
+    pub fn ease(&self, s: &ProcessState, most: u64, detector: &Detector) -> u8 {
         let idle = is_idle(s);
         let idlers = || self.members(self.pool(s), detector).filter(|s| is_idle(s)).count();
         match idle {
@@ -226,59 +226,59 @@ impl Victims {
     }
 
     /// Why a process is not ended now, unless it was ordered already.
-    pub fn kept(&self, s: &Standing, end_s: f64, detector: &Detector) -> Option<Spared> {
-        let halved = || self.is_taken(s, end_s, detector).then_some(Spared::PoolHalved);
+    pub fn kept(&self, s: &ProcessState, end_s: f64, detector: &Detector) -> Option<NotEnded> {
+        let halved = || self.is_taken(s, end_s, detector).then_some(NotEnded::PoolHalved);
         let why = self.spared(s, detector).or_else(halved);
         why.filter(|_| !self.done.contains(&s.id))
     }
 
     /// Why a process is not ended, whatever it does.
-    pub fn spared(&self, s: &Standing, detector: &Detector) -> Option<Spared> {
+    pub fn spared(&self, s: &ProcessState, detector: &Detector) -> Option<NotEnded> {
         // Whose program was never seen may be anything: fail closed.
         let facts = match self.facts.get(&s.id) {
             Some(facts) => facts,
-            None if self.told_programs => return Some(Spared::Unknown),
+            None if self.told_programs => return Some(NotEnded::Unknown),
             None => &NOT_RECORDED,
         };
         let lone_allowed = self.rules.allow_root && s.children == 0;
         if facts.protected {
-            Some(Spared::Protected)
+            Some(NotEnded::Protected)
         } else if s.id.pid == 1 {
             // Of a container: its end is the end of all in it.
-            Some(Spared::Root)
+            Some(NotEnded::Root)
         } else if facts.helper || self.is_odd_child(s, facts, detector) {
-            Some(Spared::Helper)
+            Some(NotEnded::Helper)
         } else if s.children > 0 {
-            Some(Spared::HasChildren)
+            Some(NotEnded::HasChildren)
         } else if let Some(why) = self.reported_only(s, detector) {
-            Some(Spared::Server(why))
+            Some(NotEnded::Server(why))
         } else if facts.permitted == Some(false) {
-            Some(Spared::NotPermitted)
+            Some(NotEnded::NotPermitted)
         } else if lone_allowed {
             None
         } else if !self.is_worker(s, detector) {
-            Some(Spared::Root)
+            Some(NotEnded::Root)
         } else if !s.parent_alive {
-            Some(Spared::Orphan)
+            Some(NotEnded::Orphan)
         } else {
             None
         }
     }
 
     /// Whether it is the one child with a single thread among workers of many: Apache's CGI daemon.
-    fn is_odd_child(&self, s: &Standing, facts: &Facts, detector: &Detector) -> bool {
-        let threaded = |s: &Standing| {
-            matches!(self.server(s.id).map(|s| s.workers), Some(Workers::Reload(..)))
+    fn is_odd_child(&self, s: &ProcessState, facts: &ProgramFacts, detector: &Detector) -> bool {
+        let threaded = |s: &ProcessState| {
+            matches!(self.server(s.id).map(|s| s.workers), Some(WorkerPolicy::Reload(..)))
         };
         let siblings = || detector.standings().filter(|other| other.parent == s.parent);
-        facts.server.threads == Threads::One && s.parent.is_some() && siblings().any(threaded)
+        facts.server.threads == ThreadCount::One && s.parent.is_some() && siblings().any(threaded)
     }
 
     /// The words of a server whose workers are only reported, of the process or an ancestor.
-    fn reported_only(&self, s: &Standing, detector: &Detector) -> Option<&'static str> {
+    fn reported_only(&self, s: &ProcessState, detector: &Detector) -> Option<&'static str> {
         let words = |id: ProcId| match self.rules.manner(self.server(id)?) {
-            Manner::Never(why) => Some(why),
-            Manner::Signals(_) | Manner::Reload(_) => None,
+            Method::Never(why) => Some(why),
+            Method::Signals(_) | Method::Reload(_) => None,
         };
         let mut at = s;
         // Deeper trees than this are not followed; real ones have under ten generations.
@@ -298,10 +298,10 @@ impl Victims {
     /// below a quarter where the end is near: a server that has spare workers replaces none, and
     /// what it would lose next is a worker with its request, to the OOM killer. A pool of one may
     /// be ended: its master starts the next.
-    fn is_taken(&self, s: &Standing, end_s: f64, detector: &Detector) -> bool {
+    fn is_taken(&self, s: &ProcessState, end_s: f64, detector: &Detector) -> bool {
         // A reload replaces all of them, whatever their number.
         let manner = self.server(s.id).map(|server| self.rules.manner(server));
-        if s.parent.is_none() || matches!(manner, Some(Manner::Reload(_))) {
+        if s.parent.is_none() || matches!(manner, Some(Method::Reload(_))) {
             return false;
         }
         let pool = self.pool(s);
@@ -315,7 +315,7 @@ impl Victims {
 /// Whether it does nothing now: it used no CPU for a second, and grew by nothing since the look
 /// before. CPU comes in steps of 10 ms, in which a prefork child answers forty requests; who leaks
 /// by the request shows each of them.
-fn is_idle(s: &Standing) -> bool {
+fn is_idle(s: &ProcessState) -> bool {
     let still = match s.recent.points() {
         [.., (_, before), (_, now)] => before == now,
         _ => false,
@@ -331,7 +331,7 @@ fn is_idle(s: &Standing) -> bool {
 /// Uss by 6 % and up to 53 % (unicorn, gunicorn: 30.1 MB, and 19.6 MB came back), since the
 /// replacement takes its private copies of inherited pages anew. A look at it also costs 41 ms a
 /// GiB and needs the right to ptrace.
-pub(crate) fn expected(s: &Standing, detector: &Detector) -> u64 {
+pub(crate) fn expected(s: &ProcessState, detector: &Detector) -> u64 {
     let parent = s.parent.and_then(|id| detector.standing(id)).map_or(0, |p| p.footprint);
     s.footprint.saturating_sub(s.first_footprint.min(parent))
 }

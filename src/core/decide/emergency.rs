@@ -5,7 +5,7 @@
 //! in each, the child grew in each, and its tree explains most of the fall. The order says so.
 
 use crate::core::detect::Detector;
-use crate::core::detect::process_state::Standing;
+use crate::core::detect::process_state::ProcessState;
 use crate::core::model::assessment::Forecast;
 use crate::core::model::sample::ProcId;
 use std::collections::HashMap;
@@ -27,18 +27,18 @@ const MATERIAL: f64 = 0.03;
 
 /// The last headrooms of each tree.
 #[derive(Debug, Default)]
-pub struct Brink {
-    trees: HashMap<ProcId, Fall>,
+pub struct Emergency {
+    trees: HashMap<ProcId, HeadroomFall>,
 }
 
 /// Headrooms in bytes with their times, oldest first.
 #[derive(Clone, Copy, Debug, Default)]
-struct Fall {
+struct HeadroomFall {
     looks: [(f64, u64); LOOKS],
     filled: usize,
 }
 
-impl Fall {
+impl HeadroomFall {
     fn push(&mut self, t: f64, left: u64) {
         if self.looks.last().is_some_and(|(last, _)| *last == t) {
             return;
@@ -58,7 +58,7 @@ impl Fall {
     }
 }
 
-impl Brink {
+impl Emergency {
     /// Notes every tree's headroom.
     pub fn observe(&mut self, t: f64, detector: &Detector) {
         let mut last = None;
@@ -78,7 +78,7 @@ impl Brink {
         &self,
         detector: &Detector,
         lead_s: f64,
-        may_end: impl Fn(&Standing) -> bool,
+        may_end: impl Fn(&ProcessState) -> bool,
     ) -> Option<(ProcId, Forecast)> {
         let growing = |root| {
             let members = detector.standings().filter(move |s| s.root == root);
@@ -129,7 +129,7 @@ impl Brink {
 }
 
 /// Bytes grown over the last looks; `None` unless it grew each time.
-fn steady_growth(s: &Standing) -> Option<f64> {
+fn steady_growth(s: &ProcessState) -> Option<f64> {
     let points = s.recent.points();
     let last = points.get(points.len().checked_sub(LOOKS)?..)?;
     let grows = last.windows(2).all(|pair| matches!(pair, [(_, a), (_, b)] if a < b));

@@ -10,21 +10,22 @@
 //! after its grace, the next step follows; if it is gone, headroom before and after are compared,
 //! and nobody else is ordered until the pool has its replacement.
 
-use crate::core::decide::eligibility::{Pool, Victims, expected};
-use crate::core::decide::emergency::Brink;
+use crate::core::decide::eligibility::{Eligibility, Pool, expected};
+use crate::core::decide::emergency::Emergency;
 use crate::core::detect::Detector;
 use crate::core::detect::ceilings::usage::Headroom;
-use crate::core::detect::process_state::Standing;
+use crate::core::detect::process_state::ProcessState;
 use crate::core::model::assessment::{
-    End, Event, Forecast, Order, Outcome, Past, Reason, Spared, Step, Unsent, Verdict,
+    EarlierAction, Event, Forecast, NotEnded, Order, OrderReason, Outcome, OutcomeResult,
+    SignalFailure, Step, Verdict,
 };
-use crate::core::model::ceiling::{CeilingKind, SignKind, Unit};
+use crate::core::model::ceiling::{CeilingKind, MemoryFailureKind, Unit};
 use crate::core::model::sample::{ProcId, Sample};
 use crate::core::servers;
 use crate::core::servers::{FailedFork, Server};
 use std::cmp::Reverse;
 
-pub use crate::core::decide::rules::{Manner, Rules};
+pub use crate::core::decide::rules::{Method, Rules};
 
 /// Growth watched, as a multiple of what is left, before a process may be ended.
 const EVIDENCE: f64 = 2.0;
@@ -61,7 +62,7 @@ const REFUSED_S: f64 = 60.0;
 enum Campaign {
     Idle,
     /// Ordered; waiting for its exit.
-    Waiting(Waiting),
+    Waiting(OrderUnderWay),
     /// Gone; waiting for its replacement.
     Settling {
         pool: Pool,
@@ -74,7 +75,7 @@ enum Campaign {
 
 /// An order under way.
 #[derive(Clone, Copy, Debug)]
-struct Waiting {
+struct OrderUnderWay {
     order: Order,
     first_t: f64,
     last_t: f64,
@@ -92,9 +93,9 @@ struct Waiting {
 pub struct Policy {
     rules: Rules,
     interval_s: f64,
-    victims: Victims,
+    victims: Eligibility,
     campaign: Campaign,
-    brink: Brink,
+    brink: Emergency,
     /// What is decided on lies in the past.
     catching_up: bool,
     /// Already told why they are spared.
@@ -104,12 +105,12 @@ pub struct Policy {
     /// When each master was last told to replace its workers.
     reloaded: Vec<(ProcId, f64)>,
     /// Whose signals could not be sent.
-    resting: Vec<Rest>,
+    resting: Vec<SignalRetry>,
 }
 
 /// A victim whose signal could not be sent for want of memory, descriptors or the like.
 #[derive(Clone, Copy, Debug)]
-struct Rest {
+struct SignalRetry {
     id: ProcId,
     until_t: f64,
     wait_s: f64,
@@ -121,11 +122,11 @@ impl Policy {
     /// A policy under `rules` for samples planned every `interval_s` seconds.
     pub fn new(rules: Rules, interval_s: f64) -> Self {
         Self {
-            victims: Victims::new(rules.clone()),
+            victims: Eligibility::new(rules.clone()),
             rules,
             interval_s,
             campaign: Campaign::Idle,
-            brink: Brink::default(),
+            brink: Emergency::default(),
             catching_up: false,
             told: Vec::new(),
             refused: Vec::new(),
@@ -135,7 +136,7 @@ impl Policy {
     }
 
     /// What is known of those who might have to end.
-    pub fn victims(&self) -> &Victims {
+    pub fn victims(&self) -> &Eligibility {
         &self.victims
     }
 
@@ -158,7 +159,7 @@ impl Policy {
             since_s < RELOAD_GRACE_S && children.any(|s| s.age_s > since_s)
         });
         self.refused.retain(|(_, t)| sample.t - *t < REFUSED_S);
-        let refused = sample.signs.iter().filter(|sign| sign.kind == SignKind::Refused);
+        let refused = sample.signs.iter().filter(|sign| sign.kind == MemoryFailureKind::Refused);
         self.refused.extend(refused.map(|sign| (sign.root, sample.t)));
         if !self.rules.act {
             return;
@@ -173,19 +174,21 @@ impl Policy {
     /// The order could not be carried out. A victim that had gone by itself is replaced like one
     /// that was ended; one for whom the kernel had no means (ENOMEM, EMFILE) rests for a while; any
     /// other is left alone. Others may be chosen.
-    pub fn unsent(&mut self, order: &Order, why: Unsent) {
+    pub fn unsent(&mut self, order: &Order, why: SignalFailure) {
         self.campaign = match (&self.campaign, why) {
             // Gone before it got the next signal: what it gave back is told with the next sample.
-            (Campaign::Waiting(waiting), Unsent::Gone) if order.reason == Reason::Stayed => {
+            (Campaign::Waiting(waiting), SignalFailure::Gone)
+                if order.reason == OrderReason::Stayed =>
+            {
                 Campaign::Waiting(*waiting)
             }
-            (Campaign::Waiting(waiting), Unsent::Gone) => {
-                let Waiting { pool, size, last_t, .. } = *waiting;
+            (Campaign::Waiting(waiting), SignalFailure::Gone) => {
+                let OrderUnderWay { pool, size, last_t, .. } = *waiting;
                 Campaign::Settling { pool, size, gone_t: last_t }
             }
             // No memory or no descriptor for a moment, at the brink of all moments: it rests, each
             // time twice as long, and others may be chosen meanwhile.
-            (Campaign::Waiting(waiting), Unsent::Failed(_)) => {
+            (Campaign::Waiting(waiting), SignalFailure::Failed(_)) => {
                 self.rest(order.victim, waiting.last_t);
                 Campaign::Idle
             }
@@ -209,16 +212,16 @@ impl Policy {
     }
 
     /// Takes over what an earlier run did on the sample that was just decided on.
-    pub fn recall(&mut self, past: &Past, t: f64, detector: &Detector) {
+    pub fn recall(&mut self, past: &EarlierAction, t: f64, detector: &Detector) {
         let victim = past.victim();
         let Some(s) = detector.standing(victim).filter(|_| self.rules.act) else { return };
         match *past {
-            Past::Ordered { step, signal, grace_s, reason, unit, .. } => {
+            EarlierAction::Ordered { step, signal, grace_s, reason, unit, .. } => {
                 let forecast = match unit {
                     Unit::Bytes => detector.leak_forecast(s.root),
                     Unit::Tasks => detector.task_forecast(s.root).map(|(forecast, _)| forecast),
                 };
-                let Standing { comm, root, footprint, .. } = *s;
+                let ProcessState { comm, root, footprint, .. } = *s;
                 let expected = match unit {
                     Unit::Bytes => expected(s, detector),
                     Unit::Tasks => s.threads.into(),
@@ -248,13 +251,13 @@ impl Policy {
                 };
                 self.wait(order, s, t, detector);
             }
-            Past::Spent(_) => {
+            EarlierAction::Spent(_) => {
                 self.victims.never_again(victim);
                 self.campaign = Campaign::Idle;
             }
             // Who lives on although the orders are real now may well be ended.
-            Past::Pretended(_) if self.rules.dry_run => self.victims.never_again(victim),
-            Past::Pretended(_) => {}
+            EarlierAction::Pretended(_) if self.rules.dry_run => self.victims.never_again(victim),
+            EarlierAction::Pretended(_) => {}
         }
     }
 
@@ -268,7 +271,7 @@ impl Policy {
             }
             None => {
                 let (wait_s, until_t) = (least_s, t + least_s);
-                self.resting.push(Rest { id, until_t, wait_s, rests: true });
+                self.resting.push(SignalRetry { id, until_t, wait_s, rests: true });
             }
         }
     }
@@ -292,16 +295,17 @@ impl Policy {
                 let longest = 3.0 * self.interval_s;
                 let step_s = (t - waiting.last_t).min(longest);
                 let waiting =
-                    Waiting { waited_s: waiting.waited_s + step_s, last_t: t, ..*waiting };
+                    OrderUnderWay { waited_s: waiting.waited_s + step_s, last_t: t, ..*waiting };
                 self.campaign = match detector.standing(waiting.order.victim) {
                     None => {
                         events.push(gone(&waiting, t, detector));
                         // Nobody replaces who only hung around, and the next may be due at once.
                         match waiting {
-                            Waiting { order: Order { reason: Reason::Hung, .. }, .. } => {
-                                Campaign::Idle
-                            }
-                            Waiting { pool, size, .. } => {
+                            OrderUnderWay {
+                                order: Order { reason: OrderReason::Hung, .. },
+                                ..
+                            } => Campaign::Idle,
+                            OrderUnderWay { pool, size, .. } => {
                                 Campaign::Settling { pool, size, gone_t: t }
                             }
                         }
@@ -321,13 +325,13 @@ impl Policy {
     /// it still may be ended; else it is waited for.
     fn escalate(
         &mut self,
-        waiting: Waiting,
-        standing: &Standing,
+        waiting: OrderUnderWay,
+        standing: &ProcessState,
         t: f64,
         detector: &Detector,
         events: &mut Vec<Event>,
     ) -> Campaign {
-        let Waiting { order, first_t, .. } = waiting;
+        let OrderUnderWay { order, first_t, .. } = waiting;
         let known = self.victims.server(order.victim).unwrap_or(&servers::UNKNOWN);
         let forecast = match unit(&order) {
             Unit::Bytes => self
@@ -339,26 +343,26 @@ impl Policy {
             return Campaign::Waiting(waiting);
         }
         let ending = match self.rules.manner(known) {
-            Manner::Signals(ending) => Some(ending),
-            Manner::Reload(_) | Manner::Never(_) => None,
+            Method::Signals(ending) => Some(ending),
+            Method::Reload(_) | Method::Never(_) => None,
         };
         let Some((step, ending)) = ending.and_then(|e| Some((e.after(order.step)?, e))) else {
-            let (after_s, end) = (t - first_t, End::Stayed);
+            let (after_s, end) = (t - first_t, OutcomeResult::Stayed);
             events.push(Event::Outcome(Outcome { order, after_s, end, forecast }));
             self.victims.never_again(order.victim);
             return Campaign::Idle;
         };
-        let (grace_s, reason) = (HARD_GRACE_S, Reason::Stayed);
+        let (grace_s, reason) = (HARD_GRACE_S, OrderReason::Stayed);
         let then = ending.after(step).map(Step::signal);
         let order = Order { step, signal: step.signal(), grace_s, then, reason, forecast, ..order };
         events.push(Event::Order(order));
-        Campaign::Waiting(Waiting { order, waited_s: 0.0, ..waiting })
+        Campaign::Waiting(OrderUnderWay { order, waited_s: 0.0, ..waiting })
     }
 
     /// Chooses a victim, if some tree is in danger.
     fn choose(&mut self, t: f64, detector: &Detector, events: &mut Vec<Event>) {
         let leaking = || detector.accused().filter(|s| s.verdict == Verdict::Leaking);
-        let in_danger = |s: &Standing| self.danger(s.root, self.server(s), detector);
+        let in_danger = |s: &ProcessState| self.danger(s.root, self.server(s), detector);
         let candidates = || {
             let convicted = leaking().filter(|s| s.kill_evidence.is_some());
             let in_danger = convicted.filter_map(|s| Some((s, in_danger(s)?)));
@@ -376,10 +380,10 @@ impl Policy {
             if self.victims.ease(standing, most, detector) == 0 && !urgent {
                 return;
             }
-            return self.order(t, standing, Reason::Danger, Some(forecast), detector, events);
+            return self.order(t, standing, OrderReason::Danger, Some(forecast), detector, events);
         }
         for standing in leaking() {
-            let fork_fails = || self.fork_fails(standing, detector).map(Spared::ForkFails);
+            let fork_fails = || self.fork_fails(standing, detector).map(NotEnded::ForkFails);
             if let Some(Forecast { earliest_s, .. }) =
                 self.danger(standing.root, self.server(standing), detector)
                 && let Some(why) =
@@ -387,29 +391,29 @@ impl Policy {
                 && !self.told.contains(&standing.id)
             {
                 self.told.push(standing.id);
-                let Standing { id, comm, root, .. } = *standing;
-                events.push(Event::Spared { id, comm, root, why });
+                let ProcessState { id, comm, root, .. } = *standing;
+                events.push(Event::NotEnded { id, comm, root, why });
             }
         }
         // What is at the brink is near.
-        let may_end = |s: &Standing| self.may_end_now(s, 0.0, detector);
+        let may_end = |s: &ProcessState| self.may_end_now(s, 0.0, detector);
         let victim = self.brink.fastest(detector, self.rules.lead_s, may_end);
         if let Some((id, forecast)) = victim
             && let Some(standing) = detector.standing(id)
         {
-            return self.order(t, standing, Reason::Brink, Some(forecast), detector, events);
+            return self.order(t, standing, OrderReason::Brink, Some(forecast), detector, events);
         }
         self.choose_by_tasks(t, detector, events);
     }
 
-    fn server(&self, s: &Standing) -> &'static Server {
+    fn server(&self, s: &ProcessState) -> &'static Server {
         self.victims.server(s.id).unwrap_or(&servers::UNKNOWN)
     }
 
     /// Whether a process may be ended at this very moment, so many seconds before the end.
-    fn may_end_now(&self, s: &Standing, end_s: f64, detector: &Detector) -> bool {
+    fn may_end_now(&self, s: &ProcessState, end_s: f64, detector: &Detector) -> bool {
         let reloaded = || self.reloaded.iter().any(|(master, _)| Some(*master) == s.parent);
-        let reloads = matches!(self.rules.manner(self.server(s)), Manner::Reload(_));
+        let reloads = matches!(self.rules.manner(self.server(s)), Method::Reload(_));
         self.victims.may_end(s, end_s, detector)
             && !self.resting.iter().any(|rest| rest.id == s.id && rest.rests)
             && self.fork_fails(s, detector).is_none()
@@ -417,7 +421,7 @@ impl Policy {
     }
 
     /// What its master would do, if forks fail already and it does not outlive that.
-    fn fork_fails(&self, s: &Standing, detector: &Detector) -> Option<&'static str> {
+    fn fork_fails(&self, s: &ProcessState, detector: &Detector) -> Option<&'static str> {
         let FailedFork::Ends(what) = self.server(s).failed_fork else { return None };
         let headroom = detector.headroom(s.root);
         // Under a commit limit a fork is charged with all that its parent has of its own.
@@ -439,8 +443,8 @@ impl Policy {
             .filter_map(|s| {
                 let (forecast, _) = self.danger_in_tasks(s.root, detector)?;
                 let reason = match s.thread_leak {
-                    Some(_) => Reason::Danger,
-                    None => hangs(s, &forecast, detector).then_some(Reason::Hung)?,
+                    Some(_) => OrderReason::Danger,
+                    None => hangs(s, &forecast, detector).then_some(OrderReason::Hung)?,
                 };
                 let may_end = self.may_end_now(s, f64::INFINITY, detector);
                 may_end.then_some((s, reason, forecast))
@@ -476,7 +480,7 @@ impl Policy {
         let headroom = detector.headroom(root);
         // One with a place may be over several trees; then each counts its own, which is careful.
         let is_everybodys = headroom.place.is_none() && headroom.kind != CeilingKind::Budget;
-        let same_ceiling = |s: &&Standing| is_everybodys || s.root == root;
+        let same_ceiling = |s: &&ProcessState| is_everybodys || s.root == root;
         // In a dry run those already ordered count as gone.
         let pretended: u64 = self
             .victims
@@ -503,8 +507,8 @@ impl Policy {
     fn order(
         &mut self,
         t: f64,
-        s: &Standing,
-        reason: Reason,
+        s: &ProcessState,
+        reason: OrderReason,
         forecast: Option<Forecast>,
         detector: &Detector,
         events: &mut Vec<Event>,
@@ -514,16 +518,16 @@ impl Policy {
         let left_s = forecast.map_or(f64::INFINITY, |f| f.earliest_s);
         let cut = |table_s: f64| table_s.min(left_s.max(LEAST_GRACE_S));
         let (target, (step, signal), grace_s, then) = match (self.rules.manner(known), s.parent) {
-            (Manner::Signals(ending), _) => {
+            (Method::Signals(ending), _) => {
                 let grace_s = self.rules.grace_s.unwrap_or_else(|| cut(ending.grace_s));
                 let then = ending.after(ending.first.0).map(Step::signal);
                 (s.id, ending.first, grace_s, then)
             }
-            (Manner::Reload(signal), Some(master)) => {
+            (Method::Reload(signal), Some(master)) => {
                 self.reloaded.push((master, t));
                 (master, (Step::Reload, signal), RELOAD_GRACE_S, None)
             }
-            (Manner::Reload(_), None) | (Manner::Never(_), _) => return,
+            (Method::Reload(_), None) | (Method::Never(_), _) => return,
         };
         let order = Order {
             victim: s.id,
@@ -548,12 +552,12 @@ impl Policy {
     }
 
     /// Waits for the end of a victim that was ordered at `t`.
-    fn wait(&mut self, order: Order, s: &Standing, t: f64, detector: &Detector) {
+    fn wait(&mut self, order: Order, s: &ProcessState, t: f64, detector: &Detector) {
         if let Campaign::Waiting(waiting) = &self.campaign
             && waiting.order.victim == s.id
         {
             // A further step, recalled: what was before the first one still counts.
-            self.campaign = Campaign::Waiting(Waiting { order, waited_s: 0.0, ..*waiting });
+            self.campaign = Campaign::Waiting(OrderUnderWay { order, waited_s: 0.0, ..*waiting });
             return;
         }
         let pool = self.victims.pool(s);
@@ -567,14 +571,22 @@ impl Policy {
         } else {
             let before = standing_of(&order, detector);
             let (first_t, last_t, waited_s) = (t, t, 0.0);
-            Campaign::Waiting(Waiting { order, first_t, last_t, waited_s, before, pool, size })
+            Campaign::Waiting(OrderUnderWay {
+                order,
+                first_t,
+                last_t,
+                waited_s,
+                before,
+                pool,
+                size,
+            })
         };
     }
 }
 
 /// The outcome of an order whose victim is gone.
-fn gone(waiting: &Waiting, t: f64, detector: &Detector) -> Event {
-    let Waiting { order, first_t, before, .. } = *waiting;
+fn gone(waiting: &OrderUnderWay, t: f64, detector: &Detector) -> Event {
+    let OrderUnderWay { order, first_t, before, .. } = *waiting;
     let after = standing_of(&order, detector);
     let after_s = t - first_t;
     // What the others took meanwhile would otherwise count against the victim.
@@ -584,7 +596,8 @@ fn gone(waiting: &Waiting, t: f64, detector: &Detector) -> Event {
         (after.kind, after.place, after.limit) == (before.kind, before.place, before.limit);
     let came_back =
         comparable.then(|| after.left.saturating_add(taken).saturating_sub(before.left));
-    let end = End::Gone { headroom_before: before.left, headroom_after: after.left, came_back };
+    let end =
+        OutcomeResult::Gone { headroom_before: before.left, headroom_after: after.left, came_back };
     let forecast = match unit(&order) {
         Unit::Bytes => detector.leak_forecast(order.root),
         Unit::Tasks => detector.task_forecast(order.root).map(|(forecast, _)| forecast),
@@ -614,7 +627,7 @@ fn standing_of(order: &Order, detector: &Detector) -> Headroom {
 /// Long enough is half of the time that shows the pile-up, or a minute. Where fork fails sooner than
 /// that, so long is, if it is this pile-up that fills the limit and still does: else those that hang
 /// would be given longer and longer as it goes on, and fill it meanwhile.
-fn hangs(s: &Standing, end: &Forecast, detector: &Detector) -> bool {
+fn hangs(s: &ProcessState, end: &Forecast, detector: &Detector) -> bool {
     let pile = detector.piles().find(|(parent, ..)| Some(*parent) == s.parent);
     let Some((_, pile, for_s)) = pile else { return false };
     let since_then = s.age_s <= for_s && s.samples >= HUNG_SAMPLES;

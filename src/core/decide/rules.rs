@@ -1,7 +1,7 @@
 //! Rules: what the user allows, and so how the workers of each server are ended.
 
 use crate::core::model::assessment::{Signal, Step};
-use crate::core::servers::{Ending, FailedFork, Server, Workers};
+use crate::core::servers::{FailedFork, Server, Termination, WorkerPolicy};
 use regex_lite::Regex;
 
 /// How many times earlier the workers of a server are ended whose master does not outlive a failed
@@ -56,9 +56,9 @@ impl Default for Rules {
 
 /// How the workers of a server are ended under the rules.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Manner {
+pub enum Method {
     /// By these signals to the worker.
-    Signals(Ending),
+    Signals(Termination),
     /// By this signal to the master, which replaces all workers gently.
     Reload(Signal),
     /// Not at all; the words say why.
@@ -67,12 +67,12 @@ pub enum Manner {
 
 impl Rules {
     /// How the workers of `server` are ended.
-    pub fn manner(&self, server: &Server) -> Manner {
+    pub fn manner(&self, server: &Server) -> Method {
         let mut ending = match server.workers {
-            Workers::Reload(signal, _) if self.reload => return Manner::Reload(signal),
-            Workers::Reload(_, why) | Workers::Report(why) => return Manner::Never(why),
-            Workers::Allow(_, why) if !self.allows(server) => return Manner::Never(why),
-            Workers::End(ending) | Workers::Allow(ending, _) => ending,
+            WorkerPolicy::Reload(signal, _) if self.reload => return Method::Reload(signal),
+            WorkerPolicy::Reload(_, why) | WorkerPolicy::Report(why) => return Method::Never(why),
+            WorkerPolicy::Allow(_, why) if !self.allows(server) => return Method::Never(why),
+            WorkerPolicy::End(ending) | WorkerPolicy::Allow(ending, _) => ending,
         };
         if let Some(signal) = self.signal.filter(|signal| *signal != ending.first.1) {
             let step = match signal {
@@ -82,14 +82,14 @@ impl Rules {
             };
             let later = ending.then.iter().position(|then| *then > step);
             let then = later.and_then(|at| ending.then.get(at..)).unwrap_or_default();
-            ending = Ending { first: (step, signal), then, ..ending };
+            ending = Termination { first: (step, signal), then, ..ending };
         }
         if self.no_kill {
             let before = ending.then.iter().position(|then| *then == Step::Kill);
             let then = before.and_then(|at| ending.then.get(..at)).unwrap_or(ending.then);
-            ending = Ending { then, ..ending };
+            ending = Termination { then, ..ending };
         }
-        Manner::Signals(Ending { grace_s: self.grace_s.unwrap_or(ending.grace_s), ..ending })
+        Method::Signals(Termination { grace_s: self.grace_s.unwrap_or(ending.grace_s), ..ending })
     }
 
     /// How long before the end workers of `server` are ended, in seconds.
@@ -113,12 +113,12 @@ mod tests {
     fn steps(rules: &Rules, key: &str) -> Vec<Signal> {
         let server = TABLE.iter().find(|server| server.key == key).unwrap();
         match rules.manner(server) {
-            Manner::Signals(ending) => {
+            Method::Signals(ending) => {
                 let then = ending.then.iter().map(|step| step.signal());
                 [ending.first.1].into_iter().chain(then).collect()
             }
-            Manner::Reload(signal) => vec![signal],
-            Manner::Never(_) => Vec::new(),
+            Method::Reload(signal) => vec![signal],
+            Method::Never(_) => Vec::new(),
         }
     }
 

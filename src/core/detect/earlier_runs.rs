@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use crate::core::detect::constants::Constants;
-use crate::core::detect::series::comparison::Check;
+use crate::core::detect::series::comparison::Comparison;
 use crate::core::model::assessment::Profile;
 use crate::core::model::sample::Comm;
 
@@ -14,7 +14,7 @@ use crate::core::model::sample::Comm;
 const PROGRAMS: usize = 1024;
 
 #[derive(Clone, Copy)]
-struct Run {
+struct EarlierRun {
     peak: u64,
     age: u64,
     /// How many runs had ended when the last of these did.
@@ -23,21 +23,21 @@ struct Run {
 
 /// Earlier runs by the names of program and parent.
 #[derive(Default)]
-pub struct Runs {
-    known: HashMap<(Comm, Comm), Run>,
+pub struct EarlierRuns {
+    known: HashMap<(Comm, Comm), EarlierRun>,
     ended: u64,
     learnt: u64,
 }
 
-impl Runs {
+impl EarlierRuns {
     /// Remembers a run that ended: its highest footprint and its age.
     pub fn ended(&mut self, name: (Comm, Comm), peak: u64, age: u64) {
         if self.known.len() < PROGRAMS || self.known.contains_key(&name) {
-            let run = self.known.entry(name).or_insert(Run { peak: 0, age: 0, last: 0 });
+            let run = self.known.entry(name).or_insert(EarlierRun { peak: 0, age: 0, last: 0 });
             self.ended += 1;
             self.learnt += u64::from(peak > run.peak || age > run.age);
             let (peak, age) = (run.peak.max(peak), run.age.max(age));
-            *run = Run { peak, age, last: self.ended };
+            *run = EarlierRun { peak, age, last: self.ended };
         }
     }
 
@@ -51,7 +51,7 @@ impl Runs {
     pub fn profiles(&self, most: usize, block_s: f64) -> Vec<Profile> {
         let mut known: Vec<_> = self.known.iter().collect();
         known.sort_unstable_by_key(|(_, run)| std::cmp::Reverse(run.last));
-        let profile = |(name, run): (&(Comm, Comm), &Run)| {
+        let profile = |(name, run): (&(Comm, Comm), &EarlierRun)| {
             let (comm, parent) = *name;
             Profile { comm, parent, peak: run.peak, longest_s: run.age as f64 * block_s }
         };
@@ -73,12 +73,12 @@ impl Runs {
         footprint: u64,
         age: u64,
         c: &Constants,
-    ) -> Option<(Check, Check)> {
+    ) -> Option<(Comparison, Comparison)> {
         let run = self.known.get(&name)?;
         let most = |of_run: u64| c.kin * of_run as f64;
         Some((
-            Check::at_most(footprint as f64, most(run.peak)),
-            Check::at_most(age as f64, most(run.age)),
+            Comparison::at_most(footprint as f64, most(run.peak)),
+            Comparison::at_most(age as f64, most(run.age)),
         ))
     }
 }

@@ -2,14 +2,14 @@
 
 use super::Detector;
 use crate::core::detect::explanation::{Explanation, Siblings};
-use crate::core::detect::verdict::Scale;
+use crate::core::detect::verdict::JudgeContext;
 use crate::core::model::sample::ProcId;
 
 impl Detector {
     /// Why a living process has its verdict: the very numbers that it was judged by.
     pub fn explain(&self, id: ProcId) -> Option<Explanation> {
         let process = &self.processes[self.forest.slot(id)?];
-        let scale = Scale {
+        let scale = JudgeContext {
             constants: &self.constants,
             clock: &self.clock,
             meter: self.ceilings.nearest(process.standing.root),

@@ -2,61 +2,61 @@
 //! what else weighed in. Made when asked for, never in a tick.
 
 use crate::core::detect::ceilings::usage::Headroom;
-use crate::core::detect::process_state::Standing;
-use crate::core::detect::series::block_minima::Look;
-use crate::core::detect::series::comparison::Check;
-use crate::core::detect::series::window::Growth;
-use crate::core::detect::verdict::Rules;
-use crate::core::model::assessment::{Verdict, Why};
+use crate::core::detect::process_state::ProcessState;
+use crate::core::detect::series::block_minima::FullWindow;
+use crate::core::detect::series::comparison::Comparison;
+use crate::core::detect::series::window::GrowthShape;
+use crate::core::detect::verdict::RuleChecks;
+use crate::core::model::assessment::{FindingReason, Verdict};
 
 /// Why a process has its verdict.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explanation {
     /// How it stands.
-    pub standing: Standing,
+    pub standing: ProcessState,
     /// What is left below its nearest ceiling.
     pub headroom: Headroom,
     /// How many times its evidence a growth may be extrapolated.
     pub caution: f64,
     /// Its windows that are full, short ones first.
-    pub windows: Vec<Row>,
+    pub windows: Vec<WindowRow>,
     /// What stands against it.
-    pub held: Option<Held>,
+    pub held: Option<StandingVerdict>,
     /// The earlier run of its program, if one is known.
-    pub earlier: Option<Earlier>,
+    pub earlier: Option<EarlierRunMatch>,
     /// Its siblings, if it has any.
     pub pool: Option<Siblings>,
 }
 
 /// A window and all that is compared for it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Row {
+pub struct WindowRow {
     /// Its length in seconds.
     pub window_s: f64,
     /// Growth in bytes per second.
     pub slope: f64,
     /// Does it grow without end?
-    pub look: Look,
+    pub look: FullWindow,
     /// Is that enough to convict? Asked of steady growth only.
-    pub rules: Option<Rules>,
+    pub rules: Option<RuleChecks>,
 }
 
 /// A conviction or suspicion that stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Held {
+pub struct StandingVerdict {
     /// The rule that was met first; none for a suspicion.
-    pub why: Option<Why>,
+    pub why: Option<FindingReason>,
     /// Seconds for which it stands without further evidence.
     pub for_s: f64,
 }
 
 /// What an earlier run of the program, under the same parent's name, became.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Earlier {
+pub struct EarlierRunMatch {
     /// Footprint now, and the most that the earlier run excuses, in bytes.
-    pub size: Check,
+    pub size: Comparison,
     /// Age since first sight, and the most that it excuses, in seconds.
-    pub age_s: Check,
+    pub age_s: Comparison,
     /// Whether it excuses this one: both pass, and it was never convicted.
     pub excuses: bool,
 }
@@ -75,8 +75,8 @@ pub struct Siblings {
 impl Explanation {
     /// The window that tells most: one that convicts, else one that makes suspect, else the one that
     /// fails the fewest tests; of equals the longest.
-    pub fn decisive(&self) -> Option<&Row> {
-        let rank = |row: &&Row| {
+    pub fn decisive(&self) -> Option<&WindowRow> {
+        let rank = |row: &&WindowRow| {
             let rules = row.rules.as_ref();
             let convicts = rules.is_some_and(|rules| rules.convicts.is_some());
             let suspects = rules.is_some_and(|rules| rules.suspects.is_some());
@@ -86,7 +86,7 @@ impl Explanation {
     }
 
     /// The longest window that shows this kind of growth.
-    pub fn longest(&self, growth: Growth) -> Option<&Row> {
+    pub fn longest(&self, growth: GrowthShape) -> Option<&WindowRow> {
         self.windows.iter().rfind(|row| row.look.growth == Some(growth))
     }
 
@@ -99,14 +99,14 @@ impl Explanation {
     }
 }
 
-impl Row {
+impl WindowRow {
     /// Tests that it fails: of growth; once it grows, of its kind; once that is steady, of the rules.
     fn fails(&self) -> (usize, usize) {
         let tests = &self.look.tests;
-        let count = |checks: &[Check]| checks.iter().filter(|check| !check.passes).count();
+        let count = |checks: &[Comparison]| checks.iter().filter(|check| !check.passes).count();
         match (&self.rules, self.look.growth) {
             (Some(rules), _) => {
-                let Rules { passes, urgent, share, patient, .. } = rules;
+                let RuleChecks { passes, urgent, share, patient, .. } = rules;
                 let urgent = count(&[urgent.reach, urgent.samples, *share]);
                 let patient = count(&[patient.alive, patient.of_itself, patient.end_s])
                     + usize::from(!patient.long_enough());
@@ -118,8 +118,8 @@ impl Row {
     }
 
     /// Enough growth, by the quick look or by the medians: the one that fails.
-    pub fn enough(&self) -> Check {
-        let Look { ends_higher, tests, growth, .. } = &self.look;
+    pub fn enough(&self) -> Comparison {
+        let FullWindow { ends_higher, tests, growth, .. } = &self.look;
         if growth.is_none() && tests.enough.passes && !ends_higher.passes {
             *ends_higher
         } else {

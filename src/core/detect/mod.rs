@@ -11,23 +11,24 @@ pub mod threads;
 pub mod tree;
 pub mod verdict;
 
-use crate::core::detect::ceilings::headroom::Ceilings;
-use crate::core::detect::ceilings::tree_forecasts::{Outlooks, Told};
-use crate::core::detect::ceilings::usage::{Headroom, Measure, Meter};
+use crate::core::detect::ceilings::headroom::CeilingTracker;
+use crate::core::detect::ceilings::tree_forecasts::{LastForecast, TreeForecasts};
+use crate::core::detect::ceilings::usage::{CeilingUsage, Headroom, UsageContext};
 use crate::core::detect::constants::{Constants, FINE};
-use crate::core::detect::earlier_runs::Runs;
+use crate::core::detect::earlier_runs::EarlierRuns;
 use crate::core::detect::pools::{EVERY, Pools};
 use crate::core::detect::process::Process;
-use crate::core::detect::process_state::Standing;
-use crate::core::detect::sample_clock::{Clock, Moment, block};
-use crate::core::detect::series::block_minima::{Candidate, Gauge};
-use crate::core::detect::subtree::{Family, Pile, Total};
-use crate::core::detect::tree::Forest;
-use crate::core::detect::verdict::Scale;
+use crate::core::detect::process_state::ProcessState;
+use crate::core::detect::sample_clock::{SampleClock, SampleTime, block};
+use crate::core::detect::series::block_minima::{GrowthWindow, TestThresholds};
+use crate::core::detect::subtree::{ChildLeak, Subtree, SubtreeTotal};
+use crate::core::detect::tree::ProcessTrees;
+use crate::core::detect::verdict::JudgeContext;
 use crate::core::model::assessment::{
-    Cleared, Event, Evidence, Finding, Forecast, Profile, Scope, Verdict, Why,
+    ClearedReason, Event, Evidence, Finding, FindingReason, FindingScope, Forecast, Profile,
+    Verdict,
 };
-use crate::core::model::ceiling::Fill;
+use crate::core::model::ceiling::FilledBy;
 use crate::core::model::sample::{Comm, Header, ProcId, Sample};
 
 /// Judges processes by their samples.
@@ -35,23 +36,23 @@ pub struct Detector {
     constants: Constants,
     clock_ticks: f64,
     page_size: f64,
-    footprints: Gauge,
-    counts: Gauge,
-    clock: Clock,
-    ceilings: Ceilings,
-    forest: Forest,
+    footprints: TestThresholds,
+    counts: TestThresholds,
+    clock: SampleClock,
+    ceilings: CeilingTracker,
+    forest: ProcessTrees,
     /// By slot; a slot that is free keeps its last owner until the next one comes.
     processes: Vec<Process>,
     pools: Pools,
-    runs: Runs,
-    outlooks: Outlooks,
-    totals: Vec<Total>,
+    runs: EarlierRuns,
+    outlooks: TreeForecasts,
+    totals: Vec<SubtreeTotal>,
     /// Slots of those without a parent, of those that have or had children, and of those that are
     /// suspect or worse: few, so that nobody has to look at all of them to find these.
     roots: Vec<usize>,
     parents: Vec<usize>,
     accused: Vec<usize>,
-    windows: Vec<Candidate>,
+    windows: Vec<GrowthWindow>,
 }
 
 impl Detector {
@@ -68,15 +69,15 @@ impl Detector {
             constants,
             clock_ticks: header.clock_ticks.max(1) as f64,
             page_size,
-            footprints: Gauge::footprint(&constants, page_size),
-            counts: Gauge::count(&constants),
-            clock: Clock::new(header.interval_s),
-            ceilings: Ceilings::new(page_size),
-            forest: Forest::default(),
+            footprints: TestThresholds::footprint(&constants, page_size),
+            counts: TestThresholds::count(&constants),
+            clock: SampleClock::new(header.interval_s),
+            ceilings: CeilingTracker::new(page_size),
+            forest: ProcessTrees::default(),
             processes: Vec::new(),
             pools: Pools::default(),
-            runs: Runs::default(),
-            outlooks: Outlooks::default(),
+            runs: EarlierRuns::default(),
+            outlooks: TreeForecasts::default(),
             totals: Vec::new(),
             roots: Vec::new(),
             parents: Vec::new(),
@@ -90,7 +91,7 @@ impl Detector {
         let moment = self.clock.advance(sample.t, sample.span_s);
         self.forest.observe(&sample.procs, &sample.programs);
         self.count_ended();
-        let measure = Measure {
+        let measure = UsageContext {
             constants: &self.constants,
             clock: &self.clock,
             bytes: &self.footprints,
@@ -129,17 +130,17 @@ impl Detector {
     }
 
     /// The living processes of the last sample.
-    pub fn standings(&self) -> impl Iterator<Item = &Standing> {
+    pub fn standings(&self) -> impl Iterator<Item = &ProcessState> {
         self.forest.present().iter().map(|(slot, _)| &self.processes[*slot].standing)
     }
 
     /// Those of them that have no parent in the sample.
-    pub fn roots(&self) -> impl Iterator<Item = &Standing> {
+    pub fn roots(&self) -> impl Iterator<Item = &ProcessState> {
         self.roots.iter().map(|slot| &self.processes[*slot].standing)
     }
 
     /// Those of them that are suspect or leak.
-    pub fn accused(&self) -> impl Iterator<Item = &Standing> {
+    pub fn accused(&self) -> impl Iterator<Item = &ProcessState> {
         self.accused.iter().map(|slot| &self.processes[*slot].standing)
     }
 
@@ -149,7 +150,7 @@ impl Detector {
     }
 
     /// One living process.
-    pub fn standing(&self, id: ProcId) -> Option<&Standing> {
+    pub fn standing(&self, id: ProcId) -> Option<&ProcessState> {
         Some(&self.processes[self.forest.slot(id)?].standing)
     }
 
@@ -169,30 +170,30 @@ impl Detector {
 
     /// When the first ceiling on tasks over the tree below `root` is reached, and what is left.
     pub fn task_forecast(&self, root: ProcId) -> Option<(Forecast, Headroom)> {
-        let trends = self.trends(root).filter(|(meter, _)| meter.fill() == Fill::Tasks);
+        let trends = self.trends(root).filter(|(meter, _)| meter.fill() == FilledBy::Tasks);
         let first = trends.min_by(|(_, a), (_, b)| a.likely_s.total_cmp(&b.likely_s));
         first.map(|(meter, forecast)| (forecast, meter.headroom()))
     }
 
     /// Whether any ceiling on tasks was said to come nearer.
     pub fn is_short_of_tasks(&self) -> bool {
-        self.ceilings.iter().any(|meter| meter.fill() == Fill::Tasks && meter.is_told())
+        self.ceilings.iter().any(|meter| meter.fill() == FilledBy::Tasks && meter.is_told())
     }
 
     /// What is left below the nearest ceiling on tasks over the tree below `root`.
     pub fn nearest_in_tasks(&self, root: ProcId) -> Option<Headroom> {
-        self.ceilings.nearest_in_tasks(root).map(Meter::headroom)
+        self.ceilings.nearest_in_tasks(root).map(CeilingUsage::headroom)
     }
 
     /// The ceilings over a tree that were said to come nearer.
-    fn trends(&self, root: ProcId) -> impl Iterator<Item = (&Meter, Forecast)> {
+    fn trends(&self, root: ProcId) -> impl Iterator<Item = (&CeilingUsage, Forecast)> {
         let told = self.ceilings.all_over(root).filter(|meter| meter.is_told());
         told.filter_map(|meter| Some((meter, meter.trend()?.forecast())))
     }
 
     /// Seconds until the first ceiling is reached, if growths go on that are no evidence yet.
     pub fn nearing_s(&self) -> f64 {
-        self.ceilings.iter().map(Meter::nearing_s).fold(f64::INFINITY, f64::min)
+        self.ceilings.iter().map(CeilingUsage::nearing_s).fold(f64::INFINITY, f64::min)
     }
 
     /// The parents below which children pile up, with the evidence in tasks, and for how many
@@ -218,7 +219,7 @@ impl Detector {
             if !process.ordered {
                 continue;
             }
-            let Standing { root, threads, mut parent, .. } = process.standing;
+            let ProcessState { root, threads, mut parent, .. } = process.standing;
             self.ceilings.ended(root, threads);
             while let Some(slot) = parent.and_then(|parent| self.forest.slot(parent)) {
                 let above = &mut self.processes[slot];
@@ -269,9 +270,9 @@ impl Detector {
         }
     }
 
-    fn judge_processes(&mut self, moment: &Moment, sample: &Sample, events: &mut Vec<Event>) {
+    fn judge_processes(&mut self, moment: &SampleTime, sample: &Sample, events: &mut Vec<Event>) {
         self.totals.clear();
-        self.totals.resize(self.processes.len(), Total::default());
+        self.totals.resize(self.processes.len(), SubtreeTotal::default());
         self.roots.clear();
         self.parents.clear();
         for (slot, index) in self.forest.present() {
@@ -291,7 +292,7 @@ impl Detector {
             process.standing.age_s = watched_s.max(true_age_s);
             let entry = process.member.as_ref().and_then(|(index, _)| self.pools.get(*index));
             let slope = process.standing.evidence.map_or(0.0, |evidence| evidence.slope);
-            let scale = Scale {
+            let scale = JudgeContext {
                 constants: &self.constants,
                 clock: &self.clock,
                 meter: self.ceilings.nearest(node.root),
@@ -300,7 +301,7 @@ impl Detector {
             let gauge = &self.footprints;
             process.judge(moment, gauge, &scale, &self.runs, &mut self.windows, events);
             if let Some(meter) = self.ceilings.nearest_in_tasks(node.root) {
-                let scale = Scale { meter, crowd: 1.0, ..scale };
+                let scale = JudgeContext { meter, crowd: 1.0, ..scale };
                 process.judge_threads(moment, &self.counts, &scale, &mut self.windows, events);
             }
             self.pools.grew(process, moment);
@@ -314,17 +315,17 @@ impl Detector {
         }
     }
 
-    fn judge_families(&mut self, moment: &Moment, events: &mut Vec<Event>) {
+    fn judge_families(&mut self, moment: &SampleTime, events: &mut Vec<Event>) {
         for slot in &self.parents {
             let process = &mut self.processes[*slot];
             let mut total = self.totals[*slot];
             if total.count > 0 && process.family.is_none() {
-                process.family = Some(Box::new(Family::new(self.page_size)));
+                process.family = Some(Box::new(Subtree::new(self.page_size)));
             }
             let Some(family) = &mut process.family else { continue };
             total.footprint += process.standing.footprint;
             total.load += process.load;
-            let scale = Scale {
+            let scale = JudgeContext {
                 constants: &self.constants,
                 clock: &self.clock,
                 meter: self.ceilings.nearest(process.standing.root),
@@ -333,7 +334,7 @@ impl Detector {
             let in_tasks = self
                 .ceilings
                 .nearest_in_tasks(process.standing.root)
-                .map(|meter| Scale { meter, ..scale });
+                .map(|meter| JudgeContext { meter, ..scale });
             let gauges = (&self.footprints, &self.counts);
             family.judge(moment, total, gauges, &scale, in_tasks.as_ref(), &mut self.windows);
             if family.pile.is_some() {
@@ -345,43 +346,43 @@ impl Detector {
         for slot in &self.parents {
             let process = &mut self.processes[*slot];
             let Some(family) = &mut process.family else { continue };
-            let Standing { id, comm, root, .. } = process.standing;
-            let scope = Scope::Tree;
+            let ProcessState { id, comm, root, .. } = process.standing;
+            let scope = FindingScope::Tree;
             match family.pile {
-                Some(Pile { evidence, forecast, .. })
+                Some(ChildLeak { evidence, forecast, .. })
                     if !family.told && !self.totals[*slot].piled =>
                 {
                     family.told = true;
                     let size = (family.footprint, family.processes);
-                    let finding = of_tree(&process.standing, Why::PileUp, size);
+                    let finding = of_tree(&process.standing, FindingReason::PileUp, size);
                     let evidence = Some(evidence);
                     events.push(Event::Leak(Finding { evidence, forecast, ..finding }));
                 }
                 None if std::mem::take(&mut family.told) => {
-                    let (was, why) = (Verdict::Leaking, Cleared::GrowthEnded);
-                    events.push(Event::Cleared { id, comm, root, scope, was, why });
+                    let (was, why) = (Verdict::Leaking, ClearedReason::GrowthEnded);
+                    events.push(Event::VerdictCleared { id, comm, root, scope, was, why });
                 }
                 _ => {}
             }
         }
     }
 
-    fn judge_pools(&mut self, moment: &Moment, events: &mut Vec<Event>) {
+    fn judge_pools(&mut self, moment: &SampleTime, events: &mut Vec<Event>) {
         if !self.pools.judge(moment, &self.constants) {
             return;
         }
         for (_, entry) in self.pools.iter().filter(|(_, entry)| entry.changed) {
             let Some(slot) = self.forest.slot(entry.parent) else { continue };
             let standing = &self.processes[slot].standing;
-            let Standing { id, comm, root, .. } = *standing;
-            let scope = Scope::Tree;
+            let ProcessState { id, comm, root, .. } = *standing;
+            let scope = FindingScope::Tree;
             events.push(if entry.leaks {
                 let family = self.processes[slot].family.as_ref();
                 let size = family.map_or((0, 0), |f| (f.footprint, f.processes));
-                Event::Leak(of_tree(standing, Why::Pool, size))
+                Event::Leak(of_tree(standing, FindingReason::Pool, size))
             } else {
-                let (was, why) = (Verdict::Leaking, Cleared::GrowthEnded);
-                Event::Cleared { id, comm, root, scope, was, why }
+                let (was, why) = (Verdict::Leaking, ClearedReason::GrowthEnded);
+                Event::VerdictCleared { id, comm, root, scope, was, why }
             });
         }
         // Two judgements beyond this one: a pool that cools for a moment keeps its verdicts.
@@ -401,7 +402,7 @@ impl Detector {
         }
     }
 
-    fn look_out(&mut self, moment: &Moment, events: &mut Vec<Event>) {
+    fn look_out(&mut self, moment: &SampleTime, events: &mut Vec<Event>) {
         self.outlooks.begin();
         self.accused.clear();
         let verdict = |slot: &usize| self.processes[*slot].standing.verdict;
@@ -409,7 +410,7 @@ impl Detector {
         self.accused.extend(present.filter(|slot| verdict(slot) >= Verdict::Suspect));
         for slot in &self.accused {
             let process = &self.processes[*slot];
-            let Standing { verdict, root, evidence, .. } = process.standing;
+            let ProcessState { verdict, root, evidence, .. } = process.standing;
             if let Some(ends) = process.ends.filter(|_| verdict == Verdict::Leaking) {
                 self.outlooks.add(root, self.ceilings.nearest(root).id(), &ends);
             }
@@ -439,19 +440,19 @@ impl Detector {
             // Memory that is taken once and for all looks like this too; who takes it is convicted
             // on more than that. So what nobody is convicted of must have gone half the way.
             let is_sure =
-                |f: &Forecast| meter.fill() != Fill::Footprints || found || f.reach() <= 1.0;
+                |f: &Forecast| meter.fill() != FilledBy::Footprints || found || f.reach() <= 1.0;
             let (ceiling, place) = (meter.id().kind, meter.id().place);
             let comm = root.map_or(Comm::default(), comm);
             match forecast.filter(|forecast| !covered && is_sure(forecast)) {
                 Some(forecast) => {
-                    if let Some(told) = Told::anew(*meter.told(), now_s, Some(&forecast)) {
+                    if let Some(told) = LastForecast::anew(*meter.told(), now_s, Some(&forecast)) {
                         *meter.told() = Some(told);
                         events.push(Event::Forecast { root, comm, forecast });
                     }
                 }
                 None => {
                     if meter.told().take().is_some() && !covered {
-                        events.push(Event::Eased { root, comm, ceiling, place });
+                        events.push(Event::ForecastCleared { root, comm, ceiling, place });
                     }
                 }
             }
@@ -461,10 +462,14 @@ impl Detector {
 
 mod explain;
 /// A finding on the tree below a process, as yet without evidence and forecast.
-fn of_tree(root_of_it: &Standing, why: Why, (footprint, tasks): (u64, u32)) -> Finding {
-    let Standing { id, comm, root, .. } = *root_of_it;
+fn of_tree(
+    root_of_it: &ProcessState,
+    why: FindingReason,
+    (footprint, tasks): (u64, u32),
+) -> Finding {
+    let ProcessState { id, comm, root, .. } = *root_of_it;
     let (evidence, forecast, again) = (None, None, false);
-    let scope = Scope::Tree;
+    let scope = FindingScope::Tree;
     Finding { id, comm, root, scope, why, footprint, tasks, evidence, forecast, again }
 }
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use crate::core::detect::constants::{Constants, FINE};
 use crate::core::detect::process::Process;
-use crate::core::detect::sample_clock::{Moment, block};
-use crate::core::detect::short_lived::Pool;
+use crate::core::detect::sample_clock::{SampleTime, block};
+use crate::core::detect::short_lived::ShortLivedPool;
 use crate::core::model::sample::{Comm, ProcId};
 
 /// Pools are judged every so many planned intervals.
@@ -14,19 +14,19 @@ pub const EVERY: u64 = 12;
 /// All pools.
 #[derive(Default)]
 pub struct Pools {
-    pools: Vec<Option<Entry>>,
+    pools: Vec<Option<PoolEntry>>,
     by_name: HashMap<(ProcId, Comm), usize>,
     judged: u64,
 }
 
 /// A pool and whose children its members are.
-pub struct Entry {
+pub struct PoolEntry {
     /// Their parent.
     pub parent: ProcId,
     /// Their program.
     pub comm: Comm,
     /// Their growth by age.
-    pub pool: Pool,
+    pub pool: ShortLivedPool,
     /// Whether it leaks, by the last judgement.
     pub leaks: bool,
     /// Whether that is new.
@@ -36,7 +36,7 @@ pub struct Entry {
     crowds: [(f64, u32); 2],
 }
 
-impl Entry {
+impl PoolEntry {
     /// How many times the growth of one member all that are under suspicion make up together. A
     /// leak in every worker of a pool is one leak: of six alike each makes up a sixth only, and
     /// none is a bystander. Who grows at less than half their mean speed counts alone.
@@ -53,10 +53,10 @@ impl Pools {
         let Some(parent) = process.standing.parent else { return };
         let comm = process.standing.comm;
         let index = *self.by_name.entry((parent, comm)).or_insert_with(|| {
-            let entry = Entry {
+            let entry = PoolEntry {
                 parent,
                 comm,
-                pool: Pool::new(),
+                pool: ShortLivedPool::new(),
                 leaks: false,
                 changed: false,
                 crowds: [(0.0, 0); 2],
@@ -79,7 +79,7 @@ impl Pools {
     }
 
     /// Adds what a process grew since the sample before.
-    pub fn grew(&mut self, process: &mut Process, moment: &Moment) {
+    pub fn grew(&mut self, process: &mut Process, moment: &SampleTime) {
         let intervals = process.intervals();
         let Some((index, member)) = &mut process.member else { return };
         if process.standing.samples < 2 {
@@ -95,7 +95,7 @@ impl Pools {
     pub fn count(&mut self, process: &Process, slope: f64) {
         let index = process.member.as_ref().map(|(index, _)| *index);
         let entry = index.and_then(|index| self.pools.get_mut(index)?.as_mut());
-        if let Some(Entry { crowds: [_, (all, count)], .. }) = entry {
+        if let Some(PoolEntry { crowds: [_, (all, count)], .. }) = entry {
             *all += slope;
             *count += 1;
         }
@@ -103,7 +103,7 @@ impl Pools {
 
     /// Ends the count of this sample; it is what the next one goes by.
     pub fn counted(&mut self) {
-        for Entry { crowds, .. } in self.pools.iter_mut().flatten() {
+        for PoolEntry { crowds, .. } in self.pools.iter_mut().flatten() {
             *crowds = [crowds[1], (0.0, 0)];
         }
     }
@@ -119,7 +119,7 @@ impl Pools {
     /// Forgets the pools of a parent that ended, once they are empty.
     pub fn forget(&mut self, parents_alive: impl Fn(ProcId) -> bool) {
         for slot in &mut self.pools {
-            if let Some(Entry { parent, comm, .. }) =
+            if let Some(PoolEntry { parent, comm, .. }) =
                 slot.take_if(|entry| entry.pool.members == 0 && !parents_alive(entry.parent))
             {
                 self.by_name.remove(&(parent, comm));
@@ -128,7 +128,7 @@ impl Pools {
     }
 
     /// Judges all pools, every 12 intervals; says whether it did.
-    pub fn judge(&mut self, moment: &Moment, constants: &Constants) -> bool {
+    pub fn judge(&mut self, moment: &SampleTime, constants: &Constants) -> bool {
         let due = moment.now / (EVERY * block(FINE));
         if due == self.judged {
             return false;
@@ -143,12 +143,12 @@ impl Pools {
     }
 
     /// The pools, each with its index.
-    pub fn iter(&self) -> impl Iterator<Item = (usize, &Entry)> {
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &PoolEntry)> {
         self.pools.iter().enumerate().filter_map(|(index, entry)| Some((index, entry.as_ref()?)))
     }
 
     /// The pool of that index.
-    pub fn get(&self, index: usize) -> Option<&Entry> {
+    pub fn get(&self, index: usize) -> Option<&PoolEntry> {
         self.pools.get(index)?.as_ref()
     }
 }

@@ -1,28 +1,30 @@
 //! Process: what the detector keeps of one living process, and how its verdict comes and goes.
 
 use crate::core::detect::ceilings::forecast;
-use crate::core::detect::ceilings::forecast::Ends;
-use crate::core::detect::ceilings::tree_forecasts::Told;
+use crate::core::detect::ceilings::forecast::Exhaustion;
+use crate::core::detect::ceilings::tree_forecasts::LastForecast;
 use crate::core::detect::constants::FINE;
-use crate::core::detect::earlier_runs::Runs;
-use crate::core::detect::explanation::{Earlier, Explanation, Held, Row};
-use crate::core::detect::process_state::{Recent, Standing};
-use crate::core::detect::sample_clock::{Moment, block};
-use crate::core::detect::series::block_minima::{Candidate, Gauge, Look, Track};
-use crate::core::detect::series::comparison::Check;
-use crate::core::detect::series::window::Growth;
-use crate::core::detect::short_lived::Member;
-use crate::core::detect::subtree::Family;
-use crate::core::detect::threads::Threads;
-use crate::core::detect::tree::Node;
-use crate::core::detect::verdict::{Life, Scale};
-use crate::core::model::assessment::{Cleared, Event, Finding, Forecast, Scope, Verdict, Why};
+use crate::core::detect::earlier_runs::EarlierRuns;
+use crate::core::detect::explanation::{EarlierRunMatch, Explanation, StandingVerdict, WindowRow};
+use crate::core::detect::process_state::{ProcessState, RecentFootprints};
+use crate::core::detect::sample_clock::{SampleTime, block};
+use crate::core::detect::series::block_minima::{FullWindow, GrowthWindow, Series, TestThresholds};
+use crate::core::detect::series::comparison::Comparison;
+use crate::core::detect::series::window::GrowthShape;
+use crate::core::detect::short_lived::PoolMember;
+use crate::core::detect::subtree::Subtree;
+use crate::core::detect::threads::ThreadSeries;
+use crate::core::detect::tree::TreeNode;
+use crate::core::detect::verdict::{JudgeContext, ProcessLife};
+use crate::core::model::assessment::{
+    ClearedReason, Event, Finding, FindingReason, FindingScope, Forecast, Verdict,
+};
 use crate::core::model::sample::{Comm, Proc};
 
 /// One living process.
 pub struct Process {
     /// What others may read.
-    pub standing: Standing,
+    pub standing: ProcessState,
     /// Its age in finest blocks since first sight.
     pub watched: u64,
     /// CPU use in cores since the sample before.
@@ -38,34 +40,34 @@ pub struct Process {
     /// Its name and its parent's, for earlier runs.
     pub parent_comm: Option<Comm>,
     /// Its pool, and where it stands in it.
-    pub member: Option<(usize, Member)>,
+    pub member: Option<(usize, PoolMember)>,
     /// Its tree's series, once it has children.
-    pub family: Option<Box<Family>>,
+    pub family: Option<Box<Subtree>>,
     /// When memory ends by its growth, if it grows.
-    pub ends: Option<Ends>,
+    pub ends: Option<Exhaustion>,
     /// How many times its growth all siblings that grow alike made up when it was last judged.
     pub crowd: f64,
     cpu_s: f64,
-    track: Box<Track>,
+    track: Box<Series>,
     /// Its threads, once their number changed.
-    threads: Option<Box<Threads>>,
-    conviction: Option<Conviction>,
+    threads: Option<Box<ThreadSeries>>,
+    conviction: Option<ActiveVerdict>,
     suspicion: Option<(Verdict, u64)>,
     was_convicted: bool,
 }
 
 /// A conviction holds until half its window after the last success.
-struct Conviction {
-    why: Why,
+struct ActiveVerdict {
+    why: FindingReason,
     until: u64,
-    told: Option<Told>,
+    told: Option<LastForecast>,
 }
 
 impl Process {
     /// A process at first sight.
     pub fn new(proc: &Proc, page_size: f64) -> Self {
         let footprint = proc.footprint();
-        let standing = Standing {
+        let standing = ProcessState {
             id: proc.id,
             comm: proc.comm,
             parent: None,
@@ -83,7 +85,7 @@ impl Process {
             threads: proc.threads,
             thread_leak: None,
             idle_s: 0.0,
-            recent: Recent::default(),
+            recent: RecentFootprints::default(),
         };
         Self {
             standing,
@@ -98,7 +100,7 @@ impl Process {
             ends: None,
             crowd: 1.0,
             cpu_s: proc.cpu_s,
-            track: Box::new(Track::new(page_size)),
+            track: Box::new(Series::new(page_size)),
             threads: None,
             conviction: None,
             suspicion: None,
@@ -116,10 +118,10 @@ impl Process {
     pub fn update(
         &mut self,
         proc: &Proc,
-        node: &Node,
+        node: &TreeNode,
         parent_alive: bool,
         t: f64,
-        moment: &Moment,
+        moment: &SampleTime,
     ) {
         let Self { standing, .. } = self;
         let footprint = proc.footprint();
@@ -153,10 +155,10 @@ impl Process {
     /// Judges its threads; `scale` has the nearest ceiling on tasks.
     pub fn judge_threads(
         &mut self,
-        moment: &Moment,
-        gauge: &Gauge,
-        scale: &Scale<'_>,
-        windows: &mut Vec<Candidate>,
+        moment: &SampleTime,
+        gauge: &TestThresholds,
+        scale: &JudgeContext<'_>,
+        windows: &mut Vec<GrowthWindow>,
         events: &mut Vec<Event>,
     ) {
         let life = self.life();
@@ -167,15 +169,16 @@ impl Process {
         match leak {
             Some(leak) => {
                 let now_s = scale.clock.seconds(moment.now);
-                if let Some(told) = Told::anew(threads.told, now_s, leak.forecast.as_ref()) {
+                if let Some(told) = LastForecast::anew(threads.told, now_s, leak.forecast.as_ref())
+                {
                     let again = threads.told.replace(told).is_some();
                     let (evidence, forecast) = (Some(leak.evidence), leak.forecast);
-                    let finding = self.finding(Why::Threads, forecast);
+                    let finding = self.finding(FindingReason::Threads, forecast);
                     events.push(Event::Leak(Finding { evidence, again, ..finding }));
                 }
             }
             None if threads.told.take().is_some() => {
-                events.push(self.cleared(Verdict::Leaking, Cleared::GrowthEnded));
+                events.push(self.cleared(Verdict::Leaking, ClearedReason::GrowthEnded));
             }
             None => {}
         }
@@ -184,11 +187,11 @@ impl Process {
     /// Adds its footprint to its series and judges it.
     pub fn judge(
         &mut self,
-        moment: &Moment,
-        gauge: &Gauge,
-        scale: &Scale<'_>,
-        runs: &Runs,
-        windows: &mut Vec<Candidate>,
+        moment: &SampleTime,
+        gauge: &TestThresholds,
+        scale: &JudgeContext<'_>,
+        runs: &EarlierRuns,
+        windows: &mut Vec<GrowthWindow>,
         events: &mut Vec<Event>,
     ) {
         self.crowd = scale.crowd;
@@ -210,9 +213,9 @@ impl Process {
     fn weigh(
         &mut self,
         now: u64,
-        scale: &Scale<'_>,
-        runs: &Runs,
-        windows: &mut Vec<Candidate>,
+        scale: &JudgeContext<'_>,
+        runs: &EarlierRuns,
+        windows: &mut Vec<GrowthWindow>,
         events: &mut Vec<Event>,
     ) {
         let life = self.life();
@@ -227,12 +230,14 @@ impl Process {
             .or(windows.last().copied())
             .map(|w| scale.evidence(&w));
         // As if it had gone on through the whole window.
-        let growth_of = |window: &Candidate| {
+        let growth_of = |window: &GrowthWindow| {
             window.shape.growth() * window.blocks as f64 / window.apart() as f64
         };
         self.standing.kill_evidence = windows
             .iter()
-            .filter(|window| window.growth == Growth::Steady && scale.takes_part(window).passes)
+            .filter(|window| {
+                window.growth == GrowthShape::Steady && scale.takes_part(window).passes
+            })
             .max_by(|a, b| growth_of(a).total_cmp(&growth_of(b)))
             .map(|window| scale.evidence(window));
         let seconds = |blocks| scale.clock.seconds(blocks);
@@ -249,7 +254,7 @@ impl Process {
             Some((why, window)) => {
                 let until = now + window.window / 2;
                 let conviction =
-                    self.conviction.get_or_insert(Conviction { why, until: 0, told: None });
+                    self.conviction.get_or_insert(ActiveVerdict { why, until: 0, told: None });
                 conviction.until = conviction.until.max(until);
                 self.was_convicted = true;
             }
@@ -259,21 +264,30 @@ impl Process {
         self.suspect(now, verdict, events);
     }
 
-    fn life(&self) -> Life {
-        Life { samples: self.standing.samples, age_s: self.standing.age_s }
+    fn life(&self) -> ProcessLife {
+        ProcessLife { samples: self.standing.samples, age_s: self.standing.age_s }
     }
 
     /// Its footprint and age, compared with those of earlier runs.
-    fn earlier(&self, scale: &Scale<'_>, runs: &Runs) -> Option<(Check, Check)> {
+    fn earlier(
+        &self,
+        scale: &JudgeContext<'_>,
+        runs: &EarlierRuns,
+    ) -> Option<(Comparison, Comparison)> {
         let name = (self.standing.comm, self.parent_comm?);
         runs.compare(name, self.standing.footprint, self.watched, scale.constants)
     }
 
     /// What it was last judged by.
-    pub fn explain(&self, gauge: &Gauge, scale: &Scale<'_>, runs: &Runs) -> Explanation {
+    pub fn explain(
+        &self,
+        gauge: &TestThresholds,
+        scale: &JudgeContext<'_>,
+        runs: &EarlierRuns,
+    ) -> Explanation {
         let now = scale.clock.now();
-        let row = |look: Look| {
-            let passed = |window: &Candidate| {
+        let row = |look: FullWindow| {
+            let passed = |window: &GrowthWindow| {
                 (window.level, window.blocks) == (look.level, look.blocks)
                     && scale.is_steady(window)
             };
@@ -281,7 +295,7 @@ impl Process {
             let apart_s = scale
                 .clock
                 .seconds(look.window / look.blocks as u64 * (look.blocks as u64 - third));
-            Row {
+            WindowRow {
                 window_s: scale.clock.seconds(look.window),
                 slope: look.tests.shape.growth() / apart_s,
                 rules: self
@@ -292,19 +306,22 @@ impl Process {
                 look,
             }
         };
-        let mut windows: Vec<Row> = self.track.looks(now, gauge).map(row).collect();
+        let mut windows: Vec<WindowRow> = self.track.looks(now, gauge).map(row).collect();
         windows.sort_by_key(|row| (row.look.window, row.look.level));
         let for_s = |until: u64| scale.clock.seconds(until.saturating_sub(now));
-        let convicted =
-            self.conviction.as_ref().map(|c| Held { why: Some(c.why), for_s: for_s(c.until) });
-        let suspected = self.suspicion.map(|(_, until)| Held { why: None, for_s: for_s(until) });
+        let convicted = self
+            .conviction
+            .as_ref()
+            .map(|c| StandingVerdict { why: Some(c.why), for_s: for_s(c.until) });
+        let suspected =
+            self.suspicion.map(|(_, until)| StandingVerdict { why: None, for_s: for_s(until) });
         Explanation {
             standing: self.standing.clone(),
             headroom: scale.meter.headroom(),
             caution: scale.constants.caution,
             windows,
             held: convicted.or(suspected),
-            earlier: self.earlier(scale, runs).map(|(size, age)| Earlier {
+            earlier: self.earlier(scale, runs).map(|(size, age)| EarlierRunMatch {
                 size,
                 age_s: age.scaled(scale.clock.seconds(1)),
                 excuses: size.passes && age.passes && !self.was_convicted,
@@ -315,8 +332,8 @@ impl Process {
 
     /// Convicted as a member of its pool, for as long as the pool is judged so.
     pub fn convict_in_pool(&mut self, until: u64) {
-        let why = Why::Pool;
-        let conviction = self.conviction.get_or_insert(Conviction { why, until, told: None });
+        let why = FindingReason::Pool;
+        let conviction = self.conviction.get_or_insert(ActiveVerdict { why, until, told: None });
         conviction.until = conviction.until.max(until);
         self.was_convicted = true;
         self.standing.verdict = Verdict::Leaking;
@@ -326,7 +343,7 @@ impl Process {
     pub fn end(&mut self, events: &mut Vec<Event>) {
         let threads = self.threads.take().is_some_and(|threads| threads.told.is_some());
         if self.conviction.take().is_some() || threads {
-            let why = if self.ordered { Cleared::Ended } else { Cleared::Exited };
+            let why = if self.ordered { ClearedReason::Ended } else { ClearedReason::Exited };
             events.push(self.cleared(Verdict::Leaking, why));
         }
     }
@@ -334,14 +351,19 @@ impl Process {
     fn lapse(&mut self, now: u64, events: &mut Vec<Event>) {
         if self.conviction.as_ref().is_some_and(|conviction| conviction.until < now) {
             self.conviction = None;
-            events.push(self.cleared(Verdict::Leaking, Cleared::GrowthEnded));
+            events.push(self.cleared(Verdict::Leaking, ClearedReason::GrowthEnded));
         }
         if self.conviction.is_none() && self.standing.evidence.is_none() {
             self.ends = None;
         }
     }
 
-    fn suspect(&mut self, now: u64, verdict: Option<(Verdict, u64, Why)>, events: &mut Vec<Event>) {
+    fn suspect(
+        &mut self,
+        now: u64,
+        verdict: Option<(Verdict, u64, FindingReason)>,
+        events: &mut Vec<Event>,
+    ) {
         let was = self.suspicion.map(|(verdict, _)| verdict);
         self.suspicion = match verdict {
             Some((verdict, window, _)) => Some((verdict, now + window / 2)),
@@ -354,7 +376,7 @@ impl Process {
         if let Some((Verdict::Suspect, _, why)) = verdict {
             events.push(Event::Suspect(self.finding(why, self.ends.map(|ends| ends.forecast()))));
         } else if was == Some(Verdict::Suspect) {
-            events.push(self.cleared(Verdict::Suspect, Cleared::GrowthEnded));
+            events.push(self.cleared(Verdict::Suspect, ClearedReason::GrowthEnded));
         }
     }
 
@@ -363,22 +385,23 @@ impl Process {
     pub fn tell(&mut self, now_s: f64, forecast: Option<Forecast>, events: &mut Vec<Event>) {
         let Some(conviction) = &mut self.conviction else { return };
         let forecast = forecast.filter(|_| self.ends.is_some());
-        if let Some(told) = Told::anew(conviction.told, now_s, forecast.as_ref()) {
+        if let Some(told) = LastForecast::anew(conviction.told, now_s, forecast.as_ref()) {
             let again = conviction.told.replace(told).is_some();
             let why = conviction.why;
             events.push(Event::Leak(Finding { again, ..self.finding(why, forecast) }));
         }
     }
 
-    fn finding(&self, why: Why, forecast: Option<Forecast>) -> Finding {
-        let Standing { id, comm, root, footprint, threads: tasks, evidence, .. } = self.standing;
-        let (scope, again) = (Scope::Process, false);
+    fn finding(&self, why: FindingReason, forecast: Option<Forecast>) -> Finding {
+        let ProcessState { id, comm, root, footprint, threads: tasks, evidence, .. } =
+            self.standing;
+        let (scope, again) = (FindingScope::Process, false);
         Finding { id, comm, root, scope, why, footprint, tasks, evidence, forecast, again }
     }
 
-    fn cleared(&self, was: Verdict, why: Cleared) -> Event {
-        let Standing { id, comm, root, .. } = self.standing;
-        Event::Cleared { id, comm, root, scope: Scope::Process, was, why }
+    fn cleared(&self, was: Verdict, why: ClearedReason) -> Event {
+        let ProcessState { id, comm, root, .. } = self.standing;
+        Event::VerdictCleared { id, comm, root, scope: FindingScope::Process, was, why }
     }
 }
 #[cfg(test)]
@@ -387,7 +410,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_of_a_process_fits_three_kib() {
-        let bytes = size_of::<Process>() + size_of::<Track>() + size_of::<Node>();
+        let bytes = size_of::<Process>() + size_of::<Series>() + size_of::<TreeNode>();
         assert!(bytes <= 3072, "{bytes} B");
     }
 }

@@ -5,7 +5,7 @@ use crate::core::model::sample::{Comm, ProcId};
 
 /// How a living process stands after the last sample.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Standing {
+pub struct ProcessState {
     /// Who it is.
     pub id: ProcId,
     /// Its name now.
@@ -42,10 +42,10 @@ pub struct Standing {
     /// Seconds since it last used any CPU time, as far as it was watched; 0 while it does.
     pub idle_s: f64,
     /// Its last footprints.
-    pub recent: Recent,
+    pub recent: RecentFootprints,
 }
 
-impl Standing {
+impl ProcessState {
     /// Whether it leaks, memory or threads.
     pub fn leaks(&self) -> bool {
         self.verdict == Verdict::Leaking || self.thread_leak.is_some()
@@ -54,12 +54,12 @@ impl Standing {
 
 /// The last footprints of a process with their times, oldest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Recent {
+pub struct RecentFootprints {
     points: [(f64, u64); Self::LEN],
     len: usize,
 }
 
-impl Recent {
+impl RecentFootprints {
     /// How many are kept.
     pub const LEN: usize = 5;
 

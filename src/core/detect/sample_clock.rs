@@ -21,7 +21,7 @@ const CREEP: f64 = 1.0 / 32.0;
 
 /// The moment of a sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Moment {
+pub struct SampleTime {
     /// Finest blocks (sixteenths of the planned interval) counted so far, this sample's included.
     pub now: u64,
     /// The level that this sample is a block of.
@@ -32,7 +32,7 @@ pub struct Moment {
     pub gap: bool,
 }
 
-impl Moment {
+impl SampleTime {
     /// Finest blocks that this sample stands for.
     pub fn step(&self) -> u64 {
         block(self.level)
@@ -50,7 +50,7 @@ pub fn block(level: usize) -> u64 {
 }
 
 /// Counts time and samples.
-pub struct Clock {
+pub struct SampleClock {
     interval_s: f64,
     last_t: Option<f64>,
     late_s: f64,
@@ -66,7 +66,7 @@ struct Marks {
     pending: bool,
 }
 
-impl Clock {
+impl SampleClock {
     /// A clock for samples planned every `interval_s` seconds.
     pub fn new(interval_s: f64) -> Self {
         let interval_s = if interval_s > 0.0 { interval_s } else { 1.0 };
@@ -91,7 +91,7 @@ impl Clock {
 
     /// The moment of the sample taken at `t`, which stands for the `span_s` seconds before it where
     /// it is what is left of several.
-    pub fn advance(&mut self, t: f64, span_s: Option<f64>) -> Moment {
+    pub fn advance(&mut self, t: f64, span_s: Option<f64>) -> SampleTime {
         let elapsed = self.last_t.map_or(self.interval_s, |last| (t - last).max(0.0));
         self.last_t = Some(t);
         let closer = match elapsed / self.interval_s {
@@ -109,7 +109,7 @@ impl Clock {
         self.late_s = (self.late_s + elapsed - step_s).clamp(0.0, LATENESS * self.interval_s);
         self.now += block(level);
         let gap = elapsed > GAP * step_s.max(self.interval_s);
-        let moment = Moment { now: self.now, level, step_s, gap };
+        let moment = SampleTime { now: self.now, level, step_s, gap };
         self.samples = self.samples.saturating_add(moment.samples());
         self.mark(level);
         moment

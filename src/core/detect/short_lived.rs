@@ -29,15 +29,15 @@ const AGREE: u8 = 3;
 
 /// Where a member stands in its pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Member {
+pub struct PoolMember {
     bin: usize,
     growth: f64,
     time: f64,
 }
 
 /// Growth of the children of one parent that run one program.
-pub struct Pool {
-    bins: Box<[Bin; BINS]>,
+pub struct ShortLivedPool {
+    bins: Box<[AgeBin; BINS]>,
     deaths: u32,
     agreed: u8,
     /// Living members.
@@ -46,7 +46,7 @@ pub struct Pool {
 
 /// Sums over the visits of members to a span of age: of growth y and time spent e.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Bin {
+struct AgeBin {
     visits: f64,
     growth: f64,
     time: f64,
@@ -55,7 +55,7 @@ struct Bin {
     time_squared: f64,
 }
 
-impl Bin {
+impl AgeBin {
     fn add(&mut self, other: &Self) {
         self.visits += other.visits;
         self.growth += other.growth;
@@ -78,15 +78,15 @@ impl Bin {
     }
 }
 
-impl Pool {
+impl ShortLivedPool {
     /// An empty pool.
     pub fn new() -> Self {
-        Self { bins: Box::new([Bin::default(); BINS]), deaths: 0, agreed: 0, members: 0 }
+        Self { bins: Box::new([AgeBin::default(); BINS]), deaths: 0, agreed: 0, members: 0 }
     }
 
     /// Adds what a member grew in one sample that stood for `time` intervals, at its age in
     /// intervals.
-    pub fn grew(&mut self, member: &mut Member, age: f64, growth: f64, time: f64) {
+    pub fn grew(&mut self, member: &mut PoolMember, age: f64, growth: f64, time: f64) {
         let bin = bin_of(age);
         if bin != member.bin {
             self.leave_bin(member);
@@ -97,16 +97,16 @@ impl Pool {
     }
 
     /// A member ended.
-    pub fn died(&mut self, member: &mut Member) {
+    pub fn died(&mut self, member: &mut PoolMember) {
         self.leave_bin(member);
         self.deaths = self.deaths.saturating_add(1);
         self.members = self.members.saturating_sub(1);
     }
 
-    fn leave_bin(&mut self, member: &mut Member) {
-        let Member { bin, growth: y, time: e } = *member;
+    fn leave_bin(&mut self, member: &mut PoolMember) {
+        let PoolMember { bin, growth: y, time: e } = *member;
         if e > 0.0 {
-            self.bins[bin].add(&Bin {
+            self.bins[bin].add(&AgeBin {
                 visits: 1.0,
                 growth: y,
                 time: e,
@@ -115,7 +115,7 @@ impl Pool {
                 time_squared: e * e,
             });
         }
-        *member = Member { bin, ..Member::default() };
+        *member = PoolMember { bin, ..PoolMember::default() };
     }
 
     /// Age in intervals by which half of all time was lived.
@@ -149,7 +149,7 @@ impl Pool {
             return false;
         }
         let total: f64 = self.bins.iter().map(|bin| bin.time).sum();
-        let (mut early, mut late) = (Bin::default(), Bin::default());
+        let (mut early, mut late) = (AgeBin::default(), AgeBin::default());
         let mut lived = 0.0;
         for bin in self.bins.iter() {
             lived += bin.time;
@@ -170,7 +170,7 @@ impl Pool {
     }
 }
 
-impl Default for Pool {
+impl Default for ShortLivedPool {
     fn default() -> Self {
         Self::new()
     }
@@ -191,10 +191,10 @@ mod tests {
 
     /// Forty lives of 60 intervals each, that grow by `growth(age)` bytes an interval.
     fn pool(growth: impl Fn(f64) -> f64) -> bool {
-        let mut pool = Pool::new();
+        let mut pool = ShortLivedPool::new();
         let mut leaks = false;
         for life in 0..40_u32 {
-            let mut member = Member::default();
+            let mut member = PoolMember::default();
             for age in 2..60 {
                 let age = f64::from(age);
                 // No two lives are alike: each is up to a fifth slower than the first.

@@ -5,17 +5,17 @@
 
 use crate::core::detect::ceilings::forecast;
 use crate::core::detect::constants::{Constants, FINE};
-use crate::core::detect::sample_clock::{Moment, block};
-use crate::core::detect::series::block_minima::{Candidate, Gauge, Track};
-use crate::core::detect::series::window::Growth;
-use crate::core::detect::verdict::Scale;
+use crate::core::detect::sample_clock::{SampleTime, block};
+use crate::core::detect::series::block_minima::{GrowthWindow, Series, TestThresholds};
+use crate::core::detect::series::window::GrowthShape;
+use crate::core::detect::verdict::JudgeContext;
 use crate::core::model::assessment::{Evidence, Forecast};
 use crate::core::model::ceiling::Unit;
 
 /// The series of the tree below a process, itself included.
-pub struct Family {
-    sum: Track,
-    count: Track,
+pub struct Subtree {
+    sum: Series,
+    count: Series,
     watched: u64,
     samples: u32,
     /// Bytes of the whole tree in the last sample.
@@ -26,14 +26,14 @@ pub struct Family {
     /// away is no sign that children end by themselves.
     pub ended: u32,
     /// What the sums showed when children last piled up; none once that has lapsed.
-    pub pile: Option<Pile>,
+    pub pile: Option<ChildLeak>,
     /// Whether that was told; not where a family below it says the same.
     pub told: bool,
 }
 
 /// Children that pile up.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Pile {
+pub struct ChildLeak {
     /// The longest window of the tree's footprint, or of its tasks where those end first.
     pub evidence: Evidence,
     /// When memory, or a limit on tasks, is used up.
@@ -48,7 +48,7 @@ pub struct Pile {
 
 /// What a sample says of a tree.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Total {
+pub struct SubtreeTotal {
     /// Bytes.
     pub footprint: u64,
     /// CPU use in cores.
@@ -61,10 +61,10 @@ pub struct Total {
     pub piled: bool,
 }
 
-impl Family {
+impl Subtree {
     /// A tree at the first sight of its first child.
     pub fn new(page_size: f64) -> Self {
-        let (sum, count) = (Track::new(page_size), Track::new(1.0));
+        let (sum, count) = (Series::new(page_size), Series::new(1.0));
         Self {
             sum,
             count,
@@ -81,12 +81,12 @@ impl Family {
     /// Adds a sample and judges whether children pile up.
     pub fn judge(
         &mut self,
-        moment: &Moment,
-        total: Total,
-        gauges: (&Gauge, &Gauge),
-        scale: &Scale<'_>,
-        in_tasks: Option<&Scale<'_>>,
-        windows: &mut Vec<Candidate>,
+        moment: &SampleTime,
+        total: SubtreeTotal,
+        gauges: (&TestThresholds, &TestThresholds),
+        scale: &JudgeContext<'_>,
+        in_tasks: Option<&JudgeContext<'_>>,
+        windows: &mut Vec<GrowthWindow>,
     ) {
         self.watched += moment.step();
         self.samples = self.samples.saturating_add(moment.samples());
@@ -104,18 +104,23 @@ impl Family {
                 true => self.look(moment.now, scale, windows),
                 false => None,
             };
-            let began = |pile: &Pile| in_tasks.map_or(pile.began, |of_tasks| of_tasks.began);
+            let began = |pile: &ChildLeak| in_tasks.map_or(pile.began, |of_tasks| of_tasks.began);
             let pile =
-                in_bytes.map(|pile| Pile { tasks, began: began(&pile), ..pile }).or(in_tasks);
+                in_bytes.map(|pile| ChildLeak { tasks, began: began(&pile), ..pile }).or(in_tasks);
             // A longer window that shows it later reaches back to workers that were there before.
             let began = self.pile.map(|pile| pile.began);
-            let pile = pile.map(|pile| Pile { began: began.unwrap_or(pile.began), ..pile });
+            let pile = pile.map(|pile| ChildLeak { began: began.unwrap_or(pile.began), ..pile });
             self.pile = pile.or(self.pile);
         }
         self.pile = self.pile.filter(|pile| pile.until >= moment.now);
     }
 
-    fn look(&self, now: u64, scale: &Scale<'_>, windows: &mut Vec<Candidate>) -> Option<Pile> {
+    fn look(
+        &self,
+        now: u64,
+        scale: &JudgeContext<'_>,
+        windows: &mut Vec<GrowthWindow>,
+    ) -> Option<ChildLeak> {
         let Constants { patient_life, caution, passes, .. } = *scale.constants;
         windows.clear();
         windows.extend(self.sum.candidates(now).filter(|window| scale.is_steady(window)));
@@ -125,7 +130,7 @@ impl Family {
             .any(|window| scale.slope(window) * caution * scale.window_s(window) >= left);
         let life_long = patient_life * self.watched as f64;
         let mut counts = self.count.candidates(now).filter(|window| {
-            window.growth == Growth::Steady
+            window.growth == GrowthShape::Steady
                 && window.passes >= passes
                 && (urgent || window.window as f64 >= life_long)
         });
@@ -135,7 +140,7 @@ impl Family {
         let ends = forecast::of_windows(windows, scale.meter, caution, seconds);
         let forecast = ends.map(|ends| ends.forecast());
         let began = now.saturating_sub(windows.first()?.window);
-        Some(Pile { evidence, forecast, tasks: None, began, until })
+        Some(ChildLeak { evidence, forecast, tasks: None, began, until })
     }
 
     /// The same, by the tasks that are left: children may be small and yet too many. Each has
@@ -144,20 +149,20 @@ impl Family {
         &self,
         now: u64,
         threads: f64,
-        scale: &Scale<'_>,
-        windows: &mut Vec<Candidate>,
-    ) -> Option<Pile> {
+        scale: &JudgeContext<'_>,
+        windows: &mut Vec<GrowthWindow>,
+    ) -> Option<ChildLeak> {
         let Constants { caution, passes, samples, .. } = *scale.constants;
         windows.clear();
         windows.extend(self.count.candidates(now).filter(|window| scale.is_steady(window)));
         let scaled =
-            |window: &Candidate| Candidate { shape: window.shape.scaled(threads), ..*window };
+            |window: &GrowthWindow| GrowthWindow { shape: window.shape.scaled(threads), ..*window };
         windows.iter_mut().for_each(|window| *window = scaled(window));
         let headroom = scale.meter.headroom();
         let left = (headroom.left as f64).max(scale.constants.material * headroom.limit as f64);
         let urgent = *windows.iter().rev().find(|window| {
             let reach = scale.slope(window) * scale.window_s(window);
-            window.growth == Growth::Steady
+            window.growth == GrowthShape::Steady
                 && window.passes >= passes
                 && caution * reach >= left
                 && (self.samples >= samples || reach >= left)
@@ -168,6 +173,6 @@ impl Family {
         let ends = forecast::of_windows(windows, scale.meter, caution, seconds);
         let forecast = ends.map(|ends| ends.forecast());
         let (tasks, began) = (Some(evidence), now.saturating_sub(urgent.window));
-        Some(Pile { evidence, forecast, tasks, began, until })
+        Some(ChildLeak { evidence, forecast, tasks, began, until })
     }
 }

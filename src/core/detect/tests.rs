@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::core::detect::series::window::Growth;
+use crate::core::detect::series::window::GrowthShape;
 use crate::core::model::ceiling::{Ceiling, CeilingKind, Place};
 use crate::core::model::sample::{Comm, Memory, Proc};
 use crate::core::model::units::{GIB, KIB, MIB};
@@ -19,7 +19,7 @@ struct Machine {
 }
 
 /// Who was first found to leak, at which sample, why.
-type Found = (u32, Scope, usize, Why);
+type Found = (u32, FindingScope, usize, FindingReason);
 
 impl Machine {
     fn new(head: u64, total: u64) -> Self {
@@ -77,8 +77,8 @@ impl Machine {
 
 const M: f64 = MIB as f64;
 
-fn process(pid: u32, sample: usize, why: Why) -> Vec<Found> {
-    vec![(pid, Scope::Process, sample, why)]
+fn process(pid: u32, sample: usize, why: FindingReason) -> Vec<Found> {
+    vec![(pid, FindingScope::Process, sample, why)]
 }
 
 #[test]
@@ -89,15 +89,15 @@ fn a_flat_process_is_never_convicted() {
 #[test]
 fn a_steady_leak_is_convicted_once_it_grew_by_half_through_half_its_life() {
     let found = Machine::new(4 * GIB, 8 * GIB).one(500, |k| (100.0 + k) * M);
-    assert_eq!(found, process(9, 143, Why::Patient));
+    assert_eq!(found, process(9, 143, FindingReason::Patient));
     let found = Machine::new(20 * GIB, 24 * GIB).one(500, |k| (100.0 + k / 4.0) * M);
-    assert_eq!(found, process(9, 399, Why::Patient));
+    assert_eq!(found, process(9, 399, FindingReason::Patient));
 }
 
 #[test]
 fn a_fast_leak_is_convicted_on_evidence_as_long_as_the_time_left() {
     let found = Machine::new(GIB, 2 * GIB).one(400, |k| (100.0 + 8.0 * (k - 300.0).max(0.0)) * M);
-    assert_eq!(found, process(9, 360, Why::Urgent));
+    assert_eq!(found, process(9, 360, FindingReason::Urgent));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn a_sawtooth_leaks_only_if_its_floor_rises() {
     let machine = Machine::new(GIB, 2 * GIB);
     assert_eq!(machine.one(4000, |k| (100.0 + 100.0 / 40.0 * (k % 40.0)) * M), []);
     let rising = |k: f64| (100.0 + 50.0 / 40.0 * (k % 40.0) + k / 8.0) * M;
-    assert_eq!(machine.one(1000, rising), process(9, 799, Why::Patient));
+    assert_eq!(machine.one(1000, rising), process(9, 799, FindingReason::Patient));
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn children_that_never_exit_convict_the_tree() {
     let children = |k: usize| (0..k as u32 / 20).map(|child| (20 + child, 9, 10 * MIB, 0.0));
     let rows = |k| std::iter::once((9, 1, 10 * MIB, 0.0)).chain(children(k)).collect();
     let found = Machine::new(4 * GIB, 8 * GIB).run(400, rows);
-    assert_eq!(found, vec![(9, Scope::Tree, 143, Why::PileUp)]);
+    assert_eq!(found, vec![(9, FindingScope::Tree, 143, FindingReason::PileUp)]);
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn the_one_of_six_siblings_that_leaks_is_named() {
     };
     let found = Machine::new(2 * GIB, 4 * GIB).run(1500, rows);
     let named: Vec<_> = found.iter().map(|found| (found.0, found.1)).collect();
-    assert_eq!(named, [(23, Scope::Process)]);
+    assert_eq!(named, [(23, FindingScope::Process)]);
 }
 
 #[test]
@@ -174,7 +174,10 @@ fn six_siblings_that_leak_fast_are_convicted_together_before_memory_ends() {
         |k| std::iter::once((9, 1, 10 * MIB, 0.0)).chain((0..6).map(|c| leak(c, k))).collect();
     let found = Machine::new(GIB, 2 * GIB).run(84, rows);
     assert_eq!(found.len(), 6, "{found:?}");
-    assert!(found.iter().all(|(_, _, k, why)| *k < 70 && *why == Why::Urgent), "{found:?}");
+    assert!(
+        found.iter().all(|(_, _, k, why)| *k < 70 && *why == FindingReason::Urgent),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -242,12 +245,12 @@ fn a_verdict_is_withdrawn_when_growth_ends_or_the_process_does() {
         let mut events = Vec::new();
         detector.observe(&machine.sample(k as f64, rows, 200 * MIB), &mut events);
         cleared.extend(events.into_iter().filter_map(|event| match event {
-            Event::Cleared { id, was: Verdict::Leaking, why, .. } => Some((id.pid, why, k)),
+            Event::VerdictCleared { id, was: Verdict::Leaking, why, .. } => Some((id.pid, why, k)),
             _ => None,
         }));
     }
-    assert_eq!(cleared[1], (8, Cleared::Exited, 1500));
-    assert_eq!((cleared[0].0, cleared[0].1), (9, Cleared::GrowthEnded));
+    assert_eq!(cleared[1], (8, ClearedReason::Exited, 1500));
+    assert_eq!((cleared[0].0, cleared[0].1), (9, ClearedReason::GrowthEnded));
     assert!((300..600).contains(&cleared[0].2), "{cleared:?}");
 }
 
@@ -311,15 +314,16 @@ fn the_second_warm_up_is_no_suspect_also_after_a_restart_of_the_watch() {
 
 #[test]
 fn who_ended_last_is_remembered_first() {
-    let mut runs = Runs::default();
+    let mut runs = EarlierRuns::default();
     let name = |nth: u8| (Comm::new(&[nth]), Comm::new(b"parent"));
     (0..10).for_each(|nth| runs.ended(name(nth), 5, 5));
     let learnt = runs.learnt();
     runs.ended(name(3), 4, 5);
     assert_eq!(runs.learnt(), learnt, "a smaller run teaches nothing");
-    let names = |runs: &Runs| runs.profiles(3, 1.0).iter().map(|p| p.comm).collect::<Vec<_>>();
+    let names =
+        |runs: &EarlierRuns| runs.profiles(3, 1.0).iter().map(|p| p.comm).collect::<Vec<_>>();
     assert_eq!(names(&runs), [name(3).0, name(9).0, name(8).0]);
-    let mut next = Runs::default();
+    let mut next = EarlierRuns::default();
     next.remember(&runs.profiles(10, 1.0), 1.0);
     assert_eq!(names(&next), names(&runs));
 }
@@ -394,9 +398,9 @@ proptest! {
                 // What is not even looked at may pass all tests; its growth at equal load may too.
                 prop_assert!(look.growth.is_none() || grows, "{row:?}");
                 prop_assert!(look.growth.is_some() || !grows || !look.ends_higher.passes, "{row:?}");
-                let slows = look.growth == Some(Growth::Slowing);
+                let slows = look.growth == Some(GrowthShape::Slowing);
                 prop_assert!(look.growth.is_none() || slows != tests.lasting.passes, "{row:?}");
-                let steady = matches!(look.growth, Some(Growth::Steady | Growth::AtEqualLoad));
+                let steady = matches!(look.growth, Some(GrowthShape::Steady | GrowthShape::AtEqualLoad));
                 prop_assert_eq!(row.rules.is_some(), steady);
             }
             let convicts = explanation.windows.iter().any(|row| row.rules.is_some_and(|rules| rules.convicts.is_some()));

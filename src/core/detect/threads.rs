@@ -4,25 +4,25 @@
 //! whose number ever changed.
 
 use crate::core::detect::ceilings::forecast;
-use crate::core::detect::ceilings::tree_forecasts::Told;
-use crate::core::detect::sample_clock::Moment;
-use crate::core::detect::series::block_minima::{Candidate, Gauge, Track};
-use crate::core::detect::verdict::{Life, Scale};
+use crate::core::detect::ceilings::tree_forecasts::LastForecast;
+use crate::core::detect::sample_clock::SampleTime;
+use crate::core::detect::series::block_minima::{GrowthWindow, Series, TestThresholds};
+use crate::core::detect::verdict::{JudgeContext, ProcessLife};
 use crate::core::model::assessment::{Evidence, Forecast};
 use crate::core::model::ceiling::Unit;
 
 /// The numbers of threads of a process.
-pub struct Threads {
-    count: Track,
+pub struct ThreadSeries {
+    count: Series,
     /// What convicts it, while that holds.
-    pub leak: Option<Leak>,
+    pub leak: Option<ThreadLeak>,
     /// What was said of it.
-    pub told: Option<Told>,
+    pub told: Option<LastForecast>,
 }
 
 /// A conviction.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Leak {
+pub struct ThreadLeak {
     /// The longest window that convicts, in tasks.
     pub evidence: Evidence,
     /// When the nearest ceiling on tasks is reached by this process alone.
@@ -30,22 +30,22 @@ pub struct Leak {
     until: u64,
 }
 
-impl Default for Threads {
+impl Default for ThreadSeries {
     fn default() -> Self {
-        Self { count: Track::new(1.0), leak: None, told: None }
+        Self { count: Series::new(1.0), leak: None, told: None }
     }
 }
 
-impl Threads {
+impl ThreadSeries {
     /// Adds a number and judges; `scale` has the nearest ceiling on tasks.
     pub fn judge(
         &mut self,
-        moment: &Moment,
+        moment: &SampleTime,
         (threads, load): (u32, f64),
-        gauge: &Gauge,
-        scale: &Scale<'_>,
-        life: Life,
-        windows: &mut Vec<Candidate>,
+        gauge: &TestThresholds,
+        scale: &JudgeContext<'_>,
+        life: ProcessLife,
+        windows: &mut Vec<GrowthWindow>,
     ) {
         if self.count.push(moment, threads.into(), load, gauge) {
             self.leak = self.look(moment.now, scale, life, windows).or(self.leak);
@@ -56,10 +56,10 @@ impl Threads {
     fn look(
         &self,
         now: u64,
-        scale: &Scale<'_>,
-        life: Life,
-        windows: &mut Vec<Candidate>,
-    ) -> Option<Leak> {
+        scale: &JudgeContext<'_>,
+        life: ProcessLife,
+        windows: &mut Vec<GrowthWindow>,
+    ) -> Option<ThreadLeak> {
         windows.clear();
         windows.extend(self.count.candidates(now).filter(|window| scale.is_steady(window)));
         let convicting = windows.iter().rev().find(|w| scale.convicts(w, life).is_some())?;
@@ -67,6 +67,6 @@ impl Threads {
         let until = now + convicting.window / 2;
         let seconds = |blocks| scale.clock.seconds(blocks);
         let ends = forecast::of_windows(windows, scale.meter, scale.constants.caution, seconds);
-        Some(Leak { evidence, forecast: ends.map(|ends| ends.forecast()), until })
+        Some(ThreadLeak { evidence, forecast: ends.map(|ends| ends.forecast()), until })
     }
 }

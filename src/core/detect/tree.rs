@@ -13,7 +13,7 @@ const DEPTH: usize = 32;
 
 /// A living process's place.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Node {
+pub struct TreeNode {
     /// Who it is.
     pub id: ProcId,
     /// Whose child it is; none for a child of init or of a process outside the sample.
@@ -30,8 +30,8 @@ pub struct Node {
 
 /// All living processes.
 #[derive(Default)]
-pub struct Forest {
-    nodes: Vec<Node>,
+pub struct ProcessTrees {
+    nodes: Vec<TreeNode>,
     free: Vec<usize>,
     by_pid: HashMap<u32, usize>,
     /// Slot and index in the sample of each process of the last sample.
@@ -41,7 +41,7 @@ pub struct Forest {
     gone: Vec<usize>,
 }
 
-impl Forest {
+impl ProcessTrees {
     /// Matches a sample, and the programs that are new in it, with what is known. Afterwards [`present`](Self::present),
     /// [`newcomers`](Self::newcomers) and [`gone`](Self::gone) tell of it.
     pub fn observe(&mut self, procs: &[Proc], programs: &[Program]) {
@@ -89,7 +89,7 @@ impl Forest {
     }
 
     /// The place of the process in a slot.
-    pub fn node(&self, slot: usize) -> &Node {
+    pub fn node(&self, slot: usize) -> &TreeNode {
         &self.nodes[slot]
     }
 
@@ -100,7 +100,7 @@ impl Forest {
 
     /// Whether the parent of the process in a slot still lives.
     pub fn has_parent(&self, slot: usize) -> bool {
-        let Node { parent, above, .. } = self.nodes[slot];
+        let TreeNode { parent, above, .. } = self.nodes[slot];
         above.is_some_and(|above| Some(self.nodes[above].id) == parent)
     }
 
@@ -113,7 +113,7 @@ impl Forest {
         if let Some(slot) = self.slot(id) {
             return slot;
         }
-        let node = Node { id, parent: None, root: id, above: None, children: 0, alive: false };
+        let node = TreeNode { id, parent: None, root: id, above: None, children: 0, alive: false };
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.nodes[slot] = node;
@@ -134,7 +134,7 @@ impl Forest {
         let Self { nodes, gone, previous, .. } = self;
         gone.extend(previous.iter().map(|(slot, _)| *slot).filter(|slot| !nodes[*slot].alive));
         for slot in &self.gone {
-            let Node { id, above, .. } = self.nodes[*slot];
+            let TreeNode { id, above, .. } = self.nodes[*slot];
             if self.by_pid.get(&id.pid) == Some(slot) {
                 self.by_pid.remove(&id.pid);
             }
@@ -193,13 +193,13 @@ mod tests {
         Proc { id, ppid, comm, rss: 0, anon: None, swap: 0, cpu_s: 0.0, threads: 1 }
     }
 
-    fn node(forest: &Forest, pid: u32, start: u64) -> &Node {
+    fn node(forest: &ProcessTrees, pid: u32, start: u64) -> &TreeNode {
         forest.node(forest.slot(ProcId { pid, start }).unwrap())
     }
 
     #[test]
     fn membership_outlives_the_parent() {
-        let mut forest = Forest::default();
+        let mut forest = ProcessTrees::default();
         // Children before parents, as pids that went round may have it.
         forest.observe(&[proc(30, 3, 20), proc(20, 2, 10), proc(10, 1, 1), proc(1, 0, 0)], &[]);
         let top = ProcId { pid: 10, start: 1 };
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn the_forks_of_process_one_are_its_workers_and_its_orphans_are_not() {
-        let mut forest = Forest::default();
+        let mut forest = ProcessTrees::default();
         let forked =
             Program { id: ProcId { pid: 20, start: 2 }, forked: true, ..Program::unknown() };
         forest.observe(&[proc(1, 1, 0), proc(20, 2, 1), proc(30, 3, 1)], &[forked]);
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_pid_that_comes_round_is_another_process() {
-        let mut forest = Forest::default();
+        let mut forest = ProcessTrees::default();
         forest.observe(&[proc(10, 1, 1), proc(20, 2, 10)], &[]);
         forest.observe(&[proc(10, 9, 1), proc(20, 2, 1), proc(21, 10, 10)], &[]);
         assert_eq!((forest.newcomers().len(), forest.gone().len()), (2, 1));
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_circle_or_a_doubled_process_does_no_harm() {
-        let mut forest = Forest::default();
+        let mut forest = ProcessTrees::default();
         forest.observe(&[proc(10, 1, 20), proc(20, 2, 10), proc(10, 1, 20), proc(5, 5, 5)], &[]);
         assert_eq!(forest.present().len(), 3);
         assert!(forest.ancestors(0).count() <= DEPTH);
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn slots_are_used_again() {
-        let mut forest = Forest::default();
+        let mut forest = ProcessTrees::default();
         for start in 1..100 {
             forest.observe(&[proc(10, start, 1)], &[]);
         }

@@ -4,7 +4,7 @@
 //! ([`Verdict`], [`Finding`]), is memory in danger ([`Forecast`]), must this process end
 //! ([`Order`])? Reports write these values, `action` carries out the orders; neither decides.
 
-use crate::core::model::ceiling::{CeilingKind, Place, Sign, Unit};
+use crate::core::model::ceiling::{CeilingKind, MemoryFailure, Place, Unit};
 use crate::core::model::sample::{Comm, ProcId};
 
 /// What is known of a process's growth.
@@ -41,7 +41,7 @@ impl Verdict {
 
 /// What a finding is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub enum FindingScope {
     /// One process.
     Process,
     /// The whole tree below a root.
@@ -50,7 +50,7 @@ pub enum Scope {
 
 /// What convicts: the rule that was met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum FindingReason {
     /// Steady growth, watched for at least a sixth (`--caution`) of the time that memory would last.
     Urgent,
     /// Steady growth by a quarter of its own size through half its life, or a doubling.
@@ -63,7 +63,7 @@ pub enum Why {
     Threads,
 }
 
-impl Why {
+impl FindingReason {
     /// The word for it in JSON.
     pub fn name(self) -> &'static str {
         match self {
@@ -139,9 +139,9 @@ pub struct Finding {
     /// The root of its tree.
     pub root: ProcId,
     /// Whether it is about the process or the tree below it.
-    pub scope: Scope,
+    pub scope: FindingScope,
     /// The rule that was met.
-    pub why: Why,
+    pub why: FindingReason,
     /// Its footprint now, in bytes (of a tree: the sum).
     pub footprint: u64,
     /// Its threads; of a tree its processes.
@@ -248,7 +248,7 @@ impl Step {
 
 /// Why a process must end now.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Reason {
+pub enum OrderReason {
     /// It leaks, and memory may end within the lead time.
     Danger,
     /// Memory goes faster than the statistics can follow; it grows fastest.
@@ -259,7 +259,7 @@ pub enum Reason {
     Stayed,
 }
 
-impl Reason {
+impl OrderReason {
     /// The word for it in JSON.
     pub fn name(self) -> &'static str {
         match self {
@@ -293,7 +293,7 @@ pub struct Order {
     /// Parts of a title that show no worker: whoever has one by now gets no signal.
     pub helpers: &'static [&'static str],
     /// Why now.
-    pub reason: Reason,
+    pub reason: OrderReason,
     /// Its footprint in bytes.
     pub footprint: u64,
     /// What should come back, in the unit of the forecast's ceiling (bytes without one): its
@@ -305,7 +305,7 @@ pub struct Order {
 
 /// What an earlier run did about a process, as its history tells.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Past {
+pub enum EarlierAction {
     /// Gave this order, and sent its signal.
     Ordered {
         /// The process to end.
@@ -317,7 +317,7 @@ pub enum Past {
         /// Seconds until the next step.
         grace_s: f64,
         /// Why then.
-        reason: Reason,
+        reason: OrderReason,
         /// Unit of the ceiling for which it was given.
         unit: Unit,
     },
@@ -327,7 +327,7 @@ pub enum Past {
     Pretended(ProcId),
 }
 
-impl Past {
+impl EarlierAction {
     /// Whom it was about.
     pub fn victim(&self) -> ProcId {
         match *self {
@@ -338,7 +338,7 @@ impl Past {
 
 /// Why a signal was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unsent {
+pub enum SignalFailure {
     /// The process had exited, or its pid is another's by now.
     Gone,
     /// Not allowed: needs the same user, root or CAP_KILL.
@@ -351,7 +351,7 @@ pub enum Unsent {
     Failed(i32),
 }
 
-impl Unsent {
+impl SignalFailure {
     /// The word for it in JSON.
     pub fn name(self) -> &'static str {
         match self {
@@ -366,7 +366,7 @@ impl Unsent {
 
 /// What became of a victim.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum End {
+pub enum OutcomeResult {
     /// It exited.
     Gone {
         /// What was left below the ceiling when the order was given, in its unit.
@@ -389,14 +389,14 @@ pub struct Outcome {
     /// Seconds between the first order and this outcome.
     pub after_s: f64,
     /// What became of it.
-    pub end: End,
+    pub end: OutcomeResult,
     /// How memory stands now; absent when nothing leaks any more.
     pub forecast: Option<Forecast>,
 }
 
 /// Why a verdict was withdrawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cleared {
+pub enum ClearedReason {
     /// Its growth ended.
     GrowthEnded,
     /// The process exited by itself.
@@ -405,7 +405,7 @@ pub enum Cleared {
     Ended,
 }
 
-impl Cleared {
+impl ClearedReason {
     /// The word for it in JSON.
     pub fn name(self) -> &'static str {
         match self {
@@ -418,7 +418,7 @@ impl Cleared {
 
 /// Why a leaking process is not ended although memory is in danger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spared {
+pub enum NotEnded {
     /// It is a root, or no worker of its parent: nobody is known to start it again.
     Root,
     /// It helps its master and is none of the workers.
@@ -442,7 +442,7 @@ pub enum Spared {
     Unknown,
 }
 
-impl Spared {
+impl NotEnded {
     /// The word for it in JSON.
     pub fn name(self) -> &'static str {
         match self {
@@ -468,7 +468,7 @@ pub enum Event {
     /// It leaks. Repeated when its forecast has changed.
     Leak(Finding),
     /// A suspicion or conviction was withdrawn.
-    Cleared {
+    VerdictCleared {
         /// The process, or the root of the tree.
         id: ProcId,
         /// Its name.
@@ -476,11 +476,11 @@ pub enum Event {
         /// The root of its tree.
         root: ProcId,
         /// What it was about.
-        scope: Scope,
+        scope: FindingScope,
         /// What it was.
         was: Verdict,
         /// Why it no longer is.
-        why: Cleared,
+        why: ClearedReason,
     },
     /// When a ceiling is reached; said when it became known or changed by a quarter.
     Forecast {
@@ -493,7 +493,7 @@ pub enum Event {
         forecast: Forecast,
     },
     /// A ceiling no longer comes nearer.
-    Eased {
+    ForecastCleared {
         /// The tree that alone is below it.
         root: Option<ProcId>,
         /// The root's name.
@@ -504,9 +504,9 @@ pub enum Event {
         place: Place,
     },
     /// It has begun: forks are refused, or the OOM killer strikes.
-    Failing(Sign),
+    MemoryFailure(MemoryFailure),
     /// A leaking process would be ordered to end, but must not.
-    Spared {
+    NotEnded {
         /// The process.
         id: ProcId,
         /// Its name.
@@ -514,16 +514,16 @@ pub enum Event {
         /// The root of its tree.
         root: ProcId,
         /// Why it must not.
-        why: Spared,
+        why: NotEnded,
     },
     /// A process must end.
     Order(Order),
     /// An order could not be carried out. Only a live run has these: replay sends nothing.
-    Unsent {
+    SignalFailed {
         /// The order.
         order: Order,
         /// Why not.
-        why: Unsent,
+        why: SignalFailure,
     },
     /// A victim's end.
     Outcome(Outcome),
@@ -531,7 +531,7 @@ pub enum Event {
 
 /// How the machine stands, and so how leakwatch exits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Status {
+pub enum Severity {
     /// Nothing leaks.
     #[default]
     Fine,
@@ -549,7 +549,7 @@ pub struct Assessment {
     /// What changed, worst first.
     pub events: Vec<Event>,
     /// How things stand.
-    pub status: Status,
+    pub status: Severity,
     /// Seconds until the engine wants the next sample.
     pub next_s: f64,
 }

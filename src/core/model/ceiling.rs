@@ -114,7 +114,7 @@ pub enum CeilingKind {
 
 /// What makes a ceiling come nearer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fill {
+pub enum FilledBy {
     /// Footprints of processes.
     Footprints,
     /// Tasks.
@@ -198,11 +198,11 @@ impl CeilingKind {
     }
 
     /// What makes it come nearer.
-    pub fn fill(self) -> Fill {
+    pub fn fill(self) -> FilledBy {
         match self {
-            _ if self.unit() == Unit::Tasks => Fill::Tasks,
-            Self::SingleMapping | Self::Kmemsize => Fill::Other,
-            _ => Fill::Footprints,
+            _ if self.unit() == Unit::Tasks => FilledBy::Tasks,
+            Self::SingleMapping | Self::Kmemsize => FilledBy::Other,
+            _ => FilledBy::Footprints,
         }
     }
 
@@ -327,7 +327,7 @@ impl Ceiling {
 
 /// What has begun to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SignKind {
+pub enum MemoryFailureKind {
     /// The OOM killer ended a process.
     OomKill,
     /// A fork, or an allocation that a fork needs, was refused.
@@ -336,7 +336,7 @@ pub enum SignKind {
     Stalled,
 }
 
-impl SignKind {
+impl MemoryFailureKind {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::OomKill, Self::Refused, Self::Stalled];
 
@@ -357,9 +357,9 @@ impl SignKind {
 
 /// A sign that the end has begun: the kernel counted it since the sample before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sign {
+pub struct MemoryFailure {
     /// What happened.
-    pub kind: SignKind,
+    pub kind: MemoryFailureKind,
     /// Under which ceiling.
     pub ceiling: CeilingKind,
     /// The root of the tree that it struck; none where that is not known.
@@ -379,7 +379,7 @@ mod tests {
         for kind in CeilingKind::ALL {
             assert_eq!(CeilingKind::from_name(kind.name()), Some(kind));
         }
-        assert_eq!(SignKind::from_name("refused"), Some(SignKind::Refused));
+        assert_eq!(MemoryFailureKind::from_name("refused"), Some(MemoryFailureKind::Refused));
     }
 
     #[test]

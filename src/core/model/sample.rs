@@ -4,7 +4,7 @@
 //! `recording` from a file; what judges it cannot tell which. A `Sample` is reused from tick to
 //! tick, so its tables keep their capacity and a steady tick allocates nothing.
 
-use crate::core::model::ceiling::{Ceiling, CeilingKind, Place, Sign};
+use crate::core::model::ceiling::{Ceiling, CeilingKind, MemoryFailure, Place};
 use std::fmt;
 
 /// A process's identity: a pid alone comes round again, a pid with its start time does not.
@@ -98,12 +98,12 @@ pub struct Memory {
     /// SwapFree.
     pub swap_free: u64,
     /// CommitLimit and Committed_AS, only where the kernel enforces them (vm.overcommit_memory = 2).
-    pub commit: Option<Commit>,
+    pub commit: Option<CommitCharge>,
 }
 
 /// The commit charge under vm.overcommit_memory = 2, where `fork` itself returns ENOMEM.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Commit {
+pub struct CommitCharge {
     /// CommitLimit in bytes.
     pub limit: u64,
     /// Committed_AS in bytes.
@@ -166,7 +166,7 @@ pub struct Sample {
     /// Limits, but for RAM and commit.
     pub ceilings: Vec<Ceiling>,
     /// What the kernel refused or killed since the sample before.
-    pub signs: Vec<Sign>,
+    pub signs: Vec<MemoryFailure>,
     /// The processes, each once, in no particular order.
     pub procs: Vec<Proc>,
     /// Programs of processes that are new in this sample.

@@ -17,7 +17,7 @@ mod user_row;
 
 pub use recognise::{is_worker, pool_name, recognise};
 pub use table::{APACHE_THREADED, PREFORKING, TABLE, UNKNOWN};
-pub use user_row::Row;
+pub use user_row::UserServer;
 
 use crate::core::model::assessment::{Signal, Step};
 
@@ -29,21 +29,21 @@ pub struct Server {
     /// Its name for options and programs: "apache-prefork".
     pub key: &'static str,
     /// How its processes are told; any one of these suffices.
-    pub by: &'static [By],
+    pub by: &'static [RecognisedBy],
     /// How many threads they have, where that tells two rows apart.
-    pub threads: Threads,
+    pub threads: ThreadCount,
     /// Parts of a title that show a child of the master which is none of its workers: never ended.
     pub helpers: &'static [&'static str],
     /// The part of a title before a pool's name, where one master has several pools.
     pub pool_title: &'static str,
     /// How its workers may be ended.
-    pub workers: Workers,
+    pub workers: WorkerPolicy,
     /// What a fork that fails does to its master, at the moment it replaces a worker.
     pub failed_fork: FailedFork,
     /// How to have the server itself end a worker after some work: the cure that outlives leakwatch.
-    pub recycle: &'static [Setting],
+    pub recycle: &'static [ServerSetting],
     /// How to limit the number of its workers.
-    pub cap: &'static [Setting],
+    pub cap: &'static [ServerSetting],
     /// Where these are set: distribution and path.
     pub files: &'static [(&'static str, &'static str)],
     /// The command that puts a changed setting into force; empty where nothing is to be set.
@@ -52,7 +52,7 @@ pub struct Server {
 
 /// How a server's processes are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
+pub enum RecognisedBy {
     /// By the name of the executable, a version after it aside ("php-fpm" for php-fpm8.2).
     Exe(&'static [&'static str]),
     /// By a directory on the executable's path ("/usr/lib/postfix/sbin/master").
@@ -65,7 +65,7 @@ pub enum By {
 
 /// How many threads a row is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Threads {
+pub enum ThreadCount {
     /// Any number.
     Any,
     /// One.
@@ -76,11 +76,11 @@ pub enum Threads {
 
 /// How the workers of a server may be ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Workers {
+pub enum WorkerPolicy {
     /// By signals.
-    End(Ending),
+    End(Termination),
     /// By signals, but only if the user names this server with `--allow`; the words say why.
-    Allow(Ending, &'static str),
+    Allow(Termination, &'static str),
     /// Not by a signal of their own: they obey none. With `--reload` this signal to the *master*
     /// has all of them replaced gently; the words say what to do without it.
     Reload(Signal, &'static str),
@@ -90,7 +90,7 @@ pub enum Workers {
 
 /// The signals by which a worker is ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Ending {
+pub struct Termination {
     /// What is sent first. [`Step::Gentle`]: it finishes its request, then exits.
     pub first: (Step, Signal),
     /// Seconds to wait for it: the longest request by the server's defaults.
@@ -99,7 +99,7 @@ pub struct Ending {
     pub then: &'static [Step],
 }
 
-impl Ending {
+impl Termination {
     /// The step after `step`.
     pub fn after(&self, step: Step) -> Option<Step> {
         self.then.iter().copied().find(|next| *next > step)
@@ -120,7 +120,7 @@ pub enum FailedFork {
 
 /// A setting of a server.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Setting {
+pub struct ServerSetting {
     /// The line as it is written in the file, with N where the value goes.
     pub line: &'static str,
     /// What N counts.
@@ -143,12 +143,13 @@ mod tests {
             names.push(server.name);
             keys.push(server.key);
             let settings = server.recycle.iter().chain(server.cap);
-            for Setting { line, counts, .. } in settings {
+            for ServerSetting { line, counts, .. } in settings {
                 assert!(!line.is_empty() && !counts.is_empty(), "{server:?}");
             }
             let set = !server.recycle.is_empty() || !server.cap.is_empty();
             assert!(!set || !server.apply.is_empty(), "{}: how is a setting applied?", server.name);
-            let (Workers::End(ending) | Workers::Allow(ending, _)) = server.workers else {
+            let (WorkerPolicy::End(ending) | WorkerPolicy::Allow(ending, _)) = server.workers
+            else {
                 continue;
             };
             let mut last = ending.first.0;

@@ -3,7 +3,7 @@
 //! Names are no help alone: mod_perl renames its children `/usr/sbin/apach`, and a gunicorn is a
 //! python. So the executable counts first; of an interpreter the title.
 
-use super::{By, PREFORKING, Server, TABLE, Threads, UNKNOWN};
+use super::{PREFORKING, RecognisedBy, Server, TABLE, ThreadCount, UNKNOWN};
 use crate::core::model::sample::{Comm, Program};
 
 /// Programs that run others' programs: their title tells the server.
@@ -14,12 +14,12 @@ const WORDS: usize = 4;
 /// The server that a process belongs to, by its executable, its title, its threads, and whether it
 /// is a fork of its parent. The user's `own` rows go before the table.
 pub fn recognise(program: &Program, comm: Comm, own: &[&'static Server]) -> &'static Server {
-    let seen = Seen::of(program, comm);
+    let seen = ProgramSeen::of(program, comm);
     let rows = own.iter().chain(TABLE).copied();
     let mut rows = rows.filter(|server| match server.threads {
-        Threads::Any => true,
-        Threads::One => program.threads <= 1,
-        Threads::Many => program.threads > 1,
+        ThreadCount::Any => true,
+        ThreadCount::One => program.threads <= 1,
+        ThreadCount::Many => program.threads > 1,
     });
     let found = rows.find(|server| server.by.iter().any(|by| seen.is(*by)));
     found.unwrap_or(if program.forked { &PREFORKING } else { &UNKNOWN })
@@ -37,7 +37,7 @@ pub fn pool_name<'p>(server: &Server, program: &'p Program) -> &'p str {
 }
 
 /// What tells a server.
-struct Seen<'a> {
+struct ProgramSeen<'a> {
     name: String,
     path: &'a str,
     words: Vec<&'a str>,
@@ -45,7 +45,7 @@ struct Seen<'a> {
     scripted: bool,
 }
 
-impl<'a> Seen<'a> {
+impl<'a> ProgramSeen<'a> {
     fn of(program: &'a Program, comm: Comm) -> Self {
         let words: Vec<&str> = program.title.split_ascii_whitespace().take(WORDS).collect();
         let first = words.first().copied().unwrap_or("");
@@ -60,14 +60,14 @@ impl<'a> Seen<'a> {
         Self { name, path, words, scripted }
     }
 
-    fn is(&self, by: By) -> bool {
+    fn is(&self, by: RecognisedBy) -> bool {
         match by {
-            By::Exe(names) => names.iter().any(|name| is_version_of(&self.name, name)),
-            By::Dir(dir) => self.path.rsplit('/').skip(1).any(|part| part == dir),
-            By::Title(names) => {
+            RecognisedBy::Exe(names) => names.iter().any(|name| is_version_of(&self.name, name)),
+            RecognisedBy::Dir(dir) => self.path.rsplit('/').skip(1).any(|part| part == dir),
+            RecognisedBy::Title(names) => {
                 self.scripted && self.words.iter().any(|word| names.contains(&base(word)))
             }
-            By::Fork => false,
+            RecognisedBy::Fork => false,
         }
     }
 }
@@ -87,7 +87,7 @@ pub(super) fn is_version_of(name: &str, program: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::servers::Workers;
+    use crate::core::servers::WorkerPolicy;
 
     fn program(exe: &str, title: &str, threads: u32) -> Program {
         Program { exe: exe.to_owned(), title: title.to_owned(), threads, ..Program::unknown() }
@@ -175,7 +175,7 @@ mod tests {
     fn sessions_and_databases_are_only_reported() {
         for exe in ["/usr/sbin/sshd", "/usr/sbin/cron", "/usr/sbin/mariadbd", "/usr/bin/bash"] {
             let server = recognise(&program(exe, "", 1), Comm::new(b"x"), &[]);
-            assert!(matches!(server.workers, Workers::Report(_)), "{exe}: {server:?}");
+            assert!(matches!(server.workers, WorkerPolicy::Report(_)), "{exe}: {server:?}");
         }
     }
 

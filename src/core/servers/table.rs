@@ -1,6 +1,8 @@
 //! Table: one row a server. The first row that fits a process is its row.
 
-use super::{By, Ending, FailedFork, Server, Setting, Threads, Workers};
+use super::{
+    FailedFork, RecognisedBy, Server, ServerSetting, Termination, ThreadCount, WorkerPolicy,
+};
 use crate::core::model::assessment::{Signal, Step};
 
 /// All rows.
@@ -36,16 +38,16 @@ pub static TABLE: &[&Server] = &[
 const TERM_KILL: &[Step] = &[Step::Term, Step::Kill];
 
 /// Ended by `signal`, at which a worker finishes its request.
-const fn gently(signal: Signal, grace_s: f64, then: &'static [Step]) -> Ending {
-    Ending { first: (Step::Gentle, signal), grace_s, then }
+const fn gently(signal: Signal, grace_s: f64, then: &'static [Step]) -> Termination {
+    Termination { first: (Step::Gentle, signal), grace_s, then }
 }
 
 /// What an unknown worker gets: it may lose its request, so not long after it KILL.
-const TERM_FIRST: Ending =
-    Ending { first: (Step::Term, Signal::Term), grace_s: 10.0, then: &[Step::Kill] };
+const TERM_FIRST: Termination =
+    Termination { first: (Step::Term, Signal::Term), grace_s: 10.0, then: &[Step::Kill] };
 
-const fn setting(line: &'static str, counts: &'static str, default: &'static str) -> Setting {
-    Setting { line, counts, default, versions: "" }
+const fn setting(line: &'static str, counts: &'static str, default: &'static str) -> ServerSetting {
+    ServerSetting { line, counts, default, versions: "" }
 }
 
 /// What most rows have in common.
@@ -53,10 +55,10 @@ pub(super) const BLANK: Server = Server {
     name: "",
     key: "",
     by: &[],
-    threads: Threads::Any,
+    threads: ThreadCount::Any,
     helpers: &[],
     pool_title: "",
-    workers: Workers::Report(""),
+    workers: WorkerPolicy::Report(""),
     failed_fork: FailedFork::Unknown,
     recycle: &[],
     cap: &[],
@@ -65,14 +67,14 @@ pub(super) const BLANK: Server = Server {
 };
 
 /// RHEL 6 and SLES 11 still run 2.2 with the old names, which 2.4 accepts too.
-const APACHE_RECYCLE: &[Setting] = &[
-    Setting {
+const APACHE_RECYCLE: &[ServerSetting] = &[
+    ServerSetting {
         line: "MaxConnectionsPerChild N",
         counts: "connections, each of one or more requests",
         default: "0: never",
         versions: "2.3.9 and newer",
     },
-    Setting {
+    ServerSetting {
         line: "MaxRequestsPerChild N",
         counts: "connections, each of one or more requests",
         default: "10000",
@@ -80,7 +82,7 @@ const APACHE_RECYCLE: &[Setting] = &[
     },
 ];
 const APACHE_APPLY: &str = "apachectl configtest && apachectl graceful";
-const APACHE: &[By] = &[By::Exe(&[
+const APACHE: &[RecognisedBy] = &[RecognisedBy::Exe(&[
     "apache2",
     "httpd",
     "httpd-prefork",
@@ -96,20 +98,20 @@ static APACHE_PREFORK: Server = Server {
     name: "Apache prefork",
     key: "apache-prefork",
     by: APACHE,
-    threads: Threads::One,
+    threads: ThreadCount::One,
     // After TERM 5 s, as for all. KILL leaves the accept mutex usable (default, fcntl, flock,
     // sysvsem, pthread: 0 of 20 probes failed), but for posixsem (20 of 20 hung): --no-kill.
-    workers: Workers::End(gently(Signal::Usr1, 70.0, TERM_KILL)),
+    workers: WorkerPolicy::End(gently(Signal::Usr1, 70.0, TERM_KILL)),
     failed_fork: FailedFork::Survives,
     recycle: APACHE_RECYCLE,
     cap: &[
-        Setting {
+        ServerSetting {
             line: "MaxRequestWorkers N",
             counts: "workers; above 256 also ServerLimit, which needs a full restart",
             default: "256, in Debian's file 150",
             versions: "2.3.13 and newer",
         },
-        Setting {
+        ServerSetting {
             line: "MaxClients N",
             counts: "workers; above 256 also ServerLimit, which needs a full restart",
             default: "256",
@@ -130,7 +132,7 @@ static APACHE_PREFORK: Server = Server {
 pub static APACHE_THREADED: Server = Server {
     name: "Apache event/worker",
     key: "apache-event",
-    by: &[By::Exe(&[
+    by: &[RecognisedBy::Exe(&[
         "apache2",
         "httpd",
         "httpd-event",
@@ -141,21 +143,21 @@ pub static APACHE_THREADED: Server = Server {
         "httpd.event",
         "apache2-worker",
     ])],
-    threads: Threads::Many,
-    workers: Workers::Reload(
+    threads: ThreadCount::Many,
+    workers: WorkerPolicy::Reload(
         Signal::Usr1,
         "its children obey no signal but KILL, which loses their requests; `apachectl graceful` replaces them all, and so does leakwatch with --reload",
     ),
     failed_fork: FailedFork::Survives,
     recycle: APACHE_RECYCLE,
     cap: &[
-        Setting {
+        ServerSetting {
             line: "MaxRequestWorkers N",
             counts: "threads of all processes; divided by ThreadsPerChild, processes",
             default: "400, in Debian's file 150",
             versions: "2.3.13 and newer",
         },
-        Setting {
+        ServerSetting {
             line: "MaxClients N",
             counts: "threads of all processes; divided by ThreadsPerChild, processes",
             default: "256",
@@ -176,9 +178,9 @@ pub static APACHE_THREADED: Server = Server {
 static PHP_FPM: Server = Server {
     name: "php-fpm",
     key: "php-fpm",
-    by: &[By::Exe(&["php-fpm"])],
+    by: &[RecognisedBy::Exe(&["php-fpm"])],
     pool_title: "php-fpm: pool ",
-    workers: Workers::End(gently(Signal::Quit, 60.0, TERM_KILL)),
+    workers: WorkerPolicy::End(gently(Signal::Quit, 60.0, TERM_KILL)),
     failed_fork: FailedFork::Survives,
     recycle: &[setting("pm.max_requests = N", "requests", "0: never")],
     cap: &[setting(
@@ -199,9 +201,9 @@ static PHP_FPM: Server = Server {
 static NGINX: Server = Server {
     name: "nginx",
     key: "nginx",
-    by: &[By::Exe(&["nginx"])],
+    by: &[RecognisedBy::Exe(&["nginx"])],
     helpers: &["cache manager process", "cache loader process", "privileged agent process"],
-    workers: Workers::End(gently(Signal::Quit, 60.0, TERM_KILL)),
+    workers: WorkerPolicy::End(gently(Signal::Quit, 60.0, TERM_KILL)),
     failed_fork: FailedFork::Ends("does not replace that worker, also not later; reload it"),
     // A reload replaces all workers; nothing does so by itself.
     cap: &[setting("worker_processes N;", "workers", "1; auto in most packages")],
@@ -214,10 +216,10 @@ static NGINX: Server = Server {
 static GUNICORN_SYNC: Server = Server {
     name: "gunicorn sync",
     key: "gunicorn",
-    by: &[By::Title(&["gunicorn", "gunicorn3"]), By::Exe(&["gunicorn"])],
-    threads: Threads::One,
+    by: &[RecognisedBy::Title(&["gunicorn", "gunicorn3"]), RecognisedBy::Exe(&["gunicorn"])],
+    threads: ThreadCount::One,
     // `timeout` is 30 s by default, then the master itself kills a silent worker.
-    workers: Workers::End(gently(Signal::Term, 35.0, &[Step::Kill])),
+    workers: WorkerPolicy::End(gently(Signal::Term, 35.0, &[Step::Kill])),
     failed_fork: FailedFork::Ends("exits: the site is down"),
     recycle: GUNICORN_RECYCLE,
     cap: &[setting("workers = N", "workers", "1")],
@@ -225,7 +227,7 @@ static GUNICORN_SYNC: Server = Server {
     apply: "kill -HUP MASTER",
     ..BLANK
 };
-const GUNICORN_RECYCLE: &[Setting] = &[
+const GUNICORN_RECYCLE: &[ServerSetting] = &[
     setting("max_requests = N", "requests", "0: never"),
     setting("max_requests_jitter = N", "requests added at random; a tenth of max_requests", "0"),
 ];
@@ -237,8 +239,8 @@ static GUNICORN_GTHREAD: Server = Server {
     name: "gunicorn gthread",
     key: "gunicorn-gthread",
     by: GUNICORN_SYNC.by,
-    threads: Threads::Many,
-    workers: Workers::End(gently(Signal::Term, 35.0, &[Step::Kill])),
+    threads: ThreadCount::Many,
+    workers: WorkerPolicy::End(gently(Signal::Term, 35.0, &[Step::Kill])),
     failed_fork: FailedFork::Ends("exits: the site is down"),
     recycle: GUNICORN_RECYCLE,
     cap: &[setting("workers = N", "workers of `threads` threads each", "1")],
@@ -251,9 +253,9 @@ static GUNICORN_GTHREAD: Server = Server {
 static UWSGI: Server = Server {
     name: "uwsgi",
     key: "uwsgi",
-    by: &[By::Exe(&["uwsgi", "uwsgi-core", "uwsgi_python"])],
+    by: &[RecognisedBy::Exe(&["uwsgi", "uwsgi-core", "uwsgi_python"])],
     helpers: &["uWSGI http", "uWSGI master", "uWSGI mule", "uWSGI spooler", "uWSGI cheaper"],
-    workers: Workers::End(gently(Signal::Hup, 60.0, TERM_KILL)),
+    workers: WorkerPolicy::End(gently(Signal::Hup, 60.0, TERM_KILL)),
     failed_fork: FailedFork::Ends("serves on and leaves that worker's place empty for good"),
     recycle: &[
         setting("max-requests = N", "requests", "0: never"),
@@ -272,8 +274,8 @@ static UWSGI: Server = Server {
 static PUMA: Server = Server {
     name: "puma",
     key: "puma",
-    by: &[By::Title(&["puma"])],
-    workers: Workers::End(gently(Signal::Term, 35.0, &[Step::Kill])),
+    by: &[RecognisedBy::Title(&["puma"])],
+    workers: WorkerPolicy::End(gently(Signal::Term, 35.0, &[Step::Kill])),
     failed_fork: FailedFork::Ends("exits: the site is down"),
     // None built in: the gem puma_worker_killer restarts workers by size or age.
     cap: &[setting("workers N", "workers", "0: no cluster")],
@@ -286,8 +288,8 @@ static PUMA: Server = Server {
 static UNICORN: Server = Server {
     name: "unicorn",
     key: "unicorn",
-    by: &[By::Title(&["unicorn", "unicorn_rails"])],
-    workers: Workers::End(gently(Signal::Quit, 60.0, TERM_KILL)),
+    by: &[RecognisedBy::Title(&["unicorn", "unicorn_rails"])],
+    workers: WorkerPolicy::End(gently(Signal::Quit, 60.0, TERM_KILL)),
     failed_fork: FailedFork::Ends("exits: the site is down"),
     // None built in: the gem unicorn-worker-killer ends workers by requests or size.
     cap: &[setting("worker_processes N", "workers", "1")],
@@ -301,7 +303,7 @@ static UNICORN: Server = Server {
 static POSTGRES: Server = Server {
     name: "PostgreSQL",
     key: "postgres",
-    by: &[By::Exe(&["postgres", "postmaster"])],
+    by: &[RecognisedBy::Exe(&["postgres", "postmaster"])],
     helpers: &[
         "checkpointer",
         "background writer",
@@ -319,8 +321,8 @@ static POSTGRES: Server = Server {
         "io worker",
         "parallel worker",
     ],
-    workers: Workers::Allow(
-        Ending { first: (Step::Term, Signal::Term), grace_s: 30.0, then: &[] },
+    workers: WorkerPolicy::Allow(
+        Termination { first: (Step::Term, Signal::Term), grace_s: 30.0, then: &[] },
         "ending a backend ends its session, and KILL ends all of them; limit the life of connections, or allow TERM with --allow postgres",
     ),
     failed_fork: FailedFork::Survives,
@@ -345,8 +347,8 @@ static POSTGRES: Server = Server {
 static PASSENGER: Server = Server {
     name: "Passenger",
     key: "passenger",
-    by: &[By::Exe(&["PassengerAgent"]), By::Title(&["Passenger"])],
-    workers: Workers::Report(
+    by: &[RecognisedBy::Exe(&["PassengerAgent"]), RecognisedBy::Title(&["Passenger"])],
+    workers: WorkerPolicy::Report(
         "no signal lets it finish its requests; `passenger-config detach-process PID` does",
     ),
     recycle: &[setting("PassengerMaxRequests N", "requests", "0: never")],
@@ -363,8 +365,8 @@ static PASSENGER: Server = Server {
 static CELERY: Server = Server {
     name: "Celery",
     key: "celery",
-    by: &[By::Title(&["celery", "celeryd"])],
-    workers: Workers::Report(
+    by: &[RecognisedBy::Title(&["celery", "celeryd"])],
+    workers: WorkerPolicy::Report(
         "every signal loses the task of a pool process; TERM to its main process stops all of it gently",
     ),
     recycle: &[
@@ -380,8 +382,8 @@ static CELERY: Server = Server {
 static SIDEKIQ: Server = Server {
     name: "Sidekiq",
     key: "sidekiq",
-    by: &[By::Title(&["sidekiq"])],
-    workers: Workers::Report(
+    by: &[RecognisedBy::Title(&["sidekiq"])],
+    workers: WorkerPolicy::Report(
         "it is one process that nobody replaces; `systemctl restart` gives its jobs 25 s to finish",
     ),
     ..BLANK
@@ -390,8 +392,8 @@ static SIDEKIQ: Server = Server {
 static MYSQL: Server = Server {
     name: "MySQL, MariaDB",
     key: "mysql",
-    by: &[By::Exe(&["mysqld", "mariadbd"])],
-    workers: Workers::Report(
+    by: &[RecognisedBy::Exe(&["mysqld", "mariadbd"])],
+    workers: WorkerPolicy::Report(
         "ending it ends every connection and may need a recovery; restart its service at a quiet hour",
     ),
     cap: &[setting("max_connections = N", "connections, each with buffers of its own", "151")],
@@ -406,8 +408,8 @@ static MYSQL: Server = Server {
 static DATABASE: Server = Server {
     name: "database",
     key: "database",
-    by: &[By::Exe(&["redis-server", "valkey-server", "mongod", "memcached"])],
-    workers: Workers::Report(
+    by: &[RecognisedBy::Exe(&["redis-server", "valkey-server", "mongod", "memcached"])],
+    workers: WorkerPolicy::Report(
         "ending it ends every connection and may lose what is not on disk; limit it in its configuration",
     ),
     ..BLANK
@@ -417,8 +419,8 @@ static DATABASE: Server = Server {
 static POSTFIX: Server = Server {
     name: "Postfix",
     key: "postfix",
-    by: &[By::Dir("postfix")],
-    workers: Workers::Report(
+    by: &[RecognisedBy::Dir("postfix")],
+    workers: WorkerPolicy::Report(
         "it may be delivering; Postfix itself ends its processes after max_use clients",
     ),
     recycle: &[setting("max_use = N", "clients", "100")],
@@ -431,8 +433,8 @@ static POSTFIX: Server = Server {
 static DOVECOT: Server = Server {
     name: "Dovecot",
     key: "dovecot",
-    by: &[By::Exe(&["dovecot"]), By::Dir("dovecot")],
-    workers: Workers::Report("it is somebody's mailbox session; limit it by vsz_limit"),
+    by: &[RecognisedBy::Exe(&["dovecot"]), RecognisedBy::Dir("dovecot")],
+    workers: WorkerPolicy::Report("it is somebody's mailbox session; limit it by vsz_limit"),
     recycle: &[setting(
         "service_count = N",
         "sessions, in the service's section",
@@ -450,8 +452,8 @@ static DOVECOT: Server = Server {
 static EXIM: Server = Server {
     name: "Exim",
     key: "exim",
-    by: &[By::Exe(&["exim"])],
-    workers: Workers::Report("it is receiving or delivering a message"),
+    by: &[RecognisedBy::Exe(&["exim"])],
+    workers: WorkerPolicy::Report("it is receiving or delivering a message"),
     cap: &[setting("smtp_accept_max = N", "connections at a time", "20")],
     files: &[
         ("Debian, Ubuntu", "/etc/exim4/exim4.conf.template"),
@@ -464,8 +466,8 @@ static EXIM: Server = Server {
 static SSHD: Server = Server {
     name: "sshd",
     key: "sshd",
-    by: &[By::Exe(&["sshd", "sshd-session", "sshd-auth"])],
-    workers: Workers::Report("it is somebody's session; end it yourself if it must go"),
+    by: &[RecognisedBy::Exe(&["sshd", "sshd-session", "sshd-auth"])],
+    workers: WorkerPolicy::Report("it is somebody's session; end it yourself if it must go"),
     cap: &[setting("MaxStartups N", "connections not logged in yet", "10:30:100")],
     files: &[("all", "/etc/ssh/sshd_config")],
     apply: "systemctl reload ssh (RHEL, SUSE: sshd)",
@@ -475,7 +477,7 @@ static SSHD: Server = Server {
 static FTPD: Server = Server {
     name: "FTP server",
     key: "ftpd",
-    by: &[By::Exe(&[
+    by: &[RecognisedBy::Exe(&[
         "pure-ftpd",
         "pure-ftpd-mysql",
         "pure-ftpd-postgresql",
@@ -483,7 +485,7 @@ static FTPD: Server = Server {
         "vsftpd",
         "proftpd",
     ])],
-    workers: Workers::Report("it is somebody's transfer; end it yourself if it must go"),
+    workers: WorkerPolicy::Report("it is somebody's transfer; end it yourself if it must go"),
     cap: &[setting(
         "MaxClientsNumber N",
         "sessions; of pure-ftpd (vsftpd: max_clients, proftpd: MaxInstances)",
@@ -500,8 +502,10 @@ static FTPD: Server = Server {
 static CRON: Server = Server {
     name: "cron",
     key: "cron",
-    by: &[By::Exe(&["cron", "crond", "atd", "anacron", "fcron"])],
-    workers: Workers::Report("it is a job, which would not be started again before its next time"),
+    by: &[RecognisedBy::Exe(&["cron", "crond", "atd", "anacron", "fcron"])],
+    workers: WorkerPolicy::Report(
+        "it is a job, which would not be started again before its next time",
+    ),
     ..BLANK
 };
 
@@ -510,10 +514,10 @@ static SUPERVISOR: Server = Server {
     name: "supervisord",
     key: "supervisord",
     by: &[
-        By::Title(&["supervisord"]),
-        By::Exe(&["supervisord", "runsvdir", "runsv", "s6-supervise"]),
+        RecognisedBy::Title(&["supervisord"]),
+        RecognisedBy::Exe(&["supervisord", "runsvdir", "runsv", "s6-supervise"]),
     ],
-    workers: Workers::Report("it is a service; `supervisorctl restart NAME` restarts it"),
+    workers: WorkerPolicy::Report("it is a service; `supervisorctl restart NAME` restarts it"),
     ..BLANK
 };
 
@@ -521,7 +525,7 @@ static SUPERVISOR: Server = Server {
 static SESSION: Server = Server {
     name: "session",
     key: "session",
-    by: &[By::Exe(&[
+    by: &[RecognisedBy::Exe(&[
         "bash",
         "sh",
         "dash",
@@ -546,7 +550,7 @@ static SESSION: Server = Server {
         "dockerd",
         "lxc-start",
     ])],
-    workers: Workers::Report(
+    workers: WorkerPolicy::Report(
         "it is somebody's session or runs others; end it yourself if it must go",
     ),
     ..BLANK
@@ -556,11 +560,11 @@ static SESSION: Server = Server {
 pub static PREFORKING: Server = Server {
     name: "unknown pre-forking program",
     key: "preforking",
-    by: &[By::Fork],
-    workers: Workers::End(TERM_FIRST),
+    by: &[RecognisedBy::Fork],
+    workers: WorkerPolicy::End(TERM_FIRST),
     ..BLANK
 };
 
 /// What is in no row: a worker only if it has siblings of its name.
 pub static UNKNOWN: Server =
-    Server { name: "unknown", key: "unknown", workers: Workers::End(TERM_FIRST), ..BLANK };
+    Server { name: "unknown", key: "unknown", workers: WorkerPolicy::End(TERM_FIRST), ..BLANK };

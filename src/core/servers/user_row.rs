@@ -2,7 +2,7 @@
 
 use super::recognise::is_version_of;
 use super::table::{BLANK, TABLE};
-use super::{By, Ending, FailedFork, Server, Workers};
+use super::{FailedFork, RecognisedBy, Server, Termination, WorkerPolicy};
 use crate::core::model::assessment::{Signal, Step};
 
 /// What may be said of a server.
@@ -11,7 +11,7 @@ const KEYS: [&str; 7] =
 
 /// A server as the user describes it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Row {
+pub struct UserServer {
     /// Names of its executables or, of an interpreter, of its scripts.
     names: Vec<String>,
     name: String,
@@ -22,7 +22,7 @@ pub struct Row {
     survives: Option<bool>,
 }
 
-impl Row {
+impl UserServer {
     /// From `match=appd,signal=USR1,grace=20s`; several names are joined by `|`. `time` reads a time
     /// as options have it, in seconds.
     ///
@@ -73,7 +73,8 @@ impl Row {
         let text = |text: &str| -> &'static str { Box::leak(text.to_owned().into_boxed_str()) };
         let names: Vec<&'static str> = self.names.iter().map(|name| text(name)).collect();
         let names: &'static [&'static str] = Box::leak(names.into_boxed_slice());
-        let by: &'static [By] = Box::leak(Box::new([By::Exe(names), By::Title(names)]));
+        let by: &'static [RecognisedBy] =
+            Box::leak(Box::new([RecognisedBy::Exe(names), RecognisedBy::Title(names)]));
         let first = if self.signal == Signal::Term { Step::Term } else { Step::Gentle };
         let then: &'static [Step] = match (first, self.no_kill) {
             (Step::Gentle, false) => &[Step::Term, Step::Kill],
@@ -82,22 +83,22 @@ impl Row {
             (_, true) => &[],
         };
         // What else is known of a server in the table still holds: above all who is no worker of it.
-        let is_it = |by: &By| match by {
-            By::Exe(of) | By::Title(of) => {
+        let is_it = |by: &RecognisedBy| match by {
+            RecognisedBy::Exe(of) | RecognisedBy::Title(of) => {
                 names.iter().any(|name| of.iter().any(|known| is_version_of(name, known)))
             }
-            By::Dir(_) | By::Fork => false,
+            RecognisedBy::Dir(_) | RecognisedBy::Fork => false,
         };
         let known = TABLE.iter().copied().find(|server| server.by.iter().any(is_it));
         let known = known.unwrap_or(&BLANK);
-        let ending = Ending { first: (first, self.signal), grace_s: self.grace_s, then };
+        let ending = Termination { first: (first, self.signal), grace_s: self.grace_s, then };
         Box::leak(Box::new(Server {
             name: text(&self.name),
             key: text(&self.name.to_lowercase().replace(' ', "-")),
             by,
             workers: match self.protect {
-                true => Workers::Report("your configuration protects it"),
-                false => Workers::End(ending),
+                true => WorkerPolicy::Report("your configuration protects it"),
+                false => WorkerPolicy::End(ending),
             },
             failed_fork: match self.survives {
                 None => known.failed_fork,
@@ -125,8 +126,10 @@ mod tests {
     use crate::core::model::sample::{Comm, Program};
     use crate::core::servers::recognise;
 
-    fn row(text: &str) -> Result<Row, String> {
-        Row::parse(text, |time| time.trim_end_matches('s').parse().map_err(|_| "no time".into()))
+    fn row(text: &str) -> Result<UserServer, String> {
+        UserServer::parse(text, |time| {
+            time.trim_end_matches('s').parse().map_err(|_| "no time".into())
+        })
     }
 
     #[test]
@@ -136,7 +139,7 @@ mod tests {
         let name = |exe: &str| recognise(&program(exe), Comm::new(b"x"), &own).name;
         assert_eq!((name("/opt/appd"), name("/usr/sbin/apache2")), ("appd", "appd"));
         assert_eq!(name("/usr/sbin/nginx"), "nginx");
-        let Workers::End(ending) = own[0].workers else { panic!("{:?}", own[0]) };
+        let WorkerPolicy::End(ending) = own[0].workers else { panic!("{:?}", own[0]) };
         assert_eq!((ending.first, ending.grace_s), ((Step::Gentle, Signal::Usr1), 20.0));
         assert_eq!(ending.then, [Step::Term]);
     }
@@ -165,7 +168,7 @@ mod tests {
     #[test]
     fn a_protected_one_is_only_reported() {
         let row = row("match=appd,protect").unwrap();
-        assert!(matches!(row.keep().workers, Workers::Report(_)));
+        assert!(matches!(row.keep().workers, WorkerPolicy::Report(_)));
     }
 
     #[test]

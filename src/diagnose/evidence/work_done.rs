@@ -7,7 +7,7 @@ mod http;
 
 pub use connections::closed_per_s;
 
-use crate::diagnose::findings::{Kind, Setup, Status, Work, WorkUnit};
+use crate::diagnose::findings::{ConfigKind, Setup, StatusPage, WorkDone, WorkUnit};
 use serde::Deserialize;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -25,13 +25,13 @@ const LONGEST: u64 = 4 << 20;
 ///
 /// # Errors
 /// In words: no page, none on loopback, no answer.
-pub fn ask(setup: &Setup) -> Result<Work, String> {
+pub fn ask(setup: &Setup) -> Result<WorkDone, String> {
     let Some(status) = &setup.status else {
         return Err("no status page is configured".to_owned());
     };
-    let Status { address, path } = status;
+    let StatusPage { address, path } = status;
     match setup.kind {
-        Kind::ApachePrefork | Kind::ApacheThreaded => {
+        ConfigKind::ApachePrefork | ConfigKind::ApacheThreaded => {
             let page = exchange(address, &http::request(path))?;
             let page = http::body(&page)?;
             let done = http::server_status(&page);
@@ -39,7 +39,7 @@ pub fn ask(setup: &Setup) -> Result<Work, String> {
             let totals = http::connections(&page);
             counted(source, done, totals)
         }
-        Kind::PhpFpm => {
+        ConfigKind::PhpFpm => {
             let answer = exchange(address, &fastcgi::request(path, "json&full"))?;
             let body = fastcgi::body(&answer).ok_or("its answer is no FastCGI")?;
             let page: FpmPage =
@@ -47,7 +47,7 @@ pub fn ask(setup: &Setup) -> Result<Work, String> {
             let done = page.processes.iter().map(|p| (p.pid, p.requests)).collect();
             counted(format!("{address} {path}"), done, None)
         }
-        Kind::Uwsgi => {
+        ConfigKind::Uwsgi => {
             let answer = exchange(address, &[])?;
             let text = String::from_utf8_lossy(&answer);
             let page: UwsgiPage =
@@ -55,7 +55,7 @@ pub fn ask(setup: &Setup) -> Result<Work, String> {
             let done = page.workers.iter().map(|w| (w.pid, w.delta_requests)).collect();
             counted(format!("stats server {address}"), done, None)
         }
-        Kind::Gunicorn => Err("gunicorn has none".to_owned()),
+        ConfigKind::Gunicorn => Err("gunicorn has none".to_owned()),
     }
 }
 
@@ -63,8 +63,8 @@ pub fn ask(setup: &Setup) -> Result<Work, String> {
 ///
 /// # Errors
 /// In words, as above.
-pub fn ask_puma(control: &Status) -> Result<Work, String> {
-    let Status { address, path } = control;
+pub fn ask_puma(control: &StatusPage) -> Result<WorkDone, String> {
+    let StatusPage { address, path } = control;
     let answer = exchange(address, &http::request(path))?;
     let page: PumaPage = serde_json::from_str(&http::body(&answer)?)
         .map_err(|e| format!("its answer is strange: {e}"))?;
@@ -79,10 +79,10 @@ fn counted(
     source: String,
     done: Vec<(u32, u64)>,
     totals: Option<(u64, u64)>,
-) -> Result<Work, String> {
+) -> Result<WorkDone, String> {
     match done.is_empty() {
         true => Err("its answer names no worker".to_owned()),
-        false => Ok(Work { unit: WorkUnit::Requests, source, done, totals }),
+        false => Ok(WorkDone { unit: WorkUnit::Requests, source, done, totals }),
     }
 }
 
@@ -163,7 +163,7 @@ fn unix(path: &Path) -> std::io::Result<UnixStream> {
 
 /// How often these processes waited for something since they started, all their threads together.
 /// Those that cannot be read are left out.
-pub fn waits(procfs: &Path, pids: impl Iterator<Item = u32>) -> Work {
+pub fn waits(procfs: &Path, pids: impl Iterator<Item = u32>) -> WorkDone {
     let of = |pid: u32| {
         let tasks = std::fs::read_dir(procfs.join(format!("{pid}/task"))).ok()?;
         let waits = tasks.flatten().take(4096).filter_map(|task| {
@@ -175,7 +175,7 @@ pub fn waits(procfs: &Path, pids: impl Iterator<Item = u32>) -> Work {
     };
     let done = pids.filter_map(of).collect();
     let source = "voluntary context switches".to_owned();
-    Work { unit: WorkUnit::Waits, source, done, totals: None }
+    WorkDone { unit: WorkUnit::Waits, source, done, totals: None }
 }
 
 /// Bytes that only this process has, in RAM and in swap; none without the right to read it (root, or
@@ -231,7 +231,7 @@ mod tests {
             write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
                 .unwrap();
         });
-        let control = Status { address: address.clone(), path: "/stats?token=abc".to_owned() };
+        let control = StatusPage { address: address.clone(), path: "/stats?token=abc".to_owned() };
         let work = ask_puma(&control).unwrap();
         assert_eq!(work.done, [(7, 4), (8, 1)]);
         assert_eq!(work.source, format!("control server {address}"));

@@ -4,9 +4,9 @@ use super::service::{its, judged_s, name, pace};
 use super::{Times, count, end, sentence};
 use crate::core::model::units::{Bytes, BytesPerSecond, Seconds};
 use crate::diagnose::earlier_series::LEAST;
-use crate::diagnose::remedy::{Cure, Occasion};
+use crate::diagnose::remedy::{Remedy, RemedyReason};
 use crate::diagnose::service::{Case, Service};
-use crate::diagnose::{Diagnosis, Scope, implied_end_s};
+use crate::diagnose::{Diagnosis, ObservedScope, implied_end_s};
 use crate::report::escape::Plain;
 
 /// The finding in a sentence or three.
@@ -83,18 +83,20 @@ pub fn headline(diagnosis: &Diagnosis, times: &Times) -> String {
 fn nothing(diagnosis: &Diagnosis) -> String {
     let memory = &diagnosis.memory;
     match &diagnosis.scope {
-        Scope::Machine => format!(
+        ObservedScope::Machine => format!(
             "No process was seen but leakwatch, what started it and the kernel's own, so there is \
              nothing to judge; {} left of {}.",
             Bytes(memory.headroom()),
             Bytes(memory.limit())
         ),
-        Scope::Selected(asked) => format!(
+        ObservedScope::Selected(asked) => format!(
             "No process matches {}, so there is nothing to judge. `ps -e` shows the names; without \
              a selection the whole machine is looked at.",
             Plain(asked)
         ),
-        Scope::Recording => "There is no process in the recording, so nothing to judge.".to_owned(),
+        ObservedScope::Recording => {
+            "There is no process in the recording, so nothing to judge.".to_owned()
+        }
     }
 }
 
@@ -122,9 +124,9 @@ fn listed(names: &[String]) -> String {
 }
 
 /// What bounds the leak of a service already.
-fn bounded<'d>(diagnosis: &'d Diagnosis, service: &Service) -> Option<&'d Cure> {
-    let is_of = |cure: &&Cure| cure.root.is_some() && cure.root == service.roots.first().copied();
-    diagnosis.cures.iter().filter(is_of).find(|cure| cure.occasion == Occasion::Bounded)
+fn bounded<'d>(diagnosis: &'d Diagnosis, service: &Service) -> Option<&'d Remedy> {
+    let is_of = |cure: &&Remedy| cure.root.is_some() && cure.root == service.roots.first().copied();
+    diagnosis.cures.iter().filter(is_of).find(|cure| cure.occasion == RemedyReason::Bounded)
 }
 
 /// Whether its workers end before memory does, by its own settings.

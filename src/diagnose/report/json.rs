@@ -14,10 +14,10 @@ use super::{Times, headline, meaning, next, pace, reason};
 use crate::core::model::assessment::Forecast;
 use crate::diagnose::Diagnosis;
 use crate::diagnose::earlier_series::{About, Source};
-use crate::diagnose::findings::{Trace, WorkUnit};
+use crate::diagnose::findings::{LogEvent, WorkUnit};
 use crate::diagnose::leak_per_request::Basis;
-use crate::diagnose::remedy::Cure;
-use crate::diagnose::service::{Judge, Service};
+use crate::diagnose::remedy::Remedy;
+use crate::diagnose::service::{JudgedBy, Service};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
@@ -116,7 +116,7 @@ fn service(service: &Service) -> Value {
         "watched_s": service.watched_s,
         "verdict": service.case.name(),
         "reason": reason(service),
-        "judged_by": service.before.map_or(Judge::Look, |before| before.judge).name(),
+        "judged_by": service.before.map_or(JudgedBy::Look, |before| before.judge).name(),
         "earlier": service.before.map(|before| json!({ "index": before.index, "span_s": before.span_s })),
         "growth": growth,
         "per_work": per_work,
@@ -142,7 +142,7 @@ fn forecast(forecast: &Forecast) -> Value {
     })
 }
 
-fn trace(trace: &Trace) -> Value {
+fn trace(trace: &LogEvent) -> Value {
     json!({
         "failure": trace.failure.name(),
         "who": trace.who,
@@ -154,7 +154,7 @@ fn trace(trace: &Trace) -> Value {
     })
 }
 
-fn cure(cure: &Cure) -> Value {
+fn cure(cure: &Remedy) -> Value {
     let change = |change: &crate::diagnose::remedy::Change| {
         let file = change.file.as_ref();
         json!({

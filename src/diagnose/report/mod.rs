@@ -9,13 +9,13 @@ pub mod text;
 mod times;
 mod wrapped;
 
-use crate::core::model::assessment::{Forecast, Status};
+use crate::core::model::assessment::{Forecast, Severity};
 use crate::core::model::ceiling::Ceiling;
 use crate::core::model::units::{Amount, Seconds};
 use crate::diagnose::Diagnosis;
 use crate::diagnose::earlier_series::{About, LEAST, Source};
-use crate::diagnose::findings::{Logs, Trace};
-use crate::report::text::Named;
+use crate::diagnose::findings::{LogEvent, Logs};
+use crate::report::text::CeilingName;
 
 pub use headline::{headline, is_bounded};
 pub use service::{growth, matters, others, pace, per_work, processes, reason, verdict};
@@ -103,7 +103,7 @@ pub fn left(ceiling: &Ceiling) -> String {
     format!(
         "{:.0} % left of {}: {} of {}; {}",
         100.0 * ceiling.headroom() as f64 / (limit as f64).max(1.0),
-        Named(kind, place),
+        CeilingName(kind, place),
         Amount(ceiling.headroom(), unit),
         Amount(limit, unit),
         kind.effect().sentence()
@@ -111,7 +111,7 @@ pub fn left(ceiling: &Ceiling) -> String {
 }
 
 /// When a trace was seen: "Nov 23 02:11 to 02:40".
-pub fn when(trace: &Trace, times: &Times) -> String {
+pub fn when(trace: &LogEvent, times: &Times) -> String {
     match (trace.first_t, trace.last_t) {
         (Some(first), Some(last)) if last - first >= 60.0 => {
             format!("{} to {}", times.minute(first), times.minute(last))
@@ -132,9 +132,9 @@ pub fn no_trace(logs: &Logs) -> &'static str {
 /// What the exit status says.
 pub fn outcome(diagnosis: &Diagnosis) -> &'static str {
     match diagnosis.status {
-        Status::Fine if diagnosis.services.is_empty() => "there is nothing to judge",
-        Status::Fine => "nothing leaks",
-        Status::Leak => "a leak was found",
-        Status::Critical => "memory is about to end",
+        Severity::Fine if diagnosis.services.is_empty() => "there is nothing to judge",
+        Severity::Fine => "nothing leaks",
+        Severity::Leak => "a leak was found",
+        Severity::Critical => "memory is about to end",
     }
 }

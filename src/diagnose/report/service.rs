@@ -4,7 +4,7 @@ use crate::core::model::ceiling::Unit;
 use crate::core::model::units::{Bytes, BytesPerSecond, Rate, Seconds};
 use crate::diagnose::findings::WorkUnit;
 use crate::diagnose::leak_per_request::{Basis, PerWork};
-use crate::diagnose::service::{Before, Case, Judge, Service};
+use crate::diagnose::service::{Before, Case, JudgedBy, Service};
 use crate::report::escape::Plain;
 
 /// A growth below this many bytes a day is not worth a number.
@@ -100,13 +100,13 @@ pub fn verdict(case: Case) -> &'static str {
 
 /// Whether it is larger now than ever before the look.
 fn is_larger(service: &Service) -> bool {
-    service.before.is_some_and(|before| before.judge == Judge::Larger)
+    service.before.is_some_and(|before| before.judge == JudgedBy::Larger)
 }
 
 /// Seconds of what judged it.
 pub(super) fn judged_s(service: &Service) -> f64 {
     match service.before {
-        Some(Before { judge: Judge::Earlier, .. }) | None => service.watched_s,
+        Some(Before { judge: JudgedBy::Earlier, .. }) | None => service.watched_s,
         Some(before) => before.look_s,
     }
 }

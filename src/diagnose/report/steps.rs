@@ -4,12 +4,12 @@ use crate::core::model::units::{Bytes, Seconds};
 use crate::diagnose::Diagnosis;
 use crate::diagnose::advice;
 use crate::diagnose::advice::{Bound, Inputs, Values};
-use crate::diagnose::findings::Kind;
-use crate::diagnose::remedy::{Cure, Occasion};
+use crate::diagnose::findings::ConfigKind;
+use crate::diagnose::remedy::{Remedy, RemedyReason};
 use crate::diagnose::service::{Service, is_known};
 
 /// What to do about a service, in a sentence before the change itself.
-pub fn proposal(cure: &Cure) -> String {
+pub fn proposal(cure: &Remedy) -> String {
     let set = |n: usize| {
         let change = cure.changes.get(n)?;
         Some(format!("{} {} (now {})", change.name, change.now, change.was))
@@ -17,21 +17,21 @@ pub fn proposal(cure: &Cure) -> String {
     let all: Vec<String> = (0..cure.changes.len()).filter_map(set).collect();
     let all = all.join(", ");
     match cure.occasion {
-        Occasion::Measured => format!("Bound it: {all}."),
-        Occasion::Bounded => {
+        RemedyReason::Measured => format!("Bound it: {all}."),
+        RemedyReason::Bounded => {
             let set = cure.changes.first().map(|c| format!("{} {}", c.name, c.now));
             format!("It is bounded: {} ends its workers in time.", set.unwrap_or_default())
         }
-        Occasion::Unmeasured if cure.changes.is_empty() => "Bound it from outside.".to_owned(),
-        Occasion::Unmeasured => format!(
+        RemedyReason::Unmeasured if cure.changes.is_empty() => "Bound it from outside.".to_owned(),
+        RemedyReason::Unmeasured => format!(
             "Bound it: {all}. What a request leaks could not be measured, so this is a value to begin with."
         ),
-        Occasion::TooMany => format!("More workers are allowed than memory holds: {all}."),
+        RemedyReason::TooMany => format!("More workers are allowed than memory holds: {all}."),
     }
 }
 
 /// What the values mean.
-pub fn meaning(cure: &Cure) -> Option<String> {
+pub fn meaning(cure: &Remedy) -> Option<String> {
     let (inputs, values) = cure.reckoned?;
     let size = |bytes: f64| Bytes(bytes as u64);
     let mut text = format!("A worker then ends at {}", size(values.full));
@@ -68,11 +68,13 @@ pub fn meaning(cure: &Cure) -> Option<String> {
 }
 
 /// What short lives cost, by what a server does when a worker ends.
-fn tight(server: Option<Kind>, inputs: &Inputs, values: &Values) -> String {
+fn tight(server: Option<ConfigKind>, inputs: &Inputs, values: &Values) -> String {
     let short = "memory is short for this leak";
     let cost = match server {
-        Some(Kind::PhpFpm) => "each new one costs a fork and an empty cache",
-        Some(Kind::Gunicorn | Kind::Uwsgi) => "each new one loads the whole application",
+        Some(ConfigKind::PhpFpm) => "each new one costs a fork and an empty cache",
+        Some(ConfigKind::Gunicorn | ConfigKind::Uwsgi) => {
+            "each new one loads the whole application"
+        }
         _ => "where they end together requests wait up to a second for new ones",
     };
     let mut text =
@@ -114,31 +116,31 @@ pub fn meanwhile(service: &Service) -> String {
 }
 
 /// A step and the command to type for it.
-type Step = (&'static str, &'static str);
+type ReportStep = (&'static str, &'static str);
 
 /// What to do to know more, where too little was seen to accuse or to clear: look for longer, and have
 /// checks write a history.
-pub fn next(diagnosis: &Diagnosis) -> Vec<Step> {
-    const AGAIN: Step = (
+pub fn next(diagnosis: &Diagnosis) -> Vec<ReportStep> {
+    const AGAIN: ReportStep = (
         "Diagnose again in some hours; the checks go on meanwhile, and their history counts:",
         "leakwatch diagnose",
     );
-    const MINUTE: Step =
+    const MINUTE: ReportStep =
         ("Look for a minute, so that more can be said:", "leakwatch diagnose --for 60s");
-    const LONGER: Step = (
+    const LONGER: ReportStep = (
         "Look longer; what leaks slowly and what only warms up are alike for some minutes:",
         "leakwatch diagnose --for 10m",
     );
-    const SURER: Step = (
+    const SURER: ReportStep = (
         "To be surer look longer; a cache that fills is like a leak until it stops:",
         "leakwatch diagnose --for 10m",
     );
-    const HISTORY: Step = (
+    const HISTORY: ReportStep = (
         "For a leak of hours or days have cron look at everything every five minutes (it signals nobody):",
         // Whatever /etc/leakwatch.toml selects.
         "echo '*/5 * * * * root leakwatch check --dry-run' >/etc/cron.d/leakwatch",
     );
-    const LATER: Step =
+    const LATER: ReportStep =
         ("Then, after some hours, all that was seen meanwhile counts:", "leakwatch diagnose");
     let open = || diagnosis.services.iter().filter(|service| service.is_open());
     let seen_s = diagnosis.looked.live_s + diagnosis.looked.history_s;

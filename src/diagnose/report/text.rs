@@ -1,11 +1,11 @@
 //! Text: a diagnosis for a terminal or a mail, the finding first.
 
-use super::wrapped::{BOLD, DIM, GREEN, Paper, RED, YELLOW, wrap};
+use super::wrapped::{BOLD, DIM, GREEN, RED, WrappedText, YELLOW, wrap};
 use super::{
     Times, growth, headline, is_bounded, left, matters, meaning, meanwhile, next, no_trace, others,
     outcome, per_work, processes, proposal, reason, seen, sentence, verdict, when,
 };
-use crate::core::model::assessment::Status;
+use crate::core::model::assessment::Severity;
 use crate::core::model::units::{Bytes, Seconds};
 use crate::diagnose::Diagnosis;
 use crate::diagnose::earlier_series::LEAST;
@@ -39,7 +39,7 @@ pub fn write<W: Write>(
     times: &Times,
     layout: Layout,
 ) -> io::Result<()> {
-    let mut paper = Paper { out, layout };
+    let mut paper = WrappedText { out, layout };
     paper.head(diagnosis, times)?;
     paper.services(diagnosis, times)?;
     paper.ceilings(diagnosis)?;
@@ -49,7 +49,7 @@ pub fn write<W: Write>(
     paper.hang("", &format!("Exit status {}: {}.", diagnosis.status as u8, outcome(diagnosis)))
 }
 
-impl<W: Write> Paper<'_, W> {
+impl<W: Write> WrappedText<'_, W> {
     fn head(&mut self, diagnosis: &Diagnosis, times: &Times) -> io::Result<()> {
         let (hostname, machine) = &diagnosis.host;
         let memory = &diagnosis.memory;
@@ -73,7 +73,7 @@ impl<W: Write> Paper<'_, W> {
         }
         writeln!(self.out)?;
         let colour = match diagnosis.status {
-            Status::Fine => BOLD,
+            Severity::Fine => BOLD,
             _ => RED,
         };
         let (on, off) = (self.on(colour), self.off());

@@ -21,12 +21,12 @@ pub(super) const GREEN: &str = "\x1b[32m";
 const RESET: &str = "\x1b[0m";
 
 /// Where it is written, and how.
-pub(super) struct Paper<'w, W> {
+pub(super) struct WrappedText<'w, W> {
     pub(super) out: &'w mut W,
     pub(super) layout: Layout,
 }
 
-impl<W: Write> Paper<'_, W> {
+impl<W: Write> WrappedText<'_, W> {
     pub(super) fn on(&self, colour: &'static str) -> &'static str {
         if self.layout.colour { colour } else { "" }
     }
@@ -163,10 +163,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn paper(width: usize, write: impl Fn(&mut Paper<'_, Vec<u8>>) -> io::Result<()>) -> String {
+    fn paper(
+        width: usize,
+        write: impl Fn(&mut WrappedText<'_, Vec<u8>>) -> io::Result<()>,
+    ) -> String {
         let mut out = Vec::new();
         let layout = Layout { width, colour: false, unicode: true };
-        write(&mut Paper { out: &mut out, layout }).unwrap();
+        write(&mut WrappedText { out: &mut out, layout }).unwrap();
         String::from_utf8(out).unwrap()
     }
 

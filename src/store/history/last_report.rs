@@ -19,7 +19,7 @@ const WORDS: usize = 40;
 
 /// What was last told.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct Told {
+pub struct LastReport {
     /// Exit status.
     pub status: u8,
     /// When anything was last told, in Unix seconds.
@@ -28,7 +28,7 @@ pub struct Told {
     pub words: BTreeSet<String>,
 }
 
-impl Told {
+impl LastReport {
     /// The same with one word more, cut to what fits.
     pub fn insert(&mut self, word: &str) -> bool {
         let mut bytes = 0;
@@ -63,16 +63,16 @@ mod tests {
     #[test]
     fn what_was_told_is_remembered_in_a_file_that_never_grows() {
         let file = tempfile::tempfile().unwrap();
-        assert_eq!(Told::read(&file), Told::default());
-        let mut told = Told { status: 2, t: 1.7e9 + 0.123, ..Told::default() };
+        assert_eq!(LastReport::read(&file), LastReport::default());
+        let mut told = LastReport { status: 2, t: 1.7e9 + 0.123, ..LastReport::default() };
         for nth in 0..100 {
             told.insert(&format!("leak \u{1F980}\"{nth}{}", "\u{1F980}".repeat(100)));
         }
         told.write(&file).unwrap();
-        assert_eq!(Told::read(&file), told);
+        assert_eq!(LastReport::read(&file), told);
         assert_eq!(file.metadata().unwrap().len(), LENGTH as u64);
-        Told::default().write(&file).unwrap();
-        assert_eq!(Told::read(&file), Told::default());
+        LastReport::default().write(&file).unwrap();
+        assert_eq!(LastReport::read(&file), LastReport::default());
         assert_eq!(file.metadata().unwrap().len(), LENGTH as u64);
     }
 }

@@ -4,13 +4,13 @@ use std::io::Write;
 
 use serde::Deserialize;
 
-use crate::core::model::assessment::{Past, Reason, Signal, Step};
+use crate::core::model::assessment::{EarlierAction, OrderReason, Signal, Step};
 use crate::core::model::ceiling::Unit;
 use crate::core::model::sample::{ProcId, Sample};
 use crate::store::recording::{Writer, parse_sample};
 
 /// Parses a line into `sample` and `past`; false where it is none.
-pub(super) fn parse(line: &[u8], sample: &mut Sample, past: &mut Vec<Past>) -> bool {
+pub(super) fn parse(line: &[u8], sample: &mut Sample, past: &mut Vec<EarlierAction>) -> bool {
     past.clear();
     if !line.ends_with(b"\n") || parse_sample(line, sample).is_err() || !sample.t.is_finite() {
         return false;
@@ -25,21 +25,25 @@ pub(super) fn parse(line: &[u8], sample: &mut Sample, past: &mut Vec<Past>) -> b
 }
 
 /// Writes the line of a sample, newline included.
-pub(super) fn write(out: &mut Vec<u8>, sample: &Sample, past: &[Past]) -> std::io::Result<()> {
+pub(super) fn write(
+    out: &mut Vec<u8>,
+    sample: &Sample,
+    past: &[EarlierAction],
+) -> std::io::Result<()> {
     let start = out.len();
     for (index, past) in past.iter().enumerate() {
         out.extend_from_slice(if index == 0 { MARK } else { b"," });
         let ProcId { pid, start } = past.victim();
         write!(out, "{{\"pid\":{pid},\"start\":{start}")?;
         match past {
-            Past::Ordered { step, signal, grace_s, reason, unit, .. } => {
+            EarlierAction::Ordered { step, signal, grace_s, reason, unit, .. } => {
                 let (step, reason) = (step.name(), reason.name());
                 write!(out, ",\"what\":\"ordered\",\"step\":\"{step}\",\"reason\":\"{reason}\"")?;
                 write!(out, ",\"signal\":\"{}\",\"grace_s\":{grace_s}", signal.name())?;
                 write!(out, ",\"tasks\":{}}}", *unit == Unit::Tasks)?;
             }
-            Past::Spent(_) => out.extend_from_slice(b",\"what\":\"spent\"}"),
-            Past::Pretended(_) => out.extend_from_slice(b",\"what\":\"pretended\"}"),
+            EarlierAction::Spent(_) => out.extend_from_slice(b",\"what\":\"spent\"}"),
+            EarlierAction::Pretended(_) => out.extend_from_slice(b",\"what\":\"pretended\"}"),
         }
     }
     if !past.is_empty() {
@@ -77,19 +81,20 @@ struct Raw {
 }
 
 const STEPS: [Step; 4] = [Step::Reload, Step::Gentle, Step::Term, Step::Kill];
-const REASONS: [Reason; 4] = [Reason::Danger, Reason::Brink, Reason::Hung, Reason::Stayed];
+const REASONS: [OrderReason; 4] =
+    [OrderReason::Danger, OrderReason::Brink, OrderReason::Hung, OrderReason::Stayed];
 
 impl Raw {
     /// What a newer leakwatch may have written is passed over.
-    fn past(&self) -> Option<Past> {
+    fn past(&self) -> Option<EarlierAction> {
         let victim = ProcId { pid: self.pid, start: self.start };
         match self.what.as_str() {
-            "spent" => Some(Past::Spent(victim)),
-            "pretended" => Some(Past::Pretended(victim)),
+            "spent" => Some(EarlierAction::Spent(victim)),
+            "pretended" => Some(EarlierAction::Pretended(victim)),
             "ordered" => {
                 let (step, reason) = (self.step.as_deref()?, self.reason.as_deref()?);
                 let signal = self.signal.as_deref()?;
-                Some(Past::Ordered {
+                Some(EarlierAction::Ordered {
                     victim,
                     step: STEPS.into_iter().find(|of| of.name() == step)?,
                     signal: Signal::from_name(signal)?,
@@ -122,13 +127,23 @@ mod tests {
             threads: 1,
         };
         let sample = Sample { t: 5.5, procs: vec![proc], ..Sample::default() };
-        let (step, signal, reason) = (Step::Gentle, Signal::Usr1, Reason::Danger);
-        let ordered =
-            Past::Ordered { victim, step, signal, grace_s: 70.0, reason, unit: Unit::Tasks };
-        for past in [vec![], vec![ordered, Past::Spent(victim)], vec![Past::Pretended(victim)]] {
+        let (step, signal, reason) = (Step::Gentle, Signal::Usr1, OrderReason::Danger);
+        let ordered = EarlierAction::Ordered {
+            victim,
+            step,
+            signal,
+            grace_s: 70.0,
+            reason,
+            unit: Unit::Tasks,
+        };
+        for past in [
+            vec![],
+            vec![ordered, EarlierAction::Spent(victim)],
+            vec![EarlierAction::Pretended(victim)],
+        ] {
             let mut line = Vec::new();
             write(&mut line, &sample, &past).unwrap();
-            let (mut back, mut back_past) = (Sample::default(), vec![Past::Spent(victim)]);
+            let (mut back, mut back_past) = (Sample::default(), vec![EarlierAction::Spent(victim)]);
             assert!(parse(&line, &mut back, &mut back_past));
             assert_eq!((back, back_past), (sample.clone(), past));
             for cut in 0..line.len() {

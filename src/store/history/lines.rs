@@ -13,12 +13,12 @@ use rustix::fs::OFlags;
 use serde::Deserialize;
 
 use super::{BUFFER, line};
-use crate::core::model::assessment::Past;
+use crate::core::model::assessment::EarlierAction;
 use crate::core::model::sample::{Header, Sample};
 use crate::store::recording::parse_header;
 
 /// A history, open for reading.
-pub struct Lines {
+pub struct HistoryLines {
     input: BufReader<File>,
     line: Vec<u8>,
     last_t: f64,
@@ -36,7 +36,7 @@ struct Boot {
     boot: String,
 }
 
-impl Lines {
+impl HistoryLines {
     /// Opens it at its first line, and only if it is a regular file: neither a link nor a pipe that
     /// somebody put there is waited for.
     ///
@@ -77,7 +77,7 @@ impl Lines {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn next(&mut self, sample: &mut Sample, past: &mut Vec<Past>) -> Result<bool> {
+    pub fn next(&mut self, sample: &mut Sample, past: &mut Vec<EarlierAction>) -> Result<bool> {
         while self.fill().context("the history cannot be read")? {
             if line::parse(&self.line, sample, past) && sample.t > self.last_t {
                 self.last_t = sample.t;

@@ -13,11 +13,11 @@ use rustix::fs::OFlags;
 
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
-pub struct Lock {
+pub struct SelectionLock {
     file: File,
 }
 
-impl Lock {
+impl SelectionLock {
     /// Takes the lock `name` in `dir`, which is made if need be; nothing if somebody holds it.
     ///
     /// # Errors
@@ -50,7 +50,7 @@ impl Lock {
     }
 }
 
-impl Drop for Lock {
+impl Drop for SelectionLock {
     /// To close the file would not do: a process that is being forked has it open until its exec, and
     /// with it the lock.
     fn drop(&mut self) {
@@ -72,12 +72,18 @@ mod tests {
     fn one_at_a_time_holds_it_and_it_goes_with_its_owner() {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path().join("state");
-        assert!(!Lock::is_held(&state, "a"));
-        let held = Lock::take(&state, "a").unwrap().unwrap();
-        assert!(Lock::take(&state, "a").unwrap().is_none() && Lock::is_held(&state, "a"));
-        assert!(Lock::take(&state, "b").unwrap().is_some(), "another's is another");
+        assert!(!SelectionLock::is_held(&state, "a"));
+        let held = SelectionLock::take(&state, "a").unwrap().unwrap();
+        assert!(
+            SelectionLock::take(&state, "a").unwrap().is_none()
+                && SelectionLock::is_held(&state, "a")
+        );
+        assert!(SelectionLock::take(&state, "b").unwrap().is_some(), "another's is another");
         drop(held);
-        assert!(!Lock::is_held(&state, "a") && Lock::take(&state, "a").unwrap().is_some());
+        assert!(
+            !SelectionLock::is_held(&state, "a")
+                && SelectionLock::take(&state, "a").unwrap().is_some()
+        );
     }
 
     #[test]
@@ -86,7 +92,7 @@ mod tests {
         let other = dir.path().join("other");
         std::fs::write(&other, "mine").unwrap();
         std::os::unix::fs::symlink(&other, dir.path().join("a.lock")).unwrap();
-        assert!(Lock::take(dir.path(), "a").is_err());
+        assert!(SelectionLock::take(dir.path(), "a").is_err());
         assert_eq!(std::fs::read(&other).unwrap(), b"mine");
     }
 }

@@ -24,13 +24,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, anyhow, ensure};
 
-use crate::core::model::assessment::Past;
+use crate::core::model::assessment::EarlierAction;
 use crate::core::model::sample::{Header, Sample};
 use crate::core::model::units::doublings;
 use crate::store::recording::Writer;
-use last_report::Told;
-use lines::Lines;
-use lock::{Lock, open};
+use last_report::LastReport;
+use lines::HistoryLines;
+use lock::{SelectionLock, open};
 use thinning::{CLASS, CLASSES};
 
 /// What `--history-size` is unless it is given, in bytes.
@@ -57,7 +57,7 @@ const ENDING: &str = ".history.jsonl";
 
 /// A history in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundHistory {
     /// The name of its selection.
     pub name: String,
     /// The file.
@@ -70,7 +70,7 @@ pub struct Found {
 ///
 /// # Errors
 /// A directory that cannot be read; one that is not there has none.
-pub fn found(dir: &Path) -> std::io::Result<Vec<Found>> {
+pub fn found(dir: &Path) -> std::io::Result<Vec<FoundHistory>> {
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
@@ -80,7 +80,7 @@ pub fn found(dir: &Path) -> std::io::Result<Vec<Found>> {
             let entry = entry.ok()?;
             let name = entry.file_name().to_string_lossy().strip_suffix(ENDING)?.to_owned();
             let about = entry.metadata().ok()?;
-            let found = Found { name, path: entry.path(), bytes: about.len() };
+            let found = FoundHistory { name, path: entry.path(), bytes: about.len() };
             Some((about.modified().ok(), found))
         })
         .collect();
@@ -90,7 +90,7 @@ pub fn found(dir: &Path) -> std::io::Result<Vec<Found>> {
 
 /// What is known of a sample without its line.
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+struct HistoryEntry {
     t: f64,
     /// Seconds that it stands for.
     span_s: f64,
@@ -100,27 +100,27 @@ struct Entry {
 
 /// The history of one selection.
 #[derive(Debug)]
-pub struct History {
+pub struct CheckHistory {
     path: PathBuf,
     /// Where it cannot be locked it is only read.
-    lock: Option<Lock>,
+    lock: Option<SelectionLock>,
     header: Header,
     boot: String,
     /// Bytes that are whole lines.
     whole: u64,
     /// The samples, oldest first.
-    entries: Vec<Entry>,
+    entries: Vec<HistoryEntry>,
     garbled: usize,
 }
 
-impl History {
+impl CheckHistory {
     /// Opens the history `name` in `dir`, under its lock; without one it is only read. `header` is
     /// that of this machine, `boot` tells one boot from another. The error is only to be told: what
     /// cannot be read is as if it were not there.
     pub fn open(
         dir: &Path,
         name: &str,
-        lock: Option<Lock>,
+        lock: Option<SelectionLock>,
         header: Header,
         boot: &str,
     ) -> (Self, Option<Error>) {
@@ -146,7 +146,7 @@ impl History {
             Ok(about) => ensure!(about.is_file(), "'{path}' is no regular file"),
             Err(error) => return Err(error).with_context(|| format!("'{path}' cannot be read")),
         }
-        let lines = Lines::open(&self.path)?;
+        let lines = HistoryLines::open(&self.path)?;
         match lines.header {
             Some((header, of)) if of == self.boot => {
                 self.header.interval_s = header.interval_s;
@@ -166,7 +166,7 @@ impl History {
 
     /// Samples that were taken, those that are joined by now included, and when the first was.
     pub fn extent(&self) -> (usize, Option<f64>) {
-        let taken = |entry: &Entry| 1 << entry.class(self.header.interval_s);
+        let taken = |entry: &HistoryEntry| 1 << entry.class(self.header.interval_s);
         let first = self.entries.first();
         (self.entries.iter().map(taken).sum(), first.map(|first| first.t - first.span_s))
     }
@@ -177,15 +177,15 @@ impl History {
     }
 
     /// What was last told of it.
-    pub fn told(&self) -> Told {
-        self.lock.as_ref().map(|lock| Told::read(lock.file())).unwrap_or_default()
+    pub fn told(&self) -> LastReport {
+        self.lock.as_ref().map(|lock| LastReport::read(lock.file())).unwrap_or_default()
     }
 
     /// Remembers what was told.
     ///
     /// # Errors
     /// When it cannot be written: it will be told again.
-    pub fn tell(&self, told: &Told) -> Result<()> {
+    pub fn tell(&self, told: &LastReport) -> Result<()> {
         match &self.lock {
             Some(lock) => told.write(lock.file()).context("what was told cannot be kept"),
             None => Ok(()),
@@ -203,12 +203,12 @@ impl History {
     pub fn replay(
         &mut self,
         now: &mut Sample,
-        mut each: impl FnMut(&Sample, &[Past]),
+        mut each: impl FnMut(&Sample, &[EarlierAction]),
     ) -> Result<()> {
         if self.whole == 0 {
             return Ok(());
         }
-        let mut lines = Lines::open(&self.path)?;
+        let mut lines = HistoryLines::open(&self.path)?;
         // Two are held back: what becomes of the last is known only at the end.
         let mut held = [(); 3].map(|()| (Sample::default(), Vec::new()));
         let read = loop {
@@ -228,7 +228,7 @@ impl History {
         };
         (self.whole, self.garbled) = (lines.whole, lines.garbled);
         let [older, last, _] = &mut held;
-        if let Some(Entry { t, .. }) = self.entries.last().filter(|entry| entry.t >= now.t) {
+        if let Some(HistoryEntry { t, .. }) = self.entries.last().filter(|entry| entry.t >= now.t) {
             let since_s = now.uptime_s.zip(last.0.uptime_s).map(|(now_s, then_s)| now_s - then_s);
             now.t = t + since_s.unwrap_or(self.header.interval_s).max(0.001);
         }
@@ -250,7 +250,7 @@ impl History {
     ///
     /// # Errors
     /// What cannot be written; the history is then as it was.
-    pub fn add(&mut self, sample: &Sample, past: &[Past], size: u64) -> Result<()> {
+    pub fn add(&mut self, sample: &Sample, past: &[EarlierAction], size: u64) -> Result<()> {
         if self.lock.is_none() || (self.is_too_soon(sample.t) && past.is_empty()) {
             return Ok(());
         }
@@ -296,11 +296,11 @@ impl History {
     }
 
     /// The entry of a sample that follows those that are known.
-    fn entry(&self, sample: &Sample, bytes: u64) -> Entry {
+    fn entry(&self, sample: &Sample, bytes: u64) -> HistoryEntry {
         let interval_s = self.header.interval_s;
         let since_s = self.entries.last().map_or(f64::INFINITY, |last| sample.t - last.t);
         let span_s = sample.span_s.unwrap_or(since_s.min(interval_s));
-        Entry { t: sample.t, span_s, bytes }
+        HistoryEntry { t: sample.t, span_s, bytes }
     }
 
     /// The interval at which samples come now.
@@ -333,7 +333,7 @@ impl History {
         self.header.interval_s = interval_s;
         let classes: Vec<u32> = self.entries.iter().map(|entry| entry.class(interval_s)).collect();
         let groups = self.without_the_oldest(thinning::plan(&classes), size);
-        let mut lines = Lines::open(&self.path)?;
+        let mut lines = HistoryLines::open(&self.path)?;
         let mut known = std::mem::take(&mut self.entries).into_iter();
         let new = self.path.with_extension("jsonl.new");
         // Left by a run that was killed; whatever it is, it is not written through.
@@ -346,7 +346,7 @@ impl History {
         self.whole = text.len() as u64;
         let [mut joined, mut next] = [(); 2].map(|()| Sample::default());
         let [mut past, mut next_past] = [Vec::new(), Vec::new()];
-        for Group { samples, keep } in groups {
+        for SelectionKey { samples, keep } in groups {
             let mut span_s = 0.0;
             for entry in known.by_ref().take(samples) {
                 ensure!(lines.next(&mut next, &mut next_past)?, "the history changed under way");
@@ -371,7 +371,7 @@ impl History {
             out.write_all(&text).map_err(|e| self.refused(&e))?;
             let bytes = text.len() as u64;
             self.whole += bytes;
-            self.entries.push(Entry { t: joined.t, span_s, bytes });
+            self.entries.push(HistoryEntry { t: joined.t, span_s, bytes });
         }
         // Synced, because after a power cut a rename may outlive the data. That is once in 64 checks.
         out.into_inner()
@@ -382,7 +382,7 @@ impl History {
     }
 
     /// The groups that are joined, and which are kept.
-    fn without_the_oldest(&self, sizes: Vec<usize>, size: u64) -> Vec<Group> {
+    fn without_the_oldest(&self, sizes: Vec<usize>, size: u64) -> Vec<SelectionKey> {
         let mut entries = self.entries.iter();
         let mut bytes = Vec::new();
         for samples in &sizes {
@@ -394,7 +394,7 @@ impl History {
         let group = |(samples, bytes): (usize, u64)| {
             let keep = samples > 0 && spare == 0;
             spare = spare.saturating_sub(bytes);
-            Group { samples: samples.max(1), keep }
+            SelectionKey { samples: samples.max(1), keep }
         };
         sizes.into_iter().zip(bytes).map(group).collect()
     }
@@ -410,12 +410,12 @@ impl History {
 }
 
 /// Samples that follow each other and are joined.
-struct Group {
+struct SelectionKey {
     samples: usize,
     keep: bool,
 }
 
-impl Entry {
+impl HistoryEntry {
     /// Its age class: the power of two of intervals that it stands for.
     fn class(&self, interval_s: f64) -> u32 {
         doublings(self.span_s / interval_s).min(CLASSES)

@@ -1,7 +1,7 @@
 //! A history is readable whatever happened to it, and never larger than it may be.
 
 use super::*;
-use crate::core::model::assessment::{Reason, Signal, Step};
+use crate::core::model::assessment::{OrderReason, Signal, Step};
 use crate::core::model::ceiling::Unit;
 use crate::core::model::sample::{Comm, Proc, ProcId};
 use std::os::unix::fs::PermissionsExt;
@@ -19,46 +19,46 @@ fn sample(t: f64) -> Sample {
     Sample { t, uptime_s: Some(t - 1e9), procs: vec![proc], ..Sample::default() }
 }
 
-fn ordered(nth: u32) -> Past {
-    Past::Ordered {
+fn ordered(nth: u32) -> EarlierAction {
+    EarlierAction::Ordered {
         victim: ProcId { pid: nth, start: 1 },
         step: Step::Term,
         signal: Signal::Term,
         grace_s: 5.0,
-        reason: Reason::Stayed,
+        reason: OrderReason::Stayed,
         unit: Unit::Bytes,
     }
 }
 
 /// What a check finds.
-struct Found {
+struct FoundHistory {
     /// Times of the samples before its own.
     before: Vec<f64>,
-    past: Vec<Past>,
+    past: Vec<EarlierAction>,
     t: f64,
-    history: History,
+    history: CheckHistory,
 }
 
-fn open(dir: &Path, boot: &str) -> History {
-    let lock = Lock::take(dir, NAME).unwrap().unwrap();
-    let (history, error) = History::open(dir, NAME, Some(lock), header(), boot);
+fn open(dir: &Path, boot: &str) -> CheckHistory {
+    let lock = SelectionLock::take(dir, NAME).unwrap().unwrap();
+    let (history, error) = CheckHistory::open(dir, NAME, Some(lock), header(), boot);
     assert!(error.is_none());
     history
 }
 
-fn look(dir: &Path, mut now: Sample) -> Found {
+fn look(dir: &Path, mut now: Sample) -> FoundHistory {
     let mut history = open(dir, "boot-1");
     let (mut before, mut past) = (Vec::new(), Vec::new());
-    let each = |sample: &Sample, done: &[Past]| {
+    let each = |sample: &Sample, done: &[EarlierAction]| {
         before.push(sample.t);
         past.extend_from_slice(done);
     };
     history.replay(&mut now, each).unwrap();
-    Found { before, past, t: now.t, history }
+    FoundHistory { before, past, t: now.t, history }
 }
 
 /// A whole check; what it found.
-fn check(dir: &Path, t: f64, past: &[Past]) -> Found {
+fn check(dir: &Path, t: f64, past: &[EarlierAction]) -> FoundHistory {
     let mut found = look(dir, sample(t));
     found.history.add(&Sample { t: found.t, ..sample(t) }, past, SIZE).unwrap();
     found
@@ -73,10 +73,10 @@ fn each_check_finds_the_samples_of_those_before_and_what_was_done() {
     let dir = tempfile::tempdir().unwrap();
     assert!(check(dir.path(), 1e9, &[]).before.is_empty());
     check(dir.path(), 1e9 + 300.0, &[ordered(1)]);
-    check(dir.path(), 1e9 + 600.0, &[Past::Spent(ProcId { pid: 1, start: 1 })]);
+    check(dir.path(), 1e9 + 600.0, &[EarlierAction::Spent(ProcId { pid: 1, start: 1 })]);
     let found = check(dir.path(), 1e9 + 900.0, &[]);
     assert_eq!(found.before, [1e9, 1e9 + 300.0, 1e9 + 600.0]);
-    assert_eq!(found.past, [ordered(1), Past::Spent(ProcId { pid: 1, start: 1 })]);
+    assert_eq!(found.past, [ordered(1), EarlierAction::Spent(ProcId { pid: 1, start: 1 })]);
     assert_eq!(found.history.header().interval_s, 300.0);
     let mode = fs::metadata(file(dir.path())).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -235,7 +235,7 @@ fn without_a_lock_it_is_read_and_nothing_is_written() {
     let dir = tempfile::tempdir().unwrap();
     check(dir.path(), 1e9, &[]);
     let before = fs::read(file(dir.path())).unwrap();
-    let (mut history, _) = History::open(dir.path(), NAME, None, header(), "boot-1");
+    let (mut history, _) = CheckHistory::open(dir.path(), NAME, None, header(), "boot-1");
     let mut count = 0;
     history.replay(&mut sample(1e9 + 300.0), |_, _| count += 1).unwrap();
     history.add(&sample(1e9 + 300.0), &[], SIZE).unwrap();
@@ -257,6 +257,6 @@ fn fuzz_histories() {
     crate::core::fuzz::fuzz("what was told", 20, &[told], |text| {
         file.set_len(0).unwrap();
         file.write_all_at(text, 0).unwrap();
-        let _ = Told::read(&file);
+        let _ = LastReport::read(&file);
     });
 }

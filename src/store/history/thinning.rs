@@ -5,7 +5,7 @@
 //! detector would have made of them: judging the joined samples gives what judging all of them
 //! would have given, but for windows shorter than that.
 
-use crate::core::model::ceiling::{Ceiling, Sign};
+use crate::core::model::ceiling::{Ceiling, MemoryFailure};
 use crate::core::model::sample::{Memory, Proc, Sample};
 
 /// Samples kept of each age class, at least; twice as many are there before a class is thinned.
@@ -71,7 +71,7 @@ pub fn join(older: &Sample, newer: &mut Sample, spans: (f64, f64)) {
         }
     }
     for sign in &older.signs {
-        let same = |of: &&mut Sign| {
+        let same = |of: &&mut MemoryFailure| {
             (of.kind, of.ceiling, of.root, of.place)
                 == (sign.kind, sign.ceiling, sign.root, sign.place)
         };

@@ -30,9 +30,9 @@ fn write_bytes(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// A name as it is read.
-pub struct Name(pub Comm);
+pub struct CommText(pub Comm);
 
-impl<'de> Deserialize<'de> for Name {
+impl<'de> Deserialize<'de> for CommText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // As bytes, because a string with lone surrogates is not UTF-8.
         deserializer.deserialize_bytes(NameVisitor)
@@ -42,15 +42,15 @@ impl<'de> Deserialize<'de> for Name {
 struct NameVisitor;
 
 impl Visitor<'_> for NameVisitor {
-    type Value = Name;
+    type Value = CommText;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a command name")
     }
 
-    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Name, E> {
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<CommText, E> {
         if !bytes.contains(&0xed) && !bytes.contains(&0xef) {
-            return Ok(Name(Comm::new(bytes)));
+            return Ok(CommText(Comm::new(bytes)));
         }
         // U+F780 to U+F7FF are EF 9E 80 to EF 9F BF; U+DC80 to U+DCFF, lone surrogates as Python's
         // surrogateescape leaves them, are ED B2 80 to ED B3 BF.
@@ -68,6 +68,6 @@ impl Visitor<'_> for NameVisitor {
             };
             len += 1;
         }
-        Ok(Name(Comm::new(name.get(..len).unwrap_or_default())))
+        Ok(CommText(Comm::new(name.get(..len).unwrap_or_default())))
     }
 }

@@ -30,7 +30,7 @@
 mod read;
 mod write;
 
-pub use comm_text::{Name, write_comm};
+pub use comm_text::{CommText, write_comm};
 pub use read::{Reader, parse_header, parse_sample};
 pub use write::{Writer, write_text};
 

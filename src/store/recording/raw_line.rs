@@ -7,10 +7,10 @@ use anyhow::{Result, bail};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-use super::comm_text::Name;
+use super::comm_text::CommText;
 use super::{FORMAT, VERSION};
-use crate::core::model::ceiling::{Ceiling, CeilingKind, Place, Sign, SignKind};
-use crate::core::model::sample::{Commit, Header, Memory, Proc, ProcId, Program, Sample};
+use crate::core::model::ceiling::{Ceiling, CeilingKind, MemoryFailure, MemoryFailureKind, Place};
+use crate::core::model::sample::{CommitCharge, Header, Memory, Proc, ProcId, Program, Sample};
 
 /// The first line.
 #[derive(Deserialize)]
@@ -148,7 +148,7 @@ impl From<RawMemory> for Memory {
             .commit_limit
             .zip(raw.committed)
             .filter(|_| raw.overcommit == Some(2))
-            .map(|(limit, used)| Commit { limit, used });
+            .map(|(limit, used)| CommitCharge { limit, used });
         Self { total, available, swap_total, swap_free, commit }
     }
 }
@@ -158,7 +158,7 @@ pub(super) struct RawProc<'a> {
     pid: u32,
     ppid: u32,
     start: u64,
-    comm: Name,
+    comm: CommText,
     rss: u64,
     anon: Option<u64>,
     #[serde(default)]
@@ -178,7 +178,7 @@ impl RawProc<'_> {
     pub(super) fn put(self, procs: &mut Vec<Proc>, programs: &mut Vec<Program>) {
         let id = ProcId { pid: self.pid, start: self.start };
         let threads = self.threads.unwrap_or(1);
-        let Self { ppid, comm: Name(comm), rss, anon, swap, cpu: cpu_s, .. } = self;
+        let Self { ppid, comm: CommText(comm), rss, anon, swap, cpu: cpu_s, .. } = self;
         procs.push(Proc { id, ppid, comm, rss, anon, swap, cpu_s, threads });
         if let (Some(exe), Some(title)) = (self.exe, self.title) {
             programs.push(Program {
@@ -227,9 +227,9 @@ pub(super) struct RawSign<'a> {
 }
 
 impl RawSign<'_> {
-    pub(super) fn sign(&self) -> Option<Sign> {
-        Some(Sign {
-            kind: SignKind::from_name(&self.kind)?,
+    pub(super) fn sign(&self) -> Option<MemoryFailure> {
+        Some(MemoryFailure {
+            kind: MemoryFailureKind::from_name(&self.kind)?,
             ceiling: CeilingKind::from_name(&self.ceiling)?,
             root: self.root.map(|(pid, start)| ProcId { pid, start }),
             place: Place::new(&self.place),

@@ -5,8 +5,10 @@ use std::io::{self, Write as _};
 use proptest::prelude::*;
 
 use super::*;
-use crate::core::model::ceiling::{Ceiling, CeilingKind, Place, Sign, SignKind};
-use crate::core::model::sample::{Comm, Commit, Header, Memory, Proc, ProcId, Program, Sample};
+use crate::core::model::ceiling::{Ceiling, CeilingKind, MemoryFailure, MemoryFailureKind, Place};
+use crate::core::model::sample::{
+    Comm, CommitCharge, Header, Memory, Proc, ProcId, Program, Sample,
+};
 
 fn header() -> Header {
     Header { interval_s: 2.5, clock_ticks: 100, page_size: 4096, hostname: "a \"b\"".to_owned() }
@@ -73,7 +75,7 @@ prop_compose! {
         titles in prop::collection::vec((".{0,9}", any::<bool>(), any::<Option<bool>>()), 0..6),
     ) -> Sample {
         let [total, available, swap_total, swap_free] = sizes;
-        let commit = commit.map(|(limit, used)| Commit { limit, used });
+        let commit = commit.map(|(limit, used)| CommitCharge { limit, used });
         let memory = Memory { total, available, swap_total, swap_free, commit };
         let kind = CeilingKind::CgroupMemory;
         let ceilings = limits.into_iter()
@@ -83,8 +85,8 @@ prop_compose! {
             .collect();
         let signs = struck.into_iter()
             .map(|(root, place, count)| {
-                let (kind, ceiling) = (SignKind::Refused, CeilingKind::Pids);
-                Sign { kind, ceiling, root, place: Place::new(&place), count }
+                let (kind, ceiling) = (MemoryFailureKind::Refused, CeilingKind::Pids);
+                MemoryFailure { kind, ceiling, root, place: Place::new(&place), count }
             })
             .collect();
         let programs = procs.iter().zip(titles)
@@ -187,7 +189,7 @@ fn commit_counts_only_where_the_kernel_enforces_it() {
     };
     assert_eq!(with(""), None);
     assert_eq!(with(r#","overcommit":0"#), None);
-    assert_eq!(with(r#","overcommit":2"#), Some(Commit { limit: 7, used: 6 }));
+    assert_eq!(with(r#","overcommit":2"#), Some(CommitCharge { limit: 7, used: 6 }));
 }
 
 #[test]

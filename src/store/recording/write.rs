@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use super::{FORMAT, VERSION, write_comm};
-use crate::core::model::ceiling::{Ceiling, Place, Sign};
+use crate::core::model::ceiling::{Ceiling, MemoryFailure, Place};
 use crate::core::model::sample::{Header, Memory, Proc, ProcId, Program, Sample};
 
 /// Writes samples as lines; allocates nothing.
@@ -56,7 +56,7 @@ impl<W: Write> Writer<W> {
         }
         for (index, sign) in sample.signs.iter().enumerate() {
             out.write_all(if index == 0 { b",\"signs\":[" } else { b"," })?;
-            let Sign { kind, ceiling, root, place, count } = sign;
+            let MemoryFailure { kind, ceiling, root, place, count } = sign;
             write!(out, "{{\"kind\":\"{}\",\"ceiling\":\"{}\"", kind.name(), ceiling.name())?;
             write_where(out, *root, place)?;
             write!(out, ",\"count\":{count}}}")?;

@@ -4,13 +4,13 @@
 //! One without a limit is asked again on the slow beat only, for it may get one.
 
 use super::hierarchy::{Dir, Version};
-use super::kept_file::{Counter, Kept};
+use super::kept_file::{Counter, KeptFile};
 use crate::core::model::ceiling::{CeilingKind, Place};
 use crate::system::proc::parse::named_line;
 
 /// A cgroup under one controller.
 #[derive(Debug)]
-pub(in crate::system) struct Group {
+pub(in crate::system) struct Cgroup {
     /// Its path.
     pub(in crate::system) dir: Dir,
     place: Place,
@@ -37,25 +37,25 @@ pub(in crate::system) struct Limit {
 
 #[derive(Debug)]
 enum Files {
-    Memory(Box<Memory>),
-    Pids { max: Kept, current: Kept, events: Option<Kept> },
+    Memory(Box<CgroupMemory>),
+    Pids { max: KeptFile, current: KeptFile, events: Option<KeptFile> },
 }
 
 #[derive(Debug)]
-struct Memory {
-    max: Kept,
-    high: Option<Kept>,
-    usage: Kept,
-    stat: Kept,
+struct CgroupMemory {
+    max: KeptFile,
+    high: Option<KeptFile>,
+    usage: KeptFile,
+    stat: KeptFile,
     swap: Option<Swap>,
-    events: Option<Kept>,
+    events: Option<KeptFile>,
 }
 
 /// Files of swap: version 2 counts it apart, version 1 together with memory.
 #[derive(Debug)]
 struct Swap {
-    max: Kept,
-    usage: Kept,
+    max: KeptFile,
+    usage: KeptFile,
 }
 
 /// Counters of `memory.stat` that the kernel drops before it kills anybody.
@@ -66,10 +66,10 @@ const fn droppable(version: Version) -> &'static [&'static str] {
     }
 }
 
-impl Group {
+impl Cgroup {
     /// A cgroup's limits on memory; none where it has no such files (the root of version 2).
     pub(in crate::system) fn memory(dir: Dir) -> Option<Self> {
-        let open = |name: &str| Kept::open(dir.path.join(name)).ok();
+        let open = |name: &str| KeptFile::open(dir.path.join(name)).ok();
         let names = match dir.version {
             Version::V1 => [
                 "memory.limit_in_bytes",
@@ -89,13 +89,13 @@ impl Group {
         let [max, usage, swap_max, swap_usage, events] = names.map(open);
         let swap = swap_max.zip(swap_usage).map(|(max, usage)| Swap { max, usage });
         let (high, stat) = (open("memory.high"), open("memory.stat")?);
-        let memory = Memory { max: max?, high, usage: usage?, stat, swap, events };
+        let memory = CgroupMemory { max: max?, high, usage: usage?, stat, swap, events };
         Some(Self::new(dir, Files::Memory(Box::new(memory))))
     }
 
     /// A cgroup's limit on tasks.
     pub(in crate::system) fn pids(dir: Dir) -> Option<Self> {
-        let open = |name: &str| Kept::open(dir.path.join(name)).ok();
+        let open = |name: &str| KeptFile::open(dir.path.join(name)).ok();
         let (max, current) = (open("pids.max")?, open("pids.current")?);
         let events = open("pids.events");
         Some(Self::new(dir, Files::Pids { max, current, events }))
@@ -161,14 +161,14 @@ impl Group {
     }
 }
 
-impl Memory {
+impl CgroupMemory {
     /// The hard limit and `memory.high`, where there are any.
     ///
     /// Used is the working set and what is swapped out; the limit is that of memory and the swap
     /// that this cgroup has or may still get.
     fn read(&self, version: Version, place: Place, swap_free: Option<u64>) -> [Option<Limit>; 2] {
         // Version 1 has no word for "none": it reads as 2^63 rounded down to a page.
-        let finite = |file: &Kept| file.number().filter(|limit| *limit < 1 << 60);
+        let finite = |file: &KeptFile| file.number().filter(|limit| *limit < 1 << 60);
         let max = finite(&self.max);
         let high = self.high.as_ref().and_then(finite).filter(|high| max.is_none_or(|m| *high < m));
         if max.is_none() && high.is_none() {
@@ -230,7 +230,7 @@ mod tests {
         (at, dir)
     }
 
-    fn read(mut group: Group, swap_free: Option<u64>) -> Vec<(CeilingKind, u64, u64)> {
+    fn read(mut group: Cgroup, swap_free: Option<u64>) -> Vec<(CeilingKind, u64, u64)> {
         group.read(true, swap_free);
         group.limits().map(|l| (l.kind, l.used, l.limit)).collect()
     }
@@ -247,14 +247,14 @@ mod tests {
     fn the_working_set_counts_and_the_page_cache_does_not() {
         let (_at, dir) = dir(Version::V2, &V2);
         let expected = (CeilingKind::CgroupMemory, 600_000, 1_000_000);
-        assert_eq!(read(Group::memory(dir).unwrap(), None), [expected]);
+        assert_eq!(read(Cgroup::memory(dir).unwrap(), None), [expected]);
     }
 
     #[test]
     fn swap_that_it_has_or_may_get_counts_but_not_more_than_the_machine_has_left() {
         for (free, expected) in [(1 << 30, (620_000, 1_050_000)), (7_000, (620_000, 1_027_000))] {
             let (_at, dir) = dir(Version::V2, &V2);
-            let limit = read(Group::memory(dir).unwrap(), Some(free));
+            let limit = read(Cgroup::memory(dir).unwrap(), Some(free));
             assert_eq!(limit, [(CeilingKind::CgroupMemory, expected.0, expected.1)]);
         }
     }
@@ -272,7 +272,7 @@ mod tests {
             ],
         );
         // Swapped out are 200 kB; of the 1000 kB beyond memory's own limit 800 are left.
-        let limit = read(Group::memory(dir).unwrap(), Some(1 << 30));
+        let limit = read(Cgroup::memory(dir).unwrap(), Some(1 << 30));
         assert_eq!(limit, [(CeilingKind::CgroupMemory, 1_200_000, 5_096_000)]);
     }
 
@@ -282,14 +282,14 @@ mod tests {
         let all: Vec<_> = V2[1..3].iter().chain(&files).copied().collect();
         let (_at, dir) = dir(Version::V2, &all);
         let expected = (CeilingKind::CgroupHigh, 600_000, 800_000);
-        assert_eq!(read(Group::memory(dir).unwrap(), None), [expected]);
+        assert_eq!(read(Cgroup::memory(dir).unwrap(), None), [expected]);
     }
 
     #[test]
     fn a_cgroup_may_get_a_limit_later_and_its_kills_and_refusals_are_counted() {
         let files = [("pids.max", "max\n"), ("pids.current", "7\n"), ("pids.events", "max 3\n")];
         let (at, dir) = dir(Version::V2, &files);
-        let mut group = Group::pids(dir).unwrap();
+        let mut group = Cgroup::pids(dir).unwrap();
         group.read(true, None);
         assert_eq!((group.limits().count(), group.news()), (0, 0));
         fs::write(at.path().join("pids.max"), "30\n").unwrap();

@@ -6,7 +6,7 @@
 //! kernel's own go.
 
 use super::cgroup::Limit;
-use super::kept_file::{Counter, Kept};
+use super::kept_file::{Counter, KeptFile};
 use crate::core::model::ceiling::{CeilingKind, Place};
 use crate::system::proc::parse::{lines, number};
 use std::path::Path;
@@ -19,7 +19,7 @@ fn finite(value: u64) -> Option<u64> {
 /// A container's counters.
 #[derive(Debug)]
 pub(in crate::system) struct Container {
-    file: Kept,
+    file: KeptFile,
     page_size: u64,
     failed: [Counter; 4],
 }
@@ -32,7 +32,7 @@ const ROWS: [&str; 5] = ["privvmpages", "physpages", "kmemsize", "numproc", "swa
 
 /// One line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::system) struct Row {
+pub(in crate::system) struct CounterRow {
     held: u64,
     barrier: u64,
     limit: u64,
@@ -42,12 +42,12 @@ pub(in crate::system) struct Row {
 impl Container {
     /// The counters under a procfs, if it is a container's.
     pub(in crate::system) fn open(procfs: &Path, page_size: u64) -> Option<Self> {
-        let file = Kept::open(procfs.join("user_beancounters")).ok()?;
+        let file = KeptFile::open(procfs.join("user_beancounters")).ok()?;
         let container = Self { file, page_size, failed: Default::default() };
         container.rows().map(|_| container)
     }
 
-    fn rows(&self) -> Option<[Option<Row>; 5]> {
+    fn rows(&self) -> Option<[Option<CounterRow>; 5]> {
         rows(self.file.text(&mut [0; 8192])?)
     }
 
@@ -55,8 +55,8 @@ impl Container {
     pub(in crate::system) fn read(&mut self) -> Option<Counts> {
         let [private, physical, kernel, processes, swap] = self.rows()?;
         let (page, place) = (self.page_size, Place::NONE);
-        let barrier = |kind, row: Option<Row>, unit: u64| {
-            let Row { held, barrier, .. } = row?;
+        let barrier = |kind, row: Option<CounterRow>, unit: u64| {
+            let CounterRow { held, barrier, .. } = row?;
             let bytes = |amount: u64| amount.saturating_mul(unit);
             Some(Limit { kind, place, used: bytes(held), limit: bytes(finite(barrier)?) })
         };
@@ -91,7 +91,7 @@ impl Container {
 }
 
 /// The rows of the one container that is shown; none on a host, which sees several.
-pub(in crate::system) fn rows(text: &[u8]) -> Option<[Option<Row>; 5]> {
+pub(in crate::system) fn rows(text: &[u8]) -> Option<[Option<CounterRow>; 5]> {
     let mut found = [None; 5];
     let mut blocks = 0_usize;
     for line in lines(text) {
@@ -111,7 +111,7 @@ pub(in crate::system) fn rows(text: &[u8]) -> Option<[Option<Row>; 5]> {
         else {
             continue;
         };
-        *row = Some(Row { held, barrier, limit, failed });
+        *row = Some(CounterRow { held, barrier, limit, failed });
     }
     (blocks == 1 && found.iter().any(Option::is_some)).then_some(found)
 }

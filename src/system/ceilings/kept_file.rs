@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 
 /// A file that stays open.
 #[derive(Debug)]
-pub(in crate::system) struct Kept {
+pub(in crate::system) struct KeptFile {
     file: File,
     path: PathBuf,
 }
 
-impl Kept {
+impl KeptFile {
     pub(in crate::system) fn open(path: PathBuf) -> std::io::Result<Self> {
         Ok(Self { file: File::open(&path)?, path })
     }

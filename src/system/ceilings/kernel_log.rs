@@ -3,7 +3,7 @@
 //! /dev/kmsg hands out one record a read and EAGAIN when there is no news: 0.3 µs. It needs root
 //! or CAP_SYSLOG; without it the counter of OOM kills in /proc/vmstat has to do, 22 µs a read.
 
-use super::kept_file::{Counter, Kept};
+use super::kept_file::{Counter, KeptFile};
 use crate::system::proc::parse::number;
 use rustix::fs::{Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
@@ -17,7 +17,7 @@ const MOST: u32 = 64;
 #[derive(Debug)]
 pub(in crate::system) enum KernelLog {
     Records(OwnedFd),
-    Counted(Kept, Counter),
+    Counted(KeptFile, Counter),
     Nothing,
 }
 
@@ -45,7 +45,7 @@ impl KernelLog {
         };
         match own.then(open) {
             Some(Ok(fd)) => Self::Records(fd),
-            _ => match Kept::open(procfs.join("vmstat")) {
+            _ => match KeptFile::open(procfs.join("vmstat")) {
                 Ok(file) => Self::Counted(file, Counter::default()),
                 Err(_) => Self::Nothing,
             },

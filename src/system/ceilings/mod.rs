@@ -15,20 +15,20 @@ mod sources;
 mod trees;
 mod users;
 
-pub use sources::{Note, Sources};
+pub use sources::{CeilingNote, Sources};
 
 use super::proc::procdir::ProcDir;
-use super::proc::watched::Known;
-use crate::core::model::ceiling::{Ceiling, CeilingKind, Place, Sign, SignKind};
-use crate::core::model::sample::{Commit, Memory, Proc, ProcId};
+use super::proc::watched::KnownProcess;
+use crate::core::model::ceiling::{Ceiling, CeilingKind, MemoryFailure, MemoryFailureKind, Place};
+use crate::core::model::sample::{CommitCharge, Memory, Proc, ProcId};
 use cgroup::Limit;
 use container::Container;
 use hierarchy::Hierarchy;
-use kept_file::Kept;
+use kept_file::KeptFile;
 use kernel_log::{KernelLog, News};
 use std::collections::BTreeMap;
 use std::path::Path;
-use trees::{Groups, Tree};
+use trees::{Cgroups, TreeLimits};
 
 /// What seldom changes is looked at in one of so many ticks.
 const SLOW: u32 = 16;
@@ -42,7 +42,7 @@ const STALLED: u64 = 20;
 pub(in crate::system) struct View<'a> {
     pub(in crate::system) tick: u32,
     pub(in crate::system) proc: &'a ProcDir,
-    pub(in crate::system) known: &'a mut BTreeMap<u32, Known>,
+    pub(in crate::system) known: &'a mut BTreeMap<u32, KnownProcess>,
     pub(in crate::system) procs: &'a [Proc],
     /// The root of each of them.
     pub(in crate::system) roots: &'a [Option<ProcId>],
@@ -55,18 +55,18 @@ pub(in crate::system) struct View<'a> {
 
 /// All limits of the machine and of the watched trees.
 #[derive(Debug)]
-pub(in crate::system) struct Ceilings {
+pub(in crate::system) struct CeilingReader {
     page_size: u64,
     budget: Option<u64>,
-    groups: Groups,
-    trees: Vec<Tree>,
-    threads_max: Option<Kept>,
-    pid_max: Option<Kept>,
+    groups: Cgroups,
+    trees: Vec<TreeLimits>,
+    threads_max: Option<KeptFile>,
+    pid_max: Option<KeptFile>,
     /// kernel.threads-max and kernel.pid_max, which change as good as never.
     task_limits: [Option<u64>; 2],
     container: Option<Container>,
     log: KernelLog,
-    pressure: Option<Kept>,
+    pressure: Option<KeptFile>,
     reserves: Reserves,
 }
 
@@ -79,7 +79,7 @@ struct Reserves {
     user: u64,
 }
 
-impl Ceilings {
+impl CeilingReader {
     /// The ceilings under a procfs; `own`: whether it is this machine's.
     pub(in crate::system) fn new(
         proc: &Path,
@@ -87,7 +87,7 @@ impl Ceilings {
         budget: Option<u64>,
         own: bool,
     ) -> Self {
-        let open = |name: &str| Kept::open(proc.join(name)).ok();
+        let open = |name: &str| KeptFile::open(proc.join(name)).ok();
         let page_size = procfs::page_size();
         let reserve = |name: &str| {
             let file = open(&format!("sys/vm/{name}"));
@@ -96,7 +96,7 @@ impl Ceilings {
         Self {
             page_size,
             budget,
-            groups: Groups::new(Hierarchy::new(proc, sysfs)),
+            groups: Cgroups::new(Hierarchy::new(proc, sysfs)),
             trees: Vec::new(),
             threads_max: open("sys/kernel/threads-max"),
             pid_max: open("sys/kernel/pid_max"),
@@ -116,7 +116,7 @@ impl Ceilings {
         &mut self,
         mut view: View<'_>,
         ceilings: &mut Vec<Ceiling>,
-        signs: &mut Vec<Sign>,
+        signs: &mut Vec<MemoryFailure>,
     ) {
         ceilings.clear();
         signs.clear();
@@ -132,13 +132,23 @@ impl Ceilings {
     }
 
     /// Limits of everybody.
-    fn read_machine(&mut self, view: &View<'_>, out: &mut Vec<Ceiling>, signs: &mut Vec<Sign>) {
+    fn read_machine(
+        &mut self,
+        view: &View<'_>,
+        out: &mut Vec<Ceiling>,
+        signs: &mut Vec<MemoryFailure>,
+    ) {
         let machine =
             |Limit { kind, place, used, limit }| Ceiling { kind, root: None, place, used, limit };
-        let sign =
-            |kind, ceiling, count| Sign { kind, ceiling, root: None, place: Place::NONE, count };
+        let sign = |kind, ceiling, count| MemoryFailure {
+            kind,
+            ceiling,
+            root: None,
+            place: Place::NONE,
+            count,
+        };
         if view.tick % SLOW == 1 {
-            let number = |file: &Option<Kept>| file.as_ref().and_then(Kept::number);
+            let number = |file: &Option<KeptFile>| file.as_ref().and_then(KeptFile::number);
             self.task_limits = [number(&self.threads_max), number(&self.pid_max)];
         }
         if let Some(used) = view.tasks {
@@ -153,14 +163,14 @@ impl Ceilings {
         if let Some((limits, denied)) = self.container.as_mut().and_then(Container::read) {
             out.extend(limits.into_iter().flatten().map(machine));
             let denied = denied.into_iter().filter(|(_, count)| *count > 0);
-            signs.extend(denied.map(|(kind, count)| sign(SignKind::Refused, kind, count)));
+            signs.extend(denied.map(|(kind, count)| sign(MemoryFailureKind::Refused, kind, count)));
         }
         let News { killed, refused } = self.log.read();
         let stalled = self.pressure.as_ref().and_then(stalled).filter(|share| *share >= STALLED);
         for (kind, ceiling, count) in [
-            (SignKind::OomKill, CeilingKind::Ram, killed),
-            (SignKind::Refused, CeilingKind::Commit, refused),
-            (SignKind::Stalled, CeilingKind::Ram, stalled.unwrap_or(0)),
+            (MemoryFailureKind::OomKill, CeilingKind::Ram, killed),
+            (MemoryFailureKind::Refused, CeilingKind::Commit, refused),
+            (MemoryFailureKind::Stalled, CeilingKind::Ram, stalled.unwrap_or(0)),
         ] {
             if count > 0 {
                 signs.push(sign(kind, ceiling, count));
@@ -169,7 +179,7 @@ impl Ceilings {
     }
 
     /// Limits of one tree.
-    fn read_tree(&self, tree: &Tree, view: &View<'_>, out: &mut Vec<Ceiling>) {
+    fn read_tree(&self, tree: &TreeLimits, view: &View<'_>, out: &mut Vec<Ceiling>) {
         let root = Some(tree.root);
         for Limit { kind, place, used, limit } in self.groups.limits(tree) {
             out.push(Ceiling { kind, root, place, used, limit });
@@ -194,7 +204,7 @@ impl Ceilings {
     /// The commit limit as it is for the next fork of this tree: less the reserves, and as if the
     /// parent's private memory had been asked for once more, touched or not. mm/util.c,
     /// `__vm_enough_memory`; measured: with 115 MB, a parent of 40 MB fails at its second fork.
-    fn commit(&self, tree: &Tree, view: &View<'_>, commit: Commit) -> Option<Ceiling> {
+    fn commit(&self, tree: &TreeLimits, view: &View<'_>, commit: CommitCharge) -> Option<Ceiling> {
         let watch = view.known.get(&tree.forker)?.watch.as_ref()?;
         let bytes = |pages: u64| pages.saturating_mul(self.page_size);
         let (size, data) = (bytes(watch.pages.size), bytes(watch.pages.data));
@@ -212,7 +222,7 @@ impl Ceilings {
 }
 
 /// Percent of the last ten seconds in which everybody waited for memory (PSI, `full avg10`).
-fn stalled(pressure: &Kept) -> Option<u64> {
+fn stalled(pressure: &KeptFile) -> Option<u64> {
     let mut buffer = [0; 256];
     let text = pressure.text(&mut buffer)?;
     let full =

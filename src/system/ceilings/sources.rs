@@ -1,8 +1,8 @@
 //! Sources: where each ceiling was read, and why others are not there. For people, on demand.
 
-use super::Ceilings;
+use super::CeilingReader;
 use super::kernel_log::KernelLog;
-use super::trees::Tree;
+use super::trees::TreeLimits;
 use crate::core::model::ceiling::{Ceiling, CeilingKind};
 use std::io::ErrorKind;
 use std::path::Path;
@@ -14,19 +14,19 @@ pub struct Sources {
     pub files: Vec<String>,
     /// What else bears on forks and is not among them, with the reason; and what is to be known of
     /// those that are.
-    pub notes: Vec<Note>,
+    pub notes: Vec<CeilingNote>,
 }
 
 /// A remark.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
+pub struct CeilingNote {
     /// What it is about.
     pub about: &'static str,
     /// A sentence.
     pub text: String,
 }
 
-impl Ceilings {
+impl CeilingReader {
     /// How the ceilings of the last sample became known. `overcommit` is vm.overcommit_memory.
     pub(in crate::system) fn sources(
         &self,
@@ -36,7 +36,7 @@ impl Ceilings {
     ) -> Sources {
         let files = ceilings.iter().map(|ceiling| self.file(procfs, ceiling)).collect();
         let mut notes = Vec::new();
-        let mut note = |about, text: &str| notes.push(Note { about, text: text.to_owned() });
+        let mut note = |about, text: &str| notes.push(CeilingNote { about, text: text.to_owned() });
         let has = |kind| ceilings.iter().any(|ceiling| ceiling.kind == kind);
         match overcommit {
             2 => {}
@@ -84,17 +84,17 @@ impl Ceilings {
                 ErrorKind::NotFound => "no OpenVZ or Virtuozzo container".to_owned(),
                 _ => format!("user_beancounters cannot be read ({error}); run as root"),
             };
-            notes.push(Note { about: "container", text });
+            notes.push(CeilingNote { about: "container", text });
         }
         let log = match &self.log {
             KernelLog::Records(_) => "OOM kills and refused commits are seen in the kernel log".to_owned(),
             KernelLog::Counted(..) => "OOM kills are counted in /proc/vmstat; the kernel log cannot be read (it takes root or CAP_SYSLOG), so refused commits go unseen".to_owned(),
             KernelLog::Nothing => "OOM kills go unseen: neither the kernel log nor a counter in vmstat can be read".to_owned(),
         };
-        notes.push(Note { about: "signs", text: log });
+        notes.push(CeilingNote { about: "signs", text: log });
         if self.pressure.is_none() {
             let text = "waiting for memory goes unseen: no /proc/pressure/memory (PSI; Linux 4.20, not switched off)";
-            notes.push(Note { about: "signs", text: text.to_owned() });
+            notes.push(CeilingNote { about: "signs", text: text.to_owned() });
         }
         Sources { files, notes }
     }
@@ -130,8 +130,8 @@ impl Ceilings {
 }
 
 /// Why users limit some trees not: one note a reason.
-fn user_notes(trees: &[Tree]) -> impl Iterator<Item = Note> {
-    let reason = |tree: &Tree| match (tree.owner, tree.max_tasks) {
+fn user_notes(trees: &[TreeLimits]) -> impl Iterator<Item = CeilingNote> {
+    let reason = |tree: &TreeLimits| match (tree.owner, tree.max_tasks) {
         (_, Some(_)) => 0,
         (None, None) => 1,
         (Some(owner), None) if owner.exempt => 2,
@@ -144,7 +144,7 @@ fn user_notes(trees: &[Tree]) -> impl Iterator<Item = Note> {
             0 => format!("process {first}"),
             _ => format!("process {first} and {more} more"),
         };
-        Some(Note { about: CeilingKind::UserTasks.name(), text: format!("{whom}: {text}") })
+        Some(CeilingNote { about: CeilingKind::UserTasks.name(), text: format!("{whom}: {text}") })
     };
     let reasons = [
         (1, "cannot be looked at"),

@@ -1,9 +1,9 @@
 //! Machines that cannot be had here, as trees of files: what each limits, and what is said of it.
 
-use crate::core::model::ceiling::{Ceiling, CeilingKind, SignKind};
+use crate::core::model::ceiling::{Ceiling, CeilingKind, MemoryFailureKind};
 use crate::core::model::sample::Sample;
 use crate::core::model::units::{GIB, MIB};
-use crate::system::proc::{Probe, Selection, Words};
+use crate::system::proc::{Sampler, Selection, SelectionArgs};
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
@@ -49,11 +49,11 @@ impl Machine {
         self.put("proc/self/mountinfo", "30 20 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
     }
 
-    fn probe(&self) -> Probe {
-        let words = Words { patterns: vec!["app".to_owned()], ..Words::default() };
+    fn probe(&self) -> Sampler {
+        let words = SelectionArgs { patterns: vec!["app".to_owned()], ..SelectionArgs::default() };
         let selection = Selection::new(&words, Path::new("/nonexistent")).unwrap();
         let [proc, sys] = ["proc", "sys"].map(|name| self.dir.path().join(name));
-        Probe::new(&proc, Some(&sys), selection, None).unwrap()
+        Sampler::new(&proc, Some(&sys), selection, None).unwrap()
     }
 
     /// The ceilings of the first look.
@@ -240,7 +240,10 @@ fn refused_forks_are_told_once_with_the_limit_that_refused_them() {
     let signs = look(2.0);
     assert_eq!(signs.len(), 1);
     let sign = signs[0];
-    assert_eq!((sign.kind, sign.ceiling, sign.count), (SignKind::Refused, CeilingKind::Pids, 3));
+    assert_eq!(
+        (sign.kind, sign.ceiling, sign.count),
+        (MemoryFailureKind::Refused, CeilingKind::Pids, 3)
+    );
     assert_eq!((sign.place.to_string(), sign.root.unwrap().pid), ("/web".to_owned(), 70));
     assert_eq!(look(3.0), []);
 }

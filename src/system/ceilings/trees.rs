@@ -1,17 +1,17 @@
 //! Trees: which limits bind which watched tree.
 
-use super::cgroup::{Group, Limit};
+use super::cgroup::{Cgroup, Limit};
 use super::hierarchy::Hierarchy;
 use super::users;
 use super::users::Owner;
 use super::{SLOW, View, single_mapping};
-use crate::core::model::ceiling::{Place, Sign, SignKind};
+use crate::core::model::ceiling::{MemoryFailure, MemoryFailureKind, Place};
 use crate::core::model::sample::{Proc, ProcId};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// A watched tree and its limits.
 #[derive(Debug)]
-pub(in crate::system) struct Tree {
+pub(in crate::system) struct TreeLimits {
     pub(in crate::system) root: ProcId,
     /// Who forks: the member with most of the children, or the root. A container's shim is the
     /// root of its processes and lives in another cgroup than they do.
@@ -33,7 +33,7 @@ pub(in crate::system) struct Tree {
     is_new: bool,
 }
 
-impl Tree {
+impl TreeLimits {
     fn new(root: ProcId) -> Self {
         Self {
             root,
@@ -53,8 +53,8 @@ impl Tree {
 
 /// Finds new trees, forgets those that ended, and sums what each uses if it has a budget.
 pub(in crate::system) fn find(
-    trees: &mut Vec<Tree>,
-    groups: &mut Groups,
+    trees: &mut Vec<TreeLimits>,
+    groups: &mut Cgroups,
     view: &View<'_>,
     budget: bool,
 ) {
@@ -65,12 +65,12 @@ pub(in crate::system) fn find(
     for (proc, root) in view.procs.iter().zip(view.roots) {
         let Some(root) = *root else { continue };
         // Processes of a tree mostly have pids close together.
-        let is_of = |tree: &Tree| tree.root == root;
+        let is_of = |tree: &TreeLimits| tree.root == root;
         if !trees.get(last).is_some_and(is_of) {
             last = trees.iter().position(is_of).unwrap_or(trees.len());
         }
         if last == trees.len() {
-            trees.push(Tree::new(root));
+            trees.push(TreeLimits::new(root));
         }
         if let Some(tree) = trees.get_mut(last) {
             tree.members = tree.members.saturating_add(1);
@@ -103,8 +103,8 @@ pub(in crate::system) fn find(
 
 /// Looks at what seldom changes: of new trees at once, of the others in turn.
 pub(in crate::system) fn look_slowly(
-    trees: &mut [Tree],
-    groups: &mut Groups,
+    trees: &mut [TreeLimits],
+    groups: &mut Cgroups,
     view: &mut View<'_>,
     page_size: u64,
 ) {
@@ -131,7 +131,7 @@ pub(in crate::system) fn look_slowly(
 }
 
 /// The member of a tree with most of the children.
-fn forker(tree: &Tree, view: &View<'_>) -> u32 {
+fn forker(tree: &TreeLimits, view: &View<'_>) -> u32 {
     let is_member = |pid: u32| {
         let watch = view.known.get(&pid).and_then(|known| known.watch.as_ref());
         watch.is_some_and(|watch| watch.root == Some(tree.root))
@@ -151,13 +151,13 @@ fn forker(tree: &Tree, view: &View<'_>) -> u32 {
 
 /// The cgroups of all trees, each known once.
 #[derive(Debug)]
-pub(in crate::system) struct Groups {
+pub(in crate::system) struct Cgroups {
     hierarchy: Hierarchy,
     /// By index; a place is free when nothing is in it.
-    groups: Vec<Option<Group>>,
+    groups: Vec<Option<Cgroup>>,
 }
 
-impl Groups {
+impl Cgroups {
     pub(in crate::system) fn new(hierarchy: Hierarchy) -> Self {
         Self { hierarchy, groups: Vec::new() }
     }
@@ -167,7 +167,7 @@ impl Groups {
     }
 
     /// Finds the groups that bind a tree, unless they are as before.
-    fn place(&mut self, tree: &mut Tree, view: &View<'_>) {
+    fn place(&mut self, tree: &mut TreeLimits, view: &View<'_>) {
         let mut hasher = DefaultHasher::new();
         for pid in [tree.forker, tree.root.pid] {
             let mut buffer = [0; 4096];
@@ -189,7 +189,7 @@ impl Groups {
                         group.as_ref().is_some_and(|g| g.dir == dir && g.is_memory() == is_memory)
                     });
                     let index = known.or_else(|| {
-                        let group = if is_memory { Group::memory(dir) } else { Group::pids(dir) };
+                        let group = if is_memory { Cgroup::memory(dir) } else { Cgroup::pids(dir) };
                         Some(self.add(group?))
                     });
                     let Some(index) = index.filter(|index| !tree.groups.contains(index)) else {
@@ -204,7 +204,7 @@ impl Groups {
         }
     }
 
-    fn add(&mut self, group: Group) -> usize {
+    fn add(&mut self, group: Cgroup) -> usize {
         match self.groups.iter_mut().enumerate().find(|(_, slot)| slot.is_none()) {
             Some((free, slot)) => {
                 *slot = Some(group);
@@ -229,7 +229,7 @@ impl Groups {
     }
 
     /// A tree has ended.
-    pub(in crate::system) fn forget(&mut self, tree: &mut Tree) {
+    pub(in crate::system) fn forget(&mut self, tree: &mut TreeLimits) {
         for index in std::mem::take(&mut tree.groups) {
             self.leave(index);
         }
@@ -245,34 +245,37 @@ impl Groups {
         }
     }
 
-    fn of<'a>(&'a self, tree: &'a Tree) -> impl Iterator<Item = &'a Group> {
+    fn of<'a>(&'a self, tree: &'a TreeLimits) -> impl Iterator<Item = &'a Cgroup> {
         tree.groups.iter().filter_map(|index| self.groups.get(*index)?.as_ref())
     }
 
     /// The limits of a tree's groups.
-    pub(in crate::system) fn limits<'a>(&'a self, tree: &'a Tree) -> impl Iterator<Item = Limit> {
-        self.of(tree).flat_map(Group::limits)
+    pub(in crate::system) fn limits<'a>(
+        &'a self,
+        tree: &'a TreeLimits,
+    ) -> impl Iterator<Item = Limit> {
+        self.of(tree).flat_map(Cgroup::limits)
     }
 
     /// Each limit of a tree's groups with the file that it was read from.
     pub(in crate::system) fn sources<'a>(
         &'a self,
-        tree: &'a Tree,
+        tree: &'a TreeLimits,
     ) -> impl Iterator<Item = (Limit, String)> {
         self.of(tree).flat_map(|g| g.limits().map(|limit| (limit, g.source(limit.kind))))
     }
 
     /// What the kernel refused in a tree's groups or killed. Events go up the hierarchy, so the
     /// innermost group that has any tells; its nearest limit is the one that was meant.
-    pub(in crate::system) fn signs(&self, tree: &Tree, signs: &mut Vec<Sign>) {
+    pub(in crate::system) fn signs(&self, tree: &TreeLimits, signs: &mut Vec<MemoryFailure>) {
         for memory in [true, false] {
             let groups = || self.of(tree).filter(move |group| group.is_memory() == memory);
-            let Some(count) = groups().map(Group::news).find(|news| *news > 0) else { continue };
+            let Some(count) = groups().map(Cgroup::news).find(|news| *news > 0) else { continue };
             let left = |limit: &Limit| limit.limit.saturating_sub(limit.used);
-            let Some(limit) = groups().flat_map(Group::limits).min_by_key(left) else { continue };
-            let kind = if memory { SignKind::OomKill } else { SignKind::Refused };
+            let Some(limit) = groups().flat_map(Cgroup::limits).min_by_key(left) else { continue };
+            let kind = if memory { MemoryFailureKind::OomKill } else { MemoryFailureKind::Refused };
             let (ceiling, root, place) = (limit.kind, Some(tree.root), limit.place);
-            signs.push(Sign { kind, ceiling, root, place, count });
+            signs.push(MemoryFailure { kind, ceiling, root, place, count });
         }
     }
 }

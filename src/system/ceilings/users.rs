@@ -6,7 +6,7 @@
 
 use crate::system::proc::parse::{lines, named_line, number};
 use crate::system::proc::procdir::ProcDir;
-use crate::system::proc::watched::Known;
+use crate::system::proc::watched::KnownProcess;
 use crate::system::proc::watched::SLICES;
 use std::collections::BTreeMap;
 
@@ -44,7 +44,7 @@ impl Owner {
 }
 
 /// Brings everybody's user up to date.
-pub(in crate::system) fn learn(proc: &ProcDir, known: &mut BTreeMap<u32, Known>, tick: u32) {
+pub(in crate::system) fn learn(proc: &ProcDir, known: &mut BTreeMap<u32, KnownProcess>, tick: u32) {
     for (pid, known) in known {
         let due = known.owner_looks < YOUNG || pid % SLICES == tick % SLICES;
         if !due || known.kernel {
@@ -59,9 +59,10 @@ pub(in crate::system) fn learn(proc: &ProcDir, known: &mut BTreeMap<u32, Known>,
 }
 
 /// Tasks of a user.
-pub(in crate::system) fn tasks(known: &BTreeMap<u32, Known>, uid: u32) -> u64 {
+pub(in crate::system) fn tasks(known: &BTreeMap<u32, KnownProcess>, uid: u32) -> u64 {
     let of_user = known.values().filter(|known| known.uid == Some(uid));
-    let tasks = |known: &Known| known.watch.as_ref().map_or(known.tasks, |w| w.threads.max(1));
+    let tasks =
+        |known: &KnownProcess| known.watch.as_ref().map_or(known.tasks, |w| w.threads.max(1));
     of_user.map(|known| u64::from(tasks(known))).fold(0, u64::saturating_add)
 }
 

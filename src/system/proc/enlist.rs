@@ -1,15 +1,15 @@
 //! Enlist: who is watched, of those that are meant; never more than a stated number.
 
 use super::watched;
-use super::watched::Watch;
-use super::{Probe, parse};
+use super::watched::WatchedProcess;
+use super::{Sampler, parse};
 use std::collections::BTreeSet;
 
 /// Where more are meant than may be watched, the largest are picked in one of so many ticks: it
 /// costs 3 µs for each that is not watched.
 const RANK: u32 = 16;
 
-impl Probe {
+impl Sampler {
     /// Whether it is time to see again who the largest are.
     pub(in crate::system) fn is_to_rank(&self) -> bool {
         self.crowded && self.tick % RANK == 1
@@ -50,8 +50,8 @@ impl Probe {
         }
     }
 
-    fn open_watch(&mut self, pid: u32) -> Watch {
-        let mut watch = Watch::default();
+    fn open_watch(&mut self, pid: u32) -> WatchedProcess {
+        let mut watch = WatchedProcess::default();
         if self.kept_files_left >= 2 {
             watch.statm = self.proc.open_file(pid, "statm").ok();
             watch.stat = self.proc.open_file(pid, "stat").ok();
@@ -116,7 +116,7 @@ impl Probe {
 #[cfg(test)]
 mod tests {
     use crate::core::model::sample::Sample;
-    use crate::system::proc::{Probe, Selection, Words};
+    use crate::system::proc::{Sampler, Selection, SelectionArgs};
     use std::fs;
     use std::path::Path;
 
@@ -138,12 +138,16 @@ mod tests {
         for (pid, pages) in [(11, 50), (12, 40), (13, 30), (14, 20)] {
             show(dir.path(), pid, 10, pages);
         }
-        let words = Words { patterns: vec!["app".to_owned()], most: Some(3), ..Words::default() };
+        let words = SelectionArgs {
+            patterns: vec!["app".to_owned()],
+            most: Some(3),
+            ..SelectionArgs::default()
+        };
         let selection = Selection::new(&words, Path::new("/nonexistent")).unwrap();
-        let mut probe = Probe::new(dir.path(), None, selection, None).unwrap();
+        let mut probe = Sampler::new(dir.path(), None, selection, None).unwrap();
         let mut sample = Sample::default();
         let mut t = 0.0;
-        let mut watched = |probe: &mut Probe, ticks: u32| {
+        let mut watched = |probe: &mut Sampler, ticks: u32| {
             for _ in 0..ticks {
                 t += 1.0;
                 probe.sample(t, None, &mut sample).unwrap();

@@ -12,21 +12,21 @@ pub(in crate::system) mod procdir;
 pub(in crate::system) mod select;
 pub(in crate::system) mod watched;
 
-pub use super::ceilings::{Note, Sources};
-pub use select::{MOST, Selection, Words};
+pub use super::ceilings::{CeilingNote, Sources};
+pub use select::{MOST, Selection, SelectionArgs};
 
-use super::ceilings::{Ceilings, View};
+use super::ceilings::{CeilingReader, View};
 use crate::core::model::ceiling::Ceiling;
-use crate::core::model::sample::{Comm, Commit, Memory, ProcId, Program, Sample};
+use crate::core::model::sample::{Comm, CommitCharge, Memory, ProcId, Program, Sample};
 use anyhow::{Context, Result, anyhow};
 use parse::Stat;
 use procdir::{ProcDir, is_procfs, read_kept};
-use select::Candidate;
+use select::ProcessToMatch;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use watched::{Known, Watch, YOUNG_LOOKS};
+use watched::{KnownProcess, WatchedProcess, YOUNG_LOOKS};
 
 /// Processes are listed at least in every so many ticks: those that nobody watches may have gone.
 const LIST: u32 = 8;
@@ -35,7 +35,7 @@ const TITLE_MAX: usize = 4000;
 
 /// A procfs root and what is known of its processes.
 #[derive(Debug)]
-pub struct Probe {
+pub struct Sampler {
     proc: ProcDir,
     selection: Selection,
     meminfo: File,
@@ -50,13 +50,13 @@ pub struct Probe {
     ahead: Option<u64>,
     /// Whether it is the procfs of our own pid namespace.
     own: bool,
-    known: BTreeMap<u32, Known>,
+    known: BTreeMap<u32, KnownProcess>,
     pids: Vec<u32>,
     /// The root of each process of the last sample.
     roots: Vec<Option<ProcId>>,
     /// Leakwatch itself and its ancestors; never watched.
     excluded: Vec<u32>,
-    ceilings: Ceilings,
+    ceilings: CeilingReader,
     kept_files_left: u64,
     told_files_short: bool,
     /// More processes are meant than may be watched.
@@ -71,7 +71,7 @@ pub struct Probe {
     page_size: u64,
 }
 
-impl Probe {
+impl Sampler {
     /// A probe of the procfs at `root` that watches what `selection` means, with `budget` bytes
     /// granted to each tree if given. `sysfs` stands for /sys where cgroups are mounted elsewhere.
     ///
@@ -100,7 +100,7 @@ impl Probe {
             last_pid: None,
             ahead: None,
             own,
-            ceilings: Ceilings::new(root, sysfs, budget, own),
+            ceilings: CeilingReader::new(root, sysfs, budget, own),
             kept_files_left: raise_file_limit(),
             told_files_short: false,
             crowded: false,
@@ -203,7 +203,7 @@ impl Probe {
         let commit = bytes("CommitLimit")
             .zip(bytes("Committed_AS"))
             .filter(|_| self.mode == 2)
-            .map(|(limit, used)| Commit { limit, used });
+            .map(|(limit, used)| CommitCharge { limit, used });
         Ok(Memory {
             total,
             available,
@@ -265,7 +265,7 @@ impl Probe {
             known.retain(|_, known| {
                 let exists = known.tick == *tick;
                 if !exists {
-                    *kept_files_left += known.watch.as_ref().map_or(0, Watch::files);
+                    *kept_files_left += known.watch.as_ref().map_or(0, WatchedProcess::files);
                 }
                 exists
             });
@@ -300,7 +300,14 @@ impl Probe {
         let looks = before.map_or(0, |k| k.looks);
         let (uid, owner_looks) = before.map_or((None, 0), |k| (k.uid, k.owner_looks));
         let id = ProcId { pid, start: stat.start };
-        let known = Known { tick, looks, matched, uid, owner_looks, ..Known::new(id, comm, &stat) };
+        let known = KnownProcess {
+            tick,
+            looks,
+            matched,
+            uid,
+            owner_looks,
+            ..KnownProcess::new(id, comm, &stat)
+        };
         self.known.insert(pid, known);
         !same
     }
@@ -314,7 +321,7 @@ impl Probe {
         if self.is_excluded(pid, stat.ppid) || stat.is_kernel_thread() {
             return false;
         }
-        self.selection.matches(&Candidate {
+        self.selection.matches(&ProcessToMatch {
             // A pid names whoever has it when leakwatch starts, not a stranger that gets it later.
             pid: (self.tick == 1).then_some(pid),
             comm: stat.comm.get(..Comm::MAX).unwrap_or(stat.comm),
@@ -356,7 +363,7 @@ impl Probe {
             let Some(watch) = known.watch.as_mut() else { continue };
             let rests = if hurried { 0 } else { watch.rests() };
             match watch.read(proc, known.id, swapping, rests, *page_size, *clock_ticks) {
-                watched::Look::Alive(look) => {
+                watched::ReadResult::Alive(look) => {
                     let renamed = look.comm != known.comm;
                     (known.comm, known.image) = (look.comm, watch.image);
                     if renamed || !watch.told {
@@ -366,8 +373,8 @@ impl Probe {
                     sample.procs.push(look);
                     roots.push(watch.root);
                 }
-                watched::Look::Zombie => watch.told = false,
-                watched::Look::Gone => {
+                watched::ReadResult::Zombie => watch.told = false,
+                watched::ReadResult::Gone => {
                     *kept_files_left += watch.files();
                     pids.push(*pid);
                 }
@@ -405,7 +412,7 @@ pub fn is_own(root: &Path) -> bool {
 
 /// How a process stands.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct State {
+pub(crate) struct TreePosition {
     /// When it was started, in clock ticks since boot.
     pub(crate) start: u64,
     /// Field 3 of its stat.
@@ -424,11 +431,11 @@ pub(crate) fn directory_of(pid: u32) -> Result<OwnedFd, rustix::io::Errno> {
 ///
 /// # Errors
 /// ESRCH when it is gone.
-pub(crate) fn state_in(directory: &OwnedFd) -> Result<State, rustix::io::Errno> {
+pub(crate) fn state_in(directory: &OwnedFd) -> Result<TreePosition, rustix::io::Errno> {
     let mut buffer = [0; 1024];
     let stat = procdir::read_in(directory, "stat", &mut buffer)?;
     let Stat { start, state, threads, .. } = Stat::parse(stat).ok_or(rustix::io::Errno::SRCH)?;
-    Ok(State { start, letter: state, threads })
+    Ok(TreePosition { start, letter: state, threads })
 }
 
 /// The file `comm` or `cmdline` in a process's directory, arguments joined by blanks.
@@ -500,9 +507,9 @@ mod tests {
         fs::write(dir.path().join("meminfo"), "MemTotal: 1000 kB\nMemAvailable: 500 kB\n").unwrap();
         show(dir.path(), 10, 1, 4096);
         show(dir.path(), 11, 10, 4096);
-        let words = Words { patterns: vec!["app".to_owned()], ..Words::default() };
+        let words = SelectionArgs { patterns: vec!["app".to_owned()], ..SelectionArgs::default() };
         let selection = Selection::new(&words, Path::new("/nonexistent")).unwrap();
-        let mut probe = Probe::new(dir.path(), None, selection, None).unwrap();
+        let mut probe = Sampler::new(dir.path(), None, selection, None).unwrap();
         let mut sample = Sample::default();
         let mut forked = |t: f64| {
             probe.sample(t, None, &mut sample).unwrap();

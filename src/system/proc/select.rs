@@ -21,7 +21,7 @@ pub const MOST: u32 = 4096;
 
 /// The words of a [`Selection`], as typed.
 #[derive(Clone, Debug, Default)]
-pub struct Words {
+pub struct SelectionArgs {
     /// Extended regular expressions; one of them must match.
     pub patterns: Vec<String>,
     /// Match against the command line instead of the name.
@@ -37,7 +37,7 @@ pub struct Words {
 }
 
 /// A process as the selection sees it. `cmdline` and `euid` are only read when asked for.
-pub(crate) struct Candidate<'a> {
+pub(crate) struct ProcessToMatch<'a> {
     /// Absent once pids mean nobody any more.
     pub(crate) pid: Option<u32>,
     pub(crate) comm: &'a [u8],
@@ -52,7 +52,7 @@ impl Selection {
     ///
     /// # Errors
     /// A bad expression, an unknown user, or a pattern that can never match.
-    pub fn new(words: &Words, passwd: &Path) -> Result<Self> {
+    pub fn new(words: &SelectionArgs, passwd: &Path) -> Result<Self> {
         let patterns = words.patterns.iter().map(|p| compile(p, words)).collect::<Result<_>>()?;
         let users = words.users.iter().map(|u| user_id(u, passwd)).collect::<Result<_>>()?;
         let most = words.most.unwrap_or(MOST) as usize;
@@ -69,7 +69,7 @@ impl Selection {
         self.most
     }
 
-    pub(crate) fn matches(&self, candidate: &Candidate<'_>) -> bool {
+    pub(crate) fn matches(&self, candidate: &ProcessToMatch<'_>) -> bool {
         if !self.pids.is_empty() && !candidate.pid.is_some_and(|pid| self.pids.contains(&pid)) {
             return false;
         }
@@ -92,7 +92,7 @@ impl Selection {
     }
 }
 
-fn compile(pattern: &str, words: &Words) -> Result<Regex> {
+fn compile(pattern: &str, words: &SelectionArgs) -> Result<Regex> {
     ensure!(
         !pattern.is_empty(),
         "the pattern is empty and would match every process\n  hint: leave --pattern out to look at everything without signalling anything"
@@ -144,13 +144,13 @@ fn user_id(user: &str, passwd: &Path) -> Result<u32> {
 mod tests {
     use super::*;
 
-    fn words(pattern: &str) -> Words {
-        Words { patterns: vec![pattern.to_owned()], ..Words::default() }
+    fn words(pattern: &str) -> SelectionArgs {
+        SelectionArgs { patterns: vec![pattern.to_owned()], ..SelectionArgs::default() }
     }
 
-    fn matches(words: &Words, comm: &str, cmdline: &str) -> bool {
+    fn matches(words: &SelectionArgs, comm: &str, cmdline: &str) -> bool {
         let selection = Selection::new(words, Path::new("/nonexistent")).unwrap();
-        selection.matches(&Candidate {
+        selection.matches(&ProcessToMatch {
             pid: Some(7),
             comm: comm.as_bytes(),
             cmdline: &|| cmdline.as_bytes().to_vec(),
@@ -173,24 +173,27 @@ mod tests {
 
     #[test]
     fn exact_wants_the_whole_name_and_full_the_command_line() {
-        let exact = Words { exact: true, ..words("apache|httpd") };
+        let exact = SelectionArgs { exact: true, ..words("apache|httpd") };
         assert!(matches(&exact, "httpd", "") && !matches(&exact, "httpd2", ""));
-        let full = Words { full: true, ..words("myapp:app --workers") };
+        let full = SelectionArgs { full: true, ..words("myapp:app --workers") };
         assert!(matches(&full, "python3", "python3 gunicorn myapp:app --workers 4"));
-        assert!(matches(&Words { full: true, ..words("kthread") }, "kthreadd", ""));
+        assert!(matches(&SelectionArgs { full: true, ..words("kthread") }, "kthreadd", ""));
     }
 
     #[test]
     fn a_pattern_that_can_never_match_is_refused_with_the_way_out() {
-        let error = |w: &Words| Selection::new(w, Path::new("/")).unwrap_err().to_string();
+        let error = |w: &SelectionArgs| Selection::new(w, Path::new("/")).unwrap_err().to_string();
         let text = error(&words("unattended-upgrades"));
         assert!(
             text.contains("can never match") && text.contains("--pattern 'unattended-upgr'"),
             "{text}"
         );
         assert!(
-            Selection::new(&Words { full: true, ..words("unattended-upgrades") }, Path::new("/"))
-                .is_ok()
+            Selection::new(
+                &SelectionArgs { full: true, ..words("unattended-upgrades") },
+                Path::new("/")
+            )
+            .is_ok()
         );
         assert!(error(&words("")).contains("empty"));
         assert!(error(&words("a(")).contains("not a regular expression"));
@@ -202,7 +205,10 @@ mod tests {
         let passwd = dir.path().join("passwd");
         std::fs::write(&passwd, "root:x:0:0:::\nwww-data:x:33:33:::\n").unwrap();
         let select = |user: &str| {
-            Selection::new(&Words { users: vec![user.to_owned()], ..Words::default() }, &passwd)
+            Selection::new(
+                &SelectionArgs { users: vec![user.to_owned()], ..SelectionArgs::default() },
+                &passwd,
+            )
         };
         assert_eq!(select("www-data").unwrap().users, [33]);
         assert_eq!(select("4242").unwrap().users, [4242]);

@@ -23,7 +23,7 @@ const SETTLED_LOOKS: u8 = 3;
 
 /// A process that exists, watched or not.
 #[derive(Debug)]
-pub(crate) struct Known {
+pub(crate) struct KnownProcess {
     pub(crate) id: ProcId,
     pub(crate) ppid: u32,
     pub(crate) comm: Comm,
@@ -36,7 +36,7 @@ pub(crate) struct Known {
     /// Whether the selection means this very process.
     pub(crate) matched: bool,
     /// Set while it is watched.
-    pub(crate) watch: Option<Watch>,
+    pub(crate) watch: Option<WatchedProcess>,
     pub(crate) image: (u64, u64),
     /// Its real user and its number of tasks, read only while a limit asks for them, and how often.
     pub(crate) uid: Option<u32>,
@@ -44,7 +44,7 @@ pub(crate) struct Known {
     pub(crate) owner_looks: u8,
 }
 
-impl Known {
+impl KnownProcess {
     pub(crate) fn new(id: ProcId, comm: Comm, stat: &Stat<'_>) -> Self {
         Self {
             id,
@@ -85,13 +85,16 @@ impl Known {
 
 /// The parent of a process, if it is one in the sense of a tree. Process 1 adopts the orphans of
 /// every tree and so is nobody's parent, its own forks excepted: in a container it is the master.
-pub(crate) fn parent_of<'k>(known: &'k BTreeMap<u32, Known>, of: &Known) -> Option<&'k Known> {
+pub(crate) fn parent_of<'k>(
+    known: &'k BTreeMap<u32, KnownProcess>,
+    of: &KnownProcess,
+) -> Option<&'k KnownProcess> {
     let parent = known.get(&of.ppid)?;
     (of.ppid > 1 || of.is_surely_fork_of(parent)).then_some(parent)
 }
 
 /// Climbs from a matched process to the root of its tree: while it runs its parent's program.
-pub(crate) fn climb(known: &BTreeMap<u32, Known>, from: &Known) -> u32 {
+pub(crate) fn climb(known: &BTreeMap<u32, KnownProcess>, from: &KnownProcess) -> u32 {
     let mut top = from;
     for _ in 0..DEEPEST {
         match parent_of(known, top) {
@@ -103,7 +106,7 @@ pub(crate) fn climb(known: &BTreeMap<u32, Known>, from: &Known) -> u32 {
 }
 
 /// Whether `pid` is one of `tops` (in ascending order), below one of them, or below something already watched.
-pub(crate) fn is_below(known: &BTreeMap<u32, Known>, tops: &[u32], pid: u32) -> bool {
+pub(crate) fn is_below(known: &BTreeMap<u32, KnownProcess>, tops: &[u32], pid: u32) -> bool {
     let mut at = pid;
     for _ in 0..DEEPEST {
         let Some(here) = known.get(&at) else { return false };
@@ -119,12 +122,12 @@ pub(crate) fn is_below(known: &BTreeMap<u32, Known>, tops: &[u32], pid: u32) -> 
 }
 
 /// The root of a watched process: its parent's, if that is watched, else itself.
-pub(crate) fn root_of(known: &BTreeMap<u32, Known>, pid: u32) -> Option<ProcId> {
+pub(crate) fn root_of(known: &BTreeMap<u32, KnownProcess>, pid: u32) -> Option<ProcId> {
     let mut top = known.get(&pid)?;
     for _ in 0..DEEPEST {
         let Some(parent) = parent_of(known, top) else { break };
         match parent.watch.as_ref() {
-            Some(Watch { root: Some(root), .. }) => return Some(*root),
+            Some(WatchedProcess { root: Some(root), .. }) => return Some(*root),
             Some(_) => top = parent,
             None => break,
         }
@@ -134,7 +137,7 @@ pub(crate) fn root_of(known: &BTreeMap<u32, Known>, pid: u32) -> Option<ProcId> 
 
 /// What is kept of a watched process.
 #[derive(Debug, Default)]
-pub(crate) struct Watch {
+pub(crate) struct WatchedProcess {
     pub(crate) statm: Option<File>,
     pub(crate) stat: Option<File>,
     /// The root of its tree as of its first sight; re-parenting changes nothing.
@@ -147,7 +150,7 @@ pub(crate) struct Watch {
     pub(crate) threads: u32,
     /// Its size in pages.
     pub(crate) pages: Statm,
-    /// Where its program image lies, see [`Known::is_fork_of`]; another one after an exec.
+    /// Where its program image lies, see [`KnownProcess::is_fork_of`]; another one after an exec.
     pub(crate) image: (u64, u64),
     last: Option<Proc>,
     /// For how many looks in a row stat was not read.
@@ -156,14 +159,14 @@ pub(crate) struct Watch {
 }
 
 /// What a look at a watched process found.
-pub(crate) enum Look {
+pub(crate) enum ReadResult {
     Alive(Proc),
     /// Exited, not yet waited for by its parent: holds no memory.
     Zombie,
     Gone,
 }
 
-impl Watch {
+impl WatchedProcess {
     /// How many files are kept open.
     pub(crate) fn files(&self) -> u64 {
         u64::from(self.statm.is_some()) + u64::from(self.stat.is_some())
@@ -183,7 +186,7 @@ impl Watch {
         rests: u8,
         page_size: u64,
         clock_ticks: f64,
-    ) -> Look {
+    ) -> ReadResult {
         let read = |file: &Option<File>, name, buffer| match file {
             Some(file) => read_kept(file, buffer),
             None => proc.read(id.pid, name, buffer),
@@ -191,7 +194,7 @@ impl Watch {
         let mut statm = [0; 128];
         let pages = match read(&self.statm, "statm", &mut statm) {
             Ok(text) => parse::statm(text),
-            Err(Errno::SRCH | Errno::NOENT) => return Look::Gone,
+            Err(Errno::SRCH | Errno::NOENT) => return ReadResult::Gone,
             Err(_) => None,
         };
         // Whose memory is as it was has most likely done nothing; stat costs three times as much
@@ -202,25 +205,25 @@ impl Watch {
         let may_rest = same && is_kept && !swapping && self.rests < rests;
         if let Some(last) = self.last.filter(|_| may_rest) {
             self.rests += 1;
-            return Look::Alive(last);
+            return ReadResult::Alive(last);
         }
         self.rests = 0;
         let mut stat = [0; 1024];
         let stat = match read(&self.stat, "stat", &mut stat) {
             Ok(text) => Stat::parse(text),
-            Err(Errno::SRCH | Errno::NOENT) => return Look::Gone,
+            Err(Errno::SRCH | Errno::NOENT) => return ReadResult::Gone,
             Err(_) => None,
         };
         let (Some(stat), Some(pages)) = (stat, pages) else {
             // Unreadable for a moment (EMFILE, EIO, a torn read) is not gone: whoever drops out of
             // a sample loses all that is known of it.
-            return self.last.map_or(Look::Zombie, Look::Alive);
+            return self.last.map_or(ReadResult::Zombie, ReadResult::Alive);
         };
         if stat.start != id.start {
-            return Look::Gone;
+            return ReadResult::Gone;
         }
         if !stat.is_alive() || pages.size == 0 {
-            return Look::Zombie;
+            return ReadResult::Zombie;
         }
         if swapping || self.swap > 0 {
             // statm does not tell swap, and status costs ten times as much: only while it matters.
@@ -247,7 +250,7 @@ impl Watch {
             threads: stat.threads.max(1),
         };
         self.last = Some(look);
-        Look::Alive(look)
+        ReadResult::Alive(look)
     }
 }
 

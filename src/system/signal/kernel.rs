@@ -9,7 +9,7 @@ use rustix::process::{
 
 /// What it takes to signal a process and no other. A trait because there are two ways, and a third
 /// in tests, where pids are reused at will.
-pub(super) trait Kernel {
+pub(super) trait ProcessHandles {
     /// What a process is held by.
     type Held;
 
@@ -21,7 +21,7 @@ pub(super) trait Kernel {
 
     /// How the process that is held stands, or whoever has its pid now: whose start time is then
     /// another one.
-    fn look(&mut self, held: &Self::Held, pid: u32) -> Result<State, Errno>;
+    fn look(&mut self, held: &Self::Held, pid: u32) -> Result<HandleState, Errno>;
 
     /// Sends a signal.
     fn signal(&mut self, held: &Self::Held, pid: u32, signal: Signal) -> Result<(), Errno>;
@@ -29,7 +29,7 @@ pub(super) trait Kernel {
 
 /// How a process stands.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct State {
+pub(super) struct HandleState {
     /// When it was started, in clock ticks since boot.
     pub(super) start: u64,
     /// It has ended, and its parent has not waited for it yet.
@@ -48,7 +48,7 @@ impl Pidfd {
     }
 }
 
-impl Kernel for Pidfd {
+impl ProcessHandles for Pidfd {
     type Held = OwnedFd;
 
     fn hold(&mut self, pid: u32) -> Result<OwnedFd, Errno> {
@@ -59,7 +59,7 @@ impl Kernel for Pidfd {
         is_called(pid, matches)
     }
 
-    fn look(&mut self, _: &OwnedFd, pid: u32) -> Result<State, Errno> {
+    fn look(&mut self, _: &OwnedFd, pid: u32) -> Result<HandleState, Errno> {
         state_of(pid)
     }
 
@@ -73,7 +73,7 @@ impl Kernel for Pidfd {
 /// pid_max processes would have to start to bring the pid round.
 pub(super) struct Directory;
 
-impl Kernel for Directory {
+impl ProcessHandles for Directory {
     type Held = OwnedFd;
 
     fn hold(&mut self, pid: u32) -> Result<OwnedFd, Errno> {
@@ -84,8 +84,8 @@ impl Kernel for Directory {
         is_called(pid, matches)
     }
 
-    fn look(&mut self, held: &OwnedFd, _: u32) -> Result<State, Errno> {
-        proc::state_in(held).map(State::from)
+    fn look(&mut self, held: &OwnedFd, _: u32) -> Result<HandleState, Errno> {
+        proc::state_in(held).map(HandleState::from)
     }
 
     fn signal(&mut self, held: &OwnedFd, pid: u32, signal: Signal) -> Result<(), Errno> {
@@ -95,9 +95,9 @@ impl Kernel for Directory {
     }
 }
 
-impl From<proc::State> for State {
-    fn from(state: proc::State) -> Self {
-        let proc::State { start, letter, threads } = state;
+impl From<proc::TreePosition> for HandleState {
+    fn from(state: proc::TreePosition) -> Self {
+        let proc::TreePosition { start, letter, threads } = state;
         // The main thread may have ended before the others: the process lives on.
         let is_dead = matches!(letter, b'X' | b'x') || (letter == b'Z' && threads <= 1);
         Self { start, is_dead, is_stopped: matches!(letter, b'T' | b't') }
@@ -105,8 +105,8 @@ impl From<proc::State> for State {
 }
 
 /// How whoever has this pid now stands.
-pub(super) fn state_of(pid: u32) -> Result<State, Errno> {
-    proc::state_in(&proc::directory_of(pid)?).map(State::from)
+pub(super) fn state_of(pid: u32) -> Result<HandleState, Errno> {
+    proc::state_in(&proc::directory_of(pid)?).map(HandleState::from)
 }
 
 fn is_called(pid: u32, matches: impl Fn(&[u8]) -> bool) -> bool {

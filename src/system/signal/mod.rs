@@ -6,10 +6,10 @@
 
 mod kernel;
 
-use crate::core::model::assessment::{Order, Signal, Unsent};
+use crate::core::model::assessment::{Order, Signal, SignalFailure};
 use crate::core::model::sample::ProcId;
 use crate::system::proc;
-use kernel::{Directory, Kernel, Pidfd};
+use kernel::{Directory, Pidfd, ProcessHandles};
 use regex_lite::Regex;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal as Sig, getppid, kill_process_group, test_kill_process};
@@ -21,7 +21,7 @@ pub trait Signals {
     ///
     /// # Errors
     /// Why it was not sent.
-    fn send(&mut self, order: &Order) -> Result<(), Unsent>;
+    fn send(&mut self, order: &Order) -> Result<(), SignalFailure>;
 
     /// Whether this leakwatch may signal the process; `None` when that cannot be told.
     fn permitted(&self, id: ProcId) -> Option<bool>;
@@ -29,7 +29,7 @@ pub trait Signals {
 
 /// Sends for real.
 #[derive(Debug)]
-pub struct Live {
+pub struct LiveSignals {
     protect: Vec<Regex>,
     has_pidfd: bool,
 }
@@ -38,7 +38,7 @@ pub struct Live {
 #[derive(Debug, Default)]
 pub struct DryRun;
 
-impl Live {
+impl LiveSignals {
     /// Sends to nobody whose name or title by then matches `protect`.
     pub fn new(protect: Vec<Regex>) -> Self {
         Self { protect, has_pidfd: Pidfd::is_there() }
@@ -52,10 +52,10 @@ impl Live {
     }
 }
 
-impl Signals for Live {
-    fn send(&mut self, order: &Order) -> Result<(), Unsent> {
+impl Signals for LiveSignals {
+    fn send(&mut self, order: &Order) -> Result<(), SignalFailure> {
         if is_untouchable(order.target.pid) {
-            return Err(Unsent::Refused);
+            return Err(SignalFailure::Refused);
         }
         match self.has_pidfd {
             true => deliver(&mut Pidfd, order, &self.protect),
@@ -69,7 +69,7 @@ impl Signals for Live {
 }
 
 impl Signals for DryRun {
-    fn send(&mut self, _: &Order) -> Result<(), Unsent> {
+    fn send(&mut self, _: &Order) -> Result<(), SignalFailure> {
         Ok(())
     }
 
@@ -79,11 +79,15 @@ impl Signals for DryRun {
 }
 
 /// Takes hold of the target, makes sure who it is, and signals it.
-fn deliver<K: Kernel>(kernel: &mut K, order: &Order, protect: &[Regex]) -> Result<(), Unsent> {
+fn deliver<K: ProcessHandles>(
+    kernel: &mut K,
+    order: &Order,
+    protect: &[Regex],
+) -> Result<(), SignalFailure> {
     let unsent = |errno| match errno {
-        Errno::SRCH | Errno::NOENT => Unsent::Gone,
-        Errno::PERM | Errno::ACCESS => Unsent::NotPermitted,
-        other => Unsent::Failed(other.raw_os_error()),
+        Errno::SRCH | Errno::NOENT => SignalFailure::Gone,
+        Errno::PERM | Errno::ACCESS => SignalFailure::NotPermitted,
+        other => SignalFailure::Failed(other.raw_os_error()),
     };
     let target = order.target;
     let held = kernel.hold(target.pid).map_err(unsent)?;
@@ -97,15 +101,15 @@ fn deliver<K: Kernel>(kernel: &mut K, order: &Order, protect: &[Regex]) -> Resul
     });
     // What may not be read says nothing of what may be signalled.
     let state = kernel.look(&held, target.pid).map_err(|errno| match unsent(errno) {
-        Unsent::NotPermitted => Unsent::Failed(errno.raw_os_error()),
+        SignalFailure::NotPermitted => SignalFailure::Failed(errno.raw_os_error()),
         why => why,
     })?;
     // Who waits to be waited for holds no memory, and no signal does anything to it.
     if state.start != target.start || state.is_dead {
-        return Err(Unsent::Gone);
+        return Err(SignalFailure::Gone);
     }
     if forbidden {
-        return Err(Unsent::Protected);
+        return Err(SignalFailure::Protected);
     }
     kernel.signal(&held, target.pid, number(order.signal)).map_err(unsent)?;
     // To a stopped process all signals but KILL arrive only when it goes on.
@@ -121,7 +125,7 @@ fn deliver<K: Kernel>(kernel: &mut K, order: &Order, protect: &[Regex]) -> Resul
 /// # Errors
 /// What a real order would meet too: a seccomp filter, a container's rules.
 pub fn rehearse() -> Result<(), Errno> {
-    fn go(kernel: &mut impl Kernel) -> Result<(), Errno> {
+    fn go(kernel: &mut impl ProcessHandles) -> Result<(), Errno> {
         let pid = std::process::id();
         let held = kernel.hold(pid)?;
         kernel.look(&held, pid)?;
@@ -178,7 +182,7 @@ fn number(signal: Signal) -> Sig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::assessment::{Reason, Step};
+    use crate::core::model::assessment::{OrderReason, Step};
     use crate::core::model::sample::Comm;
     use std::os::unix::process::ExitStatusExt;
     use std::process::Command;
@@ -193,8 +197,8 @@ mod tests {
         (child, id)
     }
 
-    fn live() -> Live {
-        Live::new(Vec::new())
+    fn live() -> LiveSignals {
+        LiveSignals::new(Vec::new())
     }
 
     fn order(victim: ProcId) -> Order {
@@ -208,7 +212,7 @@ mod tests {
             grace_s: 1.0,
             then: None,
             helpers: &[],
-            reason: Reason::Danger,
+            reason: OrderReason::Danger,
             footprint: 0,
             expected: 0,
             forecast: None,
@@ -220,14 +224,14 @@ mod tests {
         let (mut child, id) = sleeper();
         assert_eq!(live().send(&order(id)), Ok(()));
         assert_eq!(child.wait().unwrap().signal(), Some(15));
-        assert_eq!(live().send(&order(id)), Err(Unsent::Gone));
+        assert_eq!(live().send(&order(id)), Err(SignalFailure::Gone));
     }
 
     #[test]
     fn a_process_with_the_same_pid_but_another_start_time_is_left_alone() {
         let (mut child, id) = sleeper();
         let stranger = ProcId { start: id.start + 1, ..id };
-        assert_eq!(live().send(&order(stranger)), Err(Unsent::Gone));
+        assert_eq!(live().send(&order(stranger)), Err(SignalFailure::Gone));
         assert_eq!(child.try_wait().unwrap(), None);
         child.kill().unwrap();
         child.wait().unwrap();
@@ -249,7 +253,7 @@ mod tests {
             let start = kernel::state_of(pid).map_or(0, |state| state.start);
             assert_eq!(
                 live().send(&order(ProcId { pid, start })),
-                Err(Unsent::Refused),
+                Err(SignalFailure::Refused),
                 "pid {pid}"
             );
         }
@@ -259,11 +263,11 @@ mod tests {
     fn who_is_protected_by_the_name_of_this_moment_gets_no_signal() {
         let (mut child, id) = sleeper();
         for re in ["^sleep$", "sleep 60"] {
-            let mut live = Live::new(vec![Regex::new(re).unwrap()]);
-            assert_eq!(live.send(&order(id)), Err(Unsent::Protected), "{re}");
+            let mut live = LiveSignals::new(vec![Regex::new(re).unwrap()]);
+            assert_eq!(live.send(&order(id)), Err(SignalFailure::Protected), "{re}");
         }
         let helper = Order { helpers: &["ep 6"], ..order(id) };
-        assert_eq!(live().send(&helper), Err(Unsent::Protected));
+        assert_eq!(live().send(&helper), Err(SignalFailure::Protected));
         assert_eq!(child.try_wait().unwrap(), None);
         child.kill().unwrap();
         child.wait().unwrap();
@@ -278,7 +282,7 @@ mod tests {
             while !kernel::state_of(id.pid).unwrap().is_stopped {
                 std::thread::yield_now();
             }
-            let mut live = Live { has_pidfd, ..live() };
+            let mut live = LiveSignals { has_pidfd, ..live() };
             assert_eq!(live.send(&order(id)), Ok(()));
             assert_eq!(child.wait().unwrap().signal(), Some(15));
         }
@@ -292,8 +296,8 @@ mod tests {
             while !kernel::state_of(id.pid).unwrap().is_dead {
                 std::thread::yield_now();
             }
-            let mut live = Live { has_pidfd, ..live() };
-            assert_eq!(live.send(&order(id)), Err(Unsent::Gone));
+            let mut live = LiveSignals { has_pidfd, ..live() };
+            assert_eq!(live.send(&order(id)), Err(SignalFailure::Gone));
             child.wait().unwrap();
         }
     }
@@ -301,14 +305,14 @@ mod tests {
     #[test]
     fn without_pidfds_the_right_one_gets_the_signal_and_no_other() {
         let (mut child, id) = sleeper();
-        let mut old = Live { has_pidfd: false, ..live() };
+        let mut old = LiveSignals { has_pidfd: false, ..live() };
         assert!(old.note().unwrap().contains("no pidfd"));
         let stranger = ProcId { start: id.start + 1, ..id };
-        assert_eq!(old.send(&order(stranger)), Err(Unsent::Gone));
+        assert_eq!(old.send(&order(stranger)), Err(SignalFailure::Gone));
         assert_eq!(child.try_wait().unwrap(), None);
         assert_eq!(old.send(&order(id)), Ok(()));
         assert_eq!(child.wait().unwrap().signal(), Some(15));
-        assert_eq!(old.send(&order(id)), Err(Unsent::Gone));
+        assert_eq!(old.send(&order(id)), Err(SignalFailure::Gone));
     }
 
     /// Every pid is another process's whenever that can do harm: at each step of an order the
@@ -337,7 +341,7 @@ mod tests {
         }
     }
 
-    impl Kernel for Reusing {
+    impl ProcessHandles for Reusing {
         type Held = u64;
 
         fn hold(&mut self, _: u32) -> Result<u64, Errno> {
@@ -349,8 +353,8 @@ mod tests {
             false
         }
 
-        fn look(&mut self, _: &u64, _: u32) -> Result<kernel::State, Errno> {
-            Ok(kernel::State { start: self.now(), is_dead: false, is_stopped: true })
+        fn look(&mut self, _: &u64, _: u32) -> Result<kernel::HandleState, Errno> {
+            Ok(kernel::HandleState { start: self.now(), is_dead: false, is_stopped: true })
         }
 
         fn signal(&mut self, held: &u64, _: u32, _: Sig) -> Result<(), Errno> {

@@ -5,14 +5,14 @@
 //! say, and what is left on average and right now, widened by factors calibrated on the labelled
 //! recordings: it covered the truth there in 9 forecasts of 10.
 
-use crate::core::detect::ceilings::usage::Meter;
+use crate::core::detect::ceilings::usage::CeilingUsage;
 use crate::core::detect::sample_clock::block;
-use crate::core::detect::series::block_minima::Candidate;
+use crate::core::detect::series::block_minima::GrowthWindow;
 use crate::core::model::assessment::Forecast;
 use crate::core::model::ceiling::Unit;
 
 /// Headroom below a page, or below one task, is counted as one: nothing divides by nothing.
-fn least(meter: &Meter) -> f64 {
+fn least(meter: &CeilingUsage) -> f64 {
     match meter.headroom().kind.unit() {
         Unit::Bytes => 4096.0,
         Unit::Tasks => 1.0,
@@ -30,14 +30,14 @@ const WIDENING: [(f64, f64); 2] = [(0.6, 1.6), (0.51, 1.85)];
 
 /// When a ceiling is reached.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Ends {
+pub struct Exhaustion {
     /// By the growth of the processes it is about alone.
     pub own: Forecast,
     /// The earliest in seconds, by all that the ceiling lost while the evidence lasted.
     pub pressed_s: f64,
 }
 
-impl Ends {
+impl Exhaustion {
     /// Both in one: what others take may bring the end closer, but is no evidence of a trend.
     pub fn forecast(&self) -> Forecast {
         Forecast { earliest_s: self.own.earliest_s.min(self.pressed_s), ..self.own }
@@ -76,14 +76,14 @@ impl Ends {
 /// The end by the steadily growing windows of one process, those sorted by length. `seconds` turns
 /// finest blocks into seconds.
 pub fn of_windows(
-    windows: &[Candidate],
-    meter: &Meter,
+    windows: &[GrowthWindow],
+    meter: &CeilingUsage,
     caution: f64,
     seconds: impl Fn(u64) -> f64,
-) -> Option<Ends> {
+) -> Option<Exhaustion> {
     let tick_s = seconds(1);
-    let length = |window: &Candidate| seconds(window.window);
-    let ends_in = |window: &Candidate| left(window, meter) / window.slope() * tick_s;
+    let length = |window: &GrowthWindow| seconds(window.window);
+    let ends_in = |window: &GrowthWindow| left(window, meter) / window.slope() * tick_s;
     let (mut shortest, mut longest, mut best) = (None, None, None);
     for window in windows {
         let this @ (_, ends_s) = (window, ends_in(window));
@@ -118,13 +118,13 @@ pub fn of_windows(
     };
     let lost = meter.thirds(best.level, best.blocks).map_or(0.0, |(early, late)| early - late);
     let pressed_s = earliest_s * (best.shape.growth() / lost.max(least(meter))).min(1.0);
-    Some(Ends { own, pressed_s })
+    Some(Exhaustion { own, pressed_s })
 }
 
 /// Bytes left on the course of the window's floors. What is left now goes up and down with the
 /// sawtooth whose floors these are; its mean over the last third, brought forward to now, does not.
 /// That took the share of forecasts whose interval covers the truth from .73 to .90.
-fn left(window: &Candidate, meter: &Meter) -> f64 {
+fn left(window: &GrowthWindow, meter: &CeilingUsage) -> f64 {
     let behind = (window.blocks / 3) as f64 / 2.0 * block(window.level) as f64;
     let left = match meter.thirds(window.level, window.blocks) {
         Some((_, late)) => late - window.slope() * behind,
@@ -134,7 +134,7 @@ fn left(window: &Candidate, meter: &Meter) -> f64 {
 }
 
 /// When `left` bytes are gone if the growth goes on gaining speed as between the window's halves.
-fn gaining(window: &Candidate, left: f64, tick_s: f64) -> Option<f64> {
+fn gaining(window: &GrowthWindow, left: f64, tick_s: f64) -> Option<f64> {
     let (first, second) = window.shape.halves();
     if second <= ACCELERATING * first {
         return None;

@@ -1,17 +1,17 @@
 //! Headroom: the ceilings over each tree, and which of them is nearest.
 
-use crate::core::detect::ceilings::usage::{CeilingId, Measure, Meter};
-use crate::core::detect::sample_clock::Moment;
-use crate::core::detect::series::block_minima::Candidate;
-use crate::core::model::ceiling::{Ceiling, CeilingKind, Fill, Place};
+use crate::core::detect::ceilings::usage::{CeilingId, CeilingUsage, UsageContext};
+use crate::core::detect::sample_clock::SampleTime;
+use crate::core::detect::series::block_minima::GrowthWindow;
+use crate::core::model::ceiling::{Ceiling, CeilingKind, FilledBy, Place};
 use crate::core::model::sample::{ProcId, Sample};
 
 /// All ceilings of a machine.
-pub struct Ceilings {
+pub struct CeilingTracker {
     page_size: f64,
-    ram: Meter,
+    ram: CeilingUsage,
     /// The others; those without a tree or a place are everybody's.
-    others: Vec<Meter>,
+    others: Vec<CeilingUsage>,
     /// Which tree is below which of them, by index, in the order of the trees.
     below: Vec<(ProcId, usize)>,
     /// Those that are everybody's, by index.
@@ -27,13 +27,13 @@ fn id(ceiling: &Ceiling) -> CeilingId {
     CeilingId { kind, place, root: root.filter(|_| place.is_none()) }
 }
 
-impl Ceilings {
+impl CeilingTracker {
     /// Before the first sample.
     pub fn new(page_size: f64) -> Self {
         let ram = CeilingId { kind: CeilingKind::Ram, place: Place::NONE, root: None };
         Self {
             page_size,
-            ram: Meter::new(ram, page_size),
+            ram: CeilingUsage::new(ram, page_size),
             others: Vec::new(),
             below: Vec::new(),
             everybodys: Vec::new(),
@@ -44,13 +44,13 @@ impl Ceilings {
     /// Reads them off a sample.
     pub fn observe(
         &mut self,
-        moment: &Moment,
+        moment: &SampleTime,
         sample: &Sample,
-        measure: &Measure<'_>,
-        windows: &mut Vec<Candidate>,
+        measure: &UsageContext<'_>,
+        windows: &mut Vec<GrowthWindow>,
     ) {
         let all = || sample.memory.ceilings().chain(sample.ceilings.iter().copied());
-        let is_of = |meter: &Meter, ceiling: &Ceiling| id(ceiling) == meter.id();
+        let is_of = |meter: &CeilingUsage, ceiling: &Ceiling| id(ceiling) == meter.id();
         self.others.retain(|meter| all().any(|ceiling| is_of(meter, &ceiling)));
         self.below.clear();
         self.foreign_ram = false;
@@ -61,7 +61,7 @@ impl Ceilings {
             }
             let known = self.others.iter().position(|meter| is_of(meter, &ceiling));
             let index = known.unwrap_or_else(|| {
-                self.others.push(Meter::new(id(&ceiling), self.page_size));
+                self.others.push(CeilingUsage::new(id(&ceiling), self.page_size));
                 self.others.len() - 1
             });
             self.below.extend(ceiling.root.map(|root| (root, index)));
@@ -80,8 +80,8 @@ impl Ceilings {
     }
 
     /// The nearest ceiling over the tree below `root` that footprints fill.
-    pub fn nearest(&self, root: ProcId) -> &Meter {
-        let nearest = self.least(root, Fill::Footprints);
+    pub fn nearest(&self, root: ProcId) -> &CeilingUsage {
+        let nearest = self.least(root, FilledBy::Footprints);
         match nearest {
             Some(meter) if self.foreign_ram => meter,
             Some(meter) if meter.headroom().left < self.ram.headroom().left => meter,
@@ -90,17 +90,17 @@ impl Ceilings {
     }
 
     /// The nearest ceiling over the tree below `root` that tasks fill, if it has any.
-    pub fn nearest_in_tasks(&self, root: ProcId) -> Option<&Meter> {
-        self.least(root, Fill::Tasks)
+    pub fn nearest_in_tasks(&self, root: ProcId) -> Option<&CeilingUsage> {
+        self.least(root, FilledBy::Tasks)
     }
 
-    fn least(&self, root: ProcId, fill: Fill) -> Option<&Meter> {
+    fn least(&self, root: ProcId, fill: FilledBy) -> Option<&CeilingUsage> {
         let over = self.over(root).filter(|meter| meter.fill() == fill);
         over.min_by_key(|meter| meter.headroom().left)
     }
 
     /// All ceilings over a tree but RAM.
-    fn over(&self, root: ProcId) -> impl Iterator<Item = &Meter> {
+    fn over(&self, root: ProcId) -> impl Iterator<Item = &CeilingUsage> {
         let first = self.below.partition_point(|(of, _)| *of < root);
         let own = self.below.iter().skip(first).take_while(move |(of, _)| *of == root);
         let own = own.map(|(_, index)| index);
@@ -108,12 +108,12 @@ impl Ceilings {
     }
 
     /// All ceilings over a tree.
-    pub fn all_over(&self, root: ProcId) -> impl Iterator<Item = &Meter> {
+    pub fn all_over(&self, root: ProcId) -> impl Iterator<Item = &CeilingUsage> {
         self.over(root).chain((!self.foreign_ram).then_some(&self.ram))
     }
 
     /// All ceilings.
-    pub fn iter(&self) -> impl Iterator<Item = &Meter> {
+    pub fn iter(&self) -> impl Iterator<Item = &CeilingUsage> {
         (!self.foreign_ram).then_some(&self.ram).into_iter().chain(&self.others)
     }
 
@@ -127,7 +127,7 @@ impl Ceilings {
     }
 
     /// All ceilings, each with the root of the one tree below it.
-    pub fn each(&mut self) -> impl Iterator<Item = (&mut Meter, Option<ProcId>)> {
+    pub fn each(&mut self) -> impl Iterator<Item = (&mut CeilingUsage, Option<ProcId>)> {
         let Self { ram, others, below, foreign_ram, .. } = self;
         let others = others.iter_mut().enumerate().map(|(index, meter)| {
             let mut roots = below.iter().filter(|(_, of)| *of == index).map(|(root, _)| *root);
@@ -138,7 +138,7 @@ impl Ceilings {
     }
 }
 
-fn is_everybodys(meter: &Meter) -> bool {
+fn is_everybodys(meter: &CeilingUsage) -> bool {
     let CeilingId { place, root, .. } = meter.id();
     place.is_none() && root.is_none()
 }
@@ -148,15 +148,15 @@ mod tests {
     use super::*;
     use crate::core::detect::constants::Constants;
     use crate::core::detect::constants::FINE;
-    use crate::core::detect::sample_clock::Clock;
-    use crate::core::detect::series::block_minima::Gauge;
-    use crate::core::model::sample::{Commit, Memory};
+    use crate::core::detect::sample_clock::SampleClock;
+    use crate::core::detect::series::block_minima::TestThresholds;
+    use crate::core::model::sample::{CommitCharge, Memory};
 
     const A: ProcId = ProcId { pid: 10, start: 1 };
     const B: ProcId = ProcId { pid: 20, start: 2 };
 
     fn sample(available: u64, commit_left: u64, cgroup_left: u64) -> Sample {
-        let commit = Some(Commit { limit: 1000, used: 1000 - commit_left });
+        let commit = Some(CommitCharge { limit: 1000, used: 1000 - commit_left });
         let memory = Memory { total: 2000, available, commit, ..Memory::default() };
         let (kind, place) = (CeilingKind::CgroupMemory, Place::new("/a"));
         let cgroup = Ceiling { kind, root: Some(A), place, used: 500 - cgroup_left, limit: 500 };
@@ -165,23 +165,23 @@ mod tests {
 
     /// Ceilings that are shown one sample after the other.
     struct Watch {
-        clock: Clock,
-        ceilings: Ceilings,
+        clock: SampleClock,
+        ceilings: CeilingTracker,
     }
 
     impl Watch {
         fn new() -> Self {
-            Self { clock: Clock::new(1.0), ceilings: Ceilings::new(1.0) }
+            Self { clock: SampleClock::new(1.0), ceilings: CeilingTracker::new(1.0) }
         }
 
         fn show(&mut self, t: f64, sample: &Sample) {
             let constants = Constants::default();
             let moment = self.clock.advance(t, None);
-            let measure = Measure {
+            let measure = UsageContext {
                 constants: &constants,
                 clock: &self.clock,
-                bytes: &Gauge::footprint(&constants, 1.0),
-                tasks: &Gauge::count(&constants),
+                bytes: &TestThresholds::footprint(&constants, 1.0),
+                tasks: &TestThresholds::count(&constants),
             };
             self.ceilings.observe(&moment, sample, &measure, &mut Vec::new());
         }

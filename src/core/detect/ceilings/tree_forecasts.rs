@@ -1,7 +1,7 @@
 //! Outlook: when each ceiling is reached by all who leak below it together, and what of that is
 //! worth saying again.
 
-use crate::core::detect::ceilings::forecast::Ends;
+use crate::core::detect::ceilings::forecast::Exhaustion;
 use crate::core::detect::ceilings::usage::CeilingId;
 use crate::core::model::assessment::{Event, Forecast};
 use crate::core::model::sample::{Comm, ProcId};
@@ -18,12 +18,12 @@ const NEW: f64 = 0.1;
 
 /// What was said of an end, and when, in counted seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Told {
+pub struct LastForecast {
     at_s: f64,
     end_s: f64,
 }
 
-impl Told {
+impl LastForecast {
     /// What to remember if the forecast is worth saying after what was told before.
     pub fn anew(before: Option<Self>, now_s: f64, forecast: Option<&Forecast>) -> Option<Self> {
         let (likely_s, window_s) =
@@ -39,19 +39,19 @@ impl Told {
 
 /// The forecasts of ceilings and of the trees below them in which something leaks.
 #[derive(Default)]
-pub struct Outlooks {
-    ceilings: Vec<(CeilingId, Ends)>,
-    trees: Vec<Tree>,
+pub struct TreeForecasts {
+    ceilings: Vec<(CeilingId, Exhaustion)>,
+    trees: Vec<TreeForecast>,
 }
 
-struct Tree {
+struct TreeForecast {
     root: ProcId,
     /// Its nearest ceiling; none if nothing in it leaks now.
     ceiling: Option<CeilingId>,
-    told: Option<Told>,
+    told: Option<LastForecast>,
 }
 
-impl Outlooks {
+impl TreeForecasts {
     /// Begins a new sample.
     pub fn begin(&mut self) {
         self.ceilings.clear();
@@ -59,14 +59,14 @@ impl Outlooks {
     }
 
     /// Adds one who leaks in the tree below `root`, whose nearest ceiling this is.
-    pub fn add(&mut self, root: ProcId, ceiling: CeilingId, ends: &Ends) {
+    pub fn add(&mut self, root: ProcId, ceiling: CeilingId, ends: &Exhaustion) {
         match self.ceilings.iter_mut().find(|(of, _)| *of == ceiling) {
             Some((_, sum)) => *sum = sum.join(ends),
             None => self.ceilings.push((ceiling, *ends)),
         }
         match self.trees.iter_mut().find(|tree| tree.root == root) {
             Some(tree) => tree.ceiling = Some(ceiling),
-            None => self.trees.push(Tree { root, ceiling: Some(ceiling), told: None }),
+            None => self.trees.push(TreeForecast { root, ceiling: Some(ceiling), told: None }),
         }
     }
 
@@ -86,7 +86,7 @@ impl Outlooks {
         for index in 0..self.trees.len() {
             let Some(forecast) = self.forecast(&self.trees[index]) else { continue };
             let tree = &mut self.trees[index];
-            if let Some(told) = Told::anew(tree.told, now_s, Some(&forecast)) {
+            if let Some(told) = LastForecast::anew(tree.told, now_s, Some(&forecast)) {
                 tree.told = Some(told);
                 let root = tree.root;
                 let (root, comm) = (Some(root), comm(root));
@@ -95,7 +95,7 @@ impl Outlooks {
         }
     }
 
-    fn forecast(&self, tree: &Tree) -> Option<Forecast> {
+    fn forecast(&self, tree: &TreeForecast) -> Option<Forecast> {
         let (_, ends) = self.ceilings.iter().find(|(of, _)| Some(*of) == tree.ceiling)?;
         Some(ends.forecast())
     }

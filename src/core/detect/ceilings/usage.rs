@@ -5,14 +5,14 @@
 //! a process's.
 
 use crate::core::detect::ceilings::forecast;
-use crate::core::detect::ceilings::forecast::Ends;
-use crate::core::detect::ceilings::tree_forecasts::Told;
+use crate::core::detect::ceilings::forecast::Exhaustion;
+use crate::core::detect::ceilings::tree_forecasts::LastForecast;
 use crate::core::detect::constants::{Constants, LEVELS, RING, WINDOWS};
-use crate::core::detect::sample_clock::{Clock, Moment, block};
-use crate::core::detect::series::block_minima::{Candidate, Gauge, Track};
-use crate::core::detect::verdict::{Life, Scale};
-use crate::core::model::assessment::Why;
-use crate::core::model::ceiling::{CeilingKind, Fill, Place, Unit};
+use crate::core::detect::sample_clock::{SampleClock, SampleTime, block};
+use crate::core::detect::series::block_minima::{GrowthWindow, Series, TestThresholds};
+use crate::core::detect::verdict::{JudgeContext, ProcessLife};
+use crate::core::model::assessment::FindingReason;
+use crate::core::model::ceiling::{CeilingKind, FilledBy, Place, Unit};
 use crate::core::model::sample::ProcId;
 use crate::core::model::units::MIB;
 
@@ -58,25 +58,25 @@ impl Headroom {
 }
 
 /// One ceiling: what is left now, its mean over the last blocks of every level, and its trend.
-pub struct Meter {
+pub struct CeilingUsage {
     id: CeilingId,
     now: Headroom,
-    levels: Box<[Level; LEVELS]>,
-    used: Box<Track>,
+    levels: Box<[UsageScale; LEVELS]>,
+    used: Box<Series>,
     samples: u32,
     /// Tasks of processes that were ordered to end, and did. They are counted on in the series: it
     /// shows what comes, not what was taken away.
     ended: u64,
-    trend: Option<Trend>,
+    trend: Option<UsageTrend>,
     nearing_s: f64,
-    told: Option<Told>,
+    told: Option<LastForecast>,
 }
 
 /// A ceiling that comes nearer steadily.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Trend {
+pub struct UsageTrend {
     /// When it is reached, as seen when it was last judged.
-    ends: Ends,
+    ends: Exhaustion,
     /// What was left then, and how much its evidence had grown by.
     left: f64,
     growth: f64,
@@ -88,7 +88,7 @@ pub struct Trend {
 const BROKEN: f64 = 0.5;
 
 #[derive(Clone, Copy, Default)]
-struct Level {
+struct UsageScale {
     means: [f64; RING + 1],
     /// Of each length of window: reckoned once, as every process that grows asks for them.
     thirds: [(f64, f64); WINDOWS.len()],
@@ -98,18 +98,18 @@ struct Level {
 }
 
 /// By what a meter judges.
-pub struct Measure<'a> {
+pub struct UsageContext<'a> {
     /// The thresholds.
     pub constants: &'a Constants,
     /// Time and samples.
-    pub clock: &'a Clock,
+    pub clock: &'a SampleClock,
     /// For memory.
-    pub bytes: &'a Gauge,
+    pub bytes: &'a TestThresholds,
     /// For tasks.
-    pub tasks: &'a Gauge,
+    pub tasks: &'a TestThresholds,
 }
 
-impl Meter {
+impl CeilingUsage {
     /// A ceiling at first sight; `page_size` is the unit of its series, if it is one of memory.
     pub fn new(id: CeilingId, page_size: f64) -> Self {
         let CeilingId { kind, place, .. } = id;
@@ -117,8 +117,8 @@ impl Meter {
         Self {
             id,
             now: Headroom { kind, place, left: 0, limit: 0 },
-            levels: Box::new([Level::default(); LEVELS]),
-            used: Box::new(Track::new(unit)),
+            levels: Box::new([UsageScale::default(); LEVELS]),
+            used: Box::new(Series::new(unit)),
             samples: 0,
             ended: 0,
             trend: None,
@@ -138,13 +138,13 @@ impl Meter {
     }
 
     /// What makes it come nearer.
-    pub fn fill(&self) -> Fill {
+    pub fn fill(&self) -> FilledBy {
         self.id.kind.fill()
     }
 
     /// How it comes nearer, if it does so steadily and soon enough to be sure of it.
-    pub fn trend(&self) -> Option<Ends> {
-        let Trend { ends, left, .. } = self.trend?;
+    pub fn trend(&self) -> Option<Exhaustion> {
+        let UsageTrend { ends, left, .. } = self.trend?;
         // As far as it has come since.
         Some(ends.scaled(self.now.left as f64 / left.max(1.0), self.now.left))
     }
@@ -161,7 +161,7 @@ impl Meter {
     }
 
     /// What was said of its trend.
-    pub fn told(&mut self) -> &mut Option<Told> {
+    pub fn told(&mut self) -> &mut Option<LastForecast> {
         &mut self.told
     }
 
@@ -182,7 +182,7 @@ impl Meter {
 
     /// A process with so many tasks was ordered to end, and did.
     pub fn ended(&mut self, tasks: u32) {
-        if self.fill() == Fill::Tasks {
+        if self.fill() == FilledBy::Tasks {
             self.ended += u64::from(tasks);
         }
     }
@@ -190,10 +190,10 @@ impl Meter {
     /// Takes in how it stands.
     pub fn push(
         &mut self,
-        moment: &Moment,
+        moment: &SampleTime,
         (used, limit): (u64, u64),
-        measure: &Measure<'_>,
-        windows: &mut Vec<Candidate>,
+        measure: &UsageContext<'_>,
+        windows: &mut Vec<GrowthWindow>,
     ) {
         let left = limit.saturating_sub(used);
         self.now = Headroom { left, limit, ..self.now };
@@ -207,18 +207,18 @@ impl Meter {
         if judged {
             self.trend = self.look(moment.now, measure, windows).or(self.trend);
         }
-        let stands = |trend: &Trend| {
+        let stands = |trend: &UsageTrend| {
             let came_back = self.now.left as f64 - trend.left;
             trend.until >= moment.now && came_back < BROKEN * trend.growth
         };
         self.trend = self.trend.filter(stands);
     }
 
-    fn average(&mut self, moment: &Moment, left: f64) {
+    fn average(&mut self, moment: &SampleTime, left: f64) {
         let mut mean = left;
         for (index, level) in self.levels.iter_mut().enumerate().skip(moment.level) {
             if moment.now.saturating_sub(level.last) > 3 * block(index) {
-                *level = Level::default();
+                *level = UsageScale::default();
             }
             level.last = moment.now;
             level.means.copy_within(1.., 0);
@@ -238,28 +238,29 @@ impl Meter {
     fn look(
         &mut self,
         now: u64,
-        measure: &Measure<'_>,
-        windows: &mut Vec<Candidate>,
-    ) -> Option<Trend> {
-        let Measure { constants, clock, .. } = *measure;
-        let scale = Scale { constants, clock, meter: self, crowd: 1.0 };
+        measure: &UsageContext<'_>,
+        windows: &mut Vec<GrowthWindow>,
+    ) -> Option<UsageTrend> {
+        let UsageContext { constants, clock, .. } = *measure;
+        let scale = JudgeContext { constants, clock, meter: self, crowd: 1.0 };
         windows.clear();
         windows.extend(self.used.candidates(now).filter(|window| scale.is_steady(window)));
-        let ends_s = |window: &Candidate| self.now.left as f64 / scale.slope(window);
+        let ends_s = |window: &GrowthWindow| self.now.left as f64 / scale.slope(window);
         let nearing_s = windows.iter().map(ends_s).fold(f64::INFINITY, f64::min);
-        let life = Life { samples: self.samples, age_s: f64::INFINITY };
-        let is_urgent = |window: &&Candidate| scale.convicts(window, life) == Some(Why::Urgent);
+        let life = ProcessLife { samples: self.samples, age_s: f64::INFINITY };
+        let is_urgent =
+            |window: &&GrowthWindow| scale.convicts(window, life) == Some(FindingReason::Urgent);
         let urgent = windows.iter().rev().find(is_urgent).copied();
         let seconds = |blocks| clock.seconds(blocks);
         let ends = forecast::of_windows(windows, self, constants.caution, seconds);
         self.nearing_s = nearing_s;
         let (urgent, left) = (urgent?, self.now.left as f64);
         let (growth, until) = (urgent.shape.growth(), now + urgent.window / 2);
-        Some(Trend { ends: ends?, left, growth, until })
+        Some(UsageTrend { ends: ends?, left, growth, until })
     }
 }
 
-impl Level {
+impl UsageScale {
     fn thirds_of(&self, blocks: usize) -> (f64, f64) {
         let (means, third) = (&self.means[RING + 1 - blocks..], blocks / 3);
         let mean = |means: &[f64]| means.iter().sum::<f64>() / third as f64;

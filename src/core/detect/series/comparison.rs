@@ -3,7 +3,7 @@
 
 /// A number, what it is compared with, and whether that is good enough.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Check {
+pub struct Comparison {
     /// The number that was found.
     pub is: f64,
     /// What it is compared with, in the same unit.
@@ -12,7 +12,7 @@ pub struct Check {
     pub passes: bool,
 }
 
-impl Check {
+impl Comparison {
     /// Passed from `needs` on.
     pub fn at_least(is: f64, needs: f64) -> Self {
         Self { is, needs, passes: is >= needs }

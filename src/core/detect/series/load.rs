@@ -6,9 +6,9 @@ use crate::core::detect::constants::{RING, WINDOWS};
 /// so it is off by 3 % at most. It is compared by thirds of windows, at 10 %, and below 2 % of a
 /// core not at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Load(u8);
+pub struct CpuLoad(u8);
 
-impl Load {
+impl CpuLoad {
     /// No CPU use at all.
     pub const NONE: Self = Self(0);
     /// Parts of a core.
@@ -51,7 +51,7 @@ impl Load {
 /// parts, 2^32 pages and 24 blocks, no product of two sums reaches 2^61. Times are counted back
 /// from the newest block.
 #[derive(Clone, Copy)]
-pub struct Sums {
+pub struct LoadSums {
     blocks: i64,
     load: i64,
     floor: i64,
@@ -63,7 +63,7 @@ pub struct Sums {
     most: u32,
 }
 
-impl Sums {
+impl LoadSums {
     const NONE: Self = Self {
         blocks: 0,
         load: 0,
@@ -103,7 +103,7 @@ impl Sums {
 
     /// What load explains of the floors, time held fixed, where it does: the window holds a real
     /// swing of load, load does not itself trend, and more load means more memory.
-    pub fn explained(&self) -> Option<Explained> {
+    pub fn explained(&self) -> Option<LoadFit> {
         let n = self.blocks;
         let swing = i64::from(self.most) - i64::from(self.least);
         if swing <= 0 || 2 * n * swing < self.load {
@@ -121,18 +121,18 @@ impl Sums {
             return None;
         }
         let per_part = (uf * tt - tf * tu) / determinant;
-        (per_part > 0.0).then_some(Explained { per_part, mean: self.load as f64 / n as f64 })
+        (per_part > 0.0).then_some(LoadFit { per_part, mean: self.load as f64 / n as f64 })
     }
 }
 
 /// How floors go with load, in pages for each part of a core.
 #[derive(Clone, Copy)]
-pub struct Explained {
+pub struct LoadFit {
     per_part: f64,
     mean: f64,
 }
 
-impl Explained {
+impl LoadFit {
     /// The floors as they would be at the mean load.
     pub fn at_equal_load(&self, floors: &[u32; RING], parts: &[u32; RING]) -> [f64; RING] {
         let Self { per_part, mean } = self;
@@ -146,12 +146,12 @@ mod tests {
 
     #[test]
     fn cpu_use_fits_a_byte_and_is_off_by_at_most_3_percent() {
-        assert_eq!((Load::new(0.0), Load::new(1e9)), (Load(0), Load(255)));
+        assert_eq!((CpuLoad::new(0.0), CpuLoad::new(1e9)), (CpuLoad(0), CpuLoad(255)));
         for code in 0..=255 {
-            assert_eq!(Load::of(Load(code).parts()), Load(code));
+            assert_eq!(CpuLoad::of(CpuLoad(code).parts()), CpuLoad(code));
         }
         for parts in 16..500_000 {
-            let off = Load::of(parts).parts().abs_diff(parts);
+            let off = CpuLoad::of(parts).parts().abs_diff(parts);
             assert!(f64::from(off) <= 0.0313 * f64::from(parts), "{parts}");
         }
     }
@@ -178,10 +178,10 @@ mod tests {
             floors: [u32; RING],
             loads: [u8; RING],
         ) {
-            let parts = loads.map(|load| Load(load).parts());
-            for (blocks, sums) in WINDOWS.into_iter().zip(Sums::of_windows(&floors, &parts)) {
+            let parts = loads.map(|load| CpuLoad(load).parts());
+            for (blocks, sums) in WINDOWS.into_iter().zip(LoadSums::of_windows(&floors, &parts)) {
                 let slope = slope(&floors[RING - blocks..], &parts[RING - blocks..]);
-                if let Some(Explained { per_part, .. }) = sums.explained() {
+                if let Some(LoadFit { per_part, .. }) = sums.explained() {
                     proptest::prop_assert!((per_part / slope - 1.0).abs() < 1e-6);
                 }
             }
@@ -190,10 +190,10 @@ mod tests {
 
     #[test]
     fn the_largest_values_do_not_overflow() {
-        let parts = std::array::from_fn(|j| Load(if j % 2 == 0 { 255 } else { 0 }).parts());
+        let parts = std::array::from_fn(|j| CpuLoad(if j % 2 == 0 { 255 } else { 0 }).parts());
         let floors = std::array::from_fn(|j| if j % 2 == 0 { u32::MAX } else { 0 });
-        for sums in Sums::of_windows(&floors, &parts) {
-            let Explained { per_part, .. } = sums.explained().unwrap();
+        for sums in LoadSums::of_windows(&floors, &parts) {
+            let LoadFit { per_part, .. } = sums.explained().unwrap();
             assert!((per_part / (f64::from(u32::MAX) / f64::from(parts[0])) - 1.0).abs() < 1e-9);
         }
     }

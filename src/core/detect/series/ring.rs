@@ -2,22 +2,22 @@
 //! windows share is reckoned once, and not before a test asks for it.
 
 use crate::core::detect::constants::{RING, WINDOWS};
-use crate::core::detect::series::load::{Load, Sums};
+use crate::core::detect::series::load::{CpuLoad, LoadSums};
 use crate::core::detect::series::median::Size;
 use std::cell::OnceCell;
 
 /// The last floors of one level, oldest first.
 pub struct Ring<'a> {
     floors: &'a [u32; RING],
-    loads: &'a [Load; RING],
+    loads: &'a [CpuLoad; RING],
     parts: OnceCell<[u32; RING]>,
-    sums: OnceCell<[Sums; WINDOWS.len()]>,
+    sums: OnceCell<[LoadSums; WINDOWS.len()]>,
     ranks: OnceCell<[i32; RING]>,
 }
 
 impl<'a> Ring<'a> {
     /// Floors and, for each, CPU use.
-    pub fn new(floors: &'a [u32; RING], loads: &'a [Load; RING]) -> Self {
+    pub fn new(floors: &'a [u32; RING], loads: &'a [CpuLoad; RING]) -> Self {
         let (parts, sums, ranks) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
         Self { floors, loads, parts, sums, ranks }
     }
@@ -40,13 +40,13 @@ impl<'a> Ring<'a> {
     /// The floors less what CPU use explains, where it does in the window of this length.
     pub fn at_equal_load(&self, which: usize) -> Option<[f64; RING]> {
         let parts = self.all_parts();
-        let sums = self.sums.get_or_init(|| Sums::of_windows(self.floors, parts));
+        let sums = self.sums.get_or_init(|| LoadSums::of_windows(self.floors, parts));
         let explained = sums.get(which)?.explained()?;
         Some(explained.at_equal_load(self.floors, parts))
     }
 
     fn all_parts(&self) -> &[u32; RING] {
-        self.parts.get_or_init(|| self.loads.map(Load::parts))
+        self.parts.get_or_init(|| self.loads.map(CpuLoad::parts))
     }
 }
 

@@ -4,15 +4,15 @@
 //! CPU use may explain a growth away, or hide one.
 
 use crate::core::detect::constants::{LEAST_RANK_SUM, RING, WINDOWS};
-use crate::core::detect::series::block_minima::{Excuse, Gauge};
-use crate::core::detect::series::comparison::Check;
-use crate::core::detect::series::load::Load;
+use crate::core::detect::series::block_minima::{LoadExcuse, TestThresholds};
+use crate::core::detect::series::comparison::Comparison;
+use crate::core::detect::series::load::CpuLoad;
 use crate::core::detect::series::median::{Size, median};
 use crate::core::detect::series::ring::{Ring, rank_sum};
 
 /// What kind of growth a window shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Growth {
+pub enum GrowthShape {
     /// Steady.
     Steady,
     /// Steady once the part that CPU use explains is taken out.
@@ -25,7 +25,7 @@ pub enum Growth {
 
 /// Median floors of a window's first, middle and last third.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Shape {
+pub struct ThirdMedians {
     /// Of the first third.
     pub early: f32,
     /// Of the middle third.
@@ -34,7 +34,7 @@ pub struct Shape {
     pub late: f32,
 }
 
-impl Shape {
+impl ThirdMedians {
     /// Of a series that is nothing.
     pub const FLAT: Self = Self { early: 0.0, middle: 0.0, late: 0.0 };
 
@@ -58,13 +58,13 @@ impl Shape {
 
 /// A window that rose for certain, and how.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Found {
+pub struct WindowResult {
     /// What kind of growth it shows.
-    pub growth: Growth,
+    pub growth: GrowthShape,
     /// Whether the growth stopped, or nearly so, towards the end of the window. It may be a pause.
     pub paused: bool,
     /// How it went.
-    pub shape: Shape,
+    pub shape: ThirdMedians,
 }
 
 /// Judges the window of length `which` that ends with the newest floor; `fall` is the largest one
@@ -74,28 +74,28 @@ pub fn judge(
     which: usize,
     fall: u32,
     at_equal_load: bool,
-    gauge: &Gauge,
-) -> Option<Found> {
+    gauge: &TestThresholds,
+) -> Option<WindowResult> {
     let blocks = WINDOWS[which];
     let (rank, fall) = (|| ring.rank_sum(blocks), || f64::from(fall));
     let slowing = match test(ring.floors(blocks), rank, which, fall, gauge) {
-        Some(found) if found.growth == Growth::Steady => {
+        Some(found) if found.growth == GrowthShape::Steady => {
             let stands = not_by_load(found.shape, ring.parts(blocks), gauge.excuse).passes;
-            let growth = if stands { Growth::Steady } else { Growth::WithLoad };
-            return Some(Found { growth, ..found });
+            let growth = if stands { GrowthShape::Steady } else { GrowthShape::WithLoad };
+            return Some(WindowResult { growth, ..found });
         }
         slowing => slowing,
     };
     if at_equal_load
-        && gauge.excuse == Excuse::Proportion
+        && gauge.excuse == LoadExcuse::Proportion
         && let Some(level) = ring.at_equal_load(which)
     {
         let level = &level[RING - blocks..];
         let (rank, fall) = (|| rank_sum(level), || largest_fall(level));
         if let Some(found) = test(level, rank, which, fall, gauge)
-            && found.growth == Growth::Steady
+            && found.growth == GrowthShape::Steady
         {
-            return Some(Found { growth: Growth::AtEqualLoad, ..found });
+            return Some(WindowResult { growth: GrowthShape::AtEqualLoad, ..found });
         }
     }
     slowing
@@ -107,46 +107,52 @@ fn test<T: Size>(
     rank_sum: impl Fn() -> i32,
     which: usize,
     fall: impl Fn() -> f64,
-    gauge: &Gauge,
-) -> Option<Found> {
+    gauge: &TestThresholds,
+) -> Option<WindowResult> {
     let (early, late) = ends(floors);
     // Nearly all windows end here: they need no middle.
-    let flat = Shape { early, middle: early, late };
+    let flat = ThirdMedians { early, middle: early, late };
     if !enough(flat, gauge).passes || !beyond_falls(flat, fall(), gauge).passes {
         return None;
     }
     if !rising(rank_sum(), which).passes {
         return None;
     }
-    let shape = Shape { middle: middle(floors), ..flat };
+    let shape = ThirdMedians { middle: middle(floors), ..flat };
     let steady = lasting(shape, gauge).passes;
-    let growth = if steady { Growth::Steady } else { Growth::Slowing };
-    Some(Found { growth, paused: !going_on(floors, shape, gauge).passes, shape })
+    let growth = if steady { GrowthShape::Steady } else { GrowthShape::Slowing };
+    Some(WindowResult { growth, paused: !going_on(floors, shape, gauge).passes, shape })
 }
 
 /// What the tests of a window compare, for an explanation; sizes in the series' unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Tests {
+pub struct WindowTests {
     /// Median floors of its thirds.
-    pub shape: Shape,
+    pub shape: ThirdMedians,
     /// Growth, and the least that is any.
-    pub enough: Check,
+    pub enough: Comparison,
     /// Growth, and the largest fall times the factor that it must exceed.
-    pub beyond_falls: Check,
+    pub beyond_falls: Comparison,
     /// Rank sum, and the least that noise does not reach.
-    pub rising: Check,
+    pub rising: Comparison,
     /// Growth of the second half, and the least after that of the first.
-    pub lasting: Check,
+    pub lasting: Comparison,
     /// Pace of the last sixth as a share of the steady one, and the least.
-    pub going_on: Check,
+    pub going_on: Comparison,
     /// Ratio of growth, and the ratio of CPU use that would explain it; passed if it does not.
-    pub not_by_load: Check,
+    pub not_by_load: Comparison,
 }
 
-impl Tests {
+impl WindowTests {
     /// All tests of a window, those behind the first that fails too. `floors` as they are, or less
     /// what CPU use explains.
-    fn of<T: Size>(floors: &[T], parts: &[u32], which: usize, fall: f64, gauge: &Gauge) -> Self {
+    fn of<T: Size>(
+        floors: &[T],
+        parts: &[u32],
+        which: usize,
+        fall: f64,
+        gauge: &TestThresholds,
+    ) -> Self {
         let shape = thirds(floors);
         Self {
             shape,
@@ -177,47 +183,47 @@ pub fn explain(
     ring: &Ring<'_>,
     which: usize,
     fall: u32,
-    found: Option<Growth>,
-    gauge: &Gauge,
-) -> Tests {
+    found: Option<GrowthShape>,
+    gauge: &TestThresholds,
+) -> WindowTests {
     let blocks = WINDOWS[which];
-    let hidden = found == Some(Growth::AtEqualLoad);
+    let hidden = found == Some(GrowthShape::AtEqualLoad);
     match ring.at_equal_load(which).filter(|_| hidden) {
         Some(level) => {
             let level = &level[RING - blocks..];
-            Tests::of(level, ring.parts(blocks), which, largest_fall(level), gauge)
+            WindowTests::of(level, ring.parts(blocks), which, largest_fall(level), gauge)
         }
         None => {
             let (floors, parts) = (ring.floors(blocks), ring.parts(blocks));
-            Tests::of(floors, parts, which, f64::from(fall), gauge)
+            WindowTests::of(floors, parts, which, f64::from(fall), gauge)
         }
     }
 }
 
-fn enough(shape: Shape, gauge: &Gauge) -> Check {
-    Check::at_least(shape.growth(), gauge.least)
+fn enough(shape: ThirdMedians, gauge: &TestThresholds) -> Comparison {
+    Comparison::at_least(shape.growth(), gauge.least)
 }
 
-fn beyond_falls(shape: Shape, fall: f64, gauge: &Gauge) -> Check {
-    Check::above(shape.growth(), gauge.swing * fall)
+fn beyond_falls(shape: ThirdMedians, fall: f64, gauge: &TestThresholds) -> Comparison {
+    Comparison::above(shape.growth(), gauge.swing * fall)
 }
 
-fn rising(rank_sum: i32, which: usize) -> Check {
+fn rising(rank_sum: i32, which: usize) -> Comparison {
     let least = LEAST_RANK_SUM.get(which).map_or(f64::INFINITY, |least| f64::from(*least));
-    Check::at_least(f64::from(rank_sum), least)
+    Comparison::at_least(f64::from(rank_sum), least)
 }
 
-fn lasting(shape: Shape, gauge: &Gauge) -> Check {
+fn lasting(shape: ThirdMedians, gauge: &TestThresholds) -> Comparison {
     let (first, second) = shape.halves();
-    Check::at_least(second, gauge.shape * first)
+    Comparison::at_least(second, gauge.shape * first)
 }
 
-fn going_on<T: Size>(floors: &[T], shape: Shape, gauge: &Gauge) -> Check {
-    Check::at_least(pace(floors, shape), gauge.pace)
+fn going_on<T: Size>(floors: &[T], shape: ThirdMedians, gauge: &TestThresholds) -> Comparison {
+    Comparison::at_least(pace(floors, shape), gauge.pace)
 }
 
 /// Growth from the last third to its own second half, over what it would be at a steady pace.
-fn pace<T: Size>(floors: &[T], shape: Shape) -> f64 {
+fn pace<T: Size>(floors: &[T], shape: ThirdMedians) -> f64 {
     let n = floors.len();
     let (third, sixth) = (n / 3, n / 6);
     let last = f64::from(median(&floors[n - sixth..])) - f64::from(shape.late);
@@ -225,27 +231,27 @@ fn pace<T: Size>(floors: &[T], shape: Shape) -> f64 {
     last / steady
 }
 
-fn not_by_load(shape: Shape, parts: &[u32], excuse: Excuse) -> Check {
+fn not_by_load(shape: ThirdMedians, parts: &[u32], excuse: LoadExcuse) -> Comparison {
     let third = parts.len() / 3;
     let cores = |parts: &[u32]| {
-        f64::from(parts.iter().sum::<u32>()) / (Load::PER_CORE * parts.len().max(1) as f64)
+        f64::from(parts.iter().sum::<u32>()) / (CpuLoad::PER_CORE * parts.len().max(1) as f64)
     };
     let early = cores(&parts[..third]);
     let late = cores(&parts[parts.len() - third..]);
     match excuse {
-        Excuse::Proportion => {
+        LoadExcuse::Proportion => {
             // Below 2 % of a core, ratios of CPU use are noise.
             let is = f64::from(shape.late) / f64::from(shape.early).max(f64::MIN_POSITIVE);
             let needs = late / early.max(0.02);
-            Check { is, needs, passes: late <= 1.1 * early || is > needs }
+            Comparison { is, needs, passes: late <= 1.1 * early || is > needs }
         }
-        Excuse::Rise => Check::at_most(late, 1.1 * early + 0.02),
+        LoadExcuse::Rise => Comparison::at_most(late, 1.1 * early + 0.02),
     }
 }
 
-fn thirds<T: Size>(floors: &[T]) -> Shape {
+fn thirds<T: Size>(floors: &[T]) -> ThirdMedians {
     let (early, late) = ends(floors);
-    Shape { early, middle: middle(floors), late }
+    ThirdMedians { early, middle: middle(floors), late }
 }
 
 /// Medians of the first and the last third.
@@ -313,26 +319,26 @@ mod tests {
         }
     }
 
-    fn look(floor: impl Fn(f64) -> f64, load: impl Fn(f64) -> f64) -> Option<Growth> {
+    fn look(floor: impl Fn(f64) -> f64, load: impl Fn(f64) -> f64) -> Option<GrowthShape> {
         let floors = std::array::from_fn(|j| floor(j as f64) as u32);
-        let loads = std::array::from_fn(|j| Load::new(load(j as f64)));
-        let gauge = Gauge::footprint(&Constants::default(), 4096.0);
+        let loads = std::array::from_fn(|j| CpuLoad::new(load(j as f64)));
+        let gauge = TestThresholds::footprint(&Constants::default(), 4096.0);
         judge(&Ring::new(&floors, &loads), 2, 0, true, &gauge).map(|found| found.growth)
     }
 
     #[test]
     fn an_exponential_slows_down_within_its_time_constant() {
         let warm_up = |tau: f64| move |j: f64| 1e5 * (1.0 - (-j / tau).exp());
-        assert_eq!(look(warm_up(24.0), |_| 0.5), Some(Growth::Slowing));
-        assert_eq!(look(warm_up(240.0), |_| 0.5), Some(Growth::Steady));
+        assert_eq!(look(warm_up(24.0), |_| 0.5), Some(GrowthShape::Slowing));
+        assert_eq!(look(warm_up(240.0), |_| 0.5), Some(GrowthShape::Steady));
     }
 
     #[test]
     fn load_may_explain_growth_or_hide_it() {
         let wave = |j: f64| 1.0 + (j * 1.3).sin();
-        assert_eq!(look(|j| 1e4 + 1e3 * j, |j| 0.1 + 0.1 * j), Some(Growth::WithLoad));
+        assert_eq!(look(|j| 1e4 + 1e3 * j, |j| 0.1 + 0.1 * j), Some(GrowthShape::WithLoad));
         let hidden = move |j: f64| 1e5 + 100.0 * j + 2e3 * wave(j);
         assert_eq!(look(hidden, |_| 0.5), None);
-        assert_eq!(look(hidden, wave), Some(Growth::AtEqualLoad));
+        assert_eq!(look(hidden, wave), Some(GrowthShape::AtEqualLoad));
     }
 }

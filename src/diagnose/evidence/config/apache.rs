@@ -2,8 +2,8 @@
 //! `<IfVersion>` as httpd has them, from where Debian, Red Hat and SUSE keep it or `-f`, `-d` and
 //! `-D` say.
 
-use super::{MOST_FILES, Running, default, files, glob, real, text};
-use crate::diagnose::findings::{Kind, Place, Setting, Setup, Status};
+use super::{MOST_FILES, RunningServer, default, files, glob, real, text};
+use crate::diagnose::findings::{ConfigKind, ConfiguredSetting, FileLine, Setup, StatusPage};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ const USUAL: [(&str, &str); 4] = [
 ];
 
 /// Reads it; none where the main file is not to be found or read.
-pub(super) fn read(kind: Kind, running: &Running) -> Option<Setup> {
+pub(super) fn read(kind: ConfigKind, running: &RunningServer) -> Option<Setup> {
     let root = running.option("-d", "").map(PathBuf::from);
     let usual = USUAL.iter().find(|(file, _)| text(running, Path::new(file)).is_ok());
     let root = root.or_else(|| Some(PathBuf::from(usual?.1))).unwrap_or_default();
@@ -43,19 +43,19 @@ pub(super) fn read(kind: Kind, running: &Running) -> Option<Setup> {
 
 /// What is known of the configuration so far.
 struct Conf<'r> {
-    running: &'r Running,
-    kind: Kind,
+    running: &'r RunningServer,
+    kind: ConfigKind,
     root: PathBuf,
     /// Variables, of `Define` and of the environment.
     variables: BTreeMap<String, String>,
     defined: BTreeSet<String>,
     modules: BTreeSet<String>,
     /// The last value of each directive of the server's own scope, by its lower-case name.
-    settings: BTreeMap<String, (String, Place)>,
+    settings: BTreeMap<String, (String, FileLine)>,
     listens: Vec<String>,
     status: Option<String>,
     /// The last line of a section for the MPM, where a new directive for it belongs.
-    mpm_end: Option<Place>,
+    mpm_end: Option<FileLine>,
     files: usize,
     /// Files that are being read, each included by the one before.
     open: Vec<PathBuf>,
@@ -71,7 +71,7 @@ struct Section {
 }
 
 impl<'r> Conf<'r> {
-    fn new(running: &'r Running, kind: Kind) -> Self {
+    fn new(running: &'r RunningServer, kind: ConfigKind) -> Self {
         Self {
             running,
             kind,
@@ -136,7 +136,7 @@ impl<'r> Conf<'r> {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let place = Place { file: name.clone(), line: number };
+            let place = FileLine { file: name.clone(), line: number };
             if let Some(inside) = line.strip_prefix('<') {
                 let inside = inside.trim_end_matches('>').trim();
                 match inside.strip_prefix('/') {
@@ -145,7 +145,7 @@ impl<'r> Conf<'r> {
                         let of_mpm = section.is_some_and(|s| s.counts && self.is_mpm(&s.argument));
                         if of_mpm {
                             let line = number.saturating_sub(1);
-                            self.mpm_end = Some(Place { line, ..place });
+                            self.mpm_end = Some(FileLine { line, ..place });
                         }
                     }
                     None => sections.push(self.section(inside, &sections)),
@@ -198,9 +198,9 @@ impl<'r> Conf<'r> {
         let bare =
             what.trim_end_matches(".c").trim_start_matches("mod_").trim_end_matches("_module");
         match (self.kind, bare.trim_start_matches("mpm_")) {
-            (Kind::ApachePrefork, "prefork" | "itk") => true,
-            (Kind::ApacheThreaded, "event") => self.modules.contains("mpm_event"),
-            (Kind::ApacheThreaded, "worker") => !self.modules.contains("mpm_event"),
+            (ConfigKind::ApachePrefork, "prefork" | "itk") => true,
+            (ConfigKind::ApacheThreaded, "event") => self.modules.contains("mpm_event"),
+            (ConfigKind::ApacheThreaded, "worker") => !self.modules.contains("mpm_event"),
             _ => false,
         }
     }
@@ -225,7 +225,7 @@ impl<'r> Conf<'r> {
         out + rest
     }
 
-    fn directive(&mut self, line: &str, place: Place, sections: &[Section], depth: usize) {
+    fn directive(&mut self, line: &str, place: FileLine, sections: &[Section], depth: usize) {
         let (name, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let value = self.expand(value.trim());
         let words: Vec<String> = words(&value);
@@ -287,18 +287,18 @@ impl<'r> Conf<'r> {
     }
 
     /// The later of two names of a directive; 2.4 takes the old ones as well.
-    fn number(&self, names: [(&str, &str); 2]) -> Option<Setting> {
+    fn number(&self, names: [(&str, &str); 2]) -> Option<ConfiguredSetting> {
         let found = names.iter().filter_map(|(lower, name)| {
             let (value, place) = self.settings.get(*lower)?;
             let value = value.split_whitespace().next()?.parse().ok()?;
-            Some(Setting { name: (*name).to_owned(), value, place: Some(place.clone()) })
+            Some(ConfiguredSetting { name: (*name).to_owned(), value, place: Some(place.clone()) })
         });
-        let found: Vec<Setting> = found.collect();
+        let found: Vec<ConfiguredSetting> = found.collect();
         found.into_iter().next()
     }
 
     fn setup(self, main: &Path) -> Setup {
-        let threaded = self.kind == Kind::ApacheThreaded;
+        let threaded = self.kind == ConfigKind::ApacheThreaded;
         // mod_authz_core came with 2.3, as did the names that are better.
         let old = !self.modules.contains("authz_core")
             && ["authz_default", "authz_host"].iter().any(|module| self.modules.contains(*module));
@@ -324,7 +324,8 @@ impl<'r> Conf<'r> {
         let recycle =
             recycle.unwrap_or_else(|| default(recycle_name, if old { 10_000 } else { 0 }));
         let cap = cap.unwrap_or_else(|| default(cap_name, if threaded { 400 } else { 256 }));
-        let end = Place { file: real(self.running, main).display().to_string(), line: usize::MAX };
+        let end =
+            FileLine { file: real(self.running, main).display().to_string(), line: usize::MAX };
         let beside = recycle
             .place
             .clone()
@@ -337,7 +338,7 @@ impl<'r> Conf<'r> {
         let log = log.filter(|log| !log.starts_with(['|', 's']));
         let status = self.status.as_ref().and_then(|path| {
             let address = self.listens.iter().find_map(|listen| loopback(listen))?;
-            Some(Status { address, path: path.clone() })
+            Some(StatusPage { address, path: path.clone() })
         });
         Setup {
             kind: self.kind,
@@ -409,7 +410,7 @@ mod tests {
     use std::fs;
 
     /// A machine with these files, on which Apache was started with these arguments.
-    fn setup(files: &[(&str, &str)], args: &[&str], kind: Kind) -> Option<Setup> {
+    fn setup(files: &[(&str, &str)], args: &[&str], kind: ConfigKind) -> Option<Setup> {
         let dir = tempfile::tempdir().unwrap();
         for (path, text) in files {
             let path = dir.path().join(path.trim_start_matches('/'));
@@ -421,7 +422,7 @@ mod tests {
         }
         let args = args.iter().map(|arg| (*arg).to_owned()).collect();
         let root = dir.path().canonicalize().unwrap();
-        read(kind, &Running { args, root, ..Running::default() })
+        read(kind, &RunningServer { args, root, ..RunningServer::default() })
     }
 
     const DEBIAN: [(&str, &str); 7] = [
@@ -449,7 +450,8 @@ mod tests {
     #[test]
     fn debians_files_are_found_and_links_followed() {
         let setup =
-            setup(&DEBIAN, &["/usr/sbin/apache2", "-k", "start"], Kind::ApachePrefork).unwrap();
+            setup(&DEBIAN, &["/usr/sbin/apache2", "-k", "start"], ConfigKind::ApachePrefork)
+                .unwrap();
         assert_eq!((setup.recycle.value, setup.cap.value), (0, 150));
         let place = setup.cap.place.unwrap();
         assert_eq!(
@@ -458,7 +460,7 @@ mod tests {
         );
         assert_eq!(
             setup.status,
-            Some(Status { address: "127.0.0.1:80".into(), path: "/server-status".into() })
+            Some(StatusPage { address: "127.0.0.1:80".into(), path: "/server-status".into() })
         );
         assert_eq!(setup.logs, ["/var/log/apache2/error.log"]);
         assert_eq!(setup.files.len(), 1);
@@ -471,7 +473,7 @@ mod tests {
                     <IfModule prefork.c>\nStartServers 8\nMaxClients 256\nMaxRequestsPerChild 4000\n</IfModule>\n\
                     <IfModule worker.c>\nMaxClients 300\nMaxRequestsPerChild 1\n</IfModule>\nListen 127.0.0.1:8080\n";
         let setup =
-            setup(&[("/etc/httpd/conf/httpd.conf", conf)], &[], Kind::ApachePrefork).unwrap();
+            setup(&[("/etc/httpd/conf/httpd.conf", conf)], &[], ConfigKind::ApachePrefork).unwrap();
         assert_eq!(
             (setup.recycle.name.as_str(), setup.recycle.value),
             ("MaxRequestsPerChild", 4000)
@@ -484,7 +486,7 @@ mod tests {
     fn without_a_line_the_defaults_hold_and_new_ones_go_beside_their_like() {
         let conf = "LoadModule mpm_prefork_module x.so\nLoadModule authz_core_module x.so\n<IfModule mpm_prefork_module>\nStartServers 5\n</IfModule>\n";
         let setup =
-            setup(&[("/etc/httpd/conf/httpd.conf", conf)], &[], Kind::ApachePrefork).unwrap();
+            setup(&[("/etc/httpd/conf/httpd.conf", conf)], &[], ConfigKind::ApachePrefork).unwrap();
         assert_eq!((setup.recycle.value, setup.recycle.place), (0, None));
         assert_eq!((setup.cap.value, setup.insert.unwrap().line), (256, 4));
     }
@@ -499,18 +501,18 @@ mod tests {
             ),
         ];
         let args = ["httpd", "-d", "/srv/a", "-f", "my.conf", "-DBIG"];
-        let found = setup(&files, &args, Kind::ApachePrefork).unwrap();
+        let found = setup(&files, &args, ConfigKind::ApachePrefork).unwrap();
         assert_eq!(found.cap.value, 40);
         assert!(found.posixsem);
         assert_eq!(found.notes, ["/srv/a/gone.conf: not found"]);
-        assert_eq!(setup(&files, &args[..5], Kind::ApachePrefork).unwrap().cap.value, 9);
+        assert_eq!(setup(&files, &args[..5], ConfigKind::ApachePrefork).unwrap().cap.value, 9);
     }
 
     #[test]
     fn a_file_that_includes_itself_ends() {
         let conf = "ServerRoot /etc/httpd\nInclude conf/httpd.conf\nMaxClients 7\n";
         let setup =
-            setup(&[("/etc/httpd/conf/httpd.conf", conf)], &[], Kind::ApachePrefork).unwrap();
+            setup(&[("/etc/httpd/conf/httpd.conf", conf)], &[], ConfigKind::ApachePrefork).unwrap();
         assert_eq!(setup.cap.value, 7);
         assert!(setup.notes.iter().any(|note| note.contains("too many includes")));
     }
@@ -520,13 +522,13 @@ mod tests {
         let conf =
             "MaxClients 7\n<VirtualHost *:80>\nKeepAlive Off\n</VirtualHost>\nMaxClients \\\n  8\n";
         let setup =
-            setup(&[("/etc/httpd/conf/httpd.conf", conf)], &[], Kind::ApachePrefork).unwrap();
+            setup(&[("/etc/httpd/conf/httpd.conf", conf)], &[], ConfigKind::ApachePrefork).unwrap();
         assert!(setup.keep_alive);
         assert_eq!(setup.cap.value, 8);
     }
 
     #[test]
     fn nothing_is_claimed_where_there_is_nothing() {
-        assert_eq!(setup(&[], &[], Kind::ApachePrefork), None);
+        assert_eq!(setup(&[], &[], ConfigKind::ApachePrefork), None);
     }
 }

@@ -3,16 +3,16 @@
 //! The file is Python. A value that is a number is read; one that is reckoned there
 //! (`multiprocessing.cpu_count() * 2 + 1`) is 0 here: as many as there are.
 
-use super::{Running, default, setup, text};
-use crate::diagnose::findings::{Kind, Place, Setting, Setup};
+use super::{RunningServer, default, setup, text};
+use crate::diagnose::findings::{ConfigKind, ConfiguredSetting, FileLine, Setup};
 use std::path::PathBuf;
 
 /// Reads them.
-pub(super) fn read(running: &Running) -> Setup {
+pub(super) fn read(running: &RunningServer) -> Setup {
     let more = running.variable("GUNICORN_CMD_ARGS").unwrap_or_default();
-    let environment = Running {
+    let environment = RunningServer {
         args: more.split_whitespace().map(str::to_owned).collect(),
-        ..Running::default()
+        ..RunningServer::default()
     };
     let option = |short: &str, long: &str| {
         let typed = running.option(short, long).or_else(|| environment.option(short, long));
@@ -27,8 +27,8 @@ pub(super) fn read(running: &Running) -> Setup {
     let mut number = |name: &str, short: &str, usual: u64| {
         let long = format!("--{}", name.replace('_', "-"));
         if let Some(value) = option(short, &long).and_then(|value| value.parse().ok()) {
-            let place = Some(Place { file: "command line".to_owned(), line: 0 });
-            return Setting { name: name.to_owned(), value, place };
+            let place = Some(FileLine { file: "command line".to_owned(), line: 0 });
+            return ConfiguredSetting { name: name.to_owned(), value, place };
         }
         let set = (1..).zip(conf.lines()).filter_map(|(line, text)| {
             let (left, right) = text.split_once('=')?;
@@ -37,8 +37,8 @@ pub(super) fn read(running: &Running) -> Setup {
         });
         match set.last() {
             Some((line, Ok(value))) => {
-                let place = Some(Place { file: file.clone(), line });
-                Setting { name: name.to_owned(), value, place }
+                let place = Some(FileLine { file: file.clone(), line });
+                ConfiguredSetting { name: name.to_owned(), value, place }
             }
             Some((_, Err(_))) => {
                 reckoned = true;
@@ -52,8 +52,8 @@ pub(super) fn read(running: &Running) -> Setup {
     let usual = running.variable("WEB_CONCURRENCY").and_then(|n| n.parse().ok()).unwrap_or(1);
     let cap = number("workers", "-w", usual);
     let last = conf.lines().count();
-    let end = (!conf.is_empty()).then(|| Place { file: file.clone(), line: last.max(1) });
-    let at = |setting: &Setting| setting.place.clone().filter(|place| place.line > 0);
+    let end = (!conf.is_empty()).then(|| FileLine { file: file.clone(), line: last.max(1) });
+    let at = |setting: &ConfiguredSetting| setting.place.clone().filter(|place| place.line > 0);
     // Of two assignments the later one counts: behind one that is reckoned only the end is safe.
     let beside = at(&recycle).or_else(|| at(&cap)).filter(|_| !reckoned);
     let insert = beside.or(end);
@@ -71,7 +71,7 @@ pub(super) fn read(running: &Running) -> Setup {
         jitter: Some(jitter),
         interpreter,
         notes: notes.into_iter().collect(),
-        ..setup(running, Kind::Gunicorn, recycle, cap, insert)
+        ..setup(running, ConfigKind::Gunicorn, recycle, cap, insert)
     }
 }
 
@@ -88,12 +88,12 @@ mod tests {
         )
         .unwrap();
         let of = |args: &str, env: &[(&str, &str)]| {
-            read(&Running {
+            read(&RunningServer {
                 args: args.split(' ').map(str::to_owned).collect(),
                 env: env.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
                 cwd: "/".into(),
                 root: dir.path().to_owned(),
-                ..Running::default()
+                ..RunningServer::default()
             })
         };
         let from_file = of("gunicorn -c g.py app:app", &[]);

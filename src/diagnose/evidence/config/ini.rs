@@ -1,10 +1,10 @@
 //! Ini: `name = value` in `[sections]`, as php-fpm and uWSGI have it.
 
-use crate::diagnose::findings::Place;
+use crate::diagnose::findings::FileLine;
 
 /// A line of such a file.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Entry {
+pub(super) struct IniEntry {
     /// The section's name.
     pub(super) section: String,
     /// The name; empty for the section's own line.
@@ -12,27 +12,27 @@ pub(super) struct Entry {
     /// The value without quotes.
     pub(super) value: String,
     /// Where it stands.
-    pub(super) place: Place,
+    pub(super) place: FileLine,
 }
 
 /// The entries of a file, in order.
-pub(super) fn entries(file: &str, text: &str, mut section: String) -> Vec<Entry> {
+pub(super) fn entries(file: &str, text: &str, mut section: String) -> Vec<IniEntry> {
     let mut entries = Vec::new();
     for (line, text) in (1..).zip(text.lines()) {
         let text = text.trim();
         if text.is_empty() || text.starts_with([';', '#']) {
             continue;
         }
-        let place = Place { file: file.to_owned(), line };
+        let place = FileLine { file: file.to_owned(), line };
         if let Some(name) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
             name.trim().clone_into(&mut section);
             let (name, value) = (String::new(), String::new());
-            entries.push(Entry { section: section.clone(), name, value, place });
+            entries.push(IniEntry { section: section.clone(), name, value, place });
         } else if let Some((name, value)) = text.split_once('=') {
             let value = value.split(" ;").next().unwrap_or(value).trim();
             let value = value.trim_matches(['"', '\'']).to_owned();
             let name = name.trim().to_owned();
-            entries.push(Entry { section: section.clone(), name, value, place });
+            entries.push(IniEntry { section: section.clone(), name, value, place });
         }
     }
     entries

@@ -11,7 +11,7 @@ mod uwsgi;
 
 pub use puma::control as puma_control;
 
-use crate::diagnose::findings::{Kind, Place, Setting, Setup};
+use crate::diagnose::findings::{ConfigKind, ConfiguredSetting, FileLine, Setup};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ const MOST_FILES: usize = 500;
 
 /// A running server's master, as /proc tells.
 #[derive(Clone, Debug, Default)]
-pub struct Running {
+pub struct RunningServer {
     /// Its executable.
     pub exe: String,
     /// Its command line.
@@ -35,7 +35,7 @@ pub struct Running {
     pub root: PathBuf,
 }
 
-impl Running {
+impl RunningServer {
     /// Process `pid` of the procfs at `procfs`.
     pub fn look(procfs: &Path, pid: u32) -> Self {
         let dir = procfs.join(pid.to_string());
@@ -119,29 +119,29 @@ fn long_value<'a>(arg: &'a str, long: &str) -> Option<&'a str> {
 }
 
 /// Reads how a server is set up. `pool` names the php-fpm pool that is meant.
-pub fn read(kind: Kind, running: &Running, pool: &str) -> Option<Setup> {
+pub fn read(kind: ConfigKind, running: &RunningServer, pool: &str) -> Option<Setup> {
     match kind {
-        Kind::ApachePrefork | Kind::ApacheThreaded => apache::read(kind, running),
-        Kind::PhpFpm => php_fpm::read(running, pool),
-        Kind::Gunicorn => Some(gunicorn::read(running)),
-        Kind::Uwsgi => Some(uwsgi::read(running)),
+        ConfigKind::ApachePrefork | ConfigKind::ApacheThreaded => apache::read(kind, running),
+        ConfigKind::PhpFpm => php_fpm::read(running, pool),
+        ConfigKind::Gunicorn => Some(gunicorn::read(running)),
+        ConfigKind::Uwsgi => Some(uwsgi::read(running)),
     }
 }
 
 /// The kind of a server by the name that recognising its processes gives.
-pub fn kind(server: &str) -> Option<Kind> {
+pub fn kind(server: &str) -> Option<ConfigKind> {
     Some(match server {
-        "Apache prefork" => Kind::ApachePrefork,
-        "Apache event/worker" => Kind::ApacheThreaded,
-        "php-fpm" => Kind::PhpFpm,
-        gunicorn if gunicorn.starts_with("gunicorn") => Kind::Gunicorn,
-        "uwsgi" => Kind::Uwsgi,
+        "Apache prefork" => ConfigKind::ApachePrefork,
+        "Apache event/worker" => ConfigKind::ApacheThreaded,
+        "php-fpm" => ConfigKind::PhpFpm,
+        gunicorn if gunicorn.starts_with("gunicorn") => ConfigKind::Gunicorn,
+        "uwsgi" => ConfigKind::Uwsgi,
         _ => return None,
     })
 }
 
 /// A file below the server's root; its text, made valid where it is no UTF-8.
-fn text(running: &Running, path: &Path) -> std::io::Result<String> {
+fn text(running: &RunningServer, path: &Path) -> std::io::Result<String> {
     let mut bytes = Vec::new();
     let file = std::fs::File::open(below(running, path))?;
     if !file.metadata()?.is_file() {
@@ -152,12 +152,12 @@ fn text(running: &Running, path: &Path) -> std::io::Result<String> {
 }
 
 /// Where a path of the server's is for us.
-fn below(running: &Running, path: &Path) -> PathBuf {
+fn below(running: &RunningServer, path: &Path) -> PathBuf {
     running.root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
 /// A path without its links, as the server sees it.
-fn real(running: &Running, path: &Path) -> PathBuf {
+fn real(running: &RunningServer, path: &Path) -> PathBuf {
     match below(running, path).canonicalize() {
         Ok(real) => match real.strip_prefix(&running.root) {
             Ok(inside) => Path::new("/").join(inside),
@@ -169,11 +169,11 @@ fn real(running: &Running, path: &Path) -> PathBuf {
 
 /// What is known of a server's settings where only these two have been read.
 fn setup(
-    running: &Running,
-    kind: Kind,
-    recycle: Setting,
-    cap: Setting,
-    insert: Option<Place>,
+    running: &RunningServer,
+    kind: ConfigKind,
+    recycle: ConfiguredSetting,
+    cap: ConfiguredSetting,
+    insert: Option<FileLine>,
 ) -> Setup {
     Setup {
         kind,
@@ -198,12 +198,12 @@ fn setup(
 }
 
 /// A setting as it is by default.
-fn default(name: &str, value: u64) -> Setting {
-    Setting { name: name.to_owned(), value, place: None }
+fn default(name: &str, value: u64) -> ConfiguredSetting {
+    ConfiguredSetting { name: name.to_owned(), value, place: None }
 }
 
 /// The files that match a pattern whose parts may hold `*`, `?` and `[..]`, sorted by name.
-fn glob(running: &Running, pattern: &Path) -> Vec<PathBuf> {
+fn glob(running: &RunningServer, pattern: &Path) -> Vec<PathBuf> {
     let mut found = vec![PathBuf::from("/")];
     for part in pattern.components().skip(1) {
         let part = part.as_os_str().to_string_lossy();
@@ -271,7 +271,7 @@ fn set(pattern: &[char], at: usize, c: char) -> Option<usize> {
 }
 
 /// Keeps the text of the files that settings stand in.
-fn files(running: &Running, places: &[Option<&Place>]) -> Vec<(String, String)> {
+fn files(running: &RunningServer, places: &[Option<&FileLine>]) -> Vec<(String, String)> {
     let mut files: Vec<(String, String)> = Vec::new();
     for place in places.iter().flatten().filter(|place| place.line > 0) {
         if files.iter().all(|(file, _)| *file != place.file)
@@ -316,17 +316,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("etc/apache2")).unwrap();
         for (kind, file, args, texts) in [
-            (Kind::ApachePrefork, "etc/apache2/apache2.conf", "apache2", &apache[..]),
-            (Kind::PhpFpm, "etc/f.conf", "php-fpm: master process (/etc/f.conf)", &ini[..1]),
-            (Kind::Uwsgi, "etc/u.ini", "uwsgi --ini /etc/u.ini", &ini[1..]),
-            (Kind::Gunicorn, "etc/g.py", "gunicorn -c /etc/g.py", &python[..]),
+            (ConfigKind::ApachePrefork, "etc/apache2/apache2.conf", "apache2", &apache[..]),
+            (ConfigKind::PhpFpm, "etc/f.conf", "php-fpm: master process (/etc/f.conf)", &ini[..1]),
+            (ConfigKind::Uwsgi, "etc/u.ini", "uwsgi --ini /etc/u.ini", &ini[1..]),
+            (ConfigKind::Gunicorn, "etc/g.py", "gunicorn -c /etc/g.py", &python[..]),
         ] {
             let args: Vec<String> = match kind {
-                Kind::PhpFpm => vec![args.to_owned()],
+                ConfigKind::PhpFpm => vec![args.to_owned()],
                 _ => args.split(' ').map(str::to_owned).collect(),
             };
             let root = dir.path().to_owned();
-            let running = Running { args, cwd: "/".into(), root, ..Running::default() };
+            let running = RunningServer { args, cwd: "/".into(), root, ..RunningServer::default() };
             crate::core::fuzz::fuzz(file, 40, texts, |text| {
                 std::fs::write(dir.path().join(file), text).unwrap();
                 drop(read(kind, &running, "www"));
@@ -346,9 +346,9 @@ mod tests {
 
     #[test]
     fn options_come_in_four_ways() {
-        let of = |args: &[&str]| Running {
+        let of = |args: &[&str]| RunningServer {
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),
-            ..Running::default()
+            ..RunningServer::default()
         };
         for args in
             [&["x", "-w", "4"][..], &["x", "-w4"], &["x", "--workers", "4"], &["x", "--workers=4"]]

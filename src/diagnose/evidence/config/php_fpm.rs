@@ -1,15 +1,15 @@
 //! php-fpm's configuration: the file that its master's title names, and its pools.
 
-use super::ini::{Entry, entries};
-use super::{MOST_FILES, Running, default, files, glob, text};
-use crate::diagnose::findings::{Kind, Place, Setting, Setup, Status};
+use super::ini::{IniEntry, entries};
+use super::{MOST_FILES, RunningServer, default, files, glob, text};
+use crate::diagnose::findings::{ConfigKind, ConfiguredSetting, FileLine, Setup, StatusPage};
 use std::path::{Path, PathBuf};
 
 /// How long a reload lets requests go on: seconds, or with a unit; 0 by default.
 const PATIENCE: &str = "process_control_timeout";
 
 /// Reads the pool of that name, or the first one.
-pub(super) fn read(running: &Running, pool: &str) -> Option<Setup> {
+pub(super) fn read(running: &RunningServer, pool: &str) -> Option<Setup> {
     // "php-fpm: master process (/etc/php/8.2/fpm/php-fpm.conf)"
     let title = running.args.first()?;
     let named = title.split_once("process (").and_then(|(_, rest)| rest.split_once(')'));
@@ -25,7 +25,7 @@ pub(super) fn read(running: &Running, pool: &str) -> Option<Setup> {
     let number = |name: &str, usual: u64| {
         let set = of(name).and_then(|entry| {
             let (value, place) = (entry.value.parse().ok()?, Some(entry.place.clone()));
-            Some(Setting { name: name.to_owned(), value, place })
+            Some(ConfiguredSetting { name: name.to_owned(), value, place })
         });
         set.unwrap_or_else(|| default(name, usual))
     };
@@ -39,7 +39,7 @@ pub(super) fn read(running: &Running, pool: &str) -> Option<Setup> {
             Ok(port) => format!("127.0.0.1:{port}"),
             Err(_) => listen,
         };
-        Some(Status { address, path: path.value.clone() })
+        Some(StatusPage { address, path: path.value.clone() })
     });
     // Without it a reload gives running requests no time: of 160 requests of 0.2 s, 20 a second, one
     // reload cost 5, with 10s none (8.2).
@@ -47,9 +47,10 @@ pub(super) fn read(running: &Running, pool: &str) -> Option<Setup> {
     let cuts_off =
         patience.is_none_or(|e| e.value.trim_end_matches(char::is_alphabetic).parse() == Ok(0));
     let log = all.iter().find(|e| e.name == "error_log" && e.value.starts_with('/'));
-    let places: [Option<&Place>; 3] = [recycle.place.as_ref(), cap.place.as_ref(), Some(&insert)];
+    let places: [Option<&FileLine>; 3] =
+        [recycle.place.as_ref(), cap.place.as_ref(), Some(&insert)];
     Some(Setup {
-        kind: Kind::PhpFpm,
+        kind: ConfigKind::PhpFpm,
         version: None,
         files: files(running, &places),
         recycle,
@@ -71,10 +72,10 @@ pub(super) fn read(running: &Running, pool: &str) -> Option<Setup> {
 }
 
 fn collect(
-    running: &Running,
+    running: &RunningServer,
     path: &Path,
     section: &str,
-    all: &mut Vec<Entry>,
+    all: &mut Vec<IniEntry>,
     notes: &mut Vec<String>,
     seen: &mut Vec<PathBuf>,
 ) {
@@ -118,7 +119,8 @@ mod tests {
         )
         .unwrap();
         let args = vec!["php-fpm: master process (/etc/php/8.2/fpm/php-fpm.conf)".to_owned()];
-        read(&Running { args, root: dir.path().to_owned(), ..Running::default() }, pool).unwrap()
+        read(&RunningServer { args, root: dir.path().to_owned(), ..RunningServer::default() }, pool)
+            .unwrap()
     }
 
     #[test]
@@ -129,7 +131,7 @@ mod tests {
         assert_eq!(www.insert.unwrap().line, 5);
         assert_eq!(
             www.status,
-            Some(Status { address: "/run/php/www.sock".into(), path: "/status".into() })
+            Some(StatusPage { address: "/run/php/www.sock".into(), path: "/status".into() })
         );
         assert_eq!(www.logs, ["/var/log/php8.2-fpm.log"]);
         assert!(www.cuts_off, "process_control_timeout is 0 by default");

@@ -3,14 +3,14 @@
 //! The master's title replaces its command line, so they are looked for where puma's documentation
 //! and Rails put them: the state file, which a running puma keeps, else the configuration.
 
-use super::{Running, text};
-use crate::diagnose::findings::Status;
+use super::{RunningServer, text};
+use crate::diagnose::findings::StatusPage;
 
 const CONFIGS: [&str; 3] = ["config/puma.rb", "config/puma/production.rb", "puma.rb"];
 const STATES: [&str; 3] = ["tmp/pids/puma.state", "puma.state", "tmp/puma.state"];
 
 /// The page with the requests of each worker; none where none is configured.
-pub fn control(running: &Running) -> Option<Status> {
+pub fn control(running: &RunningServer) -> Option<StatusPage> {
     let read = |path: &str| text(running, &running.cwd.join(path)).ok();
     let config: Vec<String> = CONFIGS.iter().filter_map(|path| read(path)).collect();
     let set = |name| config.iter().flat_map(|text| text.lines()).find_map(|line| call(line, name));
@@ -42,7 +42,7 @@ pub fn control(running: &Running) -> Option<Status> {
         None => url.strip_prefix("unix://")?.to_owned(),
     };
     let path = if token.is_empty() { "/stats".to_owned() } else { format!("/stats?token={token}") };
-    Some(Status { address, path })
+    Some(StatusPage { address, path })
 }
 
 /// What follows the name of a method at the beginning of a line.
@@ -68,9 +68,12 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        let running =
-            Running { cwd: "/app".into(), root: dir.path().to_owned(), ..Running::default() };
-        control(&running).map(|Status { address, path }| (address, path))
+        let running = RunningServer {
+            cwd: "/app".into(),
+            root: dir.path().to_owned(),
+            ..RunningServer::default()
+        };
+        control(&running).map(|StatusPage { address, path }| (address, path))
     }
 
     #[test]

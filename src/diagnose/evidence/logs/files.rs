@@ -1,9 +1,9 @@
 //! Files: log files from the end backwards, compressed ones as far as time allows.
 
-use super::Sources;
-use super::gather::Gathered;
+use super::LogSources;
+use super::gather::LogEventCounts;
 use super::wordings;
-use super::wordings::Entry;
+use super::wordings::LogEntry;
 use flate2::bufread::MultiGzDecoder;
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
@@ -30,7 +30,11 @@ struct Log {
 }
 
 /// Reads the files of the directory and the further ones, the newest first.
-pub(super) fn read_all(sources: &Sources, found: &mut Gathered, go_on: &mut dyn FnMut() -> bool) {
+pub(super) fn read_all(
+    sources: &LogSources,
+    found: &mut LogEventCounts,
+    go_on: &mut dyn FnMut() -> bool,
+) {
     let mut logs = Vec::new();
     let mut budget = MOST_ENTRIES;
     collect(&sources.dir, 0, &mut budget, &mut logs, found);
@@ -59,7 +63,7 @@ pub(super) fn read_all(sources: &Sources, found: &mut Gathered, go_on: &mut dyn 
             }
         };
         found.source();
-        if let End::Time = end {
+        if let ReadEnd::Time = end {
             let rest = logs.len() - index;
             found.unread(format!("{rest} log files, from the middle of {name} on: time was up"));
             return;
@@ -68,7 +72,7 @@ pub(super) fn read_all(sources: &Sources, found: &mut Gathered, go_on: &mut dyn 
 }
 
 /// How the reading of a file ended.
-enum End {
+enum ReadEnd {
     Done,
     Time,
 }
@@ -78,7 +82,7 @@ fn collect(
     depth: usize,
     budget: &mut usize,
     logs: &mut Vec<Log>,
-    found: &mut Gathered,
+    found: &mut LogEventCounts,
 ) {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -130,9 +134,9 @@ fn open(path: &Path) -> std::io::Result<File> {
 fn read_backwards(
     file: &File,
     path: &Path,
-    found: &mut Gathered,
+    found: &mut LogEventCounts,
     go_on: &mut dyn FnMut() -> bool,
-) -> End {
+) -> ReadEnd {
     let (program, name) = (program_of(path), path.display().to_string());
     let mut at = file.metadata().map_or(0, |meta| meta.len());
     let mut buffer = vec![0; CHUNK];
@@ -140,7 +144,7 @@ fn read_backwards(
     let mut carry: Vec<u8> = Vec::new();
     while at > 0 {
         if !go_on() {
-            return End::Time;
+            return ReadEnd::Time;
         }
         let size = at.min((CHUNK - carry.len()) as u64);
         at -= size;
@@ -170,11 +174,11 @@ fn read_backwards(
             carry.extend_from_slice(piece.get(..first).unwrap_or_default());
         }
     }
-    End::Done
+    ReadEnd::Done
 }
 
 /// Whether the first line of a piece that has a time is too old: all before it is.
-fn is_old(piece: &[u8], found: &Gathered) -> bool {
+fn is_old(piece: &[u8], found: &LogEventCounts) -> bool {
     let mut lines = piece.split(|byte| *byte == b'\n').take(20);
     lines
         .find_map(|line| {
@@ -184,14 +188,19 @@ fn is_old(piece: &[u8], found: &Gathered) -> bool {
         .is_some_and(|t| found.is_old(t))
 }
 
-fn read_gz(file: File, path: &Path, found: &mut Gathered, go_on: &mut dyn FnMut() -> bool) -> End {
+fn read_gz(
+    file: File,
+    path: &Path,
+    found: &mut LogEventCounts,
+    go_on: &mut dyn FnMut() -> bool,
+) -> ReadEnd {
     let (program, name) = (program_of(path), path.display().to_string());
     let mut text = MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file));
     let mut buffer = vec![0; CHUNK];
     let mut kept = 0;
     loop {
         if !go_on() {
-            return End::Time;
+            return ReadEnd::Time;
         }
         let got = match buffer.get_mut(kept..).map(|rest| text.read(rest)) {
             Some(Ok(got)) if got > 0 => got,
@@ -200,7 +209,7 @@ fn read_gz(file: File, path: &Path, found: &mut Gathered, go_on: &mut dyn FnMut(
                     found.unread(format!("{name}: {error}"));
                 }
                 found.text(buffer.get(..kept).unwrap_or_default(), &program, &name);
-                return End::Done;
+                return ReadEnd::Done;
             }
         };
         found.read(got);
@@ -231,7 +240,7 @@ fn program_of(path: &Path) -> String {
 }
 
 /// Reads the kernel's ring buffer: one record a read, and EAGAIN when there is no further one.
-pub(super) fn read_kmsg(path: &Path, found: &mut Gathered) {
+pub(super) fn read_kmsg(path: &Path, found: &mut LogEventCounts) {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file = match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(file) => file,
@@ -257,7 +266,7 @@ pub(super) fn read_kmsg(path: &Path, found: &mut Gathered) {
 
 /// `6,1234,5678901234,-;message`: priority and facility, number, microseconds since boot. Records
 /// that programs wrote (facility not 0) are not the kernel's word.
-fn kmsg_record(record: &str, found: &mut Gathered) {
+fn kmsg_record(record: &str, found: &mut LogEventCounts) {
     let Some((head, message)) = record.split_once(';') else { return };
     let mut fields = head.split(',');
     let priority: Option<u32> = fields.next().and_then(|field| field.parse().ok());
@@ -267,7 +276,9 @@ fn kmsg_record(record: &str, found: &mut Gathered) {
         return;
     }
     let t = micros.map(|micros| found.stamps().since_boot(micros));
-    if let Some((failure, who)) = wordings::read(&Entry { tag: "kernel", body, of_client: false }) {
+    if let Some((failure, who)) =
+        wordings::read(&LogEntry { tag: "kernel", body, of_client: false })
+    {
         found.add(t, failure, who, body, "kernel messages");
     }
 }
@@ -285,7 +296,7 @@ mod tests {
 
     fn look(dir: &Path) -> Logs {
         let stamps = Stamps::new(TimeZone::UTC, NOW, NOW - 1000.0);
-        read(&Sources::only(dir, NOW - 7.0 * 86_400.0), &stamps, &mut || true)
+        read(&LogSources::only(dir, NOW - 7.0 * 86_400.0), &stamps, &mut || true)
     }
 
     fn fork(at: &str) -> String {
@@ -358,7 +369,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("auth.log"), fork("24 10:00:00")).unwrap();
         let stamps = Stamps::new(TimeZone::UTC, NOW, 0.0);
-        let logs = read(&Sources::only(dir.path(), 0.0), &stamps, &mut || false);
+        let logs = read(&LogSources::only(dir.path(), 0.0), &stamps, &mut || false);
         assert_eq!(logs.traces, []);
         assert!(logs.unread[0].contains("time was up"), "{:?}", logs.unread);
     }
@@ -366,7 +377,7 @@ mod tests {
     #[test]
     fn records_of_the_ring_are_the_kernels_or_do_not_count() {
         let stamps = Stamps::new(TimeZone::UTC, NOW, NOW - 1000.0);
-        let mut found = Gathered::new(&stamps, 0.0);
+        let mut found = LogEventCounts::new(&stamps, 0.0);
         let kill = "Out of memory: Killed process 7 (apache2) total-vm:1kB";
         kmsg_record(&format!("3,1,500000000,-;{kill}\n SUBSYSTEM=x\n"), &mut found);
         kmsg_record(&format!("12,2,600000000,-;{kill} forged\n"), &mut found);
@@ -378,7 +389,7 @@ mod tests {
     #[test]
     fn fuzz_ring() {
         let stamps = Stamps::new(TimeZone::UTC, NOW, NOW - 1000.0);
-        let mut found = Gathered::new(&stamps, 0.0);
+        let mut found = LogEventCounts::new(&stamps, 0.0);
         let texts: [&[u8]; 1] =
             [b"3,1,500000000,-;Out of memory: Killed process 7 (apache2) total-vm:1kB\n SUBSYSTEM=x\n"];
         crate::core::fuzz::fuzz("kernel records", 1, &texts, |text| {

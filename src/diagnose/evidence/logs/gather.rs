@@ -4,7 +4,7 @@ use super::lines::{Search, split};
 use super::timestamp::Stamps;
 use super::wordings;
 use crate::core::model::sample::Comm;
-use crate::diagnose::findings::{Failure, Logs, Trace};
+use crate::diagnose::findings::{Failure, LogEvent, Logs};
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -19,7 +19,7 @@ const TEXT: usize = 300;
 const MOST_NOTES: usize = 8;
 
 /// What was found so far.
-pub struct Gathered<'s> {
+pub struct LogEventCounts<'s> {
     pub(super) search: Search,
     stamps: &'s Stamps,
     since_t: f64,
@@ -27,7 +27,7 @@ pub struct Gathered<'s> {
     logs: Logs,
 }
 
-impl<'s> Gathered<'s> {
+impl<'s> LogEventCounts<'s> {
     /// Nothing yet.
     pub fn new(stamps: &'s Stamps, since_t: f64) -> Self {
         let logs = Logs { since_t, ..Logs::default() };
@@ -36,7 +36,7 @@ impl<'s> Gathered<'s> {
 
     /// What was found, the latest first.
     pub fn finish(mut self) -> Logs {
-        let last = |trace: &Trace| trace.last_t.unwrap_or(0.0);
+        let last = |trace: &LogEvent| trace.last_t.unwrap_or(0.0);
         self.logs.traces.sort_by(|a, b| last(b).total_cmp(&last(a)));
         self.logs
     }
@@ -103,7 +103,15 @@ impl<'s> Gathered<'s> {
             None if self.logs.traces.len() < MOST_TRACES => {
                 let (source, text) = (String::new(), String::new());
                 let (count, first_t, last_t) = (0, None, None);
-                self.logs.traces.push(Trace { failure, who, count, first_t, last_t, source, text });
+                self.logs.traces.push(LogEvent {
+                    failure,
+                    who,
+                    count,
+                    first_t,
+                    last_t,
+                    source,
+                    text,
+                });
                 self.logs.traces.len() - 1
             }
             None => return,
@@ -169,13 +177,13 @@ fn program(who: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnose::findings::Lack;
+    use crate::diagnose::findings::MissingResource;
     use jiff::tz::TimeZone;
 
     fn gather(texts: &[(&str, &str)]) -> Logs {
         // 2026-11-24 12:00:00 UTC
         let stamps = Stamps::new(TimeZone::UTC, 1_795_521_600.0, 0.0);
-        let mut found = Gathered::new(&stamps, 1_795_521_600.0 - 7.0 * 86_400.0);
+        let mut found = LogEventCounts::new(&stamps, 1_795_521_600.0 - 7.0 * 86_400.0);
         for (text, source) in texts {
             found.text(text.as_bytes(), "x", source);
         }
@@ -193,7 +201,7 @@ mod tests {
         let [trace] = &logs.traces[..] else { panic!("{logs:?}") };
         assert_eq!(
             (trace.failure, trace.who.as_str()),
-            (Failure::ForkFailed(Lack::Memory), "sshd")
+            (Failure::ForkFailed(MissingResource::Memory), "sshd")
         );
         let t = 1_795_514_400.0;
         assert_eq!(

@@ -1,8 +1,8 @@
 //! Journal: what systemd's journal says, by way of journalctl: its files are not ours to parse.
 
-use super::gather::Gathered;
+use super::gather::LogEventCounts;
 use super::wordings;
-use super::wordings::{Entry, NEEDLES};
+use super::wordings::{LogEntry, NEEDLES};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Deserialize;
 use std::io::Read;
@@ -22,7 +22,7 @@ const LONGEST: usize = 1 << 18;
 pub(super) fn read(
     program: &Path,
     since_t: f64,
-    found: &mut Gathered,
+    found: &mut LogEventCounts,
     go_on: &mut dyn FnMut() -> bool,
 ) {
     // `--grep` lets journalctl sift, ten times faster than we could parse all of it; where it was
@@ -58,7 +58,7 @@ pub(super) fn read(
 /// Takes in the child's lines; how many there were, and whether all were read.
 fn entries(
     child: &mut Child,
-    found: &mut Gathered,
+    found: &mut LogEventCounts,
     go_on: &mut dyn FnMut() -> bool,
 ) -> (usize, bool) {
     let Some(mut output) = child.stdout.take() else { return (0, true) };
@@ -95,7 +95,7 @@ fn entries(
 
 /// The fields of an entry that are read. A message that is no UTF-8 comes as a list of bytes.
 #[derive(Deserialize)]
-struct Line {
+struct JournalLine {
     #[serde(rename = "__REALTIME_TIMESTAMP")]
     micros: String,
     #[serde(rename = "MESSAGE")]
@@ -119,8 +119,8 @@ fn text(value: &serde_json::Value) -> String {
     }
 }
 
-fn take(line: &[u8], found: &mut Gathered) {
-    let Ok(line) = serde_json::from_slice::<Line>(line) else { return };
+fn take(line: &[u8], found: &mut LogEventCounts) {
+    let Ok(line) = serde_json::from_slice::<JournalLine>(line) else { return };
     let t = line.micros.parse::<f64>().ok().map(|micros| micros * 1e-6);
     let (message, mut tag) = (text(&line.message), text(&line.tag));
     // Anyone may call himself "kernel" by syslog; the transport is journald's own word.
@@ -133,8 +133,8 @@ fn take(line: &[u8], found: &mut Gathered) {
     for body in message.lines() {
         // An application's own stamp and brackets may stand before what it says.
         let (_, inner) = super::lines::split(body, &tag, found.stamps());
-        let entry = if is_kernel { Entry { tag: &tag, body, of_client: false } } else { inner };
-        let entry = Entry { tag: &tag, ..entry };
+        let entry = if is_kernel { LogEntry { tag: &tag, body, of_client: false } } else { inner };
+        let entry = LogEntry { tag: &tag, ..entry };
         if let Some((failure, who)) = wordings::read(&entry) {
             found.add(t, failure, who, entry.body, "journal");
         }
@@ -151,7 +151,7 @@ mod fuzz {
             br#"{"__REALTIME_TIMESTAMP":"1","MESSAGE":[102,111,114,107,58,32,255],"SYSLOG_IDENTIFIER":null}"#,
         ];
         let stamps = super::super::Stamps::new(jiff::tz::TimeZone::UTC, 1.795e9, 0.0);
-        let mut found = super::super::Gathered::new(&stamps, 0.0);
+        let mut found = super::super::LogEventCounts::new(&stamps, 0.0);
         crate::core::fuzz::fuzz("journal entries", 4, &texts, |line| super::take(line, &mut found));
     }
 }
@@ -178,7 +178,7 @@ mod tests {
     fn ask(script: &str, go_on: &mut dyn FnMut() -> bool) -> Logs {
         let dir = tempfile::tempdir().unwrap();
         let stamps = Stamps::new(TimeZone::UTC, 1_795_521_600.0, 0.0);
-        let mut found = Gathered::new(&stamps, 0.0);
+        let mut found = LogEventCounts::new(&stamps, 0.0);
         read(&program(&dir, script), 0.0, &mut found, go_on);
         found.finish()
     }

@@ -1,7 +1,7 @@
 //! Lines: finds the few that may matter in a piece of text, fast, and splits them.
 
 use super::timestamp::Stamps;
-use super::wordings::{Entry, NEEDLES};
+use super::wordings::{LogEntry, NEEDLES};
 use aho_corasick::AhoCorasick;
 use aho_corasick::packed::Searcher;
 
@@ -48,7 +48,11 @@ fn memchr_newline(text: &[u8], from: usize) -> usize {
 }
 
 /// Splits a line into its time and the rest; `file` is the name of the program that the log is of.
-pub(super) fn split<'a>(line: &'a str, file: &'a str, stamps: &Stamps) -> (Option<f64>, Entry<'a>) {
+pub(super) fn split<'a>(
+    line: &'a str,
+    file: &'a str,
+    stamps: &Stamps,
+) -> (Option<f64>, LogEntry<'a>) {
     let (t, mut body) = stamps.split(line);
     let bracketed = line.starts_with('[');
     let (mut tag, mut of_client) = (file, false);
@@ -69,7 +73,7 @@ pub(super) fn split<'a>(line: &'a str, file: &'a str, stamps: &Stamps) -> (Optio
     {
         (tag, body) = (own, rest);
     }
-    (t, Entry { tag, body, of_client })
+    (t, LogEntry { tag, body, of_client })
 }
 
 /// "host sshd[812]: error .." as `sshd` and the message.
@@ -91,7 +95,7 @@ mod tests {
 
     fn parts(line: &str, file: &str) -> (String, String, bool) {
         let stamps = Stamps::new(TimeZone::UTC, 1.795e9, 0.0);
-        let (_, Entry { tag, body, of_client }) = split(line, file, &stamps);
+        let (_, LogEntry { tag, body, of_client }) = split(line, file, &stamps);
         (tag.to_owned(), body.to_owned(), of_client)
     }
 
@@ -144,7 +148,7 @@ mod tests {
             let text = String::from_utf8_lossy(text);
             let (_, entry) = split(&text, "apache2", &stamps);
             super::super::wordings::read(&entry);
-            super::super::wordings::read(&Entry { tag: "kernel", ..entry });
+            super::super::wordings::read(&LogEntry { tag: "kernel", ..entry });
         });
         let search = Search::new();
         crate::core::fuzz::fuzz("logs", 2, &texts, |text| {
@@ -152,7 +156,7 @@ mod tests {
             search.lines(text, |_| lines += 1);
             assert!(lines <= text.len());
         });
-        let mut found = super::super::Gathered::new(&stamps, 0.0);
+        let mut found = super::super::LogEventCounts::new(&stamps, 0.0);
         crate::core::fuzz::fuzz("gathered logs", 4, &texts, |text| {
             found.text(text, "apache2", "x.log")
         });

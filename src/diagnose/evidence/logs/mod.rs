@@ -11,7 +11,7 @@ mod lines;
 mod timestamp;
 mod wordings;
 
-pub use gather::Gathered;
+pub use gather::LogEventCounts;
 pub use timestamp::Stamps;
 
 use crate::diagnose::findings::Logs;
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 /// Which logs.
 #[derive(Clone, Debug)]
-pub struct Sources {
+pub struct LogSources {
     /// The directory of log files.
     pub dir: PathBuf,
     /// Further files, such as servers' configured error logs.
@@ -32,7 +32,7 @@ pub struct Sources {
     pub since_t: f64,
 }
 
-impl Sources {
+impl LogSources {
     /// Where logs are kept on a usual system.
     pub fn usual(since_t: f64) -> Self {
         let journalctl = ["/usr/bin/journalctl", "/bin/journalctl"];
@@ -53,8 +53,8 @@ impl Sources {
 }
 
 /// Reads them for as long as `go_on` says so.
-pub fn read(sources: &Sources, stamps: &Stamps, go_on: &mut dyn FnMut() -> bool) -> Logs {
-    let mut found = Gathered::new(stamps, sources.since_t);
+pub fn read(sources: &LogSources, stamps: &Stamps, go_on: &mut dyn FnMut() -> bool) -> Logs {
+    let mut found = LogEventCounts::new(stamps, sources.since_t);
     // The journal first: where there is one it has the kernel's lines and every service's.
     if let Some(program) = &sources.journalctl {
         journal::read(program, sources.since_t, &mut found, go_on);

@@ -5,11 +5,11 @@
 //! 20 and 21, uWSGI 2.0, puma, unicorn, PostgreSQL 15, Linux 4 to 6). Where they begin a message
 //! they must begin it here: what a client sent may stand further on in a line.
 
-use crate::diagnose::findings::{Failure, Lack};
+use crate::diagnose::findings::{Failure, MissingResource};
 
 /// A line without its time: who says what.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry<'a> {
+pub(super) struct LogEntry<'a> {
     /// The syslog tag, or what else tells the program.
     pub(super) tag: &'a str,
     /// The message.
@@ -45,8 +45,8 @@ pub(super) const NEEDLES: [&str; 22] = [
 ];
 
 /// What the line proves and whose failure it is; the name may be empty where the line has none.
-pub(super) fn read<'a>(entry: &Entry<'a>) -> Option<(Failure, &'a str)> {
-    let Entry { tag, body, .. } = *entry;
+pub(super) fn read<'a>(entry: &LogEntry<'a>) -> Option<(Failure, &'a str)> {
+    let LogEntry { tag, body, .. } = *entry;
     match tag {
         "kernel" => kernel(body),
         "systemd" | "systemd-oomd" => systemd(body),
@@ -54,15 +54,15 @@ pub(super) fn read<'a>(entry: &Entry<'a>) -> Option<(Failure, &'a str)> {
     }
 }
 
-fn lack(text: &str) -> Lack {
+fn lack(text: &str) -> MissingResource {
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
     if has(&["annot allocate memory", "ENOMEM", "(12:", "Errno 12]", "(12)"]) {
-        Lack::Memory
+        MissingResource::Memory
     } else if has(&["temporarily unavailable", "EAGAIN", "(11:", "No child processes", "ulimit -u"])
     {
-        Lack::Tasks
+        MissingResource::Tasks
     } else {
-        Lack::Unsaid
+        MissingResource::Unsaid
     }
 }
 
@@ -74,7 +74,7 @@ fn kernel(body: &str) -> Option<(Failure, &str)> {
     };
     if let Some(path) = body.strip_prefix("cgroup: fork rejected by pids controller in ") {
         let unit = path.trim().rsplit('/').next().unwrap_or(path);
-        return Some((Failure::ForkFailed(Lack::Tasks), unit));
+        return Some((Failure::ForkFailed(MissingResource::Tasks), unit));
     }
     if let Some((who, _)) = body.split_once(": page allocation failure: order:0") {
         return Some((Failure::NoMemory, who));
@@ -98,7 +98,7 @@ fn systemd(body: &str) -> Option<(Failure, &str)> {
     let (unit, what) = body.split_once(": ")?;
     let failure = match what {
         w if w.starts_with("Failed to fork: ") => Failure::ForkFailed(lack(w)),
-        w if w.starts_with("Failed to run ") && lack(w) != Lack::Unsaid => {
+        w if w.starts_with("Failed to run ") && lack(w) != MissingResource::Unsaid => {
             Failure::ForkFailed(lack(w))
         }
         w if w.starts_with("Failed with result 'oom-kill'") => Failure::Down,
@@ -111,8 +111,8 @@ fn systemd(body: &str) -> Option<(Failure, &str)> {
 }
 
 /// A fork that failed.
-fn fork<'a>(entry: &Entry<'a>) -> Option<(Failure, &'a str)> {
-    let Entry { tag, body, of_client } = *entry;
+fn fork<'a>(entry: &LogEntry<'a>) -> Option<(Failure, &'a str)> {
+    let LogEntry { tag, body, of_client } = *entry;
     let begins = |words: &[&str]| words.iter().any(|word| body.starts_with(word));
     let has = |words: &[&str]| words.iter().any(|word| body.contains(word));
     let failed = |who| Some((Failure::ForkFailed(lack(body)), who));
@@ -145,7 +145,7 @@ fn fork<'a>(entry: &Entry<'a>) -> Option<(Failure, &'a str)> {
     if begins(&["Too many processes in process table to spawn ", "unknown error during fork for "])
     {
         return Some((
-            Failure::ForkFailed(if begins(&["Too"]) { Lack::Tasks } else { lack(body) }),
+            Failure::ForkFailed(if begins(&["Too"]) { MissingResource::Tasks } else { lack(body) }),
             tag,
         ));
     }
@@ -170,8 +170,8 @@ fn fork<'a>(entry: &Entry<'a>) -> Option<(Failure, &'a str)> {
 }
 
 /// Everything else.
-fn other<'a>(entry: &Entry<'a>) -> Option<(Failure, &'a str)> {
-    let Entry { tag, body, of_client } = *entry;
+fn other<'a>(entry: &LogEntry<'a>) -> Option<(Failure, &'a str)> {
+    let LogEntry { tag, body, of_client } = *entry;
     let has = |words: &[&str]| words.iter().any(|word| body.contains(word));
     if of_client {
         return None;
@@ -219,14 +219,14 @@ mod tests {
     use super::*;
 
     fn of(tag: &str, body: &str) -> Option<(Failure, String)> {
-        let entry = Entry { tag, body, of_client: false };
+        let entry = LogEntry { tag, body, of_client: false };
         read(&entry).map(|(failure, who)| (failure, who.to_owned()))
     }
 
     #[test]
     fn each_programs_own_words_are_known() {
         use Failure::{CapReached, Down, ForkFailed, Killed, NoMemory, OomKill, OomKillInCgroup};
-        use Lack::{Memory, Tasks, Unsaid};
+        use MissingResource::{Memory, Tasks, Unsaid};
         let known = [
             (
                 "x",
@@ -446,7 +446,7 @@ mod tests {
     #[test]
     fn what_a_client_wrote_is_no_evidence() {
         let body = "File does not exist: /Out of memory (12)Cannot allocate memory: AH00159: fork: Unable to fork new process";
-        assert_eq!(read(&Entry { tag: "apache2", body, of_client: true }), None);
+        assert_eq!(read(&LogEntry { tag: "apache2", body, of_client: true }), None);
         // A request that looks like the kernel's line does not begin like it.
         assert_eq!(of("kernel", "x Out of memory: Killed process 1 (init)"), None);
     }

@@ -10,9 +10,9 @@ use super::{
     Times, end, growth, headline, is_bounded, left, matters, meaning, meanwhile, next, no_trace,
     per_work, processes, proposal, reason, verdict, when,
 };
-use crate::core::model::assessment::Status;
+use crate::core::model::assessment::Severity;
 use crate::core::model::units::{Bytes, Seconds};
-use crate::diagnose::remedy::Cure;
+use crate::diagnose::remedy::Remedy;
 use crate::diagnose::service::{Case, Service};
 use crate::diagnose::{Diagnosis, implied_end_s};
 use crate::report::escape::{Html, Plain};
@@ -25,7 +25,7 @@ const MOST: usize = 12;
 const MOST_TRACES: usize = 30;
 
 /// A moment worth a mark in the pictures: its Unix time and a few words.
-pub type Moment = (f64, String);
+pub type ChartTime = (f64, String);
 
 /// Writes the page. `moments` are marked in the pictures beside the failures in the logs.
 ///
@@ -35,7 +35,7 @@ pub fn write(
     out: &mut impl Write,
     diagnosis: &Diagnosis,
     times: &Times,
-    moments: &[Moment],
+    moments: &[ChartTime],
 ) -> io::Result<()> {
     let (hostname, machine) = &diagnosis.host;
     let title = format!("leakwatch on {}", Plain(hostname));
@@ -62,10 +62,10 @@ pub fn write(
         times.whole(diagnosis.t)
     );
     let (class, word) = match diagnosis.status {
-        Status::Fine if diagnosis.services.is_empty() => ("fine", "Nothing to judge"),
-        Status::Fine => ("fine", "Nothing leaks"),
-        Status::Leak => ("bad", "Leak found"),
-        Status::Critical => ("bad", "Memory is about to end"),
+        Severity::Fine if diagnosis.services.is_empty() => ("fine", "Nothing to judge"),
+        Severity::Fine => ("fine", "Nothing leaks"),
+        Severity::Leak => ("bad", "Leak found"),
+        Severity::Critical => ("bad", "Memory is about to end"),
     };
     writeln!(
         out,
@@ -89,7 +89,7 @@ pub fn write(
 }
 
 /// Failures and what happened while it was watched, as marks.
-fn marks(diagnosis: &Diagnosis, moments: &[Moment]) -> Vec<Mark> {
+fn marks(diagnosis: &Diagnosis, moments: &[ChartTime]) -> Vec<Mark> {
     let traces = diagnosis.logs.traces.iter().filter_map(|trace| {
         Some(Mark {
             t: trace.last_t?,
@@ -104,7 +104,7 @@ fn memory_section(
     out: &mut impl Write,
     diagnosis: &Diagnosis,
     times: &Times,
-    moments: &[Moment],
+    moments: &[ChartTime],
 ) -> io::Result<()> {
     let worst = diagnosis.culprits().next().or(diagnosis.services.first());
     writeln!(out, "<section>\n<h2>How long it lasts</h2>")?;
@@ -148,7 +148,7 @@ fn services_section(
     out: &mut impl Write,
     diagnosis: &Diagnosis,
     times: &Times,
-    moments: &[Moment],
+    moments: &[ChartTime],
 ) -> io::Result<()> {
     if diagnosis.services.is_empty() {
         return Ok(());
@@ -230,7 +230,7 @@ fn advice_section(out: &mut impl Write, diagnosis: &Diagnosis) -> io::Result<()>
     writeln!(out, "</ol>\n</section>")
 }
 
-fn advice(out: &mut impl Write, cure: &Cure, several: bool) -> io::Result<()> {
+fn advice(out: &mut impl Write, cure: &Remedy, several: bool) -> io::Result<()> {
     let of = if several { format!("{}: ", Plain(&cure.service)) } else { String::new() };
     write!(out, "<li><p>{}{}</p>", Html(of), Html(proposal(cure)))?;
     if let Some(meaning) = meaning(cure) {
