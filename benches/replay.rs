@@ -89,7 +89,7 @@ impl Random {
 fn speed(recording: &[u8], judged: bool) -> f64 {
     let begin = Instant::now();
     let mut reader = Reader::new(recording, "bench".to_owned()).unwrap();
-    let settings = EngineSettings { caution: 6.0, rules: Rules::default() };
+    let settings = EngineSettings { max_extrapolation: 6.0, rules: Rules::default() };
     let mut engine = Engine::new(reader.header(), settings);
     let (mut sample, mut samples) = (Sample::default(), 0);
     while reader.read(&mut sample).unwrap() {

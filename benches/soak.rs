@@ -169,7 +169,7 @@ fn watch(minutes: f64) -> ExitCode {
         .args(["--pid", &server.0.id().to_string(), "--interval", "1s", "--budget", "8G"])
         .args(["--format", "json", "--textfile"])
         .arg(metrics)
-        .args(["--state".as_ref(), dir.path()])
+        .args(["--state-dir".as_ref(), dir.path()])
         .env("LEAKWATCH_CONFIG", "/dev/null")
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -114,7 +114,8 @@ fn ours(count: usize, rounds: u32) -> (f64, f64) {
     let selection = Selection::new(&words, Path::new("/etc/passwd")).unwrap();
     let mut probe = Sampler::new(Path::new("/proc"), None, selection, None).unwrap();
     let rules = Rules::default();
-    let mut engine = Engine::new(&machine::header(5.0), EngineSettings { caution: 6.0, rules });
+    let mut engine =
+        Engine::new(&machine::header(5.0), EngineSettings { max_extrapolation: 6.0, rules });
     let mut sample = Sample::default();
     let mut t = 1e9;
     let mut tick = |judge: bool| {

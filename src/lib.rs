@@ -28,8 +28,8 @@
 //! | 4 reports | [`report`] | write events and state to any `impl Write` | clocks, files, choosing |
 //! | 3 doors in | [`probe`] (processes, trees, ceilings), [`machine`], [`recording`], [`history`], [`profiles`], [`evidence`] (logs, settings, work) | the only readers of /proc, /sys and files | decisions |
 //! | 3 doors out | [`action`] (the only sender of signals), [`wait`] (the only sleeper and clock), [`outlet`] (output that nobody waits for), [`brace`] (memory locked, OOM score, a signal rehearsed), [`hook`] (the helper that runs the user's command), [`systemd`] (service manager and journal), [`textfile`] (metrics) | carry out | choosing |
-//! | 2 reckoning | [`engine`]; [`advice`], [`diagnosis`]; [`detector`] and its rooms, [`explanation`](detector::explanation); [`alarm`], [`policy`], [`rules`], [`victims`], [`brink`], [`pace`], [`lateness`], [`server`] and its table | pure functions and bounded state | any I/O, any clock |
-//! | 1 words | [`sample`], [`ceiling`], [`assessment`], [`facts`], [`units`] | the nouns | everything |
+//! | 2 reckoning | [`engine`]; [`advice`], [`diagnosis`]; [`detector`] and its rooms, [`explanation`](detector::explanation); [`alarm`], [`policy`], [`rules`], [`eligibility`], [`emergency`], [`pace`], [`scheduling_delay`], [`server`] and its table | pure functions and bounded state | any I/O, any clock |
+//! | 1 words | [`sample`], [`ceiling`], [`assessment`], [`program_facts`], [`units`] | the nouns | everything |
 //!
 //! (`fuzz` is there for unit tests only: it hands mutated samples to every parser.)
 //!

@@ -54,17 +54,19 @@ fn a_steady_tick_allocates_nothing() {
     let mut probe =
         Sampler::new(proc.path(), Some(&proc.sysfs()), selection, Some(1 << 30)).unwrap();
     let rules = Rules::default();
-    let mut engine = Engine::new(&machine::header(1.0), EngineSettings { caution: 8.0, rules });
+    let mut engine =
+        Engine::new(&machine::header(1.0), EngineSettings { max_extrapolation: 8.0, rules });
     let mut sample = Sample::default();
     let dir = tempfile::tempdir().unwrap();
-    let mut exporter = MetricsExporter::new(&dir.path().join("a.prom"), "app", true).unwrap();
-    let mut lateness = SchedulingDelay::new(0.0);
+    let mut metrics_exporter =
+        MetricsExporter::new(&dir.path().join("a.prom"), "app", true).unwrap();
+    let mut scheduling_delay = SchedulingDelay::new(0.0);
     let mut tick = |n: u32| {
         let t = f64::from(n);
         probe.sample(1e9 + t, Some(1e6 + t), &mut sample).unwrap();
         engine.observe(&sample);
-        assert!(lateness.observe(t, t + 0.001).is_none());
-        let failed = exporter.tick(&engine, &sample, 1.0, t, &lateness);
+        assert!(scheduling_delay.observe(t, t + 0.001).is_none());
+        let failed = metrics_exporter.tick(&engine, &sample, 1.0, t, &scheduling_delay);
         assert!(failed.is_none(), "{failed:?}");
         summary::write_summary(&mut [0_u8; 512].as_mut_slice(), &engine).unwrap();
         assert_eq!(sample.procs.len(), 21);

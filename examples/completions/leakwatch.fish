@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_leakwatch_global_optspecs
-    string join \n p/pattern= f/full x/exact u/user= pid= max-processes= procfs= sysfs= i/interval= lead= grace= signal= no-kill reload allow= n/dry-run protect= server= allow-root caution= format= color= q/quiet v/verbose budget= state= no-state textfile= on-event= config= h/help V/version
+    string join \n p/pattern= f/full x/exact u/user= pid= max-processes= procfs= sysfs= i/interval= lead= grace= signal= no-kill reload allow= n/dry-run protect= server= allow-standalone max-extrapolation= format= color= q/quiet v/verbose budget= state-dir= no-state textfile= on-event= config= h/help V/version
 end
 
 function __fish_leakwatch_needs_command
@@ -37,14 +37,14 @@ complete -c leakwatch -n "__fish_leakwatch_needs_command" -l signal -d 'The firs
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l allow -d 'Also end workers of this server, although that costs something (postgres: a session; by TERM)' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l protect -d 'Processes whose name or command line matches are never signalled (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l server -d 'A server that is in no row of `leakwatch servers`, or that is to be treated otherwise (repeatable)' -r
-complete -c leakwatch -n "__fish_leakwatch_needs_command" -l caution -d 'How many times longer than it was watched a growth may be extrapolated, 1 to 32' -r
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l max-extrapolation -d 'How many times longer than it was watched a growth may be extrapolated, 1 to 32' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l format -d 'Lines for people, or JSON Lines' -r -f -a "text\t'One line an event, for people'
 json\t'One JSON object an event'"
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l color -d 'Colour the lines [auto: on a terminal, unless NO_COLOR or CLICOLOR=0 is set]' -r -f -a "auto\t'On a terminal'
 always\t'Always'
 never\t'Never'"
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l budget -d 'Memory granted to each watched tree, as a ceiling of its own (512M, 1.5G; powers of 1024)' -r
-complete -c leakwatch -n "__fish_leakwatch_needs_command" -l state -d 'Remember there, from one watch to the next, how large each program grew before it ended' -r -F
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l state-dir -d 'Remember there, from one watch to the next, how large each program grew before it ended' -r -F
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l textfile -d 'Keep metrics in this file (*.prom) for Prometheus\' node_exporter' -r -F
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l on-event -d 'Run this command by `sh -c` for each event that is printed' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l config -d 'Read this configuration only [/etc/leakwatch.toml, /etc/leakwatch.d/*.toml; see leakwatch.toml(5)]' -r -F
@@ -53,7 +53,7 @@ complete -c leakwatch -n "__fish_leakwatch_needs_command" -s x -l exact -d 'The 
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l no-kill -d 'Never send SIGKILL: who ignores the other signals stays'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l reload -d 'Where workers obey no signal, let their master replace all of them (Apache event: graceful)'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s n -l dry-run -d 'Say what would be signalled, in the same words, and signal nothing'
-complete -c leakwatch -n "__fish_leakwatch_needs_command" -l allow-root -d 'A lone leaking process, which nobody would start again, may be ended too'
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l allow-standalone -d 'A lone leaking process, which nobody would start again, may be ended too'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s q -l quiet -d 'Say nothing on standard error'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s v -l verbose -d 'Say more on standard error: the state of all trees once a minute'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l no-state -d 'Remember nothing from one watch to the next, and read and write no such file'
@@ -79,15 +79,15 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l signal -d 
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l allow -d 'Also end workers of this server, although that costs something (postgres: a session; by TERM)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l protect -d 'Processes whose name or command line matches are never signalled (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l server -d 'A server that is in no row of `leakwatch servers`, or that is to be treated otherwise (repeatable)' -r
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l caution -d 'How many times longer than it was watched a growth may be extrapolated, 1 to 32' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l max-extrapolation -d 'How many times longer than it was watched a growth may be extrapolated, 1 to 32' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l format -d 'Lines for people, or JSON Lines' -r -f -a "text\t'One line an event, for people'
 json\t'One JSON object an event'"
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l color -d 'Colour the lines [auto: on a terminal, unless NO_COLOR or CLICOLOR=0 is set]' -r -f -a "auto\t'On a terminal'
 always\t'Always'
 never\t'Never'"
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l renotify -d 'While something is wrong, say so again after this time' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l repeat-after -d 'While something is wrong, say so again after this time' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l budget -d 'Memory granted to each watched tree, as a ceiling of its own (512M, 1.5G; powers of 1024)' -r
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l state -d 'Remember there, from one watch to the next, how large each program grew before it ended' -r -F
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l state-dir -d 'Remember there, from one watch to the next, how large each program grew before it ended' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l history-size -d 'The history is never larger than this (512K, 32M; powers of 1024)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l config -d 'Read this configuration only [/etc/leakwatch.toml, /etc/leakwatch.d/*.toml; see leakwatch.toml(5)]' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s f -l full -d 'Match the whole command line instead of the name'
@@ -95,10 +95,10 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s x -l exact
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l no-kill -d 'Never send SIGKILL: who ignores the other signals stays'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l reload -d 'Where workers obey no signal, let their master replace all of them (Apache event: graceful)'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s n -l dry-run -d 'Say what would be signalled, in the same words, and signal nothing'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l allow-root -d 'A lone leaking process, which nobody would start again, may be ended too'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l allow-standalone -d 'A lone leaking process, which nobody would start again, may be ended too'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s q -l quiet -d 'Say nothing on standard error'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s v -l verbose -d 'Say more on standard error: the state of all trees once a minute'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l always -d 'Print the state at every run, as monitoring systems want it, and not only when it changed'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l report-always -d 'Print the state at every run, as monitoring systems want it, and not only when it changed'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l no-state -d 'Remember nothing from one watch to the next, and read and write no such file'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -s p -l pattern -d 'Trees with a process whose name matches this regular expression (repeatable)' -r
@@ -122,7 +122,7 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l procfs 
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l sysfs -d 'Another root of sysfs, where that procfs\' cgroups are mounted below its /sys' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l for -d 'Look for so long; 0 looks once and judges by the history of checks, ages, sizes and logs alone' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l recording -d 'Also judge by this recording of the same machine, so that its hours count' -r -F
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l state -d 'Read the histories of checks in this directory' -r -F
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l state-dir -d 'Read the histories of checks in this directory' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l logs -d 'Read the log files of this directory instead of /var/log, the journal and the kernel\'s messages' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l since -d 'How far back to look into logs' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l format -d 'A report for people, or one JSON object' -r -f -a "text\t'One line an event, for people'
@@ -157,7 +157,7 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l signal -d
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l allow -d 'Also end workers of this server, although that costs something (postgres: a session; by TERM)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l protect -d 'Processes whose name or command line matches are never signalled (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l server -d 'A server that is in no row of `leakwatch servers`, or that is to be treated otherwise (repeatable)' -r
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l caution -d 'How many times longer than it was watched a growth may be extrapolated, 1 to 32' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l max-extrapolation -d 'How many times longer than it was watched a growth may be extrapolated, 1 to 32' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l format -d 'Lines for people, or JSON Lines' -r -f -a "text\t'One line an event, for people'
 json\t'One JSON object an event'"
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l color -d 'Colour the lines [auto: on a terminal, unless NO_COLOR or CLICOLOR=0 is set]' -r -f -a "auto\t'On a terminal'
@@ -167,7 +167,7 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l config -d
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l no-kill -d 'Never send SIGKILL: who ignores the other signals stays'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l reload -d 'Where workers obey no signal, let their master replace all of them (Apache event: graceful)'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s n -l dry-run -d 'Say what would be signalled, in the same words, and signal nothing'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l allow-root -d 'A lone leaking process, which nobody would start again, may be ended too'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l allow-standalone -d 'A lone leaking process, which nobody would start again, may be ended too'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s q -l quiet -d 'Say nothing on standard error'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s v -l verbose -d 'Say more on standard error: the state of all trees once a minute'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'

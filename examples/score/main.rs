@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example score -- tests/recordings
-//! cargo run --release --example score -- --caution 4 --caution 8 --caution 16 tests/recordings
+//! cargo run --release --example score -- --max-extrapolation 4 --max-extrapolation 8 --max-extrapolation 16 tests/recordings
 //! ```
 //!
 //! A recording `NAME.jsonl` or `NAME.jsonl.gz` counts if `NAME.truth.json` lies beside it:
@@ -49,7 +49,7 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use leakwatch::core::model::sample::Sample;
 use leakwatch::store::recording::Reader;
-use rules::{Case, Figures, Trial, Truth, default_caution};
+use rules::{Case, Figures, Trial, Truth, default_max_extrapolation};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -63,30 +63,30 @@ struct Options {
     directories: Vec<PathBuf>,
     /// A row for every family (the name without its number) too
     #[arg(long)]
-    families: bool,
+    subtrees: bool,
     /// A row for every recording too
     #[arg(long)]
     cases: bool,
     /// As leakwatch's own option; repeated: the score at each, a line a value
     #[arg(long, value_name = "K")]
-    caution: Vec<f64>,
+    max_extrapolation: Vec<f64>,
 }
 
 fn main() -> Result<()> {
     let options = Options::parse();
     let files = recordings(&options.directories)?;
-    if let [_, _, ..] = options.caution[..] {
-        return curve(&files, &options.caution);
+    if let [_, _, ..] = options.max_extrapolation[..] {
+        return curve(&files, &options.max_extrapolation);
     }
-    let caution = match options.caution.first() {
-        Some(caution) => *caution,
-        None => default_caution().context("replay is no command any more")?,
+    let max_extrapolation = match options.max_extrapolation.first() {
+        Some(max_extrapolation) => *max_extrapolation,
+        None => default_max_extrapolation().context("replay is no command any more")?,
     };
-    let cases = judge(&files, caution)?;
+    let cases = judge(&files, max_extrapolation)?;
     let mut rows = Vec::new();
     let mut groups: BTreeMap<&str, Vec<&Case>> = BTreeMap::new();
-    for case in cases.iter().filter(|_| options.families || options.cases) {
-        let name = if options.cases { &case.name } else { case.family() };
+    for case in cases.iter().filter(|_| options.subtrees || options.cases) {
+        let name = if options.cases { &case.name } else { case.subtree() };
         groups.entry(name).or_default().push(case);
     }
     rows.extend(groups.into_iter().map(|(name, cases)| (name.to_owned(), Figures::of(cases))));
@@ -103,10 +103,10 @@ fn main() -> Result<()> {
 
 fn curve(files: &[PathBuf], cautions: &[f64]) -> Result<()> {
     let mut rows = Vec::new();
-    for caution in cautions {
-        rows.push((caution.to_string(), Figures::of(&judge(files, *caution)?)));
+    for max_extrapolation in cautions {
+        rows.push((max_extrapolation.to_string(), Figures::of(&judge(files, *max_extrapolation)?)));
     }
-    print("caution", &rows);
+    print("max-extrapolation", &rows);
     Ok(())
 }
 
@@ -139,17 +139,17 @@ fn truth_of(recording: &Path) -> Option<PathBuf> {
     Some(recording.with_file_name(format!("{}.truth.json", stem(recording)?)))
 }
 
-fn judge(files: &[PathBuf], caution: f64) -> Result<Vec<Case>> {
-    files.iter().map(|file| judge_one(file, caution)).collect()
+fn judge(files: &[PathBuf], max_extrapolation: f64) -> Result<Vec<Case>> {
+    files.iter().map(|file| judge_one(file, max_extrapolation)).collect()
 }
 
-fn judge_one(file: &Path, caution: f64) -> Result<Case> {
+fn judge_one(file: &Path, max_extrapolation: f64) -> Result<Case> {
     let (name, truth) = stem(file).zip(truth_of(file)).context("a recording has a name")?;
     let text = fs::read(&truth)?;
     let truth: Truth = serde_json::from_slice(&text)
         .with_context(|| format!("'{}' is no truth", truth.display()))?;
     let mut recording = Reader::open(file)?;
-    let mut trial = Trial::new(recording.header(), caution);
+    let mut trial = Trial::new(recording.header(), max_extrapolation);
     let mut sample = Sample::default();
     while recording.read(&mut sample)? {
         trial.observe(&sample);

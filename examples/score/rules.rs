@@ -55,32 +55,32 @@ pub(crate) struct Trial {
     end_t: f64,
     said: Vec<Said>,
     /// Child and parent, of all that were seen together.
-    families: HashSet<(ProcId, ProcId)>,
+    subtrees: HashSet<(ProcId, ProcId)>,
     pids: HashMap<u32, ProcId>,
 }
 
 /// What leakwatch itself takes when nothing is said.
-pub(crate) fn default_caution() -> Option<f64> {
+pub(crate) fn default_max_extrapolation() -> Option<f64> {
     match Cli::try_parse_from(["leakwatch", "replay", "-"]).ok()?.command {
-        Some(Command::Replay(replay)) => Some(replay.judge.caution),
+        Some(Command::Replay(replay)) => Some(replay.judge.max_extrapolation),
         _ => None,
     }
 }
 
 /// Orders on: whoever must end is told, lone processes included.
-pub(crate) fn settings(caution: f64) -> EngineSettings {
-    let rules = Rules { allow_root: true, ..Rules::default() };
-    EngineSettings { caution, rules }
+pub(crate) fn settings(max_extrapolation: f64) -> EngineSettings {
+    let rules = Rules { allow_standalone: true, ..Rules::default() };
+    EngineSettings { max_extrapolation, rules }
 }
 
 impl Trial {
-    pub(crate) fn new(header: &Header, caution: f64) -> Self {
+    pub(crate) fn new(header: &Header, max_extrapolation: f64) -> Self {
         Self {
-            engine: Engine::new(header, settings(caution)),
+            engine: Engine::new(header, settings(max_extrapolation)),
             grace_s: 2.0 * header.interval_s,
             end_t: 0.0,
             said: Vec::new(),
-            families: HashSet::new(),
+            subtrees: HashSet::new(),
             pids: HashMap::new(),
         }
     }
@@ -94,7 +94,7 @@ impl Trial {
             if let Some(&parent) = self.pids.get(&proc.ppid)
                 && parent != proc.id
             {
-                self.families.insert((proc.id, parent));
+                self.subtrees.insert((proc.id, parent));
             }
         }
         for event in &self.engine.observe(sample).events {
@@ -115,8 +115,8 @@ impl Trial {
 
     /// The score of what was said, given the truth.
     pub(crate) fn score(self, name: &str, truth: &Truth) -> Case {
-        let Self { grace_s, end_t, said, families, .. } = self;
-        score(name, truth, grace_s, end_t, &said, &families)
+        let Self { grace_s, end_t, said, subtrees, .. } = self;
+        score(name, truth, grace_s, end_t, &said, &subtrees)
     }
 }
 
@@ -149,10 +149,10 @@ pub(crate) struct Case {
 
 impl Case {
     /// The name without its number.
-    pub(crate) fn family(&self) -> &str {
+    pub(crate) fn subtree(&self) -> &str {
         let bare = self.name.trim_end_matches(|c: char| c.is_ascii_digit());
         match bare.strip_suffix('-') {
-            Some(family) if bare.len() < self.name.len() => family,
+            Some(subtree) if bare.len() < self.name.len() => subtree,
             _ => &self.name,
         }
     }
@@ -164,14 +164,14 @@ fn score(
     grace_s: f64,
     end_t: f64,
     said: &[Said],
-    families: &HashSet<(ProcId, ProcId)>,
+    subtrees: &HashSet<(ProcId, ProcId)>,
 ) -> Case {
     let from: HashMap<ProcId, f64> = truth
         .leaking
         .iter()
         .map(|&Leaking { pid, start, from_t }| (ProcId { pid, start }, from_t))
         .collect();
-    let above = trees(&from, families);
+    let above = trees(&from, subtrees);
     let leaks = |id: &ProcId, t: f64| from.get(id).is_some_and(|from_t| t >= from_t - grace_s);
     let tree_leaks =
         |id: &ProcId, t: f64| above.get(id).is_some_and(|below| below.iter().any(|q| leaks(q, t)));
@@ -238,10 +238,10 @@ fn score(
 /// Of every process that leaks and every ancestor it ever had: the leaking ones at or below it.
 fn trees(
     from: &HashMap<ProcId, f64>,
-    families: &HashSet<(ProcId, ProcId)>,
+    subtrees: &HashSet<(ProcId, ProcId)>,
 ) -> HashMap<ProcId, Vec<ProcId>> {
     let mut parents: HashMap<ProcId, Vec<ProcId>> = HashMap::new();
-    for (child, parent) in families {
+    for (child, parent) in subtrees {
         parents.entry(*child).or_default().push(*parent);
     }
     let mut above: HashMap<ProcId, Vec<ProcId>> = HashMap::new();
@@ -346,8 +346,8 @@ mod tests {
     fn judged(said: &[Said]) -> Case {
         let leaking = vec![Leaking { pid: 2, start: 2, from_t: 100.0 }];
         let truth = Truth { kind: "synthetic".to_owned(), leaking, exhaust_t: Some(300.0) };
-        let families = HashSet::from([(LEAKY, ROOT), (WELL, ROOT)]);
-        score("leak-01", &truth, 2.0, 400.0, said, &families)
+        let subtrees = HashSet::from([(LEAKY, ROOT), (WELL, ROOT)]);
+        score("leak-01", &truth, 2.0, 400.0, said, &subtrees)
     }
 
     fn leak(t: f64, id: ProcId, scope: FindingScope, likely: f64) -> Said {
@@ -434,9 +434,9 @@ mod tests {
 
     #[test]
     fn a_family_is_a_name_without_its_number() {
-        for (name, family) in [("late-07", "late"), ("apache-leak", "apache-leak"), ("x9", "x9")] {
+        for (name, subtree) in [("late-07", "late"), ("apache-leak", "apache-leak"), ("x9", "x9")] {
             let case = Case { name: name.to_owned(), ..Case::default() };
-            assert_eq!(case.family(), family);
+            assert_eq!(case.subtree(), subtree);
         }
     }
 }

@@ -93,7 +93,7 @@ pub struct WatchOptions {
     pub textfile: Option<PathBuf>,
     /// Run this command by `sh -c` for each event that is printed
     ///
-    /// LEAKWATCH_EVENT (leak, order, outcome, spared, failing, ...), LEAKWATCH_TEXT (the line) and
+    /// LEAKWATCH_EVENT (leak, order, outcome, not_ended, memory_failure, ...), LEAKWATCH_TEXT (the line) and
     /// LEAKWATCH_JSON tell what happened; so does each field of the JSON by itself, such as
     /// LEAKWATCH_PID, LEAKWATCH_COMM and LEAKWATCH_SIGNAL. Commands run one after another, for 30 s
     /// each at most, by a helper that is started with the watch; what goes wrong is said on standard
@@ -128,7 +128,7 @@ pub struct StateOptions {
     /// ~/.local/state/leakwatch. Two watches of the same processes are never run from one directory:
     /// the second ends at once, with exit status 0.
     #[arg(long, value_name = "DIR", conflicts_with = "no_state")]
-    pub state: Option<PathBuf>,
+    pub state_dir: Option<PathBuf>,
     /// Remember nothing from one watch to the next, and read and write no such file
     #[arg(long)]
     pub no_state: bool,
@@ -148,10 +148,10 @@ pub struct CheckOptions {
     pub output: OutputOptions,
     /// Print the state at every run, as monitoring systems want it, and not only when it changed
     #[arg(long, help_heading = "Output")]
-    pub always: bool,
+    pub report_always: bool,
     /// While something is wrong, say so again after this time
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = time, help_heading = "Output")]
-    pub renotify: f64,
+    pub repeat_after: f64,
     /// Memory granted to each watched tree, as a ceiling of its own (512M, 1.5G; powers of 1024)
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Acting")]
     pub budget: Option<u64>,
@@ -216,7 +216,7 @@ pub struct DiagnoseOptions {
     /// ~/.local/state/leakwatch. All of this boot count, whatever they were checks of; nothing is
     /// written there.
     #[arg(long, value_name = "DIR", conflicts_with = "no_state", help_heading = "Evidence")]
-    pub state: Option<PathBuf>,
+    pub state_dir: Option<PathBuf>,
     /// Read no history of checks
     #[arg(long, help_heading = "Evidence")]
     pub no_state: bool,
@@ -252,7 +252,7 @@ pub struct DiagnoseOptions {
 impl DiagnoseOptions {
     /// Where histories are.
     pub fn memory(&self) -> StateOptions {
-        StateOptions { state: self.state.clone(), no_state: self.no_state }
+        StateOptions { state_dir: self.state_dir.clone(), no_state: self.no_state }
     }
 }
 
@@ -406,12 +406,12 @@ pub struct JudgeOptions {
     pub server: Vec<UserServer>,
     /// A lone leaking process, which nobody would start again, may be ended too
     #[arg(long)]
-    pub allow_root: bool,
+    pub allow_standalone: bool,
     /// How many times longer than it was watched a growth may be extrapolated, 1 to 32
     ///
     /// Less convicts later and more surely.
-    #[arg(long, value_name = "K", default_value = "6", value_parser = caution)]
-    pub caution: f64,
+    #[arg(long, value_name = "K", default_value = "6", value_parser = max_extrapolation)]
+    pub max_extrapolation: f64,
 }
 
 /// What to print.
@@ -495,10 +495,10 @@ fn interval(text: &str) -> Result<f64, String> {
     }
 }
 
-fn caution(text: &str) -> Result<f64, String> {
+fn max_extrapolation(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(k) if (1.0..=32.0).contains(&k) => Ok(k),
-        _ => Err("caution is a number from 1 to 32".to_owned()),
+        _ => Err("max-extrapolation is a number from 1 to 32".to_owned()),
     }
 }
 

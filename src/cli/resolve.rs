@@ -66,7 +66,7 @@ pub fn engine(judge: &JudgeOptions, act: bool) -> Result<engine::EngineSettings>
         "--signal KILL and --no-kill exclude each other\n  hint: leave one of them out"
     );
     Ok(engine::EngineSettings {
-        caution: judge.caution,
+        max_extrapolation: judge.max_extrapolation,
         rules: Rules {
             act,
             dry_run: judge.dry_run,
@@ -76,7 +76,7 @@ pub fn engine(judge: &JudgeOptions, act: bool) -> Result<engine::EngineSettings>
             no_kill: judge.no_kill,
             reload: judge.reload,
             allow: judge.allow.clone(),
-            allow_root: judge.allow_root,
+            allow_standalone: judge.allow_standalone,
             protect: judge.protect.iter().map(compile).collect::<Result<_>>()?,
             servers: judge.server.iter().map(UserServer::keep).collect(),
         },
@@ -91,13 +91,13 @@ pub fn state(memory: &StateOptions) -> Result<Option<PathBuf>> {
     if memory.no_state {
         return Ok(None);
     }
-    let known = memory.state.clone();
+    let known = memory.state_dir.clone();
     known
         .or_else(|| usual_state(machine::is_root(), |name| std::env::var_os(name)))
         .map(Some)
         .ok_or_else(|| {
             anyhow!(
-                "HOME is not set, so programs are remembered nowhere; name a directory with --state"
+                "HOME is not set, so programs are remembered nowhere; name a directory with --state-dir"
             )
         })
 }

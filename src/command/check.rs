@@ -84,7 +84,7 @@ pub fn run(
     judge.rules.lead_s = judge.rules.lead_s.max(AHEAD * history.header().interval_s);
     let lead_s = judge.rules.lead_s;
     let mut engine = Engine::new(history.header(), judge);
-    let (mut keeper, unread) = ProfileSaver::open(Some(dir), &mut engine, 0.0);
+    let (mut profile_saver, unread) = ProfileSaver::open(Some(dir), &mut engine, 0.0);
     notes.extend(unread);
     let mut programs = Programs::default();
     engine.catch_up(true);
@@ -104,7 +104,7 @@ pub fn run(
     let (before, first_t) = history.extent();
     let kept = history.add(&programs.kept(&sample), &past, options.history_size);
     notes.extend(kept.err());
-    notes.extend(keeper.save(&engine));
+    notes.extend(profile_saver.save(&engine));
 
     let trees = summary::trees(&engine);
     let wanted =
@@ -127,9 +127,9 @@ pub fn run(
         }
     }
     // What cannot be kept is news once, like the rest.
-    let is_news = is_news(&mut now, &told, &notes, options.renotify)
+    let is_news = is_news(&mut now, &told, &notes, options.repeat_after)
         || engine.events().iter().chain(&unsent).any(is_always_news);
-    if options.always || talks || is_news {
+    if options.report_always || talks || is_news {
         let style = resolve::style(&options.output, options.judge.dry_run);
         write(out, options, &report, &engine, &unsent, sample.t, style)?;
         if !options.output.quiet {
@@ -191,7 +191,7 @@ fn ordered(order: &Order) -> EarlierAction {
 
 fn state_of(engine: &Engine, nobody: bool) -> CheckState {
     let detector = engine.detector();
-    let nears = || detector.standings().any(|s| detector.forecast(s.root).is_some());
+    let nears = || detector.process_states().any(|s| detector.forecast(s.root).is_some());
     // Whoever ends a process does so because the end is near.
     let orders = engine.events().iter().any(|event| matches!(event, Event::Order(_)));
     match engine.status() {
@@ -206,10 +206,10 @@ fn state_of(engine: &Engine, nobody: bool) -> CheckState {
 /// What is wrong, in words that are compared with what was told.
 fn found(engine: &Engine, unsent: &Option<Event>, now: &mut LastReport) {
     let detector = engine.detector();
-    for s in detector.standings().filter(|s| s.leaks()) {
+    for s in detector.process_states().filter(|s| s.leaks()) {
         now.insert(&format!("leak {}", s.comm));
     }
-    for s in detector.standings().filter(|s| s.parent.is_none()) {
+    for s in detector.process_states().filter(|s| s.parent.is_none()) {
         if let Some(forecast) = detector.forecast(s.root) {
             now.insert(&format!("end {} {}", s.comm, forecast.ceiling.name()));
         }

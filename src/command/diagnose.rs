@@ -89,7 +89,7 @@ fn look(
     let mut histories = CheckHistories::default();
     if let Some(dir) = resolve::state_there(&options.memory()) {
         progress.say("reading the history of checks")?;
-        histories.read(&dir, options.state.is_some(), &machine::boot(procfs), sample.t, &tops);
+        histories.read(&dir, options.state_dir.is_some(), &machine::boot(procfs), sample.t, &tops);
     }
     if let Some(recording) = recording {
         progress.say("reading the recording")?;
@@ -191,7 +191,7 @@ fn write(
         file(path, &page)?;
     }
     if let Some(path) = &options.write_advice {
-        let all: String = diagnosis.cures.iter().map(|cure| cure.diff.as_str()).collect();
+        let all: String = diagnosis.remedies.iter().map(|remedy| remedy.diff.as_str()).collect();
         file(path, all.as_bytes())?;
     }
     Ok(())

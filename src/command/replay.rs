@@ -135,7 +135,7 @@ impl Explainer {
         let Target { pid, start } = self.target;
         let meant = |id: &ProcId| id.pid == pid && start.is_none_or(|start| start == id.start);
         let detector = engine.detector();
-        let id = detector.standings().map(|standing| standing.id).find(meant);
+        let id = detector.process_states().map(|standing| standing.id).find(meant);
         let now = id.and_then(|id| detector.explain(id));
         if let Some((t, last)) = self.last.take()
             && Some(last.standing.id) != id

@@ -24,9 +24,9 @@ struct RecentFailure {
 
 impl Alarm {
     /// Takes in the signs of the sample at `t`; what is to be told goes to `events`.
-    pub fn observe(&mut self, t: f64, signs: &[MemoryFailure], events: &mut Vec<Event>) {
+    pub fn observe(&mut self, t: f64, memory_failures: &[MemoryFailure], events: &mut Vec<Event>) {
         self.now = t;
-        for sign in signs {
+        for sign in memory_failures {
             let is_same = |recent: &&mut RecentFailure| {
                 let MemoryFailure { kind, ceiling, place, .. } = recent.sign;
                 (kind, ceiling, place) == (sign.kind, sign.ceiling, sign.place)
@@ -61,7 +61,7 @@ impl Alarm {
     }
 
     /// The signs of the last minute.
-    pub fn signs(&self) -> impl Iterator<Item = &MemoryFailure> {
+    pub fn memory_failures(&self) -> impl Iterator<Item = &MemoryFailure> {
         self.recent.iter().map(|recent| &recent.sign)
     }
 }
@@ -77,9 +77,9 @@ mod tests {
     }
 
     /// The counts told at each second.
-    fn told(alarm: &mut Alarm, t: f64, signs: &[MemoryFailure]) -> Vec<u64> {
+    fn told(alarm: &mut Alarm, t: f64, memory_failures: &[MemoryFailure]) -> Vec<u64> {
         let mut events = Vec::new();
-        alarm.observe(t, signs, &mut events);
+        alarm.observe(t, memory_failures, &mut events);
         let count = |event| match event {
             Event::MemoryFailure(sign) => sign.count,
             _ => 0,

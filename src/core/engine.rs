@@ -15,7 +15,7 @@ use crate::core::sampling_interval::{SamplingInterval, nearest_end_s};
 pub struct EngineSettings {
     /// How many times longer than the evidence a growth may be extrapolated; 6 by default. Less is
     /// more cautious and later.
-    pub caution: f64,
+    pub max_extrapolation: f64,
     /// What may be ended, and when.
     pub rules: Rules,
 }
@@ -36,7 +36,7 @@ impl Engine {
     /// An engine for samples of the kind that `header` announces.
     pub fn new(header: &Header, settings: EngineSettings) -> Self {
         Self {
-            detector: Detector::new(header, settings.caution),
+            detector: Detector::new(header, settings.max_extrapolation),
             alarm: Alarm::default(),
             pace: SamplingInterval::new(header.interval_s),
             lead_s: settings.rules.lead_s,
@@ -53,7 +53,7 @@ impl Engine {
         assessment.t = sample.t;
         assessment.events.clear();
         detector.observe(sample, &mut assessment.events);
-        alarm.observe(sample.t, &sample.signs, &mut assessment.events);
+        alarm.observe(sample.t, &sample.memory_failures, &mut assessment.events);
         policy.decide(sample, detector, &mut assessment.events);
         for event in &assessment.events {
             if let Event::Order(order) = event {
@@ -72,8 +72,8 @@ impl Engine {
     }
 
     /// An order could not be carried out. Only a live run can know.
-    pub fn unsent(&mut self, order: &Order, why: SignalFailure) {
-        self.policy.unsent(order, why);
+    pub fn signal_failed(&mut self, order: &Order, why: SignalFailure) {
+        self.policy.signal_failed(order, why);
     }
 
     /// Goes on under other rules. Those that depend on programs count once these are told again.
@@ -140,7 +140,7 @@ impl Engine {
     /// enough to look more often.
     fn suspected_end_s(&self) -> f64 {
         let detector = &self.detector;
-        let suspects = || detector.accused();
+        let suspects = || detector.flagged();
         let end_s = |root| {
             let tree = suspects().filter(|s| s.root == root);
             let slope: f64 = tree.filter_map(|s| s.evidence).map(|e| e.slope.max(0.0)).sum();
@@ -166,8 +166,8 @@ impl Engine {
             .map(|s| detector.headroom(s.id))
             .map(|h| h.left as f64 / (h.limit as f64).max(1.0))
             .fold(1.0, f64::min);
-        let leaks =
-            detector.standings().any(ProcessState::leaks) || detector.piles().next().is_some();
+        let leaks = detector.process_states().any(ProcessState::leaks)
+            || detector.child_leaks().next().is_some();
         // An order at the brink comes without a verdict: it was found all the same.
         let finds = |event: &Event| matches!(event, Event::Leak(_) | Event::Order(_));
         self.found |= self.assessment.events.iter().any(finds);

@@ -84,22 +84,22 @@ mod tests {
 
     #[test]
     fn an_episode_is_said_once_and_the_worst_is_kept() {
-        let mut lateness = SchedulingDelay::new(0.0);
-        assert_eq!(lateness.observe(5.0, 5.004), None);
-        assert_eq!(lateness.observe(10.0, 17.0), Some(7.0));
-        assert_eq!(lateness.observe(22.0, 31.0), None, "the same episode");
-        assert_eq!(lateness.observe(70.0, 72.0), None, "not a minute after the last of it");
-        assert_eq!(lateness.observe(132.0, 134.0), Some(2.0), "another one");
-        assert_eq!((lateness.last_s(), lateness.worst_s()), (2.0, 9.0));
-        assert_eq!((lateness.looks(), lateness.age_s()), (5, 134.0));
+        let mut scheduling_delay = SchedulingDelay::new(0.0);
+        assert_eq!(scheduling_delay.observe(5.0, 5.004), None);
+        assert_eq!(scheduling_delay.observe(10.0, 17.0), Some(7.0));
+        assert_eq!(scheduling_delay.observe(22.0, 31.0), None, "the same episode");
+        assert_eq!(scheduling_delay.observe(70.0, 72.0), None, "not a minute after the last of it");
+        assert_eq!(scheduling_delay.observe(132.0, 134.0), Some(2.0), "another one");
+        assert_eq!((scheduling_delay.last_s(), scheduling_delay.worst_s()), (2.0, 9.0));
+        assert_eq!((scheduling_delay.looks(), scheduling_delay.age_s()), (5, 134.0));
     }
 
     #[test]
     fn a_stop_makes_no_look_late_but_what_follows_it_may() {
-        let mut lateness = SchedulingDelay::new(0.0);
-        lateness.forgive(60.0);
-        assert_eq!(lateness.observe(5.0, 60.001), None);
-        assert!(lateness.worst_s() < 0.01, "{}", lateness.worst_s());
-        assert_eq!(lateness.observe(65.0, 68.0), Some(3.0));
+        let mut scheduling_delay = SchedulingDelay::new(0.0);
+        scheduling_delay.forgive(60.0);
+        assert_eq!(scheduling_delay.observe(5.0, 60.001), None);
+        assert!(scheduling_delay.worst_s() < 0.01, "{}", scheduling_delay.worst_s());
+        assert_eq!(scheduling_delay.observe(65.0, 68.0), Some(3.0));
     }
 }

@@ -66,20 +66,21 @@ impl Names {
 
     /// Gives the traces the names of the programs that they mean. Those of one failure that turn out
     /// to be of one program become one; the latest remains first.
-    pub fn give(&self, traces: &mut Vec<LogEvent>) {
-        let mut named: Vec<LogEvent> = Vec::with_capacity(traces.len());
-        for mut trace in traces.drain(..) {
-            if let Some(whole) = self.whole(&trace.who) {
-                whole.clone_into(&mut trace.who);
+    pub fn give(&self, log_events: &mut Vec<LogEvent>) {
+        let mut named: Vec<LogEvent> = Vec::with_capacity(log_events.len());
+        for mut log_event in log_events.drain(..) {
+            if let Some(whole) = self.whole(&log_event.who) {
+                whole.clone_into(&mut log_event.who);
             }
-            let same =
-                |known: &&mut LogEvent| (known.failure, &known.who) == (trace.failure, &trace.who);
+            let same = |known: &&mut LogEvent| {
+                (known.failure, &known.who) == (log_event.failure, &log_event.who)
+            };
             match named.iter_mut().find(same) {
-                Some(known) => join(known, trace),
-                None => named.push(trace),
+                Some(known) => join(known, log_event),
+                None => named.push(log_event),
             }
         }
-        *traces = named;
+        *log_events = named;
     }
 }
 
@@ -163,7 +164,7 @@ mod tests {
 
     #[test]
     fn traces_of_one_program_under_two_names_are_counted_together() {
-        let trace = |who: &str, failure, count, first_t, last_t| LogEvent {
+        let log_event = |who: &str, failure, count, first_t, last_t| LogEvent {
             failure,
             who: who.to_owned(),
             count,
@@ -172,18 +173,18 @@ mod tests {
             source: "syslog".to_owned(),
             text: who.to_owned(),
         };
-        let mut traces = vec![
-            trace("/usr/sbin/apach", Failure::OomKill, 3, 50.0, 90.0),
-            trace("sshd", Failure::OomKill, 1, 80.0, 80.0),
-            trace("apache2", Failure::OomKill, 2, 10.0, 70.0),
-            trace("apache2", Failure::NoMemory, 1, 60.0, 60.0),
+        let mut log_events = vec![
+            log_event("/usr/sbin/apach", Failure::OomKill, 3, 50.0, 90.0),
+            log_event("sshd", Failure::OomKill, 1, 80.0, 80.0),
+            log_event("apache2", Failure::OomKill, 2, 10.0, 70.0),
+            log_event("apache2", Failure::NoMemory, 1, 60.0, 60.0),
         ];
 
-        names(&[("/usr/sbin/apache2", "")]).give(&mut traces);
+        names(&[("/usr/sbin/apache2", "")]).give(&mut log_events);
 
         let told = |t: &LogEvent| (t.who.clone(), t.count, t.first_t, t.last_t, t.text.clone());
         let both = ("apache2".to_owned(), 5, Some(10.0), Some(90.0), "/usr/sbin/apach".to_owned());
-        assert_eq!(told(&traces[0]), both);
-        assert_eq!(traces.len(), 3);
+        assert_eq!(told(&log_events[0]), both);
+        assert_eq!(log_events.len(), 3);
     }
 }

@@ -117,7 +117,8 @@ impl EarlierSeries {
         if now.t + self.shift_s - last_t < CLOSEST * self.about.interval_s {
             return;
         }
-        let known: BTreeSet<ProcId> = self.engine.detector().standings().map(|s| s.id).collect();
+        let known: BTreeSet<ProcId> =
+            self.engine.detector().process_states().map(|s| s.id).collect();
         let mut part = std::mem::take(&mut self.part);
         part.clone_from(now);
         cut(&mut part, &known);
@@ -129,7 +130,8 @@ impl EarlierSeries {
     fn take(&mut self, sample: &Sample, tops: &Tops) {
         self.engine.observe(sample);
         let engine = &self.engine;
-        let sizes = engine.detector().standings().map(|s| (top(engine, tops, s), own(engine, s)));
+        let sizes =
+            engine.detector().process_states().map(|s| (top(engine, tops, s), own(engine, s)));
         self.history.push(sample, sizes);
         self.last = (sample.t, sample.uptime_s);
     }
@@ -159,8 +161,8 @@ impl EarlierSeries {
     }
 
     /// How one stood in the newest sample.
-    pub(super) fn standing(&self, id: ProcId) -> Option<&ProcessState> {
-        self.engine.detector().standing(id)
+    pub(super) fn process_state(&self, id: ProcId) -> Option<&ProcessState> {
+        self.engine.detector().process_state(id)
     }
 
     /// Seconds from its newest sample, those of the look included, until then.
@@ -177,7 +179,7 @@ fn top(engine: &Engine, tops: &Tops, of: &ProcessState) -> ProcId {
         if let Some(known) = tops.get(&top.id) {
             return *known;
         }
-        let parent = top.parent.and_then(|parent| engine.detector().standing(parent));
+        let parent = top.parent.and_then(|parent| engine.detector().process_state(parent));
         let Some(parent) = parent.filter(|parent| !service::is_apart(engine, top, parent)) else {
             break;
         };
@@ -277,8 +279,10 @@ mod tests {
     fn a_clock_that_was_set_back_leaves_the_series_in_order() {
         let hostname = String::new();
         let header = Header { interval_s: 300.0, clock_ticks: 100, page_size: 4096, hostname };
-        let settings =
-            EngineSettings { caution: 6.0, rules: crate::core::decide::policy::Rules::default() };
+        let settings = EngineSettings {
+            max_extrapolation: 6.0,
+            rules: crate::core::decide::policy::Rules::default(),
+        };
         let mut earlier = EarlierSeries::new((Source::Checks, "x"), &header, settings, &[]);
         let sample = |t: f64, uptime_s: f64| Sample {
             t,

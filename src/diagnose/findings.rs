@@ -97,7 +97,7 @@ pub struct LogEvent {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Logs {
     /// What was found, the latest first.
-    pub traces: Vec<LogEvent>,
+    pub log_events: Vec<LogEvent>,
     /// Logs that were read, compressed ones and the journal included.
     pub sources: usize,
     /// Bytes of text that were read.

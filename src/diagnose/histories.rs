@@ -20,7 +20,7 @@ const MOST_BYTES: u64 = 2 * history::SIZE;
 
 /// How the engine judges here: nothing is ever signalled.
 pub(crate) fn judge() -> EngineSettings {
-    EngineSettings { caution: 6.0, rules: Rules { act: false, ..Rules::default() } }
+    EngineSettings { max_extrapolation: 6.0, rules: Rules { act: false, ..Rules::default() } }
 }
 
 /// What was read, and what is to be said of it.

@@ -158,11 +158,11 @@ pub struct Diagnosis {
     /// The nearest ceilings, by the share that is left.
     pub ceilings: Vec<Ceiling>,
     /// What the kernel refused or killed within the last minute.
-    pub signs: Vec<MemoryFailure>,
+    pub memory_failures: Vec<MemoryFailure>,
     /// What the logs say.
     pub logs: Logs,
     /// What would bound it, for the worst services.
-    pub cures: Vec<Remedy>,
+    pub remedies: Vec<Remedy>,
     /// What could not be seen, and what is lost by it.
     pub unseen: Vec<String>,
     /// How it stands, and so the exit status.
@@ -180,7 +180,7 @@ impl Diagnosis {
         &self,
         service: &Service,
     ) -> impl Iterator<Item = &crate::diagnose::findings::LogEvent> {
-        self.logs.traces.iter().filter(|trace| service.is_called(&trace.who))
+        self.logs.log_events.iter().filter(|log_event| service.is_called(&log_event.who))
     }
 }
 
@@ -212,9 +212,9 @@ pub fn nearest(sample: &Sample) -> Vec<Ceiling> {
 /// was seen before; critical as the engine has it, or where the end of an accused one is that near.
 /// What has ended is no leak of now, and compilers end.
 pub fn status(engine: &Engine, services: &[Service]) -> Severity {
-    let accused = || services.iter().filter(|service| service.case.accuses());
-    let end_s = nearest_end_s(accused().filter_map(|service| service.forecast));
-    match accused().next() {
+    let flagged = || services.iter().filter(|service| service.case.accuses());
+    let end_s = nearest_end_s(flagged().filter_map(|service| service.forecast));
+    match flagged().next() {
         _ if engine.found() == Severity::Critical => Severity::Critical,
         Some(_) if end_s <= engine.lead_s() => Severity::Critical,
         Some(_) => Severity::Leak,
@@ -223,7 +223,7 @@ pub fn status(engine: &Engine, services: &[Service]) -> Severity {
 }
 
 /// What bounds the leak of a service, if it leaks or its workers could outgrow memory.
-pub fn cure(service: &Service, setup: Option<&Setup>, readings: &[Readings]) -> Option<Remedy> {
+pub fn remedy(service: &Service, setup: Option<&Setup>, readings: &[Readings]) -> Option<Remedy> {
     let readings = readings.iter().find(|r| service.roots.contains(&r.root));
     let young =
         service.per_work.map_or(service.own / f64::from(service.workers.max(1)), |p| p.young);

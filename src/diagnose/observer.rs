@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Services for which something is proposed.
-const MOST_CURES: usize = 3;
+const MOST_REMEDIES: usize = 3;
 /// Processes whose waits and private memory are read: half a millisecond each.
 const MOST_WORKERS: usize = 2000;
 
@@ -67,7 +67,7 @@ impl LookState {
             }
         }
         let engine = &self.engine;
-        let sizes = engine.detector().standings().map(|standing| {
+        let sizes = engine.detector().process_states().map(|standing| {
             (service::top(engine, &live.units, standing), service::own(engine, standing))
         });
         self.history.push(sample, sizes);
@@ -76,8 +76,8 @@ impl LookState {
 
     /// Of which tree each living process is a part.
     pub(crate) fn tops(&self, live: &LiveMachine) -> Tops {
-        let standings = self.engine.detector().standings();
-        standings.map(|s| (s.id, service::top(&self.engine, &live.units, s))).collect()
+        let process_states = self.engine.detector().process_states();
+        process_states.map(|s| (s.id, service::top(&self.engine, &live.units, s))).collect()
     }
 
     /// Puts all together.
@@ -88,7 +88,7 @@ impl LookState {
         mut logs: Logs,
         looked: Looked,
     ) -> Diagnosis {
-        self.names.give(&mut logs.traces);
+        self.names.give(&mut logs.log_events);
         let gathered = Observation {
             t: self.last.t,
             engine: &self.engine,
@@ -100,10 +100,10 @@ impl LookState {
             memory: self.last.memory,
         };
         let services = service::all(&gathered);
-        let cures: Vec<_> = services
+        let remedies: Vec<_> = services
             .iter()
-            .filter_map(|service| diagnose::cure(service, live.setup(service), &live.readings))
-            .take(MOST_CURES)
+            .filter_map(|service| diagnose::remedy(service, live.setup(service), &live.readings))
+            .take(MOST_REMEDIES)
             .collect();
         Diagnosis {
             t: self.last.t,
@@ -117,9 +117,9 @@ impl LookState {
             services,
             available: earlier_series::available(earlier, self.history.available()),
             ceilings: diagnose::nearest(&self.last),
-            signs: self.engine.alarm().signs().copied().collect(),
+            memory_failures: self.engine.alarm().memory_failures().copied().collect(),
             logs,
-            cures,
+            remedies,
             unseen: live.notes.clone(),
         }
     }
@@ -131,7 +131,7 @@ pub(crate) struct LiveMachine {
     units: BTreeMap<ProcId, String>,
     seen: BTreeSet<ProcId>,
     /// By the root of the tree.
-    setups: BTreeMap<ProcId, Setup>,
+    configs: BTreeMap<ProcId, Setup>,
     /// Of pumas, which have no setting that recycles workers.
     controls: BTreeMap<ProcId, StatusPage>,
     readings: Vec<Readings>,
@@ -153,7 +153,7 @@ impl LiveMachine {
             procfs: procfs.to_owned(),
             units: BTreeMap::new(),
             seen: BTreeSet::new(),
-            setups: BTreeMap::new(),
+            configs: BTreeMap::new(),
             controls: BTreeMap::new(),
             readings: Vec::new(),
             begun_s: 0.0,
@@ -168,7 +168,7 @@ impl LiveMachine {
 
     /// Finds the units of new processes.
     fn see(&mut self, engine: &Engine) {
-        for standing in engine.detector().standings() {
+        for standing in engine.detector().process_states() {
             if self.seen.insert(standing.id)
                 && let Some(unit) = unit::of(&self.procfs, standing.id.pid)
             {
@@ -180,7 +180,7 @@ impl LiveMachine {
     /// Reads the settings of servers that are new.
     pub(crate) fn read_setups(&mut self, gather: &LookState) {
         for pool in self.pools(gather) {
-            if self.setups.contains_key(&pool.root) {
+            if self.configs.contains_key(&pool.root) {
                 continue;
             }
             if pool.server == "puma" {
@@ -197,7 +197,7 @@ impl LiveMachine {
             let name = title.split_once(": pool ").map_or("", |(_, name)| name.trim());
             match config::read(kind, &running, name) {
                 Some(setup) => {
-                    self.setups.insert(pool.root, setup);
+                    self.configs.insert(pool.root, setup);
                 }
                 None => self.notes.push(format!(
                     "the configuration of {} (process {}) was not found or may not be read; run as root",
@@ -209,7 +209,7 @@ impl LiveMachine {
 
     /// Further logs that servers write.
     pub(crate) fn logs(&self) -> impl Iterator<Item = &str> {
-        self.setups.values().flat_map(|setup| setup.logs.iter().map(String::as_str))
+        self.configs.values().flat_map(|setup| setup.logs.iter().map(String::as_str))
     }
 
     /// Reads how much work was done when the look begins.
@@ -245,7 +245,7 @@ impl LiveMachine {
             let per_connection = work
                 .totals
                 .map(|(requests, connections)| requests as f64 / (connections as f64).max(1.0));
-            let master = gather.engine.detector().standing(pool.master);
+            let master = gather.engine.detector().process_state(pool.master);
             let mut reading = Readings {
                 root: pool.root,
                 master: pool.master,
@@ -272,7 +272,7 @@ impl LiveMachine {
 
     /// Whether a connection to it carries one request: where that is not so, connections say little.
     fn closes_after_each_request(&self, pool: &PoolWork) -> bool {
-        let kind = self.setups.get(&pool.root).map(|setup| setup.kind);
+        let kind = self.configs.get(&pool.root).map(|setup| setup.kind);
         matches!(kind, Some(ConfigKind::PhpFpm | ConfigKind::Gunicorn | ConfigKind::Uwsgi))
     }
 
@@ -285,7 +285,7 @@ impl LiveMachine {
         if unit == Some(WorkUnit::Waits) {
             return (waits(), None);
         }
-        let asked = match (self.setups.get(&pool.root), self.controls.get(&pool.root)) {
+        let asked = match (self.configs.get(&pool.root), self.controls.get(&pool.root)) {
             (Some(setup), _) if setup.status.is_some() => work_done::ask(setup),
             (_, Some(control)) => work_done::ask_puma(control),
             _ => return (waits(), None),
@@ -315,20 +315,20 @@ impl LiveMachine {
 
     /// The settings of a service's server.
     fn setup(&self, service: &Service) -> Option<&Setup> {
-        service.roots.iter().find_map(|root| self.setups.get(root))
+        service.roots.iter().find_map(|root| self.configs.get(root))
     }
 
     /// Masters with their workers, those with most of them first.
     fn pools(&self, gather: &LookState) -> Vec<PoolWork> {
         let engine = &gather.engine;
-        let (detector, victims) = (engine.detector(), engine.policy().victims());
+        let (detector, eligibility) = (engine.detector(), engine.policy().eligibility());
         let mut pools: Vec<PoolWork> = Vec::new();
-        for standing in detector.standings() {
-            let parent = standing.parent.and_then(|parent| detector.standing(parent));
+        for standing in detector.process_states() {
+            let parent = standing.parent.and_then(|parent| detector.process_state(parent));
             let Some(parent) = parent.filter(|p| service::is_worker(engine, standing, p)) else {
                 continue;
             };
-            let server = victims.server(standing.id).map_or("unknown", |server| server.name);
+            let server = eligibility.server(standing.id).map_or("unknown", |server| server.name);
             let worker = (standing.id.pid, service::own(engine, standing));
             match pools.iter_mut().find(|pool| pool.master == parent.id) {
                 Some(pool) => pool.workers.push(worker),

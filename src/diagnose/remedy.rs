@@ -26,7 +26,7 @@ pub struct Remedy {
     /// How often a worker is taken to wait for a request, where requests could not be counted.
     pub guessed_waits: Option<f64>,
     /// Why there is a cure without a measured leak.
-    pub occasion: RemedyReason,
+    pub reason: RemedyReason,
     /// The changes as one unified diff; empty where there is no file to change.
     pub diff: String,
     /// What to type to check them and put them into force.
@@ -101,7 +101,7 @@ pub(super) fn of(
     match setup {
         Some(setup) => of_server(service, setup, readings, memory),
         None if service.case == Case::Leaks => {
-            Some(of_unit(service)).filter(|cure| !cure.notes.is_empty())
+            Some(of_unit(service)).filter(|remedy| !remedy.notes.is_empty())
         }
         None => None,
     }
@@ -141,7 +141,7 @@ fn of_server(
         least_life_s: least_life_s(setup.kind),
     });
     let reckoned = inputs.and_then(|inputs| Some((inputs, values(&inputs)?)));
-    let (recycle, cap, occasion) = match reckoned {
+    let (recycle, cap, reason) = match reckoned {
         Some((_, values)) => (values.recycle, values.cap, RemedyReason::Measured),
         None if leaks => (BLIND, cap_now, RemedyReason::Unmeasured),
         // Not a leak, but a limit that memory does not hold.
@@ -241,7 +241,7 @@ fn of_server(
         reckoned,
         server: Some(setup.kind),
         guessed_waits,
-        occasion,
+        reason,
         diff,
         apply,
         notes,
@@ -264,7 +264,7 @@ fn already_bounded(
         reckoned: Some(reckoned),
         server: Some(setup.kind),
         guessed_waits,
-        occasion: RemedyReason::Bounded,
+        reason: RemedyReason::Bounded,
         diff: String::new(),
         apply: String::new(),
         notes: Vec::new(),
@@ -488,7 +488,7 @@ fn of_unit(service: &Service) -> Remedy {
             false => "restarting it gives the memory back; do it at a quiet hour".to_owned(),
         });
     }
-    let (changes, reckoned, occasion) = (Vec::new(), None, RemedyReason::Unmeasured);
+    let (changes, reckoned, reason) = (Vec::new(), None, RemedyReason::Unmeasured);
     Remedy {
         service: service.name.clone(),
         root: service.roots.first().copied(),
@@ -496,7 +496,7 @@ fn of_unit(service: &Service) -> Remedy {
         reckoned,
         server: None,
         guessed_waits: None,
-        occasion,
+        reason,
         diff,
         apply,
         notes,
@@ -618,7 +618,7 @@ mod tests {
     #[test]
     fn both_values_come_as_one_diff_with_the_command_that_applies_it() {
         let setup = setup(ConfigKind::ApachePrefork, CONF, 150, 3);
-        let cure = of(
+        let remedy = of(
             &service("apache2.service", Case::Leaks),
             Some(&setup),
             Some(&readings()),
@@ -626,14 +626,14 @@ mod tests {
         )
         .unwrap();
         assert_eq!(
-            cure.diff,
+            remedy.diff,
             "--- /etc/x.conf\n+++ /etc/x.conf\n@@ -1,4 +1,5 @@\n # comment\n <IfModule mpm_prefork_module>\n\
              -\tMaxRequestWorkers\t150\n+\tMaxRequestWorkers\t44\n+\tMaxConnectionsPerChild 80\n </IfModule>\n"
-                .replace("44", &cure.changes[1].now.to_string())
-                .replace("80", &cure.changes[0].now.to_string())
+                .replace("44", &remedy.changes[1].now.to_string())
+                .replace("80", &remedy.changes[0].now.to_string())
         );
-        assert_eq!(cure.apply, "apachectl configtest && systemctl reload apache2");
-        let (inputs, values) = cure.reckoned.unwrap();
+        assert_eq!(remedy.apply, "apachectl configtest && systemctl reload apache2");
+        let (inputs, values) = remedy.reckoned.unwrap();
         assert_eq!(inputs.rate, Some(10.0));
         assert!(values.cap as f64 * values.full <= 0.7 * 700.0 * MIB_F);
     }
@@ -643,26 +643,27 @@ mod tests {
         let mut setup = setup(ConfigKind::ApachePrefork, CONF, 5, 3);
         setup.recycle.value = 1000;
         let service = service("apache2.service", Case::Leaks);
-        let cure = of(&service, Some(&setup), Some(&readings()), 700.0 * MIB_F).unwrap();
+        let remedy = of(&service, Some(&setup), Some(&readings()), 700.0 * MIB_F).unwrap();
         assert_eq!(
-            (cure.occasion, cure.diff.as_str(), cure.apply.as_str()),
+            (remedy.reason, remedy.diff.as_str(), remedy.apply.as_str()),
             (RemedyReason::Bounded, "", "")
         );
         // 10 MiB to begin with, and 1000 requests of 9 KiB.
-        let full = cure.reckoned.unwrap().1.full / MIB_F;
+        let full = remedy.reckoned.unwrap().1.full / MIB_F;
         assert!((full - 18.8).abs() < 0.1, "{full}");
         setup.recycle.value = 100_000;
-        let cure = of(&service, Some(&setup), Some(&readings()), 700.0 * MIB_F).unwrap();
-        assert_eq!(cure.occasion, RemedyReason::Measured);
+        let remedy = of(&service, Some(&setup), Some(&readings()), 700.0 * MIB_F).unwrap();
+        assert_eq!(remedy.reason, RemedyReason::Measured);
     }
 
     #[test]
     fn a_limit_that_memory_does_not_hold_is_lowered_leak_or_no_leak() {
         let setup = setup(ConfigKind::ApachePrefork, CONF, 150, 3);
-        let cure = of(&service("apache2.service", Case::Flat), Some(&setup), None, 1400.0 * MIB_F)
-            .unwrap();
-        assert_eq!(cure.occasion, RemedyReason::TooMany);
-        assert_eq!((cure.changes.len(), cure.changes[0].now), (1, 9));
+        let remedy =
+            of(&service("apache2.service", Case::Flat), Some(&setup), None, 1400.0 * MIB_F)
+                .unwrap();
+        assert_eq!(remedy.reason, RemedyReason::TooMany);
+        assert_eq!((remedy.changes.len(), remedy.changes[0].now), (1, 9));
         let few = self::tests::tests::setup(ConfigKind::ApachePrefork, CONF, 9, 3);
         assert_eq!(
             of(&service("apache2.service", Case::Flat), Some(&few), None, 1400.0 * MIB_F),
@@ -721,14 +722,14 @@ mod tests {
 
     #[test]
     fn no_gunicorn_worker_lives_longer_than_was_reckoned_and_no_two_equally_long() {
-        let cure = gunicorn("shop", 400);
-        let [base, jitter] = &cure.changes[..] else { panic!("{:?}", cure.changes) };
+        let remedy = gunicorn("shop", 400);
+        let [base, jitter] = &remedy.changes[..] else { panic!("{:?}", remedy.changes) };
         assert_eq!(
             (base.name.as_str(), jitter.name.as_str()),
             ("max_requests", "max_requests_jitter")
         );
-        assert_eq!(base.now + jitter.now, cure.reckoned.unwrap().1.recycle);
-        assert!(jitter.now * 5 >= base.now, "{:?}", cure.changes);
+        assert_eq!(base.now + jitter.now, remedy.reckoned.unwrap().1.recycle);
+        assert!(jitter.now * 5 >= base.now, "{:?}", remedy.changes);
     }
 
     #[test]
@@ -761,17 +762,17 @@ mod tests {
         let setup = setup(ConfigKind::PhpFpm, "[www]\npm.max_children = 9\n", 9, 2);
         let readings = Readings { unit: WorkUnit::Waits, ..readings() };
         let service = service("php8.2-fpm.service", Case::Leaks);
-        let cure = of(&service, Some(&setup), Some(&readings), 700.0 * MIB_F).unwrap();
+        let remedy = of(&service, Some(&setup), Some(&readings), 700.0 * MIB_F).unwrap();
         // Two waits of its own and four of the application's: 10 waits a second are 1.7 requests.
-        let (inputs, _) = cure.reckoned.unwrap();
-        assert_eq!((cure.guessed_waits, inputs.rate), (Some(6.0), Some(10.0 / 6.0)));
-        assert!(cure.notes[0].contains("pm.status_path = /status"), "{:?}", cure.notes);
+        let (inputs, _) = remedy.reckoned.unwrap();
+        assert_eq!((remedy.guessed_waits, inputs.rate), (Some(6.0), Some(10.0 / 6.0)));
+        assert!(remedy.notes[0].contains("pm.status_path = /status"), "{:?}", remedy.notes);
     }
 
     #[test]
     fn a_service_of_no_known_server_gets_a_limit_of_its_own() {
-        let cure = of(&service("tool.service", Case::Leaks), None, None, 0.0).unwrap();
-        assert!(cure.diff.contains("+MemoryHigh=660M\n+MemoryMax=740M\n"), "{}", cure.diff);
+        let remedy = of(&service("tool.service", Case::Leaks), None, None, 0.0).unwrap();
+        assert!(remedy.diff.contains("+MemoryHigh=660M\n+MemoryMax=740M\n"), "{}", remedy.diff);
         assert_eq!(of(&service("tool.service", Case::Suspect), None, None, 0.0), None);
     }
 

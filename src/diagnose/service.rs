@@ -187,7 +187,7 @@ impl Service {
     /// later than can be told, or in more than an hour.
     pub fn is_far(&self) -> bool {
         let by_look = self.before.is_none_or(|before| before.judge != JudgedBy::Earlier);
-        let soon = |forecast: &Forecast| forecast.is_founded() && forecast.likely_s < HOUR_S;
+        let soon = |forecast: &Forecast| forecast.is_reliable() && forecast.likely_s < HOUR_S;
         by_look && self.case == Case::Leaks && !self.forecast.as_ref().is_some_and(soon)
     }
 
@@ -263,7 +263,9 @@ pub fn top(engine: &Engine, units: &BTreeMap<ProcId, String>, of: &ProcessState)
     let detector = engine.detector();
     let mut top = of;
     for _ in 0..DEEPEST {
-        let Some(parent) = top.parent.and_then(|parent| detector.standing(parent)) else { break };
+        let Some(parent) = top.parent.and_then(|parent| detector.process_state(parent)) else {
+            break;
+        };
         if units.get(&parent.id) != units.get(&top.id) || is_apart(engine, top, parent) {
             break;
         }
@@ -274,8 +276,8 @@ pub fn top(engine: &Engine, units: &BTreeMap<ProcId, String>, of: &ProcessState)
 
 /// Whether a process is a service by itself and no part of what started it.
 pub(super) fn is_apart(engine: &Engine, of: &ProcessState, parent: &ProcessState) -> bool {
-    let victims = engine.policy().victims();
-    let server = |id| victims.server(id).map_or("unknown", |server| server.name);
+    let eligibility = engine.policy().eligibility();
+    let server = |id| eligibility.server(id).map_or("unknown", |server| server.name);
     let (own, above) = (server(of.id), server(parent.id));
     // A server that something else started, a wrapper or a script.
     let apart = STARTERS.contains(&above) || (is_known(own) && own != above);
@@ -285,7 +287,7 @@ pub(super) fn is_apart(engine: &Engine, of: &ProcessState, parent: &ProcessState
 /// Whether a process is a worker of its parent: of the same name, or of the same server (mod_perl
 /// renames Apache's children). What it has in common with its parent counts for the parent.
 pub fn is_worker(engine: &Engine, of: &ProcessState, parent: &ProcessState) -> bool {
-    let name = |id| engine.policy().victims().server(id).map(|server| server.name);
+    let name = |id| engine.policy().eligibility().server(id).map(|server| server.name);
     of.comm == parent.comm
         || name(of.id).is_some_and(|own| is_known(own) && Some(own) == name(parent.id))
 }
@@ -293,7 +295,7 @@ pub fn is_worker(engine: &Engine, of: &ProcessState, parent: &ProcessState) -> b
 /// What a process has to itself: without what a worker still has in common with its parent, which
 /// counts for the parent. It understates by what copy-on-write has made private since.
 pub fn own(engine: &Engine, standing: &ProcessState) -> f64 {
-    let parent = standing.parent.and_then(|parent| engine.detector().standing(parent));
+    let parent = standing.parent.and_then(|parent| engine.detector().process_state(parent));
     let inherited = match parent {
         Some(parent) if is_worker(engine, standing, parent) => {
             standing.footprint.min(parent.footprint)
@@ -307,7 +309,7 @@ pub fn own(engine: &Engine, standing: &ProcessState) -> f64 {
 pub fn all(gathered: &Observation<'_>) -> Vec<Service> {
     let detector = gathered.engine.detector();
     let mut groups: Vec<TreeGroup<'_>> = Vec::new();
-    for standing in detector.standings() {
+    for standing in detector.process_states() {
         let unit = gathered.units.get(&standing.id);
         let own_top = top(gathered.engine, gathered.units, standing);
         let known = groups.iter().position(|group| match unit {
@@ -317,11 +319,11 @@ pub fn all(gathered: &Observation<'_>) -> Vec<Service> {
         match known.and_then(|index| groups.get_mut(index)) {
             Some(group) => group.members.push((standing, own_top)),
             None => {
-                let first = detector.standing(own_top).unwrap_or(standing);
+                let first = detector.process_state(own_top).unwrap_or(standing);
                 let program = || gathered.programs.get(&first.id).cloned();
-                let victims = gathered.engine.policy().victims();
+                let eligibility = gathered.engine.policy().eligibility();
                 let server = || {
-                    let known = victims.server(standing.id).filter(|s| is_known(s.name));
+                    let known = eligibility.server(standing.id).filter(|s| is_known(s.name));
                     known.filter(|_| is_interpreter(first.comm)).map(|s| s.name.to_owned())
                 };
                 let name = unit.cloned().or_else(program).or_else(server);
@@ -366,7 +368,7 @@ fn of(gathered: &Observation<'_>, group: TreeGroup<'_>) -> Service {
     let TreeGroup { name, is_unit, members: with_tops } = group;
     let members: Vec<&ProcessState> = with_tops.iter().map(|(standing, _)| *standing).collect();
     let detector = gathered.engine.detector();
-    let victims = gathered.engine.policy().victims();
+    let eligibility = gathered.engine.policy().eligibility();
     let own_of = |s: &&ProcessState| own(gathered.engine, s);
     let mut roots: Vec<(ProcId, f64)> = Vec::new();
     for (member, top) in &with_tops {
@@ -378,7 +380,7 @@ fn of(gathered: &Observation<'_>, group: TreeGroup<'_>) -> Service {
     }
     roots.sort_by(|a, b| b.1.total_cmp(&a.1));
     let largest_root = roots.first().map(|(root, _)| *root);
-    let root_of = |id: Option<ProcId>| id.and_then(|id| detector.standing(id));
+    let root_of = |id: Option<ProcId>| id.and_then(|id| detector.process_state(id));
     let first = root_of(largest_root).or(members.first().copied());
     let mut names: Vec<Comm> = Vec::new();
     for member in &members {
@@ -394,7 +396,7 @@ fn of(gathered: &Observation<'_>, group: TreeGroup<'_>) -> Service {
     let moved = growth(&points);
     let is_job = |s: &ProcessState| {
         let brief = s.age_s < JOB_S || s.evidence.is_some_and(|e| e.window_s < JOB_GROWS_S);
-        let server = victims.server(s.id).is_some_and(|server| server.name != "unknown");
+        let server = eligibility.server(s.id).is_some_and(|server| server.name != "unknown");
         let end_s = detector.forecast(s.root).map_or(f64::INFINITY, |f| f.likely_s);
         brief && !server && end_s > IMMINENT_S
     };
@@ -405,8 +407,8 @@ fn of(gathered: &Observation<'_>, group: TreeGroup<'_>) -> Service {
     let bytes = |e: &Evidence| e.unit == Unit::Bytes;
     let rate: f64 = evidence().filter(bytes).map(|e| e.slope.max(0.0)).sum();
     let window = evidence().filter(bytes).map(|e| e.window_s).fold(0.0, f64::max);
-    let piles = detector.piles().filter(|(id, ..)| members.iter().any(|m| m.id == *id));
-    let pile: f64 = piles.map(|(_, e, _)| e.slope).sum();
+    let child_leaks = detector.child_leaks().filter(|(id, ..)| members.iter().any(|m| m.id == *id));
+    let child_leak: f64 = child_leaks.map(|(_, e, _)| e.slope).sum();
     let threads: f64 = members.iter().filter_map(|s| s.thread_leak).map(|e| e.slope).sum();
     // Ceilings are known by the tree as a whole.
     let mut trees: Vec<ProcId> = members.iter().map(|member| member.root).collect();
@@ -418,7 +420,7 @@ fn of(gathered: &Observation<'_>, group: TreeGroup<'_>) -> Service {
     let readings = gathered.readings.iter().find(|r| roots.contains(&r.root));
     let per_work = readings.and_then(super::Readings::per_work);
     let server = members.iter().filter(|m| m.parent.is_some()).chain(&members);
-    let server = server.filter_map(|m| victims.server(m.id)).map(|server| server.name);
+    let server = server.filter_map(|m| eligibility.server(m.id)).map(|server| server.name);
     let mut service = Service {
         name,
         is_unit,
@@ -436,7 +438,7 @@ fn of(gathered: &Observation<'_>, group: TreeGroup<'_>) -> Service {
         leaking: judged.iter().filter(|s| s.leaks()).count() as u32,
         suspects: count(Verdict::Suspect),
         steady: (rate > 0.0).then_some((rate, window)),
-        tasks: (pile + threads > 0.0).then_some(pile + threads),
+        tasks: (child_leak + threads > 0.0).then_some(child_leak + threads),
         forecast: forecasts.min_by(|a, b| a.likely_s.total_cmp(&b.likely_s)),
         headroom: headroom.unwrap_or_else(|| detector.headroom(ProcId { pid: 0, start: 0 })),
         per_work,

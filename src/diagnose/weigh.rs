@@ -90,8 +90,9 @@ pub(super) fn known(
     known.series = longest.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, series)| series);
     if let Some(earlier) = known.series.as_ref().and_then(|series| all.get(series.index)) {
         let has = |verdict| {
-            let standings = members.iter().filter_map(|member| earlier.standing(member.id));
-            standings.map(|s| s.verdict).any(|v| v == verdict)
+            let process_states =
+                members.iter().filter_map(|member| earlier.process_state(member.id));
+            process_states.map(|s| s.verdict).any(|v| v == verdict)
         };
         known.warms_up = has(Verdict::Warming);
         known.with_load = has(Verdict::LoadCoupled);
@@ -108,18 +109,18 @@ impl EarlierKnowledge {
         let (mut rate, mut window_s, mut tasks) = (0.0, 0.0_f64, 0.0);
         let mut roots = BTreeSet::new();
         for member in members {
-            let Some(then) = earlier.standing(member.id) else { continue };
-            let accused = match then.verdict {
+            let Some(then) = earlier.process_state(member.id) else { continue };
+            let flagged = match then.verdict {
                 Verdict::Leaking | Verdict::Suspect => holds(earlier, then, member, gap_s),
                 _ => false,
             };
-            if accused && then.verdict == Verdict::Leaking {
+            if flagged && then.verdict == Verdict::Leaking {
                 self.leaking.insert(member.id);
                 roots.insert(then.root);
-            } else if accused {
+            } else if flagged {
                 self.suspects.insert(member.id);
             }
-            if let Some(evidence) = then.evidence.filter(|e| accused && e.unit == Unit::Bytes) {
+            if let Some(evidence) = then.evidence.filter(|e| flagged && e.unit == Unit::Bytes) {
                 rate += evidence.slope.max(0.0);
                 window_s = window_s.max(evidence.window_s);
             }
@@ -127,9 +128,10 @@ impl EarlierKnowledge {
                 gap_s <= evidence.window_s / 2.0 && count >= evidence.from + evidence.growth / 2.0
             };
             let threads = then.thread_leak.filter(|e| is_still(e, f64::from(member.threads)));
-            let piles = detector.piles().filter(|(id, ..)| *id == member.id).map(|(_, e, _)| e);
-            let piles = piles.filter(|e| is_still(e, members.len() as f64));
-            let slope: f64 = threads.into_iter().chain(piles).map(|e| e.slope).sum();
+            let child_leaks =
+                detector.child_leaks().filter(|(id, ..)| *id == member.id).map(|(_, e, _)| e);
+            let child_leaks = child_leaks.filter(|e| is_still(e, members.len() as f64));
+            let slope: f64 = threads.into_iter().chain(child_leaks).map(|e| e.slope).sum();
             if slope > 0.0 {
                 tasks += slope;
                 roots.insert(then.root);
@@ -222,7 +224,7 @@ pub(super) fn denies(
         let (mut seen, mut said, mut grown) = (0, 0.0, 0.0);
         for worker in workers {
             let member = members.iter().find(|member| member.id.pid == worker.pid);
-            let then = member.and_then(|member| Some((member, earlier.standing(member.id)?)));
+            let then = member.and_then(|member| Some((member, earlier.process_state(member.id)?)));
             let Some((member, then)) = then else { continue };
             let watched_s = f64::from(then.samples) * earlier.about().interval_s;
             if watched_s >= MOST_OF_A_LIFE * member.age_s {

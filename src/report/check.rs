@@ -154,7 +154,7 @@ impl Report<'_> {
             n => format!(", and {n} other trees leak"),
         };
         let end = match tree.forecast {
-            Some(f) if f.is_founded() => format!(
+            Some(f) if f.is_reliable() => format!(
                 "; {} in {} ({} to {}), going at {}",
                 f.ceiling.effect().verb(),
                 Seconds(f.likely_s),
@@ -173,8 +173,9 @@ impl Report<'_> {
     }
 
     fn first_end(&self) -> Option<f64> {
-        let founded = self.trees.iter().filter_map(|tree| tree.forecast).filter(|f| f.is_founded());
-        founded.map(|forecast| forecast.likely_s).reduce(f64::min)
+        let reliable =
+            self.trees.iter().filter_map(|tree| tree.forecast).filter(|f| f.is_reliable());
+        reliable.map(|forecast| forecast.likely_s).reduce(f64::min)
     }
 }
 

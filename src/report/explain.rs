@@ -34,7 +34,7 @@ each cell: ok or FAIL, found/needed; sizes in powers of 1024
   2nd half    once it grows: growth of the second half, and 0.8 times that of the first
   goes on     pace in the last sixth, as a share of the steady one: it has not stopped
   load        growth as a factor, and CPU use as a factor: load does not explain it
-  urgent      reach: growth in --caution times the window, and what is left; enough samples in the
+  urgent      reach: growth in --max-extrapolation times the window, and what is left; enough samples in the
               window; share: its part in what the ceiling lost meanwhile
   patient     enough samples in all; window long for its age (or doubled); grew by half of itself;
               memory ends within 30 days
@@ -55,13 +55,13 @@ pub fn legend(out: &mut impl Write) -> io::Result<()> {
 pub fn write(
     out: &mut impl Write,
     t: f64,
-    occasion: ExplainedAt,
+    reason: ExplainedAt,
     explanation: &Explanation,
     style: Style,
 ) -> io::Result<()> {
     let standing = &explanation.standing;
     let verdict = standing.verdict.name();
-    let what = match occasion {
+    let what = match reason {
         ExplainedAt::Changed(Some(was)) => format!("{} -> {verdict}", was.name()),
         ExplainedAt::Changed(None) => verdict.to_owned(),
         ExplainedAt::Gone => format!("gone, was {verdict}"),

@@ -135,7 +135,7 @@ mod tests {
         };
         assert!(value("MESSAGE").starts_with("FAILING   machine"), "{entry}");
         assert_eq!((value("PRIORITY"), value("OBJECT_PID")), ("2", "812"));
-        assert_eq!(value("LEAKWATCH_EVENT"), "failing");
+        assert_eq!(value("LEAKWATCH_EVENT"), "memory_failure");
         let json: serde_json::Value = serde_json::from_str(value("LEAKWATCH_JSON")).unwrap();
         assert_eq!(json["place"], "/web");
     }

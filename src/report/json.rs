@@ -3,36 +3,37 @@
 //! Schema 1. Every object has `schema`, `event` and `t` (seconds since the epoch). Then, by event:
 //!
 //! - `leak`, `suspect`: `scope` (`process` or `tree`), `pid`, `start`, `comm`, `root` (`pid`,
-//!   `start`), `why` (`urgent`, `patient`, `pool`, `pile-up`, `threads`), `footprint_bytes`, `tasks`;
+//!   `start`), `why` (`urgent`, `patient`, `pool`, `child_leak-up`, `threads`), `footprint_bytes`, `tasks`;
 //!   with evidence `growth_bytes`, `from_bytes`, `window_s`, `slope_bytes_per_s`, `at_equal_load` (of
 //!   tasks `growth_tasks` and so on, as everywhere below); with a forecast
-//!   the fields of one. A `leak` is repeated (`again`: true) when its forecast changed.
+//!   the fields of one. A `leak` is repeated (`is_update`: true) when its forecast changed.
 //! - forecast fields: `exhaust_t` (likely) and `exhaust` (`earliest`, `likely`, `latest`), absolute
-//!   times; `founded` (false: the evidence is too short for numbers to be shown to people),
+//!   times; `reliable` (false: the evidence is too short for numbers to be shown to people),
 //!   `ceiling`, `place` (a cgroup's path, a user), `effect` (`oom-kill`, `enomem`, `eagain`,
-//!   `throttled`, `over-budget`), `headroom_bytes`, `limit_bytes`, `fall_bytes_per_s`.
+//!   `throttled`, `over-budget`), `headroom_bytes`, `limit_bytes`, `consumption_bytes_per_s`.
 //! - `forecast`: `pid` and `start` of the tree's root, `comm` (all three absent where the ceiling is
 //!   over several trees), forecast fields.
-//! - `eased` (a ceiling comes no nearer): the same with `ceiling`, `place`, `effect` only.
-//! - `failing` (it has begun): `sign` (`oom-kill`, `refused`, `stalled`), `count` (of `stalled`
+//! - `memory_failure` (it has begun): `kind` (`oom-kill`, `refused`, `stalled`), `count` (of `stalled`
 //!   percent of ten seconds), `root`, `ceiling`, `place`, `effect`.
-//! - `cleared`: `scope`, `pid`, `start`, `comm`, `root`, `was` (a verdict), `why`.
+//! - `cleared` (an earlier statement no longer holds): `scope` (`process`, `tree` or `ceiling`), `was` (a
+//!   verdict; of a ceiling `forecast`), `pid`, `start`, `comm`; of a verdict also `root` and `why`; of a
+//!   ceiling `ceiling`, `place`, `effect`.
 //! - `order`: `pid`, `start`, `comm`, `root`, `step` (`reload`, `gentle`, `term`, `kill`), `signal`,
 //!   `target` (`pid`, `start`: who gets it, if not that process but its master), `grace_s`, `then` (the
 //!   signal that follows, if one does), `reason`,
 //!   `footprint_bytes`, `expected_bytes`, forecast fields.
 //! - `outcome`: `pid`, `start`, `comm`, `root`, `step`, `result` (`gone`, `stayed`), `after_s`; if gone
-//!   `headroom_before_bytes`, `headroom_after_bytes`, `came_back_bytes`; forecast fields.
+//!   `headroom_before_bytes`, `headroom_after_bytes`, `reclaimed_bytes`; forecast fields.
 //!
-//! - `spared` (leaks, memory is in danger, but must not be ended): `pid`, `start`, `comm`, `root`, `why`.
-//! - `unsent` (live only): the fields of the order, and `why`.
+//! - `not_ended` (leaks, memory is in danger, but must not be ended): `pid`, `start`, `comm`, `root`, `why`.
+//! - `signal_failed` (live only): the fields of the order, and `why`.
 //!
-//! - `late` (live only; a look came a second late or more, once an episode; not for `--on-event`): `late_s`,
+//! - `sample_delayed` (live only; a look came a second late or more, once an episode; not for `--on-event`): `delay_s`,
 //!   `why` (`memory`, `io`, `cpu`, `paused`, `unknown`) and, where the kernel tells them,
 //!   `memory_pressure_percent`, `cpu_pressure_percent`, `io_pressure_percent` (of ten seconds).
 //! - `self` (live only; at SIGUSR1 and at the end of a watch; not for `--on-event`): `anon_bytes`,
-//!   `file_bytes`, `cpu_s`, `cpu_share` (of one processor), `age_s`, `looks`, `late_s` (the last look),
-//!   `late_worst_s`.
+//!   `file_bytes`, `cpu_s`, `cpu_share` (of one processor), `age_s`, `samples`, `delay_s` (the last look),
+//!   `delay_max_s`.
 //!
 //! - `check` (of `leakwatch check`, before the events of its look): `state` (`ok`, `warning`, `critical`,
 //!   `unknown`), `text`, `processes`, `leaking`, `suspects`, `footprint_bytes`, `samples`, `watched_s`.
@@ -57,10 +58,10 @@ pub fn name(event: &Event) -> &'static str {
         Event::Forecast { .. } => "forecast",
         Event::Order(_) => "order",
         Event::Outcome(_) => "outcome",
-        Event::SignalFailed { .. } => "unsent",
-        Event::NotEnded { .. } => "spared",
-        Event::ForecastCleared { .. } => "eased",
-        Event::MemoryFailure(_) => "failing",
+        Event::SignalFailed { .. } => "signal_failed",
+        Event::NotEnded { .. } => "not_ended",
+        Event::ForecastCleared { .. } => "cleared",
+        Event::MemoryFailure(_) => "memory_failure",
     }
 }
 
@@ -80,13 +81,14 @@ pub fn write_event(out: &mut impl Write, t: f64, event: &Event) -> io::Result<()
             write_forecast(out, t, Some(forecast))?;
         }
         Event::ForecastCleared { root, comm, ceiling, place } => {
+            out.write_all(b",\"scope\":\"ceiling\",\"was\":\"forecast\"")?;
             if let Some(root) = root {
                 write_id(out, *root, *comm)?;
             }
             write_ceiling(out, *ceiling, *place)?;
         }
         Event::MemoryFailure(sign) => {
-            write!(out, ",\"sign\":\"{}\",\"count\":{}", sign.kind.name(), sign.count)?;
+            write!(out, ",\"kind\":\"{}\",\"count\":{}", sign.kind.name(), sign.count)?;
             if let Some(root) = sign.root {
                 write_root(out, root)?;
             }
@@ -113,7 +115,7 @@ fn write_finding(out: &mut impl Write, t: f64, finding: &Finding) -> io::Result<
     write!(out, ",\"scope\":\"{}\"", scope_name(*scope))?;
     write_id(out, *id, *comm)?;
     write_root(out, *root)?;
-    write!(out, ",\"why\":\"{}\",\"again\":{again}", why.name())?;
+    write!(out, ",\"why\":\"{}\",\"is_update\":{again}", why.name())?;
     write!(out, ",\"footprint_bytes\":{footprint},\"tasks\":{tasks}")?;
     if let Some(evidence) = evidence {
         let unit = evidence.unit.name();
@@ -165,12 +167,12 @@ fn write_outcome(out: &mut impl Write, t: f64, outcome: &Outcome) -> io::Result<
     write!(out, ",\"step\":\"{}\",\"after_s\":{after_s}", order.step.name())?;
     match end {
         OutcomeResult::Stayed => out.write_all(b",\"result\":\"stayed\"")?,
-        OutcomeResult::Gone { headroom_before, headroom_after, came_back } => {
+        OutcomeResult::Gone { headroom_before, headroom_after, reclaimed } => {
             let unit = order_unit(order);
             write!(out, ",\"result\":\"gone\",\"headroom_before_{unit}\":{headroom_before}")?;
             write!(out, ",\"headroom_after_{unit}\":{headroom_after}")?;
-            if let Some(amount) = came_back {
-                write!(out, ",\"came_back_{unit}\":{amount}")?;
+            if let Some(amount) = reclaimed {
+                write!(out, ",\"reclaimed_{unit}\":{amount}")?;
             }
         }
     }
@@ -194,12 +196,12 @@ fn write_forecast(out: &mut impl Write, t: f64, forecast: Option<&Forecast>) -> 
     if latest.is_finite() {
         write!(out, ",\"exhaust_t\":{likely:.1},\"exhaust\":{{\"earliest\":{earliest:.1}")?;
         write!(out, ",\"likely\":{likely:.1},\"latest\":{latest:.1}}}")?;
-        write!(out, ",\"founded\":{}", forecast.is_founded())?;
+        write!(out, ",\"reliable\":{}", forecast.is_reliable())?;
     }
     write_ceiling(out, *ceiling, *place)?;
     let unit = ceiling.unit().name();
     write!(out, ",\"headroom_{unit}\":{headroom},\"limit_{unit}\":{limit}")?;
-    write!(out, ",\"fall_{unit}_per_s\":{slope:.3}")
+    write!(out, ",\"consumption_{unit}_per_s\":{slope:.3}")
 }
 
 fn write_ceiling(out: &mut impl Write, ceiling: CeilingKind, place: Place) -> io::Result<()> {
@@ -290,7 +292,7 @@ mod tests {
                 "exhaust",
                 serde_json::json!({"earliest": 1050.0, "likely": 1100.0, "latest": 1200.0}),
             ),
-            ("founded", true.into()),
+            ("reliable", true.into()),
             ("ceiling", "ram".into()),
             ("headroom_bytes", (1_u64 << 30).into()),
         ] {
@@ -318,9 +320,9 @@ mod tests {
         let told = line(&Event::Order(order));
         assert_eq!((&told["signal"], &told["reason"]), (&"USR1".into(), &"danger".into()));
         assert_eq!((&told["expected_bytes"], &told["exhaust_t"]), (&8.into(), &().into()));
-        let end = OutcomeResult::Gone { headroom_before: 1, headroom_after: 9, came_back: Some(8) };
+        let end = OutcomeResult::Gone { headroom_before: 1, headroom_after: 9, reclaimed: Some(8) };
         let outcome = Outcome { order, after_s: 2.5, end, forecast: forecast() };
         let told = line(&Event::Outcome(outcome));
-        assert_eq!((&told["result"], &told["came_back_bytes"]), (&"gone".into(), &8.into()));
+        assert_eq!((&told["result"], &told["reclaimed_bytes"]), (&"gone".into(), &8.into()));
     }
 }

@@ -29,7 +29,7 @@ pub fn greet(
 ) -> io::Result<()> {
     let version = env!("CARGO_PKG_VERSION");
     let trees = summary::trees(engine);
-    let processes = engine.detector().standings().count();
+    let processes = engine.detector().process_states().count();
     write!(err, "leakwatch {version} on {}: ", crate::system::machine::description())?;
     if trees.is_empty() {
         writeln!(err, "no process matches {} yet", wanted(&options.select))?;
@@ -74,12 +74,12 @@ pub fn greet(
 /// Says of each tree with workers how they are ended: "Apache prefork: master 812, 9 workers;
 /// gentle signal USR1, after 70 s TERM, then KILL".
 fn manners(err: &mut impl Write, engine: &Engine, trees: &[TreeSummary]) -> io::Result<()> {
-    let (detector, victims) = (engine.detector(), engine.policy().victims());
+    let (detector, eligibility) = (engine.detector(), engine.policy().eligibility());
     for tree in trees.iter().take(MOST) {
-        let members = detector.standings().filter(|s| s.root == tree.root);
-        let workers = members.filter(|s| victims.is_worker(s, detector));
+        let members = detector.process_states().filter(|s| s.root == tree.root);
+        let workers = members.filter(|s| eligibility.is_worker(s, detector));
         let mut servers: Vec<(&Server, usize)> = Vec::new();
-        for server in workers.filter_map(|s| victims.server(s.id)) {
+        for server in workers.filter_map(|s| eligibility.server(s.id)) {
             match servers.iter_mut().find(|(known, _)| *known == server) {
                 Some((_, count)) => *count += 1,
                 None => servers.push((server, 1)),
@@ -108,7 +108,7 @@ fn manners(err: &mut impl Write, engine: &Engine, trees: &[TreeSummary]) -> io::
 
 /// Says which processes this user may not signal.
 fn may_not(err: &mut impl Write, engine: &Engine, trees: &[TreeSummary]) -> io::Result<()> {
-    let forbidden = engine.policy().victims().forbidden();
+    let forbidden = engine.policy().eligibility().forbidden();
     let all: usize = trees.iter().map(|tree| tree.workers + 1).sum();
     match forbidden {
         0 => Ok(()),

@@ -25,7 +25,7 @@ pub struct Exposition {
     gone: u64,
     stayed: u64,
     leaks: u64,
-    signs: [(MemoryFailureKind, u64); MemoryFailureKind::ALL.len()],
+    memory_failures: [(MemoryFailureKind, u64); MemoryFailureKind::ALL.len()],
     trees: Vec<TreeMetrics>,
     ceilings: Vec<Ceiling>,
 }
@@ -53,7 +53,7 @@ impl Exposition {
             gone: 0,
             stayed: 0,
             leaks: 0,
-            signs: MemoryFailureKind::ALL.map(|kind| (kind, 0)),
+            memory_failures: MemoryFailureKind::ALL.map(|kind| (kind, 0)),
             trees: Vec::new(),
             ceilings: Vec::new(),
         }
@@ -70,7 +70,7 @@ impl Exposition {
             Event::MemoryFailure(sign) => {
                 // The count of a stall is a share in percent.
                 let stalled = sign.kind == MemoryFailureKind::Stalled;
-                add(&mut self.signs, sign.kind, if stalled { 1 } else { sign.count });
+                add(&mut self.memory_failures, sign.kind, if stalled { 1 } else { sign.count });
             }
             _ => {}
         }
@@ -102,23 +102,28 @@ impl Exposition {
             status.into(),
         )?;
         one(
-            "leakwatch_acts",
+            "leakwatch_enforcing",
             "gauge",
             "1 if it ends leaking workers, 0 if it only tells.",
             f64::from(u8::from(self.acts)),
         )?;
-        one("leakwatch_last_tick_timestamp_seconds", "gauge", "Time of the last look.", sample.t)?;
         one(
-            "leakwatch_tick_lateness_seconds",
+            "leakwatch_last_sample_timestamp_seconds",
             "gauge",
-            "How late the last look came.",
-            own.lateness.last_s(),
+            "Time of the last look.",
+            sample.t,
         )?;
         one(
-            "leakwatch_tick_lateness_max_seconds",
+            "leakwatch_sample_delay_seconds",
+            "gauge",
+            "How late the last look came.",
+            own.scheduling_delay.last_s(),
+        )?;
+        one(
+            "leakwatch_sample_delay_max_seconds",
             "gauge",
             "How late a look came at worst since the start.",
-            own.lateness.worst_s(),
+            own.scheduling_delay.worst_s(),
         )?;
         one(
             "leakwatch_cpu_seconds_total",
@@ -140,7 +145,7 @@ impl Exposition {
         )?;
         one("leakwatch_leaks_total", "counter", "Leaks found since the start.", self.leaks as f64)?;
         one(
-            "leakwatch_unsent_orders_total",
+            "leakwatch_signal_errors_total",
             "counter",
             "Orders whose signal could not be sent.",
             self.unsent as f64,
@@ -171,9 +176,9 @@ impl Exposition {
         for (word, count) in [("gone", self.gone), ("stayed", self.stayed)] {
             writeln!(out, "{name}{{watch=\"{watch}\",result=\"{word}\"}} {count}")?;
         }
-        let name = "leakwatch_signs_total";
+        let name = "leakwatch_memory_failures_total";
         head(out, name, "counter", "OOM kills, refused forks and stalls that were seen.")?;
-        for (kind, count) in self.signs {
+        for (kind, count) in self.memory_failures {
             let word = kind.name();
             writeln!(out, "{name}{{watch=\"{watch}\",sign=\"{word}\"}} {count}")?;
         }
@@ -271,8 +276,8 @@ impl Exposition {
     fn gather(&mut self, engine: &Engine, sample: &Sample) {
         let detector = engine.detector();
         self.trees.clear();
-        for s in detector.standings() {
-            let root = detector.standing(s.root).unwrap_or(s);
+        for s in detector.process_states() {
+            let root = detector.process_state(s.root).unwrap_or(s);
             let index = self.trees.iter().position(|tree| tree.comm == root.comm);
             let index = index.unwrap_or_else(|| {
                 let (comm, forecast) = (root.comm, None);
@@ -292,7 +297,7 @@ impl Exposition {
                 tree.growth += evidence.slope;
             }
             if s.id == s.root {
-                let forecast = detector.forecast(s.root).filter(Forecast::is_founded);
+                let forecast = detector.forecast(s.root).filter(Forecast::is_reliable);
                 let nearer =
                     |known: Forecast| forecast.is_some_and(|f| f.likely_s < known.likely_s);
                 if tree.forecast.is_none_or(nearer) {
@@ -409,7 +414,7 @@ mod tests {
         let rules = Rules { act: false, ..Rules::default() };
         let hostname = String::new();
         let header = Header { interval_s: 1.0, clock_ticks: 100, page_size: 4096, hostname };
-        Engine::new(&header, crate::core::engine::EngineSettings { caution: 8.0, rules })
+        Engine::new(&header, crate::core::engine::EngineSettings { max_extrapolation: 8.0, rules })
     }
 
     fn order(step: Step) -> Event {
@@ -448,7 +453,8 @@ mod tests {
             }));
         }
         let mut text = Vec::new();
-        let own = SelfReport { usage: SelfUsage::default(), lateness: SchedulingDelay::new(0.0) };
+        let own =
+            SelfReport { usage: SelfUsage::default(), scheduling_delay: SchedulingDelay::new(0.0) };
         exposition.write(&mut text, &engine(), &Sample::default(), own).unwrap();
         let text = String::from_utf8(text).unwrap();
         let watch = "watch=\"a\\\"b\\\\c\\nd\"";
@@ -458,7 +464,8 @@ mod tests {
             assert!(text.contains(&line), "{line}{text}");
         }
         for (sign, count) in [("oom-kill", 40), ("refused", 40), ("stalled", 1)] {
-            let line = format!("leakwatch_signs_total{{{watch},sign=\"{sign}\"}} {count}\n");
+            let line =
+                format!("leakwatch_memory_failures_total{{{watch},sign=\"{sign}\"}} {count}\n");
             assert!(text.contains(&line), "{line}{text}");
         }
     }

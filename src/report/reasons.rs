@@ -93,7 +93,7 @@ fn missing(row: &WindowRow) -> String {
 
 fn rule(why: FindingReason) -> &'static str {
     match why {
-        FindingReason::Urgent => "urgent: memory ends within --caution times the window",
+        FindingReason::Urgent => "urgent: memory ends within --max-extrapolation times the window",
         FindingReason::Patient => {
             "patient: it grew by a real part of itself through much of its life"
         }

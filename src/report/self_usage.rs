@@ -19,13 +19,13 @@ pub struct SelfReport {
     /// What it uses.
     pub usage: SelfUsage,
     /// How late its looks come.
-    pub lateness: SchedulingDelay,
+    pub scheduling_delay: SchedulingDelay,
 }
 
 impl SelfReport {
     /// CPU time so far as a share of one processor's.
     fn share(&self) -> f64 {
-        self.usage.cpu_s / self.lateness.age_s().max(1.0)
+        self.usage.cpu_s / self.scheduling_delay.age_s().max(1.0)
     }
 
     /// Writes a line for people: "0.5 MiB anonymous, 1.9 MiB of files, ...".
@@ -33,12 +33,13 @@ impl SelfReport {
     /// # Errors
     /// When `out` cannot be written.
     pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
-        let Self { usage: SelfUsage { cpu_s, anon, file }, lateness } = self;
+        let Self { usage: SelfUsage { cpu_s, anon, file }, scheduling_delay } = self;
         let (anon, file, share) = (Bytes(*anon), Bytes(*file), self.share() * 100.0);
-        let (cpu, age, looks) = (Seconds(*cpu_s), Seconds(lateness.age_s()), lateness.looks());
+        let (cpu, age, looks) =
+            (Seconds(*cpu_s), Seconds(scheduling_delay.age_s()), scheduling_delay.looks());
         write!(out, "leakwatch itself: {anon} anonymous, {file} of files; ")?;
         write!(out, "CPU {cpu} in {age}, {share:.2} % of one; ")?;
-        let (last, worst) = (Short(lateness.last_s()), Short(lateness.worst_s()));
+        let (last, worst) = (Short(scheduling_delay.last_s()), Short(scheduling_delay.worst_s()));
         writeln!(out, "{looks} looks, the last {last} late, at worst {worst}")
     }
 
@@ -47,12 +48,18 @@ impl SelfReport {
     /// # Errors
     /// When `out` cannot be written.
     pub fn write_json(&self, out: &mut impl Write, t: f64) -> io::Result<()> {
-        let Self { usage: SelfUsage { cpu_s, anon, file }, lateness } = self;
+        let Self { usage: SelfUsage { cpu_s, anon, file }, scheduling_delay } = self;
         write!(out, "{{\"schema\":1,\"event\":\"self\",\"t\":{t:.3}")?;
         write!(out, ",\"anon_bytes\":{anon},\"file_bytes\":{file},\"cpu_s\":{cpu_s:.3}")?;
-        write!(out, ",\"cpu_share\":{:.6},\"age_s\":{:.3}", self.share(), lateness.age_s())?;
-        let (looks, last_s, worst_s) = (lateness.looks(), lateness.last_s(), lateness.worst_s());
-        writeln!(out, ",\"looks\":{looks},\"late_s\":{last_s:.3},\"late_worst_s\":{worst_s:.3}}}")
+        write!(
+            out,
+            ",\"cpu_share\":{:.6},\"age_s\":{:.3}",
+            self.share(),
+            scheduling_delay.age_s()
+        )?;
+        let (looks, last_s, worst_s) =
+            (scheduling_delay.looks(), scheduling_delay.last_s(), scheduling_delay.worst_s());
+        writeln!(out, ",\"samples\":{looks},\"delay_s\":{last_s:.3},\"delay_max_s\":{worst_s:.3}}}")
     }
 }
 
@@ -107,7 +114,7 @@ impl DelayedSample {
     pub fn write_json(&self, out: &mut impl Write, t: f64) -> io::Result<()> {
         write!(
             out,
-            "{{\"schema\":1,\"event\":\"late\",\"t\":{t:.3},\"late_s\":{:.3}",
+            "{{\"schema\":1,\"event\":\"sample_delayed\",\"t\":{t:.3},\"delay_s\":{:.3}",
             self.late_s
         )?;
         let Pressure { memory, cpu, io } = self.pressure;
@@ -214,11 +221,11 @@ mod tests {
 
     #[test]
     fn what_it_uses_is_said_to_people_and_to_programs() {
-        let mut lateness = SchedulingDelay::new(0.0);
-        lateness.observe(5.0, 5.4);
-        lateness.observe(3300.0, 3300.004);
+        let mut scheduling_delay = SchedulingDelay::new(0.0);
+        scheduling_delay.observe(5.0, 5.4);
+        scheduling_delay.observe(3300.0, 3300.004);
         let usage = SelfUsage { cpu_s: 1.32, anon: 480 << 10, file: 1900 << 10 };
-        let own = SelfReport { usage, lateness };
+        let own = SelfReport { usage, scheduling_delay };
         let mut out = Vec::new();
         own.write(&mut out).unwrap();
         assert_eq!(
@@ -233,8 +240,8 @@ mod tests {
             ("event", serde_json::json!("self")),
             ("anon_bytes", (480 << 10).into()),
             ("cpu_share", 0.0004.into()),
-            ("looks", 2.into()),
-            ("late_worst_s", 0.4.into()),
+            ("samples", 2.into()),
+            ("delay_max_s", 0.4.into()),
         ] {
             assert_eq!(json[key], value, "{key} in {json}");
         }

@@ -39,14 +39,14 @@ pub struct TreeSummary {
 pub fn trees(engine: &Engine) -> Vec<TreeSummary> {
     let detector = engine.detector();
     let mut trees: Vec<TreeSummary> = Vec::new();
-    for s in detector.standings() {
+    for s in detector.process_states() {
         let index = trees.iter().position(|tree| tree.root == s.root).unwrap_or_else(|| {
             trees.push(TreeSummary {
                 root: s.root,
                 comm: s.comm,
                 server: engine
                     .policy()
-                    .victims()
+                    .eligibility()
                     .server(s.root)
                     .map_or("unknown", |server| server.name),
                 workers: 0,
@@ -65,8 +65,10 @@ pub fn trees(engine: &Engine) -> Vec<TreeSummary> {
             tree.workers += 1;
         }
         // The master of a threaded Apache has one thread; its workers tell the kind.
-        let victims = engine.policy().victims();
-        if let Some(server) = victims.server(s.id).filter(|_| victims.is_worker(s, detector)) {
+        let eligibility = engine.policy().eligibility();
+        if let Some(server) =
+            eligibility.server(s.id).filter(|_| eligibility.is_worker(s, detector))
+        {
             tree.server = server.name;
         }
         tree.footprint += s.footprint;
@@ -85,20 +87,20 @@ pub fn trees(engine: &Engine) -> Vec<TreeSummary> {
 /// When `out` cannot be written.
 pub fn write_summary(out: &mut impl Write, engine: &Engine) -> io::Result<()> {
     let detector = engine.detector();
-    let leaking = detector.standings().filter(|s| s.leaks()).count();
-    let roots = || detector.standings().filter(|s| s.parent.is_none());
+    let leaking = detector.process_states().filter(|s| s.leaks()).count();
+    let roots = || detector.process_states().filter(|s| s.parent.is_none());
     match (engine.alarm().is_on(), leaking) {
         (true, _) => write!(out, "forks are refused or the OOM killer strikes")?,
         (_, 0) => write!(out, "nothing leaks")?,
         (_, n) => write!(out, "{n} LEAKING")?,
     }
-    match detector.standings().count() {
+    match detector.process_states().count() {
         1 => write!(out, " in 1 process")?,
         n => write!(out, " in {n} processes")?,
     }
     let share_left = |h: &Headroom| h.left as f64 / (h.limit as f64).max(1.0);
     let nearest = roots()
-        .map(|s| (detector.headroom(s.id), detector.forecast(s.id).filter(Forecast::is_founded)))
+        .map(|s| (detector.headroom(s.id), detector.forecast(s.id).filter(Forecast::is_reliable)))
         .min_by(|(a, f), (b, g)| {
             let end_s = |f: &Option<Forecast>| f.map_or(f64::INFINITY, |f| f.likely_s);
             end_s(f).total_cmp(&end_s(g)).then(share_left(a).total_cmp(&share_left(b)))
@@ -152,7 +154,7 @@ pub fn write(
         }
         let Headroom { kind, place, left, limit } = tree.headroom;
         match tree.forecast {
-            Some(f) if f.is_founded() => write!(
+            Some(f) if f.is_reliable() => write!(
                 out,
                 ", {}; {} in {} ({} to {})",
                 Rate(f.slope, f.ceiling.unit()),

@@ -151,7 +151,7 @@ impl fmt::Display for Sentence<'_> {
             Event::Forecast { forecast, .. } => write!(f, "{}", InWords(forecast)),
             Event::NotEnded { why, .. } => spared(f, *why),
             Event::Order(order) => ordered(f, order),
-            Event::SignalFailed { order, why } => unsent(f, order, *why),
+            Event::SignalFailed { order, why } => signal_failed(f, order, *why),
             Event::Outcome(outcome) => ended(f, outcome),
             Event::ForecastCleared { ceiling, place, .. } => {
                 write!(f, "{} comes no nearer", CeilingName(*ceiling, *place))
@@ -197,7 +197,7 @@ fn leak(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
         (_, None) => write!(f, "{} now, and growing", Bytes(finding.footprint))?,
     }
     match &finding.forecast {
-        Some(forecast) if forecast.is_founded() => {
+        Some(forecast) if forecast.is_reliable() => {
             let Forecast { likely_s, earliest_s, latest_s, .. } = *forecast;
             let verb = match forecast.ceiling.unit() {
                 Unit::Bytes => "memory for another",
@@ -283,7 +283,7 @@ impl fmt::Display for InWords<'_> {
         let Forecast { ceiling, place, headroom, limit, slope, .. } = *self.0;
         let Forecast { earliest_s, likely_s, latest_s, window_s, .. } = *self.0;
         let (verb, unit) = (ceiling.effect().verb(), ceiling.unit());
-        if self.0.is_founded() {
+        if self.0.is_reliable() {
             write!(
                 f,
                 "{verb} in {} ({} to {})",
@@ -334,7 +334,7 @@ fn failing(f: &mut fmt::Formatter<'_>, sign: &MemoryFailure) -> fmt::Result {
 fn spared(f: &mut fmt::Formatter<'_>, why: NotEnded) -> fmt::Result {
     let text = match why {
         NotEnded::Root => {
-            "leaks and memory is in danger, but nobody is known to start it again; restart its service, or allow it with --allow-root"
+            "leaks and memory is in danger, but nobody is known to start it again; restart its service, or allow it with --allow-standalone"
         }
         NotEnded::Helper => {
             "leaks and memory is in danger, but it helps its master and is none of its workers; restart its service"
@@ -405,7 +405,7 @@ fn ordered(f: &mut fmt::Formatter<'_>, order: &Order) -> fmt::Result {
     }
 }
 
-fn unsent(f: &mut fmt::Formatter<'_>, order: &Order, why: SignalFailure) -> fmt::Result {
+fn signal_failed(f: &mut fmt::Formatter<'_>, order: &Order, why: SignalFailure) -> fmt::Result {
     write!(f, "{} was not sent: ", order.signal.name())?;
     match why {
         SignalFailure::Gone => write!(f, "it had exited by itself"),
@@ -433,11 +433,11 @@ fn ended(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
                 order.signal.name()
             );
         }
-        OutcomeResult::Gone { came_back, headroom_after, .. } => {
+        OutcomeResult::Gone { reclaimed, headroom_after, .. } => {
             let unit = order.forecast.map_or(Unit::Bytes, |forecast| forecast.ceiling.unit());
             let amount = |n| Amount(n, unit);
             write!(f, "gone after {} by {}; ", Seconds(*after_s), order.signal.name())?;
-            match came_back {
+            match reclaimed {
                 Some(n) => write!(
                     f,
                     "{} expected, {} came back, {} left now",
@@ -450,7 +450,7 @@ fn ended(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
         }
     }
     match forecast {
-        Some(forecast) if forecast.is_founded() => {
+        Some(forecast) if forecast.is_reliable() => {
             write!(f, "; {} in {}", forecast.ceiling.effect().verb(), Seconds(forecast.likely_s))
         }
         _ => Ok(()),
@@ -547,7 +547,7 @@ mod tests {
         let end = OutcomeResult::Gone {
             headroom_before: 0,
             headroom_after: 99 * MIB,
-            came_back: Some(79 * MIB),
+            reclaimed: Some(79 * MIB),
         };
         let text = line(Event::Outcome(Outcome { order, after_s: 0.4, end, forecast: None }));
         assert!(
@@ -609,8 +609,9 @@ mod tests {
             ),
             "{text}"
         );
-        let pile = Finding { why: FindingReason::PileUp, scope: FindingScope::Tree, ..threads };
-        let text = line(Event::Leak(pile));
+        let child_leak =
+            Finding { why: FindingReason::PileUp, scope: FindingScope::Tree, ..threads };
+        let text = line(Event::Leak(child_leak));
         assert!(
             text.contains("children pile up and never end: 64 now, together 88 MiB, +30/min;"),
             "{text}"

@@ -105,7 +105,7 @@ pub fn serve(
     events: impl BufRead,
     err: &mut impl Write,
 ) -> Result<()> {
-    prepare::unbrace();
+    prepare::undo_prepare();
     let mut lines = events.lines();
     while let Some(json) = lines.next() {
         let json = json.context("cannot read the events")?;

@@ -23,7 +23,7 @@ const HEAP: usize = 2 << 20;
 const TOP: usize = 512 << 10;
 
 /// Makes ready as far as allowed; says what could not be had.
-pub fn brace() -> Vec<String> {
+pub fn prepare() -> Vec<String> {
     touch_stack();
     set_heap_aside();
     let mut missing = Vec::new();
@@ -70,7 +70,7 @@ fn capabilities() -> u64 {
 
 /// Takes the OOM killer's favour back, which whoever is started by leakwatch or its unit inherits:
 /// a hook that grows must not outlive what leakwatch protects.
-pub fn unbrace() {
+pub fn undo_prepare() {
     let score = fs::read_to_string(SCORE).unwrap_or_default();
     if score.trim().parse::<i32>().is_ok_and(|score| score < 0) {
         // Raising it is always allowed.

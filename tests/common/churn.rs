@@ -28,8 +28,8 @@ pub struct Churn {
     proc: FakeProc,
     probe: Sampler,
     engine: Engine,
-    exporter: MetricsExporter,
-    lateness: SchedulingDelay,
+    metrics_exporter: MetricsExporter,
+    scheduling_delay: SchedulingDelay,
     sample: Sample,
     workers: Vec<Fake>,
     /// Workers that were started.
@@ -49,12 +49,13 @@ impl Churn {
         let selection = Selection::new(&words, "/etc/passwd".as_ref()).unwrap();
         let (root, sysfs) = (proc.path(), proc.sysfs());
         let probe = Sampler::new(root, Some(&sysfs), selection, Some(1 << 30)).unwrap();
-        let settings = EngineSettings { caution: 6.0, rules: Rules::default() };
+        let settings = EngineSettings { max_extrapolation: 6.0, rules: Rules::default() };
         let mut churn = Self {
             probe,
             engine: Engine::new(&machine::header(1.0), settings),
-            exporter: MetricsExporter::new(&proc.path().join("a.prom"), "app", true).unwrap(),
-            lateness: SchedulingDelay::new(0.0),
+            metrics_exporter: MetricsExporter::new(&proc.path().join("a.prom"), "app", true)
+                .unwrap(),
+            scheduling_delay: SchedulingDelay::new(0.0),
             sample: Sample::default(),
             workers: Vec::new(),
             started: 0,
@@ -93,18 +94,19 @@ impl Churn {
         let t = f64::from(self.now_s);
         self.probe.sample(1e9 + t, Some(1e6 + t), &mut self.sample).unwrap();
         self.engine.observe(&self.sample);
-        assert!(self.lateness.observe(t, t + 0.001).is_none());
+        assert!(self.scheduling_delay.observe(t, t + 0.001).is_none());
         assert_eq!(self.sample.procs.len(), self.workers.len() + 1);
         let mut victim = None;
         for event in self.engine.events() {
             json::write_event(&mut io::sink(), t, event).unwrap();
             text::write_event(&mut io::sink(), t, event, Style::default()).unwrap();
-            self.exporter.count(event);
+            self.metrics_exporter.count(event);
             if let Event::Order(order) = event {
                 victim = Some(order.victim);
             }
         }
-        let failed = self.exporter.tick(&self.engine, &self.sample, 1.0, t, &self.lateness);
+        let failed =
+            self.metrics_exporter.tick(&self.engine, &self.sample, 1.0, t, &self.scheduling_delay);
         assert!(failed.is_none(), "{failed:?}");
         summary::write_summary(&mut io::sink(), &self.engine).unwrap();
         if let Some(victim) = victim {

@@ -78,17 +78,17 @@ impl Told {
     }
 
     /// What it advises for the service of that process.
-    pub fn cure(&self, id: Id) -> &Value {
-        let cures = self.report["cures"].as_array().unwrap();
-        let found = cures.iter().find(|cure| cure["root"]["pid"] == id.pid);
+    pub fn remedy(&self, id: Id) -> &Value {
+        let remedies = self.report["cures"].as_array().unwrap();
+        let found = remedies.iter().find(|remedy| remedy["root"]["pid"] == id.pid);
         found.unwrap_or_else(|| panic!("no advice for {id:?}: {:#}", self.report))
     }
 
     /// Patches the files of that server, which all lie in `dir`, and types what puts them into
     /// force.
     pub fn follow(&self, id: Id, dir: &Path) {
-        let cure = self.cure(id);
-        let (diff, apply) = (cure["diff"].as_str().unwrap(), cure["apply"].as_str().unwrap());
+        let remedy = self.remedy(id);
+        let (diff, apply) = (remedy["diff"].as_str().unwrap(), remedy["apply"].as_str().unwrap());
         // Of this server and no other: what is typed in here is really done.
         let of_ours = format!("{}/", dir.display());
         let mut files = diff.lines().filter_map(|line| line.strip_prefix("+++ ")).peekable();
@@ -149,11 +149,11 @@ impl Held {
 
     /// Workers hold what was promised: so many of them, so large at their end. A fifth more is what
     /// the master holds, and the kernel for them.
-    pub fn assert_promised(&self, cure: &Value) {
-        let number = |name: &str| cure["reckoned"][name].as_f64().unwrap();
+    pub fn assert_promised(&self, remedy: &Value) {
+        let number = |name: &str| remedy["reckoned"][name].as_f64().unwrap();
         let promised = number("workers") * number("full_bytes");
         let most = 1.2 * promised + (32 << 20) as f64;
-        assert!((self.peak as f64) < most, "{} of {most}: {cure:#}", self.peak);
+        assert!((self.peak as f64) < most, "{} of {most}: {remedy:#}", self.peak);
     }
 
     /// What must be so: nothing failed, nobody ended by the kernel, answers as fast as before.

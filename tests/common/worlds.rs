@@ -388,7 +388,7 @@ impl World {
             cpu_s: None,
             memory,
             ceilings: Vec::new(),
-            signs: Vec::new(),
+            memory_failures: Vec::new(),
             procs,
             programs,
         }

@@ -36,7 +36,7 @@ impl World {
 
     fn args<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
         let (procfs, state) = (self.proc.path().to_str(), self.state.path().to_str());
-        let args = ["--procfs", procfs.unwrap(), "--pattern", "app", "--state", state.unwrap()];
+        let args = ["--procfs", procfs.unwrap(), "--pattern", "app", "--state-dir", state.unwrap()];
         [&args, more].concat()
     }
 
@@ -81,7 +81,7 @@ fn it_is_silent_while_nothing_is_wrong() {
     for _ in 0..3 {
         assert_eq!(said(&world.check(&[])), silent(0));
     }
-    let (text, code) = said(&world.check(&["--always"]));
+    let (text, code) = said(&world.check(&["--report-always"]));
     assert!(text.starts_with("LEAKWATCH OK - app") && text.contains(" | processes=1;"), "{text}");
     assert_eq!((text.lines().count(), code), (1, Some(0)));
 }
@@ -98,7 +98,7 @@ fn a_leak_of_many_checks_is_told_once_and_again_after_a_day() {
     assert!(first.starts_with("LEAKWATCH WARNING - app[") && first.contains("leaks"), "{text}");
     assert!(first.contains(" exhaustion=") && !first.contains("exhaustion=U"), "{text}");
     assert_eq!(said(&world.check(&[])), silent(1), "it was told");
-    let (again, _) = said(&world.check(&["--renotify", "0s"]));
+    let (again, _) = said(&world.check(&["--repeat-after", "0s"]));
     assert!(again.starts_with("LEAKWATCH WARNING - "), "{again}");
 
     // It starts anew, as after a repair.
@@ -145,7 +145,7 @@ fn a_second_one_at_a_time_does_nothing() {
     world.proc.hide(world.app.pid);
     let before = fs::read(world.history()).unwrap();
 
-    assert_eq!(said(&world.check(&["--always"])), silent(0));
+    assert_eq!(said(&world.check(&["--report-always"])), silent(0));
     let ended = world.check(&["-v"]);
 
     assert!(ended.err.text().contains("another check"), "{}", ended.err.text());
@@ -162,7 +162,7 @@ fn without_a_place_to_write_it_judges_all_the_same() {
     let nowhere = file.join("below");
     let procfs = world.proc.path().to_str().unwrap();
 
-    let args = ["--procfs", procfs, "--pattern", "app", "--state", nowhere.to_str().unwrap()];
+    let args = ["--procfs", procfs, "--pattern", "app", "--state-dir", nowhere.to_str().unwrap()];
     let ended = check(&args);
 
     assert!(ended.out.text().starts_with("LEAKWATCH OK - app"), "{}", ended.out.text());
@@ -186,7 +186,7 @@ impl Leaking {
         let (server, worker) = Prefork::start_leaked(80);
         let (master, state) = (server.master().pid.to_string(), tempfile::tempdir().unwrap());
         let dir = state.path().to_str().unwrap();
-        let args = ["--pid", &master, "--budget", "83M", "--state", dir, "--format", "json"];
+        let args = ["--pid", &master, "--budget", "83M", "--state-dir", dir, "--format", "json"];
         let args: Vec<String> = args.map(str::to_owned).to_vec();
         let worker = ProcId { pid: worker.pid, start: worker.start };
         let leaking = Self { server, args, state, worker };
@@ -235,7 +235,7 @@ fn a_dry_run_says_its_order_once_and_signals_nobody() {
     let leaking = Leaking::start();
     let orders = |ended: &Ended| common::events::named(&ended.out, "order").len();
     assert_eq!(orders(&leaking.check(&["--dry-run"])), 1);
-    assert_eq!(orders(&leaking.check(&["--dry-run", "--always"])), 0, "it is said already");
+    assert_eq!(orders(&leaking.check(&["--dry-run", "--report-always"])), 0, "it is said already");
     assert!(leaking.server.ended("leaky").is_empty());
     // Only said: meant for real, it is given.
     assert_eq!(orders(&leaking.check(&[])), 1);
@@ -278,7 +278,7 @@ fn a_full_disk_is_said_once_and_it_judges_all_the_same() {
         .args(["--mount", "--propagation", "private", "sh", "-c", FULL, "sh", state])
         .arg(world.state.path())
         .args([env!("CARGO_BIN_EXE_leakwatch"), "check", "--procfs", procfs, "--pattern", "app"])
-        .args(["--state", state])
+        .args(["--state-dir", state])
         .env("LEAKWATCH_CONFIG", "/dev/null");
 
     let ended = Cli::start(&mut command).end(PROMPTLY);
@@ -308,7 +308,7 @@ fn another_users_history_is_neither_read_nor_written() {
     command
         .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
         .arg(&program)
-        .args([&["check"], &world.args(&["--always"])[..]].concat())
+        .args([&["check"], &world.args(&["--report-always"])[..]].concat())
         .env("LEAKWATCH_CONFIG", "/dev/null");
 
     let ended = Cli::start(&mut command).end(PROMPTLY);
@@ -352,7 +352,7 @@ fn whenever_it_is_killed_the_history_stays_readable() {
         taken = now;
     }
     assert!(killed > rounds / 4 && added > 9, "{killed} of {rounds} were killed, {added} kept");
-    assert_eq!(world.check(&["--always"]).err.text(), "", "no line is garbled");
+    assert_eq!(world.check(&["--report-always"]).err.text(), "", "no line is garbled");
 }
 
 /// Makes all samples older, so that the last one was taken five minutes ago.

@@ -45,7 +45,7 @@ impl World {
 
 #[test]
 fn what_is_typed_beats_the_environment_and_that_the_file() {
-    let world = World::new("pattern = 'web'\nlead = '1m'\ncaution = 3\n");
+    let world = World::new("pattern = 'web'\nlead = '1m'\nmax-extrapolation = 3\n");
     let file = world.file();
     let shown = |variable: &str, value: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_leakwatch"));
@@ -55,7 +55,7 @@ fn what_is_typed_beats_the_environment_and_that_the_file() {
     let text = shown("LEAKWATCH_LEAD", "2m");
     for line in [
         format!("pattern = [\"web\"]                        # {}:2", file.display()),
-        format!("caution = \"3\"                            # {}:4", file.display()),
+        format!("max-extrapolation = \"3\"                            # {}:4", file.display()),
         "lead = \"2m\"                              # LEAKWATCH_LEAD".to_owned(),
         "interval = \"5s\"                          # default".to_owned(),
         "dry-run = false                          # default".to_owned(),
@@ -128,7 +128,7 @@ fn several_watches_run_in_one_process_each_with_its_settings() {
 fn a_check_looks_at_every_watch_and_tells_the_worst() {
     let world = World::new(TWO);
     world.proc.hide(pid(1));
-    let ended = world.run(&["check", "--always"]);
+    let ended = world.run(&["check", "--report-always"]);
     let text = ended.out.text();
     let firsts: Vec<&str> = text.lines().map(|line| line.split(" - ").next().unwrap()).collect();
     assert_eq!(firsts, ["LEAKWATCH OK", "LEAKWATCH UNKNOWN"], "{text}");

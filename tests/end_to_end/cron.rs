@@ -77,7 +77,7 @@ fn cron_mails_what_changed_and_runs_one_at_a_time() {
     let state = home.path().join("state");
     let (dir, master) = (state.to_str().unwrap(), server.master().pid.to_string());
     // Far from the end, so that nobody is ended; the leak alone is news.
-    let args = ["--pid", &master, "--budget", "150M", "--state", dir];
+    let args = ["--pid", &master, "--budget", "150M", "--state-dir", dir];
     let options = past::options(&args);
     let growth = (ProcId { pid: id.pid, start: id.start }, MIB / 2);
     past::forge(&state, &options, 150, 60.0, &[growth]);

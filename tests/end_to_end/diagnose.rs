@@ -123,11 +123,14 @@ fn the_culprit_is_named_the_others_are_cleared_and_the_advice_holds() {
     }
     assert!(matches!(told.ended.code, Some(1 | 2)), "{:?}", told.ended.code);
     assert_right_leak(culprit, kib);
-    let traces = report["logs"]["traces"].as_array().unwrap();
+    let log_events = report["logs"]["traces"].as_array().unwrap();
     for (who, failure) in
         [("apache2", "fork-failed-memory"), ("apache2", "oom-kill"), ("sshd", "fork-failed-memory")]
     {
-        assert!(traces.iter().any(|t| t["who"] == who && t["failure"] == failure), "{traces:#?}");
+        assert!(
+            log_events.iter().any(|t| t["who"] == who && t["failure"] == failure),
+            "{log_events:#?}"
+        );
     }
 
     // Do what it says.
@@ -136,7 +139,7 @@ fn the_culprit_is_named_the_others_are_cleared_and_the_advice_holds() {
         line.contains("Graceful restart requested")
     });
     let held = Held::watch(&told, &memory, load, seconds(90));
-    print_figures("Apache", told.cure(apache.master()), &held);
+    print_figures("Apache", told.remedy(apache.master()), &held);
     held.assert_holds(&memory);
     assert_leaked(&held, kib, MEMORY);
 }
@@ -155,11 +158,11 @@ fn assert_leaked(held: &Held, kib: u32, room: u64) {
     assert!(leaked > room, "{} MiB leaked: too little to prove anything", leaked / MIB);
 }
 
-fn print_figures(name: &str, cure: &Value, held: &Held) {
+fn print_figures(name: &str, remedy: &Value, held: &Held) {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!(
         "{name}: {}; peak {} MiB, p99 {} -> {} ms, a healthy twin's meanwhile {:?} ms; load {}; {}",
-        cure["changes"],
+        remedy["changes"],
         held.peak / MIB,
         held.p99_ms.0,
         held.p99_ms.1,
@@ -208,7 +211,7 @@ fn bounded_by_its_advice(kind: Kind) {
 
     let told = Told::by(&["--for", if is_long() { "60s" } else { "40s" }], logs.path());
 
-    println!("{:#}", told.cure(culprit));
+    println!("{:#}", told.remedy(culprit));
     assert!(told.accuses(culprit), "{:#}", told.service(culprit));
     for other in [Some(healthy), scene.service.front()].into_iter().flatten() {
         assert!(told.clears(other), "{:#}", told.service(other));
@@ -216,9 +219,9 @@ fn bounded_by_its_advice(kind: Kind) {
     assert_right_leak(told.service(culprit), kib);
     told.follow(culprit, scene.service.dir());
     let held = Held::watch(&told, &scene.memory, scene.load, seconds(50)).beside(twin.load);
-    print_figures(&format!("{kind:?}"), told.cure(culprit), &held);
+    print_figures(&format!("{kind:?}"), told.remedy(culprit), &held);
     held.assert_holds(&scene.memory);
-    held.assert_promised(told.cure(culprit));
+    held.assert_promised(told.remedy(culprit));
     assert_leaked(&held, kib, room);
 }
 

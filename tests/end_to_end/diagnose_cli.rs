@@ -296,14 +296,14 @@ fn a_name_that_the_kernel_cut_is_counted_with_its_program_and_one_that_fits_none
 
     let report = json(&diagnose(&proc, logs.path(), &["--for", "0", "--format", "json"]));
 
-    let traces = report["logs"]["traces"].as_array().unwrap();
+    let log_events = report["logs"]["traces"].as_array().unwrap();
     let told = |who: &str, failure: &str| {
-        let mut of = traces.iter().filter(|t| t["who"] == who && t["failure"] == failure);
-        of.next().map(|trace| trace["count"].clone())
+        let mut of = log_events.iter().filter(|t| t["who"] == who && t["failure"] == failure);
+        of.next().map(|log_event| log_event["count"].clone())
     };
-    assert_eq!(told("apache2", "oom-kill"), Some(2.into()), "{traces:#?}");
-    assert_eq!(told("/opt/shop/bin/w", "oom-kill-in-cgroup"), Some(1.into()), "{traces:#?}");
-    assert_eq!(traces.len(), 3, "{traces:#?}");
+    assert_eq!(told("apache2", "oom-kill"), Some(2.into()), "{log_events:#?}");
+    assert_eq!(told("/opt/shop/bin/w", "oom-kill-in-cgroup"), Some(1.into()), "{log_events:#?}");
+    assert_eq!(log_events.len(), 3, "{log_events:#?}");
 }
 
 /// Paragraphs of the report: a line that begins one, and those below it that continue it.
@@ -336,8 +336,11 @@ fn no_line_is_longer_than_the_terminal_and_what_is_broken_stands_under_its_own_f
                 let column = match pair[0] {
                     item if item.starts_with("  - ") => 4,
                     item if item.starts_with("  1. ") || item.starts_with("  2. ") => 5,
-                    trace if trace.contains(" ended by ") || trace.contains("  fork failed") => {
-                        trace.find("ended by").or(trace.find("fork failed")).unwrap()
+                    log_event
+                        if log_event.contains(" ended by ")
+                            || log_event.contains("  fork failed") =>
+                    {
+                        log_event.find("ended by").or(log_event.find("fork failed")).unwrap()
                     }
                     _ => continue,
                 };

@@ -58,7 +58,7 @@ impl World {
     /// As if these had been checked so often, and had grown by so much at each.
     fn checked(&self, patterns: &[&str], checks: u32, growths: &[Growth]) {
         let state = self.state.path().to_str().unwrap();
-        let mut args = vec!["--procfs", self.procfs(), "--state", state];
+        let mut args = vec!["--procfs", self.procfs(), "--state-dir", state];
         patterns.iter().for_each(|pattern| args.extend(["--pattern", pattern]));
         past::forge(self.state.path(), &past::options(&args), checks, EVERY_S, growths);
     }
@@ -79,7 +79,7 @@ impl World {
         let args = ["diagnose", "--procfs", self.procfs(), "--logs", logs.unwrap()];
         let state = match more.contains(&"--no-state") {
             true => vec![],
-            false => vec!["--state", state.unwrap()],
+            false => vec!["--state-dir", state.unwrap()],
         };
         Cli::leakwatch([&args, &state[..], more].concat()).end(Duration::from_secs(60))
     }
@@ -355,7 +355,7 @@ fn that_there_is_none_is_said_only_where_one_was_named() {
     // The directory that it would be in by default, as the environment has it, is empty.
     let usual = Cli::leakwatch([&args[..], &[world.logs.path().to_str().unwrap()]].concat());
     assert!(!said(&usual.end(PROMPTLY)));
-    let both = Cli::leakwatch(["diagnose", "--state", "/x", "--no-state"]).end(PROMPTLY);
+    let both = Cli::leakwatch(["diagnose", "--state-dir", "/x", "--no-state"]).end(PROMPTLY);
     assert_eq!(both.code, Some(3));
 }
 
@@ -421,12 +421,12 @@ fn a_living_pool_is_convicted_by_its_history_and_its_healthy_workers_are_not() {
     let (master, state) = (server.master().pid.to_string(), tempfile::tempdir().unwrap());
     let dir = state.path().to_str().unwrap();
     // A MiB in 30 s: the memory of any test machine ends within the 30 days that are of concern.
-    let options = past::options(&["--pid", &master, "--state", dir]);
+    let options = past::options(&["--pid", &master, "--state-dir", dir]);
     past::forge(state.path(), &options, 150, 30.0, &[(worker, MIB)]);
 
     let logs = tempfile::tempdir().unwrap();
     let args = ["--for", "4s", "--format", "json", "--logs", logs.path().to_str().unwrap()];
-    let args = [&["diagnose", "--pid", &master, "--state", dir][..], &args].concat();
+    let args = [&["diagnose", "--pid", &master, "--state-dir", dir][..], &args].concat();
     let ended = Cli::leakwatch(args).end(Duration::from_secs(60));
 
     let report: Value = serde_json::from_str(&ended.out.text()).unwrap();
@@ -470,8 +470,10 @@ impl Story {
             page_size: 4096,
             hostname: "vps1".to_owned(),
         };
-        let judge =
-            || EngineSettings { caution: 6.0, rules: Rules { act: false, ..Rules::default() } };
+        let judge = || EngineSettings {
+            max_extrapolation: 6.0,
+            rules: Rules { act: false, ..Rules::default() },
+        };
         let which = (Source::Checks, "app");
         let mut earlier = EarlierSeries::new(which, &header(EVERY_S), judge(), &[]);
         let tops = Tops::new();

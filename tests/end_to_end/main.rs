@@ -16,7 +16,6 @@
 mod common;
 
 mod apache;
-mod brink;
 mod ceilings;
 mod check;
 mod config;
@@ -25,6 +24,7 @@ mod diagnose;
 mod diagnose_cli;
 mod diagnose_history;
 mod documents;
+mod emergency;
 mod explain;
 mod faults;
 mod fork_failure;

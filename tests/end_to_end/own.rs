@@ -49,7 +49,7 @@ fn it_says_what_it_uses_when_asked_and_at_the_end() {
         // What the kernel batches per processor may be missing in either.
         assert!((kib - anon_kib as f64).abs() < 600.0, "{kib} and {anon_kib} KiB");
         assert!(number(event, "file_bytes") > 100e3 && number(event, "cpu_s") > 0.0);
-        assert!((0.0..=number(event, "late_worst_s")).contains(&number(event, "late_s")));
+        assert!((0.0..=number(event, "delay_max_s")).contains(&number(event, "delay_s")));
     }
     assert!(number(&of[0], "looks") >= 1.0 && number(&of[0], "looks") <= number(&of[1], "looks"));
 }
@@ -61,7 +61,7 @@ fn a_look_that_comes_late_is_said_once() {
     // A look that takes long makes the next one late. No signal tells of it, as when a machine stalls.
     for nth in 1..10 {
         proc.hold_up(pid(nth), Duration::from_millis(1500));
-        let is_late = |line: &str| events::is(line, "late");
+        let is_late = |line: &str| events::is(line, "sample_delayed");
         if cli
             .out
             .wait_for(Duration::from_millis(500), |l| {
@@ -73,12 +73,14 @@ fn a_look_that_comes_late_is_said_once() {
         }
     }
     proc.hold_up(pid(10), Duration::from_millis(1500));
-    let late = cli.out.expect_line(PROMPTLY, "of the late look", |line| events::is(line, "late"));
+    let late = cli
+        .out
+        .expect_line(PROMPTLY, "of the late look", |line| events::is(line, "sample_delayed"));
     let ended = cli.stop();
     assert_eq!(late_lines(&ended).len(), 1, "{}", ended.err.text());
     let json: serde_json::Value = serde_json::from_slice(&late.bytes).unwrap();
-    assert!(json["late_s"].as_f64().unwrap() >= 1.0, "{json}");
-    let worst = events::named(&ended.out, "self").pop().unwrap().json["late_worst_s"].clone();
+    assert!(json["delay_s"].as_f64().unwrap() >= 1.0, "{json}");
+    let worst = events::named(&ended.out, "self").pop().unwrap().json["delay_max_s"].clone();
     assert!(worst.as_f64().unwrap() >= 1.0, "{worst}");
 }
 
@@ -97,5 +99,5 @@ fn a_stop_is_no_lateness() {
     assert_eq!(late_lines(&ended), [""; 0]);
     let own = events::named(&ended.out, "self").pop().unwrap();
     // Under load a look may be late, but not by as much as it was stopped.
-    assert!(own.json["late_worst_s"].as_f64().unwrap() < 2.0, "{}", own.json);
+    assert!(own.json["delay_max_s"].as_f64().unwrap() < 2.0, "{}", own.json);
 }

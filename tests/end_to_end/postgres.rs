@@ -162,7 +162,7 @@ fn a_leaking_session_is_only_reported() {
         |line: &str| line.contains("PostgreSQL: master") && line.contains("only reported");
     cli.err.expect_line(PROMPTLY, "that says so", greeting);
 
-    let spared = |line: &str| events::is(line, "spared") && line.contains("\"server\"");
+    let spared = |line: &str| events::is(line, "not_ended") && line.contains("\"server\"");
     cli.out.expect_line(Duration::from_secs(120), "that spares a session", spared);
 
     assert_eq!(cluster.connected(), SESSIONS);

@@ -91,7 +91,7 @@ fn a_lone_leaking_process_is_ended_where_roots_are_allowed() {
     let server = Prefork::start(&["--alone", "--rate", "2M/s", "--max", "100M"]);
     let cli = leakwatch(
         &server,
-        &["--interval", "1s", "--budget", "80M", "--allow-root", "--format", "json"],
+        &["--interval", "1s", "--budget", "80M", "--allow-standalone", "--format", "json"],
     );
 
     let is_outcome = |line: &str| events::is(line, "outcome");

@@ -162,17 +162,17 @@ fn query(port: u16, query: &str) -> Option<Value> {
 /// node_exporter on a directory and Prometheus on node_exporter, both on ports of their own.
 struct Chain {
     port: u16,
-    exporter: Cli,
+    metrics_exporter: Cli,
     prometheus: Cli,
 }
 
 impl Chain {
     fn start(dir: &Path) -> Self {
         let (exported, port) = (ports::own(), ports::own());
-        let mut exporter = Command::new("prometheus-node-exporter");
-        exporter.args(["--collector.disable-defaults", "--collector.textfile"]);
-        exporter.arg(format!("--collector.textfile.directory={}", dir.display()));
-        exporter.arg(format!("--web.listen-address=127.0.0.1:{exported}"));
+        let mut metrics_exporter = Command::new("prometheus-node-exporter");
+        metrics_exporter.args(["--collector.disable-defaults", "--collector.textfile"]);
+        metrics_exporter.arg(format!("--collector.textfile.directory={}", dir.display()));
+        metrics_exporter.arg(format!("--web.listen-address=127.0.0.1:{exported}"));
         // The shipped rules, without the minutes that they wait.
         let rules = std::fs::read_to_string(example("prometheus/leakwatch.rules.yml")).unwrap();
         let rules: String = rules
@@ -190,7 +190,11 @@ impl Chain {
         prometheus.arg(format!("--config.file={}", dir.join("prometheus.yml").display()));
         prometheus.arg(format!("--storage.tsdb.path={}", dir.join("tsdb").display()));
         prometheus.arg(format!("--web.listen-address=127.0.0.1:{port}"));
-        Self { port, exporter: Cli::start(&mut exporter), prometheus: Cli::start(&mut prometheus) }
+        Self {
+            port,
+            metrics_exporter: Cli::start(&mut metrics_exporter),
+            prometheus: Cli::start(&mut prometheus),
+        }
     }
 
     /// Waits until an alert of that name fires.
@@ -207,7 +211,7 @@ impl Chain {
             assert!(
                 Instant::now() < end,
                 "{name} does not fire: {answer}\n{}\n{}",
-                self.exporter.err.text(),
+                self.metrics_exporter.err.text(),
                 self.prometheus.err.text()
             );
             std::thread::sleep(Duration::from_millis(200));

@@ -166,7 +166,7 @@ fn no_request_is_lost(kind: Kind, keep_alive: bool, more: &[&str]) {
             kib(order, "footprint_bytes"),
             own.get(&outcome.pid()),
             kib(order, "expected_bytes"),
-            kib(&outcome, "came_back_bytes"),
+            kib(&outcome, "reclaimed_bytes"),
             outcome.json["after_s"].as_f64().unwrap_or(0.0)
         );
     }

@@ -39,7 +39,7 @@ fn kept(dir: &Path) -> String {
 fn a_run_that_ended_is_remembered_and_read_again() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("state");
-    let args = ["--state", state.to_str().unwrap()];
+    let args = ["--state-dir", state.to_str().unwrap()];
 
     let ended = watch(&args);
 
@@ -61,7 +61,7 @@ fn a_torn_file_is_said_once_and_replaced() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("programs.jsonl"), "{\"format\":\"leakwa").unwrap();
 
-    let ended = watch(&["--state", dir.path().to_str().unwrap()]);
+    let ended = watch(&["--state-dir", dir.path().to_str().unwrap()]);
 
     let said = complaints(&ended);
     assert!(said.len() == 1 && said[0].contains("torn or garbled"), "{said:?}");
@@ -74,7 +74,7 @@ fn a_directory_that_cannot_be_is_said_once_and_the_watch_goes_on() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let below = file.path().join("state");
 
-    let ended = watch(&["--state", below.to_str().unwrap()]);
+    let ended = watch(&["--state-dir", below.to_str().unwrap()]);
 
     assert!(!complaints(&ended).is_empty(), "{}", ended.err.text());
     assert_eq!(ended.code, Some(0));
@@ -86,7 +86,7 @@ fn a_second_watch_of_the_same_ends_at_once_as_a_keep_alive_by_cron_wants_it() {
     proc.show(&Fake::new(pid(0), "master"));
     let state = tempfile::tempdir().unwrap();
     let (procfs, state) = (proc.path().to_str().unwrap(), state.path().to_str().unwrap());
-    let args = ["--procfs", procfs, "--state", state, "--pattern"];
+    let args = ["--procfs", procfs, "--state-dir", state, "--pattern"];
     let start = |more: &[&str]| Cli::leakwatch([&args, more].concat());
     let says_what = |line: &str| line.contains("watching");
     let first = start(&["master"]);
@@ -117,6 +117,6 @@ fn nothing_is_written_where_no_state_is_wanted() {
     let ended = watch(&["--no-state"]);
 
     assert_eq!(complaints(&ended), [""; 0]);
-    let both = Cli::leakwatch(["--no-state", "--state", "/nonexistent"]).end(PROMPTLY);
+    let both = Cli::leakwatch(["--no-state", "--state-dir", "/nonexistent"]).end(PROMPTLY);
     assert_eq!(both.code, Some(3), "one excludes the other");
 }

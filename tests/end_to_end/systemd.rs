@@ -131,8 +131,8 @@ fn the_whole_kill_path_works_inside_the_units_limits() {
     let said = format!("{}{}", ended.out.text(), ended.err.text());
     assert!(matches!(ended.code, Some(1 | 2)), "{:?}, a forbidden call?\n{said}", ended.code);
     // Its OOM score is systemd's to set, which a container's root may not.
-    let braced = !said.contains("cannot be locked") && !said.contains("rehearsed");
-    assert!(braced, "memory not locked, or a signal refused:\n{said}");
+    let prepared = !said.contains("cannot be locked") && !said.contains("rehearsed");
+    assert!(prepared, "memory not locked, or a signal refused:\n{said}");
     assert!(server.ended("leaky").len() >= 2, "{:?} ended:\n{said}", server.ended("leaky"));
     assert!(server.ended("healthy").is_empty() && server.master().runs(), "{said}");
     assert!(load.finish().failures().is_empty());
@@ -155,7 +155,7 @@ fn the_whole_kill_path_works_inside_the_units_limits() {
     let json = order.lines().find_map(|line| line.strip_prefix("LEAKWATCH_JSON=")).unwrap();
     assert!(common::events::is(json, "order"), "{json}");
     let metrics = std::fs::read_to_string(metrics).unwrap();
-    assert!(metrics.contains("leakwatch_acts{watch=\"pid\"} 1\n"), "{metrics}");
+    assert!(metrics.contains("leakwatch_enforcing{watch=\"pid\"} 1\n"), "{metrics}");
     assert!(ended.out.all().is_empty(), "twice in the journal:\n{}", ended.out.text());
 }
 

@@ -172,7 +172,7 @@ fn run(file: &str, garbage: Garble, when: When) -> Found {
     };
     let mut engine = Engine::new(
         &machine::header(1.0),
-        EngineSettings { caution: 6.0, rules: Rules::default() },
+        EngineSettings { max_extrapolation: 6.0, rules: Rules::default() },
     );
     let mut sample = Sample::default();
     let mut said = Vec::new();

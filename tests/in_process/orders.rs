@@ -74,7 +74,7 @@ impl World {
             hostname: "vps1".to_owned(),
         };
         Self {
-            engine: Engine::new(&header, EngineSettings { caution: 8.0, rules }),
+            engine: Engine::new(&header, EngineSettings { max_extrapolation: 8.0, rules }),
             exe: "/usr/sbin/apache2",
             threads: 1,
             workers: Vec::new(),
@@ -195,8 +195,9 @@ impl World {
         let root = Some(ProcId { pid: self.master, start: u64::from(self.master) });
         let (kind, ceiling) = (MemoryFailureKind::Refused, CeilingKind::Commit);
         let sign = MemoryFailure { kind, ceiling, root, place: Place::NONE, count: 1 };
-        let signs = if self.refused { vec![sign] } else { Vec::new() };
-        self.sample = Sample { t: self.t, memory, procs, programs, signs, ..Sample::default() };
+        let memory_failures = if self.refused { vec![sign] } else { Vec::new() };
+        self.sample =
+            Sample { t: self.t, memory, procs, programs, memory_failures, ..Sample::default() };
     }
 
     fn run(&mut self, seconds: u32) {
@@ -213,7 +214,7 @@ impl World {
         panic!("no order in 3000 s; spared: {:?}", self.spared);
     }
 
-    fn victims(&self) -> Vec<u32> {
+    fn eligibility(&self) -> Vec<u32> {
         self.orders.iter().map(|order| order.victim.pid).collect()
     }
 
@@ -230,13 +231,13 @@ fn leaking_workers_are_ended_one_at_a_time_before_memory_ends() {
     world.run(2000);
 
     assert!(world.orders.len() >= 5, "{} orders", world.orders.len());
-    assert!(world.victims().iter().all(|pid| ![1004, 1005, 1006, 1007, MASTER].contains(pid)));
+    assert!(world.eligibility().iter().all(|pid| ![1004, 1005, 1006, 1007, MASTER].contains(pid)));
     assert!(world.signals().iter().all(|signal| *signal == Signal::Usr1));
     assert!(world.least > 0, "memory ended");
     assert!(world.outcomes.len() + 1 >= world.orders.len());
     for outcome in &world.outcomes {
-        let OutcomeResult::Gone { came_back, .. } = outcome.end else { panic!("{outcome:?}") };
-        let (back, expected) = (came_back.unwrap() as f64, outcome.order.expected as f64);
+        let OutcomeResult::Gone { reclaimed, .. } = outcome.end else { panic!("{outcome:?}") };
+        let (back, expected) = (reclaimed.unwrap() as f64, outcome.order.expected as f64);
         assert!((back / expected - 1.0).abs() < 0.25, "{outcome:?}");
     }
 }
@@ -275,7 +276,7 @@ fn who_does_not_even_die_is_said_and_another_one_is_chosen() {
     world.run(60);
 
     assert!(matches!(world.outcomes[0].end, OutcomeResult::Stayed), "{:?}", world.outcomes);
-    assert!(world.victims().iter().any(|pid| *pid != first.victim.pid));
+    assert!(world.eligibility().iter().any(|pid| *pid != first.victim.pid));
 }
 
 #[test]
@@ -285,17 +286,18 @@ fn a_dry_run_orders_each_victim_once_and_never_escalates() {
 
     world.run(2000);
 
-    let mut victims = world.victims();
-    victims.sort_unstable();
-    victims.dedup();
-    assert_eq!(victims.len(), world.orders.len());
+    let mut eligibility = world.eligibility();
+    eligibility.sort_unstable();
+    eligibility.dedup();
+    assert_eq!(eligibility.len(), world.orders.len());
     assert!(world.orders.iter().all(|order| order.step == Step::Gentle));
 }
 
 #[test]
 fn a_lone_process_is_spared_unless_roots_are_allowed() {
-    for (allow_root, ordered) in [(false, false), (true, true)] {
-        let mut world = World::with(Rules { allow_root, ..rules() }).workers(1, MIB, Nature::Obeys);
+    for (allow_standalone, ordered) in [(false, false), (true, true)] {
+        let mut world =
+            World::with(Rules { allow_standalone, ..rules() }).workers(1, MIB, Nature::Obeys);
         world.lone = true;
 
         world.run(900);
@@ -408,13 +410,13 @@ fn memory_that_goes_within_ten_samples_is_answered_at_once_and_said() {
 #[test]
 fn the_forks_of_process_one_are_ended_in_a_container_and_itself_never_is() {
     let mut world =
-        World::with(Rules { allow_root: true, ..rules() }).workers(3, MIB, Nature::Obeys);
+        World::with(Rules { allow_standalone: true, ..rules() }).workers(3, MIB, Nature::Obeys);
     world.master = 1;
 
     assert_eq!(world.run_until_order().signal, Signal::Usr1);
     world.run(300);
 
-    assert!(world.orders.len() > 1 && !world.victims().contains(&1), "{:?}", world.orders);
+    assert!(world.orders.len() > 1 && !world.eligibility().contains(&1), "{:?}", world.orders);
 }
 
 #[test]
@@ -525,7 +527,7 @@ fn when_the_master_dies_meanwhile_nothing_more_is_sent() {
 fn a_victim_that_had_gone_by_itself_is_no_success_and_the_next_one_follows() {
     let mut world = World::with(rules()).workers(4, MIB, Nature::Stuck);
     let first = world.run_until_order();
-    world.engine.unsent(&first, SignalFailure::Gone);
+    world.engine.signal_failed(&first, SignalFailure::Gone);
     world.workers.retain(|worker| worker.pid != first.victim.pid);
 
     world.run(300);
@@ -542,7 +544,7 @@ fn a_victim_whose_signal_could_not_be_sent_for_a_moment_gets_it_later() {
     let mut sent = Vec::new();
     for _ in 0..4 {
         let order = world.run_until_order();
-        world.engine.unsent(&order, enomem);
+        world.engine.signal_failed(&order, enomem);
         sent.push(order);
         world.orders.clear();
     }
@@ -550,7 +552,7 @@ fn a_victim_whose_signal_could_not_be_sent_for_a_moment_gets_it_later() {
     assert!(sent.iter().all(|order| order.victim == sent[0].victim), "{sent:?}");
 
     let order = world.run_until_order();
-    world.engine.unsent(&order, SignalFailure::NotPermitted);
+    world.engine.signal_failed(&order, SignalFailure::NotPermitted);
     world.orders.clear();
     world.run(300);
     assert!(world.orders.is_empty(), "who may not be signalled is not tried again");

@@ -3,7 +3,7 @@
 //! `tests/recordings` holds what real programs did, `tests/common/worlds.rs` generates the rest.
 //! What counts as right is defined in `examples/score`, which prints the same figures.
 
-use crate::rules::{Case, Figures, Leaking, Trial, Truth, default_caution};
+use crate::rules::{Case, Figures, Leaking, Trial, Truth, default_max_extrapolation};
 use crate::worlds::{Expect, FAMILIES, Family, Labelled};
 use leakwatch::core::model::sample::Sample;
 use leakwatch::store::recording::Reader;
@@ -39,7 +39,7 @@ fn real_programs_are_judged_as_their_truths_say() {
         let known: serde_json::Value = serde_json::from_slice(&truth).unwrap();
         let truth: Truth = serde_json::from_slice(&truth).unwrap();
         let mut trial =
-            Trial::new(Reader::open(&file).unwrap().header(), default_caution().unwrap());
+            Trial::new(Reader::open(&file).unwrap().header(), default_max_extrapolation().unwrap());
         samples(&file, |sample| trial.observe(sample));
         let case = trial.score(name, &truth);
         assert_eq!(case.false_alarms, 0, "a healthy process was named: {case:?}");
@@ -72,7 +72,7 @@ fn recordings_are_small_and_anonymous() {
 }
 
 fn judge(made: &Labelled) -> Case {
-    let mut trial = Trial::new(&made.header, default_caution().unwrap());
+    let mut trial = Trial::new(&made.header, default_max_extrapolation().unwrap());
     made.samples.iter().for_each(|sample| trial.observe(sample));
     let leaking = made.leaking.iter();
     let leaking =
@@ -81,28 +81,29 @@ fn judge(made: &Labelled) -> Case {
     trial.score(&made.name, &Truth { kind, leaking: leaking.collect(), exhaust_t })
 }
 
-fn judge_family(family: &Family) -> Vec<Case> {
-    SEEDS.map(|seed| judge(&family.recording(seed))).collect()
+fn judge_family(subtree: &Family) -> Vec<Case> {
+    SEEDS.map(|seed| judge(&subtree.recording(seed))).collect()
 }
 
 #[test]
 fn generated_worlds_are_judged_as_well_as_claimed() {
     let mut all = Vec::new();
-    for family in &FAMILIES {
-        let cases = judge_family(family);
+    for subtree in &FAMILIES {
+        let cases = judge_family(subtree);
         let f = Figures::of(&cases);
         // A family may surprise once; twice of four is a regression.
-        match family.expect {
-            Expect::Found => assert!(f.recall >= Some(0.75), "{}: {cases:#?}", family.name),
+        match subtree.expect {
+            Expect::Found => assert!(f.recall >= Some(0.75), "{}: {cases:#?}", subtree.name),
             Expect::Quiet => {
-                assert!(f.healthy_alarmed <= Some(0.25), "{}: {cases:#?}", family.name);
+                assert!(f.healthy_alarmed <= Some(0.25), "{}: {cases:#?}", subtree.name);
             }
             Expect::Hard => {}
         }
         all.extend(cases);
     }
-    let hard =
-        |case: &&Case| FAMILIES.iter().any(|f| f.name == case.family() && f.expect == Expect::Hard);
+    let hard = |case: &&Case| {
+        FAMILIES.iter().any(|f| f.name == case.subtree() && f.expect == Expect::Hard)
+    };
     let f = Figures::of(all.iter().filter(|case| !hard(case)));
     assert!(f.precision >= Some(0.95) && f.healthy_alarmed <= Some(0.03), "{f:#?}");
     let f = Figures::of(&all);
@@ -112,20 +113,20 @@ fn generated_worlds_are_judged_as_well_as_claimed() {
     assert!(f.error_first <= Some(0.5) && f.error_half <= Some(0.25), "{f:#?}");
     assert!(f.covered_first >= Some(0.75), "{f:#?}");
     // Of piles nobody is ended: which of the children is one too many, nobody knows.
-    let named_only = |case: &&Case| case.family() != "pile-up";
+    let named_only = |case: &&Case| case.subtree() != "pile-up";
     let f = Figures::of(all.iter().filter(named_only));
     assert!(f.exhausted > 0 && f.in_time == f.exhausted, "memory ended, nobody ordered: {f:#?}");
 }
 
 #[test]
 fn a_family_and_a_seed_are_one_recording_for_ever() {
-    for family in &FAMILIES {
-        let (once, again) = (family.recording(1), family.recording(1));
-        assert_eq!(once.samples, again.samples, "{}", family.name);
+    for subtree in &FAMILIES {
+        let (once, again) = (subtree.recording(1), subtree.recording(1));
+        assert_eq!(once.samples, again.samples, "{}", subtree.name);
         assert_eq!((once.leaking.clone(), once.exhaust_t), (again.leaking, again.exhaust_t));
-        assert_ne!(once.samples, family.recording(2).samples, "{}", family.name);
-        assert_eq!(once.leaking.is_empty(), family.expect != Expect::Found, "{}", family.name);
+        assert_ne!(once.samples, subtree.recording(2).samples, "{}", subtree.name);
+        assert_eq!(once.leaking.is_empty(), subtree.expect != Expect::Found, "{}", subtree.name);
         let rising = once.samples.windows(2).all(|pair| pair[0].t < pair[1].t);
-        assert!(rising, "{}: t must increase", family.name);
+        assert!(rising, "{}: t must increase", subtree.name);
     }
 }

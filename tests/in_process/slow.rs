@@ -21,7 +21,7 @@ fn header(interval_s: f64) -> Header {
 
 fn engine(header: &Header) -> Engine {
     let rules = Rules { act: false, ..Rules::default() };
-    Engine::new(header, EngineSettings { caution: 6.0, rules })
+    Engine::new(header, EngineSettings { max_extrapolation: 6.0, rules })
 }
 
 /// What a check does with its sample, but for looking at the machine.
@@ -82,7 +82,7 @@ fn a_leak_of_three_days_is_found_at_under_a_third_of_its_way() {
     for nth in 0..all {
         let engine = check(dir.path(), &sample(nth));
         let leaking: Vec<u32> =
-            engine.detector().standings().filter(|s| s.leaks()).map(|s| s.id.pid).collect();
+            engine.detector().process_states().filter(|s| s.leaks()).map(|s| s.id.pid).collect();
         if !leaking.is_empty() {
             assert_eq!(leaking, [801], "check {nth}");
             found = Some(nth);
@@ -95,7 +95,7 @@ fn a_leak_of_three_days_is_found_at_under_a_third_of_its_way() {
 
 /// Whom an engine convicts.
 fn convicted(engine: &Engine) -> BTreeSet<ProcId> {
-    engine.detector().standings().filter(|s| s.leaks()).map(|s| s.id).collect()
+    engine.detector().process_states().filter(|s| s.leaks()).map(|s| s.id).collect()
 }
 
 /// The same worlds as the detector is measured by, sixty times slower: seen by a watch that sees all
@@ -104,8 +104,8 @@ fn convicted(engine: &Engine) -> BTreeSet<ProcId> {
 fn what_thinning_leaves_is_judged_as_all_of_it_would_have_been() {
     let (mut same, mut all) = (0, 0);
     let mut differ = Vec::new();
-    for family in &FAMILIES {
-        let made = family.recording(1);
+    for subtree in &FAMILIES {
+        let made = subtree.recording(1);
         let slower = EVERY_S / made.header.interval_s;
         let dir = tempfile::tempdir().unwrap();
         let lock = SelectionLock::take(dir.path(), "slow").unwrap();
@@ -133,8 +133,8 @@ fn what_thinning_leaves_is_judged_as_all_of_it_would_have_been() {
             same += 1;
         } else {
             let (whole, thinned) = (convicted(&whole).len(), convicted(&thinned).len());
-            differ.push(format!("{}: {whole} or {thinned}", family.name));
-            assert!(family.expect != Expect::Quiet || thinned <= whole, "{differ:?}");
+            differ.push(format!("{}: {whole} or {thinned}", subtree.name));
+            assert!(subtree.expect != Expect::Quiet || thinned <= whole, "{differ:?}");
         }
     }
     assert!(10 * same >= 9 * all, "{same} of {all} are judged alike: {differ:?}");

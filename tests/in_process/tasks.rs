@@ -58,7 +58,7 @@ impl World {
         let hostname = String::new();
         let header = Header { interval_s: 1.0, clock_ticks: 100, page_size: 4096, hostname };
         Self {
-            engine: Engine::new(&header, EngineSettings { caution: 6.0, rules }),
+            engine: Engine::new(&header, EngineSettings { max_extrapolation: 6.0, rules }),
             limit,
             children: Vec::new(),
             storm: (0.0, 0.0),
@@ -299,13 +299,13 @@ fn what_comes_back_is_counted_in_tasks_and_the_forecast_is_withdrawn() {
         Event::Outcome(outcome) => Some(outcome),
         _ => None,
     });
-    let leakwatch::core::model::assessment::OutcomeResult::Gone { came_back, .. } =
+    let leakwatch::core::model::assessment::OutcomeResult::Gone { reclaimed, .. } =
         outcome.unwrap().end
     else {
         panic!("{outcome:?}")
     };
     let expected = world.orders[0].expected;
-    assert!(came_back.unwrap().abs_diff(expected) <= 3, "{came_back:?} of {expected}");
+    assert!(reclaimed.unwrap().abs_diff(expected) <= 3, "{reclaimed:?} of {expected}");
     let eased =
         |event: &Event| matches!(event, Event::ForecastCleared { ceiling: CeilingKind::Pids, .. });
     assert!(world.events.iter().any(eased));
@@ -317,13 +317,13 @@ fn a_refused_fork_is_critical_for_a_minute() {
     let hostname = String::new();
     let header = Header { interval_s: 1.0, clock_ticks: 100, page_size: 4096, hostname };
     let rules = Rules::default();
-    let mut engine = Engine::new(&header, EngineSettings { caution: 6.0, rules });
+    let mut engine = Engine::new(&header, EngineSettings { max_extrapolation: 6.0, rules });
     let mut status = |t: f64, refused: u64| {
         let (kind, ceiling) = (MemoryFailureKind::Refused, CeilingKind::Pids);
         let sign =
             MemoryFailure { kind, ceiling, root: None, place: Place::new("/web"), count: refused };
-        let signs = if refused > 0 { vec![sign] } else { Vec::new() };
-        engine.observe(&Sample { t, signs, ..Sample::default() });
+        let memory_failures = if refused > 0 { vec![sign] } else { Vec::new() };
+        engine.observe(&Sample { t, memory_failures, ..Sample::default() });
         engine.status()
     };
     assert_eq!(status(1.0, 0), Severity::Fine);
@@ -360,7 +360,7 @@ fn nine_forecasts_in_ten_cover_the_second_in_which_fork_fails() {
                 break;
             }
             let told = world.events.iter().skip(seen).filter_map(|event| match event {
-                Event::Forecast { forecast, .. } if forecast.is_founded() => Some(*forecast),
+                Event::Forecast { forecast, .. } if forecast.is_reliable() => Some(*forecast),
                 _ => None,
             });
             made.extend(told.map(|forecast| (world.t, forecast)));

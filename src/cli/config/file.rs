@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn settings_are_named_as_the_options() {
-        let text = "# a comment\npattern = [\"apache2\", \"php\"]\ninterval = 2.5\ndry-run = true\n\n[[watch]]\npattern = \"mysqld\"\ncaution = 3\n[[watch]]\nlead = '1m'\n";
+        let text = "# a comment\npattern = [\"apache2\", \"php\"]\ninterval = 2.5\ndry-run = true\n\n[[watch]]\npattern = \"mysqld\"\nmax-extrapolation = 3\n[[watch]]\nlead = '1m'\n";
         let file = read(text).unwrap();
         let of = |key: &str| file.settings.iter().find(|s| s.key == key).unwrap().clone();
         assert_eq!(of("pattern").values, ["apache2", "php"]);
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn fuzz_configuration() {
         let texts: [&[u8]; 3] = [
-            b"# x\npattern = [\"apache2\", \"php\"]\ninterval = 2.5\ndry-run = true\n[[watch]]\nname = 'b'\npattern = \"my\"\ncaution = 3\n",
+            b"# x\npattern = [\"apache2\", \"php\"]\ninterval = 2.5\ndry-run = true\n[[watch]]\nname = 'b'\npattern = \"my\"\nmax-extrapolation = 3\n",
             b"[[server]]\nmatch = ['appd', 'app2']\nsignal = 'USR1'\ngrace = '20s'\nno-kill = true\n",
             b"lead = '1m'\nbudget = '1.5G'\nprotect = [ 'a.*b' ]\nhistory-size = \"32M\"\nsignal = 'USR1'\n",
         ];
@@ -216,8 +216,8 @@ mod tests {
             ("a = 1\nb", "leakwatch.toml:2:"),
             ("interval = \"soon\"", "leakwatch.toml:1: 'interval' cannot be \"soon\":"),
             (
-                "\n\ncaution = 99",
-                "leakwatch.toml:3: 'caution' cannot be \"99\": caution is a number from 1 to 32",
+                "\n\nmax-extrapolation = 99",
+                "leakwatch.toml:3: 'max-extrapolation' cannot be \"99\": max-extrapolation is a number from 1 to 32",
             ),
             ("format = 'xml'", "[possible values: text, json]"),
             ("dry-run = 'yes'", "true or false is wanted"),

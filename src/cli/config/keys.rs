@@ -12,7 +12,7 @@ const NEVER: [&str; 4] = ["help", "version", "config", "explain"];
 /// Commands whose options are settings, besides those of the watch.
 const COMMANDS: [&str; 2] = ["check", "replay"];
 /// Of these the one that was set last counts, and beats what was set of the others before.
-pub(super) const EXCLUSIVE: [[&str; 2]; 2] = [["state", "no-state"], ["quiet", "verbose"]];
+pub(super) const EXCLUSIVE: [[&str; 2]; 2] = [["state-dir", "no-state"], ["quiet", "verbose"]];
 
 /// What an option takes.
 #[derive(Clone, Copy, Debug, PartialEq)]

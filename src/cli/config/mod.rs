@@ -28,7 +28,7 @@ pub use show::show;
 /// Commands for which configuration counts; the watch has no name.
 const CONFIGURED: [&str; 4] = ["", "check", "replay", "config"];
 /// What is configured of a diagnosis: where checks keep their histories.
-const DIAGNOSIS: [&str; 2] = ["state", "no-state"];
+const DIAGNOSIS: [&str; 2] = ["state-dir", "no-state"];
 /// Options that pick processes: typed ones take the place of all `[[watch]]`.
 const PICKING: [&str; 3] = ["pattern", "user", "pid"];
 
@@ -272,8 +272,11 @@ mod tests {
 
     #[test]
     fn the_stronger_setting_takes_the_place_of_the_weaker_and_of_its_rival() {
-        let weak =
-            [setting("pattern", &["a", "b"]), setting("state", &["/s"]), setting("lead", &["5"])];
+        let weak = [
+            setting("pattern", &["a", "b"]),
+            setting("state-dir", &["/s"]),
+            setting("lead", &["5"]),
+        ];
         let strong = [setting("pattern", &["c"]), setting("no-state", &["true"])];
         let merged = stronger(&weak, &strong);
         let keys: Vec<&str> = merged.iter().map(|setting| setting.key.as_str()).collect();
@@ -298,7 +301,7 @@ mod tests {
         let settings = [
             setting("pattern", &["a", "-b"]),
             setting("dry-run", &["true"]),
-            setting("renotify", &["1h"]),
+            setting("repeat-after", &["1h"]),
             setting("no-state", &["true"]),
         ];
         assert_eq!(
@@ -306,8 +309,8 @@ mod tests {
             "leakwatch --pattern=a --pattern=-b --dry-run --no-state -v"
         );
         assert_eq!(
-            complete(&["leakwatch", "check", "-p", "x", "--state", "/s"], &settings),
-            "leakwatch check --dry-run --renotify=1h -p x --state /s"
+            complete(&["leakwatch", "check", "-p", "x", "--state-dir", "/s"], &settings),
+            "leakwatch check --dry-run --repeat-after=1h -p x --state-dir /s"
         );
         assert_eq!(
             complete(&["leakwatch", "replay", "x.gz"], &settings),

@@ -66,14 +66,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("socket").display().to_string();
         let socket = UnixDatagram::bind(&path).unwrap();
-        let mut journaled = JournalSink::open(&path);
+        let mut journal_sink = JournalSink::open(&path);
         let mut out = Vec::new();
-        journaled.write(&mut out, 1e9, &failing(), Style::default()).unwrap();
+        journal_sink.write(&mut out, 1e9, &failing(), Style::default()).unwrap();
         let mut entry = [0; 4096];
         let length = socket.recv(&mut entry).unwrap();
         assert!(entry[..length].starts_with(b"MESSAGE=FAILING") && out.is_empty());
         drop(socket);
-        journaled.write(&mut out, 1e9, &failing(), Style::default()).unwrap();
+        journal_sink.write(&mut out, 1e9, &failing(), Style::default()).unwrap();
         assert!(String::from_utf8(out).unwrap().starts_with("<2>FAILING   machine"));
     }
 }

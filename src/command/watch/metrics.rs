@@ -58,7 +58,7 @@ impl MetricsExporter {
         sample: &Sample,
         next_s: f64,
         uptime_s: f64,
-        lateness: &SchedulingDelay,
+        scheduling_delay: &SchedulingDelay,
     ) -> Option<Error> {
         let news = engine.status() != self.status;
         let near = engine.status() == Severity::Critical && next_s < NEAR_S;
@@ -67,7 +67,7 @@ impl MetricsExporter {
         }
         (self.due_s, self.status) = (uptime_s + EVERY_S, engine.status());
         self.buffer.clear();
-        let own = SelfReport { usage: machine::own_usage(), lateness: *lateness };
+        let own = SelfReport { usage: machine::own_usage(), scheduling_delay: *scheduling_delay };
         let written = self.exposition.write(&mut self.buffer, engine, sample, own);
         match written.map_err(Into::into).and_then(|()| self.file.replace(&self.buffer)) {
             Ok(()) => {

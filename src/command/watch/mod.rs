@@ -67,9 +67,9 @@ pub fn run(
     for options in watches {
         sessions.extend(Session::open(options, only, &waiter, err)?);
     }
-    let mut lateness = SchedulingDelay::new(wait::awake_s());
-    let mut braced = false;
-    brace_once(&mut braced, &mut sessions);
+    let mut scheduling_delay = SchedulingDelay::new(wait::awake_s());
+    let mut prepared = false;
+    prepare_once(&mut prepared, &mut sessions);
     let (mut status_s, mut told) = (f64::NEG_INFINITY, Severity::Fine);
     // All that were found by those that a reload ended.
     let mut found = Severity::Fine;
@@ -88,8 +88,8 @@ pub fn run(
             Wake::Tick if waiter.uptime_s() < next.due_s => {}
             Wake::Tick => {
                 let now_s = wait::awake_s();
-                let late_s = lateness.observe(next.expected_s.unwrap_or(now_s), now_s);
-                next.look(&waiter, &lateness, out, err)?;
+                let late_s = scheduling_delay.observe(next.expected_s.unwrap_or(now_s), now_s);
+                next.look(&waiter, &scheduling_delay, out, err)?;
                 if let Some(late_s) = late_s {
                     next.written(next.tell_late(late_s, out, err))?;
                 }
@@ -115,10 +115,10 @@ pub fn run(
                         err,
                     ))?;
                 }
-                let ears = SelfReporter { quiet: false, ..ears(&sessions) };
-                ears.tell(&lateness, &waiter, out, err)?;
+                let self_reporter = SelfReporter { quiet: false, ..self_reporter(&sessions) };
+                self_reporter.tell(&scheduling_delay, &waiter, out, err)?;
             }
-            Wake::Continued => lateness.forgive(wait::awake_s()),
+            Wake::Continued => scheduling_delay.forgive(wait::awake_s()),
             // Without a terminal there is nobody who could have hung up.
             Wake::HangUp if !std::io::stderr().is_terminal() => {
                 let reloaded = reload().and_then(|watches| {
@@ -130,8 +130,8 @@ pub fn run(
                     Ok(watches) => {
                         let (kept, ended) = renew(sessions, watches, &waiter, out, err)?;
                         (sessions, found) = (kept, found.max(ended));
-                        brace_once(&mut braced, &mut sessions);
-                        lateness.forgive(wait::awake_s());
+                        prepare_once(&mut prepared, &mut sessions);
+                        scheduling_delay.forgive(wait::awake_s());
                     }
                     Err(error) => {
                         let error = error.context("not reloaded, all goes on as before");
@@ -141,12 +141,12 @@ pub fn run(
             }
             Wake::Stop | Wake::HangUp => {
                 manager.stopping();
-                let ears = ears(&sessions);
+                let self_reporter = self_reporter(&sessions);
                 let end = |found: Severity, session: Session| {
                     Ok::<_, anyhow::Error>(found.max(session.end(out, err)?))
                 };
                 let found = sessions.into_iter().try_fold(found, end)?;
-                ears.tell(&lateness, &waiter, out, err)?;
+                self_reporter.tell(&scheduling_delay, &waiter, out, err)?;
                 return Ok(found);
             }
         }
@@ -154,7 +154,7 @@ pub fn run(
 }
 
 /// Who hears what leakwatch says of itself, which is of all its watches together.
-fn ears(sessions: &[Session]) -> SelfReporter {
+fn self_reporter(sessions: &[Session]) -> SelfReporter {
     let output = || sessions.iter().map(|session| &session.running.options.output);
     SelfReporter {
         quiet: output().all(|output| output.quiet),
@@ -164,11 +164,11 @@ fn ears(sessions: &[Session]) -> SelfReporter {
 }
 
 /// Makes ready for the end of memory as soon as one of them may end somebody.
-fn brace_once(braced: &mut bool, sessions: &mut [Session]) {
+fn prepare_once(prepared: &mut bool, sessions: &mut [Session]) {
     if let Some(first) = sessions.iter_mut().find(|session| session.acts())
-        && !std::mem::replace(braced, true)
+        && !std::mem::replace(prepared, true)
     {
-        first.notes.extend(prepare::brace());
+        first.notes.extend(prepare::prepare());
     }
 }
 
@@ -232,7 +232,7 @@ fn renew(
 struct Session {
     running: ActingEngine,
     probe: Sampler,
-    keeper: ProfileSaver,
+    profile_saver: ProfileSaver,
     sample: Sample,
     everything: bool,
     own: bool,
@@ -288,10 +288,10 @@ impl Session {
             only && options.output.format == Format::Text && std::io::stdout().is_terminal();
         let acts = !everything && own && !options.judge.dry_run;
         let textfile = options.textfile.as_deref();
-        let exporter = textfile
+        let metrics_exporter = textfile
             .map(|path| MetricsExporter::new(path, &resolve::name(&options.select), acts))
             .transpose()?;
-        let journaled = (options.output.format == Format::Text
+        let journal_sink = (options.output.format == Format::Text
             && systemd::is_journal(std::io::stdout()))
         .then(|| JournalSink::open(systemd::JOURNAL));
         // Where no fork works any more is where it is needed: it acts all the same.
@@ -309,19 +309,19 @@ impl Session {
             options,
             roots: Vec::new(),
             screen: screen.then(Screen::default),
-            journaled,
-            exporter,
+            journal_sink,
+            metrics_exporter,
             wrong: None,
         };
         let now_s = waiter.uptime_s();
-        let (keeper, unread) = ProfileSaver::open(state, &mut running.engine, now_s);
+        let (profile_saver, unread) = ProfileSaver::open(state, &mut running.engine, now_s);
         for error in [unlocked, nowhere.or(unread), unhooked] {
             running.complain(err, error)?;
         }
         Ok(Some(Self {
             running,
             probe,
-            keeper,
+            profile_saver,
             sample: Sample::default(),
             everything,
             own,
@@ -349,7 +349,7 @@ impl Session {
     fn look(
         &mut self,
         waiter: &Waiter,
-        lateness: &SchedulingDelay,
+        scheduling_delay: &SchedulingDelay,
         out: &mut impl Write,
         err: &mut impl Write,
     ) -> Result<()> {
@@ -363,9 +363,9 @@ impl Session {
                 let orders_written;
                 (next_s, orders_written) = self.running.tick(&self.sample, out);
                 self.written(orders_written)?;
-                let ActingEngine { exporter, engine, .. } = &mut self.running;
-                metrics = exporter.as_mut().and_then(|exporter| {
-                    exporter.tick(engine, &self.sample, next_s, uptime_s, lateness)
+                let ActingEngine { metrics_exporter, engine, .. } = &mut self.running;
+                metrics = metrics_exporter.as_mut().and_then(|metrics_exporter| {
+                    metrics_exporter.tick(engine, &self.sample, next_s, uptime_s, scheduling_delay)
                 });
                 let wrong = self.running.wrong.take().map(anyhow::Error::msg);
                 self.written(self.running.complain(err, wrong))?;
@@ -395,7 +395,7 @@ impl Session {
         }
         self.greeted = true;
         self.written(self.running.complain(err, metrics))?;
-        let unsaved = self.keeper.tick(&self.running.engine, uptime_s);
+        let unsaved = self.profile_saver.tick(&self.running.engine, uptime_s);
         self.written(self.running.complain(err, unsaved))?;
         let drawn = self.running.redraw(&self.sample, next_s, out);
         self.written(drawn)?;
@@ -427,7 +427,7 @@ impl Session {
 
     /// Stops watching; what was found.
     fn end(mut self, out: &mut impl Write, err: &mut impl Write) -> Result<Severity> {
-        let unsaved = self.keeper.save(&self.running.engine);
+        let unsaved = self.profile_saver.save(&self.running.engine);
         self.written(self.running.complain(err, unsaved))?;
         let farewell = self.running.farewell(out, err);
         self.written(farewell)?;
@@ -440,9 +440,9 @@ impl Session {
         let seen = |of: &WatchOptions| {
             let WatchOptions { select, timing, judge, budget, memory, textfile, on_event, .. } = of;
             let dry = judge.dry_run;
-            let caution = judge.caution;
+            let max_extrapolation = judge.max_extrapolation;
             let files = (memory, textfile, on_event);
-            format!("{select:?} {timing:?} {budget:?} {files:?} {caution} {dry}")
+            format!("{select:?} {timing:?} {budget:?} {files:?} {max_extrapolation} {dry}")
         };
         seen(&self.running.options) == seen(options)
     }
@@ -484,8 +484,8 @@ struct ActingEngine {
     /// Roots of the trees that were announced.
     roots: Vec<ProcId>,
     screen: Option<Screen>,
-    journaled: Option<JournalSink>,
-    exporter: Option<MetricsExporter>,
+    journal_sink: Option<JournalSink>,
+    metrics_exporter: Option<MetricsExporter>,
     hook: Option<Hook>,
     /// What is wrong with the hook and not said yet.
     wrong: Option<&'static str>,
@@ -514,17 +514,18 @@ impl ActingEngine {
             let why = self.signals.send(&order).err()?;
             Some(Event::SignalFailed { order, why })
         });
-        let Self { engine, style, options, screen, journaled, exporter, hook, .. } = self;
+        let Self { engine, style, options, screen, journal_sink, metrics_exporter, hook, .. } =
+            self;
         let events = || engine.events().iter().chain(&unsent);
-        if let Some(exporter) = exporter {
-            events().for_each(|event| exporter.count(event));
+        if let Some(metrics_exporter) = metrics_exporter {
+            events().for_each(|event| metrics_exporter.count(event));
         }
         let mut write = |event: &Event| -> Result<()> {
             if let Some(screen) = screen {
                 screen.clear(out)?;
             }
-            match journaled {
-                Some(journaled) => journaled.write(out, sample.t, event, *style)?,
+            match journal_sink {
+                Some(journal_sink) => journal_sink.write(out, sample.t, event, *style)?,
                 None => write_event(out, sample.t, event, options.output.format, *style)?,
             }
             out.flush().context("cannot write the report")
@@ -546,7 +547,7 @@ impl ActingEngine {
             }
         }
         if let Some(Event::SignalFailed { order, why }) = unsent {
-            engine.unsent(&order, why);
+            engine.signal_failed(&order, why);
         }
         (next_s, written)
     }
@@ -556,7 +557,7 @@ impl ActingEngine {
         let detector = self.engine.detector();
         let talks = !self.options.output.quiet && !self.options.select.is_empty();
         let before = self.roots.len();
-        for s in detector.standings() {
+        for s in detector.process_states() {
             if !self.roots.contains(&s.root) {
                 self.roots.push(s.root);
             }
@@ -567,7 +568,7 @@ impl ActingEngine {
             }
         }
         let mut went = Ok(());
-        let lives = |root: &ProcId| detector.standings().any(|s| s.root == *root);
+        let lives = |root: &ProcId| detector.process_states().any(|s| s.root == *root);
         self.roots.retain(|root| {
             let lives = lives(root);
             if !lives && talks && went.is_ok() {

@@ -71,7 +71,7 @@ mod tests {
         let rules = Rules { act: false, ..Rules::default() };
         let hostname = String::new();
         let header = Header { interval_s: 1.0, clock_ticks: 100, page_size: 4096, hostname };
-        Engine::new(&header, EngineSettings { caution: 8.0, rules })
+        Engine::new(&header, EngineSettings { max_extrapolation: 8.0, rules })
     }
 
     fn profile(peak: u64) -> Profile {
@@ -83,16 +83,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path().join("state");
         let mut engine = engine();
-        let (mut keeper, error) = ProfileSaver::open(Some(state.clone()), &mut engine, 100.0);
+        let (mut profile_saver, error) =
+            ProfileSaver::open(Some(state.clone()), &mut engine, 100.0);
         assert!(error.is_none(), "that nothing is there yet is no error");
-        assert!(keeper.tick(&engine, 700.0).is_none() && !state.exists(), "nothing to save");
+        assert!(profile_saver.tick(&engine, 700.0).is_none() && !state.exists(), "nothing to save");
         engine.remember(&[profile(1 << 20)]);
-        assert!(keeper.tick(&engine, 1200.0).is_none() && !state.exists(), "not yet");
-        assert!(keeper.tick(&engine, 1300.0).is_none());
+        assert!(profile_saver.tick(&engine, 1200.0).is_none() && !state.exists(), "not yet");
+        assert!(profile_saver.tick(&engine, 1300.0).is_none());
         assert_eq!(profiles::read(&state).unwrap(), [profile(1 << 20)]);
         std::fs::remove_dir_all(&state).unwrap();
         engine.remember(&[profile(1 << 10)]);
-        assert!(keeper.tick(&engine, 2000.0).is_none() && !state.exists(), "nothing new");
+        assert!(profile_saver.tick(&engine, 2000.0).is_none() && !state.exists(), "nothing new");
     }
 
     #[test]
@@ -100,13 +101,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path().join("state");
         let mut engine = engine();
-        let (mut keeper, _) = ProfileSaver::open(Some(state.clone()), &mut engine, 0.0);
+        let (mut profile_saver, _) = ProfileSaver::open(Some(state.clone()), &mut engine, 0.0);
         std::fs::write(&state, "no directory").unwrap();
         engine.remember(&[profile(1 << 20)]);
-        assert!(keeper.tick(&engine, 600.0).is_some());
-        assert!(keeper.tick(&engine, 1200.0).is_none());
+        assert!(profile_saver.tick(&engine, 600.0).is_some());
+        assert!(profile_saver.tick(&engine, 1200.0).is_none());
         std::fs::remove_file(&state).unwrap();
-        assert!(keeper.save(&engine).is_none());
+        assert!(profile_saver.save(&engine).is_none());
         assert_eq!(profiles::read(&state).unwrap(), [profile(1 << 20)]);
     }
 }

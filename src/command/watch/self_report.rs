@@ -25,12 +25,12 @@ impl SelfReporter {
     /// When it cannot be written and nothing is kept alive.
     pub fn tell(
         self,
-        lateness: &SchedulingDelay,
+        scheduling_delay: &SchedulingDelay,
         waiter: &Waiter,
         out: &mut impl Write,
         err: &mut impl Write,
     ) -> Result<()> {
-        let own = SelfReport { usage: machine::own_usage(), lateness: *lateness };
+        let own = SelfReport { usage: machine::own_usage(), scheduling_delay: *scheduling_delay };
         let mut write = || {
             if self.json {
                 own.write_json(out, waiter.unix_time(waiter.uptime_s()))?;

@@ -63,7 +63,7 @@ enum PoolKey {
 #[derive(Debug)]
 pub struct Eligibility {
     rules: Rules,
-    facts: HashMap<ProcId, ProgramFacts>,
+    program_facts: HashMap<ProcId, ProgramFacts>,
     /// Whether any sample told of programs; all live ones do.
     told_programs: bool,
     /// Ordered in a dry run, or did not go: never ordered again.
@@ -77,7 +77,7 @@ impl Eligibility {
     pub fn new(rules: Rules) -> Self {
         Self {
             rules,
-            facts: HashMap::new(),
+            program_facts: HashMap::new(),
             told_programs: false,
             done: Vec::new(),
             episodes: HashMap::new(),
@@ -98,11 +98,11 @@ impl Eligibility {
                 .iter()
                 .find(|p| p.id == program.id)
                 .map_or(Comm::default(), |p| p.comm);
-            self.facts.insert(program.id, self.facts_of(program, comm));
+            self.program_facts.insert(program.id, self.facts_of(program, comm));
         }
-        let lives = |id: &ProcId| detector.standing(*id).is_some();
+        let lives = |id: &ProcId| detector.process_state(*id).is_some();
         if detector.is_any_gone() {
-            self.facts.retain(|id, _| lives(id));
+            self.program_facts.retain(|id, _| lives(id));
             self.done.retain(lives);
         }
         self.episodes.retain(|_, (_, t)| sample.t - *t < EPISODE_S);
@@ -126,7 +126,7 @@ impl Eligibility {
     }
 
     /// A process that is never ordered again, while it lives.
-    pub fn never_again(&mut self, id: ProcId) {
+    pub fn exclude(&mut self, id: ProcId) {
         self.done.push(id);
     }
 
@@ -142,8 +142,10 @@ impl Eligibility {
 
     /// The pool that a process belongs to.
     pub fn pool(&self, s: &ProcessState) -> Pool {
-        let kind = match self.facts.get(&s.id) {
-            Some(facts) if facts.forked && !facts.helper => PoolKey::Forks(facts.pool),
+        let kind = match self.program_facts.get(&s.id) {
+            Some(program_facts) if program_facts.forked && !program_facts.helper => {
+                PoolKey::Forks(program_facts.pool)
+            }
             _ => PoolKey::Named(s.comm),
         };
         Pool { parent: s.parent, kind }
@@ -155,7 +157,7 @@ impl Eligibility {
         pool: Pool,
         detector: &'d Detector,
     ) -> impl Iterator<Item = &'d ProcessState> {
-        let of_parent = detector.standings().filter(move |s| s.parent == pool.parent);
+        let of_parent = detector.process_states().filter(move |s| s.parent == pool.parent);
         of_parent.filter(move |s| pool.parent.is_some() && self.pool(s) == pool)
     }
 
@@ -186,23 +188,27 @@ impl Eligibility {
 
     /// The server that a process works for, once its program was seen.
     pub fn server(&self, id: ProcId) -> Option<&'static Server> {
-        self.facts.get(&id).map(|facts| facts.server)
+        self.program_facts.get(&id).map(|program_facts| program_facts.server)
     }
 
     /// Whether a process is a worker of its parent: a fork of it that does the work, or one of
     /// several of its name. Anything else that a process once started, nobody is known to start
     /// again.
     pub fn is_worker(&self, s: &ProcessState, detector: &Detector) -> bool {
-        let facts = self.facts.get(&s.id).unwrap_or(&NOT_RECORDED);
+        let program_facts = self.program_facts.get(&s.id).unwrap_or(&NOT_RECORDED);
         let has_siblings = || self.pool_size(self.pool(s), detector) >= 2;
         s.parent.is_some()
-            && !facts.helper
-            && (facts.forked || (std::ptr::eq(facts.server, &servers::UNKNOWN) && has_siblings()))
+            && !program_facts.helper
+            && (program_facts.forked
+                || (std::ptr::eq(program_facts.server, &servers::UNKNOWN) && has_siblings()))
     }
 
     /// How many living processes this user may not signal.
     pub fn forbidden(&self) -> usize {
-        self.facts.values().filter(|facts| facts.permitted == Some(false)).count()
+        self.program_facts
+            .values()
+            .filter(|program_facts| program_facts.permitted == Some(false))
+            .count()
     }
 
     /// Whether a process may be ended now, the end being so many seconds away at the earliest.
@@ -235,24 +241,24 @@ impl Eligibility {
     /// Why a process is not ended, whatever it does.
     pub fn spared(&self, s: &ProcessState, detector: &Detector) -> Option<NotEnded> {
         // Whose program was never seen may be anything: fail closed.
-        let facts = match self.facts.get(&s.id) {
-            Some(facts) => facts,
+        let program_facts = match self.program_facts.get(&s.id) {
+            Some(program_facts) => program_facts,
             None if self.told_programs => return Some(NotEnded::Unknown),
             None => &NOT_RECORDED,
         };
-        let lone_allowed = self.rules.allow_root && s.children == 0;
-        if facts.protected {
+        let lone_allowed = self.rules.allow_standalone && s.children == 0;
+        if program_facts.protected {
             Some(NotEnded::Protected)
         } else if s.id.pid == 1 {
             // Of a container: its end is the end of all in it.
             Some(NotEnded::Root)
-        } else if facts.helper || self.is_odd_child(s, facts, detector) {
+        } else if program_facts.helper || self.is_odd_child(s, program_facts, detector) {
             Some(NotEnded::Helper)
         } else if s.children > 0 {
             Some(NotEnded::HasChildren)
         } else if let Some(why) = self.reported_only(s, detector) {
             Some(NotEnded::Server(why))
-        } else if facts.permitted == Some(false) {
+        } else if program_facts.permitted == Some(false) {
             Some(NotEnded::NotPermitted)
         } else if lone_allowed {
             None
@@ -266,12 +272,19 @@ impl Eligibility {
     }
 
     /// Whether it is the one child with a single thread among workers of many: Apache's CGI daemon.
-    fn is_odd_child(&self, s: &ProcessState, facts: &ProgramFacts, detector: &Detector) -> bool {
+    fn is_odd_child(
+        &self,
+        s: &ProcessState,
+        program_facts: &ProgramFacts,
+        detector: &Detector,
+    ) -> bool {
         let threaded = |s: &ProcessState| {
             matches!(self.server(s.id).map(|s| s.workers), Some(WorkerPolicy::Reload(..)))
         };
-        let siblings = || detector.standings().filter(|other| other.parent == s.parent);
-        facts.server.threads == ThreadCount::One && s.parent.is_some() && siblings().any(threaded)
+        let siblings = || detector.process_states().filter(|other| other.parent == s.parent);
+        program_facts.server.threads == ThreadCount::One
+            && s.parent.is_some()
+            && siblings().any(threaded)
     }
 
     /// The words of a server whose workers are only reported, of the process or an ancestor.
@@ -286,7 +299,7 @@ impl Eligibility {
             if let Some(why) = words(at.id) {
                 return Some(why);
             }
-            match at.parent.and_then(|parent| detector.standing(parent)) {
+            match at.parent.and_then(|parent| detector.process_state(parent)) {
                 Some(parent) => at = parent,
                 None => break,
             }
@@ -332,6 +345,6 @@ fn is_idle(s: &ProcessState) -> bool {
 /// replacement takes its private copies of inherited pages anew. A look at it also costs 41 ms a
 /// GiB and needs the right to ptrace.
 pub(crate) fn expected(s: &ProcessState, detector: &Detector) -> u64 {
-    let parent = s.parent.and_then(|id| detector.standing(id)).map_or(0, |p| p.footprint);
+    let parent = s.parent.and_then(|id| detector.process_state(id)).map_or(0, |p| p.footprint);
     s.footprint.saturating_sub(s.first_footprint.min(parent))
 }

@@ -62,7 +62,7 @@ impl Emergency {
     /// Notes every tree's headroom.
     pub fn observe(&mut self, t: f64, detector: &Detector) {
         let mut last = None;
-        for s in detector.standings() {
+        for s in detector.process_states() {
             // Processes of a tree mostly come one after the other.
             if last.replace(s.root) == Some(s.root) {
                 continue;
@@ -81,10 +81,10 @@ impl Emergency {
         may_end: impl Fn(&ProcessState) -> bool,
     ) -> Option<(ProcId, Forecast)> {
         let growing = |root| {
-            let members = detector.standings().filter(move |s| s.root == root);
+            let members = detector.process_states().filter(move |s| s.root == root);
             members.filter_map(steady_growth).fold((0.0, 0.0), |(all, n), g| (all + g, n + 1.0))
         };
-        let candidates = detector.standings().filter_map(|s| {
+        let candidates = detector.process_states().filter_map(|s| {
             let growth = steady_growth(s)?;
             let forecast = self.forecast(s.root, detector);
             let forecast = forecast.filter(|f| f.likely_s <= lead_s.min(GONE_WITHIN_S))?;

@@ -4,7 +4,7 @@
 //! when it is convicted as leaking, and memory may end within the lead time, and the growth of all
 //! that leak below that ceiling was watched for twice as long as is left. Acting late on long
 //! evidence is what takes wrong kills to zero: the first ramp of a cache, a saw or a batch job has
-//! mostly ended by then. The one exception is [`brink`](crate::core::decide::emergency).
+//! mostly ended by then. The one exception is [`emergency`](crate::core::decide::emergency).
 //!
 //! The next sample is the only feedback. An order is remembered; if its victim is still there
 //! after its grace, the next step follows; if it is gone, headroom before and after are compared,
@@ -93,9 +93,9 @@ struct OrderUnderWay {
 pub struct Policy {
     rules: Rules,
     interval_s: f64,
-    victims: Eligibility,
+    eligibility: Eligibility,
     campaign: Campaign,
-    brink: Emergency,
+    emergency: Emergency,
     /// What is decided on lies in the past.
     catching_up: bool,
     /// Already told why they are spared.
@@ -122,11 +122,11 @@ impl Policy {
     /// A policy under `rules` for samples planned every `interval_s` seconds.
     pub fn new(rules: Rules, interval_s: f64) -> Self {
         Self {
-            victims: Eligibility::new(rules.clone()),
+            eligibility: Eligibility::new(rules.clone()),
             rules,
             interval_s,
             campaign: Campaign::Idle,
-            brink: Emergency::default(),
+            emergency: Emergency::default(),
             catching_up: false,
             told: Vec::new(),
             refused: Vec::new(),
@@ -136,8 +136,8 @@ impl Policy {
     }
 
     /// What is known of those who might have to end.
-    pub fn victims(&self) -> &Eligibility {
-        &self.victims
+    pub fn eligibility(&self) -> &Eligibility {
+        &self.eligibility
     }
 
     /// What the user allows.
@@ -147,25 +147,26 @@ impl Policy {
 
     /// Decides on one sample, after the detector has seen it. Orders and outcomes go to `events`.
     pub fn decide(&mut self, sample: &Sample, detector: &Detector, events: &mut Vec<Event>) {
-        self.victims.learn(sample, detector);
-        self.told.retain(|id| detector.standing(*id).is_some());
+        self.eligibility.learn(sample, detector);
+        self.told.retain(|id| detector.process_state(*id).is_some());
         self.resting.retain_mut(|rest| {
             rest.rests = sample.t < rest.until_t;
-            detector.standing(rest.id).is_some()
+            detector.process_state(rest.id).is_some()
         });
         self.reloaded.retain(|(master, t)| {
             let since_s = sample.t - *t;
-            let mut children = detector.standings().filter(|s| s.parent == Some(*master));
+            let mut children = detector.process_states().filter(|s| s.parent == Some(*master));
             since_s < RELOAD_GRACE_S && children.any(|s| s.age_s > since_s)
         });
         self.refused.retain(|(_, t)| sample.t - *t < REFUSED_S);
-        let refused = sample.signs.iter().filter(|sign| sign.kind == MemoryFailureKind::Refused);
+        let refused =
+            sample.memory_failures.iter().filter(|sign| sign.kind == MemoryFailureKind::Refused);
         self.refused.extend(refused.map(|sign| (sign.root, sample.t)));
         if !self.rules.act {
             return;
         }
         self.follow_up(sample.t, detector, events);
-        self.brink.observe(sample.t, detector);
+        self.emergency.observe(sample.t, detector);
         if matches!(self.campaign, Campaign::Idle) && !self.catching_up {
             self.choose(sample.t, detector, events);
         }
@@ -174,7 +175,7 @@ impl Policy {
     /// The order could not be carried out. A victim that had gone by itself is replaced like one
     /// that was ended; one for whom the kernel had no means (ENOMEM, EMFILE) rests for a while; any
     /// other is left alone. Others may be chosen.
-    pub fn unsent(&mut self, order: &Order, why: SignalFailure) {
+    pub fn signal_failed(&mut self, order: &Order, why: SignalFailure) {
         self.campaign = match (&self.campaign, why) {
             // Gone before it got the next signal: what it gave back is told with the next sample.
             (Campaign::Waiting(waiting), SignalFailure::Gone)
@@ -193,7 +194,7 @@ impl Policy {
                 Campaign::Idle
             }
             _ => {
-                self.victims.never_again(order.victim);
+                self.eligibility.exclude(order.victim);
                 Campaign::Idle
             }
         };
@@ -201,7 +202,7 @@ impl Policy {
 
     /// Goes on under other rules.
     pub fn renew(&mut self, rules: Rules) {
-        self.victims.renew(rules.clone());
+        self.eligibility.renew(rules.clone());
         self.rules = rules;
         self.told.clear();
     }
@@ -214,7 +215,7 @@ impl Policy {
     /// Takes over what an earlier run did on the sample that was just decided on.
     pub fn recall(&mut self, past: &EarlierAction, t: f64, detector: &Detector) {
         let victim = past.victim();
-        let Some(s) = detector.standing(victim).filter(|_| self.rules.act) else { return };
+        let Some(s) = detector.process_state(victim).filter(|_| self.rules.act) else { return };
         match *past {
             EarlierAction::Ordered { step, signal, grace_s, reason, unit, .. } => {
                 let forecast = match unit {
@@ -252,11 +253,11 @@ impl Policy {
                 self.wait(order, s, t, detector);
             }
             EarlierAction::Spent(_) => {
-                self.victims.never_again(victim);
+                self.eligibility.exclude(victim);
                 self.campaign = Campaign::Idle;
             }
             // Who lives on although the orders are real now may well be ended.
-            EarlierAction::Pretended(_) if self.rules.dry_run => self.victims.never_again(victim),
+            EarlierAction::Pretended(_) if self.rules.dry_run => self.eligibility.exclude(victim),
             EarlierAction::Pretended(_) => {}
         }
     }
@@ -281,9 +282,9 @@ impl Policy {
         match &self.campaign {
             Campaign::Idle => {}
             Campaign::Settling { pool, size, gone_t } => {
-                let limit_s = match self.victims.pool_size(*pool, detector) >= *size {
-                    _ if self.victims.is_at_ease(*pool, detector) => 0.0,
-                    true if self.victims.newest_has_settled(*pool, detector) => 0.0,
+                let limit_s = match self.eligibility.pool_size(*pool, detector) >= *size {
+                    _ if self.eligibility.is_at_ease(*pool, detector) => 0.0,
+                    true if self.eligibility.newest_has_settled(*pool, detector) => 0.0,
                     true => SETTLED_S,
                     false => REPLACED_S,
                 };
@@ -296,7 +297,7 @@ impl Policy {
                 let step_s = (t - waiting.last_t).min(longest);
                 let waiting =
                     OrderUnderWay { waited_s: waiting.waited_s + step_s, last_t: t, ..*waiting };
-                self.campaign = match detector.standing(waiting.order.victim) {
+                self.campaign = match detector.process_state(waiting.order.victim) {
                     None => {
                         events.push(gone(&waiting, t, detector));
                         // Nobody replaces who only hung around, and the next may be due at once.
@@ -332,14 +333,14 @@ impl Policy {
         events: &mut Vec<Event>,
     ) -> Campaign {
         let OrderUnderWay { order, first_t, .. } = waiting;
-        let known = self.victims.server(order.victim).unwrap_or(&servers::UNKNOWN);
+        let known = self.eligibility.server(order.victim).unwrap_or(&servers::UNKNOWN);
         let forecast = match unit(&order) {
             Unit::Bytes => self
                 .danger(order.root, known, detector)
-                .or_else(|| self.brink.forecast(order.root, detector)),
+                .or_else(|| self.emergency.forecast(order.root, detector)),
             Unit::Tasks => self.danger_in_tasks(order.root, detector).map(|(forecast, _)| forecast),
         };
-        if forecast.is_none() || self.victims.spared(standing, detector).is_some() {
+        if forecast.is_none() || self.eligibility.spared(standing, detector).is_some() {
             return Campaign::Waiting(waiting);
         }
         let ending = match self.rules.manner(known) {
@@ -349,7 +350,7 @@ impl Policy {
         let Some((step, ending)) = ending.and_then(|e| Some((e.after(order.step)?, e))) else {
             let (after_s, end) = (t - first_t, OutcomeResult::Stayed);
             events.push(Event::Outcome(Outcome { order, after_s, end, forecast }));
-            self.victims.never_again(order.victim);
+            self.eligibility.exclude(order.victim);
             return Campaign::Idle;
         };
         let (grace_s, reason) = (HARD_GRACE_S, OrderReason::Stayed);
@@ -361,7 +362,7 @@ impl Policy {
 
     /// Chooses a victim, if some tree is in danger.
     fn choose(&mut self, t: f64, detector: &Detector, events: &mut Vec<Event>) {
-        let leaking = || detector.accused().filter(|s| s.verdict == Verdict::Leaking);
+        let leaking = || detector.flagged().filter(|s| s.verdict == Verdict::Leaking);
         let in_danger = |s: &ProcessState| self.danger(s.root, self.server(s), detector);
         let candidates = || {
             let convicted = leaking().filter(|s| s.kill_evidence.is_some());
@@ -371,13 +372,13 @@ impl Policy {
         // The one whose end gives back most; of equals the lower pid, so that replay = live.
         let most = candidates().map(|(s, _)| expected(s, detector)).max().unwrap_or(0);
         let best = candidates().max_by_key(|(s, _)| {
-            (self.victims.ease(s, most, detector), expected(s, detector), Reverse(s.id))
+            (self.eligibility.ease(s, most, detector), expected(s, detector), Reverse(s.id))
         });
         if let Some((standing, forecast)) = best {
             // The last idle worker is kept until somebody else is, as long as that may be.
             let lead_s = self.rules.lead_s(self.server(standing));
             let urgent = forecast.earliest_s <= lead_s / 2.0;
-            if self.victims.ease(standing, most, detector) == 0 && !urgent {
+            if self.eligibility.ease(standing, most, detector) == 0 && !urgent {
                 return;
             }
             return self.order(t, standing, OrderReason::Danger, Some(forecast), detector, events);
@@ -387,7 +388,7 @@ impl Policy {
             if let Some(Forecast { earliest_s, .. }) =
                 self.danger(standing.root, self.server(standing), detector)
                 && let Some(why) =
-                    self.victims.kept(standing, earliest_s, detector).or_else(fork_fails)
+                    self.eligibility.kept(standing, earliest_s, detector).or_else(fork_fails)
                 && !self.told.contains(&standing.id)
             {
                 self.told.push(standing.id);
@@ -397,9 +398,9 @@ impl Policy {
         }
         // What is at the brink is near.
         let may_end = |s: &ProcessState| self.may_end_now(s, 0.0, detector);
-        let victim = self.brink.fastest(detector, self.rules.lead_s, may_end);
+        let victim = self.emergency.fastest(detector, self.rules.lead_s, may_end);
         if let Some((id, forecast)) = victim
-            && let Some(standing) = detector.standing(id)
+            && let Some(standing) = detector.process_state(id)
         {
             return self.order(t, standing, OrderReason::Brink, Some(forecast), detector, events);
         }
@@ -407,14 +408,14 @@ impl Policy {
     }
 
     fn server(&self, s: &ProcessState) -> &'static Server {
-        self.victims.server(s.id).unwrap_or(&servers::UNKNOWN)
+        self.eligibility.server(s.id).unwrap_or(&servers::UNKNOWN)
     }
 
     /// Whether a process may be ended at this very moment, so many seconds before the end.
     fn may_end_now(&self, s: &ProcessState, end_s: f64, detector: &Detector) -> bool {
         let reloaded = || self.reloaded.iter().any(|(master, _)| Some(*master) == s.parent);
         let reloads = matches!(self.rules.manner(self.server(s)), Method::Reload(_));
-        self.victims.may_end(s, end_s, detector)
+        self.eligibility.may_end(s, end_s, detector)
             && !self.resting.iter().any(|rest| rest.id == s.id && rest.rests)
             && self.fork_fails(s, detector).is_none()
             && !(reloads && reloaded())
@@ -425,7 +426,7 @@ impl Policy {
         let FailedFork::Ends(what) = self.server(s).failed_fork else { return None };
         let headroom = detector.headroom(s.root);
         // Under a commit limit a fork is charged with all that its parent has of its own.
-        let master = s.parent.and_then(|id| detector.standing(id)).map_or(0, |p| p.footprint);
+        let master = s.parent.and_then(|id| detector.process_state(id)).map_or(0, |p| p.footprint);
         let no_commit = headroom.kind == CeilingKind::Commit && headroom.left < master;
         let no_task = detector.nearest_in_tasks(s.root).is_some_and(|tasks| tasks.left == 0);
         let of_it = |(root, _): &(Option<ProcId>, f64)| root.is_none_or(|root| root == s.root);
@@ -439,7 +440,7 @@ impl Policy {
             return;
         }
         let best = detector
-            .standings()
+            .process_states()
             .filter_map(|s| {
                 let (forecast, _) = self.danger_in_tasks(s.root, detector)?;
                 let reason = match s.thread_leak {
@@ -461,12 +462,13 @@ impl Policy {
         let (forecast, headroom) = detector.task_forecast(root)?;
         // Ceilings without a place of a tree's own are everybody's.
         let below = |of: ProcId| of == root || headroom.place.is_none();
-        let threads = detector.standings().filter(|s| below(s.root)).filter_map(|s| s.thread_leak);
-        let piles = detector
-            .piles()
-            .filter(|(parent, ..)| detector.standing(*parent).is_some_and(|s| below(s.root)))
+        let threads =
+            detector.process_states().filter(|s| below(s.root)).filter_map(|s| s.thread_leak);
+        let child_leaks = detector
+            .child_leaks()
+            .filter(|(parent, ..)| detector.process_state(*parent).is_some_and(|s| below(s.root)))
             .map(|(_, evidence, _)| evidence);
-        let watched: f64 = threads.chain(piles).map(|e| e.slope * e.window_s).sum();
+        let watched: f64 = threads.chain(child_leaks).map(|e| e.slope * e.window_s).sum();
         let needed = EVIDENCE * headroom.usable().max(MATERIAL * headroom.limit as f64);
         let lead_s = self.rules.lead_s.max(3.0 * self.interval_s);
         (forecast.earliest_s <= lead_s && watched >= needed).then_some((forecast, headroom))
@@ -483,9 +485,9 @@ impl Policy {
         let same_ceiling = |s: &&ProcessState| is_everybodys || s.root == root;
         // In a dry run those already ordered count as gone.
         let pretended: u64 = self
-            .victims
+            .eligibility
             .done()
-            .filter_map(|id| detector.standing(id))
+            .filter_map(|id| detector.process_state(id))
             .filter(same_ceiling)
             .map(|s| expected(s, detector))
             .sum();
@@ -494,9 +496,9 @@ impl Policy {
         let earliest_s = forecast.earliest_s * left / (headroom.left as f64).max(1.0);
         let lead_s = self.rules.lead_s(server).max(3.0 * self.interval_s);
         let watched: f64 = detector
-            .accused()
+            .flagged()
             .filter(|s| s.verdict == Verdict::Leaking && same_ceiling(s))
-            .filter(|s| self.victims.done().all(|id| id != s.id))
+            .filter(|s| self.eligibility.done().all(|id| id != s.id))
             .filter_map(|s| s.kill_evidence)
             .map(|e| e.slope * e.window_s)
             .sum();
@@ -560,13 +562,13 @@ impl Policy {
             self.campaign = Campaign::Waiting(OrderUnderWay { order, waited_s: 0.0, ..*waiting });
             return;
         }
-        let pool = self.victims.pool(s);
-        let size = self.victims.pool_size(pool, detector);
+        let pool = self.eligibility.pool(s);
+        let size = self.eligibility.pool_size(pool, detector);
         if s.parent.is_some() {
-            self.victims.ordered(pool, size, t);
+            self.eligibility.ordered(pool, size, t);
         }
         self.campaign = if self.rules.dry_run {
-            self.victims.never_again(s.id);
+            self.eligibility.exclude(s.id);
             Campaign::Settling { pool, size: u32::MAX, gone_t: t }
         } else {
             let before = standing_of(&order, detector);
@@ -594,10 +596,10 @@ fn gone(waiting: &OrderUnderWay, t: f64, detector: &Detector) -> Event {
     // Another ceiling may be the nearest by now: then the two cannot be compared.
     let comparable =
         (after.kind, after.place, after.limit) == (before.kind, before.place, before.limit);
-    let came_back =
+    let reclaimed =
         comparable.then(|| after.left.saturating_add(taken).saturating_sub(before.left));
     let end =
-        OutcomeResult::Gone { headroom_before: before.left, headroom_after: after.left, came_back };
+        OutcomeResult::Gone { headroom_before: before.left, headroom_after: after.left, reclaimed };
     let forecast = match unit(&order) {
         Unit::Bytes => detector.leak_forecast(order.root),
         Unit::Tasks => detector.task_forecast(order.root).map(|(forecast, _)| forecast),
@@ -628,14 +630,14 @@ fn standing_of(order: &Order, detector: &Detector) -> Headroom {
 /// that, so long is, if it is this pile-up that fills the limit and still does: else those that hang
 /// would be given longer and longer as it goes on, and fill it meanwhile.
 fn hangs(s: &ProcessState, end: &Forecast, detector: &Detector) -> bool {
-    let pile = detector.piles().find(|(parent, ..)| Some(*parent) == s.parent);
-    let Some((_, pile, for_s)) = pile else { return false };
+    let child_leak = detector.child_leaks().find(|(parent, ..)| Some(*parent) == s.parent);
+    let Some((_, child_leak, for_s)) = child_leak else { return false };
     let since_then = s.age_s <= for_s && s.samples >= HUNG_SAMPLES;
     if !since_then || s.idle_s < HUNG_LIFE * s.age_s {
         return false;
     }
-    let goes_on = || detector.standings().any(|o| o.parent == s.parent && o.age_s < HUNG_S.0);
-    let fills_it = || pile.slope >= MOST_OF_IT * end.slope && goes_on();
-    s.idle_s >= HUNG_S.1.min(pile.window_s / 2.0)
+    let goes_on = || detector.process_states().any(|o| o.parent == s.parent && o.age_s < HUNG_S.0);
+    let fills_it = || child_leak.slope >= MOST_OF_IT * end.slope && goes_on();
+    s.idle_s >= HUNG_S.1.min(child_leak.window_s / 2.0)
         || s.idle_s >= end.likely_s.max(HUNG_S.0) && fills_it()
 }

@@ -28,7 +28,7 @@ pub struct Rules {
     /// Keys of servers whose workers may be ended although that costs something.
     pub allow: Vec<String>,
     /// A lone leaking process, one that nobody would start again, may be ended too.
-    pub allow_root: bool,
+    pub allow_standalone: bool,
     /// Names and titles that are never signalled.
     pub protect: Vec<Regex>,
     /// The user's own rows of the table of servers.
@@ -47,7 +47,7 @@ impl Default for Rules {
             no_kill: false,
             reload: false,
             allow: Vec::new(),
-            allow_root: false,
+            allow_standalone: false,
             protect: Vec::new(),
             servers: Vec::new(),
         }

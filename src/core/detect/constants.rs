@@ -23,10 +23,10 @@ pub const LEAST_RANK_SUM: [i32; 3] = [64, 112, 192];
 /// The thresholds of the detector.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Constants {
-    /// Never extrapolate further than this many times the length of the evidence (`--caution`): a
+    /// Never extrapolate further than this many times the length of the evidence (`--max_extrapolation`): a
     /// steady leak is convicted when a seventh of its way to the end of memory is done. Measured flat
     /// from 4 to 8: healthy cases named .23 to .25, delay .22 to .15, recall .95 to .97.
-    pub caution: f64,
+    pub max_extrapolation: f64,
     /// Growth below this many bytes in a window is none: 64 pages of 4 KiB, a malloc arena's step.
     pub least_growth: f64,
     /// The second half of a window grows at least this share of the first. An exponential warm-up
@@ -58,7 +58,7 @@ pub struct Constants {
     /// small growth would seem urgent.
     pub material: f64,
     /// Children that never exit pile up from this many on.
-    pub pile: f64,
+    pub child_leak: f64,
     /// An earlier run, or its peak, may be this much smaller than the present one.
     pub kin: f64,
     /// Samples that a run must have lasted to be remembered.
@@ -71,7 +71,7 @@ pub struct Constants {
 impl Default for Constants {
     fn default() -> Self {
         Self {
-            caution: 6.0,
+            max_extrapolation: 6.0,
             least_growth: 262_144.0,
             shape: 0.8,
             pace: 0.5,
@@ -84,7 +84,7 @@ impl Default for Constants {
             horizon_s: 30.0 * 86_400.0,
             share: 0.3,
             material: 0.1,
-            pile: 3.0,
+            child_leak: 3.0,
             kin: 1.25,
             run_samples: 6,
             run_headroom: 0.05,

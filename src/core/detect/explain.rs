@@ -12,7 +12,7 @@ impl Detector {
         let scale = JudgeContext {
             constants: &self.constants,
             clock: &self.clock,
-            meter: self.ceilings.nearest(process.standing.root),
+            ceiling_usage: self.ceilings.nearest(process.standing.root),
             crowd: process.crowd,
         };
         let entry = process.member.as_ref().and_then(|(index, _)| self.pools.get(*index));

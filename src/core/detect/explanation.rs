@@ -17,7 +17,7 @@ pub struct Explanation {
     /// What is left below its nearest ceiling.
     pub headroom: Headroom,
     /// How many times its evidence a growth may be extrapolated.
-    pub caution: f64,
+    pub max_extrapolation: f64,
     /// Its windows that are full, short ones first.
     pub windows: Vec<WindowRow>,
     /// What stands against it.

@@ -45,21 +45,21 @@ pub struct Detector {
     processes: Vec<Process>,
     pools: Pools,
     runs: EarlierRuns,
-    outlooks: TreeForecasts,
+    tree_forecasts: TreeForecasts,
     totals: Vec<SubtreeTotal>,
     /// Slots of those without a parent, of those that have or had children, and of those that are
     /// suspect or worse: few, so that nobody has to look at all of them to find these.
     roots: Vec<usize>,
     parents: Vec<usize>,
-    accused: Vec<usize>,
+    flagged: Vec<usize>,
     windows: Vec<GrowthWindow>,
 }
 
 impl Detector {
-    /// A detector for samples as the header describes them; `caution` bounds how many times longer
+    /// A detector for samples as the header describes them; `max_extrapolation` bounds how many times longer
     /// than the evidence a forecast may reach.
-    pub fn new(header: &Header, caution: f64) -> Self {
-        Self::with(header, Constants { caution, ..Constants::default() })
+    pub fn new(header: &Header, max_extrapolation: f64) -> Self {
+        Self::with(header, Constants { max_extrapolation, ..Constants::default() })
     }
 
     /// A detector with other thresholds.
@@ -77,11 +77,11 @@ impl Detector {
             processes: Vec::new(),
             pools: Pools::default(),
             runs: EarlierRuns::default(),
-            outlooks: TreeForecasts::default(),
+            tree_forecasts: TreeForecasts::default(),
             totals: Vec::new(),
             roots: Vec::new(),
             parents: Vec::new(),
-            accused: Vec::new(),
+            flagged: Vec::new(),
             windows: Vec::with_capacity(64),
         }
     }
@@ -130,7 +130,7 @@ impl Detector {
     }
 
     /// The living processes of the last sample.
-    pub fn standings(&self) -> impl Iterator<Item = &ProcessState> {
+    pub fn process_states(&self) -> impl Iterator<Item = &ProcessState> {
         self.forest.present().iter().map(|(slot, _)| &self.processes[*slot].standing)
     }
 
@@ -140,8 +140,8 @@ impl Detector {
     }
 
     /// Those of them that are suspect or leak.
-    pub fn accused(&self) -> impl Iterator<Item = &ProcessState> {
-        self.accused.iter().map(|slot| &self.processes[*slot].standing)
+    pub fn flagged(&self) -> impl Iterator<Item = &ProcessState> {
+        self.flagged.iter().map(|slot| &self.processes[*slot].standing)
     }
 
     /// Whether anybody who was there before is not in the last sample.
@@ -150,7 +150,7 @@ impl Detector {
     }
 
     /// One living process.
-    pub fn standing(&self, id: ProcId) -> Option<&ProcessState> {
+    pub fn process_state(&self, id: ProcId) -> Option<&ProcessState> {
         Some(&self.processes[self.forest.slot(id)?].standing)
     }
 
@@ -158,26 +158,29 @@ impl Detector {
     /// none comes nearer.
     pub fn forecast(&self, root: ProcId) -> Option<Forecast> {
         let trends = self.trends(root).map(|(_, forecast)| forecast);
-        let all = trends.chain(self.outlooks.of(root));
+        let all = trends.chain(self.tree_forecasts.of(root));
         all.min_by(|a, b| a.likely_s.total_cmp(&b.likely_s))
     }
 
     /// When the nearest ceiling on memory over the tree below `root` is reached by those who leak
     /// below it; none where nothing in the tree leaks.
     pub fn leak_forecast(&self, root: ProcId) -> Option<Forecast> {
-        self.outlooks.of(root)
+        self.tree_forecasts.of(root)
     }
 
     /// When the first ceiling on tasks over the tree below `root` is reached, and what is left.
     pub fn task_forecast(&self, root: ProcId) -> Option<(Forecast, Headroom)> {
-        let trends = self.trends(root).filter(|(meter, _)| meter.fill() == FilledBy::Tasks);
+        let trends =
+            self.trends(root).filter(|(ceiling_usage, _)| ceiling_usage.fill() == FilledBy::Tasks);
         let first = trends.min_by(|(_, a), (_, b)| a.likely_s.total_cmp(&b.likely_s));
-        first.map(|(meter, forecast)| (forecast, meter.headroom()))
+        first.map(|(ceiling_usage, forecast)| (forecast, ceiling_usage.headroom()))
     }
 
     /// Whether any ceiling on tasks was said to come nearer.
     pub fn is_short_of_tasks(&self) -> bool {
-        self.ceilings.iter().any(|meter| meter.fill() == FilledBy::Tasks && meter.is_told())
+        self.ceilings
+            .iter()
+            .any(|ceiling_usage| ceiling_usage.fill() == FilledBy::Tasks && ceiling_usage.is_told())
     }
 
     /// What is left below the nearest ceiling on tasks over the tree below `root`.
@@ -187,8 +190,8 @@ impl Detector {
 
     /// The ceilings over a tree that were said to come nearer.
     fn trends(&self, root: ProcId) -> impl Iterator<Item = (&CeilingUsage, Forecast)> {
-        let told = self.ceilings.all_over(root).filter(|meter| meter.is_told());
-        told.filter_map(|meter| Some((meter, meter.trend()?.forecast())))
+        let told = self.ceilings.all_over(root).filter(|ceiling_usage| ceiling_usage.is_told());
+        told.filter_map(|ceiling_usage| Some((ceiling_usage, ceiling_usage.trend()?.forecast())))
     }
 
     /// Seconds until the first ceiling is reached, if growths go on that are no evidence yet.
@@ -198,12 +201,12 @@ impl Detector {
 
     /// The parents below which children pile up, with the evidence in tasks, and for how many
     /// seconds they have.
-    pub fn piles(&self) -> impl Iterator<Item = (ProcId, Evidence, f64)> {
+    pub fn child_leaks(&self) -> impl Iterator<Item = (ProcId, Evidence, f64)> {
         let processes = self.parents.iter().map(|slot| &self.processes[*slot]);
         processes.filter_map(|process| {
-            let pile = process.family.as_ref()?.pile.as_ref()?;
-            let for_s = self.clock.seconds(self.clock.now().saturating_sub(pile.began));
-            Some((process.standing.id, pile.tasks?, for_s))
+            let child_leak = process.subtree.as_ref()?.child_leak.as_ref()?;
+            let for_s = self.clock.seconds(self.clock.now().saturating_sub(child_leak.began));
+            Some((process.standing.id, child_leak.tasks?, for_s))
         })
     }
 
@@ -223,8 +226,8 @@ impl Detector {
             self.ceilings.ended(root, threads);
             while let Some(slot) = parent.and_then(|parent| self.forest.slot(parent)) {
                 let above = &mut self.processes[slot];
-                if let Some(family) = &mut above.family {
-                    family.ended += 1;
+                if let Some(subtree) = &mut above.subtree {
+                    subtree.ended += 1;
                 }
                 parent = above.standing.parent;
             }
@@ -281,7 +284,7 @@ impl Detector {
             if node.parent.is_none() {
                 self.roots.push(*slot);
             }
-            if node.children > 0 || process.family.is_some() {
+            if node.children > 0 || process.subtree.is_some() {
                 self.parents.push(*slot);
             }
             let parent_alive = self.forest.has_parent(*slot);
@@ -295,13 +298,13 @@ impl Detector {
             let scale = JudgeContext {
                 constants: &self.constants,
                 clock: &self.clock,
-                meter: self.ceilings.nearest(node.root),
+                ceiling_usage: self.ceilings.nearest(node.root),
                 crowd: entry.map_or(1.0, |entry| entry.crowd(slope)),
             };
-            let gauge = &self.footprints;
-            process.judge(moment, gauge, &scale, &self.runs, &mut self.windows, events);
-            if let Some(meter) = self.ceilings.nearest_in_tasks(node.root) {
-                let scale = JudgeContext { meter, crowd: 1.0, ..scale };
+            let thresholds = &self.footprints;
+            process.judge(moment, thresholds, &scale, &self.runs, &mut self.windows, events);
+            if let Some(ceiling_usage) = self.ceilings.nearest_in_tasks(node.root) {
+                let scale = JudgeContext { ceiling_usage, crowd: 1.0, ..scale };
                 process.judge_threads(moment, &self.counts, &scale, &mut self.windows, events);
             }
             self.pools.grew(process, moment);
@@ -319,25 +322,25 @@ impl Detector {
         for slot in &self.parents {
             let process = &mut self.processes[*slot];
             let mut total = self.totals[*slot];
-            if total.count > 0 && process.family.is_none() {
-                process.family = Some(Box::new(Subtree::new(self.page_size)));
+            if total.count > 0 && process.subtree.is_none() {
+                process.subtree = Some(Box::new(Subtree::new(self.page_size)));
             }
-            let Some(family) = &mut process.family else { continue };
+            let Some(subtree) = &mut process.subtree else { continue };
             total.footprint += process.standing.footprint;
             total.load += process.load;
             let scale = JudgeContext {
                 constants: &self.constants,
                 clock: &self.clock,
-                meter: self.ceilings.nearest(process.standing.root),
+                ceiling_usage: self.ceilings.nearest(process.standing.root),
                 crowd: 1.0,
             };
             let in_tasks = self
                 .ceilings
                 .nearest_in_tasks(process.standing.root)
-                .map(|meter| JudgeContext { meter, ..scale });
+                .map(|ceiling_usage| JudgeContext { ceiling_usage, ..scale });
             let gauges = (&self.footprints, &self.counts);
-            family.judge(moment, total, gauges, &scale, in_tasks.as_ref(), &mut self.windows);
-            if family.pile.is_some() {
+            subtree.judge(moment, total, gauges, &scale, in_tasks.as_ref(), &mut self.windows);
+            if subtree.child_leak.is_some() {
                 for above in self.forest.ancestors(*slot) {
                     self.totals[above].piled = true;
                 }
@@ -345,20 +348,20 @@ impl Detector {
         }
         for slot in &self.parents {
             let process = &mut self.processes[*slot];
-            let Some(family) = &mut process.family else { continue };
+            let Some(subtree) = &mut process.subtree else { continue };
             let ProcessState { id, comm, root, .. } = process.standing;
             let scope = FindingScope::Tree;
-            match family.pile {
+            match subtree.child_leak {
                 Some(ChildLeak { evidence, forecast, .. })
-                    if !family.told && !self.totals[*slot].piled =>
+                    if !subtree.told && !self.totals[*slot].piled =>
                 {
-                    family.told = true;
-                    let size = (family.footprint, family.processes);
+                    subtree.told = true;
+                    let size = (subtree.footprint, subtree.processes);
                     let finding = of_tree(&process.standing, FindingReason::PileUp, size);
                     let evidence = Some(evidence);
                     events.push(Event::Leak(Finding { evidence, forecast, ..finding }));
                 }
-                None if std::mem::take(&mut family.told) => {
+                None if std::mem::take(&mut subtree.told) => {
                     let (was, why) = (Verdict::Leaking, ClearedReason::GrowthEnded);
                     events.push(Event::VerdictCleared { id, comm, root, scope, was, why });
                 }
@@ -377,8 +380,8 @@ impl Detector {
             let ProcessState { id, comm, root, .. } = *standing;
             let scope = FindingScope::Tree;
             events.push(if entry.leaks {
-                let family = self.processes[slot].family.as_ref();
-                let size = family.map_or((0, 0), |f| (f.footprint, f.processes));
+                let subtree = self.processes[slot].subtree.as_ref();
+                let size = subtree.map_or((0, 0), |f| (f.footprint, f.processes));
                 Event::Leak(of_tree(standing, FindingReason::Pool, size))
             } else {
                 let (was, why) = (Verdict::Leaking, ClearedReason::GrowthEnded);
@@ -403,16 +406,16 @@ impl Detector {
     }
 
     fn look_out(&mut self, moment: &SampleTime, events: &mut Vec<Event>) {
-        self.outlooks.begin();
-        self.accused.clear();
+        self.tree_forecasts.begin();
+        self.flagged.clear();
         let verdict = |slot: &usize| self.processes[*slot].standing.verdict;
         let present = self.forest.present().iter().map(|(slot, _)| *slot);
-        self.accused.extend(present.filter(|slot| verdict(slot) >= Verdict::Suspect));
-        for slot in &self.accused {
+        self.flagged.extend(present.filter(|slot| verdict(slot) >= Verdict::Suspect));
+        for slot in &self.flagged {
             let process = &self.processes[*slot];
             let ProcessState { verdict, root, evidence, .. } = process.standing;
             if let Some(ends) = process.ends.filter(|_| verdict == Verdict::Leaking) {
-                self.outlooks.add(root, self.ceilings.nearest(root).id(), &ends);
+                self.tree_forecasts.add(root, self.ceilings.nearest(root).id(), &ends);
             }
             if let Some(evidence) = evidence {
                 self.pools.count(process, evidence.slope);
@@ -420,38 +423,41 @@ impl Detector {
         }
         self.pools.counted();
         let now_s = self.clock.seconds(moment.now);
-        for slot in &self.accused {
+        for slot in &self.flagged {
             let process = &mut self.processes[*slot];
             if process.standing.verdict == Verdict::Leaking {
-                process.tell(now_s, self.outlooks.of(process.standing.root), events);
+                process.tell(now_s, self.tree_forecasts.of(process.standing.root), events);
             }
         }
         let comm = |root| match self.forest.slot(root) {
             Some(slot) => self.processes[slot].standing.comm,
             None => Comm::default(),
         };
-        self.outlooks.tell(now_s, comm, events);
-        let of_tree = |process: &Process| process.family.as_ref().is_some_and(|f| f.told);
+        self.tree_forecasts.tell(now_s, comm, events);
+        let of_tree = |process: &Process| process.subtree.as_ref().is_some_and(|f| f.told);
         let found = self.pools.iter().any(|(_, entry)| entry.leaks)
             || self.parents.iter().any(|slot| of_tree(&self.processes[*slot]));
-        for (meter, root) in self.ceilings.each() {
-            let covered = self.outlooks.covers(meter.id());
-            let forecast = meter.trend().map(|ends| ends.forecast());
+        for (ceiling_usage, root) in self.ceilings.each() {
+            let covered = self.tree_forecasts.covers(ceiling_usage.id());
+            let forecast = ceiling_usage.trend().map(|ends| ends.forecast());
             // Memory that is taken once and for all looks like this too; who takes it is convicted
             // on more than that. So what nobody is convicted of must have gone half the way.
-            let is_sure =
-                |f: &Forecast| meter.fill() != FilledBy::Footprints || found || f.reach() <= 1.0;
-            let (ceiling, place) = (meter.id().kind, meter.id().place);
+            let is_sure = |f: &Forecast| {
+                ceiling_usage.fill() != FilledBy::Footprints || found || f.reach() <= 1.0
+            };
+            let (ceiling, place) = (ceiling_usage.id().kind, ceiling_usage.id().place);
             let comm = root.map_or(Comm::default(), comm);
             match forecast.filter(|forecast| !covered && is_sure(forecast)) {
                 Some(forecast) => {
-                    if let Some(told) = LastForecast::anew(*meter.told(), now_s, Some(&forecast)) {
-                        *meter.told() = Some(told);
+                    if let Some(told) =
+                        LastForecast::anew(*ceiling_usage.told(), now_s, Some(&forecast))
+                    {
+                        *ceiling_usage.told() = Some(told);
                         events.push(Event::Forecast { root, comm, forecast });
                     }
                 }
                 None => {
-                    if meter.told().take().is_some() && !covered {
+                    if ceiling_usage.told().take().is_some() && !covered {
                         events.push(Event::ForecastCleared { root, comm, ceiling, place });
                     }
                 }

@@ -42,7 +42,7 @@ pub struct Process {
     /// Its pool, and where it stands in it.
     pub member: Option<(usize, PoolMember)>,
     /// Its tree's series, once it has children.
-    pub family: Option<Box<Subtree>>,
+    pub subtree: Option<Box<Subtree>>,
     /// When memory ends by its growth, if it grows.
     pub ends: Option<Exhaustion>,
     /// How many times its growth all siblings that grow alike made up when it was last judged.
@@ -96,7 +96,7 @@ impl Process {
             settled: None,
             parent_comm: None,
             member: None,
-            family: None,
+            subtree: None,
             ends: None,
             crowd: 1.0,
             cpu_s: proc.cpu_s,
@@ -156,14 +156,14 @@ impl Process {
     pub fn judge_threads(
         &mut self,
         moment: &SampleTime,
-        gauge: &TestThresholds,
+        thresholds: &TestThresholds,
         scale: &JudgeContext<'_>,
         windows: &mut Vec<GrowthWindow>,
         events: &mut Vec<Event>,
     ) {
         let life = self.life();
         let Some(threads) = &mut self.threads else { return };
-        threads.judge(moment, (self.standing.threads, self.load), gauge, scale, life, windows);
+        threads.judge(moment, (self.standing.threads, self.load), thresholds, scale, life, windows);
         let leak = threads.leak;
         self.standing.thread_leak = leak.map(|leak| leak.evidence);
         match leak {
@@ -188,14 +188,14 @@ impl Process {
     pub fn judge(
         &mut self,
         moment: &SampleTime,
-        gauge: &TestThresholds,
+        thresholds: &TestThresholds,
         scale: &JudgeContext<'_>,
         runs: &EarlierRuns,
         windows: &mut Vec<GrowthWindow>,
         events: &mut Vec<Event>,
     ) {
         self.crowd = scale.crowd;
-        let judged = self.track.push(moment, self.standing.footprint, self.load, gauge);
+        let judged = self.track.push(moment, self.standing.footprint, self.load, thresholds);
         let idle = self.conviction.is_none() && self.suspicion.is_none();
         if judged || !idle || self.standing.evidence.is_some() {
             windows.clear();
@@ -241,7 +241,12 @@ impl Process {
             .max_by(|a, b| growth_of(a).total_cmp(&growth_of(b)))
             .map(|window| scale.evidence(window));
         let seconds = |blocks| scale.clock.seconds(blocks);
-        let ends = forecast::of_windows(windows, scale.meter, scale.constants.caution, seconds);
+        let ends = forecast::of_windows(
+            windows,
+            scale.ceiling_usage,
+            scale.constants.max_extrapolation,
+            seconds,
+        );
         self.ends = ends.or(self.ends);
         let as_before =
             || self.earlier(scale, runs).is_some_and(|(size, age)| size.passes && age.passes);
@@ -281,7 +286,7 @@ impl Process {
     /// What it was last judged by.
     pub fn explain(
         &self,
-        gauge: &TestThresholds,
+        thresholds: &TestThresholds,
         scale: &JudgeContext<'_>,
         runs: &EarlierRuns,
     ) -> Explanation {
@@ -306,7 +311,7 @@ impl Process {
                 look,
             }
         };
-        let mut windows: Vec<WindowRow> = self.track.looks(now, gauge).map(row).collect();
+        let mut windows: Vec<WindowRow> = self.track.looks(now, thresholds).map(row).collect();
         windows.sort_by_key(|row| (row.look.window, row.look.level));
         let for_s = |until: u64| scale.clock.seconds(until.saturating_sub(now));
         let convicted = self
@@ -317,8 +322,8 @@ impl Process {
             self.suspicion.map(|(_, until)| StandingVerdict { why: None, for_s: for_s(until) });
         Explanation {
             standing: self.standing.clone(),
-            headroom: scale.meter.headroom(),
-            caution: scale.constants.caution,
+            headroom: scale.ceiling_usage.headroom(),
+            max_extrapolation: scale.constants.max_extrapolation,
             windows,
             held: convicted.or(suspected),
             earlier: self.earlier(scale, runs).map(|(size, age)| EarlierRunMatch {

@@ -26,7 +26,7 @@ pub struct Subtree {
     /// away is no sign that children end by themselves.
     pub ended: u32,
     /// What the sums showed when children last piled up; none once that has lapsed.
-    pub pile: Option<ChildLeak>,
+    pub child_leak: Option<ChildLeak>,
     /// Whether that was told; not where a family below it says the same.
     pub told: bool,
 }
@@ -73,7 +73,7 @@ impl Subtree {
             footprint: 0,
             processes: 0,
             ended: 0,
-            pile: None,
+            child_leak: None,
             told: false,
         }
     }
@@ -99,20 +99,26 @@ impl Subtree {
             let threads = f64::from(total.tasks) / f64::from(total.count.max(1));
             let in_tasks =
                 in_tasks.and_then(|scale| self.look_at_tasks(moment.now, threads, scale, windows));
-            let tasks = in_tasks.and_then(|pile| pile.tasks);
+            let tasks = in_tasks.and_then(|child_leak| child_leak.tasks);
             let in_bytes = match self.samples >= scale.constants.samples {
                 true => self.look(moment.now, scale, windows),
                 false => None,
             };
-            let began = |pile: &ChildLeak| in_tasks.map_or(pile.began, |of_tasks| of_tasks.began);
-            let pile =
-                in_bytes.map(|pile| ChildLeak { tasks, began: began(&pile), ..pile }).or(in_tasks);
+            let began = |child_leak: &ChildLeak| {
+                in_tasks.map_or(child_leak.began, |of_tasks| of_tasks.began)
+            };
+            let child_leak = in_bytes
+                .map(|child_leak| ChildLeak { tasks, began: began(&child_leak), ..child_leak })
+                .or(in_tasks);
             // A longer window that shows it later reaches back to workers that were there before.
-            let began = self.pile.map(|pile| pile.began);
-            let pile = pile.map(|pile| ChildLeak { began: began.unwrap_or(pile.began), ..pile });
-            self.pile = pile.or(self.pile);
+            let began = self.child_leak.map(|child_leak| child_leak.began);
+            let child_leak = child_leak.map(|child_leak| ChildLeak {
+                began: began.unwrap_or(child_leak.began),
+                ..child_leak
+            });
+            self.child_leak = child_leak.or(self.child_leak);
         }
-        self.pile = self.pile.filter(|pile| pile.until >= moment.now);
+        self.child_leak = self.child_leak.filter(|child_leak| child_leak.until >= moment.now);
     }
 
     fn look(
@@ -121,13 +127,13 @@ impl Subtree {
         scale: &JudgeContext<'_>,
         windows: &mut Vec<GrowthWindow>,
     ) -> Option<ChildLeak> {
-        let Constants { patient_life, caution, passes, .. } = *scale.constants;
+        let Constants { patient_life, max_extrapolation, passes, .. } = *scale.constants;
         windows.clear();
         windows.extend(self.sum.candidates(now).filter(|window| scale.is_steady(window)));
-        let left = scale.meter.headroom().left as f64;
+        let left = scale.ceiling_usage.headroom().left as f64;
         let urgent = windows
             .iter()
-            .any(|window| scale.slope(window) * caution * scale.window_s(window) >= left);
+            .any(|window| scale.slope(window) * max_extrapolation * scale.window_s(window) >= left);
         let life_long = patient_life * self.watched as f64;
         let mut counts = self.count.candidates(now).filter(|window| {
             window.growth == GrowthShape::Steady
@@ -137,7 +143,7 @@ impl Subtree {
         let evidence = scale.evidence(windows.last()?);
         let until = now + counts.next()?.window.max(24 * block(FINE)) / 2;
         let seconds = |blocks| scale.clock.seconds(blocks);
-        let ends = forecast::of_windows(windows, scale.meter, caution, seconds);
+        let ends = forecast::of_windows(windows, scale.ceiling_usage, max_extrapolation, seconds);
         let forecast = ends.map(|ends| ends.forecast());
         let began = now.saturating_sub(windows.first()?.window);
         Some(ChildLeak { evidence, forecast, tasks: None, began, until })
@@ -152,25 +158,25 @@ impl Subtree {
         scale: &JudgeContext<'_>,
         windows: &mut Vec<GrowthWindow>,
     ) -> Option<ChildLeak> {
-        let Constants { caution, passes, samples, .. } = *scale.constants;
+        let Constants { max_extrapolation, passes, samples, .. } = *scale.constants;
         windows.clear();
         windows.extend(self.count.candidates(now).filter(|window| scale.is_steady(window)));
         let scaled =
             |window: &GrowthWindow| GrowthWindow { shape: window.shape.scaled(threads), ..*window };
         windows.iter_mut().for_each(|window| *window = scaled(window));
-        let headroom = scale.meter.headroom();
+        let headroom = scale.ceiling_usage.headroom();
         let left = (headroom.left as f64).max(scale.constants.material * headroom.limit as f64);
         let urgent = *windows.iter().rev().find(|window| {
             let reach = scale.slope(window) * scale.window_s(window);
             window.growth == GrowthShape::Steady
                 && window.passes >= passes
-                && caution * reach >= left
+                && max_extrapolation * reach >= left
                 && (self.samples >= samples || reach >= left)
         })?;
         let evidence = Evidence { unit: Unit::Tasks, ..scale.evidence(&urgent) };
         let until = now + urgent.window.max(24 * block(FINE)) / 2;
         let seconds = |blocks| scale.clock.seconds(blocks);
-        let ends = forecast::of_windows(windows, scale.meter, caution, seconds);
+        let ends = forecast::of_windows(windows, scale.ceiling_usage, max_extrapolation, seconds);
         let forecast = ends.map(|ends| ends.forecast());
         let (tasks, began) = (Some(evidence), now.saturating_sub(urgent.window));
         Some(ChildLeak { evidence, forecast, tasks, began, until })

@@ -115,7 +115,7 @@ fn nobody_is_idle_for_longer_than_it_was_watched() {
     let mut detector = Detector::with(&machine.header(), Constants::default());
     for t in [0.0, 60.0, 400.0, 410.0, 420.0, 430.0] {
         detector.observe(&machine.sample(1e9 + t, &[(9, 1, MIB, 7.0)], MIB), &mut Vec::new());
-        let idle_s = detector.standings().next().unwrap().idle_s;
+        let idle_s = detector.process_states().next().unwrap().idle_s;
         assert!(idle_s <= t, "{idle_s} after {t}");
     }
 }
@@ -190,8 +190,8 @@ fn a_reused_pid_starts_anew() {
         let mut sample = machine.sample(k as f64, &[(9, 1, (100 + k / 40 * 10) * MIB, 0.0)], 0);
         sample.procs[0].id.start = k / 40;
         detector.observe(&sample, &mut events);
-        assert_eq!(detector.standings().count(), 1);
-        assert_eq!(detector.standings().next().unwrap().samples as u64, k % 40 + 1);
+        assert_eq!(detector.process_states().count(), 1);
+        assert_eq!(detector.process_states().next().unwrap().samples as u64, k % 40 + 1);
     }
     assert_eq!(events, []);
 }
@@ -202,7 +202,7 @@ fn what_a_child_inherits_is_not_its_growth() {
     let mut detector = Detector::with(&machine.header(), Constants::default());
     let rows = [(9, 1, 300 * MIB, 0.0), (20, 9, 300 * MIB, 0.0)];
     detector.observe(&machine.sample(1.0, &rows, 0), &mut Vec::new());
-    let child = detector.standing(ProcId { pid: 20, start: 20 }).unwrap();
+    let child = detector.process_state(ProcId { pid: 20, start: 20 }).unwrap();
     assert_eq!((child.first_footprint, child.footprint), (300 * MIB, 300 * MIB));
     assert_eq!((child.parent, child.parent_alive), (Some(ProcId { pid: 9, start: 9 }), true));
 }
@@ -227,7 +227,7 @@ fn the_nearest_ceiling_of_the_tree_counts() {
     let forecast = detector.forecast(root).unwrap();
     assert_eq!(forecast.ceiling, CeilingKind::CgroupMemory);
     assert!((forecast.likely_s / 1619.0 - 1.0).abs() < 0.02, "{forecast:?}");
-    let standing = detector.standing(ProcId { pid: 20, start: 20 }).unwrap();
+    let standing = detector.process_state(ProcId { pid: 20, start: 20 }).unwrap();
     assert_eq!((standing.root, standing.verdict), (root, Verdict::Leaking));
     let evidence = standing.kill_evidence.unwrap();
     assert!((evidence.slope - M).abs() < 1.0, "{evidence:?}");

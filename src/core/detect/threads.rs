@@ -42,12 +42,12 @@ impl ThreadSeries {
         &mut self,
         moment: &SampleTime,
         (threads, load): (u32, f64),
-        gauge: &TestThresholds,
+        thresholds: &TestThresholds,
         scale: &JudgeContext<'_>,
         life: ProcessLife,
         windows: &mut Vec<GrowthWindow>,
     ) {
-        if self.count.push(moment, threads.into(), load, gauge) {
+        if self.count.push(moment, threads.into(), load, thresholds) {
             self.leak = self.look(moment.now, scale, life, windows).or(self.leak);
         }
         self.leak = self.leak.filter(|leak| leak.until >= moment.now);
@@ -66,7 +66,12 @@ impl ThreadSeries {
         let evidence = Evidence { unit: Unit::Tasks, ..scale.evidence(convicting) };
         let until = now + convicting.window / 2;
         let seconds = |blocks| scale.clock.seconds(blocks);
-        let ends = forecast::of_windows(windows, scale.meter, scale.constants.caution, seconds);
+        let ends = forecast::of_windows(
+            windows,
+            scale.ceiling_usage,
+            scale.constants.max_extrapolation,
+            seconds,
+        );
         Some(ThreadLeak { evidence, forecast: ends.map(|ends| ends.forecast()), until })
     }
 }

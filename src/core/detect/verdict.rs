@@ -37,7 +37,7 @@ pub struct JudgeContext<'a> {
     /// Time and samples.
     pub clock: &'a SampleClock,
     /// The nearest ceiling.
-    pub meter: &'a CeilingUsage,
+    pub ceiling_usage: &'a CeilingUsage,
     /// How many times its growth all siblings that grow alike make up together; at least 1.
     pub crowd: f64,
 }
@@ -54,7 +54,7 @@ pub struct ProcessLife {
 /// What the urgent rule compares, for one window.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct UrgentRule {
-    /// Bytes it would grow in `--caution` times its length, and what is left.
+    /// Bytes it would grow in `--max_extrapolation` times its length, and what is left.
     pub reach: Comparison,
     /// Samples in it, and the least.
     pub samples: Comparison,
@@ -141,7 +141,7 @@ impl JudgeContext<'_> {
 
     /// The part of the window, and of its like in the siblings, in what its ceiling lost meanwhile.
     pub fn share(&self, window: &GrowthWindow) -> f64 {
-        self.meter.share(window.level, window.blocks, window.shape.growth() * self.crowd)
+        self.ceiling_usage.share(window.level, window.blocks, window.shape.growth() * self.crowd)
     }
 
     /// Whether it is more than a bystander to another's leak.
@@ -190,8 +190,8 @@ impl JudgeContext<'_> {
     }
 
     fn urgent(&self, window: &GrowthWindow, life: ProcessLife, degree: Degree) -> UrgentRule {
-        let Constants { caution, samples, hasty_samples, material, .. } = *self.constants;
-        let Headroom { left, limit, .. } = self.meter.headroom();
+        let Constants { max_extrapolation, samples, hasty_samples, material, .. } = *self.constants;
+        let Headroom { left, limit, .. } = self.ceiling_usage.headroom();
         let (left, limit) = (left as f64, limit as f64);
         // Of six siblings that leak alike each uses up a sixth; memory ends by all of them.
         let reach = self.slope(window) * self.window_s(window) * self.crowd;
@@ -199,7 +199,7 @@ impl JudgeContext<'_> {
         let enough = if hasty { hasty_samples } else { samples };
         UrgentRule {
             reach: Comparison::at_least(
-                caution * reach,
+                max_extrapolation * reach,
                 degree.ease() * left.max(material * limit),
             ),
             samples: Comparison::at_least(self.samples(window, life).into(), enough.into()),
@@ -210,7 +210,7 @@ impl JudgeContext<'_> {
         let Constants { samples, patient_life, patient_growth, horizon_s, .. } = *self.constants;
         let growth = window.shape.growth();
         let from = f64::from(window.shape.early);
-        let left = self.meter.headroom().left as f64;
+        let left = self.ceiling_usage.headroom().left as f64;
         PatientRule {
             alive: Comparison::at_least(life.samples.into(), samples.into()),
             of_itself: Comparison::at_least(growth, degree.ease() * patient_growth * from),

@@ -51,7 +51,7 @@ pub enum FindingScope {
 /// What convicts: the rule that was met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FindingReason {
-    /// Steady growth, watched for at least a sixth (`--caution`) of the time that memory would last.
+    /// Steady growth, watched for at least a sixth (`--max_extrapolation`) of the time that memory would last.
     Urgent,
     /// Steady growth by a quarter of its own size through half its life, or a doubling.
     Patient,
@@ -117,14 +117,14 @@ pub struct Forecast {
 }
 
 impl Forecast {
-    /// How many times longer than the evidence the forecast reaches: at most 1 is well founded,
+    /// How many times longer than the evidence the forecast reaches: at most 1 is well reliable,
     /// over 8 is no evidence.
     pub fn reach(&self) -> f64 {
         self.likely_s / self.window_s
     }
 
     /// Whether the evidence is long enough for numbers; where not, words are shown.
-    pub fn is_founded(&self) -> bool {
+    pub fn is_reliable(&self) -> bool {
         self.reach() <= 8.0
     }
 }
@@ -375,7 +375,7 @@ pub enum OutcomeResult {
         headroom_after: u64,
         /// What came back: the difference, plus what others took in between at the rate of
         /// the forecast. Not known when another ceiling has become the nearest.
-        came_back: Option<u64>,
+        reclaimed: Option<u64>,
     },
     /// It is still there after the last step; left alone from now on.
     Stayed,

@@ -166,7 +166,7 @@ pub struct Sample {
     /// Limits, but for RAM and commit.
     pub ceilings: Vec<Ceiling>,
     /// What the kernel refused or killed since the sample before.
-    pub signs: Vec<MemoryFailure>,
+    pub memory_failures: Vec<MemoryFailure>,
     /// The processes, each once, in no particular order.
     pub procs: Vec<Proc>,
     /// Programs of processes that are new in this sample.

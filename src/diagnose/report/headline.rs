@@ -12,13 +12,13 @@ use crate::report::escape::Plain;
 /// The finding in a sentence or three.
 pub fn headline(diagnosis: &Diagnosis, times: &Times) -> String {
     let (mut text, mut but) = (String::new(), "The");
-    if !diagnosis.signs.is_empty() {
+    if !diagnosis.memory_failures.is_empty() {
         text += "It is happening now: the kernel refuses forks or ends processes. ";
     }
     let culprits: Vec<&Service> = diagnosis.culprits().collect();
     if let Some(first) = culprits.first() {
         text += &accusation(first, times);
-        if let Some(change) = bounded(diagnosis, first).and_then(|cure| cure.changes.first()) {
+        if let Some(change) = bounded(diagnosis, first).and_then(|remedy| remedy.changes.first()) {
             text += &format!(
                 " But its workers end before that ({} {}), and memory holds them at their largest.",
                 change.name, change.now
@@ -31,8 +31,13 @@ pub fn headline(diagnosis: &Diagnosis, times: &Times) -> String {
         }
         return text;
     }
-    let failures: u64 =
-        diagnosis.logs.traces.iter().filter(|t| t.failure.is_of_memory()).map(|t| t.count).sum();
+    let failures: u64 = diagnosis
+        .logs
+        .log_events
+        .iter()
+        .filter(|t| t.failure.is_of_memory())
+        .map(|t| t.count)
+        .sum();
     let suspects: Vec<&Service> =
         diagnosis.services.iter().filter(|s| s.case == Case::Suspect).collect();
     if let Some(first) = suspects.first() {
@@ -63,14 +68,14 @@ pub fn headline(diagnosis: &Diagnosis, times: &Times) -> String {
         text += &open;
     }
     if failures > 0 {
-        let last = diagnosis.logs.traces.iter().find(|t| t.failure.is_of_memory());
+        let last = diagnosis.logs.log_events.iter().find(|t| t.failure.is_of_memory());
         text += &format!(
             " {but} logs tell of {}",
             count(failures, "failure for lack of memory", "failures for lack of memory")
         );
-        if let Some(trace) = last {
-            text += &format!(", the last of {}", Plain(&trace.who));
-            if let Some(t) = trace.last_t {
+        if let Some(log_event) = last {
+            text += &format!(", the last of {}", Plain(&log_event.who));
+            if let Some(t) = log_event.last_t {
                 text += &format!(" on {}", times.minute(t));
             }
         }
@@ -125,8 +130,9 @@ fn listed(names: &[String]) -> String {
 
 /// What bounds the leak of a service already.
 fn bounded<'d>(diagnosis: &'d Diagnosis, service: &Service) -> Option<&'d Remedy> {
-    let is_of = |cure: &&Remedy| cure.root.is_some() && cure.root == service.roots.first().copied();
-    diagnosis.cures.iter().filter(is_of).find(|cure| cure.occasion == RemedyReason::Bounded)
+    let is_of =
+        |remedy: &&Remedy| remedy.root.is_some() && remedy.root == service.roots.first().copied();
+    diagnosis.remedies.iter().filter(is_of).find(|remedy| remedy.reason == RemedyReason::Bounded)
 }
 
 /// Whether its workers end before memory does, by its own settings.

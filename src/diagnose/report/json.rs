@@ -6,8 +6,8 @@
 //! `workers`, `size_bytes`, `age_s`, `watched_s`, `verdict`, `reason`, `judged_by` (look, earlier), and where known
 //! `earlier` (`index` into `looked.earlier`, `span_s`), `growth`
 //! (`bytes_per_s`, `low`, `high`), `per_work` (`unit`, `bytes`, `low`, `high`, `basis`), `forecast`
-//! (seconds from `t`), `series` ([t, bytes]); `headroom`; `available` ([t, bytes]); `logs` (`traces`, `sources`,
-//! `bytes`, `took_s`, `since_t`, `unread`); `cures` (`service`, `root`, `changes`, `diff`, `apply`, `meaning`, `notes`);
+//! (seconds from `t`), `series` ([t, bytes]); `headroom`; `available` ([t, bytes]); `logs` (`log_events`, `sources`,
+//! `bytes`, `took_s`, `since_t`, `unread`); `remedies` (`service`, `root`, `changes`, `diff`, `apply`, `meaning`, `notes`);
 //! `next` (what to do to know more: `why`, `command`); `unseen`. Text is as it was found, not escaped for a terminal.
 
 use super::{Times, headline, meaning, next, pace, reason};
@@ -55,20 +55,20 @@ pub fn write(out: &mut impl Write, diagnosis: &Diagnosis, times: &Times) -> io::
                 "used": ceiling.used, "limit": ceiling.limit,
             })
         }).collect::<Vec<_>>(),
-        "failing_now": diagnosis.signs.iter().map(|sign| json!({
+        "failing_now": diagnosis.memory_failures.iter().map(|sign| json!({
             "kind": sign.kind.name(), "ceiling": sign.ceiling.name(), "count": sign.count,
         })).collect::<Vec<_>>(),
         "services": diagnosis.services.iter().map(service).collect::<Vec<_>>(),
         "available": diagnosis.available,
         "logs": {
-            "traces": logs.traces.iter().map(trace).collect::<Vec<_>>(),
+            "traces": logs.log_events.iter().map(log_event).collect::<Vec<_>>(),
             "sources": logs.sources,
             "bytes": logs.bytes,
             "took_s": logs.took_s,
             "since_t": logs.since_t,
             "unread": logs.unread,
         },
-        "cures": diagnosis.cures.iter().map(cure).collect::<Vec<_>>(),
+        "cures": diagnosis.remedies.iter().map(remedy).collect::<Vec<_>>(),
         "next": next(diagnosis).iter().map(|(why, command)| json!({ "why": why, "command": command })).collect::<Vec<_>>(),
         "unseen": diagnosis.unseen,
     });
@@ -138,23 +138,23 @@ fn forecast(forecast: &Forecast) -> Value {
         "earliest_s": forecast.earliest_s,
         "likely_s": forecast.likely_s,
         "latest_s": forecast.latest_s,
-        "founded": forecast.is_founded(),
+        "reliable": forecast.is_reliable(),
     })
 }
 
-fn trace(trace: &LogEvent) -> Value {
+fn log_event(log_event: &LogEvent) -> Value {
     json!({
-        "failure": trace.failure.name(),
-        "who": trace.who,
-        "count": trace.count,
-        "first_t": trace.first_t,
-        "last_t": trace.last_t,
-        "source": trace.source,
-        "text": trace.text,
+        "failure": log_event.failure.name(),
+        "who": log_event.who,
+        "count": log_event.count,
+        "first_t": log_event.first_t,
+        "last_t": log_event.last_t,
+        "source": log_event.source,
+        "text": log_event.text,
     })
 }
 
-fn cure(cure: &Remedy) -> Value {
+fn remedy(remedy: &Remedy) -> Value {
     let change = |change: &crate::diagnose::remedy::Change| {
         let file = change.file.as_ref();
         json!({
@@ -166,22 +166,22 @@ fn cure(cure: &Remedy) -> Value {
         })
     };
     json!({
-        "service": cure.service,
-        "root": cure.root.map(|id| json!({ "pid": id.pid, "start": id.start })),
-        "changes": cure.changes.iter().map(change).collect::<Vec<_>>(),
-        "reckoned": cure.reckoned.map(|(inputs, values)| json!({
+        "service": remedy.service,
+        "root": remedy.root.map(|id| json!({ "pid": id.pid, "start": id.start })),
+        "changes": remedy.changes.iter().map(change).collect::<Vec<_>>(),
+        "reckoned": remedy.reckoned.map(|(inputs, values)| json!({
             "leak_bytes": inputs.leak,
             "young_bytes": inputs.young,
             "requests_per_s": inputs.rate,
-            "guessed": cure.guessed_waits.is_some(),
+            "guessed": remedy.guessed_waits.is_some(),
             "memory_bytes": inputs.memory,
             "full_bytes": values.full,
             "workers": values.cap,
             "life_s": values.life_s,
         })),
-        "diff": cure.diff,
-        "apply": cure.apply,
-        "meaning": meaning(cure),
-        "notes": cure.notes,
+        "diff": remedy.diff,
+        "apply": remedy.apply,
+        "meaning": meaning(remedy),
+        "notes": remedy.notes,
     })
 }

@@ -77,7 +77,7 @@ pub fn seen(diagnosis: &Diagnosis) -> String {
 pub fn end(forecast: &Forecast, times: &Times) -> String {
     let Forecast { ceiling, likely_s, earliest_s, latest_s, window_s, .. } = *forecast;
     let effect = ceiling.effect();
-    match forecast.is_founded() {
+    match forecast.is_reliable() {
         true => format!(
             "{} in {} ({} to {}), around {}; {}",
             effect.verb(),
@@ -111,8 +111,8 @@ pub fn left(ceiling: &Ceiling) -> String {
 }
 
 /// When a trace was seen: "Nov 23 02:11 to 02:40".
-pub fn when(trace: &LogEvent, times: &Times) -> String {
-    match (trace.first_t, trace.last_t) {
+pub fn when(log_event: &LogEvent, times: &Times) -> String {
+    match (log_event.first_t, log_event.last_t) {
         (Some(first), Some(last)) if last - first >= 60.0 => {
             format!("{} to {}", times.minute(first), times.minute(last))
         }

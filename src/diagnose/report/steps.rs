@@ -9,20 +9,22 @@ use crate::diagnose::remedy::{Remedy, RemedyReason};
 use crate::diagnose::service::{Service, is_known};
 
 /// What to do about a service, in a sentence before the change itself.
-pub fn proposal(cure: &Remedy) -> String {
+pub fn proposal(remedy: &Remedy) -> String {
     let set = |n: usize| {
-        let change = cure.changes.get(n)?;
+        let change = remedy.changes.get(n)?;
         Some(format!("{} {} (now {})", change.name, change.now, change.was))
     };
-    let all: Vec<String> = (0..cure.changes.len()).filter_map(set).collect();
+    let all: Vec<String> = (0..remedy.changes.len()).filter_map(set).collect();
     let all = all.join(", ");
-    match cure.occasion {
+    match remedy.reason {
         RemedyReason::Measured => format!("Bound it: {all}."),
         RemedyReason::Bounded => {
-            let set = cure.changes.first().map(|c| format!("{} {}", c.name, c.now));
+            let set = remedy.changes.first().map(|c| format!("{} {}", c.name, c.now));
             format!("It is bounded: {} ends its workers in time.", set.unwrap_or_default())
         }
-        RemedyReason::Unmeasured if cure.changes.is_empty() => "Bound it from outside.".to_owned(),
+        RemedyReason::Unmeasured if remedy.changes.is_empty() => {
+            "Bound it from outside.".to_owned()
+        }
         RemedyReason::Unmeasured => format!(
             "Bound it: {all}. What a request leaks could not be measured, so this is a value to begin with."
         ),
@@ -31,8 +33,8 @@ pub fn proposal(cure: &Remedy) -> String {
 }
 
 /// What the values mean.
-pub fn meaning(cure: &Remedy) -> Option<String> {
-    let (inputs, values) = cure.reckoned?;
+pub fn meaning(remedy: &Remedy) -> Option<String> {
+    let (inputs, values) = remedy.reckoned?;
     let size = |bytes: f64| Bytes(bytes as u64);
     let mut text = format!("A worker then ends at {}", size(values.full));
     if let Some(life_s) = values.life_s {
@@ -40,7 +42,7 @@ pub fn meaning(cure: &Remedy) -> Option<String> {
             ", after about {} at {} requests a second{}",
             Seconds(life_s),
             few(inputs.rate.unwrap_or(0.0)),
-            if cure.guessed_waits.is_some() { " (a guess)" } else { "" }
+            if remedy.guessed_waits.is_some() { " (a guess)" } else { "" }
         );
     }
     text += &match values.bound {
@@ -61,7 +63,7 @@ pub fn meaning(cure: &Remedy) -> Option<String> {
             ". With {} workers they would have to end so soon that starting new ones costs more than the leak",
             inputs.cap
         ),
-        Bound::Tight => tight(cure.server, &inputs, &values),
+        Bound::Tight => tight(remedy.server, &inputs, &values),
         _ => String::new(),
     };
     Some(text + ".")

@@ -140,11 +140,11 @@ impl<W: Write> WrappedText<'_, W> {
         };
         let name: String = Plain(&service.name).to_string().chars().take(widest).collect();
         let spark = spark(&service.points, SPARK, self.layout.unicode);
-        let accused = service.case.accuses() || service.case == Case::Suspect;
-        let first = if accused { growth(service) } else { reason(service) };
+        let flagged = service.case.accuses() || service.case == Case::Suspect;
+        let first = if flagged { growth(service) } else { reason(service) };
         let verdict = (verdict(service.case), colour);
         self.row(verdict, (&name, widest, service.own), &spark, &first)?;
-        if !accused {
+        if !flagged {
             return Ok(());
         }
         let kind = match service.server {
@@ -161,13 +161,13 @@ impl<W: Write> WrappedText<'_, W> {
             text += &format!("; {per_work}");
         }
         self.hang(DETAILS, &(text + "."))?;
-        let traces: Vec<_> = diagnosis.traces_of(service).take(2).collect();
-        for trace in traces {
+        let log_events: Vec<_> = diagnosis.traces_of(service).take(2).collect();
+        for log_event in log_events {
             let text = format!(
                 "{} {}, {}",
-                times_word(trace.count),
-                trace.failure.title(),
-                when(trace, times)
+                times_word(log_event.count),
+                log_event.failure.title(),
+                when(log_event, times)
             );
             self.hang(&format!("{DETAILS}In the logs: "), &(text + "."))?;
         }
@@ -189,20 +189,24 @@ impl<W: Write> WrappedText<'_, W> {
         }
         let days = ((diagnosis.t - logs.since_t) / 86_400.0).round();
         self.title(&format!("WHAT THE LOGS SAY OF THE LAST {days:.0} DAYS"))?;
-        if logs.traces.is_empty() {
+        if logs.log_events.is_empty() {
             self.hang("  ", no_trace(logs))?;
         }
-        let widest = logs.traces.iter().map(|t| Plain(&t.who).to_string().chars().count()).max();
+        let widest =
+            logs.log_events.iter().map(|t| Plain(&t.who).to_string().chars().count()).max();
         let widest = widest.unwrap_or(0).min(if self.layout.width < 80 { 20 } else { 28 });
-        for trace in logs.traces.iter().take(MOST_TRACES) {
-            let who: String = Plain(&trace.who).to_string().chars().take(widest).collect();
-            let lead = format!("  {who:<widest$}  {:>5}  ", times_word(trace.count));
-            self.hang(&lead, &format!("{}, {}", trace.failure.title(), when(trace, times)))?;
-            let quote = format!("{}: {}", Plain(&trace.source), Plain(&trace.text));
+        for log_event in logs.log_events.iter().take(MOST_TRACES) {
+            let who: String = Plain(&log_event.who).to_string().chars().take(widest).collect();
+            let lead = format!("  {who:<widest$}  {:>5}  ", times_word(log_event.count));
+            self.hang(
+                &lead,
+                &format!("{}, {}", log_event.failure.title(), when(log_event, times)),
+            )?;
+            let quote = format!("{}: {}", Plain(&log_event.source), Plain(&log_event.text));
             self.quote("      ", &quote, QUOTED)?;
         }
-        if logs.traces.len() > MOST_TRACES {
-            self.hang("  ", &format!("and {} more kinds", logs.traces.len() - MOST_TRACES))?;
+        if logs.log_events.len() > MOST_TRACES {
+            self.hang("  ", &format!("and {} more kinds", logs.log_events.len() - MOST_TRACES))?;
         }
         let text = format!(
             "Read: {} logs, {} in {}.",
@@ -216,7 +220,7 @@ impl<W: Write> WrappedText<'_, W> {
     fn advice(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
         let next = next(diagnosis);
         let culprits: Vec<&Service> = diagnosis.culprits().collect();
-        if diagnosis.cures.is_empty() && next.is_empty() && culprits.is_empty() {
+        if diagnosis.remedies.is_empty() && next.is_empty() && culprits.is_empty() {
             return Ok(());
         }
         self.title("WHAT TO DO")?;
@@ -225,37 +229,37 @@ impl<W: Write> WrappedText<'_, W> {
             step += 1;
             format!("  {step}. ")
         };
-        for cure in &diagnosis.cures {
-            let several = if diagnosis.cures.len() > 1 {
-                format!("{}: ", Plain(&cure.service))
+        for remedy in &diagnosis.remedies {
+            let several = if diagnosis.remedies.len() > 1 {
+                format!("{}: ", Plain(&remedy.service))
             } else {
                 String::new()
             };
-            self.hang(&number(), &format!("{several}{}", proposal(cure)))?;
-            if let Some(meaning) = meaning(cure) {
+            self.hang(&number(), &format!("{several}{}", proposal(remedy)))?;
+            if let Some(meaning) = meaning(remedy) {
                 self.hang("     ", &meaning)?;
             }
-            if !cure.diff.is_empty() {
+            if !remedy.diff.is_empty() {
                 self.hang(
                     "     ",
                     "By hand, or saved by --write-advice FILE for patch -p1 -d / <FILE:",
                 )?;
                 writeln!(self.out)?;
-                self.diff(&cure.diff)?;
+                self.diff(&remedy.diff)?;
                 writeln!(self.out)?;
             }
-            if !cure.apply.is_empty() {
+            if !remedy.apply.is_empty() {
                 self.hang("     ", "Check it and put it into force:")?;
-                self.command(Plain(&cure.apply))?;
+                self.command(Plain(&remedy.apply))?;
             }
-            for note in &cure.notes {
+            for note in &remedy.notes {
                 self.hang("     ", &format!("Note: {}.", Plain(note)))?;
             }
         }
         if let Some(first) = culprits.first().filter(|first| !is_bounded(diagnosis, first)) {
             let command = meanwhile(first);
             let text = "have leakwatch end its leaking workers gently, in time (first see what it would do):";
-            let text = match diagnosis.cures.is_empty() {
+            let text = match diagnosis.remedies.is_empty() {
                 true => sentence(text),
                 false => format!("Until then {text}"),
             };

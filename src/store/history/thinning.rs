@@ -70,14 +70,14 @@ pub fn join(older: &Sample, newer: &mut Sample, spans: (f64, f64)) {
             ceiling.used = mean(before.used, ceiling.used, share);
         }
     }
-    for sign in &older.signs {
+    for sign in &older.memory_failures {
         let same = |of: &&mut MemoryFailure| {
             (of.kind, of.ceiling, of.root, of.place)
                 == (sign.kind, sign.ceiling, sign.root, sign.place)
         };
-        match newer.signs.iter_mut().find(same) {
+        match newer.memory_failures.iter_mut().find(same) {
             Some(later) => later.count = later.count.saturating_add(sign.count),
-            None => newer.signs.push(*sign),
+            None => newer.memory_failures.push(*sign),
         }
     }
     for proc in &mut newer.procs {

@@ -11,10 +11,11 @@ use crate::core::model::sample::{Comm, Proc, ProcId, Sample};
 
 /// Reads a line into `sample` as the JSON library would, or not at all: then `sample` is of no use.
 pub(super) fn read(line: &[u8], sample: &mut Sample) -> Option<()> {
-    let Sample { t, span_s, uptime_s, cpu_s, memory, ceilings, signs, procs, programs } = sample;
+    let Sample { t, span_s, uptime_s, cpu_s, memory, ceilings, memory_failures, procs, programs } =
+        sample;
     (*span_s, *uptime_s, *cpu_s) = (None, None, None);
     ceilings.clear();
-    signs.clear();
+    memory_failures.clear();
     procs.clear();
     programs.clear();
     let (mut has_t, mut has_memory, mut has_procs) = (false, false, false);
@@ -36,7 +37,7 @@ pub(super) fn read(line: &[u8], sample: &mut Sample) -> Option<()> {
                 (*memory, has_memory) = (raw.into(), true);
             }
             b"ceilings" => cursor.each(|raw: RawCeiling<'_>| ceilings.extend(raw.ceiling()))?,
-            b"signs" => cursor.each(|raw: RawSign<'_>| signs.extend(raw.sign()))?,
+            b"signs" => cursor.each(|raw: RawSign<'_>| memory_failures.extend(raw.sign()))?,
             b"procs" => {
                 has_procs = true;
                 cursor.token(b'[')?;

@@ -88,11 +88,20 @@ impl<'de> Visitor<'de> for SampleSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Sample { t, span_s, uptime_s, cpu_s, memory, ceilings, signs, procs, programs } =
-            self.0;
+        let Sample {
+            t,
+            span_s,
+            uptime_s,
+            cpu_s,
+            memory,
+            ceilings,
+            memory_failures,
+            procs,
+            programs,
+        } = self.0;
         (*span_s, *uptime_s, *cpu_s) = (None, None, None);
         ceilings.clear();
-        signs.clear();
+        memory_failures.clear();
         procs.clear();
         programs.clear();
         let (mut has_t, mut has_memory, mut has_procs) = (false, false, false);
@@ -108,9 +117,9 @@ impl<'de> Visitor<'de> for SampleSeed<'_> {
                 Field::Ceilings => map.next_value_seed(Each::new(|raw: RawCeiling<'_>| {
                     ceilings.extend(raw.ceiling())
                 }))?,
-                Field::Signs => {
-                    map.next_value_seed(Each::new(|raw: RawSign<'_>| signs.extend(raw.sign())))?
-                }
+                Field::Signs => map.next_value_seed(Each::new(|raw: RawSign<'_>| {
+                    memory_failures.extend(raw.sign())
+                }))?,
                 Field::Procs => {
                     map.next_value_seed(Each::new(|raw: RawProc<'_>| raw.put(procs, programs)))?;
                     has_procs = true;

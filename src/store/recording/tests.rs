@@ -83,7 +83,7 @@ prop_compose! {
                 Ceiling { kind, root, place: Place::new(&place), used, limit }
             })
             .collect();
-        let signs = struck.into_iter()
+        let memory_failures = struck.into_iter()
             .map(|(root, place, count)| {
                 let (kind, ceiling) = (MemoryFailureKind::Refused, CeilingKind::Pids);
                 MemoryFailure { kind, ceiling, root, place: Place::new(&place), count }
@@ -95,7 +95,7 @@ prop_compose! {
                 Program { id: proc.id, exe: "/bin/x".to_owned(), title, threads, forked, permitted }
             })
             .collect();
-        Sample { t: 0.0, span_s, uptime_s, cpu_s, memory, ceilings, signs, procs, programs }
+        Sample { t: 0.0, span_s, uptime_s, cpu_s, memory, ceilings, memory_failures, procs, programs }
     }
 }
 

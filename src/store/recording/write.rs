@@ -54,14 +54,14 @@ impl<W: Write> Writer<W> {
         if !sample.ceilings.is_empty() {
             out.write_all(b"]")?;
         }
-        for (index, sign) in sample.signs.iter().enumerate() {
+        for (index, sign) in sample.memory_failures.iter().enumerate() {
             out.write_all(if index == 0 { b",\"signs\":[" } else { b"," })?;
             let MemoryFailure { kind, ceiling, root, place, count } = sign;
             write!(out, "{{\"kind\":\"{}\",\"ceiling\":\"{}\"", kind.name(), ceiling.name())?;
             write_where(out, *root, place)?;
             write!(out, ",\"count\":{count}}}")?;
         }
-        if !sample.signs.is_empty() {
+        if !sample.memory_failures.is_empty() {
             out.write_all(b"]")?;
         }
         out.write_all(b",\"procs\":[")?;

@@ -111,23 +111,23 @@ impl CeilingReader {
         }
     }
 
-    /// Reads all limits into `ceilings`, and what happened since the tick before into `signs`.
+    /// Reads all limits into `ceilings`, and what happened since the tick before into `memory_failures`.
     pub(in crate::system) fn read(
         &mut self,
         mut view: View<'_>,
         ceilings: &mut Vec<Ceiling>,
-        signs: &mut Vec<MemoryFailure>,
+        memory_failures: &mut Vec<MemoryFailure>,
     ) {
         ceilings.clear();
-        signs.clear();
+        memory_failures.clear();
         trees::find(&mut self.trees, &mut self.groups, &view, self.budget.is_some());
         trees::look_slowly(&mut self.trees, &mut self.groups, &mut view, self.page_size);
         let swap_free = (view.memory.swap_total > 0).then_some(view.memory.swap_free);
         self.groups.read(view.tick, swap_free);
-        self.read_machine(&view, ceilings, signs);
+        self.read_machine(&view, ceilings, memory_failures);
         for tree in &self.trees {
             self.read_tree(tree, &view, ceilings);
-            self.groups.signs(tree, signs);
+            self.groups.memory_failures(tree, memory_failures);
         }
     }
 
@@ -136,7 +136,7 @@ impl CeilingReader {
         &mut self,
         view: &View<'_>,
         out: &mut Vec<Ceiling>,
-        signs: &mut Vec<MemoryFailure>,
+        memory_failures: &mut Vec<MemoryFailure>,
     ) {
         let machine =
             |Limit { kind, place, used, limit }| Ceiling { kind, root: None, place, used, limit };
@@ -163,7 +163,8 @@ impl CeilingReader {
         if let Some((limits, denied)) = self.container.as_mut().and_then(Container::read) {
             out.extend(limits.into_iter().flatten().map(machine));
             let denied = denied.into_iter().filter(|(_, count)| *count > 0);
-            signs.extend(denied.map(|(kind, count)| sign(MemoryFailureKind::Refused, kind, count)));
+            memory_failures
+                .extend(denied.map(|(kind, count)| sign(MemoryFailureKind::Refused, kind, count)));
         }
         let News { killed, refused } = self.log.read();
         let stalled = self.pressure.as_ref().and_then(stalled).filter(|share| *share >= STALLED);
@@ -173,7 +174,7 @@ impl CeilingReader {
             (MemoryFailureKind::Stalled, CeilingKind::Ram, stalled.unwrap_or(0)),
         ] {
             if count > 0 {
-                signs.push(sign(kind, ceiling, count));
+                memory_failures.push(sign(kind, ceiling, count));
             }
         }
     }

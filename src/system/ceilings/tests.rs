@@ -233,13 +233,13 @@ fn refused_forks_are_told_once_with_the_limit_that_refused_them() {
     let (mut probe, mut sample) = (machine.probe(), Sample::default());
     let mut look = |t: f64| {
         probe.sample(t, None, &mut sample).unwrap();
-        sample.signs.clone()
+        sample.memory_failures.clone()
     };
     assert_eq!(look(1.0), []);
     machine.put("sys/fs/cgroup/web/app/pids.events", "max 10\n");
-    let signs = look(2.0);
-    assert_eq!(signs.len(), 1);
-    let sign = signs[0];
+    let memory_failures = look(2.0);
+    assert_eq!(memory_failures.len(), 1);
+    let sign = memory_failures[0];
     assert_eq!(
         (sign.kind, sign.ceiling, sign.count),
         (MemoryFailureKind::Refused, CeilingKind::Pids, 3)

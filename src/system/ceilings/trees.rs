@@ -267,7 +267,11 @@ impl Cgroups {
 
     /// What the kernel refused in a tree's groups or killed. Events go up the hierarchy, so the
     /// innermost group that has any tells; its nearest limit is the one that was meant.
-    pub(in crate::system) fn signs(&self, tree: &TreeLimits, signs: &mut Vec<MemoryFailure>) {
+    pub(in crate::system) fn memory_failures(
+        &self,
+        tree: &TreeLimits,
+        memory_failures: &mut Vec<MemoryFailure>,
+    ) {
         for memory in [true, false] {
             let groups = || self.of(tree).filter(move |group| group.is_memory() == memory);
             let Some(count) = groups().map(Cgroup::news).find(|news| *news > 0) else { continue };
@@ -275,7 +279,7 @@ impl Cgroups {
             let Some(limit) = groups().flat_map(Cgroup::limits).min_by_key(left) else { continue };
             let kind = if memory { MemoryFailureKind::OomKill } else { MemoryFailureKind::Refused };
             let (ceiling, root, place) = (limit.kind, Some(tree.root), limit.place);
-            signs.push(MemoryFailure { kind, ceiling, root, place, count });
+            memory_failures.push(MemoryFailure { kind, ceiling, root, place, count });
         }
     }
 }

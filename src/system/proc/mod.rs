@@ -177,7 +177,7 @@ impl Sampler {
             overcommit: self.mode,
             tasks,
         };
-        self.ceilings.read(view, &mut sample.ceilings, &mut sample.signs);
+        self.ceilings.read(view, &mut sample.ceilings, &mut sample.memory_failures);
         Ok(())
     }
 

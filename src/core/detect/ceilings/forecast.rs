@@ -12,8 +12,8 @@ use crate::core::model::assessment::Forecast;
 use crate::core::model::ceiling::Unit;
 
 /// Headroom below a page, or below one task, is counted as one: nothing divides by nothing.
-fn least(meter: &CeilingUsage) -> f64 {
-    match meter.headroom().kind.unit() {
+fn least(ceiling_usage: &CeilingUsage) -> f64 {
+    match ceiling_usage.headroom().kind.unit() {
         Unit::Bytes => 4096.0,
         Unit::Tasks => 1.0,
     }
@@ -34,13 +34,16 @@ pub struct Exhaustion {
     /// By the growth of the processes it is about alone.
     pub own: Forecast,
     /// The earliest in seconds, by all that the ceiling lost while the evidence lasted.
-    pub pressed_s: f64,
+    pub earliest_with_total_loss_s: f64,
 }
 
 impl Exhaustion {
     /// Both in one: what others take may bring the end closer, but is no evidence of a trend.
     pub fn forecast(&self) -> Forecast {
-        Forecast { earliest_s: self.own.earliest_s.min(self.pressed_s), ..self.own }
+        Forecast {
+            earliest_s: self.own.earliest_s.min(self.earliest_with_total_loss_s),
+            ..self.own
+        }
     }
 
     /// The same with another `headroom`, `factor` times as much.
@@ -53,7 +56,7 @@ impl Exhaustion {
             latest_s: factor * latest_s,
             ..self.own
         };
-        Self { own, pressed_s: factor * self.pressed_s }
+        Self { own, earliest_with_total_loss_s: factor * self.earliest_with_total_loss_s }
     }
 
     /// Two growths under one ceiling: their speeds add up, so times to the end add up like
@@ -69,7 +72,12 @@ impl Exhaustion {
             latest_s: together(a.latest_s, b.latest_s),
             ..*faster
         };
-        Self { own, pressed_s: self.pressed_s.min(other.pressed_s) }
+        Self {
+            own,
+            earliest_with_total_loss_s: self
+                .earliest_with_total_loss_s
+                .min(other.earliest_with_total_loss_s),
+        }
     }
 }
 
@@ -77,17 +85,17 @@ impl Exhaustion {
 /// finest blocks into seconds.
 pub fn of_windows(
     windows: &[GrowthWindow],
-    meter: &CeilingUsage,
-    caution: f64,
+    ceiling_usage: &CeilingUsage,
+    max_extrapolation: f64,
     seconds: impl Fn(u64) -> f64,
 ) -> Option<Exhaustion> {
     let tick_s = seconds(1);
     let length = |window: &GrowthWindow| seconds(window.window);
-    let ends_in = |window: &GrowthWindow| left(window, meter) / window.slope() * tick_s;
+    let ends_in = |window: &GrowthWindow| left(window, ceiling_usage) / window.slope() * tick_s;
     let (mut shortest, mut longest, mut best) = (None, None, None);
     for window in windows {
         let this @ (_, ends_s) = (window, ends_in(window));
-        if ends_s <= caution * length(window) {
+        if ends_s <= max_extrapolation * length(window) {
             shortest = shortest.or(Some(this));
             longest = Some(this);
             best = best.or(Some(this).filter(|_| length(window) >= ends_s / 2.0));
@@ -98,12 +106,12 @@ pub fn of_windows(
     let well_founded = Some(last).filter(|(last, ends_s)| length(last) >= ends_s / 2.0);
     let (best, likely_s) = best.or(well_founded).unwrap_or(longest);
     let window_s = length(best);
-    let gaining_s = gaining(best, left(best, meter), tick_s);
+    let gaining_s = gaining(best, left(best, ceiling_usage), tick_s);
     let first_s = likely_s.min(shortest_s).min(gaining_s.unwrap_or(f64::INFINITY));
     let last_s = likely_s.max(longest.1);
     let (low, high) = WIDENING[usize::from(likely_s > NEAR * window_s)];
-    let headroom = meter.headroom();
-    let now = (headroom.left as f64).max(least(meter)) / left(best, meter);
+    let headroom = ceiling_usage.headroom();
+    let now = (headroom.left as f64).max(least(ceiling_usage)) / left(best, ceiling_usage);
     let earliest_s = low * first_s * now.min(1.0);
     let own = Forecast {
         ceiling: headroom.kind,
@@ -116,21 +124,23 @@ pub fn of_windows(
         latest_s: high * last_s * now.max(1.0),
         window_s,
     };
-    let lost = meter.thirds(best.level, best.blocks).map_or(0.0, |(early, late)| early - late);
-    let pressed_s = earliest_s * (best.shape.growth() / lost.max(least(meter))).min(1.0);
-    Some(Exhaustion { own, pressed_s })
+    let lost =
+        ceiling_usage.thirds(best.level, best.blocks).map_or(0.0, |(early, late)| early - late);
+    let earliest_with_total_loss_s =
+        earliest_s * (best.shape.growth() / lost.max(least(ceiling_usage))).min(1.0);
+    Some(Exhaustion { own, earliest_with_total_loss_s })
 }
 
 /// Bytes left on the course of the window's floors. What is left now goes up and down with the
 /// sawtooth whose floors these are; its mean over the last third, brought forward to now, does not.
 /// That took the share of forecasts whose interval covers the truth from .73 to .90.
-fn left(window: &GrowthWindow, meter: &CeilingUsage) -> f64 {
+fn left(window: &GrowthWindow, ceiling_usage: &CeilingUsage) -> f64 {
     let behind = (window.blocks / 3) as f64 / 2.0 * block(window.level) as f64;
-    let left = match meter.thirds(window.level, window.blocks) {
+    let left = match ceiling_usage.thirds(window.level, window.blocks) {
         Some((_, late)) => late - window.slope() * behind,
-        None => meter.headroom().left as f64,
+        None => ceiling_usage.headroom().left as f64,
     };
-    left.max(least(meter))
+    left.max(least(ceiling_usage))
 }
 
 /// When `left` bytes are gone if the growth goes on gaining speed as between the window's halves.

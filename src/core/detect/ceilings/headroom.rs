@@ -50,8 +50,9 @@ impl CeilingTracker {
         windows: &mut Vec<GrowthWindow>,
     ) {
         let all = || sample.memory.ceilings().chain(sample.ceilings.iter().copied());
-        let is_of = |meter: &CeilingUsage, ceiling: &Ceiling| id(ceiling) == meter.id();
-        self.others.retain(|meter| all().any(|ceiling| is_of(meter, &ceiling)));
+        let is_of =
+            |ceiling_usage: &CeilingUsage, ceiling: &Ceiling| id(ceiling) == ceiling_usage.id();
+        self.others.retain(|ceiling_usage| all().any(|ceiling| is_of(ceiling_usage, &ceiling)));
         self.below.clear();
         self.foreign_ram = false;
         for (nth, ceiling) in all().enumerate() {
@@ -59,7 +60,7 @@ impl CeilingTracker {
                 self.ram.push(moment, (ceiling.used, ceiling.limit), measure, windows);
                 continue;
             }
-            let known = self.others.iter().position(|meter| is_of(meter, &ceiling));
+            let known = self.others.iter().position(|ceiling_usage| is_of(ceiling_usage, &ceiling));
             let index = known.unwrap_or_else(|| {
                 self.others.push(CeilingUsage::new(id(&ceiling), self.page_size));
                 self.others.len() - 1
@@ -76,15 +77,18 @@ impl CeilingTracker {
         self.below.sort_unstable();
         self.everybodys.clear();
         let all = self.others.iter().enumerate();
-        self.everybodys.extend(all.filter(|(_, meter)| is_everybodys(meter)).map(|(i, _)| i));
+        self.everybodys
+            .extend(all.filter(|(_, ceiling_usage)| is_everybodys(ceiling_usage)).map(|(i, _)| i));
     }
 
     /// The nearest ceiling over the tree below `root` that footprints fill.
     pub fn nearest(&self, root: ProcId) -> &CeilingUsage {
         let nearest = self.least(root, FilledBy::Footprints);
         match nearest {
-            Some(meter) if self.foreign_ram => meter,
-            Some(meter) if meter.headroom().left < self.ram.headroom().left => meter,
+            Some(ceiling_usage) if self.foreign_ram => ceiling_usage,
+            Some(ceiling_usage) if ceiling_usage.headroom().left < self.ram.headroom().left => {
+                ceiling_usage
+            }
             _ => &self.ram,
         }
     }
@@ -95,8 +99,8 @@ impl CeilingTracker {
     }
 
     fn least(&self, root: ProcId, fill: FilledBy) -> Option<&CeilingUsage> {
-        let over = self.over(root).filter(|meter| meter.fill() == fill);
-        over.min_by_key(|meter| meter.headroom().left)
+        let over = self.over(root).filter(|ceiling_usage| ceiling_usage.fill() == fill);
+        over.min_by_key(|ceiling_usage| ceiling_usage.headroom().left)
     }
 
     /// All ceilings over a tree but RAM.
@@ -119,9 +123,9 @@ impl CeilingTracker {
 
     /// A process with so many tasks, of the tree below `root`, was ordered to end, and did.
     pub fn ended(&mut self, root: ProcId, tasks: u32) {
-        for (index, meter) in self.others.iter_mut().enumerate() {
-            if is_everybodys(meter) || self.below.binary_search(&(root, index)).is_ok() {
-                meter.ended(tasks);
+        for (index, ceiling_usage) in self.others.iter_mut().enumerate() {
+            if is_everybodys(ceiling_usage) || self.below.binary_search(&(root, index)).is_ok() {
+                ceiling_usage.ended(tasks);
             }
         }
     }
@@ -129,17 +133,17 @@ impl CeilingTracker {
     /// All ceilings, each with the root of the one tree below it.
     pub fn each(&mut self) -> impl Iterator<Item = (&mut CeilingUsage, Option<ProcId>)> {
         let Self { ram, others, below, foreign_ram, .. } = self;
-        let others = others.iter_mut().enumerate().map(|(index, meter)| {
+        let others = others.iter_mut().enumerate().map(|(index, ceiling_usage)| {
             let mut roots = below.iter().filter(|(_, of)| *of == index).map(|(root, _)| *root);
             let root = roots.next();
-            (meter, root.filter(|_| roots.next().is_none()))
+            (ceiling_usage, root.filter(|_| roots.next().is_none()))
         });
         (!*foreign_ram).then_some((ram, None)).into_iter().chain(others)
     }
 }
 
-fn is_everybodys(meter: &CeilingUsage) -> bool {
-    let CeilingId { place, root, .. } = meter.id();
+fn is_everybodys(ceiling_usage: &CeilingUsage) -> bool {
+    let CeilingId { place, root, .. } = ceiling_usage.id();
     place.is_none() && root.is_none()
 }
 
@@ -208,12 +212,12 @@ mod tests {
         for k in 0..20_u64 {
             watch.show(k as f64, &sample(900 - 10 * k, 999, 499));
         }
-        let meter = watch.ceilings.nearest(B);
+        let ceiling_usage = watch.ceilings.nearest(B);
         // 12 blocks of one sample: 110 were lost between the first and the last.
-        assert!((meter.share(FINE, 12, 55.0) - 0.5).abs() < 1e-9);
-        assert!((meter.share(FINE, 12, 200.0) - 1.0).abs() < 1e-9);
-        assert_eq!(meter.thirds(FINE, 12), Some((900.0 - 95.0, 900.0 - 175.0)));
-        assert_eq!(meter.thirds(FINE, 24), None);
+        assert!((ceiling_usage.share(FINE, 12, 55.0) - 0.5).abs() < 1e-9);
+        assert!((ceiling_usage.share(FINE, 12, 200.0) - 1.0).abs() < 1e-9);
+        assert_eq!(ceiling_usage.thirds(FINE, 12), Some((900.0 - 95.0, 900.0 - 175.0)));
+        assert_eq!(ceiling_usage.thirds(FINE, 24), None);
     }
 
     /// A sample in which a cgroup, over two trees, has so many tasks.
@@ -231,8 +235,8 @@ mod tests {
             watch.show(k as f64, &with_tasks(100 + k));
         }
         assert_eq!(watch.ceilings.iter().count(), 2, "this one and RAM");
-        let meter = watch.ceilings.nearest_in_tasks(B).unwrap();
-        let forecast = meter.trend().unwrap().forecast();
+        let ceiling_usage = watch.ceilings.nearest_in_tasks(B).unwrap();
+        let forecast = ceiling_usage.trend().unwrap().forecast();
         assert_eq!((forecast.ceiling, forecast.headroom), (CeilingKind::Pids, 600 - 399));
         assert!((forecast.likely_s / 201.0 - 1.0).abs() < 0.1, "{forecast:?}");
         assert!(forecast.earliest_s < 201.0 && forecast.latest_s > 201.0);

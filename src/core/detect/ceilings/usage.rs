@@ -199,17 +199,17 @@ impl CeilingUsage {
         self.now = Headroom { left, limit, ..self.now };
         self.samples = self.samples.saturating_add(moment.samples());
         self.average(moment, left as f64);
-        let gauge = match self.id.kind.unit() {
+        let thresholds = match self.id.kind.unit() {
             Unit::Bytes => measure.bytes,
             Unit::Tasks => measure.tasks,
         };
-        let judged = self.used.push(moment, used + self.ended, 0.0, gauge);
+        let judged = self.used.push(moment, used + self.ended, 0.0, thresholds);
         if judged {
             self.trend = self.look(moment.now, measure, windows).or(self.trend);
         }
         let stands = |trend: &UsageTrend| {
-            let came_back = self.now.left as f64 - trend.left;
-            trend.until >= moment.now && came_back < BROKEN * trend.growth
+            let reclaimed = self.now.left as f64 - trend.left;
+            trend.until >= moment.now && reclaimed < BROKEN * trend.growth
         };
         self.trend = self.trend.filter(stands);
     }
@@ -233,7 +233,7 @@ impl CeilingUsage {
         }
     }
 
-    /// The trend, where one of its windows is urgent: watched for a sixth (`--caution`) of the time
+    /// The trend, where one of its windows is urgent: watched for a sixth (`--max_extrapolation`) of the time
     /// that is left, at least.
     fn look(
         &mut self,
@@ -242,7 +242,7 @@ impl CeilingUsage {
         windows: &mut Vec<GrowthWindow>,
     ) -> Option<UsageTrend> {
         let UsageContext { constants, clock, .. } = *measure;
-        let scale = JudgeContext { constants, clock, meter: self, crowd: 1.0 };
+        let scale = JudgeContext { constants, clock, ceiling_usage: self, crowd: 1.0 };
         windows.clear();
         windows.extend(self.used.candidates(now).filter(|window| scale.is_steady(window)));
         let ends_s = |window: &GrowthWindow| self.now.left as f64 / scale.slope(window);
@@ -252,7 +252,7 @@ impl CeilingUsage {
             |window: &&GrowthWindow| scale.convicts(window, life) == Some(FindingReason::Urgent);
         let urgent = windows.iter().rev().find(is_urgent).copied();
         let seconds = |blocks| clock.seconds(blocks);
-        let ends = forecast::of_windows(windows, self, constants.caution, seconds);
+        let ends = forecast::of_windows(windows, self, constants.max_extrapolation, seconds);
         self.nearing_s = nearing_s;
         let (urgent, left) = (urgent?, self.now.left as f64);
         let (growth, until) = (urgent.shape.growth(), now + urgent.window / 2);

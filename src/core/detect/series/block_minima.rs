@@ -50,8 +50,8 @@ impl TestThresholds {
 
     /// For numbers of children.
     pub fn count(constants: &Constants) -> Self {
-        let Constants { pile, shape, pace, swing, .. } = *constants;
-        Self { least: pile, shape, pace, swing, excuse: LoadExcuse::Rise }
+        let Constants { child_leak, shape, pace, swing, .. } = *constants;
+        Self { least: child_leak, shape, pace, swing, excuse: LoadExcuse::Rise }
     }
 }
 
@@ -110,7 +110,7 @@ impl Series {
         moment: &SampleTime,
         value: u64,
         load: f64,
-        gauge: &TestThresholds,
+        thresholds: &TestThresholds,
     ) -> bool {
         if moment.gap {
             self.levels.iter_mut().for_each(|level| level.half = BlockMinimum::NONE);
@@ -121,7 +121,7 @@ impl Series {
         for (index, level) in self.levels.iter_mut().enumerate().skip(moment.level) {
             level.enter(moment.now, block(index));
             level.append(floor);
-            judged |= level.judge(index, gauge, &mut self.shapes);
+            judged |= level.judge(index, thresholds, &mut self.shapes);
             let value = std::mem::replace(&mut level.half, BlockMinimum::NONE);
             if value == BlockMinimum::NONE {
                 (level.half, level.half_load) = (floor.value, floor.load);
@@ -161,18 +161,18 @@ impl Series {
     }
 
     /// All windows that are full, passed or not, short levels first, for an explanation.
-    pub fn looks(&self, now: u64, gauge: &TestThresholds) -> impl Iterator<Item = FullWindow> {
+    pub fn looks(&self, now: u64, thresholds: &TestThresholds) -> impl Iterator<Item = FullWindow> {
         self.fresh(now).flat_map(move |(index, level)| {
             let full = move |&(_, blocks): &(usize, usize)| blocks <= usize::from(level.len);
             WINDOWS.into_iter().enumerate().filter(full).map(move |(which, blocks)| {
                 let growth = level.shows[which].growth();
                 let ring = Ring::new(&level.floors, &level.loads);
-                let tests = window::explain(&ring, which, level.fall, growth, gauge);
+                let tests = window::explain(&ring, which, level.fall, growth, thresholds);
                 FullWindow {
                     level: index,
                     blocks,
                     window: blocks as u64 * block(index),
-                    ends_higher: level.ends_higher(blocks, gauge).scaled(self.unit),
+                    ends_higher: level.ends_higher(blocks, thresholds).scaled(self.unit),
                     tests: tests.scaled(self.unit),
                     growth,
                 }
@@ -306,10 +306,10 @@ impl TimeScale {
     fn judge(
         &mut self,
         index: usize,
-        gauge: &TestThresholds,
+        thresholds: &TestThresholds,
         shapes: &mut Option<Box<Shapes>>,
     ) -> bool {
-        let may_hide = index >= HIDDEN && gauge.excuse == LoadExcuse::Proportion;
+        let may_hide = index >= HIDDEN && thresholds.excuse == LoadExcuse::Proportion;
         let ring = Ring::new(&self.floors, &self.loads);
         let mut judged = false;
         for (which, blocks) in WINDOWS.into_iter().enumerate() {
@@ -317,11 +317,11 @@ impl TimeScale {
                 break;
             }
             // The cheap way out: nearly all windows of nearly all processes end here.
-            let found = if !may_hide && !self.ends_higher(blocks, gauge).passes {
+            let found = if !may_hide && !self.ends_higher(blocks, thresholds).passes {
                 None
             } else {
                 judged = true;
-                window::judge(&ring, which, self.fall, index > FINE, gauge)
+                window::judge(&ring, which, self.fall, index > FINE, thresholds)
             };
             if let Some(found) = &found {
                 let shapes = shapes.get_or_insert_with(|| Box::new([[ThirdMedians::FLAT; _]; _]));
@@ -342,9 +342,9 @@ impl TimeScale {
         self.shows == [WindowFlags::default(); _]
     }
 
-    fn ends_higher(&self, blocks: usize, gauge: &TestThresholds) -> Comparison {
+    fn ends_higher(&self, blocks: usize, thresholds: &TestThresholds) -> Comparison {
         let rise = f64::from(self.floors[RING - 1]) - f64::from(self.floors[RING - blocks]);
-        Comparison::at_least(rise, gauge.least / 2.0)
+        Comparison::at_least(rise, thresholds.least / 2.0)
     }
 }
 
@@ -361,12 +361,17 @@ mod tests {
 
     #[test]
     fn levels_are_pushed_by_whole_pairs_and_forgotten_after_a_pause() {
-        let gauge = TestThresholds::footprint(&Constants::default(), 1.0);
+        let thresholds = TestThresholds::footprint(&Constants::default(), 1.0);
         let mut track = Series::new(1.0);
         let mut now = 0;
         let mut push = |track: &mut Series, level: usize, value: u64| {
             now += block(level);
-            track.push(&SampleTime { now, level, step_s: 1.0, gap: false }, value, 0.5, &gauge);
+            track.push(
+                &SampleTime { now, level, step_s: 1.0, gap: false },
+                value,
+                0.5,
+                &thresholds,
+            );
         };
         for value in [7, 5, 9, 8, 6] {
             push(&mut track, FINE, value);

@@ -74,25 +74,25 @@ pub fn judge(
     which: usize,
     fall: u32,
     at_equal_load: bool,
-    gauge: &TestThresholds,
+    thresholds: &TestThresholds,
 ) -> Option<WindowResult> {
     let blocks = WINDOWS[which];
     let (rank, fall) = (|| ring.rank_sum(blocks), || f64::from(fall));
-    let slowing = match test(ring.floors(blocks), rank, which, fall, gauge) {
+    let slowing = match test(ring.floors(blocks), rank, which, fall, thresholds) {
         Some(found) if found.growth == GrowthShape::Steady => {
-            let stands = not_by_load(found.shape, ring.parts(blocks), gauge.excuse).passes;
+            let stands = not_by_load(found.shape, ring.parts(blocks), thresholds.excuse).passes;
             let growth = if stands { GrowthShape::Steady } else { GrowthShape::WithLoad };
             return Some(WindowResult { growth, ..found });
         }
         slowing => slowing,
     };
     if at_equal_load
-        && gauge.excuse == LoadExcuse::Proportion
+        && thresholds.excuse == LoadExcuse::Proportion
         && let Some(level) = ring.at_equal_load(which)
     {
         let level = &level[RING - blocks..];
         let (rank, fall) = (|| rank_sum(level), || largest_fall(level));
-        if let Some(found) = test(level, rank, which, fall, gauge)
+        if let Some(found) = test(level, rank, which, fall, thresholds)
             && found.growth == GrowthShape::Steady
         {
             return Some(WindowResult { growth: GrowthShape::AtEqualLoad, ..found });
@@ -107,21 +107,21 @@ fn test<T: Size>(
     rank_sum: impl Fn() -> i32,
     which: usize,
     fall: impl Fn() -> f64,
-    gauge: &TestThresholds,
+    thresholds: &TestThresholds,
 ) -> Option<WindowResult> {
     let (early, late) = ends(floors);
     // Nearly all windows end here: they need no middle.
     let flat = ThirdMedians { early, middle: early, late };
-    if !enough(flat, gauge).passes || !beyond_falls(flat, fall(), gauge).passes {
+    if !enough(flat, thresholds).passes || !beyond_falls(flat, fall(), thresholds).passes {
         return None;
     }
     if !rising(rank_sum(), which).passes {
         return None;
     }
     let shape = ThirdMedians { middle: middle(floors), ..flat };
-    let steady = lasting(shape, gauge).passes;
+    let steady = lasting(shape, thresholds).passes;
     let growth = if steady { GrowthShape::Steady } else { GrowthShape::Slowing };
-    Some(WindowResult { growth, paused: !going_on(floors, shape, gauge).passes, shape })
+    Some(WindowResult { growth, paused: !going_on(floors, shape, thresholds).passes, shape })
 }
 
 /// What the tests of a window compare, for an explanation; sizes in the series' unit.
@@ -151,17 +151,17 @@ impl WindowTests {
         parts: &[u32],
         which: usize,
         fall: f64,
-        gauge: &TestThresholds,
+        thresholds: &TestThresholds,
     ) -> Self {
         let shape = thirds(floors);
         Self {
             shape,
-            enough: enough(shape, gauge),
-            beyond_falls: beyond_falls(shape, fall, gauge),
+            enough: enough(shape, thresholds),
+            beyond_falls: beyond_falls(shape, fall, thresholds),
             rising: rising(rank_sum(floors), which),
-            lasting: lasting(shape, gauge),
-            going_on: going_on(floors, shape, gauge),
-            not_by_load: not_by_load(shape, parts, gauge.excuse),
+            lasting: lasting(shape, thresholds),
+            going_on: going_on(floors, shape, thresholds),
+            not_by_load: not_by_load(shape, parts, thresholds.excuse),
         }
     }
 
@@ -184,28 +184,28 @@ pub fn explain(
     which: usize,
     fall: u32,
     found: Option<GrowthShape>,
-    gauge: &TestThresholds,
+    thresholds: &TestThresholds,
 ) -> WindowTests {
     let blocks = WINDOWS[which];
     let hidden = found == Some(GrowthShape::AtEqualLoad);
     match ring.at_equal_load(which).filter(|_| hidden) {
         Some(level) => {
             let level = &level[RING - blocks..];
-            WindowTests::of(level, ring.parts(blocks), which, largest_fall(level), gauge)
+            WindowTests::of(level, ring.parts(blocks), which, largest_fall(level), thresholds)
         }
         None => {
             let (floors, parts) = (ring.floors(blocks), ring.parts(blocks));
-            WindowTests::of(floors, parts, which, f64::from(fall), gauge)
+            WindowTests::of(floors, parts, which, f64::from(fall), thresholds)
         }
     }
 }
 
-fn enough(shape: ThirdMedians, gauge: &TestThresholds) -> Comparison {
-    Comparison::at_least(shape.growth(), gauge.least)
+fn enough(shape: ThirdMedians, thresholds: &TestThresholds) -> Comparison {
+    Comparison::at_least(shape.growth(), thresholds.least)
 }
 
-fn beyond_falls(shape: ThirdMedians, fall: f64, gauge: &TestThresholds) -> Comparison {
-    Comparison::above(shape.growth(), gauge.swing * fall)
+fn beyond_falls(shape: ThirdMedians, fall: f64, thresholds: &TestThresholds) -> Comparison {
+    Comparison::above(shape.growth(), thresholds.swing * fall)
 }
 
 fn rising(rank_sum: i32, which: usize) -> Comparison {
@@ -213,13 +213,13 @@ fn rising(rank_sum: i32, which: usize) -> Comparison {
     Comparison::at_least(f64::from(rank_sum), least)
 }
 
-fn lasting(shape: ThirdMedians, gauge: &TestThresholds) -> Comparison {
+fn lasting(shape: ThirdMedians, thresholds: &TestThresholds) -> Comparison {
     let (first, second) = shape.halves();
-    Comparison::at_least(second, gauge.shape * first)
+    Comparison::at_least(second, thresholds.shape * first)
 }
 
-fn going_on<T: Size>(floors: &[T], shape: ThirdMedians, gauge: &TestThresholds) -> Comparison {
-    Comparison::at_least(pace(floors, shape), gauge.pace)
+fn going_on<T: Size>(floors: &[T], shape: ThirdMedians, thresholds: &TestThresholds) -> Comparison {
+    Comparison::at_least(pace(floors, shape), thresholds.pace)
 }
 
 /// Growth from the last third to its own second half, over what it would be at a steady pace.
@@ -322,8 +322,8 @@ mod tests {
     fn look(floor: impl Fn(f64) -> f64, load: impl Fn(f64) -> f64) -> Option<GrowthShape> {
         let floors = std::array::from_fn(|j| floor(j as f64) as u32);
         let loads = std::array::from_fn(|j| CpuLoad::new(load(j as f64)));
-        let gauge = TestThresholds::footprint(&Constants::default(), 4096.0);
-        judge(&Ring::new(&floors, &loads), 2, 0, true, &gauge).map(|found| found.growth)
+        let thresholds = TestThresholds::footprint(&Constants::default(), 4096.0);
+        judge(&Ring::new(&floors, &loads), 2, 0, true, &thresholds).map(|found| found.growth)
     }
 
     #[test]

@@ -304,7 +304,7 @@ mod tests {
     }
 
     fn counted(logs: &Logs) -> u64 {
-        logs.traces.iter().map(|trace| trace.count).sum()
+        logs.log_events.iter().map(|log_event| log_event.count).sum()
     }
 
     #[test]
@@ -370,7 +370,7 @@ mod tests {
         std::fs::write(dir.path().join("auth.log"), fork("24 10:00:00")).unwrap();
         let stamps = Stamps::new(TimeZone::UTC, NOW, 0.0);
         let logs = read(&LogSources::only(dir.path(), 0.0), &stamps, &mut || false);
-        assert_eq!(logs.traces, []);
+        assert_eq!(logs.log_events, []);
         assert!(logs.unread[0].contains("time was up"), "{:?}", logs.unread);
     }
 
@@ -383,7 +383,7 @@ mod tests {
         kmsg_record(&format!("12,2,600000000,-;{kill} forged\n"), &mut found);
         let logs = found.finish();
         assert_eq!(counted(&logs), 1);
-        assert_eq!(logs.traces[0].last_t, Some(NOW - 500.0));
+        assert_eq!(logs.log_events[0].last_t, Some(NOW - 500.0));
     }
 
     #[test]

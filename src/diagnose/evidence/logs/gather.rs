@@ -36,8 +36,8 @@ impl<'s> LogEventCounts<'s> {
 
     /// What was found, the latest first.
     pub fn finish(mut self) -> Logs {
-        let last = |trace: &LogEvent| trace.last_t.unwrap_or(0.0);
-        self.logs.traces.sort_by(|a, b| last(b).total_cmp(&last(a)));
+        let last = |log_event: &LogEvent| log_event.last_t.unwrap_or(0.0);
+        self.logs.log_events.sort_by(|a, b| last(b).total_cmp(&last(a)));
         self.logs
     }
 
@@ -96,14 +96,17 @@ impl<'s> LogEventCounts<'s> {
             return;
         }
         let who = program(who);
-        let known =
-            self.logs.traces.iter().position(|trace| trace.failure == failure && trace.who == who);
+        let known = self
+            .logs
+            .log_events
+            .iter()
+            .position(|log_event| log_event.failure == failure && log_event.who == who);
         let index = match known {
             Some(index) => index,
-            None if self.logs.traces.len() < MOST_TRACES => {
+            None if self.logs.log_events.len() < MOST_TRACES => {
                 let (source, text) = (String::new(), String::new());
                 let (count, first_t, last_t) = (0, None, None);
-                self.logs.traces.push(LogEvent {
+                self.logs.log_events.push(LogEvent {
                     failure,
                     who,
                     count,
@@ -112,20 +115,23 @@ impl<'s> LogEventCounts<'s> {
                     source,
                     text,
                 });
-                self.logs.traces.len() - 1
+                self.logs.log_events.len() - 1
             }
             None => return,
         };
-        let Some(trace) = self.logs.traces.get_mut(index) else { return };
-        trace.count += 1;
-        if trace.count == 1 || t.is_some_and(|t| trace.last_t.is_none_or(|last| t >= last)) {
-            trace.last_t = t.or(trace.last_t);
-            source.clone_into(&mut trace.source);
+        let Some(log_event) = self.logs.log_events.get_mut(index) else { return };
+        log_event.count += 1;
+        if log_event.count == 1 || t.is_some_and(|t| log_event.last_t.is_none_or(|last| t >= last))
+        {
+            log_event.last_t = t.or(log_event.last_t);
+            source.clone_into(&mut log_event.source);
             let text = without_printk_time(body);
-            text.get(..text.floor_char_boundary(TEXT)).unwrap_or(text).clone_into(&mut trace.text);
+            text.get(..text.floor_char_boundary(TEXT))
+                .unwrap_or(text)
+                .clone_into(&mut log_event.text);
         }
-        let earlier = t.filter(|t| trace.first_t.is_none_or(|first| *t < first));
-        trace.first_t = earlier.or(trace.first_t);
+        let earlier = t.filter(|t| log_event.first_t.is_none_or(|first| *t < first));
+        log_event.first_t = earlier.or(log_event.first_t);
     }
 
     /// A kill's line is known by its pid and sizes, another one by its second.
@@ -198,14 +204,14 @@ mod tests {
             |at: &str| format!("Nov 24 {at} h sshd[1]: error: fork: Cannot allocate memory\n");
         let logs =
             gather(&[(&(fork("10:00:05") + &fork("10:00:09") + &fork("09:00:00")), "auth.log")]);
-        let [trace] = &logs.traces[..] else { panic!("{logs:?}") };
+        let [log_event] = &logs.log_events[..] else { panic!("{logs:?}") };
         assert_eq!(
-            (trace.failure, trace.who.as_str()),
+            (log_event.failure, log_event.who.as_str()),
             (Failure::ForkFailed(MissingResource::Memory), "sshd")
         );
         let t = 1_795_514_400.0;
         assert_eq!(
-            (trace.count, trace.first_t, trace.last_t),
+            (log_event.count, log_event.first_t, log_event.last_t),
             (3, Some(t - 3600.0), Some(t + 9.0))
         );
     }
@@ -215,20 +221,20 @@ mod tests {
         let a = format!("Nov 24 10:00:00 h kernel: [ 12.34] {KILL}\n");
         let b = format!("2026-11-24T10:00:00.9+00:00 h kernel: {KILL}\n");
         let logs = gather(&[(&a, "kern.log"), (&b, "syslog")]);
-        assert_eq!(logs.traces.len(), 1);
-        assert_eq!(logs.traces[0].count, 1);
+        assert_eq!(logs.log_events.len(), 1);
+        assert_eq!(logs.log_events[0].count, 1);
     }
 
     #[test]
     fn what_is_older_than_asked_for_does_not_count() {
         let line = format!("Nov 10 10:00:00 h kernel: {KILL}\n");
-        assert_eq!(gather(&[(&line, "kern.log")]).traces, []);
+        assert_eq!(gather(&[(&line, "kern.log")]).log_events, []);
     }
 
     #[test]
     fn the_traces_are_bounded_whatever_is_logged() {
         let line = |n| format!("Nov 24 10:00:00 h p{n}[1]: error: fork: Cannot allocate memory\n");
         let text: String = (0..500).map(line).collect();
-        assert_eq!(gather(&[(&text, "x")]).traces.len(), MOST_TRACES);
+        assert_eq!(gather(&[(&text, "x")]).log_events.len(), MOST_TRACES);
     }
 }

@@ -188,15 +188,16 @@ mod tests {
         let forged = ENTRY.replace("\"kernel\"", "\"syslog\",\"SYSLOG_IDENTIFIER\":\"kernel\"");
         let bytes = ENTRY.replace("Killed process 7", "Killed process 8");
         let logs = ask(&format!("cat <<'X'\n{ENTRY}\n{forged}\n{bytes}\nX"), &mut || true);
-        let kills: Vec<_> = logs.traces.iter().filter(|t| t.failure == Failure::OomKill).collect();
-        assert_eq!(kills.iter().map(|trace| trace.count).sum::<u64>(), 2, "{logs:?}");
+        let kills: Vec<_> =
+            logs.log_events.iter().filter(|t| t.failure == Failure::OomKill).collect();
+        assert_eq!(kills.iter().map(|log_event| log_event.count).sum::<u64>(), 2, "{logs:?}");
         assert_eq!(kills[0].last_t, Some(1_795_514_400.0));
     }
 
     #[test]
     fn a_journalctl_that_cannot_sift_is_asked_for_all() {
         let script = format!("case \"$*\" in *--grep*) exit 1;; esac\necho '{ENTRY}'");
-        assert_eq!(ask(&script, &mut || true).traces.len(), 1);
+        assert_eq!(ask(&script, &mut || true).log_events.len(), 1);
     }
 
     #[test]

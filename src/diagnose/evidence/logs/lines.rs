@@ -160,7 +160,7 @@ mod tests {
         crate::core::fuzz::fuzz("gathered logs", 4, &texts, |text| {
             found.text(text, "apache2", "x.log")
         });
-        assert!(found.finish().traces.len() <= 64);
+        assert!(found.finish().log_events.len() <= 64);
     }
 
     proptest! {

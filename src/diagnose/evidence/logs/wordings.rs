@@ -54,7 +54,7 @@ pub(super) fn read<'a>(entry: &LogEntry<'a>) -> Option<(Failure, &'a str)> {
     }
 }
 
-fn lack(text: &str) -> MissingResource {
+fn missing(text: &str) -> MissingResource {
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
     if has(&["annot allocate memory", "ENOMEM", "(12:", "Errno 12]", "(12)"]) {
         MissingResource::Memory
@@ -97,9 +97,9 @@ fn kernel(body: &str) -> Option<(Failure, &str)> {
 fn systemd(body: &str) -> Option<(Failure, &str)> {
     let (unit, what) = body.split_once(": ")?;
     let failure = match what {
-        w if w.starts_with("Failed to fork: ") => Failure::ForkFailed(lack(w)),
-        w if w.starts_with("Failed to run ") && lack(w) != MissingResource::Unsaid => {
-            Failure::ForkFailed(lack(w))
+        w if w.starts_with("Failed to fork: ") => Failure::ForkFailed(missing(w)),
+        w if w.starts_with("Failed to run ") && missing(w) != MissingResource::Unsaid => {
+            Failure::ForkFailed(missing(w))
         }
         w if w.starts_with("Failed with result 'oom-kill'") => Failure::Down,
         w if w.starts_with("Failed with result 'resources'") => Failure::Down,
@@ -115,7 +115,7 @@ fn fork<'a>(entry: &LogEntry<'a>) -> Option<(Failure, &'a str)> {
     let LogEntry { tag, body, of_client } = *entry;
     let begins = |words: &[&str]| words.iter().any(|word| body.starts_with(word));
     let has = |words: &[&str]| words.iter().any(|word| body.contains(word));
-    let failed = |who| Some((Failure::ForkFailed(lack(body)), who));
+    let failed = |who| Some((Failure::ForkFailed(missing(body)), who));
     // Apache: "(12)Cannot allocate memory: AH00159: fork: Unable to fork new process"; 2.2 has no
     // AH number. Event and worker cannot make threads instead.
     if has(&["fork: Unable to fork new process", "unable to create worker thread"]) {
@@ -145,7 +145,11 @@ fn fork<'a>(entry: &LogEntry<'a>) -> Option<(Failure, &'a str)> {
     if begins(&["Too many processes in process table to spawn ", "unknown error during fork for "])
     {
         return Some((
-            Failure::ForkFailed(if begins(&["Too"]) { MissingResource::Tasks } else { lack(body) }),
+            Failure::ForkFailed(if begins(&["Too"]) {
+                MissingResource::Tasks
+            } else {
+                missing(body)
+            }),
             tag,
         ));
     }

@@ -54,7 +54,7 @@ pub fn write(
         0 => "no swap".to_owned(),
         swap => format!("{} swap", Bytes(swap)),
     };
-    let facts = format!(
+    let program_facts = format!(
         "{}{} RAM, {swap}{up}. {}, {}.",
         if machine.is_empty() { String::new() } else { format!("{}, ", Plain(machine)) },
         Bytes(memory.total),
@@ -73,7 +73,7 @@ pub fn write(
          <p class=\"facts\">{}</p>\n</header>",
         Html(&title),
         Html(headline(diagnosis, times)),
-        Html(facts)
+        Html(program_facts)
     )?;
     memory_section(out, diagnosis, times, moments)?;
     services_section(out, diagnosis, times, moments)?;
@@ -90,14 +90,14 @@ pub fn write(
 
 /// Failures and what happened while it was watched, as marks.
 fn marks(diagnosis: &Diagnosis, moments: &[ChartTime]) -> Vec<Mark> {
-    let traces = diagnosis.logs.traces.iter().filter_map(|trace| {
+    let log_events = diagnosis.logs.log_events.iter().filter_map(|log_event| {
         Some(Mark {
-            t: trace.last_t?,
-            text: format!("{} {}", Plain(&trace.who), trace.failure.title()),
+            t: log_event.last_t?,
+            text: format!("{} {}", Plain(&log_event.who), log_event.failure.title()),
         })
     });
     let moments = moments.iter().map(|(t, text)| Mark { t: *t, text: text.clone() });
-    traces.chain(moments).collect()
+    log_events.chain(moments).collect()
 }
 
 fn memory_section(
@@ -115,7 +115,7 @@ fn memory_section(
     writeln!(out, "</ul>")?;
     let Some(service) = worst else { return writeln!(out, "</section>") };
     let ends = match &service.forecast {
-        Some(forecast) if forecast.is_founded() => {
+        Some(forecast) if forecast.is_reliable() => {
             writeln!(out, "<p>At this pace {}.</p>", Html(end(forecast, times)))?;
             Some((forecast.earliest_s, forecast.likely_s, forecast.latest_s))
         }
@@ -205,12 +205,12 @@ fn services_section(
 fn advice_section(out: &mut impl Write, diagnosis: &Diagnosis) -> io::Result<()> {
     let culprit = diagnosis.culprits().next();
     let next = next(diagnosis);
-    if diagnosis.cures.is_empty() && culprit.is_none() && next.is_empty() {
+    if diagnosis.remedies.is_empty() && culprit.is_none() && next.is_empty() {
         return Ok(());
     }
     writeln!(out, "<section>\n<h2>What to do</h2>\n<ol>")?;
-    for cure in &diagnosis.cures {
-        advice(out, cure, diagnosis.cures.len() > 1)?;
+    for remedy in &diagnosis.remedies {
+        advice(out, remedy, diagnosis.remedies.len() > 1)?;
     }
     if let Some(service) = culprit.filter(|service| !is_bounded(diagnosis, service)) {
         let command = meanwhile(service);
@@ -220,7 +220,7 @@ fn advice_section(out: &mut impl Write, diagnosis: &Diagnosis) -> io::Result<()>
              would do:<pre>{} --dry-run</pre></li>\n<li>Recycling bounds a leak, it does not cure it. To \
              find it: note which requests make a worker grow, switch off modules or extensions one by \
              one, and update them first.</li>",
-            if diagnosis.cures.is_empty() { "Have" } else { "Until then have" },
+            if diagnosis.remedies.is_empty() { "Have" } else { "Until then have" },
             Html(command)
         )?;
     }
@@ -230,19 +230,19 @@ fn advice_section(out: &mut impl Write, diagnosis: &Diagnosis) -> io::Result<()>
     writeln!(out, "</ol>\n</section>")
 }
 
-fn advice(out: &mut impl Write, cure: &Remedy, several: bool) -> io::Result<()> {
-    let of = if several { format!("{}: ", Plain(&cure.service)) } else { String::new() };
-    write!(out, "<li><p>{}{}</p>", Html(of), Html(proposal(cure)))?;
-    if let Some(meaning) = meaning(cure) {
+fn advice(out: &mut impl Write, remedy: &Remedy, several: bool) -> io::Result<()> {
+    let of = if several { format!("{}: ", Plain(&remedy.service)) } else { String::new() };
+    write!(out, "<li><p>{}{}</p>", Html(of), Html(proposal(remedy)))?;
+    if let Some(meaning) = meaning(remedy) {
         write!(out, "<p>{}</p>", Html(meaning))?;
     }
-    if !cure.diff.is_empty() {
+    if !remedy.diff.is_empty() {
         write!(
             out,
             "<p>By hand, or saved by <code>--write-advice FILE</code> for <code>patch -p1 -d / &lt;FILE</code>:</p>"
         )?;
         write!(out, "<pre class=\"diff\">")?;
-        for line in cure.diff.lines() {
+        for line in remedy.diff.lines() {
             match line.as_bytes().first() {
                 Some(b'+') => writeln!(out, "<ins>{}</ins>", Html(line))?,
                 Some(b'-') => writeln!(out, "<del>{}</del>", Html(line))?,
@@ -251,10 +251,10 @@ fn advice(out: &mut impl Write, cure: &Remedy, several: bool) -> io::Result<()> 
         }
         write!(out, "</pre>")?;
     }
-    if !cure.apply.is_empty() {
-        write!(out, "<p>Check it and put it into force:</p><pre>{}</pre>", Html(&cure.apply))?;
+    if !remedy.apply.is_empty() {
+        write!(out, "<p>Check it and put it into force:</p><pre>{}</pre>", Html(&remedy.apply))?;
     }
-    for note in &cure.notes {
+    for note in &remedy.notes {
         write!(out, "<p class=\"note\">Note: {}.</p>", Html(Plain(note)))?;
     }
     writeln!(out, "</li>")
@@ -267,24 +267,24 @@ fn logs_section(out: &mut impl Write, diagnosis: &Diagnosis, times: &Times) -> i
     }
     let days = ((diagnosis.t - logs.since_t) / 86_400.0).round();
     writeln!(out, "<section>\n<h2>What the logs say of the last {days:.0} days</h2>")?;
-    match logs.traces.is_empty() {
+    match logs.log_events.is_empty() {
         true => writeln!(out, "<p>{}</p>", no_trace(logs))?,
         false => {
             writeln!(
                 out,
                 "<table>\n<thead><tr><th>Who<th>Times<th>What<th>When</tr></thead>\n<tbody>"
             )?;
-            for trace in logs.traces.iter().take(MOST_TRACES) {
+            for log_event in logs.log_events.iter().take(MOST_TRACES) {
                 writeln!(
                     out,
                     "<tr><td>{}<td class=\"number\">{}<td>{}<td>{}</tr>\n\
                      <tr class=\"quote\"><td colspan=\"4\"><code>{}: {}</code></tr>",
-                    Html(Plain(&trace.who)),
-                    trace.count,
-                    trace.failure.title(),
-                    Html(when(trace, times)),
-                    Html(Plain(&trace.source)),
-                    Html(Plain(&trace.text))
+                    Html(Plain(&log_event.who)),
+                    log_event.count,
+                    log_event.failure.title(),
+                    Html(when(log_event, times)),
+                    Html(Plain(&log_event.source)),
+                    Html(Plain(&log_event.text))
                 )?;
             }
             writeln!(out, "</tbody>\n</table>")?;
