@@ -7,7 +7,7 @@ use crate::core::model::assessment::Signal;
 use crate::core::servers::UserServer;
 use crate::core::servers::{TABLE, WorkerPolicy};
 use crate::diagnose::report::text::Layout;
-use crate::report::text::Style;
+use crate::report::words::Style;
 use crate::system::machine;
 use crate::system::proc::{Selection, SelectionArgs};
 use anyhow::{Result, anyhow, ensure};
@@ -40,6 +40,22 @@ pub fn name(select: &SelectOptions) -> String {
         ([], users) => users.join("|"),
         (patterns, _) => patterns.join("|"),
     }
+}
+
+/// The selection in words, as it was typed: "pattern 'apache2' or 'httpd', user '33'".
+pub fn wanted(select: &SelectOptions) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut add = |name: &str, words: Vec<String>| {
+        if !words.is_empty() {
+            parts.push(format!("{name} {}", words.join(" or ")));
+        }
+    };
+    let quoted =
+        |words: &[String]| words.iter().map(|w| format!("'{}'", w.escape_debug())).collect();
+    add("pattern", quoted(&select.patterns));
+    add("user", quoted(&select.users));
+    add("pid", select.pids.iter().map(u32::to_string).collect());
+    parts.join(", ")
 }
 
 /// How the engine judges; `act` tells whether it gives orders at all.

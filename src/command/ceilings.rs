@@ -25,7 +25,7 @@ pub fn run(
     let (waiter, mut sample) = (Waiter::new()?, Sample::default());
     let uptime_s = waiter.uptime_s();
     probe.sample(waiter.unix_time(uptime_s), Some(uptime_s), &mut sample)?;
-    let rows = ceilings::rows(&sample, &probe);
+    let rows = ceilings::rows(&sample, probe.sources(&sample.all_ceilings()));
     match options.format {
         Format::Text => ceilings::write(out, &rows)?,
         Format::Json => ceilings::write_json(out, &rows)?,

@@ -11,7 +11,7 @@ use crate::core::engine::Engine;
 use crate::core::model::assessment::{EarlierAction, Event, Order, Severity, SignalFailure};
 use crate::core::model::sample::{ProcId, Sample};
 use crate::report::check::{CheckState, Report};
-use crate::report::text::Style;
+use crate::report::words::Style;
 use crate::report::{messages, summary};
 use crate::store::history::CheckHistory;
 use crate::store::history::last_report::LastReport;
@@ -108,7 +108,7 @@ pub fn run(
 
     let trees = summary::trees(&engine);
     let wanted =
-        watch.map_or_else(|| messages::wanted(select), |name| format!("'{}'", name.escape_debug()));
+        watch.map_or_else(|| resolve::wanted(select), |name| format!("'{}'", name.escape_debug()));
     let report = Report {
         state: state_of(&engine, sample.procs.is_empty()),
         wanted: &wanted,

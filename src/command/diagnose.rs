@@ -14,7 +14,6 @@ use crate::diagnose::observer::{LiveMachine, LookState};
 use crate::diagnose::report::html;
 use crate::diagnose::report::{Times, json, text};
 use crate::diagnose::{Diagnosis, Looked, ObservedScope};
-use crate::report::messages::wanted;
 use crate::store::recording::Reader;
 use crate::system::machine;
 use crate::system::proc::Sampler;
@@ -127,7 +126,7 @@ fn look(
     diagnosis.uptime_s = Some(waiter.uptime_s());
     diagnosis.scope = match options.select.is_empty() {
         true => ObservedScope::Machine,
-        false => ObservedScope::Selected(wanted(&options.select)),
+        false => ObservedScope::Selected(resolve::wanted(&options.select)),
     };
     diagnosis.unseen.extend(probe.take_notes());
     diagnosis.unseen.extend(histories.notes);

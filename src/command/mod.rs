@@ -10,7 +10,7 @@ pub mod watch;
 
 use crate::cli::options::Format;
 use crate::core::model::assessment::Event;
-use crate::report::text::Style;
+use crate::report::words::Style;
 use crate::report::{json, text};
 use std::io::{self, Write};
 

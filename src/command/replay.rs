@@ -16,7 +16,7 @@ use crate::diagnose::report::html;
 use crate::diagnose::report::html::ChartTime;
 use crate::report::explain;
 use crate::report::explain::ExplainedAt;
-use crate::report::text::Style;
+use crate::report::words::Style;
 use crate::store::recording::Reader;
 use crate::system::machine;
 use anyhow::{Result, anyhow, bail};

@@ -1,11 +1,10 @@
 //! Ceilings: a table of every limit that can fail a fork or summon the OOM killer, nearest first.
 
-use super::text::CeilingName;
-use crate::core::model::ceiling::{Ceiling, Effect, Unit};
+use super::words::CeilingName;
+use crate::core::model::ceiling::{Ceiling, CeilingNote, CeilingSources, Effect, Unit};
+use crate::core::model::json_text::{write_comm, write_text};
 use crate::core::model::sample::{Comm, ProcId, Sample};
 use crate::core::model::units::Bytes;
-use crate::store::recording::{write_comm, write_text};
-use crate::system::proc::{CeilingNote, Sampler};
 use std::io::{self, Write};
 
 /// Trees named beside a limit.
@@ -25,14 +24,11 @@ struct CeilingRow {
     file: String,
 }
 
-/// The limits in `sample`, the last one that `probe` took, each once, nearest first: by the share
-/// that is left.
-pub fn rows(sample: &Sample, probe: &Sampler) -> Rows {
-    let all: Vec<Ceiling> =
-        sample.memory.ceilings().chain(sample.ceilings.iter().copied()).collect();
-    let sources = probe.sources(&all);
+/// The limits in `sample`, each once, nearest first: by the share that is left. `sources` are those
+/// of [`Sample::all_ceilings`].
+pub fn rows(sample: &Sample, sources: CeilingSources) -> Rows {
     let mut rows: Vec<CeilingRow> = Vec::new();
-    for (ceiling, file) in all.into_iter().zip(sources.files) {
+    for (ceiling, file) in sample.all_ceilings().into_iter().zip(sources.files) {
         let tree = ceiling.root.map(|root| {
             let proc = sample.procs.iter().find(|proc| proc.id == root);
             (root, proc.map_or(Comm::default(), |proc| proc.comm))

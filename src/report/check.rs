@@ -5,7 +5,7 @@
 //! draw what follows the bar.
 
 use super::summary::TreeSummary;
-use super::text::{CeilingName, Subject};
+use super::words::{CeilingName, Subject};
 use crate::core::model::units::{Amount, Bytes, Rate, Seconds};
 use std::io::{self, Write};
 

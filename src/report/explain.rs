@@ -5,7 +5,7 @@
 //! it in words.
 
 use super::reasons::{cell, conclusion, pair, ratio, size};
-use super::text::{CeilingName, Style, Subject, TimeOfDay};
+use super::words::{CeilingName, Style, Subject, TimeOfDay};
 use crate::core::detect::ceilings::usage::Headroom;
 use crate::core::detect::explanation::{EarlierRunMatch, Explanation, Siblings, WindowRow};
 use crate::core::detect::series::window::GrowthShape;

@@ -7,7 +7,8 @@
 //! apache2` shows what leakwatch did to Apache.
 
 use super::json;
-use super::text::{Style, write_message};
+use super::text::write_message;
+use super::words::Style;
 use crate::core::model::assessment::{Event, Outcome, OutcomeResult};
 use crate::core::model::sample::{Comm, ProcId};
 use std::io::{self, Write};

@@ -46,8 +46,8 @@ use crate::core::model::assessment::{
     ClearedReason, Event, Finding, FindingScope, Forecast, Order, Outcome, OutcomeResult, Verdict,
 };
 use crate::core::model::ceiling::{CeilingKind, Place, Unit};
+use crate::core::model::json_text::{write_comm, write_text};
 use crate::core::model::sample::{Comm, ProcId};
-use crate::store::recording::{write_comm, write_text};
 
 /// The event's name.
 pub fn name(event: &Event) -> &'static str {

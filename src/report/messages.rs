@@ -3,8 +3,7 @@
 use super::servers::Ended;
 use super::summary;
 use super::summary::TreeSummary;
-use super::text::Style;
-use crate::cli::options::{SelectOptions, WatchOptions};
+use super::words::{Style, plural};
 use crate::core::decide::policy::Method;
 use crate::core::engine::Engine;
 use crate::core::model::assessment::{Severity, Step};
@@ -12,62 +11,73 @@ use crate::core::model::sample::ProcId;
 use crate::core::model::units::Seconds;
 use crate::core::servers::Server;
 use std::io::{self, Write};
+use std::path::Path;
 
 /// Trees listed in the greeting.
 const MOST: usize = 10;
 
-/// Says at the start what was found, what may be done and what will be done.
+/// What the greeting says beside what the engine knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Greeting<'a> {
+    /// The machine: its system, kernel and processors.
+    pub machine: &'a str,
+    /// The selection as it was typed.
+    pub wanted: &'a str,
+    /// Processes that match it; none where all are watched.
+    pub matched: Option<usize>,
+    /// The procfs, where it is that of another pid namespace.
+    pub foreign_procfs: Option<&'a Path>,
+    /// Seconds between samples.
+    pub interval_s: f64,
+    /// Seconds before exhaustion at which a worker is ended.
+    pub lead_s: f64,
+    /// Nothing is signalled.
+    pub dry_run: bool,
+}
+
+/// Says at the start what is watched and what will be done.
 ///
 /// # Errors
 /// When `err` cannot be written.
-pub fn greet(
-    err: &mut impl Write,
-    options: &WatchOptions,
-    engine: &Engine,
-    matched: Option<usize>,
-    own: bool,
-) -> io::Result<()> {
+pub fn greet(err: &mut impl Write, engine: &Engine, greeting: &Greeting<'_>) -> io::Result<()> {
+    let Greeting { machine, wanted, matched, foreign_procfs, interval_s, lead_s, dry_run } =
+        *greeting;
     let version = env!("CARGO_PKG_VERSION");
     let trees = summary::trees(engine);
     let processes = engine.detector().process_states().count();
-    write!(err, "leakwatch {version} on {}: ", crate::system::machine::description())?;
+    write!(err, "leakwatch {version} on {machine}: ")?;
     if trees.is_empty() {
-        writeln!(err, "no process matches {} yet", wanted(&options.select))?;
+        writeln!(err, "no process matches {wanted} yet")?;
         return writeln!(
             err,
             "  looking again every {}; check the pattern with `pgrep -l`, or stop with Ctrl-C",
-            Seconds(options.timing.interval)
+            Seconds(interval_s)
         );
     }
-    let (t, p) = (plural(trees.len(), "process tree"), plural(processes, "process"));
+    let (t, p) = (plural(trees.len() as u64, "process tree"), plural(processes as u64, "process"));
     match matched {
         None => writeln!(err, "watching all {t} ({p})")?,
-        Some(n) => {
-            let wanted = wanted(&options.select);
-            writeln!(err, "watching {t} ({p}) for {wanted}, which {n} of them match")?;
-        }
+        Some(n) => writeln!(err, "watching {t} ({p}) for {wanted}, which {n} of them match")?,
     }
     summary::write(err, &trees, MOST, Style::default())?;
-    let lead = Seconds(options.judge.lead);
-    match (matched.is_none(), options.judge.dry_run) {
-        _ if !own => writeln!(
-            err,
-            "  nothing is signalled: '{}' is the procfs of another pid namespace",
-            options.select.procfs.display()
-        ),
-        (true, _) => writeln!(
+    if let Some(procfs) = foreign_procfs {
+        let procfs = procfs.display();
+        writeln!(err, "  nothing is signalled: '{procfs}' is the procfs of another pid namespace")
+    } else if matched.is_none() {
+        writeln!(
             err,
             "  nothing is signalled; name a service with --pattern to let leakwatch keep it alive"
-        ),
-        (_, true) => writeln!(err, "  dry run: says what it would signal, signals nothing"),
-        _ => {
-            writeln!(
-                err,
-                "  when a worker leaks and memory may end within {lead}, it is ended: gently first, one at a time, never a master"
-            )?;
-            manners(err, engine, &trees)?;
-            may_not(err, engine, &trees)
-        }
+        )
+    } else if dry_run {
+        writeln!(err, "  dry run: says what it would signal, signals nothing")
+    } else {
+        let lead = Seconds(lead_s);
+        writeln!(
+            err,
+            "  when a worker leaks and memory may end within {lead}, it is ended: gently first, one at a time, never a master"
+        )?;
+        manners(err, engine, &trees)?;
+        may_not(err, engine, &trees)
     }
 }
 
@@ -86,7 +96,8 @@ fn manners(err: &mut impl Write, engine: &Engine, trees: &[TreeSummary]) -> io::
             }
         }
         for (server, count) in servers {
-            let (name, master, workers) = (server.name, tree.root.pid, plural(count, "worker"));
+            let (name, master, workers) =
+                (server.name, tree.root.pid, plural(count as u64, "worker"));
             write!(err, "  {name}: master {master}, {workers}; ")?;
             match engine.policy().rules().manner(server) {
                 Method::Signals(ending) => {
@@ -169,41 +180,4 @@ pub fn farewell(err: &mut impl Write, status: Severity) -> io::Result<()> {
         Severity::Critical => "memory is about to end",
     };
     writeln!(err, "leakwatch: stopped; {how} (exit status {})", status as u8)
-}
-
-/// Which processes are meant, as it was typed.
-pub fn wanted(select: &SelectOptions) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    let mut add = |name: &str, words: Vec<String>| {
-        if !words.is_empty() {
-            parts.push(format!("{name} {}", words.join(" or ")));
-        }
-    };
-    let quoted =
-        |words: &[String]| words.iter().map(|w| format!("'{}'", w.escape_debug())).collect();
-    add("pattern", quoted(&select.patterns));
-    add("user", quoted(&select.users));
-    add("pid", select.pids.iter().map(u32::to_string).collect());
-    parts.join(", ")
-}
-
-fn plural(n: usize, what: &str) -> String {
-    match (n, what) {
-        (1, _) => format!("1 {what}"),
-        (_, "process") => format!("{n} processes"),
-        _ => format!("{n} {what}s"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_is_singular() {
-        assert_eq!(
-            (plural(1, "tree"), plural(2, "process")),
-            ("1 tree".into(), "2 processes".into())
-        );
-    }
 }

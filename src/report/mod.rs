@@ -14,3 +14,4 @@ pub mod self_usage;
 pub mod servers;
 pub mod summary;
 pub mod text;
+pub mod words;

@@ -406,9 +406,9 @@ mod tests {
     use crate::core::decide::policy::Rules;
     use crate::core::model::assessment::{Order, OrderReason, Signal};
     use crate::core::model::ceiling::MemoryFailure;
+    use crate::core::model::load::SelfUsage;
     use crate::core::model::sample::{Header, ProcId};
     use crate::core::scheduling_delay::SchedulingDelay;
-    use crate::system::machine::SelfUsage;
 
     fn engine() -> Engine {
         let rules = Rules { act: false, ..Rules::default() };

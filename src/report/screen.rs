@@ -2,7 +2,7 @@
 
 use super::summary;
 use super::summary::TreeSummary;
-use super::text::{Style, TimeOfDay};
+use super::words::{Style, TimeOfDay};
 use crate::core::model::units::Seconds;
 use std::io::{self, Write};
 

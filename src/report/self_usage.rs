@@ -1,9 +1,9 @@
 //! Own: what leakwatch itself uses, and how late its looks come.
 
+use crate::core::model::load::{Pressure, SelfUsage};
 use crate::core::model::sample::Memory;
 use crate::core::model::units::{Bytes, Seconds};
 use crate::core::scheduling_delay::SchedulingDelay;
-use crate::system::machine::{Pressure, SelfUsage};
 use std::fmt;
 use std::io::{self, Write};
 

@@ -3,7 +3,7 @@
 //! The same lines serve the greeting at the start, SIGUSR1, and the block that is redrawn on a
 //! terminal.
 
-use super::text::{CeilingName, Style, Subject};
+use super::words::{CeilingName, Style, Subject};
 use crate::core::detect::ceilings::usage::Headroom;
 use crate::core::engine::Engine;
 use crate::core::model::assessment::{Forecast, Verdict};

@@ -3,25 +3,15 @@
 //! A line holds the time, one word for what it is, the process, and a sentence with units and
 //! intervals; it can be read without colour. Names are escaped by [`Comm`].
 
+use super::words::{CeilingName, Style, Subject, TimeOfDay};
 use crate::core::model::assessment::{
     ClearedReason, Event, Evidence, Finding, FindingReason, FindingScope, Forecast, NotEnded,
     Order, OrderReason, Outcome, OutcomeResult, SignalFailure, Step, Verdict,
 };
-use crate::core::model::ceiling::{CeilingKind, MemoryFailure, MemoryFailureKind, Place, Unit};
-use crate::core::model::sample::{Comm, ProcId};
+use crate::core::model::ceiling::{MemoryFailure, MemoryFailureKind, Unit};
 use crate::core::model::units::{Amount, Bytes, Rate, Seconds};
 use std::fmt;
 use std::io::{self, Write};
-use std::time::{Duration, UNIX_EPOCH};
-
-/// How lines are dressed.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Style {
-    /// Colour the word that says what a line is.
-    pub colour: bool,
-    /// Nothing is signalled: orders say so.
-    pub dry_run: bool,
-}
 
 /// Writes one event as one line.
 ///
@@ -78,54 +68,12 @@ const YELLOW: &str = "\x1b[33m";
 const GREEN: &str = "\x1b[32m";
 const RESET: &str = "\x1b[0m";
 
-/// A Unix time as RFC 3339, UTC, whole seconds.
-#[derive(Clone, Copy, Debug)]
-pub struct TimeOfDay(pub f64);
-
-impl fmt::Display for TimeOfDay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // humantime refuses times after the year 9999.
-        let seconds = self.0.clamp(0.0, 253_402_300_799.0);
-        let time = UNIX_EPOCH + Duration::from_secs_f64(seconds);
-        humantime::format_rfc3339_seconds(time).fmt(f)
-    }
-}
-
-/// A process as `apache2[2291]`, a tree as `apache2(812)`, by its root.
-#[derive(Clone, Copy, Debug)]
-pub struct Subject {
-    comm: Comm,
-    id: ProcId,
-    scope: FindingScope,
-}
-
-impl Subject {
-    /// The tree below a root.
-    pub fn tree(comm: Comm, id: ProcId) -> Self {
-        Self { comm, id, scope: FindingScope::Tree }
-    }
-
-    /// One process.
-    pub fn process(comm: Comm, id: ProcId) -> Self {
-        Self { comm, id, scope: FindingScope::Process }
-    }
-}
-
-impl fmt::Display for Subject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.scope {
-            FindingScope::Process => write!(f, "{}[{}]", self.comm, self.id.pid),
-            FindingScope::Tree => write!(f, "{}({})", self.comm, self.id.pid),
-        }
-    }
-}
-
 /// Whom an event is about; nobody where it is the machine.
 fn subject(event: &Event) -> Option<Subject> {
     Some(match *event {
         Event::Suspect(Finding { id, comm, scope, .. })
         | Event::Leak(Finding { id, comm, scope, .. })
-        | Event::VerdictCleared { id, comm, scope, .. } => Subject { comm, id, scope },
+        | Event::VerdictCleared { id, comm, scope, .. } => Subject::of(comm, id, scope),
         Event::Forecast { root, comm, .. } | Event::ForecastCleared { root, comm, .. } => {
             Subject::tree(comm, root?)
         }
@@ -259,19 +207,6 @@ fn cleared(f: &mut fmt::Formatter<'_>, was: Verdict, why: ClearedReason) -> fmt:
         ClearedReason::GrowthEnded => write!(f, "no longer {was}: its growth is no longer steady"),
         ClearedReason::Exited => write!(f, "no longer {was}: it exited"),
         ClearedReason::Ended => write!(f, "no longer {was}: it was ended"),
-    }
-}
-
-/// A ceiling with its place: "pids.max of cgroup /system.slice/apache2.service".
-pub(crate) struct CeilingName(pub(crate) CeilingKind, pub(crate) Place);
-
-impl fmt::Display for CeilingName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.title())?;
-        if !self.1.is_none() {
-            write!(f, " {}", self.1)?;
-        }
-        Ok(())
     }
 }
 
@@ -461,6 +396,8 @@ fn ended(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
 mod tests {
     use super::*;
     use crate::core::model::assessment::Signal;
+    use crate::core::model::ceiling::{CeilingKind, Place};
+    use crate::core::model::sample::{Comm, ProcId};
     use crate::core::model::units::MIB;
 
     const ID: ProcId = ProcId { pid: 2291, start: 5 };

@@ -20,7 +20,8 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::core::model::assessment::Profile;
-use crate::store::recording::{CommText, write_comm};
+use crate::core::model::json_text::write_comm;
+use crate::store::recording::CommText;
 
 /// The file's name.
 const FILE: &str = "programs.jsonl";

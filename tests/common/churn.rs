@@ -12,7 +12,7 @@ use leakwatch::core::engine::{Engine, EngineSettings};
 use leakwatch::core::model::assessment::Event;
 use leakwatch::core::model::sample::Sample;
 use leakwatch::core::scheduling_delay::SchedulingDelay;
-use leakwatch::report::text::Style;
+use leakwatch::report::words::Style;
 use leakwatch::report::{json, summary, text};
 use leakwatch::system::machine;
 use leakwatch::system::proc::{Sampler, Selection, SelectionArgs};

@@ -3,7 +3,7 @@
 use crate::core::model::assessment::Event;
 use crate::report::journal::{level, write_entry};
 use crate::report::text;
-use crate::report::text::Style;
+use crate::report::words::Style;
 use crate::system::systemd::Journal;
 use std::io::{self, Write};
 

@@ -18,9 +18,10 @@ use crate::core::engine::Engine;
 use crate::core::model::assessment::{Event, Severity};
 use crate::core::model::sample::{ProcId, Sample};
 use crate::core::scheduling_delay::SchedulingDelay;
+use crate::report::messages::Greeting;
 use crate::report::screen::Screen;
 use crate::report::self_usage::DelayedSample;
-use crate::report::text::Style;
+use crate::report::words::Style;
 use crate::report::{ceilings, messages, summary};
 use crate::store::history::lock::SelectionLock;
 use crate::system::hook::Hook;
@@ -385,7 +386,16 @@ impl Session {
             if !self.greeted {
                 let ActingEngine { options, engine, .. } = &self.running;
                 let matched = (!self.everything).then(|| self.probe.matched());
-                let greeted = messages::greet(err, options, engine, matched, self.own);
+                let greeting = Greeting {
+                    machine: &machine::description(),
+                    wanted: &resolve::wanted(&options.select),
+                    matched,
+                    foreign_procfs: (!self.own).then_some(options.select.procfs.as_path()),
+                    interval_s: options.timing.interval,
+                    lead_s: options.judge.lead,
+                    dry_run: options.judge.dry_run,
+                };
+                let greeted = messages::greet(err, engine, &greeting);
                 self.written(greeted.map_err(Into::into))?;
             }
             if self.running.options.output.verbose && uptime_s >= self.verbose_s {
@@ -598,7 +608,8 @@ impl ActingEngine {
     fn show_state(&self, sample: &Sample, probe: &Sampler, err: &mut impl Write) -> Result<()> {
         let plain = Style { colour: false, ..self.style };
         summary::write(err, &summary::trees(&self.engine), MOST, plain)?;
-        Ok(ceilings::write(err, &ceilings::rows(sample, probe))?)
+        let sources = probe.sources(&sample.all_ceilings());
+        Ok(ceilings::write(err, &ceilings::rows(sample, sources))?)
     }
 
     fn farewell(&mut self, out: &mut impl Write, err: &mut impl Write) -> Result<()> {

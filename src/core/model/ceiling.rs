@@ -325,6 +325,24 @@ impl Ceiling {
     }
 }
 
+/// Where the ceilings of a sample were read, for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CeilingSources {
+    /// For each ceiling, in the sample's order, the file that it was read from.
+    pub files: Vec<String>,
+    /// Limits that are absent, each with the reason, and what to know of those that are there.
+    pub notes: Vec<CeilingNote>,
+}
+
+/// A remark on a kind of ceiling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CeilingNote {
+    /// What it is about.
+    pub about: &'static str,
+    /// A sentence.
+    pub text: String,
+}
+
 /// What has begun to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MemoryFailureKind {

@@ -2,5 +2,7 @@
 
 pub mod assessment;
 pub mod ceiling;
+pub mod json_text;
+pub mod load;
 pub mod sample;
 pub mod units;

@@ -173,6 +173,13 @@ pub struct Sample {
     pub programs: Vec<Program>,
 }
 
+impl Sample {
+    /// All its ceilings, those of the machine's memory included.
+    pub fn all_ceilings(&self) -> Vec<Ceiling> {
+        self.memory.ceilings().chain(self.ceilings.iter().copied()).collect()
+    }
+}
+
 /// What stays the same for a whole series of samples: the first line of a recording.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Header {

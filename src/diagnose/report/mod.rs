@@ -15,7 +15,7 @@ use crate::core::model::units::{Amount, Seconds};
 use crate::diagnose::Diagnosis;
 use crate::diagnose::earlier_series::{About, LEAST, Source};
 use crate::diagnose::findings::{LogEvent, Logs};
-use crate::report::text::CeilingName;
+use crate::report::words::CeilingName;
 
 pub use headline::{headline, is_bounded};
 pub use service::{growth, matters, others, pace, per_work, processes, reason, verdict};

@@ -1,33 +1,11 @@
-//! Command names, which may be any bytes, as JSON strings and back.
+//! Command names, which may be any bytes, read back from the JSON strings of
+//! [`write_comm`](crate::core::model::json_text::write_comm).
 
 use std::fmt;
-use std::io::{self, Write};
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 use crate::core::model::sample::Comm;
-
-/// Writes a name as a JSON string, quotes included.
-pub fn write_comm(out: &mut impl Write, comm: Comm) -> io::Result<()> {
-    out.write_all(b"\"")?;
-    for chunk in comm.as_bytes().utf8_chunks() {
-        for c in chunk.valid().chars() {
-            match c {
-                '"' | '\\' => write!(out, "\\{c}")?,
-                '\0'..'\x20' | '\x7f' => write!(out, "\\u{:04x}", u32::from(c))?,
-                // A name that really has one of these is written byte by byte, to come back as it is.
-                '\u{f780}'..='\u{f7ff}' => write_bytes(out, c.encode_utf8(&mut [0; 4]).as_bytes())?,
-                c => write!(out, "{c}")?,
-            }
-        }
-        write_bytes(out, chunk.invalid())?;
-    }
-    out.write_all(b"\"")
-}
-
-fn write_bytes(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
-    bytes.iter().try_for_each(|byte| write!(out, "\\uf7{byte:02x}"))
-}
 
 /// A name as it is read.
 pub struct CommText(pub Comm);

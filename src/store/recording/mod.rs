@@ -30,9 +30,9 @@
 mod read;
 mod write;
 
-pub use comm_text::{CommText, write_comm};
+pub use comm_text::CommText;
 pub use read::{Reader, parse_header, parse_sample};
-pub use write::{Writer, write_text};
+pub use write::Writer;
 
 /// The value of the header's `format`.
 const FORMAT: &str = "leakwatch-recording";

@@ -1,11 +1,11 @@
 //! Writing samples down.
 
-use serde::Serializer;
 use std::fmt;
 use std::io::{self, Write};
 
-use super::{FORMAT, VERSION, write_comm};
+use super::{FORMAT, VERSION};
 use crate::core::model::ceiling::{Ceiling, MemoryFailure, Place};
+use crate::core::model::json_text::{write_comm, write_text};
 use crate::core::model::sample::{Header, Memory, Proc, ProcId, Program, Sample};
 
 /// Writes samples as lines; allocates nothing.
@@ -131,15 +131,6 @@ fn write_proc(out: &mut impl Write, proc: &Proc, program: Option<&Program>) -> i
         }
     }
     out.write_all(b"}")
-}
-
-/// Writes a text as JSON has it.
-///
-/// # Errors
-/// When `out` cannot be written.
-pub fn write_text(out: &mut impl Write, text: &(impl fmt::Display + ?Sized)) -> io::Result<()> {
-    // As a text of its own, so that nothing is built first: a steady recording allocates nothing.
-    serde_json::Serializer::new(out).collect_str(text).map_err(io::Error::from)
 }
 
 /// A number as JSON has it: there is no infinity.

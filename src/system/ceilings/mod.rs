@@ -15,8 +15,6 @@ mod sources;
 mod trees;
 mod users;
 
-pub use sources::{CeilingNote, Sources};
-
 use super::proc::procdir::ProcDir;
 use super::proc::watched::KnownProcess;
 use crate::core::model::ceiling::{Ceiling, CeilingKind, MemoryFailure, MemoryFailureKind, Place};

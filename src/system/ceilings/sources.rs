@@ -3,28 +3,9 @@
 use super::CeilingReader;
 use super::kernel_log::KernelLog;
 use super::trees::TreeLimits;
-use crate::core::model::ceiling::{Ceiling, CeilingKind};
+use crate::core::model::ceiling::{Ceiling, CeilingKind, CeilingNote, CeilingSources};
 use std::io::ErrorKind;
 use std::path::Path;
-
-/// How the ceilings of a sample became known.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sources {
-    /// For each ceiling of the sample, in its order, the file that it was read from.
-    pub files: Vec<String>,
-    /// What else bears on forks and is not among them, with the reason; and what is to be known of
-    /// those that are.
-    pub notes: Vec<CeilingNote>,
-}
-
-/// A remark.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CeilingNote {
-    /// What it is about.
-    pub about: &'static str,
-    /// A sentence.
-    pub text: String,
-}
 
 impl CeilingReader {
     /// How the ceilings of the last sample became known. `overcommit` is vm.overcommit_memory.
@@ -33,7 +14,7 @@ impl CeilingReader {
         procfs: &Path,
         ceilings: &[Ceiling],
         overcommit: u8,
-    ) -> Sources {
+    ) -> CeilingSources {
         let files = ceilings.iter().map(|ceiling| self.file(procfs, ceiling)).collect();
         let mut notes = Vec::new();
         let mut note = |about, text: &str| notes.push(CeilingNote { about, text: text.to_owned() });
@@ -96,7 +77,7 @@ impl CeilingReader {
             let text = "waiting for memory goes unseen: no /proc/pressure/memory (PSI; Linux 4.20, not switched off)";
             notes.push(CeilingNote { about: "signs", text: text.to_owned() });
         }
-        Sources { files, notes }
+        CeilingSources { files, notes }
     }
 
     fn file(&self, procfs: &Path, ceiling: &Ceiling) -> String {

@@ -12,11 +12,10 @@ pub(in crate::system) mod procdir;
 pub(in crate::system) mod select;
 pub(in crate::system) mod watched;
 
-pub use super::ceilings::{CeilingNote, Sources};
 pub use select::{MOST, Selection, SelectionArgs};
 
 use super::ceilings::{CeilingReader, View};
-use crate::core::model::ceiling::Ceiling;
+use crate::core::model::ceiling::{Ceiling, CeilingSources};
 use crate::core::model::sample::{Comm, CommitCharge, Memory, ProcId, Program, Sample};
 use anyhow::{Context, Result, anyhow};
 use parse::Stat;
@@ -126,7 +125,7 @@ impl Sampler {
     }
 
     /// How these ceilings, all of the last sample and of its memory, became known.
-    pub fn sources(&self, ceilings: &[Ceiling]) -> Sources {
+    pub fn sources(&self, ceilings: &[Ceiling]) -> CeilingSources {
         self.ceilings.sources(self.proc.path(), ceilings, self.mode)
     }
 
