@@ -3,6 +3,7 @@
 
 use crate::core::engine::Engine;
 use crate::core::model::sample::{Header, ProcId, Sample};
+use crate::core::servers::{Server, UNKNOWN};
 use crate::diagnose;
 use crate::diagnose::cut_names::Names;
 use crate::diagnose::earlier_series;
@@ -144,7 +145,7 @@ struct PoolWork {
     root: ProcId,
     master: ProcId,
     workers: Vec<(u32, f64)>,
-    server: &'static str,
+    server: &'static Server,
 }
 
 impl LiveMachine {
@@ -183,12 +184,12 @@ impl LiveMachine {
             if self.configs.contains_key(&pool.root) {
                 continue;
             }
-            if pool.server == "puma" {
+            if pool.server.key == "puma" {
                 let running = RunningServer::look(&self.procfs, pool.master.pid);
                 let control = config::puma_control(&running);
                 self.controls.extend(control.map(|control| (pool.root, control)));
             }
-            let Some(kind) = config::kind(pool.server) else { continue };
+            let Some(kind) = config::kind(pool.server.key) else { continue };
             let running = RunningServer::look(&self.procfs, pool.master.pid);
             // "php-fpm: pool www"
             let largest = pool.workers.iter().max_by(|a, b| a.1.total_cmp(&b.1));
@@ -201,7 +202,7 @@ impl LiveMachine {
                 }
                 None => self.notes.push(format!(
                     "the configuration of {} (process {}) was not found or may not be read; run as root",
-                    pool.server, pool.master.pid
+                    pool.server.name, pool.master.pid
                 )),
             }
         }
@@ -294,7 +295,7 @@ impl LiveMachine {
             Ok(work) => (work, None),
             Err(why) => {
                 let note =
-                    format!("the status page of {}: {why}; its work is told by waits", pool.server);
+                    format!("the status page of {}: {why}; its work is told by waits", pool.server.name);
                 (waits(), Some(note))
             }
         }
@@ -328,7 +329,7 @@ impl LiveMachine {
             let Some(parent) = parent.filter(|p| service::is_worker(engine, standing, p)) else {
                 continue;
             };
-            let server = eligibility.server(standing.id).map_or("unknown", |server| server.name);
+            let server = eligibility.server(standing.id).unwrap_or(&UNKNOWN);
             let worker = (standing.id.pid, service::own(engine, standing));
             match pools.iter_mut().find(|pool| pool.master == parent.id) {
                 Some(pool) => pool.workers.push(worker),

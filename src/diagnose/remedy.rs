@@ -514,6 +514,7 @@ mod tests {
     use crate::core::detect::ceilings::usage::Headroom;
     use crate::core::model::ceiling::{CeilingKind, Place};
     use crate::core::model::sample::Comm;
+    use crate::core::servers::UNKNOWN;
     use crate::diagnose::findings;
     use crate::diagnose::leak_per_request::{PerWork, Worker};
 
@@ -542,7 +543,7 @@ mod tests {
             comm: Comm::new(b"apache2"),
             program: String::new(),
             names: Vec::new(),
-            server: "Apache prefork",
+            server: &UNKNOWN,
             processes: 6,
             workers: 5,
             own: 500.0 * MIB_F,

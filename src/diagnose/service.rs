@@ -10,6 +10,7 @@ use crate::core::engine::Engine;
 use crate::core::model::assessment::{Evidence, Forecast, Verdict};
 use crate::core::model::ceiling::Unit;
 use crate::core::model::sample::{Comm, ProcId};
+use crate::core::servers::{Server, UNKNOWN};
 use std::collections::BTreeMap;
 
 /// What is to be said of a service, worst last.
@@ -92,8 +93,8 @@ pub struct Service {
     pub program: String,
     /// Names of its processes, each once.
     pub names: Vec<Comm>,
-    /// What server it is, "unknown" if none that is known.
-    pub server: &'static str,
+    /// What server it is; [`UNKNOWN`] if none that is known.
+    pub server: &'static Server,
     /// Its processes.
     pub processes: u32,
     /// Those that are children of another of them.
@@ -213,10 +214,10 @@ impl Service {
             kept.len() == Comm::MAX && who.as_bytes().starts_with(kept)
         };
         let names = self.names.iter().map(|comm| comm.to_string());
-        let others = [self.name.clone(), self.program.clone(), self.server.to_owned()];
+        let others = [self.name.clone(), self.program.clone(), self.server.name.to_owned()];
         names.chain(others).any(|name| !name.is_empty() && base(&name) == wanted)
             || self.names.iter().any(cut)
-            || (wanted == "apache2" && self.server.starts_with("Apache"))
+            || (!wanted.is_empty() && wanted == self.server.log_name)
     }
 }
 
@@ -249,14 +250,6 @@ const JOB_S: f64 = 60.0;
 const JOB_GROWS_S: f64 = 30.0;
 const IMMINENT_S: f64 = 120.0;
 
-/// Servers whose children are others' programs: each of those is a service of its own.
-const STARTERS: [&str; 5] = ["sessions and jobs", "session", "sshd", "cron", "supervisord"];
-
-/// Whether a server's name is that of one that is known.
-pub fn is_known(server: &str) -> bool {
-    !server.starts_with("unknown")
-}
-
 /// The process at the top of what a process belongs to: its highest ancestor in the same unit that
 /// was not started by a shell, cron or the like.
 pub fn top(engine: &Engine, units: &BTreeMap<ProcId, String>, of: &ProcessState) -> ProcId {
@@ -277,19 +270,19 @@ pub fn top(engine: &Engine, units: &BTreeMap<ProcId, String>, of: &ProcessState)
 /// Whether a process is a service by itself and no part of what started it.
 pub(super) fn is_apart(engine: &Engine, of: &ProcessState, parent: &ProcessState) -> bool {
     let eligibility = engine.policy().eligibility();
-    let server = |id| eligibility.server(id).map_or("unknown", |server| server.name);
+    let server = |id| eligibility.server(id).unwrap_or(&UNKNOWN);
     let (own, above) = (server(of.id), server(parent.id));
     // A server that something else started, a wrapper or a script.
-    let apart = STARTERS.contains(&above) || (is_known(own) && own != above);
+    let apart = above.runs_others || (own.is_known() && own != above);
     apart && parent.comm != of.comm
 }
 
 /// Whether a process is a worker of its parent: of the same name, or of the same server (mod_perl
 /// renames Apache's children). What it has in common with its parent counts for the parent.
 pub fn is_worker(engine: &Engine, of: &ProcessState, parent: &ProcessState) -> bool {
-    let name = |id| engine.policy().eligibility().server(id).map(|server| server.name);
+    let server = |id| engine.policy().eligibility().server(id);
     of.comm == parent.comm
-        || name(of.id).is_some_and(|own| is_known(own) && Some(own) == name(parent.id))
+        || server(of.id).is_some_and(|own| own.is_known() && Some(own) == server(parent.id))
 }
 
 /// What a process has to itself: without what a worker still has in common with its parent, which
@@ -323,7 +316,7 @@ pub fn all(gathered: &Observation<'_>) -> Vec<Service> {
                 let program = || gathered.programs.get(&first.id).cloned();
                 let eligibility = gathered.engine.policy().eligibility();
                 let server = || {
-                    let known = eligibility.server(standing.id).filter(|s| is_known(s.name));
+                    let known = eligibility.server(standing.id).filter(|s| s.is_known());
                     known.filter(|_| is_interpreter(first.comm)).map(|s| s.name.to_owned())
                 };
                 let name = unit.cloned().or_else(program).or_else(server);
@@ -347,7 +340,7 @@ pub fn all(gathered: &Observation<'_>) -> Vec<Service> {
 fn tell_apart(services: &mut [Service]) {
     let names: Vec<String> = services.iter().map(|service| service.name.clone()).collect();
     let is_shared = |service: &Service| names.iter().filter(|n| **n == service.name).count() > 1;
-    let is_told_of = |s: &Service| s.server != "unknown" || s.case.rank() >= Case::Suspect.rank();
+    let is_told_of = |s: &Service| s.server.is_known() || s.case.rank() >= Case::Suspect.rank();
     for service in services.iter_mut().filter(|s| !s.is_unit && is_told_of(s)) {
         if is_shared(service)
             && let Some(root) = service.roots.first()
@@ -396,7 +389,7 @@ fn of(gathered: &Observation<'_>, group: TreeGroup<'_>) -> Service {
     let moved = growth(&points);
     let is_job = |s: &ProcessState| {
         let brief = s.age_s < JOB_S || s.evidence.is_some_and(|e| e.window_s < JOB_GROWS_S);
-        let server = eligibility.server(s.id).is_some_and(|server| server.name != "unknown");
+        let server = eligibility.server(s.id).is_some_and(|server| !server.is_unknown());
         let end_s = detector.forecast(s.root).map_or(f64::INFINITY, |f| f.likely_s);
         brief && !server && end_s > IMMINENT_S
     };
@@ -420,14 +413,14 @@ fn of(gathered: &Observation<'_>, group: TreeGroup<'_>) -> Service {
     let readings = gathered.readings.iter().find(|r| roots.contains(&r.root));
     let per_work = readings.and_then(super::Readings::per_work);
     let server = members.iter().filter(|m| m.parent.is_some()).chain(&members);
-    let server = server.filter_map(|m| eligibility.server(m.id)).map(|server| server.name);
+    let mut server = server.filter_map(|m| eligibility.server(m.id));
     let mut service = Service {
         name,
         is_unit,
         comm: first.map_or(Comm::default(), |s| s.comm),
         program: first.and_then(|s| gathered.programs.get(&s.id)).cloned().unwrap_or_default(),
         names,
-        server: server.into_iter().find(|name| is_known(name)).unwrap_or("unknown"),
+        server: server.find(|server| server.is_known()).unwrap_or(&UNKNOWN),
         processes: members.len() as u32,
         workers: with_tops.iter().filter(|(m, top)| m.id != *top).count() as u32,
         own: sum,
@@ -475,7 +468,7 @@ pub(super) fn span_s(points: &[Point]) -> f64 {
 fn compares(service: &Service) -> bool {
     // Compilers and batch jobs too hold more the longer they run: only of servers is a request like
     // another.
-    is_known(service.server)
+    service.server.is_known()
         && service.per_work.is_some_and(|p| matches!(p.basis, Basis::Compared(..)))
 }
 

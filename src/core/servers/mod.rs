@@ -32,6 +32,10 @@ pub struct Server {
     pub by: &'static [RecognisedBy],
     /// How many threads they have, where that tells two rows apart.
     pub threads: ThreadCount,
+    /// What log lines call it where its processes may have other names; empty elsewhere.
+    pub log_name: &'static str,
+    /// Whether its children are programs of others (a shell's, cron's): each is a service of its own.
+    pub runs_others: bool,
     /// Parts of a title that show a child of the master which is none of its workers: never ended.
     pub helpers: &'static [&'static str],
     /// The part of a title before a pool's name, where one master has several pools.
@@ -48,6 +52,18 @@ pub struct Server {
     pub files: &'static [(&'static str, &'static str)],
     /// The command that puts a changed setting into force; empty where nothing is to be set.
     pub apply: &'static str,
+}
+
+impl Server {
+    /// Whether it is a server that somebody named: a row of the table, or one of the user's.
+    pub fn is_known(&self) -> bool {
+        !matches!(self.by, [] | [RecognisedBy::Fork])
+    }
+
+    /// Whether nothing at all is known of it, not even that it forks its workers.
+    pub fn is_unknown(&self) -> bool {
+        self.by.is_empty()
+    }
 }
 
 /// How a server's processes are told.

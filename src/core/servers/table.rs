@@ -56,6 +56,8 @@ pub(super) const BLANK: Server = Server {
     key: "",
     by: &[],
     threads: ThreadCount::Any,
+    log_name: "",
+    runs_others: false,
     helpers: &[],
     pool_title: "",
     workers: WorkerPolicy::Report(""),
@@ -99,6 +101,7 @@ static APACHE_PREFORK: Server = Server {
     key: "apache-prefork",
     by: APACHE,
     threads: ThreadCount::One,
+    log_name: "apache2",
     // After TERM 5 s, as for all. KILL leaves the accept mutex usable (default, fcntl, flock,
     // sysvsem, pthread: 0 of 20 probes failed), but for posixsem (20 of 20 hung): --no-kill.
     workers: WorkerPolicy::End(gently(Signal::Usr1, 70.0, TERM_KILL)),
@@ -144,6 +147,7 @@ pub static APACHE_THREADED: Server = Server {
         "apache2-worker",
     ])],
     threads: ThreadCount::Many,
+    log_name: "apache2",
     workers: WorkerPolicy::Reload(
         Signal::Usr1,
         "its children obey no signal but KILL, which loses their requests; `apachectl graceful` replaces them all, and so does leakwatch with --reload",
@@ -466,6 +470,7 @@ static EXIM: Server = Server {
 static SSHD: Server = Server {
     name: "sshd",
     key: "sshd",
+    runs_others: true,
     by: &[RecognisedBy::Exe(&["sshd", "sshd-session", "sshd-auth"])],
     workers: WorkerPolicy::Report("it is somebody's session; end it yourself if it must go"),
     cap: &[setting("MaxStartups N", "connections not logged in yet", "10:30:100")],
@@ -502,6 +507,7 @@ static FTPD: Server = Server {
 static CRON: Server = Server {
     name: "cron",
     key: "cron",
+    runs_others: true,
     by: &[RecognisedBy::Exe(&["cron", "crond", "atd", "anacron", "fcron"])],
     workers: WorkerPolicy::Report(
         "it is a job, which would not be started again before its next time",
@@ -513,6 +519,7 @@ static CRON: Server = Server {
 static SUPERVISOR: Server = Server {
     name: "supervisord",
     key: "supervisord",
+    runs_others: true,
     by: &[
         RecognisedBy::Title(&["supervisord"]),
         RecognisedBy::Exe(&["supervisord", "runsvdir", "runsv", "s6-supervise"]),
@@ -525,6 +532,7 @@ static SUPERVISOR: Server = Server {
 static SESSION: Server = Server {
     name: "session",
     key: "session",
+    runs_others: true,
     by: &[RecognisedBy::Exe(&[
         "bash",
         "sh",

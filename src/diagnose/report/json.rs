@@ -107,7 +107,7 @@ fn service(service: &Service) -> Value {
     json!({
         "name": service.name,
         "unit": service.is_unit,
-        "server": service.server,
+        "server": service.server.name,
         "roots": service.roots.iter().map(|id| json!({ "pid": id.pid, "start": id.start })).collect::<Vec<_>>(),
         "processes": service.processes,
         "workers": service.workers,

@@ -6,7 +6,7 @@ use crate::diagnose::advice;
 use crate::diagnose::advice::{Bound, Inputs, Values};
 use crate::diagnose::findings::ConfigKind;
 use crate::diagnose::remedy::{Remedy, RemedyReason};
-use crate::diagnose::service::{Service, is_known};
+use crate::diagnose::service::Service;
 
 /// What to do about a service, in a sentence before the change itself.
 pub fn proposal(remedy: &Remedy) -> String {
@@ -100,8 +100,8 @@ fn few(n: f64) -> String {
 /// What to type until the change is made; a regular expression that means this service.
 pub fn meanwhile(service: &Service) -> String {
     let interpreter = service.is_interpreted();
-    if interpreter && is_known(service.server) {
-        let word = service.server.split(' ').next().unwrap_or_default();
+    if interpreter && service.server.is_known() {
+        let word = service.server.name.split(' ').next().unwrap_or_default();
         return format!("leakwatch -f --pattern {word}");
     }
     let plain = match service.comm.to_string() {

@@ -10,7 +10,7 @@ use crate::core::model::units::{Bytes, Seconds};
 use crate::diagnose::Diagnosis;
 use crate::diagnose::earlier_series::LEAST;
 use crate::diagnose::history::Point;
-use crate::diagnose::service::{Case, Service, is_known};
+use crate::diagnose::service::{Case, Service};
 use crate::report::escape::Plain;
 use std::io::{self, Write};
 
@@ -147,10 +147,8 @@ impl<W: Write> WrappedText<'_, W> {
         if !flagged {
             return Ok(());
         }
-        let kind = match service.server {
-            server if is_known(server) => format!(" ({server})"),
-            _ => String::new(),
-        };
+        let server = Some(service.server).filter(|server| server.is_known());
+        let kind = server.map_or_else(String::new, |server| format!(" ({})", server.name));
         let mut text = format!(
             "{}{kind}, up {}: {}",
             processes(service),

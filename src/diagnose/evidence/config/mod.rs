@@ -128,13 +128,13 @@ pub fn read(kind: ConfigKind, running: &RunningServer, pool: &str) -> Option<Set
     }
 }
 
-/// The kind of a server by the name that recognising its processes gives.
-pub fn kind(server: &str) -> Option<ConfigKind> {
-    Some(match server {
-        "Apache prefork" => ConfigKind::ApachePrefork,
-        "Apache event/worker" => ConfigKind::ApacheThreaded,
+/// The kind of a server by its key.
+pub fn kind(key: &str) -> Option<ConfigKind> {
+    Some(match key {
+        "apache-prefork" => ConfigKind::ApachePrefork,
+        "apache-event" => ConfigKind::ApacheThreaded,
         "php-fpm" => ConfigKind::PhpFpm,
-        gunicorn if gunicorn.starts_with("gunicorn") => ConfigKind::Gunicorn,
+        "gunicorn" | "gunicorn-gthread" => ConfigKind::Gunicorn,
         "uwsgi" => ConfigKind::Uwsgi,
         _ => return None,
     })
