@@ -5,16 +5,18 @@
 //! # The way through the house
 //!
 //! ```text
-//! live:      probe ──────┐
-//!                        ├─ Sample ─► engine.observe(&Sample) -> Assessment { events, status, next_s } ─► report
-//! recorded:  recording ──┘                                       └─ orders ─► action
+//! live:      system::proc ─────┐
+//!                              ├─ Sample ─► engine.observe(&Sample) -> Assessment { order, events, status, next_s } ─► report
+//! recorded:  store::recording ─┘     ▲                                  │
+//!                                    └── what failed ── system::signal ◄┘ order
 //! ```
 //!
 //! The next sample is the only feedback. The engine orders "end process P gently" and remembers
 //! it; if P is in a sample after its grace, the next step follows; if it is gone, headroom before
-//! and after are compared. `action` never calls back. So `replay` yields the orders that a live
-//! run would have given, on any machine, and a wrong verdict met in the field becomes a recording
-//! in tests/recordings/.
+//! and after are compared. A signal that could not be sent is a field of the next live sample
+//! (`signal_failure`); a recording sends nothing and has none. So `replay` yields the orders that a
+//! live run would have given, as long as its signals could be sent, on any machine, and a wrong
+//! verdict met in the field becomes a recording in tests/recordings/.
 //!
 //! # The rooms
 //!

@@ -97,16 +97,16 @@ impl Trial {
                 self.subtrees.insert((proc.id, parent));
             }
         }
-        for event in &self.engine.observe(sample).events {
+        for event in self.engine.observe(sample).events() {
             match event {
                 Event::Leak(Finding { id, scope, forecast, .. }) => {
                     let end = forecast
                         .filter(|f| f.latest_s.is_finite())
                         .map(|f| [f.earliest_s, f.likely_s, f.latest_s].map(|s| t + s));
-                    self.said.push(Said { t, id: *id, what: What::Leak { scope: *scope, end } });
+                    self.said.push(Said { t, id, what: What::Leak { scope, end } });
                 }
                 Event::Order(Order { victim, .. }) => {
-                    self.said.push(Said { t, id: *victim, what: What::Order });
+                    self.said.push(Said { t, id: victim, what: What::Order });
                 }
                 _ => {}
             }

@@ -119,7 +119,7 @@ pub fn run(
         failing: engine.alarm().is_on(),
     };
     let mut now = LastReport { status: report.state as u8, t: sample.t, ..LastReport::default() };
-    found(&engine, &unsent, &mut now);
+    found(&engine, &mut now);
     if options.output.verbose {
         notes.extend(probe.take_notes().into_iter().map(Error::msg));
         if watched {
@@ -128,7 +128,7 @@ pub fn run(
     }
     // What cannot be kept is news once, like the rest.
     let is_news = is_news(&mut now, &told, &notes, options.repeat_after)
-        || engine.events().iter().chain(&unsent).any(is_always_news);
+        || engine.assessment().events().chain(unsent).any(|event| is_always_news(&event));
     if options.report_always || talks || is_news {
         let style = resolve::style(&options.output, options.judge.dry_run);
         write(out, options, &report, &engine, &unsent, sample.t, style)?;
@@ -155,11 +155,7 @@ fn act(
 ) -> (Vec<EarlierAction>, Option<Event>) {
     let mut past = Vec::new();
     let mut unsent = None;
-    let order = engine.events().iter().find_map(|event| match event {
-        Event::Order(order) => Some(*order),
-        _ => None,
-    });
-    if let Some(order) = order {
+    if let Some(order) = engine.assessment().order {
         match signals.send(&order) {
             Ok(()) if dry_run => past.push(EarlierAction::Pretended(order.victim)),
             Ok(()) => past.push(ordered(&order)),
@@ -171,7 +167,7 @@ fn act(
             }
         }
     }
-    for event in engine.events() {
+    for event in engine.assessment().events() {
         // It stayed, whatever it got.
         if let Event::Outcome(outcome) = event
             && outcome.end == crate::core::model::assessment::OutcomeResult::Stayed
@@ -193,7 +189,7 @@ fn state_of(engine: &Engine, nobody: bool) -> CheckState {
     let detector = engine.detector();
     let nears = || detector.process_states().any(|s| detector.forecast(s.root).is_some());
     // Whoever ends a process does so because the end is near.
-    let orders = engine.events().iter().any(|event| matches!(event, Event::Order(_)));
+    let orders = engine.assessment().order.is_some();
     match engine.status() {
         Severity::Critical => CheckState::Critical,
         _ if orders => CheckState::Critical,
@@ -204,7 +200,7 @@ fn state_of(engine: &Engine, nobody: bool) -> CheckState {
 }
 
 /// What is wrong, in words that are compared with what was told.
-fn found(engine: &Engine, unsent: &Option<Event>, now: &mut LastReport) {
+fn found(engine: &Engine, now: &mut LastReport) {
     let detector = engine.detector();
     for s in detector.process_states().filter(|s| s.leaks()) {
         now.insert(&format!("leak {}", s.comm));
@@ -214,7 +210,7 @@ fn found(engine: &Engine, unsent: &Option<Event>, now: &mut LastReport) {
             now.insert(&format!("end {} {}", s.comm, forecast.ceiling.name()));
         }
     }
-    for event in engine.events().iter().chain(unsent) {
+    for event in engine.assessment().events() {
         if let Event::NotEnded { comm, why, .. } = event {
             now.insert(&format!("spared {comm} {}", why.name()));
         }
@@ -259,8 +255,8 @@ fn write(
         Format::Text => report.write_line(out)?,
         Format::Json => report.write_json(out, t)?,
     }
-    for event in engine.events().iter().chain(unsent) {
-        write_event(out, t, event, format, style)?;
+    for event in engine.assessment().events().chain(*unsent) {
+        write_event(out, t, &event, format, style)?;
     }
     if format == Format::Text && report.state != CheckState::Ok {
         let wrong = report.trees.iter().filter(|tree| tree.leaking > 0 || tree.forecast.is_some());

@@ -48,8 +48,8 @@ pub fn run(
             explainer.look(out, sample.t, gather.engine(), style)?;
             continue;
         }
-        for event in gather.engine().events() {
-            write_event(out, sample.t, event, options.output.format, style)?;
+        for event in gather.engine().assessment().events() {
+            write_event(out, sample.t, &event, options.output.format, style)?;
         }
     }
     if recording.is_torn() && !options.output.quiet {
@@ -80,7 +80,7 @@ impl Page {
         gather.observe(sample, &mut LiveMachine::none());
         self.first_t = self.first_t.or(Some(sample.t));
         self.last_t = sample.t;
-        let words = gather.engine().events().iter().filter_map(moment);
+        let words = gather.engine().assessment().events().filter_map(|event| moment(&event));
         let room = MOST_MOMENTS - self.moments.len();
         self.moments.extend(words.take(room).map(|text| (sample.t, text)));
     }

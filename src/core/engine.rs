@@ -4,9 +4,7 @@ use crate::core::alarm::Alarm;
 use crate::core::decide::policy::{Policy, Rules};
 use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
-use crate::core::model::assessment::{
-    Assessment, EarlierAction, Event, Order, Profile, Severity, SignalFailure,
-};
+use crate::core::model::assessment::{Assessment, EarlierAction, Event, Profile, Severity};
 use crate::core::model::sample::{Header, Sample};
 use crate::core::sampling_interval::{SamplingInterval, nearest_end_s};
 
@@ -51,29 +49,22 @@ impl Engine {
     pub fn observe(&mut self, sample: &Sample) -> &Assessment {
         let Self { detector, alarm, policy, assessment, .. } = self;
         assessment.t = sample.t;
-        assessment.events.clear();
-        detector.observe(sample, &mut assessment.events);
-        alarm.observe(sample.t, &sample.memory_failures, &mut assessment.events);
-        policy.decide(sample, detector, &mut assessment.events);
-        for event in &assessment.events {
-            if let Event::Order(order) = event {
-                detector.ordered(order.victim);
-            }
+        assessment.changes.clear();
+        detector.observe(sample, &mut assessment.changes);
+        alarm.observe(sample.t, &sample.memory_failures, &mut assessment.changes);
+        assessment.order = policy.decide(sample, detector, &mut assessment.changes);
+        if let Some(order) = &assessment.order {
+            detector.ordered(order.victim);
         }
-        // Worst first; the sort is stable, so like events keep the detector's order.
-        assessment.events.sort_by_key(rank);
+        // Worst first; the sort is stable, so events of one rank keep the detector's order.
+        assessment.changes.sort_by_key(Event::severity_rank);
         self.assess();
         &self.assessment
     }
 
-    /// What changed with the last sample.
-    pub fn events(&self) -> &[Event] {
-        &self.assessment.events
-    }
-
-    /// An order could not be carried out. Only a live run can know.
-    pub fn signal_failed(&mut self, order: &Order, why: SignalFailure) {
-        self.policy.signal_failed(order, why);
+    /// The judgement of the last sample.
+    pub fn assessment(&self) -> &Assessment {
+        &self.assessment
     }
 
     /// Goes on under other rules. Those that depend on programs count once these are told again.
@@ -169,8 +160,9 @@ impl Engine {
         let leaks = detector.process_states().any(ProcessState::leaks)
             || detector.child_leaks().next().is_some();
         // An order at the brink comes without a verdict: it was found all the same.
-        let finds = |event: &Event| matches!(event, Event::Leak(_) | Event::Order(_));
-        self.found |= self.assessment.events.iter().any(finds);
+        let is_leak = |event: &Event| matches!(event, Event::Leak(_));
+        self.found |=
+            self.assessment.order.is_some() || self.assessment.changes.iter().any(is_leak);
         self.assessment.status = if end_s <= self.lead_s || self.alarm.is_on() {
             Severity::Critical
         } else if leaks {
@@ -182,18 +174,5 @@ impl Engine {
         let newcomers = trees > self.trees;
         self.trees = trees;
         self.assessment.next_s = self.pace.next_s(pace_s, left, newcomers);
-    }
-}
-
-fn rank(event: &Event) -> u8 {
-    match event {
-        Event::MemoryFailure(_) => 0,
-        Event::Outcome(_) => 0,
-        Event::Order(_) | Event::SignalFailed { .. } => 1,
-        Event::NotEnded { .. } => 2,
-        Event::Leak(_) => 3,
-        Event::Forecast { .. } => 4,
-        Event::Suspect(_) => 5,
-        Event::VerdictCleared { .. } | Event::ForecastCleared { .. } => 6,
     }
 }

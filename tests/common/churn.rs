@@ -9,7 +9,7 @@ use std::io;
 use leakwatch::command::watch::metrics::MetricsExporter;
 use leakwatch::core::decide::policy::Rules;
 use leakwatch::core::engine::{Engine, EngineSettings};
-use leakwatch::core::model::assessment::Event;
+use leakwatch::core::model::assessment::Order;
 use leakwatch::core::model::sample::Sample;
 use leakwatch::core::scheduling_delay::SchedulingDelay;
 use leakwatch::report::words::Style;
@@ -96,20 +96,16 @@ impl Churn {
         self.engine.observe(&self.sample);
         assert!(self.scheduling_delay.observe(t, t + 0.001).is_none());
         assert_eq!(self.sample.procs.len(), self.workers.len() + 1);
-        let mut victim = None;
-        for event in self.engine.events() {
-            json::write_event(&mut io::sink(), t, event).unwrap();
-            text::write_event(&mut io::sink(), t, event, Style::default()).unwrap();
-            self.metrics_exporter.count(event);
-            if let Event::Order(order) = event {
-                victim = Some(order.victim);
-            }
+        for event in self.engine.assessment().events() {
+            json::write_event(&mut io::sink(), t, &event).unwrap();
+            text::write_event(&mut io::sink(), t, &event, Style::default()).unwrap();
+            self.metrics_exporter.count(&event);
         }
         let failed =
             self.metrics_exporter.tick(&self.engine, &self.sample, 1.0, t, &self.scheduling_delay);
         assert!(failed.is_none(), "{failed:?}");
         summary::write_summary(&mut io::sink(), &self.engine).unwrap();
-        if let Some(victim) = victim {
+        if let Some(Order { victim, .. }) = self.engine.assessment().order {
             self.orders += 1;
             let nth = self.workers.iter().position(|worker| worker.pid == victim.pid).unwrap();
             self.replace(nth);

@@ -381,17 +381,7 @@ impl World {
             commit: None,
         };
         let uptime_s = Some(UPTIME_S + passed);
-        Sample {
-            t,
-            span_s: None,
-            uptime_s,
-            cpu_s: None,
-            memory,
-            ceilings: Vec::new(),
-            memory_failures: Vec::new(),
-            procs,
-            programs,
-        }
+        Sample { t, uptime_s, memory, procs, programs, ..Sample::default() }
     }
 }
 

@@ -194,7 +194,7 @@ fn run(file: &str, garbage: Garble, when: When) -> Found {
         for program in &mut sample.programs {
             program.permitted = Some(true);
         }
-        for event in &engine.observe(&sample).events {
+        for event in engine.observe(&sample).events() {
             match event {
                 Event::Leak(finding) if finding.id.pid == pid(LEAKY) => found.leak = true,
                 Event::Suspect(finding) if finding.id.pid == pid(LEAKY) => {}

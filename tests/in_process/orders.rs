@@ -50,6 +50,8 @@ struct World {
     renamed: bool,
     /// Forks are refused in this second.
     refused: bool,
+    /// The last order could not be carried out.
+    signal_failure: Option<(ProcId, SignalFailure)>,
     next_pid: u32,
     t: f64,
     total: u64,
@@ -84,6 +86,7 @@ impl World {
             master_gone: false,
             renamed: false,
             refused: false,
+            signal_failure: None,
             next_pid: 1000,
             t: 1.7e9,
             total: 1024 * MIB,
@@ -132,7 +135,7 @@ impl World {
         let left = self.total.saturating_sub(used);
         self.least = self.least.min(left);
         self.fill_sample(left);
-        let events = self.engine.observe(&self.sample).events.clone();
+        let events: Vec<Event> = self.engine.observe(&self.sample).events().collect();
         for event in events {
             match event {
                 Event::Order(order) => self.obey(order),
@@ -196,8 +199,16 @@ impl World {
         let (kind, ceiling) = (MemoryFailureKind::Refused, CeilingKind::Commit);
         let sign = MemoryFailure { kind, ceiling, root, place: Place::NONE, count: 1 };
         let memory_failures = if self.refused { vec![sign] } else { Vec::new() };
-        self.sample =
-            Sample { t: self.t, memory, procs, programs, memory_failures, ..Sample::default() };
+        let signal_failure = self.signal_failure.take();
+        self.sample = Sample {
+            t: self.t,
+            memory,
+            procs,
+            programs,
+            memory_failures,
+            signal_failure,
+            ..Sample::default()
+        };
     }
 
     fn run(&mut self, seconds: u32) {
@@ -527,7 +538,7 @@ fn when_the_master_dies_meanwhile_nothing_more_is_sent() {
 fn a_victim_that_had_gone_by_itself_is_no_success_and_the_next_one_follows() {
     let mut world = World::with(rules()).workers(4, MIB, Nature::Stuck);
     let first = world.run_until_order();
-    world.engine.signal_failed(&first, SignalFailure::Gone);
+    world.signal_failure = Some((first.victim, SignalFailure::Gone));
     world.workers.retain(|worker| worker.pid != first.victim.pid);
 
     world.run(300);
@@ -544,7 +555,7 @@ fn a_victim_whose_signal_could_not_be_sent_for_a_moment_gets_it_later() {
     let mut sent = Vec::new();
     for _ in 0..4 {
         let order = world.run_until_order();
-        world.engine.signal_failed(&order, enomem);
+        world.signal_failure = Some((order.victim, enomem));
         sent.push(order);
         world.orders.clear();
     }
@@ -552,7 +563,7 @@ fn a_victim_whose_signal_could_not_be_sent_for_a_moment_gets_it_later() {
     assert!(sent.iter().all(|order| order.victim == sent[0].victim), "{sent:?}");
 
     let order = world.run_until_order();
-    world.engine.signal_failed(&order, SignalFailure::NotPermitted);
+    world.signal_failure = Some((order.victim, SignalFailure::NotPermitted));
     world.orders.clear();
     world.run(300);
     assert!(world.orders.is_empty(), "who may not be signalled is not tried again");

@@ -161,12 +161,8 @@ impl World {
         if self.paced {
             self.step_s = assessment.next_s.min(1.0);
         }
-        let events = assessment.events.clone();
-        self.orders.extend(events.iter().filter_map(|event| match event {
-            Event::Order(order) => Some(*order),
-            _ => None,
-        }));
-        self.events.extend(events);
+        self.orders.extend(assessment.order);
+        self.events.extend(assessment.events());
     }
 
     fn run(&mut self, seconds: u32) -> &mut Self {

@@ -15,7 +15,7 @@ use super::write_event;
 use crate::cli::options::{Format, SelectOptions, WatchOptions};
 use crate::cli::resolve;
 use crate::core::engine::Engine;
-use crate::core::model::assessment::{Event, Severity};
+use crate::core::model::assessment::{Event, Severity, SignalFailure};
 use crate::core::model::sample::{ProcId, Sample};
 use crate::core::scheduling_delay::SchedulingDelay;
 use crate::report::messages::Greeting;
@@ -313,6 +313,7 @@ impl Session {
             journal_sink,
             metrics_exporter,
             wrong: None,
+            signal_failure: None,
         };
         let now_s = waiter.uptime_s();
         let (profile_saver, unread) = ProfileSaver::open(state, &mut running.engine, now_s);
@@ -360,7 +361,7 @@ impl Session {
         match self.probe.sample(waiter.unix_time(uptime_s), Some(uptime_s), &mut self.sample) {
             Ok(()) => {
                 self.failures.end();
-                self.running.permit(&mut self.sample);
+                self.running.complete(&mut self.sample);
                 let orders_written;
                 (next_s, orders_written) = self.running.tick(&self.sample, out);
                 self.written(orders_written)?;
@@ -499,11 +500,15 @@ struct ActingEngine {
     hook: Option<Hook>,
     /// What is wrong with the hook and not said yet.
     wrong: Option<&'static str>,
+    /// The victim whose signal could not be sent, for the next sample.
+    signal_failure: Option<(ProcId, SignalFailure)>,
 }
 
 impl ActingEngine {
-    /// Notes of each new process whether it may be signalled.
-    fn permit(&self, sample: &mut Sample) {
+    /// Adds to a sample what only the signal door knows: which new processes may be signalled, and
+    /// whether the last order could not be carried out.
+    fn complete(&mut self, sample: &mut Sample) {
+        sample.signal_failure = self.signal_failure.take();
         for program in &mut sample.programs {
             program.permitted = self.signals.permitted(program.id);
         }
@@ -514,29 +519,25 @@ impl ActingEngine {
     fn tick(&mut self, sample: &Sample, out: &mut impl Write) -> (f64, Result<()>) {
         let assessment = self.engine.observe(sample);
         let next_s = assessment.next_s;
-        // Signals first: a report that cannot be written must not keep one from being sent. There
-        // is at most one order a sample.
-        let order = assessment.events.iter().find_map(|event| match event {
-            Event::Order(order) => Some(*order),
-            _ => None,
-        });
-        let unsent = order.and_then(|order| {
+        // Signals first: a report that cannot be written must not keep one from being sent.
+        let unsent = assessment.order.and_then(|order| {
             let why = self.signals.send(&order).err()?;
+            self.signal_failure = Some((order.victim, why));
             Some(Event::SignalFailed { order, why })
         });
         let Self { engine, style, options, screen, journal_sink, metrics_exporter, hook, .. } =
             self;
-        let events = || engine.events().iter().chain(&unsent);
+        let events = || engine.assessment().events().chain(unsent);
         if let Some(metrics_exporter) = metrics_exporter {
-            events().for_each(|event| metrics_exporter.count(event));
+            events().for_each(|event| metrics_exporter.count(&event));
         }
-        let mut write = |event: &Event| -> Result<()> {
+        let mut write = |event: Event| -> Result<()> {
             if let Some(screen) = screen {
                 screen.clear(out)?;
             }
             match journal_sink {
-                Some(journal_sink) => journal_sink.write(out, sample.t, event, *style)?,
-                None => write_event(out, sample.t, event, options.output.format, *style)?,
+                Some(journal_sink) => journal_sink.write(out, sample.t, &event, *style)?,
+                None => write_event(out, sample.t, &event, options.output.format, *style)?,
             }
             out.flush().context("cannot write the report")
         };
@@ -545,19 +546,16 @@ impl ActingEngine {
             let plain = Style { colour: false, ..*style };
             for event in events() {
                 let mut text = Vec::new();
-                write_event(&mut text, sample.t, event, Format::Text, plain).ok();
+                write_event(&mut text, sample.t, &event, Format::Text, plain).ok();
                 // What is no line is no event for people either.
                 if !text.is_empty() {
                     let wrong = hook.tell(|line| {
-                        write_event(line, sample.t, event, Format::Json, plain)?;
+                        write_event(line, sample.t, &event, Format::Json, plain)?;
                         line.write_all(&text)
                     });
                     self.wrong = wrong.or(self.wrong);
                 }
             }
-        }
-        if let Some(Event::SignalFailed { order, why }) = unsent {
-            engine.signal_failed(&order, why);
         }
         (next_s, written)
     }

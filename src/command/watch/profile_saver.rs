@@ -1,7 +1,7 @@
 //! Keeper: when a watch reads and saves its memory of programs.
 
 use crate::core::engine::Engine;
-use crate::core::model::assessment::{Event, Severity};
+use crate::core::model::assessment::Severity;
 use crate::store::profiles;
 use anyhow::{Error, Result};
 use std::path::PathBuf;
@@ -36,8 +36,8 @@ impl ProfileSaver {
     /// After a tick: saves when it is time and nothing more urgent is going on. The error is only
     /// to be told, and comes once.
     pub fn tick(&mut self, engine: &Engine, uptime_s: f64) -> Option<Error> {
-        let ordered = || engine.events().iter().any(|event| matches!(event, Event::Order(_)));
-        if uptime_s < self.due_s || engine.status() == Severity::Critical || ordered() {
+        let has_order = engine.assessment().order.is_some();
+        if uptime_s < self.due_s || engine.status() == Severity::Critical || has_order {
             return None;
         }
         self.due_s = uptime_s + EVERY_S;

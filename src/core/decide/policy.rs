@@ -145,8 +145,17 @@ impl Policy {
         &self.rules
     }
 
-    /// Decides on one sample, after the detector has seen it. Orders and outcomes go to `events`.
-    pub fn decide(&mut self, sample: &Sample, detector: &Detector, events: &mut Vec<Event>) {
+    /// Decides on one sample, after the detector has seen it: the order, if a process must end. What
+    /// became of earlier orders, and why a process is not ended, goes to `events`.
+    pub fn decide(
+        &mut self,
+        sample: &Sample,
+        detector: &Detector,
+        events: &mut Vec<Event>,
+    ) -> Option<Order> {
+        if let Some((victim, why)) = sample.signal_failure {
+            self.signal_failed(victim, why);
+        }
         self.eligibility.learn(sample, detector);
         self.told.retain(|id| detector.process_state(*id).is_some());
         self.resting.retain_mut(|rest| {
@@ -163,23 +172,24 @@ impl Policy {
             sample.memory_failures.iter().filter(|sign| sign.kind == MemoryFailureKind::Refused);
         self.refused.extend(refused.map(|sign| (sign.root, sample.t)));
         if !self.rules.act {
-            return;
+            return None;
         }
-        self.follow_up(sample.t, detector, events);
+        let next_step = self.follow_up(sample.t, detector, events);
         self.emergency.observe(sample.t, detector);
         if matches!(self.campaign, Campaign::Idle) && !self.catching_up {
-            self.choose(sample.t, detector, events);
+            return self.choose(sample.t, detector, events);
         }
+        next_step
     }
 
-    /// The order could not be carried out. A victim that had gone by itself is replaced like one
+    /// The last order could not be carried out. A victim that had gone by itself is replaced like one
     /// that was ended; one for whom the kernel had no means (ENOMEM, EMFILE) rests for a while; any
     /// other is left alone. Others may be chosen.
-    pub fn signal_failed(&mut self, order: &Order, why: SignalFailure) {
+    fn signal_failed(&mut self, victim: ProcId, why: SignalFailure) {
         self.campaign = match (&self.campaign, why) {
             // Gone before it got the next signal: what it gave back is told with the next sample.
             (Campaign::Waiting(waiting), SignalFailure::Gone)
-                if order.reason == OrderReason::Stayed =>
+                if waiting.order.reason == OrderReason::Stayed =>
             {
                 Campaign::Waiting(*waiting)
             }
@@ -190,11 +200,11 @@ impl Policy {
             // No memory or no descriptor for a moment, at the brink of all moments: it rests, each
             // time twice as long, and others may be chosen meanwhile.
             (Campaign::Waiting(waiting), SignalFailure::Failed(_)) => {
-                self.rest(order.victim, waiting.last_t);
+                self.rest(victim, waiting.last_t);
                 Campaign::Idle
             }
             _ => {
-                self.eligibility.exclude(order.victim);
+                self.eligibility.exclude(victim);
                 Campaign::Idle
             }
         };
@@ -278,7 +288,7 @@ impl Policy {
     }
 
     /// Looks after the current victim: outcome, next step, or end of the pause.
-    fn follow_up(&mut self, t: f64, detector: &Detector, events: &mut Vec<Event>) {
+    fn follow_up(&mut self, t: f64, detector: &Detector, events: &mut Vec<Event>) -> Option<Order> {
         match &self.campaign {
             Campaign::Idle => {}
             Campaign::Settling { pool, size, gone_t } => {
@@ -314,12 +324,13 @@ impl Policy {
                     Some(standing)
                         if waiting.waited_s >= waiting.order.grace_s && !self.catching_up =>
                     {
-                        self.escalate(waiting, standing, t, detector, events)
+                        return self.escalate(waiting, standing, t, detector, events);
                     }
                     Some(_) => Campaign::Waiting(waiting),
                 };
             }
         }
+        None
     }
 
     /// The next step against a victim that is still there: only while there is still danger and
@@ -331,7 +342,7 @@ impl Policy {
         t: f64,
         detector: &Detector,
         events: &mut Vec<Event>,
-    ) -> Campaign {
+    ) -> Option<Order> {
         let OrderUnderWay { order, first_t, .. } = waiting;
         let known = self.eligibility.server(order.victim).unwrap_or(&servers::UNKNOWN);
         let forecast = match unit(&order) {
@@ -341,7 +352,8 @@ impl Policy {
             Unit::Tasks => self.danger_in_tasks(order.root, detector).map(|(forecast, _)| forecast),
         };
         if forecast.is_none() || self.eligibility.spared(standing, detector).is_some() {
-            return Campaign::Waiting(waiting);
+            self.campaign = Campaign::Waiting(waiting);
+            return None;
         }
         let ending = match self.rules.manner(known) {
             Method::Signals(ending) => Some(ending),
@@ -351,17 +363,18 @@ impl Policy {
             let (after_s, end) = (t - first_t, OutcomeResult::Stayed);
             events.push(Event::Outcome(Outcome { order, after_s, end, forecast }));
             self.eligibility.exclude(order.victim);
-            return Campaign::Idle;
+            self.campaign = Campaign::Idle;
+            return None;
         };
         let (grace_s, reason) = (HARD_GRACE_S, OrderReason::Stayed);
         let then = ending.after(step).map(Step::signal);
         let order = Order { step, signal: step.signal(), grace_s, then, reason, forecast, ..order };
-        events.push(Event::Order(order));
-        Campaign::Waiting(OrderUnderWay { order, waited_s: 0.0, ..waiting })
+        self.campaign = Campaign::Waiting(OrderUnderWay { order, waited_s: 0.0, ..waiting });
+        Some(order)
     }
 
     /// Chooses a victim, if some tree is in danger.
-    fn choose(&mut self, t: f64, detector: &Detector, events: &mut Vec<Event>) {
+    fn choose(&mut self, t: f64, detector: &Detector, events: &mut Vec<Event>) -> Option<Order> {
         let leaking = || detector.flagged().filter(|s| s.verdict == Verdict::Leaking);
         let in_danger = |s: &ProcessState| self.danger(s.root, self.server(s), detector);
         let candidates = || {
@@ -379,9 +392,9 @@ impl Policy {
             let lead_s = self.rules.lead_s(self.server(standing));
             let urgent = forecast.earliest_s <= lead_s / 2.0;
             if self.eligibility.ease(standing, most, detector) == 0 && !urgent {
-                return;
+                return None;
             }
-            return self.order(t, standing, OrderReason::Danger, Some(forecast), detector, events);
+            return self.order(t, standing, OrderReason::Danger, Some(forecast), detector);
         }
         for standing in leaking() {
             let fork_fails = || self.fork_fails(standing, detector).map(NotEnded::ForkFails);
@@ -402,9 +415,9 @@ impl Policy {
         if let Some((id, forecast)) = victim
             && let Some(standing) = detector.process_state(id)
         {
-            return self.order(t, standing, OrderReason::Brink, Some(forecast), detector, events);
+            return self.order(t, standing, OrderReason::Brink, Some(forecast), detector);
         }
-        self.choose_by_tasks(t, detector, events);
+        self.choose_by_tasks(t, detector)
     }
 
     fn server(&self, s: &ProcessState) -> &'static Server {
@@ -435,9 +448,9 @@ impl Policy {
 
     /// Chooses a victim, if forks are about to fail in some tree for want of tasks: who starts
     /// threads without end, or else the eldest of children that pile up and do nothing.
-    fn choose_by_tasks(&mut self, t: f64, detector: &Detector, events: &mut Vec<Event>) {
+    fn choose_by_tasks(&mut self, t: f64, detector: &Detector) -> Option<Order> {
         if !detector.is_short_of_tasks() {
-            return;
+            return None;
         }
         let best = detector
             .process_states()
@@ -451,9 +464,8 @@ impl Policy {
                 may_end.then_some((s, reason, forecast))
             })
             .max_by_key(|(s, ..)| (s.threads, std::cmp::Reverse((s.id.start, s.id.pid))));
-        if let Some((standing, reason, forecast)) = best {
-            self.order(t, standing, reason, Some(forecast), detector, events);
-        }
+        let (standing, reason, forecast) = best?;
+        self.order(t, standing, reason, Some(forecast), detector)
     }
 
     /// The forecast of a tree in which fork may fail within the lead time for want of tasks, on
@@ -513,8 +525,7 @@ impl Policy {
         reason: OrderReason,
         forecast: Option<Forecast>,
         detector: &Detector,
-        events: &mut Vec<Event>,
-    ) {
+    ) -> Option<Order> {
         let known = self.server(s);
         // As long as the server may need, but not beyond the end of memory.
         let left_s = forecast.map_or(f64::INFINITY, |f| f.earliest_s);
@@ -529,7 +540,7 @@ impl Policy {
                 self.reloaded.push((master, t));
                 (master, (Step::Reload, signal), RELOAD_GRACE_S, None)
             }
-            (Method::Reload(_), None) | (Method::Never(_), _) => return,
+            (Method::Reload(_), None) | (Method::Never(_), _) => return None,
         };
         let order = Order {
             victim: s.id,
@@ -549,8 +560,8 @@ impl Policy {
             },
             forecast,
         };
-        events.push(Event::Order(order));
         self.wait(order, s, t, detector);
+        Some(order)
     }
 
     /// Waits for the end of a victim that was ordered at `t`.

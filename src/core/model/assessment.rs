@@ -516,9 +516,10 @@ pub enum Event {
         /// Why it must not.
         why: NotEnded,
     },
-    /// A process must end.
+    /// A process must end. Reports get it from [`Assessment::order`].
     Order(Order),
-    /// An order could not be carried out. Only a live run has these: replay sends nothing.
+    /// An order could not be carried out. Only a live run reports these; the engine learns of it by
+    /// the next sample's `signal_failure`.
     SignalFailed {
         /// The order.
         order: Order,
@@ -527,6 +528,21 @@ pub enum Event {
     },
     /// A victim's end.
     Outcome(Outcome),
+}
+
+impl Event {
+    /// Its place among the events of a sample: the worst has the lowest.
+    pub(crate) fn severity_rank(&self) -> u8 {
+        match self {
+            Self::MemoryFailure(_) | Self::Outcome(_) => 0,
+            Self::Order(_) | Self::SignalFailed { .. } => 1,
+            Self::NotEnded { .. } => 2,
+            Self::Leak(_) => 3,
+            Self::Forecast { .. } => 4,
+            Self::Suspect(_) => 5,
+            Self::VerdictCleared { .. } | Self::ForecastCleared { .. } => 6,
+        }
+    }
 }
 
 /// How the machine stands, and so how leakwatch exits.
@@ -546,12 +562,26 @@ pub enum Severity {
 pub struct Assessment {
     /// The sample's time.
     pub t: f64,
-    /// What changed, worst first.
-    pub events: Vec<Event>,
+    /// The one process that must end now, if any.
+    pub order: Option<Order>,
+    /// What else changed, worst first.
+    pub(crate) changes: Vec<Event>,
     /// How things stand.
     pub status: Severity,
     /// Seconds until the engine wants the next sample.
     pub next_s: f64,
+}
+
+impl Assessment {
+    /// What changed, worst first, the order included.
+    pub fn events(&self) -> impl Iterator<Item = Event> + '_ {
+        let order = self.order.map(Event::Order);
+        let is_worse = |event: &Event| {
+            order.is_some_and(|order| event.severity_rank() < order.severity_rank())
+        };
+        let (worse, rest) = self.changes.split_at(self.changes.partition_point(is_worse));
+        worse.iter().copied().chain(order).chain(rest.iter().copied())
+    }
 }
 
 /// What is remembered of the runs of a program under one parent that ended by themselves.

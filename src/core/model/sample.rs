@@ -4,6 +4,7 @@
 //! `recording` from a file; what judges it cannot tell which. A `Sample` is reused from tick to
 //! tick, so its tables keep their capacity and a steady tick allocates nothing.
 
+use crate::core::model::assessment::SignalFailure;
 use crate::core::model::ceiling::{Ceiling, CeilingKind, MemoryFailure, Place};
 use std::fmt;
 
@@ -171,6 +172,9 @@ pub struct Sample {
     pub procs: Vec<Proc>,
     /// Programs of processes that are new in this sample.
     pub programs: Vec<Program>,
+    /// The victim whose signal could not be sent since the sample before, and why not. Only a live
+    /// watch has one: a recording holds no signals.
+    pub signal_failure: Option<(ProcId, SignalFailure)>,
 }
 
 impl Sample {

@@ -11,8 +11,19 @@ use crate::core::model::sample::{Comm, Proc, ProcId, Sample};
 
 /// Reads a line into `sample` as the JSON library would, or not at all: then `sample` is of no use.
 pub(super) fn read(line: &[u8], sample: &mut Sample) -> Option<()> {
-    let Sample { t, span_s, uptime_s, cpu_s, memory, ceilings, memory_failures, procs, programs } =
-        sample;
+    sample.signal_failure = None;
+    let Sample {
+        t,
+        span_s,
+        uptime_s,
+        cpu_s,
+        memory,
+        ceilings,
+        memory_failures,
+        procs,
+        programs,
+        ..
+    } = sample;
     (*span_s, *uptime_s, *cpu_s) = (None, None, None);
     ceilings.clear();
     memory_failures.clear();

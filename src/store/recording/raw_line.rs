@@ -98,7 +98,9 @@ impl<'de> Visitor<'de> for SampleSeed<'_> {
             memory_failures,
             procs,
             programs,
+            signal_failure,
         } = self.0;
+        *signal_failure = None;
         (*span_s, *uptime_s, *cpu_s) = (None, None, None);
         ceilings.clear();
         memory_failures.clear();

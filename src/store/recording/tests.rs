@@ -95,7 +95,7 @@ prop_compose! {
                 Program { id: proc.id, exe: "/bin/x".to_owned(), title, threads, forked, permitted }
             })
             .collect();
-        Sample { t: 0.0, span_s, uptime_s, cpu_s, memory, ceilings, memory_failures, procs, programs }
+        Sample { t: 0.0, span_s, uptime_s, cpu_s, memory, ceilings, memory_failures, procs, programs, signal_failure: None }
     }
 }
 

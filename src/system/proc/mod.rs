@@ -156,6 +156,7 @@ impl Sampler {
         sample.uptime_s = uptime_s;
         sample.procs.clear();
         sample.programs.clear();
+        sample.signal_failure = None;
         sample.memory = self.memory()?;
         sample.cpu_s = self.cpu_s();
         let mut buffer = [0; 128];
