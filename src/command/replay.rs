@@ -3,7 +3,7 @@
 use super::write_event;
 use crate::cli::options::{ReplayOptions, Target};
 use crate::cli::resolve;
-use crate::core::detect::explanation::Explanation;
+use crate::core::detect::explain::Explanation;
 use crate::core::engine::Engine;
 use crate::core::model::assessment::{Event, Finding, Severity, Verdict};
 use crate::core::model::ceiling::MemoryFailureKind;
@@ -138,7 +138,7 @@ impl Explainer {
         let id = detector.process_states().map(|standing| standing.id).find(meant);
         let now = id.and_then(|id| detector.explain(id));
         if let Some((t, last)) = self.last.take()
-            && Some(last.standing.id) != id
+            && Some(last.state.id) != id
         {
             explain::write(out, t, ExplainedAt::Gone, &last, style)?;
             self.told = None;
@@ -147,7 +147,7 @@ impl Explainer {
         if !std::mem::replace(&mut self.seen, true) {
             explain::legend(out)?;
         }
-        let (was, is) = (self.told.map(|(_, verdict)| verdict), now.standing.verdict);
+        let (was, is) = (self.told.map(|(_, verdict)| verdict), now.state.verdict);
         if was != Some(is) {
             // That a process is new needs no explanation.
             if is != Verdict::New {

@@ -152,7 +152,7 @@ impl Engine {
         let roots = || detector.roots();
         let ends = || roots().filter_map(|s| detector.forecast(s.id));
         let end_s = nearest_end_s(ends());
-        let pace_s = end_s.min(self.suspected_end_s()).min(detector.nearing_s());
+        let pace_s = end_s.min(self.suspected_end_s()).min(detector.unproven_end_s());
         let left = roots()
             .map(|s| detector.headroom(s.id))
             .map(|h| h.left as f64 / (h.limit as f64).max(1.0))

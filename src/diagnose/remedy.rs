@@ -511,7 +511,7 @@ pub fn is_compared(service: &Service) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::detect::ceilings::usage::Headroom;
+    use crate::core::detect::ceilings::series::Headroom;
     use crate::core::model::ceiling::{CeilingKind, Place};
     use crate::core::model::sample::Comm;
     use crate::core::servers::UNKNOWN;

@@ -4,7 +4,7 @@ use super::Observation;
 use super::history::{Point, SizeGrowth, growth};
 use super::leak_per_request::{Basis, PerWork};
 use super::weigh::{denies, join, known, notable};
-use crate::core::detect::ceilings::usage::Headroom;
+use crate::core::detect::ceilings::series::Headroom;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::engine::Engine;
 use crate::core::model::assessment::{Evidence, Forecast, Verdict};

@@ -182,7 +182,7 @@ impl Report<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::detect::ceilings::usage::Headroom;
+    use crate::core::detect::ceilings::series::Headroom;
     use crate::core::model::assessment::Forecast;
     use crate::core::model::ceiling::{CeilingKind, Place};
     use crate::core::model::sample::{Comm, ProcId};

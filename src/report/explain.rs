@@ -6,8 +6,8 @@
 
 use super::reasons::{cell, conclusion, pair, ratio, size};
 use super::words::{CeilingName, Style, Subject, TimeOfDay};
-use crate::core::detect::ceilings::usage::Headroom;
-use crate::core::detect::explanation::{EarlierRunMatch, Explanation, Siblings, WindowRow};
+use crate::core::detect::ceilings::series::Headroom;
+use crate::core::detect::explain::{EarlierRunMatch, Explanation, Siblings, WindowRow};
 use crate::core::detect::series::window::GrowthShape;
 use crate::core::detect::verdict::{PatientRule, RuleChecks};
 use crate::core::model::assessment::Verdict;
@@ -59,8 +59,8 @@ pub fn write(
     explanation: &Explanation,
     style: Style,
 ) -> io::Result<()> {
-    let standing = &explanation.standing;
-    let verdict = standing.verdict.name();
+    let state = &explanation.state;
+    let verdict = state.verdict.name();
     let what = match reason {
         ExplainedAt::Changed(Some(was)) => format!("{} -> {verdict}", was.name()),
         ExplainedAt::Changed(None) => verdict.to_owned(),
@@ -68,21 +68,16 @@ pub fn write(
         ExplainedAt::End => format!("{verdict} at the end of the recording"),
     };
     let (bold, off) = if style.colour { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
-    let subject = Subject::process(standing.comm, standing.id);
-    writeln!(
-        out,
-        "\n{}  {bold}{subject} started {}: {what}{off}",
-        TimeOfDay(t),
-        standing.id.start
-    )?;
+    let subject = Subject::process(state.comm, state.id);
+    writeln!(out, "\n{}  {bold}{subject} started {}: {what}{off}", TimeOfDay(t), state.id.start)?;
     let Headroom { kind, place, left, limit } = explanation.headroom;
     writeln!(
         out,
         "  age {} ({} samples seen), {} now, {} when first seen; {} of {} left in {}",
-        Seconds(standing.age_s),
-        standing.samples,
-        Bytes(standing.footprint),
-        Bytes(standing.first_footprint),
+        Seconds(state.age_s),
+        state.samples,
+        Bytes(state.footprint),
+        Bytes(state.first_footprint),
         Bytes(left),
         Bytes(limit),
         CeilingName(kind, place)
@@ -101,15 +96,15 @@ const GROWTH: [&str; 10] = [
 ];
 
 fn growth_cells(row: &WindowRow) -> Vec<String> {
-    let tests = &row.look.tests;
-    let blocks = row.look.blocks;
-    let growth = match row.look.growth {
+    let tests = &row.window.tests;
+    let blocks = row.window.blocks;
+    let growth = match row.window.growth {
         None => "none".to_owned(),
         Some(growth) if tests.going_on.passes => kind(growth).to_owned(),
         Some(growth) => format!("{}, paused", kind(growth)),
     };
     // How it grows is no question where it does not.
-    let kinds = |cell: String| if row.look.growth.is_some() { cell } else { "-".to_owned() };
+    let kinds = |cell: String| if row.window.growth.is_some() { cell } else { "-".to_owned() };
     vec![
         Seconds(row.window_s).to_string(),
         format!("{blocks} x {}", Seconds(row.window_s / blocks as f64)),
@@ -138,28 +133,30 @@ const RULES: [&str; 10] = [
 ];
 
 fn rule_cells(row: &WindowRow) -> Option<Vec<String>> {
-    let RuleChecks { passes, urgent, share, patient, convicts, suspects } = row.rules.as_ref()?;
+    let RuleChecks { in_a_row, urgent, share, patient, leak, suspect } = row.rules.as_ref()?;
     let number = |n: f64| format!("{n}");
     let time = |s: f64| Seconds(s).to_string();
     let of_life = match patient {
         PatientRule { of_life_s, .. } if of_life_s.passes => cell(*of_life_s, time),
-        patient if patient.long_enough() => format!("ok doubled {}", pair(patient.doubled, size)),
+        patient if patient.is_long_enough() => {
+            format!("ok doubled {}", pair(patient.doubled, size))
+        }
         PatientRule { of_life_s, .. } => cell(*of_life_s, time),
     };
-    let so = match (convicts, suspects) {
+    let so = match (leak, suspect) {
         (Some(why), _) => why.name(),
         (None, Some(_)) => "suspect",
         (None, None) => "no",
     };
     Some(vec![
         time(row.window_s),
-        cell(*passes, number),
+        cell(*in_a_row, number),
         cell(urgent.reach, size),
         cell(urgent.samples, number),
         cell(*share, ratio),
-        cell(patient.alive, number),
+        cell(patient.life_samples, number),
         of_life,
-        cell(patient.of_itself, size),
+        cell(patient.own_growth, size),
         cell(patient.end_s, time),
         so.to_owned(),
     ])
@@ -198,22 +195,24 @@ fn table(
 
 /// What beside its own windows weighs in.
 fn aside(out: &mut impl Write, explanation: &Explanation) -> io::Result<()> {
-    if let Some(Siblings { members, leaks, crowd }) = explanation.pool {
+    if let Some(Siblings { members, leaks, group_factor }) = explanation.pool {
         let pooled = match leaks {
             true => "by age its members grow for as long as they live",
             false => "not convicted as a pool",
         };
         write!(out, "  pool: {members} alive; {pooled}")?;
-        match crowd > 1.0 {
-            true => writeln!(out, "; those that grow alike make up {crowd:.1} times its growth")?,
+        match group_factor > 1.0 {
+            true => {
+                writeln!(out, "; those that grow alike make up {group_factor:.1} times its growth")?
+            }
             false => writeln!(out)?,
         }
     }
-    let Some(EarlierRunMatch { size: bytes, age_s, excuses }) = explanation.earlier else {
+    let Some(EarlierRunMatch { size: bytes, age_s, explains }) = explanation.earlier else {
         return Ok(());
     };
     let time = |s: f64| Seconds(s).to_string();
-    let so = match (excuses, bytes.passes && age_s.passes) {
+    let so = match (explains, bytes.passes && age_s.passes) {
         (true, _) => "excuses growth",
         (false, true) => "excuses nothing, it was convicted before",
         (false, false) => "excuses nothing",

@@ -1,6 +1,6 @@
 //! Reasons: what a test compared, and what a verdict rests on, in words.
 
-use crate::core::detect::explanation::{Explanation, StandingVerdict, WindowRow};
+use crate::core::detect::explain::{Explanation, HeldVerdict, WindowRow};
 use crate::core::detect::series::comparison::Comparison;
 use crate::core::detect::series::window::GrowthShape;
 use crate::core::detect::verdict::RuleChecks;
@@ -10,25 +10,25 @@ use crate::core::model::units::{Bytes, Seconds};
 /// What convicted it, or what was missing.
 pub(crate) fn conclusion(explanation: &Explanation) -> String {
     let row = explanation.decisive();
-    let verdict = explanation.standing.verdict;
+    let verdict = explanation.state.verdict;
     let nearest = row.map_or_else(|| "no window is full yet".to_owned(), missing);
-    if explanation.is_excused() {
+    if explanation.follows_earlier_run() {
         return "warming: an earlier run of its program grew so and ended by itself".to_owned();
     }
     let held = explanation.held;
-    let stands = held.map_or(String::new(), |StandingVerdict { for_s, .. }| {
+    let stands = held.map_or(String::new(), |HeldVerdict { for_s, .. }| {
         format!("it stands for another {}", Seconds(for_s))
     });
     match (verdict, row.and_then(|row| row.rules.as_ref()), held) {
-        (Verdict::Leaking, Some(RuleChecks { convicts: Some(why), .. }), _) => {
+        (Verdict::Leaking, Some(RuleChecks { leak: Some(why), .. }), _) => {
             let row = row.map_or(0.0, |row| row.window_s);
             format!("leaking: the window of {} convicts ({})", Seconds(row), rule(*why))
         }
-        (Verdict::Leaking, _, Some(StandingVerdict { why: Some(FindingReason::Pool), .. })) => {
+        (Verdict::Leaking, _, Some(HeldVerdict { why: Some(FindingReason::Pool), .. })) => {
             format!("leaking: convicted with its pool; by itself: {nearest}")
         }
         (Verdict::Leaking, ..) => format!("leaking, from before: {stands}; now: {nearest}"),
-        (Verdict::Suspect, Some(RuleChecks { suspects: Some(why), .. }), _) => {
+        (Verdict::Suspect, Some(RuleChecks { suspect: Some(why), .. }), _) => {
             format!("suspect: goes towards {}; {nearest}", rule(*why))
         }
         (Verdict::Suspect, ..) => format!("suspect, from before: {stands}; now: {nearest}"),
@@ -50,7 +50,7 @@ pub(crate) fn conclusion(explanation: &Explanation) -> String {
 
 /// What a window lacks to convict.
 fn missing(row: &WindowRow) -> String {
-    let tests = &row.look.tests;
+    let tests = &row.window.tests;
     let enough = row.enough();
     if !enough.passes {
         // It then fails the other tests as well, which says nothing more.
@@ -65,22 +65,22 @@ fn missing(row: &WindowRow) -> String {
     };
     need(tests.beyond_falls, "it fell about as far before", size);
     need(tests.rising, "it does not rise throughout", |n| format!("{n}"));
-    if row.look.growth.is_some() {
+    if row.window.growth.is_some() {
         need(tests.lasting, "its second half is slower", size);
         need(tests.going_on, "it has paused", ratio);
         need(tests.not_by_load, "CPU use explains it", |x| format!("x{}", ratio(x)));
     }
-    if let Some(RuleChecks { passes, urgent, share, patient, .. }) = &row.rules {
-        need(*passes, "too few windows in a row", |n| format!("{n}"));
+    if let Some(RuleChecks { in_a_row, urgent, share, patient, .. }) = &row.rules {
+        need(*in_a_row, "too few windows in a row", |n| format!("{n}"));
         need(urgent.reach, "for urgent, memory lasts too long", size);
         need(urgent.samples, "for urgent, too few samples", |n| format!("{n}"));
         need(*share, "for urgent, others take the memory", ratio);
-        need(patient.alive, "for patient, too few samples", |n| format!("{n}"));
-        if !patient.long_enough() {
+        need(patient.life_samples, "for patient, too few samples", |n| format!("{n}"));
+        if !patient.is_long_enough() {
             let time = |s| Seconds(s).to_string();
             need(patient.of_life_s, "for patient, the window is short for its age", time);
         }
-        need(patient.of_itself, "for patient, small for its own size", size);
+        need(patient.own_growth, "for patient, small for its own size", size);
         need(patient.end_s, "for patient, memory lasts for months", |s| Seconds(s).to_string());
     }
     match lacks.is_empty() {

@@ -4,7 +4,7 @@
 //! terminal.
 
 use super::words::{CeilingName, Style, Subject};
-use crate::core::detect::ceilings::usage::Headroom;
+use crate::core::detect::ceilings::series::Headroom;
 use crate::core::engine::Engine;
 use crate::core::model::assessment::{Forecast, Verdict};
 use crate::core::model::sample::{Comm, ProcId};

@@ -13,7 +13,7 @@
 use crate::core::decide::eligibility::{Eligibility, Pool, expected};
 use crate::core::decide::emergency::Emergency;
 use crate::core::detect::Detector;
-use crate::core::detect::ceilings::usage::Headroom;
+use crate::core::detect::ceilings::series::Headroom;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::model::assessment::{
     EarlierAction, Event, Forecast, NotEnded, Order, OrderReason, Outcome, OutcomeResult,

@@ -1,9 +1,9 @@
-//! Constants: every number that the detector rests on, in one place.
+//! Every number that the detector rests on, in one place.
 //!
 //! Each has a meaning and a source; none is fitted to one program. "Measured" means on the
 //! labelled recordings that the detector was developed on and on generated ones.
 
-/// Levels below the planned interval: live, samples may come up to 2^4 times closer.
+/// Levels below the planned interval: in a live run, samples may come up to 2^4 times as often.
 pub const FINE: usize = 4;
 
 /// Levels in all. Level `l` has blocks of 2^(l - FINE) planned intervals; the longest window is
@@ -16,27 +16,29 @@ pub const WINDOWS: [usize; 3] = [12, 17, 24];
 /// Blocks kept per level: the longest window.
 pub const RING: usize = 24;
 
-/// Least rank sum of each window length: its exact permutation tail is at most 1e-7, so floors
+/// Least rank sum of each window length: its exact permutation tail is at most 1e-7, so minima
 /// that only fluctuate pass less than once in 2000 process hours at 5 s.
 pub const LEAST_RANK_SUM: [i32; 3] = [64, 112, 192];
 
 /// The thresholds of the detector.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Constants {
-    /// Never extrapolate further than this many times the length of the evidence (`--max_extrapolation`): a
-    /// steady leak is convicted when a seventh of its way to the end of memory is done. Measured flat
-    /// from 4 to 8: healthy cases named .23 to .25, delay .22 to .15, recall .95 to .97.
+    /// Never extrapolate further than this many times the length of the evidence
+    /// (`--max-extrapolation`): a steady leak is proven when a seventh of its way to the end of
+    /// memory is done. Measured flat from 4 to 8: healthy cases named .23 to .25, delay .22 to .15,
+    /// recall .95 to .97.
     pub max_extrapolation: f64,
-    /// Growth below this many bytes in a window is none: 64 pages of 4 KiB, a malloc arena's step.
+    /// Growth below this many bytes in a window does not count: 64 pages of 4 KiB, the step of a
+    /// malloc arena.
     pub least_growth: f64,
-    /// The second half of a window grows at least this share of the first. An exponential warm-up
+    /// The second half of a window grows by at least this share of the first. An exponential warm-up
     /// fails once the window is longer than 0.7 of its time constant.
-    pub shape: f64,
-    /// In the last sixth of a window growth goes on at no less than this share of its pace:
-    /// a cache that has just filled looks steady for a third of the window.
-    pub pace: f64,
-    /// Growth exceeds the largest fall ever seen at this scale by this factor.
-    pub swing: f64,
+    pub second_half: f64,
+    /// In the last sixth of a window growth goes on at no less than this share of its pace: a cache
+    /// that has just filled looks steady for a third of the window.
+    pub final_pace: f64,
+    /// Growth exceeds the largest fall ever seen on its level by this factor.
+    pub fall_factor: f64,
     /// Consecutive windows that must pass.
     pub passes: u8,
     /// Samples of evidence that an urgent verdict needs, and samples of life that a patient one
@@ -49,22 +51,23 @@ pub struct Constants {
     pub patient_life: f64,
     /// Growth as a share of the footprint it grew from, for a patient verdict.
     pub patient_growth: f64,
-    /// Exhaustion further away than this many seconds (30 days) is nobody's concern.
+    /// Exhaustion further away than this many seconds (30 days) does not matter.
     pub horizon_s: f64,
     /// Share of what the ceiling lost meanwhile that the growth makes up: below it the process is
     /// a bystander to another's leak.
-    pub share: f64,
-    /// Headroom below this share of the limit counts as this much: at the end of memory every
+    pub least_share: f64,
+    /// Headroom below this share of the limit counts as this much: near the end of memory every
     /// small growth would seem urgent.
-    pub material: f64,
-    /// Children that never exit pile up from this many on.
-    pub child_leak: f64,
-    /// An earlier run, or its peak, may be this much smaller than the present one.
-    pub kin: f64,
+    pub least_headroom: f64,
+    /// Growth of a number of children below this many does not count.
+    pub least_children: f64,
+    /// The present run may be this many times as large and as old as an earlier one that explains
+    /// its growth.
+    pub earlier_run_margin: f64,
     /// Samples that a run must have lasted to be remembered.
     pub run_samples: u32,
-    /// A run that ended with less than this share of the ceiling left is not: it may have been
-    /// the OOM killer's victim.
+    /// A run that ended with less than this share of the ceiling left is not remembered: it may
+    /// have been the OOM killer's victim.
     pub run_headroom: f64,
 }
 
@@ -73,19 +76,19 @@ impl Default for Constants {
         Self {
             max_extrapolation: 6.0,
             least_growth: 262_144.0,
-            shape: 0.8,
-            pace: 0.5,
-            swing: 1.25,
+            second_half: 0.8,
+            final_pace: 0.5,
+            fall_factor: 1.25,
             passes: 2,
             samples: 120,
             hasty_samples: 48,
             patient_life: 0.5,
             patient_growth: 0.5,
             horizon_s: 30.0 * 86_400.0,
-            share: 0.3,
-            material: 0.1,
-            child_leak: 3.0,
-            kin: 1.25,
+            least_share: 0.3,
+            least_headroom: 0.1,
+            least_children: 3.0,
+            earlier_run_margin: 1.25,
             run_samples: 6,
             run_headroom: 0.05,
         }

@@ -1,7 +1,7 @@
-//! Runs: how large and how old earlier runs of a program became before they ended by themselves.
+//! How large and how old earlier runs of a program became before they ended by themselves.
 //!
-//! A batch job that grows as it did last time, and ended, is no leak. Known by name and parent's
-//! name, since each run has a new identity.
+//! A batch job that grows as its last run did, which ended, is no leak. Runs are known by the names
+//! of program and parent, since each run has a new identity.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use crate::core::detect::series::comparison::Comparison;
 use crate::core::model::assessment::Profile;
 use crate::core::model::sample::Comm;
 
-/// Programs remembered; whoever comes later is not.
+/// Programs remembered; a later one is not.
 const PROGRAMS: usize = 1024;
 
 #[derive(Clone, Copy)]
@@ -19,6 +19,22 @@ struct EarlierRun {
     age: u64,
     /// How many runs had ended when the last of these did.
     last: u64,
+}
+
+/// A run compared with the earlier ones of its program.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RunComparison {
+    /// Footprint in bytes, and the most that the earlier ones explain.
+    pub size: Comparison,
+    /// Age in finest blocks, and the most that they explain.
+    pub age: Comparison,
+}
+
+impl RunComparison {
+    /// Whether it is no larger and no older than the earlier ones explain.
+    pub fn matches(&self) -> bool {
+        self.size.passes && self.age.passes
+    }
 }
 
 /// Earlier runs by the names of program and parent.
@@ -46,8 +62,7 @@ impl EarlierRuns {
         self.learnt
     }
 
-    /// At most so many programs, those first whose runs ended last; a finest block is `block_s`
-    /// seconds.
+    /// At most so many programs, the most recently ended first; a finest block is `block_s` seconds.
     pub fn profiles(&self, most: usize, block_s: f64) -> Vec<Profile> {
         let mut known: Vec<_> = self.known.iter().collect();
         known.sort_unstable_by_key(|(_, run)| std::cmp::Reverse(run.last));
@@ -58,27 +73,27 @@ impl EarlierRuns {
         known.into_iter().take(most).map(profile).collect()
     }
 
-    /// Takes over what was remembered before, as [`profiles`](Self::profiles) gave it.
+    /// Takes over what an earlier watch remembered, as [`profiles`](Self::profiles) returned it.
     pub fn remember(&mut self, profiles: &[Profile], block_s: f64) {
         for Profile { comm, parent, peak, longest_s } in profiles.iter().rev() {
             self.ended((*comm, *parent), *peak, (longest_s / block_s).round() as u64);
         }
     }
 
-    /// Footprint in bytes and age in finest blocks of this run, each with the most that the earlier
-    /// ones excuse: about as large and as old as they became.
+    /// Compares this run's footprint in bytes and age in finest blocks with the largest and oldest
+    /// that the earlier ones became, and a margin.
     pub fn compare(
         &self,
         name: (Comm, Comm),
         footprint: u64,
         age: u64,
-        c: &Constants,
-    ) -> Option<(Comparison, Comparison)> {
+        constants: &Constants,
+    ) -> Option<RunComparison> {
         let run = self.known.get(&name)?;
-        let most = |of_run: u64| c.kin * of_run as f64;
-        Some((
-            Comparison::at_most(footprint as f64, most(run.peak)),
-            Comparison::at_most(age as f64, most(run.age)),
-        ))
+        let most = |of_run: u64| constants.earlier_run_margin * of_run as f64;
+        Some(RunComparison {
+            size: Comparison::at_most(footprint as f64, most(run.peak)),
+            age: Comparison::at_most(age as f64, most(run.age)),
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! Pools: every parent's children by program, and which pools leak.
+//! Every parent's children by program, and which of these pools leak.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,15 @@ pub struct Pools {
     judged: u64,
 }
 
-/// A pool and whose children its members are.
+/// The growth of all flagged members of a pool.
+#[derive(Clone, Copy, Default)]
+struct FlaggedGrowth {
+    /// Bytes per second.
+    slope: f64,
+    members: u32,
+}
+
+/// A pool and the parent of its members.
 pub struct PoolEntry {
     /// Their parent.
     pub parent: ProcId,
@@ -31,18 +39,17 @@ pub struct PoolEntry {
     pub leaks: bool,
     /// Whether that is new.
     pub changed: bool,
-    /// Growth of all members under suspicion, in bytes per second, and how many they are; of the
-    /// last sample and of the one being counted.
-    crowds: [(f64, u32); 2],
+    /// Of the last sample and of the one being counted.
+    flagged: [FlaggedGrowth; 2],
 }
 
 impl PoolEntry {
-    /// How many times the growth of one member all that are under suspicion make up together. A
-    /// leak in every worker of a pool is one leak: of six alike each makes up a sixth only, and
-    /// none is a bystander. Who grows at less than half their mean speed counts alone.
-    pub fn crowd(&self, slope: f64) -> f64 {
-        let (all, count) = self.crowds[0];
-        let alike = slope > 0.0 && 2.0 * slope * f64::from(count) >= all;
+    /// How many times the growth of one member all flagged members make up together. A leak in
+    /// every worker of a pool is one leak: of six alike each makes up only a sixth, and none is a
+    /// bystander. A member that grows at less than half their mean speed counts alone.
+    pub fn group_factor(&self, slope: f64) -> f64 {
+        let FlaggedGrowth { slope: all, members } = self.flagged[0];
+        let alike = slope > 0.0 && 2.0 * slope * f64::from(members) >= all;
         if alike { (all / slope).max(1.0) } else { 1.0 }
     }
 }
@@ -50,8 +57,8 @@ impl PoolEntry {
 impl Pools {
     /// Puts a new process among its siblings.
     pub fn join(&mut self, process: &mut Process) {
-        let Some(parent) = process.standing.parent else { return };
-        let comm = process.standing.comm;
+        let Some(parent) = process.state.parent else { return };
+        let comm = process.state.comm;
         let index = *self.by_name.entry((parent, comm)).or_insert_with(|| {
             let entry = PoolEntry {
                 parent,
@@ -59,7 +66,7 @@ impl Pools {
                 pool: ShortLivedPool::new(),
                 leaks: false,
                 changed: false,
-                crowds: [(0.0, 0); 2],
+                flagged: Default::default(),
             };
             match self.pools.iter().position(Option::is_none) {
                 Some(free) => {
@@ -82,7 +89,7 @@ impl Pools {
     pub fn grew(&mut self, process: &mut Process, moment: &SampleTime) {
         let intervals = process.intervals();
         let Some((index, member)) = &mut process.member else { return };
-        if process.standing.samples < 2 {
+        if process.state.samples < 2 {
             return;
         }
         if let Some(entry) = &mut self.pools[*index] {
@@ -91,20 +98,20 @@ impl Pools {
         }
     }
 
-    /// Counts a member that is under suspicion, growing by `slope` bytes per second.
-    pub fn count(&mut self, process: &Process, slope: f64) {
+    /// Counts a flagged member that grows by `slope` bytes per second.
+    pub fn count_flagged(&mut self, process: &Process, slope: f64) {
         let index = process.member.as_ref().map(|(index, _)| *index);
         let entry = index.and_then(|index| self.pools.get_mut(index)?.as_mut());
-        if let Some(PoolEntry { crowds: [_, (all, count)], .. }) = entry {
-            *all += slope;
-            *count += 1;
+        if let Some(PoolEntry { flagged: [_, counted], .. }) = entry {
+            counted.slope += slope;
+            counted.members += 1;
         }
     }
 
-    /// Ends the count of this sample; it is what the next one goes by.
-    pub fn counted(&mut self) {
-        for PoolEntry { crowds, .. } in self.pools.iter_mut().flatten() {
-            *crowds = [crowds[1], (0.0, 0)];
+    /// Ends the count of this sample; the next one is judged by it.
+    pub fn end_count(&mut self) {
+        for PoolEntry { flagged, .. } in self.pools.iter_mut().flatten() {
+            *flagged = [flagged[1], FlaggedGrowth::default()];
         }
     }
 
@@ -112,7 +119,7 @@ impl Pools {
     pub fn leave(&mut self, process: &mut Process) {
         let Some((index, mut member)) = process.member.take() else { return };
         if let Some(entry) = &mut self.pools[index] {
-            entry.pool.died(&mut member);
+            entry.pool.exited(&mut member);
         }
     }
 
@@ -127,7 +134,7 @@ impl Pools {
         }
     }
 
-    /// Judges all pools, every 12 intervals; says whether it did.
+    /// Judges all pools, every 12 intervals; returns whether it did.
     pub fn judge(&mut self, moment: &SampleTime, constants: &Constants) -> bool {
         let due = moment.now / (EVERY * block(FINE));
         if due == self.judged {

@@ -1,30 +1,35 @@
-//! Process: what the detector keeps of one living process, and how its verdict comes and goes.
+//! What the detector keeps of one living process, and how its verdict comes and goes.
 
-use crate::core::detect::ceilings::forecast;
 use crate::core::detect::ceilings::forecast::Exhaustion;
-use crate::core::detect::ceilings::tree_forecasts::LastForecast;
+use crate::core::detect::ceilings::last_forecast::LastForecast;
 use crate::core::detect::constants::FINE;
-use crate::core::detect::earlier_runs::EarlierRuns;
-use crate::core::detect::explanation::{EarlierRunMatch, Explanation, StandingVerdict, WindowRow};
+use crate::core::detect::earlier_runs::{EarlierRuns, RunComparison};
 use crate::core::detect::process_state::{ProcessState, RecentFootprints};
 use crate::core::detect::sample_clock::{SampleTime, block};
-use crate::core::detect::series::block_minima::{FullWindow, GrowthWindow, Series, TestThresholds};
-use crate::core::detect::series::comparison::Comparison;
+use crate::core::detect::series::block_minima::Series;
+use crate::core::detect::series::growth_window::{GrowthWindow, GrowthWindows};
 use crate::core::detect::series::window::GrowthShape;
 use crate::core::detect::short_lived::PoolMember;
 use crate::core::detect::subtree::Subtree;
 use crate::core::detect::threads::ThreadSeries;
 use crate::core::detect::tree::TreeNode;
-use crate::core::detect::verdict::{JudgeContext, ProcessLife};
+use crate::core::detect::verdict::{JudgeContext, ProcessLife, Suspicion};
 use crate::core::model::assessment::{
-    ClearedReason, Event, Finding, FindingReason, FindingScope, Forecast, Verdict,
+    ClearedReason, Event, Evidence, Finding, FindingReason, FindingScope, Forecast, Verdict,
 };
+use crate::core::model::ceiling::Unit;
 use crate::core::model::sample::{Comm, Proc};
+
+/// Samples from which on a process is no longer new.
+const NEW_SAMPLES: u32 = 12;
+
+/// The sample at which its start-up is over.
+const SETTLED_SAMPLES: u32 = 3;
 
 /// One living process.
 pub struct Process {
-    /// What others may read.
-    pub standing: ProcessState,
+    /// What policy and reports read.
+    pub state: ProcessState,
     /// Its age in finest blocks since first sight.
     pub watched: u64,
     /// CPU use in cores since the sample before.
@@ -35,39 +40,44 @@ pub struct Process {
     pub ordered: bool,
     /// Its highest footprint.
     pub peak: u64,
-    /// Its footprint when its start-up was over (third sample).
+    /// Its footprint when its start-up was over.
     pub settled: Option<u64>,
-    /// Its name and its parent's, for earlier runs.
+    /// Its parent's name, by which earlier runs are known.
     pub parent_comm: Option<Comm>,
-    /// Its pool, and where it stands in it.
+    /// Index of its pool, and its place in it.
     pub member: Option<(usize, PoolMember)>,
     /// Its tree's series, once it has children.
     pub subtree: Option<Box<Subtree>>,
     /// When memory ends by its growth, if it grows.
-    pub ends: Option<Exhaustion>,
+    pub exhaustion: Option<Exhaustion>,
     /// How many times its growth all siblings that grow alike made up when it was last judged.
-    pub crowd: f64,
+    pub group_factor: f64,
+    pub(super) series: Box<Series>,
+    /// The proof that it leaks, while it holds.
+    pub(super) leak: Option<ActiveVerdict>,
+    /// The lesser verdict, and the finest blocks until which it holds.
+    pub(super) suspicion: Option<(Verdict, u64)>,
+    /// Whether it was ever found to leak: then no earlier run explains its growth.
+    pub(super) ever_leaked: bool,
     cpu_s: f64,
-    track: Box<Series>,
     /// Its threads, once their number changed.
     threads: Option<Box<ThreadSeries>>,
-    conviction: Option<ActiveVerdict>,
-    suspicion: Option<(Verdict, u64)>,
-    was_convicted: bool,
 }
 
-/// A conviction holds until half its window after the last success.
-struct ActiveVerdict {
-    why: FindingReason,
-    until: u64,
-    told: Option<LastForecast>,
+/// A verdict of leaking. It holds until half its window after the last proof.
+pub(super) struct ActiveVerdict {
+    /// The rule that was met first.
+    pub(super) why: FindingReason,
+    /// Finest blocks until which it holds.
+    pub(super) until: u64,
+    last_reported: Option<LastForecast>,
 }
 
 impl Process {
     /// A process at first sight.
     pub fn new(proc: &Proc, page_size: f64) -> Self {
         let footprint = proc.footprint();
-        let standing = ProcessState {
+        let state = ProcessState {
             id: proc.id,
             comm: proc.comm,
             parent: None,
@@ -88,7 +98,7 @@ impl Process {
             recent: RecentFootprints::default(),
         };
         Self {
-            standing,
+            state,
             watched: 0,
             load: 0.0,
             grown: 0.0,
@@ -97,14 +107,14 @@ impl Process {
             parent_comm: None,
             member: None,
             subtree: None,
-            ends: None,
-            crowd: 1.0,
-            cpu_s: proc.cpu_s,
-            track: Box::new(Series::new(page_size)),
-            threads: None,
-            conviction: None,
+            exhaustion: None,
+            group_factor: 1.0,
+            series: Box::new(Series::new(page_size)),
+            leak: None,
             suspicion: None,
-            was_convicted: false,
+            ever_leaked: false,
+            cpu_s: proc.cpu_s,
+            threads: None,
             ordered: false,
         }
     }
@@ -114,7 +124,7 @@ impl Process {
         self.watched as f64 / block(FINE) as f64
     }
 
-    /// Takes in what a sample says of it.
+    /// Takes over what a sample shows of it.
     pub fn update(
         &mut self,
         proc: &Proc,
@@ -123,61 +133,58 @@ impl Process {
         t: f64,
         moment: &SampleTime,
     ) {
-        let Self { standing, .. } = self;
+        let Self { state, .. } = self;
         let footprint = proc.footprint();
         self.load = ((proc.cpu_s - self.cpu_s) / moment.step_s).max(0.0);
         self.cpu_s = proc.cpu_s;
-        self.grown = footprint as f64 - standing.footprint as f64;
+        self.grown = footprint as f64 - state.footprint as f64;
         self.peak = self.peak.max(footprint);
         self.watched += moment.step();
-        standing.samples = standing.samples.saturating_add(moment.samples());
-        if standing.samples >= 3 && self.settled.is_none() {
+        state.samples = state.samples.saturating_add(moment.samples());
+        if state.samples >= SETTLED_SAMPLES && self.settled.is_none() {
             self.settled = Some(footprint);
         }
-        standing.comm = proc.comm;
-        standing.parent = node.parent;
-        standing.parent_alive = parent_alive;
-        standing.root = node.root;
-        standing.children = node.children;
-        standing.footprint = footprint;
-        standing.rss = proc.rss;
-        // Not before it was first seen, and after a late look no faster than time goes.
-        let since_s = standing.recent.points().last().map_or(0.0, |(last_t, _)| t - last_t);
-        let idle_s = standing.idle_s + since_s.clamp(0.0, moment.step_s);
-        standing.idle_s = if self.load > 0.0 { 0.0 } else { idle_s };
-        standing.recent.push(t, footprint);
-        if standing.threads != proc.threads {
+        state.comm = proc.comm;
+        state.parent = node.parent;
+        state.parent_alive = parent_alive;
+        state.root = node.root;
+        state.children = node.children;
+        state.footprint = footprint;
+        state.rss = proc.rss;
+        // Not before it was first seen, and after a late sample no faster than time goes.
+        let since_s = state.recent.points().last().map_or(0.0, |(last_t, _)| t - last_t);
+        let idle_s = state.idle_s + since_s.clamp(0.0, moment.step_s);
+        state.idle_s = if self.load > 0.0 { 0.0 } else { idle_s };
+        state.recent.push(t, footprint);
+        if state.threads != proc.threads {
             self.threads.get_or_insert_default();
         }
-        standing.threads = proc.threads;
+        state.threads = proc.threads;
     }
 
-    /// Judges its threads; `scale` has the nearest ceiling on tasks.
+    /// Judges its threads; `context` has the nearest ceiling on tasks.
     pub fn judge_threads(
         &mut self,
         moment: &SampleTime,
-        thresholds: &TestThresholds,
-        scale: &JudgeContext<'_>,
-        windows: &mut Vec<GrowthWindow>,
+        context: &JudgeContext<'_>,
         events: &mut Vec<Event>,
     ) {
         let life = self.life();
         let Some(threads) = &mut self.threads else { return };
-        threads.judge(moment, (self.standing.threads, self.load), thresholds, scale, life, windows);
-        let leak = threads.leak;
-        self.standing.thread_leak = leak.map(|leak| leak.evidence);
-        match leak {
+        threads.judge(moment, self.state.threads, self.load, context, life);
+        self.state.thread_leak = threads.leak.map(|leak| leak.evidence);
+        match threads.leak {
             Some(leak) => {
-                let now_s = scale.clock.seconds(moment.now);
-                if let Some(told) = LastForecast::anew(threads.told, now_s, leak.forecast.as_ref())
-                {
-                    let again = threads.told.replace(told).is_some();
-                    let (evidence, forecast) = (Some(leak.evidence), leak.forecast);
-                    let finding = self.finding(FindingReason::Threads, forecast);
+                let now_s = context.basis.clock.seconds(moment.now);
+                let forecast = leak.forecast.as_ref();
+                if let Some(news) = LastForecast::if_news(threads.last_reported, now_s, forecast) {
+                    let again = threads.last_reported.replace(news).is_some();
+                    let finding = self.finding(FindingReason::Threads, leak.forecast);
+                    let evidence = Some(leak.evidence);
                     events.push(Event::Leak(Finding { evidence, again, ..finding }));
                 }
             }
-            None if threads.told.take().is_some() => {
+            None if threads.last_reported.take().is_some() => {
                 events.push(self.cleared(Verdict::Leaking, ClearedReason::GrowthEnded));
             }
             None => {}
@@ -188,227 +195,173 @@ impl Process {
     pub fn judge(
         &mut self,
         moment: &SampleTime,
-        thresholds: &TestThresholds,
-        scale: &JudgeContext<'_>,
+        context: &JudgeContext<'_>,
         runs: &EarlierRuns,
-        windows: &mut Vec<GrowthWindow>,
         events: &mut Vec<Event>,
     ) {
-        self.crowd = scale.crowd;
-        let judged = self.track.push(moment, self.standing.footprint, self.load, thresholds);
-        let idle = self.conviction.is_none() && self.suspicion.is_none();
-        if judged || !idle || self.standing.evidence.is_some() {
-            windows.clear();
-            windows.extend(self.track.candidates(moment.now));
-            self.weigh(moment.now, scale, runs, windows, events);
+        self.group_factor = context.group_factor;
+        let thresholds = context.basis.thresholds(Unit::Bytes);
+        let judged = self.series.push(moment, self.state.footprint, self.load, thresholds);
+        let has_verdict = self.leak.is_some() || self.suspicion.is_some();
+        if judged || has_verdict || self.state.evidence.is_some() {
+            self.judge_windows(moment.now, context, runs, events);
         }
-        self.standing.verdict = match (&self.conviction, self.suspicion) {
+        self.state.verdict = match (&self.leak, self.suspicion) {
             (Some(_), _) => Verdict::Leaking,
             (None, Some((verdict, _))) => verdict,
-            _ if self.standing.samples < 12 => Verdict::New,
+            _ if self.state.samples < NEW_SAMPLES => Verdict::New,
             _ => Verdict::Stable,
         };
     }
 
-    fn weigh(
+    fn judge_windows(
         &mut self,
         now: u64,
-        scale: &JudgeContext<'_>,
+        context: &JudgeContext<'_>,
         runs: &EarlierRuns,
-        windows: &mut Vec<GrowthWindow>,
         events: &mut Vec<Event>,
     ) {
         let life = self.life();
-        let mut verdict = scale.suspicion(windows, life);
-        windows.retain(|window| scale.is_steady(window));
-        let convicting = windows
+        let all: GrowthWindows = self.series.growth_windows(now).collect();
+        let steady: GrowthWindows = all.iter().copied().filter(GrowthWindow::is_steady).collect();
+        let proof = steady
             .iter()
             .rev()
-            .find_map(|window| scale.convicts(window, life).map(|why| (why, *window)));
-        self.standing.evidence = convicting
-            .map(|(_, window)| window)
-            .or(windows.last().copied())
-            .map(|w| scale.evidence(&w));
-        // As if it had gone on through the whole window.
-        let growth_of = |window: &GrowthWindow| {
-            window.shape.growth() * window.blocks as f64 / window.apart() as f64
-        };
-        self.standing.kill_evidence = windows
-            .iter()
-            .filter(|window| {
-                window.growth == GrowthShape::Steady && scale.takes_part(window).passes
-            })
-            .max_by(|a, b| growth_of(a).total_cmp(&growth_of(b)))
-            .map(|window| scale.evidence(window));
-        let seconds = |blocks| scale.clock.seconds(blocks);
-        let ends = forecast::of_windows(
-            windows,
-            scale.ceiling_usage,
-            scale.constants.max_extrapolation,
-            seconds,
-        );
-        self.ends = ends.or(self.ends);
-        let as_before =
-            || self.earlier(scale, runs).is_some_and(|(size, age)| size.passes && age.passes);
-        let excused = verdict.is_some() && !self.was_convicted && as_before();
-        if excused {
-            verdict = verdict.map(|(_, window, why)| (Verdict::Warming, window, why));
+            .find_map(|window| context.leak_rule(window, life).map(|why| (why, window)));
+        let best = proof.map(|(_, window)| window).or(steady.last());
+        self.state.evidence = best.map(|window| context.evidence(window));
+        self.state.kill_evidence = kill_evidence(&steady, context);
+        self.exhaustion = context.exhaustion(&steady).or(self.exhaustion);
+        let mut suspicion = context.suspicion(&all, life);
+        let is_warming = suspicion.is_some() && self.follows_earlier_run(context, runs);
+        if is_warming {
+            suspicion = suspicion.map(|found| Suspicion { verdict: Verdict::Warming, ..found });
+        } else if let Some((why, window)) = proof {
+            self.set_leaking(why, now + window.length() / 2);
         }
-        match convicting {
-            Some(_) if excused => {}
-            Some((why, window)) => {
-                let until = now + window.window / 2;
-                let conviction =
-                    self.conviction.get_or_insert(ActiveVerdict { why, until: 0, told: None });
-                conviction.until = conviction.until.max(until);
-                self.was_convicted = true;
-            }
-            None => {}
-        }
-        self.lapse(now, events);
-        self.suspect(now, verdict, events);
+        self.expire(now, events);
+        self.set_suspicion(now, suspicion, events);
     }
 
-    fn life(&self) -> ProcessLife {
-        ProcessLife { samples: self.standing.samples, age_s: self.standing.age_s }
+    pub(super) fn life(&self) -> ProcessLife {
+        ProcessLife { samples: self.state.samples, age_s: self.state.age_s }
+    }
+
+    /// Whether it grows as an earlier run of its program did, which ended by itself.
+    fn follows_earlier_run(&self, context: &JudgeContext<'_>, runs: &EarlierRuns) -> bool {
+        let matches = || self.earlier_run(context, runs).is_some_and(|run| run.matches());
+        !self.ever_leaked && matches()
     }
 
     /// Its footprint and age, compared with those of earlier runs.
-    fn earlier(
+    pub(super) fn earlier_run(
         &self,
-        scale: &JudgeContext<'_>,
+        context: &JudgeContext<'_>,
         runs: &EarlierRuns,
-    ) -> Option<(Comparison, Comparison)> {
-        let name = (self.standing.comm, self.parent_comm?);
-        runs.compare(name, self.standing.footprint, self.watched, scale.constants)
+    ) -> Option<RunComparison> {
+        let name = (self.state.comm, self.parent_comm?);
+        runs.compare(name, self.state.footprint, self.watched, &context.basis.constants)
     }
 
-    /// What it was last judged by.
-    pub fn explain(
-        &self,
-        thresholds: &TestThresholds,
-        scale: &JudgeContext<'_>,
-        runs: &EarlierRuns,
-    ) -> Explanation {
-        let now = scale.clock.now();
-        let row = |look: FullWindow| {
-            let passed = |window: &GrowthWindow| {
-                (window.level, window.blocks) == (look.level, look.blocks)
-                    && scale.is_steady(window)
-            };
-            let third = (look.blocks / 3) as u64;
-            let apart_s = scale
-                .clock
-                .seconds(look.window / look.blocks as u64 * (look.blocks as u64 - third));
-            WindowRow {
-                window_s: scale.clock.seconds(look.window),
-                slope: look.tests.shape.growth() / apart_s,
-                rules: self
-                    .track
-                    .candidates(now)
-                    .find(passed)
-                    .map(|w| scale.rules(&w, self.life())),
-                look,
-            }
-        };
-        let mut windows: Vec<WindowRow> = self.track.looks(now, thresholds).map(row).collect();
-        windows.sort_by_key(|row| (row.look.window, row.look.level));
-        let for_s = |until: u64| scale.clock.seconds(until.saturating_sub(now));
-        let convicted = self
-            .conviction
-            .as_ref()
-            .map(|c| StandingVerdict { why: Some(c.why), for_s: for_s(c.until) });
-        let suspected =
-            self.suspicion.map(|(_, until)| StandingVerdict { why: None, for_s: for_s(until) });
-        Explanation {
-            standing: self.standing.clone(),
-            headroom: scale.ceiling_usage.headroom(),
-            max_extrapolation: scale.constants.max_extrapolation,
-            windows,
-            held: convicted.or(suspected),
-            earlier: self.earlier(scale, runs).map(|(size, age)| EarlierRunMatch {
-                size,
-                age_s: age.scaled(scale.clock.seconds(1)),
-                excuses: size.passes && age.passes && !self.was_convicted,
-            }),
-            pool: None,
-        }
+    /// It leaks as a member of its pool, for as long as the pool is judged so.
+    pub fn leaks_with_pool(&mut self, until: u64) {
+        self.set_leaking(FindingReason::Pool, until);
+        self.state.verdict = Verdict::Leaking;
     }
 
-    /// Convicted as a member of its pool, for as long as the pool is judged so.
-    pub fn convict_in_pool(&mut self, until: u64) {
-        let why = FindingReason::Pool;
-        let conviction = self.conviction.get_or_insert(ActiveVerdict { why, until, told: None });
-        conviction.until = conviction.until.max(until);
-        self.was_convicted = true;
-        self.standing.verdict = Verdict::Leaking;
+    fn set_leaking(&mut self, why: FindingReason, until: u64) {
+        let new = ActiveVerdict { why, until, last_reported: None };
+        let leak = self.leak.get_or_insert(new);
+        leak.until = leak.until.max(until);
+        self.ever_leaked = true;
     }
 
-    /// It is gone; what stood against it is withdrawn.
-    pub fn end(&mut self, events: &mut Vec<Event>) {
-        let threads = self.threads.take().is_some_and(|threads| threads.told.is_some());
-        if self.conviction.take().is_some() || threads {
+    /// It is gone; its verdicts are withdrawn.
+    pub fn exited(&mut self, events: &mut Vec<Event>) {
+        let threads = self.threads.take().is_some_and(|threads| threads.last_reported.is_some());
+        if self.leak.take().is_some() || threads {
             let why = if self.ordered { ClearedReason::Ended } else { ClearedReason::Exited };
             events.push(self.cleared(Verdict::Leaking, why));
         }
     }
 
-    fn lapse(&mut self, now: u64, events: &mut Vec<Event>) {
-        if self.conviction.as_ref().is_some_and(|conviction| conviction.until < now) {
-            self.conviction = None;
+    /// Withdraws the verdict of leaking once it no longer holds.
+    fn expire(&mut self, now: u64, events: &mut Vec<Event>) {
+        if self.leak.as_ref().is_some_and(|leak| leak.until < now) {
+            self.leak = None;
             events.push(self.cleared(Verdict::Leaking, ClearedReason::GrowthEnded));
         }
-        if self.conviction.is_none() && self.standing.evidence.is_none() {
-            self.ends = None;
+        if self.leak.is_none() && self.state.evidence.is_none() {
+            self.exhaustion = None;
         }
     }
 
-    fn suspect(
-        &mut self,
-        now: u64,
-        verdict: Option<(Verdict, u64, FindingReason)>,
-        events: &mut Vec<Event>,
-    ) {
+    fn set_suspicion(&mut self, now: u64, found: Option<Suspicion>, events: &mut Vec<Event>) {
         let was = self.suspicion.map(|(verdict, _)| verdict);
-        self.suspicion = match verdict {
-            Some((verdict, window, _)) => Some((verdict, now + window / 2)),
+        self.suspicion = match found {
+            Some(Suspicion { verdict, length, .. }) => Some((verdict, now + length / 2)),
             None => self.suspicion.filter(|(_, until)| *until >= now),
         };
         let is = self.suspicion.map(|(verdict, _)| verdict);
-        if self.conviction.is_some() || was == is {
+        if self.leak.is_some() || was == is {
             return;
         }
-        if let Some((Verdict::Suspect, _, why)) = verdict {
-            events.push(Event::Suspect(self.finding(why, self.ends.map(|ends| ends.forecast()))));
+        if let Some(Suspicion { verdict: Verdict::Suspect, why, .. }) = found {
+            let forecast = self.exhaustion.map(|exhaustion| exhaustion.forecast());
+            events.push(Event::Suspect(self.finding(why, forecast)));
         } else if was == Some(Verdict::Suspect) {
             events.push(self.cleared(Verdict::Suspect, ClearedReason::GrowthEnded));
         }
     }
 
-    /// Says that it leaks, when that is new or the end of memory has moved: by the forecast of all
-    /// who leak under its ceiling.
-    pub fn tell(&mut self, now_s: f64, forecast: Option<Forecast>, events: &mut Vec<Event>) {
-        let Some(conviction) = &mut self.conviction else { return };
-        let forecast = forecast.filter(|_| self.ends.is_some());
-        if let Some(told) = LastForecast::anew(conviction.told, now_s, forecast.as_ref()) {
-            let again = conviction.told.replace(told).is_some();
-            let why = conviction.why;
+    /// Reports that it leaks, when that is new or the end of memory has moved: by the forecast of
+    /// all that leaks under its ceiling.
+    pub fn report_leak(&mut self, now_s: f64, forecast: Option<Forecast>, events: &mut Vec<Event>) {
+        let Some(leak) = &mut self.leak else { return };
+        let forecast = forecast.filter(|_| self.exhaustion.is_some());
+        if let Some(news) = LastForecast::if_news(leak.last_reported, now_s, forecast.as_ref()) {
+            let again = leak.last_reported.replace(news).is_some();
+            let why = leak.why;
             events.push(Event::Leak(Finding { again, ..self.finding(why, forecast) }));
         }
     }
 
     fn finding(&self, why: FindingReason, forecast: Option<Forecast>) -> Finding {
-        let ProcessState { id, comm, root, footprint, threads: tasks, evidence, .. } =
-            self.standing;
-        let (scope, again) = (FindingScope::Process, false);
-        Finding { id, comm, root, scope, why, footprint, tasks, evidence, forecast, again }
+        let ProcessState { id, comm, root, footprint, threads, evidence, .. } = self.state;
+        Finding {
+            id,
+            comm,
+            root,
+            scope: FindingScope::Process,
+            why,
+            footprint,
+            tasks: threads,
+            evidence,
+            forecast,
+            again: false,
+        }
     }
 
     fn cleared(&self, was: Verdict, why: ClearedReason) -> Event {
-        let ProcessState { id, comm, root, .. } = self.standing;
+        let ProcessState { id, comm, root, .. } = self.state;
         Event::VerdictCleared { id, comm, root, scope: FindingScope::Process, was, why }
     }
 }
+
+/// The largest growth that may justify ending the process: CPU use neither explains nor hides it,
+/// and the process takes a real part of what is lost.
+fn kill_evidence(windows: &[GrowthWindow], context: &JudgeContext<'_>) -> Option<Evidence> {
+    // As if it had gone on through the whole window.
+    let growth = |window: &GrowthWindow| {
+        window.shape.growth() * window.blocks as f64 / window.apart() as f64
+    };
+    windows
+        .iter()
+        .filter(|window| window.growth == GrowthShape::Steady && context.takes_part(window).passes)
+        .max_by(|a, b| growth(a).total_cmp(&growth(b)))
+        .map(|window| context.evidence(window))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

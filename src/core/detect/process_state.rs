@@ -1,12 +1,12 @@
-//! Standing: all that is known of one living process, for policy and reports to read.
+//! All that is known of one living process, for policy and reports to read.
 
 use crate::core::model::assessment::{Evidence, Verdict};
 use crate::core::model::sample::{Comm, ProcId};
 
-/// How a living process stands after the last sample.
+/// A living process after the last sample.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProcessState {
-    /// Who it is.
+    /// Its identity.
     pub id: ProcId,
     /// Its name now.
     pub comm: Comm,
@@ -30,14 +30,14 @@ pub struct ProcessState {
     pub samples: u32,
     /// What is known of its growth.
     pub verdict: Verdict,
-    /// The longest window of steady growth: what convicts it, or makes it suspect.
+    /// The longest window that proves a leak, else the longest of steady growth.
     pub evidence: Option<Evidence>,
-    /// The window that may justify ending it, if any does: growth that load neither explains nor
-    /// hides, by one who takes a real part of what is lost; of those the largest growth.
+    /// The window that may justify ending it: the largest growth that CPU use neither explains nor
+    /// hides, if the process takes a real part of what is lost.
     pub kill_evidence: Option<Evidence>,
     /// Its threads, at least 1.
     pub threads: u32,
-    /// What convicts it of starting threads that never end.
+    /// The proof that it starts threads which never end.
     pub thread_leak: Option<Evidence>,
     /// Seconds since it last used any CPU time, as far as it was watched; 0 while it does.
     pub idle_s: f64,
@@ -46,7 +46,7 @@ pub struct ProcessState {
 }
 
 impl ProcessState {
-    /// Whether it leaks, memory or threads.
+    /// Whether it leaks memory or threads.
     pub fn leaks(&self) -> bool {
         self.verdict == Verdict::Leaking || self.thread_leak.is_some()
     }

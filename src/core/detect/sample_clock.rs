@@ -1,10 +1,10 @@
-//! Clock: how long a sample counts, told from the samples' times alone.
+//! How long a sample counts, by the times of the samples alone.
 //!
 //! Time inside the detector is counted, not read: a sample stands for one planned interval, or for
-//! a half to a sixteenth of it while the live loop looks more often. So a step of the wall clock
-//! changes nothing, and a gap is one late sample. What is left of several samples that were joined
-//! says how many seconds it stands for: it is one block of a higher level, with the floor that
-//! these samples would have had there.
+//! a half to a sixteenth of it while the live loop samples more often. So a step of the wall clock
+//! changes nothing, and a gap is one late sample. A sample joined from several states how many
+//! seconds it stands for: it is one block of a higher level, with the minimum that these samples
+//! would have had there.
 
 use crate::core::detect::constants::{FINE, LEVELS, RING};
 use crate::core::model::units::doublings;
@@ -15,7 +15,7 @@ const GAP: f64 = 3.0;
 /// Lateness, in planned intervals, that samples in quick succession may make up for.
 const LATENESS: f64 = 10.0;
 
-/// Samples closer than this share of the interval are not closer looks (those end at 1/16): the
+/// Samples closer than this share of the interval were not planned so (the closest are 1/16): the
 /// wall clock was set back, and the recorder lets t creep on.
 const CREEP: f64 = 1.0 / 32.0;
 
@@ -38,7 +38,7 @@ impl SampleTime {
         block(self.level)
     }
 
-    /// Samples that it is what is left of.
+    /// Samples that it was joined from.
     pub fn samples(&self) -> u32 {
         block(self.level.saturating_sub(FINE)) as u32
     }
@@ -89,8 +89,8 @@ impl SampleClock {
         blocks as f64 * self.interval_s / block(FINE) as f64
     }
 
-    /// The moment of the sample taken at `t`, which stands for the `span_s` seconds before it where
-    /// it is what is left of several.
+    /// The moment of the sample taken at `t`. One joined from several stands for the `span_s` seconds
+    /// before it.
     pub fn advance(&mut self, t: f64, span_s: Option<f64>) -> SampleTime {
         let elapsed = self.last_t.map_or(self.interval_s, |last| (t - last).max(0.0));
         self.last_t = Some(t);

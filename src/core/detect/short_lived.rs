@@ -1,8 +1,8 @@
-//! Pool: siblings that live too short to be judged one by one.
+//! Siblings that live too short to be judged one by one.
 //!
-//! The growth of many is pooled by age. Level on age would be biased (who is old is who was not
-//! recycled), growth *increments* given an age are not: a warm-up is large early and small late, a
-//! leak goes on to the end of every life.
+//! The growth of many is pooled by age. Footprint by age would be biased (the old ones are those
+//! that were not recycled), growth *increments* at a given age are not: a warm-up is large early
+//! and small late, a leak goes on to the end of every life.
 
 use crate::core::detect::constants::Constants;
 
@@ -12,13 +12,13 @@ const BINS: usize = 42;
 /// Growth of each bin's width.
 const WIDTH: f64 = 1.4;
 
-/// Deaths before a pool is judged: only a pool whose members end is one.
-const DEATHS: u32 = 5;
+/// Exits before a pool is judged: only the members of a short-lived pool end.
+const EXITS: u32 = 5;
 
 /// Least age, in intervals, at which the late half of life begins.
 const LEAST_AGE: f64 = 8.0;
 
-/// Standard errors that the late growth must exceed; for 1e-5 one would need 4.3.
+/// Standard errors that the late growth must exceed; 4.3 would be enough for 1e-5.
 const ERRORS: f64 = 4.5;
 
 /// Late growth over early growth, per time, below which it is a warm-up.
@@ -27,7 +27,7 @@ const LASTING: f64 = 0.6;
 /// Judgements in a row that must agree.
 const AGREE: u8 = 3;
 
-/// Where a member stands in its pool.
+/// What is pending of a member until its age leaves the bin.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct PoolMember {
     bin: usize,
@@ -38,7 +38,7 @@ pub struct PoolMember {
 /// Growth of the children of one parent that run one program.
 pub struct ShortLivedPool {
     bins: Box<[AgeBin; BINS]>,
-    deaths: u32,
+    exits: u32,
     agreed: u8,
     /// Living members.
     pub members: u32,
@@ -81,7 +81,7 @@ impl AgeBin {
 impl ShortLivedPool {
     /// An empty pool.
     pub fn new() -> Self {
-        Self { bins: Box::new([AgeBin::default(); BINS]), deaths: 0, agreed: 0, members: 0 }
+        Self { bins: Box::new([AgeBin::default(); BINS]), exits: 0, agreed: 0, members: 0 }
     }
 
     /// Adds what a member grew in one sample that stood for `time` intervals, at its age in
@@ -97,9 +97,9 @@ impl ShortLivedPool {
     }
 
     /// A member ended.
-    pub fn died(&mut self, member: &mut PoolMember) {
+    pub fn exited(&mut self, member: &mut PoolMember) {
         self.leave_bin(member);
-        self.deaths = self.deaths.saturating_add(1);
+        self.exits = self.exits.saturating_add(1);
         self.members = self.members.saturating_sub(1);
     }
 
@@ -137,7 +137,7 @@ impl ShortLivedPool {
         lived.map(|(bin, edge)| bin.growth / bin.time * edge * (WIDTH - 1.0)).sum()
     }
 
-    /// Judges the pool; whether its members leak.
+    /// Judges the pool; returns whether its members leak.
     pub fn judge(&mut self, constants: &Constants) -> bool {
         self.agreed =
             if self.grows_to_the_end(constants) { (self.agreed + 1).min(AGREE) } else { 0 };
@@ -145,7 +145,7 @@ impl ShortLivedPool {
     }
 
     fn grows_to_the_end(&self, constants: &Constants) -> bool {
-        if self.deaths < DEATHS {
+        if self.exits < EXITS {
             return false;
         }
         let total: f64 = self.bins.iter().map(|bin| bin.time).sum();
@@ -161,7 +161,7 @@ impl ShortLivedPool {
         }
         let Some((rate, error)) = late.rate() else { return false };
         let early_rate = early.rate().map_or(0.0, |(rate, _)| rate);
-        late.visits >= f64::from(DEATHS)
+        late.visits >= f64::from(EXITS)
             && rate > 0.0
             && self.half_life() >= LEAST_AGE
             && rate >= ERRORS * error
@@ -201,7 +201,7 @@ mod tests {
                 let pace = 1.0 - 0.2 * f64::from(life % 7) / 7.0;
                 pool.grew(&mut member, age, pace * growth(age), 1.0);
             }
-            pool.died(&mut member);
+            pool.exited(&mut member);
             leaks = pool.judge(&Constants::default());
         }
         leaks

@@ -1,9 +1,12 @@
-//! The detector on made-up machines: what must be found when, and what never.
+//! The detector on made-up machines: what it must find, when, and what it must never report.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::core::detect::series::window::GrowthShape;
+use crate::core::model::assessment::{
+    ClearedReason, Finding, FindingReason, FindingScope, Verdict,
+};
 use crate::core::model::ceiling::{Ceiling, CeilingKind, Place};
 use crate::core::model::sample::{Comm, Memory, Proc};
 use crate::core::model::units::{GIB, KIB, MIB};
@@ -18,7 +21,7 @@ struct Machine {
     interval_s: f64,
 }
 
-/// Who was first found to leak, at which sample, why.
+/// A process and the sample at which it was first found to leak, and why.
 type Found = (u32, FindingScope, usize, FindingReason);
 
 impl Machine {
@@ -48,7 +51,7 @@ impl Machine {
         Sample { t, memory, procs: rows.iter().map(proc).collect(), ..Sample::default() }
     }
 
-    /// Runs `samples` samples of what `rows` tells; the first leak of each.
+    /// Observes `samples` samples of `rows`; returns the first leak of each process.
     fn run(&self, samples: usize, rows: impl Fn(usize) -> Vec<Row>) -> Vec<Found> {
         let mut detector = Detector::with(&self.header(), Constants::default());
         let first = rows(0).iter().map(|row| row.2).sum();
@@ -82,12 +85,12 @@ fn process(pid: u32, sample: usize, why: FindingReason) -> Vec<Found> {
 }
 
 #[test]
-fn a_flat_process_is_never_convicted() {
+fn a_flat_process_never_leaks() {
     assert_eq!(Machine::new(GIB, 2 * GIB).one(5000, |_| 100.0 * M), []);
 }
 
 #[test]
-fn a_steady_leak_is_convicted_once_it_grew_by_half_through_half_its_life() {
+fn a_steady_leak_is_proven_once_it_grew_by_half_through_half_its_life() {
     let found = Machine::new(4 * GIB, 8 * GIB).one(500, |k| (100.0 + k) * M);
     assert_eq!(found, process(9, 143, FindingReason::Patient));
     let found = Machine::new(20 * GIB, 24 * GIB).one(500, |k| (100.0 + k / 4.0) * M);
@@ -95,13 +98,13 @@ fn a_steady_leak_is_convicted_once_it_grew_by_half_through_half_its_life() {
 }
 
 #[test]
-fn a_fast_leak_is_convicted_on_evidence_as_long_as_the_time_left() {
+fn a_fast_leak_is_proven_by_evidence_as_long_as_the_time_left() {
     let found = Machine::new(GIB, 2 * GIB).one(400, |k| (100.0 + 8.0 * (k - 300.0).max(0.0)) * M);
     assert_eq!(found, process(9, 360, FindingReason::Urgent));
 }
 
 #[test]
-fn warming_up_is_no_leak() {
+fn a_warm_up_is_no_leak() {
     let machine = Machine::new(2 * GIB, 4 * GIB);
     for tau in [100.0, 30.0] {
         assert_eq!(machine.one(3000, |k| (100.0 + 400.0 * (1.0 - (-k / tau).exp())) * M), []);
@@ -109,8 +112,8 @@ fn warming_up_is_no_leak() {
 }
 
 #[test]
-fn nobody_is_idle_for_longer_than_it_was_watched() {
-    // Looks that make up for a late one count for more time than they took.
+fn no_process_is_idle_for_longer_than_it_was_watched() {
+    // Samples that make up for a late one count for more time than they took.
     let machine = Machine { head: GIB, total: GIB, interval_s: 60.0 };
     let mut detector = Detector::with(&machine.header(), Constants::default());
     for t in [0.0, 60.0, 400.0, 410.0, 420.0, 430.0] {
@@ -127,7 +130,7 @@ fn a_step_is_no_leak() {
 }
 
 #[test]
-fn a_sawtooth_leaks_only_if_its_floor_rises() {
+fn a_sawtooth_leaks_only_if_its_minima_rise() {
     let machine = Machine::new(GIB, 2 * GIB);
     assert_eq!(machine.one(4000, |k| (100.0 + 100.0 / 40.0 * (k % 40.0)) * M), []);
     let rising = |k: f64| (100.0 + 50.0 / 40.0 * (k % 40.0) + k / 8.0) * M;
@@ -146,7 +149,7 @@ fn growth_in_step_with_load_is_no_leak() {
 }
 
 #[test]
-fn children_that_never_exit_convict_the_tree() {
+fn children_that_never_exit_are_a_leak_of_the_tree() {
     let children = |k: usize| (0..k as u32 / 20).map(|child| (20 + child, 9, 10 * MIB, 0.0));
     let rows = |k| std::iter::once((9, 1, 10 * MIB, 0.0)).chain(children(k)).collect();
     let found = Machine::new(4 * GIB, 8 * GIB).run(400, rows);
@@ -154,7 +157,7 @@ fn children_that_never_exit_convict_the_tree() {
 }
 
 #[test]
-fn the_one_of_six_siblings_that_leaks_is_named() {
+fn the_only_leaking_one_of_six_siblings_is_named() {
     let rows = |k: usize| {
         let warm = 30.0 + 15.0 * (1.0 - (-(k as f64) / 100.0).exp());
         let leak = |child: u32| if child == 3 { k as f64 / 4.0 } else { 0.0 };
@@ -167,7 +170,7 @@ fn the_one_of_six_siblings_that_leaks_is_named() {
 }
 
 #[test]
-fn six_siblings_that_leak_fast_are_convicted_together_before_memory_ends() {
+fn six_fast_leaking_siblings_are_all_found_before_memory_ends() {
     // 12 MiB/s in all: memory ends after 85 samples, and of each alone after 500.
     let leak = |child: u32, k: usize| (20 + child, 9, (30 + 2 * k as u64) * MIB, 0.0);
     let rows =
@@ -181,7 +184,7 @@ fn six_siblings_that_leak_fast_are_convicted_together_before_memory_ends() {
 }
 
 #[test]
-fn a_reused_pid_starts_anew() {
+fn a_reused_pid_is_a_new_process() {
     let machine = Machine::new(GIB, 2 * GIB);
     let mut detector = Detector::with(&machine.header(), Constants::default());
     let mut events = Vec::new();
@@ -197,7 +200,7 @@ fn a_reused_pid_starts_anew() {
 }
 
 #[test]
-fn what_a_child_inherits_is_not_its_growth() {
+fn inherited_memory_is_not_growth() {
     let machine = Machine::new(GIB, 2 * GIB);
     let mut detector = Detector::with(&machine.header(), Constants::default());
     let rows = [(9, 1, 300 * MIB, 0.0), (20, 9, 300 * MIB, 0.0)];
@@ -227,9 +230,9 @@ fn the_nearest_ceiling_of_the_tree_counts() {
     let forecast = detector.forecast(root).unwrap();
     assert_eq!(forecast.ceiling, CeilingKind::CgroupMemory);
     assert!((forecast.likely_s / 1619.0 - 1.0).abs() < 0.02, "{forecast:?}");
-    let standing = detector.process_state(ProcId { pid: 20, start: 20 }).unwrap();
-    assert_eq!((standing.root, standing.verdict), (root, Verdict::Leaking));
-    let evidence = standing.kill_evidence.unwrap();
+    let state = detector.process_state(ProcId { pid: 20, start: 20 }).unwrap();
+    assert_eq!((state.root, state.verdict), (root, Verdict::Leaking));
+    let evidence = state.kill_evidence.unwrap();
     assert!((evidence.slope - M).abs() < 1.0, "{evidence:?}");
     assert!(leak.is_some());
 }
@@ -255,10 +258,11 @@ fn a_verdict_is_withdrawn_when_growth_ends_or_the_process_does() {
 }
 
 #[test]
-fn looking_closer_finds_a_fast_leak_sooner() {
+fn closer_samples_find_a_fast_leak_sooner() {
     let machine = Machine { head: 4 * GIB, total: 8 * GIB, interval_s: 16.0 };
     let mut detector = Detector::with(&machine.header(), Constants::default());
-    let (mut t, mut found) = (0.0, None);
+    let mut t = 0.0;
+    let mut found = None;
     for k in 0..400 {
         t += if k < 40 { 16.0 } else { 1.0 };
         let leaked = if k < 40 { 0 } else { (t - 40.0 * 16.0) as u64 * 4 };
@@ -271,7 +275,7 @@ fn looking_closer_finds_a_fast_leak_sooner() {
     assert!((88..200).contains(&found.unwrap()), "{found:?}");
 }
 
-/// Runs a child that warms up for 130 samples, settles and ends; the first words of it.
+/// Observes a child that warms up for 130 samples, settles and ends; returns what was reported.
 fn warm_up(detector: &mut Detector, machine: &Machine) -> Vec<&'static str> {
     let mut events = Vec::new();
     for k in 0..300_u64 {
@@ -288,38 +292,38 @@ fn warm_up(detector: &mut Detector, machine: &Machine) -> Vec<&'static str> {
 }
 
 #[test]
-fn the_second_warm_up_is_no_suspect_also_after_a_restart_of_the_watch() {
+fn a_second_warm_up_is_no_suspect_even_after_the_watch_restarts() {
     let machine = Machine::new(4 * GIB, 8 * GIB);
     let mut first = Detector::with(&machine.header(), Constants::default());
-    assert_eq!(warm_up(&mut first, &machine), ["suspect"], "nothing is known of it yet");
+    assert_eq!(warm_up(&mut first, &machine), ["suspect"], "no earlier run is known yet");
 
     let known = first.profiles(256);
 
     let comm = Comm::new(b"app");
     let (peak, longest_s) = (152 * MIB, 299.0);
     assert_eq!(known, [Profile { comm, parent: comm, peak, longest_s }]);
-    // Another interval: what is remembered is in seconds.
+    // Profiles are in seconds, so another interval does not matter.
     let machine = Machine { interval_s: 2.0, ..machine };
     let mut second = Detector::with(&machine.header(), Constants::default());
     second.remember(&known);
-    assert_eq!(second.profiles(256), known, "nothing is lost on the way");
+    assert_eq!(second.profiles(256), known, "the profile survives the restart");
     let machine = Machine { interval_s: 1.0, ..machine };
     let mut second = Detector::with(&machine.header(), Constants::default());
     second.remember(&known);
     assert_eq!(warm_up(&mut second, &machine), [""; 0]);
     let mut stranger = Detector::with(&machine.header(), Constants::default());
     stranger.remember(&[Profile { parent: Comm::new(b"other"), ..known[0] }]);
-    assert_eq!(warm_up(&mut stranger, &machine), ["suspect"], "another parent's");
+    assert_eq!(warm_up(&mut stranger, &machine), ["suspect"], "the known run had another parent");
 }
 
 #[test]
-fn who_ended_last_is_remembered_first() {
+fn the_program_that_ended_last_comes_first() {
     let mut runs = EarlierRuns::default();
     let name = |nth: u8| (Comm::new(&[nth]), Comm::new(b"parent"));
     (0..10).for_each(|nth| runs.ended(name(nth), 5, 5));
     let learnt = runs.learnt();
     runs.ended(name(3), 4, 5);
-    assert_eq!(runs.learnt(), learnt, "a smaller run teaches nothing");
+    assert_eq!(runs.learnt(), learnt, "a smaller run adds nothing");
     let names =
         |runs: &EarlierRuns| runs.profiles(3, 1.0).iter().map(|p| p.comm).collect::<Vec<_>>();
     assert_eq!(names(&runs), [name(3).0, name(9).0, name(8).0]);
@@ -368,7 +372,7 @@ proptest! {
     }
 
     #[test]
-    fn when_it_happens_changes_no_verdict(pages in series(), by in -1e6..1e6_f64) {
+    fn a_shift_in_time_changes_no_verdict(pages in series(), by in -1e6..1e6_f64) {
         let now = verdicts(&pages, |k| k as f64, |_| 0);
         let then = verdicts(&pages, |k| k as f64 + by.round(), |_| 0);
         prop_assert_eq!(now, then);
@@ -383,7 +387,7 @@ proptest! {
     }
 
     #[test]
-    fn an_explanation_is_what_was_judged(pages in series(), load in prop::collection::vec(0.0..2.0_f64, 1..40)) {
+    fn an_explanation_agrees_with_the_verdict(pages in series(), load in prop::collection::vec(0.0..2.0_f64, 1..40)) {
         let machine = Machine::new(8 * GIB, 16 * GIB);
         let mut detector = Detector::with(&machine.header(), Constants::default());
         let mut cpu_s = 0.0;
@@ -393,25 +397,25 @@ proptest! {
             detector.observe(&machine.sample(k as f64, &rows, 400_000 * KIB), &mut Vec::new());
             let explanation = detector.explain(ProcId { pid: 9, start: 9 }).unwrap();
             for row in &explanation.windows {
-                let (look, tests) = (&row.look, &row.look.tests);
+                let (window, tests) = (&row.window, &row.window.tests);
                 let grows = tests.enough.passes && tests.beyond_falls.passes && tests.rising.passes;
-                // What is not even looked at may pass all tests; its growth at equal load may too.
-                prop_assert!(look.growth.is_none() || grows, "{row:?}");
-                prop_assert!(look.growth.is_some() || !grows || !look.ends_higher.passes, "{row:?}");
-                let slows = look.growth == Some(GrowthShape::Slowing);
-                prop_assert!(look.growth.is_none() || slows != tests.lasting.passes, "{row:?}");
-                let steady = matches!(look.growth, Some(GrowthShape::Steady | GrowthShape::AtEqualLoad));
+                // A window that ended no higher was not tested and may pass; so may growth at equal load.
+                prop_assert!(window.growth.is_none() || grows, "{row:?}");
+                prop_assert!(window.growth.is_some() || !grows || !window.ends_higher.passes, "{row:?}");
+                let slows = window.growth == Some(GrowthShape::Slowing);
+                prop_assert!(window.growth.is_none() || slows != tests.lasting.passes, "{row:?}");
+                let steady = matches!(window.growth, Some(GrowthShape::Steady | GrowthShape::AtEqualLoad));
                 prop_assert_eq!(row.rules.is_some(), steady);
             }
-            let convicts = explanation.windows.iter().any(|row| row.rules.is_some_and(|rules| rules.convicts.is_some()));
-            let leaks = explanation.standing.verdict == Verdict::Leaking;
-            prop_assert!(leaks || !convicts, "{explanation:?}");
+            let proven = explanation.windows.iter().any(|row| row.rules.is_some_and(|rules| rules.leak.is_some()));
+            let leaks = explanation.state.verdict == Verdict::Leaking;
+            prop_assert!(leaks || !proven, "{explanation:?}");
             prop_assert_eq!(leaks, explanation.held.is_some_and(|held| held.why.is_some()));
         }
     }
 
     #[test]
-    fn a_plateau_never_convicts(level in 1_u64..4000, noise in prop::collection::vec(0_u64..50, 600)) {
+    fn a_plateau_never_leaks(level in 1_u64..4000, noise in prop::collection::vec(0_u64..50, 600)) {
         let machine = Machine::new(GIB, 2 * GIB);
         let found = machine.one(600, |k| (level as f64) * M + (noise[k as usize] * 4 * KIB) as f64);
         prop_assert_eq!(found, vec![]);

@@ -1,12 +1,12 @@
-//! Threads: a process that starts threads which never end.
+//! A process that starts threads which never end.
 //!
-//! Nearly all processes keep the number that they begin with, so a series is kept only for those
-//! whose number ever changed.
+//! Nearly all processes keep the number of threads that they begin with, so a series is kept only
+//! for those whose number ever changed.
 
-use crate::core::detect::ceilings::forecast;
-use crate::core::detect::ceilings::tree_forecasts::LastForecast;
+use crate::core::detect::ceilings::last_forecast::LastForecast;
 use crate::core::detect::sample_clock::SampleTime;
-use crate::core::detect::series::block_minima::{GrowthWindow, Series, TestThresholds};
+use crate::core::detect::series::block_minima::Series;
+use crate::core::detect::series::growth_window::{GrowthWindow, GrowthWindows};
 use crate::core::detect::verdict::{JudgeContext, ProcessLife};
 use crate::core::model::assessment::{Evidence, Forecast};
 use crate::core::model::ceiling::Unit;
@@ -14,64 +14,59 @@ use crate::core::model::ceiling::Unit;
 /// The numbers of threads of a process.
 pub struct ThreadSeries {
     count: Series,
-    /// What convicts it, while that holds.
+    /// The leak, while its proof holds.
     pub leak: Option<ThreadLeak>,
-    /// What was said of it.
-    pub told: Option<LastForecast>,
+    /// The forecast that was last reported.
+    pub last_reported: Option<LastForecast>,
 }
 
-/// A conviction.
+/// Threads that never end.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ThreadLeak {
-    /// The longest window that convicts, in tasks.
+    /// The longest window that proves it, in tasks.
     pub evidence: Evidence,
     /// When the nearest ceiling on tasks is reached by this process alone.
     pub forecast: Option<Forecast>,
+    /// Finest blocks until which it holds.
     until: u64,
 }
 
 impl Default for ThreadSeries {
     fn default() -> Self {
-        Self { count: Series::new(1.0), leak: None, told: None }
+        Self { count: Series::new(1.0), leak: None, last_reported: None }
     }
 }
 
 impl ThreadSeries {
-    /// Adds a number and judges; `scale` has the nearest ceiling on tasks.
+    /// Adds a number and judges; `context` has the nearest ceiling on tasks.
     pub fn judge(
         &mut self,
         moment: &SampleTime,
-        (threads, load): (u32, f64),
-        thresholds: &TestThresholds,
-        scale: &JudgeContext<'_>,
+        threads: u32,
+        load: f64,
+        context: &JudgeContext<'_>,
         life: ProcessLife,
-        windows: &mut Vec<GrowthWindow>,
     ) {
+        let thresholds = context.basis.thresholds(Unit::Tasks);
         if self.count.push(moment, threads.into(), load, thresholds) {
-            self.leak = self.look(moment.now, scale, life, windows).or(self.leak);
+            self.leak = self.find_leak(moment.now, context, life).or(self.leak);
         }
         self.leak = self.leak.filter(|leak| leak.until >= moment.now);
     }
 
-    fn look(
+    fn find_leak(
         &self,
         now: u64,
-        scale: &JudgeContext<'_>,
+        context: &JudgeContext<'_>,
         life: ProcessLife,
-        windows: &mut Vec<GrowthWindow>,
     ) -> Option<ThreadLeak> {
-        windows.clear();
-        windows.extend(self.count.candidates(now).filter(|window| scale.is_steady(window)));
-        let convicting = windows.iter().rev().find(|w| scale.convicts(w, life).is_some())?;
-        let evidence = Evidence { unit: Unit::Tasks, ..scale.evidence(convicting) };
-        let until = now + convicting.window / 2;
-        let seconds = |blocks| scale.clock.seconds(blocks);
-        let ends = forecast::of_windows(
-            windows,
-            scale.ceiling_usage,
-            scale.constants.max_extrapolation,
-            seconds,
-        );
-        Some(ThreadLeak { evidence, forecast: ends.map(|ends| ends.forecast()), until })
+        let windows: GrowthWindows =
+            self.count.growth_windows(now).filter(GrowthWindow::is_steady).collect();
+        let proof = windows.iter().rev().find(|w| context.leak_rule(w, life).is_some())?;
+        Some(ThreadLeak {
+            evidence: context.evidence(proof),
+            forecast: context.exhaustion(&windows).map(|exhaustion| exhaustion.forecast()),
+            until: now + proof.length() / 2,
+        })
     }
 }

@@ -1,22 +1,22 @@
-//! Tree: who is there, who belongs to whom, and who is gone.
+//! Which processes live, to which tree each belongs, and which are gone.
 //!
-//! Gives every living process a slot that it keeps, so that what is known of it lies in plain
-//! tables. A process's parent is whoever it names when first seen; that membership is remembered:
-//! when the parent ends and the kernel hands the child to init, neither root nor tree change.
+//! Every living process keeps one slot, so that all that is known of it lies in plain tables. Its
+//! parent is the one that it names when first seen. That is remembered: when the parent ends and
+//! the kernel hands the child to init, neither its root nor its tree changes.
 
 use std::collections::HashMap;
 
 use crate::core::model::sample::{Proc, ProcId, Program};
 
-/// Generations that are climbed at most; a recording may claim a circle.
+/// Generations to climb at most; a recording may claim a circle.
 const DEPTH: usize = 32;
 
-/// A living process's place.
+/// A living process's place in its tree.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TreeNode {
-    /// Who it is.
+    /// Its identity.
     pub id: ProcId,
-    /// Whose child it is; none for a child of init or of a process outside the sample.
+    /// Its parent; none for a child of init or of a process outside the sample.
     pub parent: Option<ProcId>,
     /// The topmost ancestor known when it was first seen; itself if it has none.
     pub root: ProcId,
@@ -42,8 +42,9 @@ pub struct ProcessTrees {
 }
 
 impl ProcessTrees {
-    /// Matches a sample, and the programs that are new in it, with what is known. Afterwards [`present`](Self::present),
-    /// [`newcomers`](Self::newcomers) and [`gone`](Self::gone) tell of it.
+    /// Matches a sample, and the programs that are new in it, with what is known. Afterwards
+    /// [`present`](Self::present), [`newcomers`](Self::newcomers) and [`gone`](Self::gone) describe
+    /// it.
     pub fn observe(&mut self, procs: &[Proc], programs: &[Program]) {
         self.free.append(&mut self.gone);
         self.new.clear();
@@ -68,8 +69,8 @@ impl ProcessTrees {
                 self.present.push((slot, index));
             }
         }
-        self.bury();
-        self.adopt(procs, programs);
+        self.remove_exited();
+        self.link_parents(procs, programs);
     }
 
     /// Slot and index in the sample of each process, once each.
@@ -82,7 +83,7 @@ impl ProcessTrees {
         &self.new
     }
 
-    /// Slots of those who were there before and no longer are; free for others from the next
+    /// Slots of processes that were there before and no longer are; free for others from the next
     /// sample on.
     pub fn gone(&self) -> &[usize] {
         &self.gone
@@ -129,8 +130,8 @@ impl ProcessTrees {
         slot
     }
 
-    /// Finds who is gone, and hands their children to the next living ancestor.
-    fn bury(&mut self) {
+    /// Finds the processes that are gone, and hands their children to the next living ancestor.
+    fn remove_exited(&mut self) {
         let Self { nodes, gone, previous, .. } = self;
         gone.extend(previous.iter().map(|(slot, _)| *slot).filter(|slot| !nodes[*slot].alive));
         for slot in &self.gone {
@@ -149,18 +150,18 @@ impl ProcessTrees {
             let dead = |above: &usize| !self.nodes[*above].alive;
             let mut above = self.nodes[*slot].above;
             for _ in 0..DEPTH {
-                let Some(grave) = above.filter(dead) else { break };
-                above = self.nodes[grave].above;
+                let Some(exited) = above.filter(dead) else { break };
+                above = self.nodes[exited].above;
             }
             self.nodes[*slot].above = above.filter(|above| self.nodes[*above].alive);
         }
     }
 
-    /// Learns the parents of new processes, then their roots.
-    fn adopt(&mut self, procs: &[Proc], programs: &[Program]) {
+    /// Links new processes to their parents, then to their roots.
+    fn link_parents(&mut self, procs: &[Proc], programs: &[Program]) {
         for (slot, index) in &self.new {
-            // A child of init is a root, unless init is its master, as in a container: then it is
-            // its fork. So is who names itself.
+            // A child of init is a root, unless init is its master, as in a container: then it is a
+            // fork of it. A process that names itself as its parent is a root too.
             let Proc { ppid, id, .. } = procs[*index];
             let forked = || programs.iter().any(|program| program.id == id && program.forked);
             let has_parent = |parent: &usize| parent != slot && (ppid > 1 || forked());
@@ -193,64 +194,64 @@ mod tests {
         Proc { id, ppid, comm, rss: 0, anon: None, swap: 0, cpu_s: 0.0, threads: 1 }
     }
 
-    fn node(forest: &ProcessTrees, pid: u32, start: u64) -> &TreeNode {
-        forest.node(forest.slot(ProcId { pid, start }).unwrap())
+    fn node(trees: &ProcessTrees, pid: u32, start: u64) -> &TreeNode {
+        trees.node(trees.slot(ProcId { pid, start }).unwrap())
     }
 
     #[test]
     fn membership_outlives_the_parent() {
-        let mut forest = ProcessTrees::default();
+        let mut trees = ProcessTrees::default();
         // Children before parents, as pids that went round may have it.
-        forest.observe(&[proc(30, 3, 20), proc(20, 2, 10), proc(10, 1, 1), proc(1, 0, 0)], &[]);
+        trees.observe(&[proc(30, 3, 20), proc(20, 2, 10), proc(10, 1, 1), proc(1, 0, 0)], &[]);
         let top = ProcId { pid: 10, start: 1 };
-        assert_eq!((node(&forest, 10, 1).root, node(&forest, 10, 1).parent), (top, None));
-        assert_eq!((node(&forest, 30, 3).root, node(&forest, 20, 2).children), (top, 1));
-        let below = forest.slot(ProcId { pid: 30, start: 3 }).unwrap();
-        assert_eq!(forest.ancestors(below).count(), 2);
+        assert_eq!((node(&trees, 10, 1).root, node(&trees, 10, 1).parent), (top, None));
+        assert_eq!((node(&trees, 30, 3).root, node(&trees, 20, 2).children), (top, 1));
+        let below = trees.slot(ProcId { pid: 30, start: 3 }).unwrap();
+        assert_eq!(trees.ancestors(below).count(), 2);
 
-        forest.observe(&[proc(30, 3, 1), proc(10, 1, 1), proc(1, 0, 0)], &[]);
-        assert_eq!(forest.gone().len(), 1);
-        let child = node(&forest, 30, 3);
+        trees.observe(&[proc(30, 3, 1), proc(10, 1, 1), proc(1, 0, 0)], &[]);
+        assert_eq!(trees.gone().len(), 1);
+        let child = node(&trees, 30, 3);
         assert_eq!((child.root, child.parent), (top, Some(ProcId { pid: 20, start: 2 })));
-        assert_eq!(forest.ancestors(below).count(), 1, "what is left above it");
-        assert_eq!(node(&forest, 10, 1).children, 0);
+        assert_eq!(trees.ancestors(below).count(), 1, "only the root is left above it");
+        assert_eq!(node(&trees, 10, 1).children, 0);
     }
 
     #[test]
     fn the_forks_of_process_one_are_its_workers_and_its_orphans_are_not() {
-        let mut forest = ProcessTrees::default();
+        let mut trees = ProcessTrees::default();
         let forked =
             Program { id: ProcId { pid: 20, start: 2 }, forked: true, ..Program::unknown() };
-        forest.observe(&[proc(1, 1, 0), proc(20, 2, 1), proc(30, 3, 1)], &[forked]);
-        assert_eq!(node(&forest, 20, 2).root, ProcId { pid: 1, start: 1 });
-        assert_eq!((node(&forest, 1, 1).children, node(&forest, 30, 3).parent), (1, None));
+        trees.observe(&[proc(1, 1, 0), proc(20, 2, 1), proc(30, 3, 1)], &[forked]);
+        assert_eq!(node(&trees, 20, 2).root, ProcId { pid: 1, start: 1 });
+        assert_eq!((node(&trees, 1, 1).children, node(&trees, 30, 3).parent), (1, None));
     }
 
     #[test]
     fn a_pid_that_comes_round_is_another_process() {
-        let mut forest = ProcessTrees::default();
-        forest.observe(&[proc(10, 1, 1), proc(20, 2, 10)], &[]);
-        forest.observe(&[proc(10, 9, 1), proc(20, 2, 1), proc(21, 10, 10)], &[]);
-        assert_eq!((forest.newcomers().len(), forest.gone().len()), (2, 1));
-        assert_eq!(forest.slot(ProcId { pid: 10, start: 1 }), None);
-        assert_eq!(node(&forest, 20, 2).root, ProcId { pid: 10, start: 1 });
-        assert_eq!(node(&forest, 21, 10).root, ProcId { pid: 10, start: 9 });
+        let mut trees = ProcessTrees::default();
+        trees.observe(&[proc(10, 1, 1), proc(20, 2, 10)], &[]);
+        trees.observe(&[proc(10, 9, 1), proc(20, 2, 1), proc(21, 10, 10)], &[]);
+        assert_eq!((trees.newcomers().len(), trees.gone().len()), (2, 1));
+        assert_eq!(trees.slot(ProcId { pid: 10, start: 1 }), None);
+        assert_eq!(node(&trees, 20, 2).root, ProcId { pid: 10, start: 1 });
+        assert_eq!(node(&trees, 21, 10).root, ProcId { pid: 10, start: 9 });
     }
 
     #[test]
     fn a_circle_or_a_doubled_process_does_no_harm() {
-        let mut forest = ProcessTrees::default();
-        forest.observe(&[proc(10, 1, 20), proc(20, 2, 10), proc(10, 1, 20), proc(5, 5, 5)], &[]);
-        assert_eq!(forest.present().len(), 3);
-        assert!(forest.ancestors(0).count() <= DEPTH);
+        let mut trees = ProcessTrees::default();
+        trees.observe(&[proc(10, 1, 20), proc(20, 2, 10), proc(10, 1, 20), proc(5, 5, 5)], &[]);
+        assert_eq!(trees.present().len(), 3);
+        assert!(trees.ancestors(0).count() <= DEPTH);
     }
 
     #[test]
     fn slots_are_used_again() {
-        let mut forest = ProcessTrees::default();
+        let mut trees = ProcessTrees::default();
         for start in 1..100 {
-            forest.observe(&[proc(10, start, 1)], &[]);
+            trees.observe(&[proc(10, start, 1)], &[]);
         }
-        assert!(forest.nodes.len() <= 3, "{}", forest.nodes.len());
+        assert!(trees.nodes.len() <= 3, "{}", trees.nodes.len());
     }
 }

@@ -1,48 +1,49 @@
-//! Verdict: which windows of steady growth convict, and of what.
+//! The rules by which a window of steady growth proves a leak, or arouses suspicion.
 //!
-//! Two paths, each blind where the other sees. *Urgent*: memory would end within a few times the
-//! length of the evidence. *Patient*: it grew by a real part of itself through half its life,
-//! however much memory there still is.
+//! Two rules, each blind where the other sees. *Urgent*: memory would end within a few times the
+//! length of the evidence. *Patient*: the process grew by a real part of itself through half its
+//! life, however much memory is left.
 
-use crate::core::detect::ceilings::usage::{CeilingUsage, Headroom};
+use crate::core::detect::basis::JudgeBasis;
+use crate::core::detect::ceilings::forecast;
+use crate::core::detect::ceilings::forecast::Exhaustion;
+use crate::core::detect::ceilings::series::{CeilingSeries, Headroom};
 use crate::core::detect::constants::Constants;
-use crate::core::detect::sample_clock::SampleClock;
-use crate::core::detect::series::block_minima::GrowthWindow;
 use crate::core::detect::series::comparison::Comparison;
+use crate::core::detect::series::growth_window::GrowthWindow;
 use crate::core::detect::series::window::GrowthShape;
 use crate::core::model::assessment::{Evidence, FindingReason, Verdict};
 use crate::core::model::ceiling::Unit;
 
-/// How far a window must go.
+/// What a window is to show.
 #[derive(Clone, Copy, PartialEq)]
 enum Degree {
     Suspicion,
-    Conviction,
+    Proof,
 }
 
 impl Degree {
-    /// Half of the growth that convicts makes suspect.
-    fn ease(self) -> f64 {
+    /// Half of the growth that proves a leak arouses suspicion.
+    fn share_of_growth(self) -> f64 {
         match self {
             Self::Suspicion => 0.5,
-            Self::Conviction => 1.0,
+            Self::Proof => 1.0,
         }
     }
 }
 
-/// What a process's windows are weighed against.
+/// What a process's windows are judged against.
+#[derive(Clone, Copy)]
 pub struct JudgeContext<'a> {
-    /// The thresholds.
-    pub constants: &'a Constants,
-    /// Time and samples.
-    pub clock: &'a SampleClock,
+    /// Constants, thresholds and time.
+    pub basis: &'a JudgeBasis,
     /// The nearest ceiling.
-    pub ceiling_usage: &'a CeilingUsage,
+    pub ceiling: &'a CeilingSeries,
     /// How many times its growth all siblings that grow alike make up together; at least 1.
-    pub crowd: f64,
+    pub group_factor: f64,
 }
 
-/// Whose windows they are.
+/// How long the process was observed to which the windows belong.
 #[derive(Clone, Copy)]
 pub struct ProcessLife {
     /// Samples that it was in.
@@ -54,7 +55,7 @@ pub struct ProcessLife {
 /// What the urgent rule compares, for one window.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct UrgentRule {
-    /// Bytes it would grow in `--max_extrapolation` times its length, and what is left.
+    /// Bytes it would grow in `--max-extrapolation` times its length, and what is left.
     pub reach: Comparison,
     /// Samples in it, and the least.
     pub samples: Comparison,
@@ -70,10 +71,10 @@ impl UrgentRule {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PatientRule {
     /// Samples of the process, and the least.
-    pub alive: Comparison,
+    pub life_samples: Comparison,
     /// Bytes grown, and the share of what it grew from that they must be.
-    pub of_itself: Comparison,
-    /// Seconds until memory would end, and the most that are anybody's concern.
+    pub own_growth: Comparison,
+    /// Seconds until memory would end, and the most that matter.
     pub end_s: Comparison,
     /// Its length in seconds, and the share of the process's life that it must be, ...
     pub of_life_s: Comparison,
@@ -85,47 +86,66 @@ pub struct PatientRule {
 
 impl PatientRule {
     fn passes(&self) -> bool {
-        self.alive.passes && self.of_itself.passes && self.end_s.passes && self.long_enough()
+        self.life_samples.passes
+            && self.own_growth.passes
+            && self.end_s.passes
+            && self.is_long_enough()
     }
 
     /// Whether it covers enough of the process's life, or shows a doubling.
-    pub fn long_enough(&self) -> bool {
+    pub fn is_long_enough(&self) -> bool {
         self.of_life_s.passes || self.doubled.passes && self.samples.passes
     }
 }
 
-/// What is compared to convict by one window that grows steadily.
+/// All that the rules compare for one window that grows steadily.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RuleChecks {
     /// Windows of this length that passed in a row, and the least.
-    pub passes: Comparison,
+    pub in_a_row: Comparison,
     /// The urgent rule, but for the share.
     pub urgent: UrgentRule,
     /// Share of what the ceiling lost meanwhile, and the least; of the urgent rule only.
     pub share: Comparison,
     /// The patient rule.
     pub patient: PatientRule,
-    /// The rule that convicts.
-    pub convicts: Option<FindingReason>,
-    /// The rule by which it is suspect: half of the growth is enough, of whatever share.
-    pub suspects: Option<FindingReason>,
+    /// The rule that proves a leak.
+    pub leak: Option<FindingReason>,
+    /// The rule that arouses suspicion: half of the growth is enough, whatever its share.
+    pub suspect: Option<FindingReason>,
 }
 
-impl JudgeContext<'_> {
+/// What windows show short of a proven leak.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Suspicion {
+    /// The verdict: suspect, load-coupled or warming.
+    pub verdict: Verdict,
+    /// Length of the longest window that shows it, in finest blocks.
+    pub length: u64,
+    /// The rule that it goes towards.
+    pub why: FindingReason,
+}
+
+impl<'a> JudgeContext<'a> {
+    /// For a growth that has no siblings.
+    pub fn new(basis: &'a JudgeBasis, ceiling: &'a CeilingSeries) -> Self {
+        Self { basis, ceiling, group_factor: 1.0 }
+    }
+
     /// The window's length in seconds.
     pub fn window_s(&self, window: &GrowthWindow) -> f64 {
-        self.clock.seconds(window.window)
+        self.basis.clock.seconds(window.length())
     }
 
     /// Its growth in bytes per second.
     pub fn slope(&self, window: &GrowthWindow) -> f64 {
-        window.slope() / self.clock.seconds(1)
+        window.slope() / self.basis.clock.seconds(1)
     }
 
-    /// The window as evidence.
+    /// The window as evidence, in the unit of the ceiling.
     pub fn evidence(&self, window: &GrowthWindow) -> Evidence {
         Evidence {
-            unit: Unit::Bytes,
+            unit: self.unit(),
             growth: window.shape.growth(),
             from: f64::from(window.shape.early),
             window_s: self.window_s(window),
@@ -134,86 +154,88 @@ impl JudgeContext<'_> {
         }
     }
 
+    fn unit(&self) -> Unit {
+        self.ceiling.id().kind.unit()
+    }
+
+    /// When the ceiling is reached by the growth of these windows, short ones first.
+    pub fn exhaustion(&self, windows: &[GrowthWindow]) -> Option<Exhaustion> {
+        forecast::of_windows(windows, self.ceiling, self.basis)
+    }
+
     /// Samples taken within the window.
-    pub fn samples(&self, window: &GrowthWindow, life: ProcessLife) -> u32 {
-        self.clock.samples_in(window.level, window.blocks).min(life.samples)
+    fn samples(&self, window: &GrowthWindow, life: ProcessLife) -> u32 {
+        self.basis.clock.samples_in(window.level, window.blocks).min(life.samples)
     }
 
-    /// The part of the window, and of its like in the siblings, in what its ceiling lost meanwhile.
-    pub fn share(&self, window: &GrowthWindow) -> f64 {
-        self.ceiling_usage.share(window.level, window.blocks, window.shape.growth() * self.crowd)
-    }
-
-    /// Whether it is more than a bystander to another's leak.
+    /// Share of the growth, with that of like siblings, in what the ceiling lost meanwhile, and
+    /// the least: below it the process is a bystander to another's leak.
     pub fn takes_part(&self, window: &GrowthWindow) -> Comparison {
-        Comparison::at_least(self.share(window), self.constants.share)
+        let growth = window.shape.growth() * self.group_factor;
+        let share = self.ceiling.share(window.level, window.blocks, growth);
+        Comparison::at_least(share, self.basis.constants.least_share)
     }
 
-    /// Whether load leaves the growth standing.
-    pub fn is_steady(&self, window: &GrowthWindow) -> bool {
-        matches!(window.growth, GrowthShape::Steady | GrowthShape::AtEqualLoad)
+    /// The rule by which the window proves a leak, if any.
+    pub fn leak_rule(&self, window: &GrowthWindow, life: ProcessLife) -> Option<FindingReason> {
+        let why = self.rule(window, life, Degree::Proof)?;
+        // A bystander to another's leak is not urgent. Its siblings' suspicion decides whether it
+        // is one, so suspicion itself does not ask.
+        if why != FindingReason::Urgent || self.takes_part(window).passes {
+            Some(why)
+        } else {
+            let patient = self.patient(window, life, Degree::Proof).passes();
+            patient.then_some(FindingReason::Patient)
+        }
     }
 
-    /// The rule by which the window convicts, if any.
-    pub fn convicts(&self, window: &GrowthWindow, life: ProcessLife) -> Option<FindingReason> {
-        let why = self.rule(window, life, Degree::Conviction)?;
-        // A bystander to another's leak is not urgent; whether it is one, its siblings' suspicion
-        // tells, so suspicion itself does not ask.
-        let stands = why != FindingReason::Urgent || self.takes_part(window).passes;
-        let patient =
-            || self.is_patient(window, life, Degree::Conviction).then_some(FindingReason::Patient);
-        if stands { Some(why) } else { patient() }
-    }
-
-    /// The rule that the window meets.
+    /// The first rule that the window meets.
     fn rule(
         &self,
         window: &GrowthWindow,
         life: ProcessLife,
         degree: Degree,
     ) -> Option<FindingReason> {
-        if !self.is_steady(window) || window.paused || window.passes < self.constants.passes {
+        if !window.is_steady() || window.paused || window.passes < self.basis.constants.passes {
             None
-        } else if self.is_urgent(window, life, degree) {
+        } else if self.urgent(window, life, degree).passes() {
             Some(FindingReason::Urgent)
         } else {
-            self.is_patient(window, life, degree).then_some(FindingReason::Patient)
+            let patient = self.patient(window, life, degree).passes();
+            patient.then_some(FindingReason::Patient)
         }
     }
 
-    fn is_urgent(&self, window: &GrowthWindow, life: ProcessLife, degree: Degree) -> bool {
-        self.urgent(window, life, degree).passes()
-    }
-
-    fn is_patient(&self, window: &GrowthWindow, life: ProcessLife, degree: Degree) -> bool {
-        self.patient(window, life, degree).passes()
-    }
-
     fn urgent(&self, window: &GrowthWindow, life: ProcessLife, degree: Degree) -> UrgentRule {
-        let Constants { max_extrapolation, samples, hasty_samples, material, .. } = *self.constants;
-        let Headroom { left, limit, .. } = self.ceiling_usage.headroom();
+        let Constants { max_extrapolation, samples, hasty_samples, least_headroom, .. } =
+            self.basis.constants;
+        let Headroom { left, limit, .. } = self.ceiling.headroom();
         let (left, limit) = (left as f64, limit as f64);
         // Of six siblings that leak alike each uses up a sixth; memory ends by all of them.
-        let reach = self.slope(window) * self.window_s(window) * self.crowd;
+        let reach = self.slope(window) * self.window_s(window) * self.group_factor;
         let hasty = degree == Degree::Suspicion || reach >= left;
         let enough = if hasty { hasty_samples } else { samples };
         UrgentRule {
             reach: Comparison::at_least(
                 max_extrapolation * reach,
-                degree.ease() * left.max(material * limit),
+                degree.share_of_growth() * left.max(least_headroom * limit),
             ),
             samples: Comparison::at_least(self.samples(window, life).into(), enough.into()),
         }
     }
 
     fn patient(&self, window: &GrowthWindow, life: ProcessLife, degree: Degree) -> PatientRule {
-        let Constants { samples, patient_life, patient_growth, horizon_s, .. } = *self.constants;
+        let Constants { samples, patient_life, patient_growth, horizon_s, .. } =
+            self.basis.constants;
         let growth = window.shape.growth();
         let from = f64::from(window.shape.early);
-        let left = self.ceiling_usage.headroom().left as f64;
+        let left = self.ceiling.headroom().left as f64;
         PatientRule {
-            alive: Comparison::at_least(life.samples.into(), samples.into()),
-            of_itself: Comparison::at_least(growth, degree.ease() * patient_growth * from),
+            life_samples: Comparison::at_least(life.samples.into(), samples.into()),
+            own_growth: Comparison::at_least(
+                growth,
+                degree.share_of_growth() * patient_growth * from,
+            ),
             end_s: Comparison {
                 is: left / self.slope(window),
                 needs: horizon_s,
@@ -225,25 +247,21 @@ impl JudgeContext<'_> {
         }
     }
 
-    /// All that is compared to convict by the window, for an explanation.
+    /// All that the rules compare for the window, for an explanation.
     pub fn rules(&self, window: &GrowthWindow, life: ProcessLife) -> RuleChecks {
+        let least = self.basis.constants.passes;
         RuleChecks {
-            passes: Comparison::at_least(window.passes.into(), self.constants.passes.into()),
-            urgent: self.urgent(window, life, Degree::Conviction),
+            in_a_row: Comparison::at_least(window.passes.into(), least.into()),
+            urgent: self.urgent(window, life, Degree::Proof),
             share: self.takes_part(window),
-            patient: self.patient(window, life, Degree::Conviction),
-            convicts: self.convicts(window, life),
-            suspects: self.rule(window, life, Degree::Suspicion),
+            patient: self.patient(window, life, Degree::Proof),
+            leak: self.leak_rule(window, life),
+            suspect: self.rule(window, life, Degree::Suspicion),
         }
     }
 
-    /// What the windows, short ones first, say short of a conviction: the verdict, the length of
-    /// the longest window that says so, and the rule it goes towards.
-    pub fn suspicion(
-        &self,
-        windows: &[GrowthWindow],
-        life: ProcessLife,
-    ) -> Option<(Verdict, u64, FindingReason)> {
+    /// What the windows, short ones first, show short of a proven leak.
+    pub fn suspicion(&self, windows: &[GrowthWindow], life: ProcessLife) -> Option<Suspicion> {
         let suspicion = |window: &GrowthWindow| {
             let rule = self.rule(window, life, Degree::Suspicion);
             let verdict = match window.growth {
@@ -252,19 +270,18 @@ impl JudgeContext<'_> {
                 GrowthShape::Slowing => Verdict::Warming,
                 GrowthShape::Steady | GrowthShape::AtEqualLoad => return None,
             };
-            Some((verdict, window.window, rule.unwrap_or(FindingReason::Patient)))
+            let why = rule.unwrap_or(FindingReason::Patient);
+            Some(Suspicion { verdict, length: window.length(), why })
         };
-        // Of equals the longest: from that one on, nothing can count for more than a suspect.
-        let mut best: Option<(Verdict, u64, FindingReason)> = None;
+        // The worst verdict, and of equal ones the longest window.
+        let mut worst: Option<Suspicion> = None;
         for found in windows.iter().rev().filter_map(suspicion) {
-            match (found.0, best) {
+            match (found.verdict, worst.map(|worst| worst.verdict)) {
                 (Verdict::Suspect, _) => return Some(found),
-                (Verdict::LoadCoupled, Some((Verdict::Warming, ..))) | (_, None) => {
-                    best = Some(found);
-                }
+                (Verdict::LoadCoupled, Some(Verdict::Warming)) | (_, None) => worst = Some(found),
                 _ => {}
             }
         }
-        best
+        worst
     }
 }

@@ -1,23 +1,15 @@
-//! Forecast: from windows of steady growth to the time when a ceiling is reached.
+//! From windows of steady growth to the time when a ceiling is reached.
 //!
 //! Textbook intervals cover the truth one time in seven here, because the growth of tomorrow is
 //! not the growth of today plus noise. So the interval spans what windows of very different length
-//! say, and what is left on average and right now, widened by factors calibrated on the labelled
+//! give, and what is left on average and right now, widened by factors calibrated on the labelled
 //! recordings: it covered the truth there in 9 forecasts of 10.
 
-use crate::core::detect::ceilings::usage::CeilingUsage;
+use crate::core::detect::basis::JudgeBasis;
+use crate::core::detect::ceilings::series::CeilingSeries;
 use crate::core::detect::sample_clock::block;
-use crate::core::detect::series::block_minima::GrowthWindow;
+use crate::core::detect::series::growth_window::GrowthWindow;
 use crate::core::model::assessment::Forecast;
-use crate::core::model::ceiling::Unit;
-
-/// Headroom below a page, or below one task, is counted as one: nothing divides by nothing.
-fn least(ceiling_usage: &CeilingUsage) -> f64 {
-    match ceiling_usage.headroom().kind.unit() {
-        Unit::Bytes => 4096.0,
-        Unit::Tasks => 1.0,
-    }
-}
 
 /// A second half that grew this much more than the first is accelerating.
 const ACCELERATING: f64 = 1.15;
@@ -25,8 +17,17 @@ const ACCELERATING: f64 = 1.15;
 /// A forecast that reaches no further than this many lengths of its evidence is a near one.
 const NEAR: f64 = 2.0;
 
-/// Factors on the interval's ends for near forecasts and for others.
-const WIDENING: [(f64, f64); 2] = [(0.6, 1.6), (0.51, 1.85)];
+/// Factors on the ends of the interval.
+struct Widening {
+    earliest: f64,
+    latest: f64,
+}
+
+/// For near forecasts.
+const WIDEN_NEAR: Widening = Widening { earliest: 0.6, latest: 1.6 };
+
+/// For all others.
+const WIDEN_FAR: Widening = Widening { earliest: 0.51, latest: 1.85 };
 
 /// When a ceiling is reached.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -81,66 +82,100 @@ impl Exhaustion {
     }
 }
 
-/// The end by the steadily growing windows of one process, those sorted by length. `seconds` turns
-/// finest blocks into seconds.
+/// One window and when the ceiling is reached by its growth.
+#[derive(Clone, Copy)]
+struct WindowEnd<'a> {
+    window: &'a GrowthWindow,
+    length_s: f64,
+    end_s: f64,
+}
+
+impl WindowEnd<'_> {
+    /// Whether it was watched for at least half the time left.
+    fn is_well_founded(&self) -> bool {
+        self.length_s >= self.end_s / 2.0
+    }
+}
+
+/// The windows that the interval spans, and the one that the estimate rests on.
+struct Chosen<'a> {
+    shortest: WindowEnd<'a>,
+    longest: WindowEnd<'a>,
+    best: WindowEnd<'a>,
+}
+
+/// When the ceiling is reached by the steadily growing windows of one process, those sorted by
+/// length.
 pub fn of_windows(
     windows: &[GrowthWindow],
-    ceiling_usage: &CeilingUsage,
-    max_extrapolation: f64,
-    seconds: impl Fn(u64) -> f64,
+    ceiling: &CeilingSeries,
+    basis: &JudgeBasis,
 ) -> Option<Exhaustion> {
-    let tick_s = seconds(1);
-    let length = |window: &GrowthWindow| seconds(window.window);
-    let ends_in = |window: &GrowthWindow| left(window, ceiling_usage) / window.slope() * tick_s;
-    let (mut shortest, mut longest, mut best) = (None, None, None);
-    for window in windows {
-        let this @ (_, ends_s) = (window, ends_in(window));
-        if ends_s <= max_extrapolation * length(window) {
-            shortest = shortest.or(Some(this));
-            longest = Some(this);
-            best = best.or(Some(this).filter(|_| length(window) >= ends_s / 2.0));
-        }
-    }
-    let last = windows.last().map(|last| (last, ends_in(last)))?;
-    let ((_, shortest_s), longest) = (shortest.unwrap_or(last), longest.unwrap_or(last));
-    let well_founded = Some(last).filter(|(last, ends_s)| length(last) >= ends_s / 2.0);
-    let (best, likely_s) = best.or(well_founded).unwrap_or(longest);
-    let window_s = length(best);
-    let gaining_s = gaining(best, left(best, ceiling_usage), tick_s);
-    let first_s = likely_s.min(shortest_s).min(gaining_s.unwrap_or(f64::INFINITY));
-    let last_s = likely_s.max(longest.1);
-    let (low, high) = WIDENING[usize::from(likely_s > NEAR * window_s)];
-    let headroom = ceiling_usage.headroom();
-    let now = (headroom.left as f64).max(least(ceiling_usage)) / left(best, ceiling_usage);
-    let earliest_s = low * first_s * now.min(1.0);
+    let Chosen { shortest, longest, best } = choose(windows, ceiling, basis)?;
+    let tick_s = basis.clock.seconds(1);
+    let WindowEnd { window, length_s: window_s, end_s: likely_s } = best;
+    let left_then = left(window, ceiling);
+    let gaining_s = gaining(window, left_then, tick_s).unwrap_or(f64::INFINITY);
+    let first_s = likely_s.min(shortest.end_s).min(gaining_s);
+    let last_s = likely_s.max(longest.end_s);
+    let widening = if likely_s > NEAR * window_s { WIDEN_FAR } else { WIDEN_NEAR };
+    let headroom = ceiling.headroom();
+    let now = (headroom.left as f64).max(headroom.least()) / left_then;
+    let earliest_s = widening.earliest * first_s * now.min(1.0);
     let own = Forecast {
         ceiling: headroom.kind,
         place: headroom.place,
         headroom: headroom.left,
         limit: headroom.limit,
-        slope: best.slope() / tick_s,
+        slope: window.slope() / tick_s,
         earliest_s,
         likely_s,
-        latest_s: high * last_s * now.max(1.0),
+        latest_s: widening.latest * last_s * now.max(1.0),
         window_s,
     };
-    let lost =
-        ceiling_usage.thirds(best.level, best.blocks).map_or(0.0, |(early, late)| early - late);
-    let earliest_with_total_loss_s =
-        earliest_s * (best.shape.growth() / lost.max(least(ceiling_usage))).min(1.0);
-    Some(Exhaustion { own, earliest_with_total_loss_s })
+    let thirds = ceiling.thirds(window.level, window.blocks);
+    let lost = thirds.map_or(0.0, |(early, late)| early - late);
+    let share = (window.shape.growth() / lost.max(headroom.least())).min(1.0);
+    Some(Exhaustion { own, earliest_with_total_loss_s: earliest_s * share })
 }
 
-/// Bytes left on the course of the window's floors. What is left now goes up and down with the
-/// sawtooth whose floors these are; its mean over the last third, brought forward to now, does not.
-/// That took the share of forecasts whose interval covers the truth from .73 to .90.
-fn left(window: &GrowthWindow, ceiling_usage: &CeilingUsage) -> f64 {
-    let behind = (window.blocks / 3) as f64 / 2.0 * block(window.level) as f64;
-    let left = match ceiling_usage.thirds(window.level, window.blocks) {
-        Some((_, late)) => late - window.slope() * behind,
-        None => ceiling_usage.headroom().left as f64,
+/// Of the windows that reach far enough: the shortest, the longest, and the shortest that is well
+/// founded, else the longest. Where none reaches far enough, the longest of all.
+fn choose<'a>(
+    windows: &'a [GrowthWindow],
+    ceiling: &CeilingSeries,
+    basis: &JudgeBasis,
+) -> Option<Chosen<'a>> {
+    let tick_s = basis.clock.seconds(1);
+    let end = |window: &'a GrowthWindow| WindowEnd {
+        window,
+        length_s: basis.clock.seconds(window.length()),
+        end_s: left(window, ceiling) / window.slope() * tick_s,
     };
-    left.max(least(ceiling_usage))
+    let (mut shortest, mut longest, mut best) = (None, None, None);
+    for this in windows.iter().map(end) {
+        if this.end_s <= basis.constants.max_extrapolation * this.length_s {
+            shortest = shortest.or(Some(this));
+            longest = Some(this);
+            best = best.or(Some(this).filter(WindowEnd::is_well_founded));
+        }
+    }
+    let last = windows.last().map(end)?;
+    let longest = longest.unwrap_or(last);
+    let best = best.or(Some(last).filter(WindowEnd::is_well_founded)).unwrap_or(longest);
+    Some(Chosen { shortest: shortest.unwrap_or(last), longest, best })
+}
+
+/// Bytes left on the course of the window's block minima. What is left now goes up and down with
+/// the sawtooth whose minima these are; its mean over the last third, brought forward to now, does
+/// not. That took the share of forecasts whose interval covers the truth from .73 to .90.
+fn left(window: &GrowthWindow, ceiling: &CeilingSeries) -> f64 {
+    let behind = (window.blocks / 3) as f64 / 2.0 * block(window.level) as f64;
+    let left = match ceiling.thirds(window.level, window.blocks) {
+        Some((_, late)) => late - window.slope() * behind,
+        None => ceiling.headroom().left as f64,
+    };
+    left.max(ceiling.headroom().least())
 }
 
 /// When `left` bytes are gone if the growth goes on gaining speed as between the window's halves.

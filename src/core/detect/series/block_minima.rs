@@ -1,109 +1,42 @@
-//! Floors: one series seen at every time scale at once, in bounded memory.
+//! One series seen at every time scale at once, in bounded memory.
 //!
-//! A level keeps the minima ("floors") of blocks of 2^l samples: what a garbage collector or an
-//! emptied pool gives back does not show in them, what is never given back does. Of each level the
-//! last 12, 17 and 24 floors are judged as they come in, so that windows from seconds to days
-//! always end now and differ in length by at most 1.4.
+//! A level keeps the minima of blocks of 2^l samples: what a garbage collector or an emptied pool
+//! gives back does not show in them, what is never given back does. Of each level the last 12, 17
+//! and 24 minima are judged as they come in, so that windows from seconds to days always end now
+//! and differ in length by a factor of at most 1.4.
 
-use crate::core::detect::constants::{Constants, FINE, LEVELS, RING, WINDOWS};
+use crate::core::detect::constants::{FINE, LEVELS, RING, WINDOWS};
 use crate::core::detect::sample_clock::{SampleTime, block};
 use crate::core::detect::series::comparison::Comparison;
+use crate::core::detect::series::growth_window::GrowthWindow;
 use crate::core::detect::series::load::CpuLoad;
 use crate::core::detect::series::ring::Ring;
+use crate::core::detect::series::thresholds::{LoadExcuse, TestThresholds};
 use crate::core::detect::series::window;
 use crate::core::detect::series::window::{GrowthShape, ThirdMedians, WindowResult, WindowTests};
 
-/// Levels this far above the planned interval are judged at equal load even where the newest floor
-/// is not higher than the first: load may hide the growth.
-const HIDDEN: usize = FINE + 3;
-
-/// How a series is judged.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TestThresholds {
-    /// Least growth, in the series' unit.
-    pub least: f64,
-    /// Least share of the first half's growth in the second.
-    pub shape: f64,
-    /// Least pace of the last sixth, as a share of the steady one.
-    pub pace: f64,
-    /// Least ratio of growth to the largest fall.
-    pub swing: f64,
-    /// What CPU use may excuse.
-    pub excuse: LoadExcuse,
-}
-
-/// What CPU use may excuse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoadExcuse {
-    /// A footprint may grow in step with CPU use, and may hide its growth behind it.
-    Proportion,
-    /// A number of children may grow as CPU use grows at all: they work, they are not left over.
-    Rise,
-}
-
-impl TestThresholds {
-    /// For footprints, counted in pages.
-    pub fn footprint(constants: &Constants, page_size: f64) -> Self {
-        let Constants { least_growth, shape, pace, swing, .. } = *constants;
-        Self { least: least_growth / page_size, shape, pace, swing, excuse: LoadExcuse::Proportion }
-    }
-
-    /// For numbers of children.
-    pub fn count(constants: &Constants) -> Self {
-        let Constants { child_leak, shape, pace, swing, .. } = *constants;
-        Self { least: child_leak, shape, pace, swing, excuse: LoadExcuse::Rise }
-    }
-}
+/// From this level on, windows are judged at equal load even where the newest minimum is not higher
+/// than the first: load may hide the growth.
+const LOAD_MAY_HIDE: usize = FINE + 3;
 
 /// A series, seen at every time scale.
 #[derive(Clone)]
 pub struct Series {
-    levels: [TimeScale; LEVELS],
+    scales: [TimeScale; LEVELS],
     unit: f64,
-    /// The shapes of those windows that show anything, while any does.
+    /// The shapes of the windows that show growth, while any does.
     shapes: Option<Box<Shapes>>,
 }
 
 type Shapes = [[ThirdMedians; WINDOWS.len()]; LEVELS];
 
-/// A window that passed its tests and is not yet older than two of its blocks.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct GrowthWindow {
-    /// The level of its blocks.
-    pub level: usize,
-    /// Its length in blocks.
-    pub blocks: usize,
-    /// Its length in finest blocks.
-    pub window: u64,
-    /// Median floors of its first, middle and last third.
-    pub shape: ThirdMedians,
-    /// What kind of growth it shows.
-    pub growth: GrowthShape,
-    /// Whether the growth has paused.
-    pub paused: bool,
-    /// Consecutive windows of this length that passed.
-    pub passes: u8,
-}
-
-impl GrowthWindow {
-    /// Growth per finest block.
-    pub fn slope(&self) -> f64 {
-        self.shape.growth() / (self.apart() as u64 * block(self.level)) as f64
-    }
-
-    /// Blocks from the middle of its first third to that of its last.
-    pub fn apart(&self) -> usize {
-        self.blocks - self.blocks / 3
-    }
-}
-
 impl Series {
     /// An empty series whose values count `unit` bytes each.
     pub fn new(unit: f64) -> Self {
-        Self { levels: [TimeScale::EMPTY; LEVELS], unit, shapes: None }
+        Self { scales: [TimeScale::EMPTY; LEVELS], unit, shapes: None }
     }
 
-    /// Adds a value and the CPU use, in cores, that went with it; says whether a window that grew
+    /// Adds a value and the CPU use, in cores, that went with it. Returns whether a window that grew
     /// was judged, so that a verdict may have changed.
     pub fn push(
         &mut self,
@@ -113,66 +46,69 @@ impl Series {
         thresholds: &TestThresholds,
     ) -> bool {
         if moment.gap {
-            self.levels.iter_mut().for_each(|level| level.half = BlockMinimum::NONE);
+            self.scales.iter_mut().for_each(|scale| scale.half = BlockMinimum::NONE);
         }
         let mut judged = false;
         let value = ((value as f64 / self.unit) as u32).min(BlockMinimum::MAX);
-        let mut floor = BlockMinimum { value, load: CpuLoad::new(load) };
-        for (index, level) in self.levels.iter_mut().enumerate().skip(moment.level) {
-            level.enter(moment.now, block(index));
-            level.append(floor);
-            judged |= level.judge(index, thresholds, &mut self.shapes);
-            let value = std::mem::replace(&mut level.half, BlockMinimum::NONE);
+        let mut minimum = BlockMinimum { value, load: CpuLoad::new(load) };
+        for (level, scale) in self.scales.iter_mut().enumerate().skip(moment.level) {
+            scale.enter(moment.now, block(level));
+            scale.append(minimum);
+            judged |= scale.judge(level, thresholds, &mut self.shapes);
+            let value = std::mem::replace(&mut scale.half, BlockMinimum::NONE);
             if value == BlockMinimum::NONE {
-                (level.half, level.half_load) = (floor.value, floor.load);
+                scale.half = minimum.value;
+                scale.half_load = minimum.load;
                 break;
             }
-            floor = floor.join(BlockMinimum { value, load: level.half_load });
+            minimum = minimum.join(BlockMinimum { value, load: scale.half_load });
         }
-        if judged && self.levels.iter().all(TimeScale::shows_nothing) {
+        if judged && self.scales.iter().all(TimeScale::shows_no_growth) {
             self.shapes = None;
         }
         judged
     }
 
-    /// The levels whose windows are not older than two of their blocks, short ones first.
+    /// The scales whose windows are not older than two of their blocks, by level.
     fn fresh(&self, now: u64) -> impl Iterator<Item = (usize, &TimeScale)> {
-        self.levels.iter().enumerate().filter(move |(index, level)| {
-            level.len > 0 && u64::from(level.since(now)) <= 2 * block(*index)
+        self.scales.iter().enumerate().filter(move |(level, scale)| {
+            scale.len > 0 && u64::from(scale.since(now)) <= 2 * block(*level)
         })
     }
 
     /// The windows that passed, short ones first: a level's longest is as long as the next level's
     /// shortest.
-    pub fn candidates(&self, now: u64) -> impl Iterator<Item = GrowthWindow> {
+    pub fn growth_windows(&self, now: u64) -> impl Iterator<Item = GrowthWindow> {
         let unit = self.unit;
-        let showing = self.fresh(now).filter(|(_, level)| !level.shows_nothing());
-        showing.flat_map(move |(index, level)| {
-            let shapes = self.shapes.as_ref().map(|shapes| shapes[index]);
+        let growing = self.fresh(now).filter(|(_, scale)| !scale.shows_no_growth());
+        growing.flat_map(move |(level, scale)| {
+            let shapes = self.shapes.as_ref().map(|shapes| shapes[level]);
             WINDOWS.into_iter().enumerate().filter_map(move |(which, blocks)| {
-                let growth = level.shows[which].growth()?;
-                let paused = level.shows[which].is_paused();
+                let growth = scale.results[which].growth()?;
+                let paused = scale.results[which].is_paused();
                 let shape = shapes?[which].scaled(unit);
-                let window = blocks as u64 * block(index);
-                let passes = level.passes[which];
-                Some(GrowthWindow { level: index, blocks, window, shape, growth, paused, passes })
+                let passes = scale.passes[which];
+                Some(GrowthWindow { level, blocks, shape, growth, paused, passes })
             })
         })
     }
 
     /// All windows that are full, passed or not, short levels first, for an explanation.
-    pub fn looks(&self, now: u64, thresholds: &TestThresholds) -> impl Iterator<Item = FullWindow> {
-        self.fresh(now).flat_map(move |(index, level)| {
-            let full = move |&(_, blocks): &(usize, usize)| blocks <= usize::from(level.len);
+    pub fn full_windows(
+        &self,
+        now: u64,
+        thresholds: &TestThresholds,
+    ) -> impl Iterator<Item = FullWindow> {
+        self.fresh(now).flat_map(move |(level, scale)| {
+            let full = move |&(_, blocks): &(usize, usize)| blocks <= usize::from(scale.len);
             WINDOWS.into_iter().enumerate().filter(full).map(move |(which, blocks)| {
-                let growth = level.shows[which].growth();
-                let ring = Ring::new(&level.floors, &level.loads);
-                let tests = window::explain(&ring, which, level.fall, growth, thresholds);
+                let growth = scale.results[which].growth();
+                let ring = Ring::new(&scale.minima, &scale.loads);
+                let tests = window::explain(&ring, which, scale.fall, growth, thresholds);
                 FullWindow {
-                    level: index,
+                    level,
                     blocks,
-                    window: blocks as u64 * block(index),
-                    ends_higher: level.ends_higher(blocks, thresholds).scaled(self.unit),
+                    ends_higher: scale.ends_higher(blocks, thresholds).scaled(self.unit),
                     tests: tests.scaled(self.unit),
                     growth,
                 }
@@ -188,15 +124,25 @@ pub struct FullWindow {
     pub level: usize,
     /// Its length in blocks.
     pub blocks: usize,
-    /// Its length in finest blocks.
-    pub window: u64,
-    /// Newest floor less first, and half the least growth: below it nothing else is looked at,
+    /// Newest minimum less first, and half the least growth: below it nothing else is tested,
     /// unless load may hide the growth.
     pub ends_higher: Comparison,
     /// All others.
     pub tests: WindowTests,
     /// What kind of growth it shows, if any.
     pub growth: Option<GrowthShape>,
+}
+
+impl FullWindow {
+    /// Its length in finest blocks.
+    pub fn length(&self) -> u64 {
+        self.blocks as u64 * block(self.level)
+    }
+
+    /// Blocks from the middle of its first third to that of its last.
+    pub fn apart(&self) -> usize {
+        self.blocks - self.blocks / 3
+    }
 }
 
 /// A block's minimum and mean CPU use.
@@ -209,7 +155,7 @@ struct BlockMinimum {
 impl BlockMinimum {
     /// The highest: 16 TiB in pages.
     const MAX: u32 = u32::MAX - 1;
-    /// None at all; an `Option` would make each level 4 bytes larger.
+    /// No minimum; an `Option` would make each level 4 bytes larger.
     const NONE: u32 = u32::MAX;
 
     fn join(self, other: Self) -> Self {
@@ -217,11 +163,11 @@ impl BlockMinimum {
     }
 }
 
-/// What a window showed when it was last judged, but for its shape, in one byte.
+/// The result of a window's last judgement, but for its shape, in one byte.
 #[derive(Clone, Copy, Default, PartialEq)]
-struct WindowFlags(u8);
+struct PackedResult(u8);
 
-impl WindowFlags {
+impl PackedResult {
     const PAUSED: u8 = 0x80;
     const GROWTHS: [GrowthShape; 4] = [
         GrowthShape::Steady,
@@ -230,9 +176,9 @@ impl WindowFlags {
         GrowthShape::Slowing,
     ];
 
-    fn new(found: &WindowResult) -> Self {
-        let code = Self::GROWTHS.iter().position(|growth| *growth == found.growth);
-        let paused = if found.paused { Self::PAUSED } else { 0 };
+    fn new(result: &WindowResult) -> Self {
+        let code = Self::GROWTHS.iter().position(|growth| *growth == result.growth);
+        let paused = if result.paused { Self::PAUSED } else { 0 };
         Self(code.map_or(0, |code| code as u8 + 1) | paused)
     }
 
@@ -246,32 +192,32 @@ impl WindowFlags {
     }
 }
 
-/// One time scale. Of each process there are 16, so bytes count.
+/// One time scale. Each process has 16 of them, so bytes count.
 #[derive(Clone, Copy)]
 struct TimeScale {
-    /// The last floors, newest last.
-    floors: [u32; RING],
+    /// The last block minima, newest last.
+    minima: [u32; RING],
     loads: [CpuLoad; RING],
     len: u8,
     passes: [u8; WINDOWS.len()],
-    shows: [WindowFlags; WINDOWS.len()],
+    results: [PackedResult; WINDOWS.len()],
     /// The first half of the next level's block, if there is one.
     half: u32,
     half_load: CpuLoad,
-    /// Highest floor ever, and the largest fall from a highest floor.
+    /// Highest minimum ever, and the largest fall from a highest minimum.
     peak: u32,
     fall: u32,
-    /// When the newest floor came in, in finest blocks, modulo 2^32.
+    /// When the newest minimum came in, in finest blocks, modulo 2^32.
     last: u32,
 }
 
 impl TimeScale {
     const EMPTY: Self = Self {
-        floors: [0; RING],
+        minima: [0; RING],
         loads: [CpuLoad::NONE; RING],
         len: 0,
         passes: [0; WINDOWS.len()],
-        shows: [WindowFlags(0); WINDOWS.len()],
+        results: [PackedResult(0); WINDOWS.len()],
         half: BlockMinimum::NONE,
         half_load: CpuLoad::NONE,
         peak: 0,
@@ -279,7 +225,7 @@ impl TimeScale {
         last: 0,
     };
 
-    /// Forgets floors from before a pause, but not how far they ever fell.
+    /// Forgets minima from before a pause, but not how far they ever fell.
     fn enter(&mut self, now: u64, block: u64) {
         if self.len > 0 && u64::from(self.since(now)) > 3 * block {
             let (peak, fall) = (self.peak, self.fall);
@@ -288,69 +234,71 @@ impl TimeScale {
         self.last = now as u32;
     }
 
-    /// Finest blocks since the newest floor.
+    /// Finest blocks since the newest minimum.
     fn since(&self, now: u64) -> u32 {
         (now as u32).wrapping_sub(self.last)
     }
 
-    fn append(&mut self, floor: BlockMinimum) {
-        self.fall = self.fall.max(self.peak.saturating_sub(floor.value));
-        self.peak = self.peak.max(floor.value);
-        self.floors.copy_within(1.., 0);
+    fn append(&mut self, minimum: BlockMinimum) {
+        self.fall = self.fall.max(self.peak.saturating_sub(minimum.value));
+        self.peak = self.peak.max(minimum.value);
+        self.minima.copy_within(1.., 0);
         self.loads.copy_within(1.., 0);
-        self.floors[RING - 1] = floor.value;
-        self.loads[RING - 1] = floor.load;
+        self.minima[RING - 1] = minimum.value;
+        self.loads[RING - 1] = minimum.load;
         self.len = (self.len + 1).min(RING as u8);
     }
 
     fn judge(
         &mut self,
-        index: usize,
+        level: usize,
         thresholds: &TestThresholds,
         shapes: &mut Option<Box<Shapes>>,
     ) -> bool {
-        let may_hide = index >= HIDDEN && thresholds.excuse == LoadExcuse::Proportion;
-        let ring = Ring::new(&self.floors, &self.loads);
+        let may_hide = level >= LOAD_MAY_HIDE && thresholds.excuse == LoadExcuse::Proportion;
+        let ring = Ring::new(&self.minima, &self.loads);
         let mut judged = false;
         for (which, blocks) in WINDOWS.into_iter().enumerate() {
             if blocks > usize::from(self.len) {
                 break;
             }
             // The cheap way out: nearly all windows of nearly all processes end here.
-            let found = if !may_hide && !self.ends_higher(blocks, thresholds).passes {
+            let result = if !may_hide && !self.ends_higher(blocks, thresholds).passes {
                 None
             } else {
                 judged = true;
-                window::judge(&ring, which, self.fall, index > FINE, thresholds)
+                window::judge(&ring, which, self.fall, level > FINE, thresholds)
             };
-            if let Some(found) = &found {
+            if let Some(result) = &result {
                 let shapes = shapes.get_or_insert_with(|| Box::new([[ThirdMedians::FLAT; _]; _]));
-                shapes[index][which] = found.shape;
+                shapes[level][which] = result.shape;
             }
-            self.passes[which] = match found {
-                Some(found) if found.growth != GrowthShape::Slowing => {
+            self.passes[which] = match result {
+                Some(result) if result.growth != GrowthShape::Slowing => {
                     self.passes[which].saturating_add(1)
                 }
                 _ => 0,
             };
-            self.shows[which] = found.as_ref().map_or(WindowFlags::default(), WindowFlags::new);
+            self.results[which] =
+                result.as_ref().map_or(PackedResult::default(), PackedResult::new);
         }
         judged
     }
 
-    fn shows_nothing(&self) -> bool {
-        self.shows == [WindowFlags::default(); _]
+    fn shows_no_growth(&self) -> bool {
+        self.results == [PackedResult::default(); _]
     }
 
     fn ends_higher(&self, blocks: usize, thresholds: &TestThresholds) -> Comparison {
-        let rise = f64::from(self.floors[RING - 1]) - f64::from(self.floors[RING - blocks]);
-        Comparison::at_least(rise, thresholds.least / 2.0)
+        let rise = f64::from(self.minima[RING - 1]) - f64::from(self.minima[RING - blocks]);
+        Comparison::at_least(rise, thresholds.least_growth / 2.0)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::detect::constants::Constants;
 
     #[test]
     fn a_series_is_small() {
@@ -362,11 +310,11 @@ mod tests {
     #[test]
     fn levels_are_pushed_by_whole_pairs_and_forgotten_after_a_pause() {
         let thresholds = TestThresholds::footprint(&Constants::default(), 1.0);
-        let mut track = Series::new(1.0);
+        let mut series = Series::new(1.0);
         let mut now = 0;
-        let mut push = |track: &mut Series, level: usize, value: u64| {
+        let mut push = |series: &mut Series, level: usize, value: u64| {
             now += block(level);
-            track.push(
+            series.push(
                 &SampleTime { now, level, step_s: 1.0, gap: false },
                 value,
                 0.5,
@@ -374,24 +322,24 @@ mod tests {
             );
         };
         for value in [7, 5, 9, 8, 6] {
-            push(&mut track, FINE, value);
+            push(&mut series, FINE, value);
         }
-        let newest = |track: &Series, level: usize| {
-            let TimeScale { floors, len, .. } = track.levels[level];
-            floors[RING - usize::from(len)..].to_vec()
+        let newest = |series: &Series, level: usize| {
+            let TimeScale { minima, len, .. } = series.scales[level];
+            minima[RING - usize::from(len)..].to_vec()
         };
-        assert_eq!(newest(&track, FINE), [7, 5, 9, 8, 6]);
-        assert_eq!(newest(&track, FINE + 1), [5, 8]);
-        assert_eq!(newest(&track, FINE + 2), [5]);
+        assert_eq!(newest(&series, FINE), [7, 5, 9, 8, 6]);
+        assert_eq!(newest(&series, FINE + 1), [5, 8]);
+        assert_eq!(newest(&series, FINE + 2), [5]);
         // Two samples at half the interval make one block of the whole.
-        push(&mut track, FINE - 1, 4);
-        push(&mut track, FINE - 1, 3);
-        assert_eq!(newest(&track, FINE - 1), [4, 3]);
-        assert_eq!(newest(&track, FINE), [7, 5, 9, 8, 6, 3]);
+        push(&mut series, FINE - 1, 4);
+        push(&mut series, FINE - 1, 3);
+        assert_eq!(newest(&series, FINE - 1), [4, 3]);
+        assert_eq!(newest(&series, FINE), [7, 5, 9, 8, 6, 3]);
         for value in 10..20 {
-            push(&mut track, FINE, value);
+            push(&mut series, FINE, value);
         }
-        push(&mut track, FINE - 1, 2);
-        assert_eq!(newest(&track, FINE - 1), [2], "what was before the pause is forgotten");
+        push(&mut series, FINE - 1, 2);
+        assert_eq!(newest(&series, FINE - 1), [2], "the minima before the pause are forgotten");
     }
 }

@@ -1,5 +1,5 @@
-//! Check: one test as the two numbers it compares. What judges asks whether it passes, what
-//! explains shows the numbers; so no rule is written down twice.
+//! One test as the two numbers it compares. A judgement asks whether it passes, an explanation
+//! shows the numbers, so that no rule is written down twice.
 
 /// A number, what it is compared with, and whether that is good enough.
 #[derive(Clone, Copy, Debug, PartialEq)]

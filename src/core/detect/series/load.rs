@@ -1,19 +1,19 @@
-//! Load: CPU use beside the floors of a series, and what of their growth it explains.
+//! CPU use beside the block minima of a series, and how much of their growth it explains.
 
 use crate::core::detect::constants::{RING, WINDOWS};
 
 /// CPU use in one byte, from 1/8192 of a core to 62: four bits of exponent and four of mantissa,
-/// so it is off by 3 % at most. It is compared by thirds of windows, at 10 %, and below 2 % of a
+/// so the error is at most 3 %. It is compared by thirds of windows, to 10 %, and below 2 % of a
 /// core not at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CpuLoad(u8);
 
 impl CpuLoad {
-    /// No CPU use at all.
+    /// No CPU use.
     pub const NONE: Self = Self(0);
     /// Parts of a core.
     pub const PER_CORE: f64 = 8192.0;
-    /// The least with an exponent; what is less is its own mantissa.
+    /// The least value with an exponent; a smaller one is its own mantissa.
     const HIDDEN: u32 = 16;
 
     /// The nearest to so many cores.
@@ -45,20 +45,20 @@ impl CpuLoad {
     }
 }
 
-/// Sums over a window's floors and loads, from which follows what load explains.
+/// Sums over a window's minima and loads, from which follows what load explains.
 ///
 /// They are whole numbers, so none is rounded and the windows of one level share them: below 2^19
-/// parts, 2^32 pages and 24 blocks, no product of two sums reaches 2^61. Times are counted back
-/// from the newest block.
+/// parts, 2^32 pages and 24 blocks, no product of two sums reaches 2^61. Time counts back from the
+/// newest block.
 #[derive(Clone, Copy)]
 pub struct LoadSums {
     blocks: i64,
     load: i64,
-    floor: i64,
+    minimum: i64,
     load_load: i64,
     time_load: i64,
-    load_floor: i64,
-    time_floor: i64,
+    load_minimum: i64,
+    time_minimum: i64,
     least: u32,
     most: u32,
 }
@@ -67,42 +67,42 @@ impl LoadSums {
     const NONE: Self = Self {
         blocks: 0,
         load: 0,
-        floor: 0,
+        minimum: 0,
         load_load: 0,
         time_load: 0,
-        load_floor: 0,
-        time_floor: 0,
+        load_minimum: 0,
+        time_minimum: 0,
         least: u32::MAX,
         most: 0,
     };
 
-    /// Those of each length of window, all of which end with the newest floor.
-    pub fn of_windows(floors: &[u32; RING], parts: &[u32; RING]) -> [Self; WINDOWS.len()] {
+    /// The sums of each length of window, all of which end with the newest minimum.
+    pub fn of_windows(minima: &[u32; RING], parts: &[u32; RING]) -> [Self; WINDOWS.len()] {
         let (mut sums, mut taken) = (Self::NONE, 0);
         WINDOWS.map(|blocks| {
             for age in taken..blocks {
-                sums.add(floors[RING - 1 - age], parts[RING - 1 - age]);
+                sums.add(minima[RING - 1 - age], parts[RING - 1 - age]);
             }
             taken = blocks;
             sums
         })
     }
 
-    fn add(&mut self, floor: u32, parts: u32) {
-        let (time, load, floor) = (-self.blocks, i64::from(parts), i64::from(floor));
+    fn add(&mut self, minimum: u32, parts: u32) {
+        let (time, load, minimum) = (-self.blocks, i64::from(parts), i64::from(minimum));
         self.blocks += 1;
         self.load += load;
-        self.floor += floor;
+        self.minimum += minimum;
         self.load_load += load * load;
         self.time_load += time * load;
-        self.load_floor += load * floor;
-        self.time_floor += time * floor;
+        self.load_minimum += load * minimum;
+        self.time_minimum += time * minimum;
         self.least = self.least.min(parts);
         self.most = self.most.max(parts);
     }
 
-    /// What load explains of the floors, time held fixed, where it does: the window holds a real
-    /// swing of load, load does not itself trend, and more load means more memory.
+    /// What load explains of the minima at a fixed time. None unless the window holds a real swing
+    /// of load, load itself has no trend, and more load means more memory.
     pub fn explained(&self) -> Option<LoadFit> {
         let n = self.blocks;
         let swing = i64::from(self.most) - i64::from(self.least);
@@ -114,8 +114,8 @@ impl LoadSums {
         let tt = (n * n * (n * n - 1) / 12) as f64;
         let uu = (n * self.load_load - self.load * self.load) as f64;
         let tu = (n * self.time_load - time * self.load) as f64;
-        let uf = (n * self.load_floor - self.load * self.floor) as f64;
-        let tf = (n * self.time_floor - time * self.floor) as f64;
+        let uf = (n * self.load_minimum - self.load * self.minimum) as f64;
+        let tf = (n * self.time_minimum - time * self.minimum) as f64;
         let determinant = uu * tt - tu * tu;
         if determinant < 0.4 * uu * tt {
             return None;
@@ -125,7 +125,7 @@ impl LoadSums {
     }
 }
 
-/// How floors go with load, in pages for each part of a core.
+/// How the minima depend on load, in pages for each part of a core.
 #[derive(Clone, Copy)]
 pub struct LoadFit {
     per_part: f64,
@@ -133,10 +133,10 @@ pub struct LoadFit {
 }
 
 impl LoadFit {
-    /// The floors as they would be at the mean load.
-    pub fn at_equal_load(&self, floors: &[u32; RING], parts: &[u32; RING]) -> [f64; RING] {
+    /// The minima as they would be at the mean load.
+    pub fn at_equal_load(&self, minima: &[u32; RING], parts: &[u32; RING]) -> [f64; RING] {
         let Self { per_part, mean } = self;
-        std::array::from_fn(|j| f64::from(floors[j]) - per_part * (f64::from(parts[j]) - mean))
+        std::array::from_fn(|j| f64::from(minima[j]) - per_part * (f64::from(parts[j]) - mean))
     }
 }
 
@@ -156,17 +156,17 @@ mod tests {
         }
     }
 
-    /// The slope of `floors` on `loads` in the normal equations with time, by differences from
+    /// The slope of `minima` on `loads` in the normal equations with time, by differences from
     /// the means.
-    fn slope(floors: &[u32], loads: &[u32]) -> f64 {
+    fn slope(minima: &[u32], loads: &[u32]) -> f64 {
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
         let centred = |values: Vec<f64>| {
             let mean = mean(&values);
             values.into_iter().map(move |value| value - mean).collect::<Vec<_>>()
         };
-        let f = centred(floors.iter().copied().map(f64::from).collect());
+        let f = centred(minima.iter().copied().map(f64::from).collect());
         let u = centred(loads.iter().copied().map(f64::from).collect());
-        let t = centred((0..floors.len()).map(|j| j as f64).collect());
+        let t = centred((0..minima.len()).map(|j| j as f64).collect());
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         let (uu, tt, tu) = (dot(&u, &u), dot(&t, &t), dot(&t, &u));
         (dot(&u, &f) * tt - dot(&t, &f) * tu) / (uu * tt - tu * tu)
@@ -175,12 +175,12 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn what_load_explains_is_the_slope_of_least_squares(
-            floors: [u32; RING],
+            minima: [u32; RING],
             loads: [u8; RING],
         ) {
             let parts = loads.map(|load| CpuLoad(load).parts());
-            for (blocks, sums) in WINDOWS.into_iter().zip(LoadSums::of_windows(&floors, &parts)) {
-                let slope = slope(&floors[RING - blocks..], &parts[RING - blocks..]);
+            for (blocks, sums) in WINDOWS.into_iter().zip(LoadSums::of_windows(&minima, &parts)) {
+                let slope = slope(&minima[RING - blocks..], &parts[RING - blocks..]);
                 if let Some(LoadFit { per_part, .. }) = sums.explained() {
                     proptest::prop_assert!((per_part / slope - 1.0).abs() < 1e-6);
                 }
@@ -191,8 +191,8 @@ mod tests {
     #[test]
     fn the_largest_values_do_not_overflow() {
         let parts = std::array::from_fn(|j| CpuLoad(if j % 2 == 0 { 255 } else { 0 }).parts());
-        let floors = std::array::from_fn(|j| if j % 2 == 0 { u32::MAX } else { 0 });
-        for sums in LoadSums::of_windows(&floors, &parts) {
+        let minima = std::array::from_fn(|j| if j % 2 == 0 { u32::MAX } else { 0 });
+        for sums in LoadSums::of_windows(&minima, &parts) {
             let LoadFit { per_part, .. } = sums.explained().unwrap();
             assert!((per_part / (f64::from(u32::MAX) / f64::from(parts[0])) - 1.0).abs() < 1e-9);
         }

@@ -1,14 +1,14 @@
-//! Median of the few values that a third or a sixth of a window has.
+//! The median of the few values in a third or a sixth of a window.
 
-/// Floors as they are, in whole units, or less what CPU use explains.
+/// A block minimum: as it is, in whole units, or less what CPU use explains.
 pub trait Size: Copy + PartialOrd + Into<f64> {}
 
 impl Size for u32 {}
 
 impl Size for f64 {}
 
-/// Sorts by fixed comparisons without a branch. They are written out, so that values stay in
-/// registers and those that no median needs are not even made: as a loop over a table of pairs,
+/// Sorts by fixed comparisons without a branch. They are written out so that values stay in
+/// registers and the compiler drops those that no median needs: as a loop over a table of pairs,
 /// each comparison took six times as many instructions.
 macro_rules! sort {
     ($values:ident: $($a:literal $b:literal),+) => {
@@ -41,7 +41,7 @@ fn sort_8<T: Size>(values: &mut [T; 8]) {
         0 4, 1 5, 2 6, 3 7, 2 4, 3 5, 1 2, 3 4, 5 6);
 }
 
-/// Median of 2, 4, 5 or 8 values, the thirds and sixths of windows; of others it is no number.
+/// The median of 2, 4, 5 or 8 values, the thirds and sixths of windows; NaN for other lengths.
 pub fn median<T: Size>(values: &[T]) -> f32 {
     fn of<T: Size, const N: usize>(values: &[T], sort: impl Fn(&mut [T; N])) -> Option<f32> {
         let mut sorted: [T; N] = values.try_into().ok()?;
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn values_are_sorted_whatever_their_order() {
         fn check<const N: usize>(sort: impl Fn(&mut [f64; N])) {
-            // What sorts all series of zeros and ones sorts everything (Knuth 5.3.4, theorem Z).
+            // A network that sorts all series of zeros and ones sorts everything (Knuth 5.3.4, theorem Z).
             for bits in 0..1_u32 << N {
                 let mut values: [f64; N] = std::array::from_fn(|i| f64::from(bits >> i & 1));
                 sort(&mut values);

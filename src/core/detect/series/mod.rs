@@ -2,7 +2,9 @@
 
 pub mod block_minima;
 pub mod comparison;
+pub mod growth_window;
 pub mod load;
 pub mod median;
 pub mod ring;
+pub mod thresholds;
 pub mod window;

@@ -1,14 +1,14 @@
-//! Window: the tests that the floors of one window must pass to count as growth without end.
+//! The tests that the block minima of one window must pass to count as growth without end.
 //!
 //! Larger than any fall, not slowing down, and rising with a certainty that noise does not reach.
 //! CPU use may explain a growth away, or hide one.
 
 use crate::core::detect::constants::{LEAST_RANK_SUM, RING, WINDOWS};
-use crate::core::detect::series::block_minima::{LoadExcuse, TestThresholds};
 use crate::core::detect::series::comparison::Comparison;
 use crate::core::detect::series::load::CpuLoad;
 use crate::core::detect::series::median::{Size, median};
 use crate::core::detect::series::ring::{Ring, rank_sum};
+use crate::core::detect::series::thresholds::{LoadExcuse, TestThresholds};
 
 /// What kind of growth a window shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum GrowthShape {
     Slowing,
 }
 
-/// Median floors of a window's first, middle and last third.
+/// Median block minima of a window's first, middle and last third.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ThirdMedians {
     /// Of the first third.
@@ -35,7 +35,7 @@ pub struct ThirdMedians {
 }
 
 impl ThirdMedians {
-    /// Of a series that is nothing.
+    /// Of an empty series.
     pub const FLAT: Self = Self { early: 0.0, middle: 0.0, late: 0.0 };
 
     /// From early to late.
@@ -56,19 +56,19 @@ impl ThirdMedians {
     }
 }
 
-/// A window that rose for certain, and how.
+/// What a window that rose for certain shows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WindowResult {
     /// What kind of growth it shows.
     pub growth: GrowthShape,
     /// Whether the growth stopped, or nearly so, towards the end of the window. It may be a pause.
     pub paused: bool,
-    /// How it went.
+    /// Its thirds.
     pub shape: ThirdMedians,
 }
 
-/// Judges the window of length `which` that ends with the newest floor; `fall` is the largest one
-/// ever seen at this scale.
+/// Judges the window of length `which` that ends with the newest minimum; `fall` is the largest one
+/// ever seen on this level.
 pub fn judge(
     ring: &Ring<'_>,
     which: usize,
@@ -78,39 +78,40 @@ pub fn judge(
 ) -> Option<WindowResult> {
     let blocks = WINDOWS[which];
     let (rank, fall) = (|| ring.rank_sum(blocks), || f64::from(fall));
-    let slowing = match test(ring.floors(blocks), rank, which, fall, thresholds) {
-        Some(found) if found.growth == GrowthShape::Steady => {
-            let stands = not_by_load(found.shape, ring.parts(blocks), thresholds.excuse).passes;
-            let growth = if stands { GrowthShape::Steady } else { GrowthShape::WithLoad };
-            return Some(WindowResult { growth, ..found });
+    let slowing = match test(ring.minima(blocks), rank, which, fall, thresholds) {
+        Some(result) if result.growth == GrowthShape::Steady => {
+            let unexplained =
+                not_by_load(result.shape, ring.parts(blocks), thresholds.excuse).passes;
+            let growth = if unexplained { GrowthShape::Steady } else { GrowthShape::WithLoad };
+            return Some(WindowResult { growth, ..result });
         }
         slowing => slowing,
     };
     if at_equal_load
         && thresholds.excuse == LoadExcuse::Proportion
-        && let Some(level) = ring.at_equal_load(which)
+        && let Some(all) = ring.at_equal_load(which)
     {
-        let level = &level[RING - blocks..];
-        let (rank, fall) = (|| rank_sum(level), || largest_fall(level));
-        if let Some(found) = test(level, rank, which, fall, thresholds)
-            && found.growth == GrowthShape::Steady
+        let minima = &all[RING - blocks..];
+        let (rank, fall) = (|| rank_sum(minima), || largest_fall(minima));
+        if let Some(result) = test(minima, rank, which, fall, thresholds)
+            && result.growth == GrowthShape::Steady
         {
-            return Some(WindowResult { growth: GrowthShape::AtEqualLoad, ..found });
+            return Some(WindowResult { growth: GrowthShape::AtEqualLoad, ..result });
         }
     }
     slowing
 }
 
-/// Growth beyond any fall, its shape, and the rank test; the dear tests come last.
+/// Growth beyond any fall, its shape, and the rank test; the costly tests come last.
 fn test<T: Size>(
-    floors: &[T],
+    minima: &[T],
     rank_sum: impl Fn() -> i32,
     which: usize,
     fall: impl Fn() -> f64,
     thresholds: &TestThresholds,
 ) -> Option<WindowResult> {
-    let (early, late) = ends(floors);
-    // Nearly all windows end here: they need no middle.
+    let (early, late) = ends(minima);
+    // Nearly all windows fail here: they need no middle.
     let flat = ThirdMedians { early, middle: early, late };
     if !enough(flat, thresholds).passes || !beyond_falls(flat, fall(), thresholds).passes {
         return None;
@@ -118,18 +119,18 @@ fn test<T: Size>(
     if !rising(rank_sum(), which).passes {
         return None;
     }
-    let shape = ThirdMedians { middle: middle(floors), ..flat };
+    let shape = ThirdMedians { middle: middle(minima), ..flat };
     let steady = lasting(shape, thresholds).passes;
     let growth = if steady { GrowthShape::Steady } else { GrowthShape::Slowing };
-    Some(WindowResult { growth, paused: !going_on(floors, shape, thresholds).passes, shape })
+    Some(WindowResult { growth, paused: !going_on(minima, shape, thresholds).passes, shape })
 }
 
 /// What the tests of a window compare, for an explanation; sizes in the series' unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WindowTests {
-    /// Median floors of its thirds.
+    /// Median minima of its thirds.
     pub shape: ThirdMedians,
-    /// Growth, and the least that is any.
+    /// Growth, and the least that counts.
     pub enough: Comparison,
     /// Growth, and the largest fall times the factor that it must exceed.
     pub beyond_falls: Comparison,
@@ -144,23 +145,23 @@ pub struct WindowTests {
 }
 
 impl WindowTests {
-    /// All tests of a window, those behind the first that fails too. `floors` as they are, or less
+    /// All tests of a window, not only up to the first that fails. `minima` as they are, or less
     /// what CPU use explains.
     fn of<T: Size>(
-        floors: &[T],
+        minima: &[T],
         parts: &[u32],
         which: usize,
         fall: f64,
         thresholds: &TestThresholds,
     ) -> Self {
-        let shape = thirds(floors);
+        let shape = thirds(minima);
         Self {
             shape,
             enough: enough(shape, thresholds),
             beyond_falls: beyond_falls(shape, fall, thresholds),
-            rising: rising(rank_sum(floors), which),
+            rising: rising(rank_sum(minima), which),
             lasting: lasting(shape, thresholds),
-            going_on: going_on(floors, shape, thresholds),
+            going_on: going_on(minima, shape, thresholds),
             not_by_load: not_by_load(shape, parts, thresholds.excuse),
         }
     }
@@ -177,35 +178,33 @@ impl WindowTests {
     }
 }
 
-/// What [`judge`] compared to come to `found`, with the same arguments; if that is growth at equal
-/// load, of the floors at equal load.
+/// What [`judge`] compared to find `growth`, with the same arguments: of the minima at equal load if
+/// that is growth at equal load.
 pub fn explain(
     ring: &Ring<'_>,
     which: usize,
     fall: u32,
-    found: Option<GrowthShape>,
+    growth: Option<GrowthShape>,
     thresholds: &TestThresholds,
 ) -> WindowTests {
     let blocks = WINDOWS[which];
-    let hidden = found == Some(GrowthShape::AtEqualLoad);
+    let hidden = growth == Some(GrowthShape::AtEqualLoad);
+    let parts = ring.parts(blocks);
     match ring.at_equal_load(which).filter(|_| hidden) {
-        Some(level) => {
-            let level = &level[RING - blocks..];
-            WindowTests::of(level, ring.parts(blocks), which, largest_fall(level), thresholds)
+        Some(all) => {
+            let minima = &all[RING - blocks..];
+            WindowTests::of(minima, parts, which, largest_fall(minima), thresholds)
         }
-        None => {
-            let (floors, parts) = (ring.floors(blocks), ring.parts(blocks));
-            WindowTests::of(floors, parts, which, f64::from(fall), thresholds)
-        }
+        None => WindowTests::of(ring.minima(blocks), parts, which, f64::from(fall), thresholds),
     }
 }
 
 fn enough(shape: ThirdMedians, thresholds: &TestThresholds) -> Comparison {
-    Comparison::at_least(shape.growth(), thresholds.least)
+    Comparison::at_least(shape.growth(), thresholds.least_growth)
 }
 
 fn beyond_falls(shape: ThirdMedians, fall: f64, thresholds: &TestThresholds) -> Comparison {
-    Comparison::above(shape.growth(), thresholds.swing * fall)
+    Comparison::above(shape.growth(), thresholds.fall_factor * fall)
 }
 
 fn rising(rank_sum: i32, which: usize) -> Comparison {
@@ -215,18 +214,18 @@ fn rising(rank_sum: i32, which: usize) -> Comparison {
 
 fn lasting(shape: ThirdMedians, thresholds: &TestThresholds) -> Comparison {
     let (first, second) = shape.halves();
-    Comparison::at_least(second, thresholds.shape * first)
+    Comparison::at_least(second, thresholds.second_half * first)
 }
 
-fn going_on<T: Size>(floors: &[T], shape: ThirdMedians, thresholds: &TestThresholds) -> Comparison {
-    Comparison::at_least(pace(floors, shape), thresholds.pace)
+fn going_on<T: Size>(minima: &[T], shape: ThirdMedians, thresholds: &TestThresholds) -> Comparison {
+    Comparison::at_least(pace(minima, shape), thresholds.final_pace)
 }
 
 /// Growth from the last third to its own second half, over what it would be at a steady pace.
-fn pace<T: Size>(floors: &[T], shape: ThirdMedians) -> f64 {
-    let n = floors.len();
+fn pace<T: Size>(minima: &[T], shape: ThirdMedians) -> f64 {
+    let n = minima.len();
     let (third, sixth) = (n / 3, n / 6);
-    let last = f64::from(median(&floors[n - sixth..])) - f64::from(shape.late);
+    let last = f64::from(median(&minima[n - sixth..])) - f64::from(shape.late);
     let steady = shape.growth() * (third - sixth) as f64 / 2.0 / (n - third) as f64;
     last / steady
 }
@@ -249,33 +248,33 @@ fn not_by_load(shape: ThirdMedians, parts: &[u32], excuse: LoadExcuse) -> Compar
     }
 }
 
-fn thirds<T: Size>(floors: &[T]) -> ThirdMedians {
-    let (early, late) = ends(floors);
-    ThirdMedians { early, middle: middle(floors), late }
+fn thirds<T: Size>(minima: &[T]) -> ThirdMedians {
+    let (early, late) = ends(minima);
+    ThirdMedians { early, middle: middle(minima), late }
 }
 
 /// Medians of the first and the last third.
-fn ends<T: Size>(floors: &[T]) -> (f32, f32) {
-    let n = floors.len();
+fn ends<T: Size>(minima: &[T]) -> (f32, f32) {
+    let n = minima.len();
     let third = n / 3;
-    (median(&floors[..third]), median(&floors[n - third..]))
+    (median(&minima[..third]), median(&minima[n - third..]))
 }
 
 /// Median of the middle third.
-fn middle<T: Size>(floors: &[T]) -> f32 {
-    let n = floors.len();
+fn middle<T: Size>(minima: &[T]) -> f32 {
+    let n = minima.len();
     let third = n / 3;
     let middle = (n - third) / 2;
-    median(&floors[middle..middle + third])
+    median(&minima[middle..middle + third])
 }
 
-fn largest_fall(floors: &[f64]) -> f64 {
-    // Compared by hand: `f64::max` minds what is no number, which none is, and takes twice as long.
+fn largest_fall(minima: &[f64]) -> f64 {
+    // Compared by hand: `f64::max` handles NaN, which never occurs here, and takes twice as long.
     let larger = |a: f64, b: f64| if b > a { b } else { a };
     let mut peak = 0.0;
-    floors.iter().fold(0.0, |fall, &floor| {
-        peak = larger(peak, floor);
-        larger(fall, peak - floor)
+    minima.iter().fold(0.0, |fall, &minimum| {
+        peak = larger(peak, minimum);
+        larger(fall, peak - minimum)
     })
 }
 
@@ -284,7 +283,7 @@ mod tests {
     use super::*;
     use crate::core::detect::constants::Constants;
 
-    /// Number of orders of `n` floors by the number of pairs that fall.
+    /// Number of orders of `n` values by the number of pairs that fall.
     fn orders_by_falls(n: usize) -> Vec<u128> {
         (1..=n).fold(vec![1], |orders, size| {
             let mut next = vec![0; orders.len() + size - 1];
@@ -312,33 +311,33 @@ mod tests {
     #[test]
     fn every_part_of_a_window_has_a_median() {
         for blocks in WINDOWS {
-            let floors: Vec<u32> = (0..blocks as u32).collect();
-            let shape = thirds(&floors);
+            let minima: Vec<u32> = (0..blocks as u32).collect();
+            let shape = thirds(&minima);
             assert!(shape.early < shape.middle && shape.middle < shape.late, "{blocks}: {shape:?}");
-            assert!((pace(&floors, shape) - 1.0).abs() < 0.2, "{blocks}");
+            assert!((pace(&minima, shape) - 1.0).abs() < 0.2, "{blocks}");
         }
     }
 
-    fn look(floor: impl Fn(f64) -> f64, load: impl Fn(f64) -> f64) -> Option<GrowthShape> {
-        let floors = std::array::from_fn(|j| floor(j as f64) as u32);
+    fn growth(minimum: impl Fn(f64) -> f64, load: impl Fn(f64) -> f64) -> Option<GrowthShape> {
+        let minima = std::array::from_fn(|j| minimum(j as f64) as u32);
         let loads = std::array::from_fn(|j| CpuLoad::new(load(j as f64)));
         let thresholds = TestThresholds::footprint(&Constants::default(), 4096.0);
-        judge(&Ring::new(&floors, &loads), 2, 0, true, &thresholds).map(|found| found.growth)
+        judge(&Ring::new(&minima, &loads), 2, 0, true, &thresholds).map(|result| result.growth)
     }
 
     #[test]
     fn an_exponential_slows_down_within_its_time_constant() {
         let warm_up = |tau: f64| move |j: f64| 1e5 * (1.0 - (-j / tau).exp());
-        assert_eq!(look(warm_up(24.0), |_| 0.5), Some(GrowthShape::Slowing));
-        assert_eq!(look(warm_up(240.0), |_| 0.5), Some(GrowthShape::Steady));
+        assert_eq!(growth(warm_up(24.0), |_| 0.5), Some(GrowthShape::Slowing));
+        assert_eq!(growth(warm_up(240.0), |_| 0.5), Some(GrowthShape::Steady));
     }
 
     #[test]
     fn load_may_explain_growth_or_hide_it() {
         let wave = |j: f64| 1.0 + (j * 1.3).sin();
-        assert_eq!(look(|j| 1e4 + 1e3 * j, |j| 0.1 + 0.1 * j), Some(GrowthShape::WithLoad));
+        assert_eq!(growth(|j| 1e4 + 1e3 * j, |j| 0.1 + 0.1 * j), Some(GrowthShape::WithLoad));
         let hidden = move |j: f64| 1e5 + 100.0 * j + 2e3 * wave(j);
-        assert_eq!(look(hidden, |_| 0.5), None);
-        assert_eq!(look(hidden, wave), Some(GrowthShape::AtEqualLoad));
+        assert_eq!(growth(hidden, |_| 0.5), None);
+        assert_eq!(growth(hidden, wave), Some(GrowthShape::AtEqualLoad));
     }
 }

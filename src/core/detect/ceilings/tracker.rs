@@ -1,8 +1,9 @@
-//! Headroom: the ceilings over each tree, and which of them is nearest.
+//! The ceilings over each tree, and which of them is nearest.
 
-use crate::core::detect::ceilings::usage::{CeilingId, CeilingUsage, UsageContext};
+use crate::core::detect::basis::JudgeBasis;
+use crate::core::detect::ceilings::series::CeilingId;
+use crate::core::detect::ceilings::usage::CeilingUsage;
 use crate::core::detect::sample_clock::SampleTime;
-use crate::core::detect::series::block_minima::GrowthWindow;
 use crate::core::model::ceiling::{Ceiling, CeilingKind, FilledBy, Place};
 use crate::core::model::sample::{ProcId, Sample};
 
@@ -10,18 +11,18 @@ use crate::core::model::sample::{ProcId, Sample};
 pub struct CeilingTracker {
     page_size: f64,
     ram: CeilingUsage,
-    /// The others; those without a tree or a place are everybody's.
+    /// The others; those without a tree or a place are machine-wide.
     others: Vec<CeilingUsage>,
     /// Which tree is below which of them, by index, in the order of the trees.
     below: Vec<(ProcId, usize)>,
-    /// Those that are everybody's, by index.
-    everybodys: Vec<usize>,
-    /// /proc/meminfo tells of another machine than the one that limits these processes: in an
+    /// Those that are machine-wide, by index.
+    machine_wide: Vec<usize>,
+    /// /proc/meminfo describes another machine than the one that limits these processes: in an
     /// OpenVZ container it may be the host's.
     foreign_ram: bool,
 }
 
-/// What tells a ceiling from others: its place, else its tree.
+/// A ceiling is identified by its place, else by its tree.
 fn id(ceiling: &Ceiling) -> CeilingId {
     let Ceiling { kind, place, root, .. } = *ceiling;
     CeilingId { kind, place, root: root.filter(|_| place.is_none()) }
@@ -36,31 +37,24 @@ impl CeilingTracker {
             ram: CeilingUsage::new(ram, page_size),
             others: Vec::new(),
             below: Vec::new(),
-            everybodys: Vec::new(),
+            machine_wide: Vec::new(),
             foreign_ram: false,
         }
     }
 
-    /// Reads them off a sample.
-    pub fn observe(
-        &mut self,
-        moment: &SampleTime,
-        sample: &Sample,
-        measure: &UsageContext<'_>,
-        windows: &mut Vec<GrowthWindow>,
-    ) {
+    /// Takes over the ceilings of a sample and judges each.
+    pub fn observe(&mut self, moment: &SampleTime, sample: &Sample, basis: &JudgeBasis) {
         let all = || sample.memory.ceilings().chain(sample.ceilings.iter().copied());
-        let is_of =
-            |ceiling_usage: &CeilingUsage, ceiling: &Ceiling| id(ceiling) == ceiling_usage.id();
-        self.others.retain(|ceiling_usage| all().any(|ceiling| is_of(ceiling_usage, &ceiling)));
+        let is_of = |usage: &CeilingUsage, ceiling: &Ceiling| id(ceiling) == usage.id();
+        self.others.retain(|usage| all().any(|ceiling| is_of(usage, &ceiling)));
         self.below.clear();
         self.foreign_ram = false;
         for (nth, ceiling) in all().enumerate() {
             if ceiling.kind == CeilingKind::Ram {
-                self.ram.push(moment, (ceiling.used, ceiling.limit), measure, windows);
+                self.ram.push(moment, ceiling.used, ceiling.limit, basis);
                 continue;
             }
-            let known = self.others.iter().position(|ceiling_usage| is_of(ceiling_usage, &ceiling));
+            let known = self.others.iter().position(|usage| is_of(usage, &ceiling));
             let index = known.unwrap_or_else(|| {
                 self.others.push(CeilingUsage::new(id(&ceiling), self.page_size));
                 self.others.len() - 1
@@ -71,24 +65,22 @@ impl CeilingTracker {
             // A place over several trees is listed for each of them.
             if !all().take(nth).any(|earlier| id(&earlier) == id(&ceiling)) {
                 let Ceiling { used, limit, .. } = ceiling;
-                self.others[index].push(moment, (used, limit), measure, windows);
+                self.others[index].push(moment, used, limit, basis);
             }
         }
         self.below.sort_unstable();
-        self.everybodys.clear();
-        let all = self.others.iter().enumerate();
-        self.everybodys
-            .extend(all.filter(|(_, ceiling_usage)| is_everybodys(ceiling_usage)).map(|(i, _)| i));
+        self.machine_wide.clear();
+        let others = self.others.iter().enumerate();
+        let machine_wide = others.filter(|(_, usage)| is_machine_wide(usage));
+        self.machine_wide.extend(machine_wide.map(|(index, _)| index));
     }
 
     /// The nearest ceiling over the tree below `root` that footprints fill.
     pub fn nearest(&self, root: ProcId) -> &CeilingUsage {
         let nearest = self.least(root, FilledBy::Footprints);
         match nearest {
-            Some(ceiling_usage) if self.foreign_ram => ceiling_usage,
-            Some(ceiling_usage) if ceiling_usage.headroom().left < self.ram.headroom().left => {
-                ceiling_usage
-            }
+            Some(usage) if self.foreign_ram => usage,
+            Some(usage) if usage.headroom().left < self.ram.headroom().left => usage,
             _ => &self.ram,
         }
     }
@@ -99,16 +91,16 @@ impl CeilingTracker {
     }
 
     fn least(&self, root: ProcId, fill: FilledBy) -> Option<&CeilingUsage> {
-        let over = self.over(root).filter(|ceiling_usage| ceiling_usage.fill() == fill);
-        over.min_by_key(|ceiling_usage| ceiling_usage.headroom().left)
+        let over = self.over(root).filter(|usage| usage.fill() == fill);
+        over.min_by_key(|usage| usage.headroom().left)
     }
 
     /// All ceilings over a tree but RAM.
     fn over(&self, root: ProcId) -> impl Iterator<Item = &CeilingUsage> {
         let first = self.below.partition_point(|(of, _)| *of < root);
-        let own = self.below.iter().skip(first).take_while(move |(of, _)| *of == root);
-        let own = own.map(|(_, index)| index);
-        own.chain(&self.everybodys).filter_map(|index| self.others.get(*index))
+        let of_tree = self.below.iter().skip(first).take_while(move |(of, _)| *of == root);
+        let indices = of_tree.map(|(_, index)| index).chain(&self.machine_wide);
+        indices.filter_map(|index| self.others.get(*index))
     }
 
     /// All ceilings over a tree.
@@ -121,11 +113,11 @@ impl CeilingTracker {
         (!self.foreign_ram).then_some(&self.ram).into_iter().chain(&self.others)
     }
 
-    /// A process with so many tasks, of the tree below `root`, was ordered to end, and did.
+    /// A process with so many tasks, of the tree below `root`, ended by order.
     pub fn ended(&mut self, root: ProcId, tasks: u32) {
-        for (index, ceiling_usage) in self.others.iter_mut().enumerate() {
-            if is_everybodys(ceiling_usage) || self.below.binary_search(&(root, index)).is_ok() {
-                ceiling_usage.ended(tasks);
+        for (index, usage) in self.others.iter_mut().enumerate() {
+            if is_machine_wide(usage) || self.below.binary_search(&(root, index)).is_ok() {
+                usage.ended(tasks);
             }
         }
     }
@@ -133,27 +125,24 @@ impl CeilingTracker {
     /// All ceilings, each with the root of the one tree below it.
     pub fn each(&mut self) -> impl Iterator<Item = (&mut CeilingUsage, Option<ProcId>)> {
         let Self { ram, others, below, foreign_ram, .. } = self;
-        let others = others.iter_mut().enumerate().map(|(index, ceiling_usage)| {
+        let others = others.iter_mut().enumerate().map(|(index, usage)| {
             let mut roots = below.iter().filter(|(_, of)| *of == index).map(|(root, _)| *root);
             let root = roots.next();
-            (ceiling_usage, root.filter(|_| roots.next().is_none()))
+            (usage, root.filter(|_| roots.next().is_none()))
         });
         (!*foreign_ram).then_some((ram, None)).into_iter().chain(others)
     }
 }
 
-fn is_everybodys(ceiling_usage: &CeilingUsage) -> bool {
-    let CeilingId { place, root, .. } = ceiling_usage.id();
+fn is_machine_wide(usage: &CeilingUsage) -> bool {
+    let CeilingId { place, root, .. } = usage.id();
     place.is_none() && root.is_none()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::detect::constants::Constants;
-    use crate::core::detect::constants::FINE;
-    use crate::core::detect::sample_clock::SampleClock;
-    use crate::core::detect::series::block_minima::TestThresholds;
+    use crate::core::detect::constants::{Constants, FINE};
     use crate::core::model::sample::{CommitCharge, Memory};
 
     const A: ProcId = ProcId { pid: 10, start: 1 };
@@ -169,25 +158,19 @@ mod tests {
 
     /// Ceilings that are shown one sample after the other.
     struct Watch {
-        clock: SampleClock,
+        basis: JudgeBasis,
         ceilings: CeilingTracker,
     }
 
     impl Watch {
         fn new() -> Self {
-            Self { clock: SampleClock::new(1.0), ceilings: CeilingTracker::new(1.0) }
+            let basis = JudgeBasis::new(Constants::default(), 1.0, 1.0);
+            Self { basis, ceilings: CeilingTracker::new(1.0) }
         }
 
         fn show(&mut self, t: f64, sample: &Sample) {
-            let constants = Constants::default();
-            let moment = self.clock.advance(t, None);
-            let measure = UsageContext {
-                constants: &constants,
-                clock: &self.clock,
-                bytes: &TestThresholds::footprint(&constants, 1.0),
-                tasks: &TestThresholds::count(&constants),
-            };
-            self.ceilings.observe(&moment, sample, &measure, &mut Vec::new());
+            let moment = self.basis.clock.advance(t, None);
+            self.ceilings.observe(&moment, sample, &self.basis);
         }
     }
 
@@ -212,12 +195,12 @@ mod tests {
         for k in 0..20_u64 {
             watch.show(k as f64, &sample(900 - 10 * k, 999, 499));
         }
-        let ceiling_usage = watch.ceilings.nearest(B);
+        let series = watch.ceilings.nearest(B).series();
         // 12 blocks of one sample: 110 were lost between the first and the last.
-        assert!((ceiling_usage.share(FINE, 12, 55.0) - 0.5).abs() < 1e-9);
-        assert!((ceiling_usage.share(FINE, 12, 200.0) - 1.0).abs() < 1e-9);
-        assert_eq!(ceiling_usage.thirds(FINE, 12), Some((900.0 - 95.0, 900.0 - 175.0)));
-        assert_eq!(ceiling_usage.thirds(FINE, 24), None);
+        assert!((series.share(FINE, 12, 55.0) - 0.5).abs() < 1e-9);
+        assert!((series.share(FINE, 12, 200.0) - 1.0).abs() < 1e-9);
+        assert_eq!(series.thirds(FINE, 12), Some((900.0 - 95.0, 900.0 - 175.0)));
+        assert_eq!(series.thirds(FINE, 24), None);
     }
 
     /// A sample in which a cgroup, over two trees, has so many tasks.
@@ -235,8 +218,8 @@ mod tests {
             watch.show(k as f64, &with_tasks(100 + k));
         }
         assert_eq!(watch.ceilings.iter().count(), 2, "this one and RAM");
-        let ceiling_usage = watch.ceilings.nearest_in_tasks(B).unwrap();
-        let forecast = ceiling_usage.trend().unwrap().forecast();
+        let usage = watch.ceilings.nearest_in_tasks(B).unwrap();
+        let forecast = usage.trend().unwrap().forecast();
         assert_eq!((forecast.ceiling, forecast.headroom), (CeilingKind::Pids, 600 - 399));
         assert!((forecast.likely_s / 201.0 - 1.0).abs() < 0.1, "{forecast:?}");
         assert!(forecast.earliest_s < 201.0 && forecast.latest_s > 201.0);

@@ -1,0 +1,152 @@
+//! One ceiling's headroom over time: now, and its mean over the last blocks of every level.
+
+use crate::core::detect::constants::{LEVELS, RING, WINDOWS};
+use crate::core::detect::sample_clock::{SampleTime, block};
+use crate::core::model::ceiling::{CeilingKind, Place, Unit};
+use crate::core::model::sample::ProcId;
+use crate::core::model::units::MIB;
+
+/// Which ceiling: of the machine, of a place such as a cgroup, or of one tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CeilingId {
+    /// What it is.
+    pub kind: CeilingKind,
+    /// Where it stands; several trees may be below it.
+    pub place: Place,
+    /// The root of the tree that it limits, where nothing else identifies the ceiling.
+    pub root: Option<ProcId>,
+}
+
+/// What is left below a ceiling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Headroom {
+    /// Which ceiling.
+    pub kind: CeilingKind,
+    /// Where it stands.
+    pub place: Place,
+    /// Left below it, in its unit.
+    pub left: u64,
+    /// The ceiling itself, in its unit.
+    pub limit: u64,
+}
+
+/// Share of a ceiling on memory that counts as gone already: `MemAvailable` promises too much, and
+/// the kernel needs some to fork.
+const RESERVE_SHARE: f64 = 0.05;
+
+/// Bytes that this reserve is at most.
+const MAX_RESERVE: f64 = (256 * MIB) as f64;
+
+impl Headroom {
+    /// What is left that can be counted on: bytes, at least a page, or tasks, at least one.
+    pub fn usable(&self) -> f64 {
+        let reserve = match self.kind.unit() {
+            Unit::Bytes => (RESERVE_SHARE * self.limit as f64).min(MAX_RESERVE),
+            Unit::Tasks => 0.0,
+        };
+        (self.left as f64 - reserve).max(self.least())
+    }
+
+    /// Headroom below a page, or below one task, counts as one, so that nothing divides by zero.
+    pub fn least(&self) -> f64 {
+        match self.kind.unit() {
+            Unit::Bytes => 4096.0,
+            Unit::Tasks => 1.0,
+        }
+    }
+}
+
+/// One ceiling's headroom: now, and its mean over the last blocks of every level.
+pub struct CeilingSeries {
+    id: CeilingId,
+    now: Headroom,
+    levels: Box<[LevelMeans; LEVELS]>,
+}
+
+/// Means over the last blocks of one level.
+#[derive(Clone, Copy, Default)]
+struct LevelMeans {
+    means: [f64; RING + 1],
+    /// Means of the first and the last third, for each length of window: computed once, since
+    /// every process that grows asks for them.
+    thirds: [(f64, f64); WINDOWS.len()],
+    len: u8,
+    pending: Option<f64>,
+    last: u64,
+}
+
+impl CeilingSeries {
+    /// A ceiling at first sight.
+    pub fn new(id: CeilingId) -> Self {
+        let CeilingId { kind, place, .. } = id;
+        Self {
+            id,
+            now: Headroom { kind, place, left: 0, limit: 0 },
+            levels: Box::new([LevelMeans::default(); LEVELS]),
+        }
+    }
+
+    /// Which ceiling it is of.
+    pub fn id(&self) -> CeilingId {
+        self.id
+    }
+
+    /// What is left now.
+    pub fn headroom(&self) -> Headroom {
+        self.now
+    }
+
+    /// The part of what this ceiling lost over the last `blocks` blocks of a level that `growth`
+    /// makes up; 1 where that is all of it or not yet known.
+    pub fn share(&self, level: usize, blocks: usize, growth: f64) -> f64 {
+        let then = self.levels.get(level).and_then(|level| level.ago(blocks));
+        let lost = then.map_or(0.0, |then| then - self.now.left as f64);
+        if lost <= growth { 1.0 } else { growth / lost }
+    }
+
+    /// Mean headroom over the first and the last third of a window, once that much was watched.
+    pub fn thirds(&self, level: usize, blocks: usize) -> Option<(f64, f64)> {
+        let level = self.levels.get(level)?;
+        let which = WINDOWS.iter().position(|length| *length == blocks)?;
+        (usize::from(level.len) >= blocks).then(|| level.thirds[which])
+    }
+
+    /// Adds what one sample shows.
+    pub fn push(&mut self, moment: &SampleTime, used: u64, limit: u64) {
+        let left = limit.saturating_sub(used);
+        self.now = Headroom { left, limit, ..self.now };
+        let mut mean = left as f64;
+        for (index, level) in self.levels.iter_mut().enumerate().skip(moment.level) {
+            if moment.now.saturating_sub(level.last) > 3 * block(index) {
+                *level = LevelMeans::default();
+            }
+            level.last = moment.now;
+            level.append(mean);
+            let Some(half) = level.pending.take() else {
+                level.pending = Some(mean);
+                break;
+            };
+            mean = f64::midpoint(mean, half);
+        }
+    }
+}
+
+impl LevelMeans {
+    fn append(&mut self, mean: f64) {
+        self.means.copy_within(1.., 0);
+        self.means[RING] = mean;
+        self.len = (self.len + 1).min(RING as u8 + 1);
+        self.thirds = WINDOWS.map(|blocks| self.thirds_of(blocks));
+    }
+
+    fn thirds_of(&self, blocks: usize) -> (f64, f64) {
+        let (means, third) = (&self.means[RING + 1 - blocks..], blocks / 3);
+        let mean = |means: &[f64]| means.iter().sum::<f64>() / third as f64;
+        (mean(&means[..third]), mean(&means[blocks - third..]))
+    }
+
+    fn ago(&self, blocks: usize) -> Option<f64> {
+        // `means[RING]` is the newest; the block that began the window is `blocks - 1` before it.
+        (usize::from(self.len) >= blocks).then(|| self.means[RING + 1 - blocks])
+    }
+}

@@ -1,0 +1,171 @@
+//! The steps of one sample up to the verdicts: which processes came and went, then processes,
+//! subtrees and pools.
+
+use crate::core::detect::Detector;
+use crate::core::detect::ceilings::series::Headroom;
+use crate::core::detect::constants::FINE;
+use crate::core::detect::pools::EVERY;
+use crate::core::detect::process::Process;
+use crate::core::detect::process_state::ProcessState;
+use crate::core::detect::sample_clock::{SampleTime, block};
+use crate::core::detect::subtree::{Subtree, SubtreeTotal};
+use crate::core::detect::verdict::JudgeContext;
+use crate::core::model::assessment::Event;
+use crate::core::model::sample::Sample;
+
+impl Detector {
+    /// Tells the series that count tasks which processes ended by order.
+    pub(super) fn count_ended(&mut self) {
+        for slot in self.trees.gone() {
+            let process = &self.processes[*slot];
+            if !process.ordered {
+                continue;
+            }
+            let ProcessState { root, threads, mut parent, .. } = process.state;
+            self.ceilings.ended(root, threads);
+            while let Some(slot) = parent.and_then(|parent| self.trees.slot(parent)) {
+                let above = &mut self.processes[slot];
+                if let Some(subtree) = &mut above.subtree {
+                    subtree.ended += 1;
+                }
+                parent = above.state.parent;
+            }
+        }
+    }
+
+    /// Withdraws the verdicts of processes that are gone, and remembers their runs.
+    pub(super) fn remove_exited(&mut self, events: &mut Vec<Event>) {
+        let constants = &self.basis.constants;
+        for slot in self.trees.gone() {
+            let process = &mut self.processes[*slot];
+            process.exited(events);
+            let state = &process.state;
+            let Headroom { left, limit, .. } = self.ceilings.nearest(state.root).headroom();
+            // A run that an order or the OOM killer ended did not come to its end.
+            let by_itself = !process.ordered && left as f64 > constants.run_headroom * limit as f64;
+            let long_enough = state.samples >= constants.run_samples;
+            if let Some(parent) = process.parent_comm.filter(|_| by_itself && long_enough) {
+                self.runs.ended((state.comm, parent), process.peak, process.watched);
+            }
+            self.pools.leave(process);
+        }
+        if !self.trees.gone().is_empty() {
+            self.pools.forget(|parent| self.trees.slot(parent).is_some());
+        }
+    }
+
+    /// Begins to keep the processes that are new in the sample.
+    pub(super) fn add_new(&mut self, sample: &Sample) {
+        for (slot, index) in self.trees.newcomers() {
+            let process = Process::new(&sample.procs[*index], self.page_size);
+            match self.processes.get_mut(*slot) {
+                Some(free) => *free = process,
+                None => self.processes.push(process),
+            }
+        }
+        for (slot, _) in self.trees.newcomers() {
+            let parent = self.trees.node(*slot).parent;
+            let parent_slot = parent.and_then(|parent| self.trees.slot(parent));
+            let parent_comm = parent_slot.map(|slot| self.processes[slot].state.comm);
+            let process = &mut self.processes[*slot];
+            process.parent_comm = parent_comm;
+            process.state.parent = parent;
+            self.pools.join(process);
+        }
+    }
+
+    /// Judges every process, and sums up the trees above it.
+    pub(super) fn judge_processes(
+        &mut self,
+        moment: &SampleTime,
+        sample: &Sample,
+        events: &mut Vec<Event>,
+    ) {
+        self.totals.clear();
+        self.totals.resize(self.processes.len(), SubtreeTotal::default());
+        self.roots.clear();
+        self.parents.clear();
+        let basis = &self.basis;
+        for (slot, index) in self.trees.present() {
+            let node = self.trees.node(*slot);
+            let process = &mut self.processes[*slot];
+            if node.parent.is_none() {
+                self.roots.push(*slot);
+            }
+            if node.children > 0 || process.subtree.is_some() {
+                self.parents.push(*slot);
+            }
+            let parent_alive = self.trees.has_parent(*slot);
+            process.update(&sample.procs[*index], node, parent_alive, sample.t, moment);
+            let watched_s = basis.clock.seconds(process.watched);
+            let started_s = node.id.start as f64 / self.clock_ticks;
+            let true_age_s = sample.uptime_s.map_or(0.0, |uptime_s| uptime_s - started_s);
+            process.state.age_s = watched_s.max(true_age_s);
+            let entry = process.member.as_ref().and_then(|(index, _)| self.pools.get(*index));
+            let slope = process.state.evidence.map_or(0.0, |evidence| evidence.slope);
+            let group_factor = entry.map_or(1.0, |entry| entry.group_factor(slope));
+            let nearest = self.ceilings.nearest(node.root).series();
+            let context = JudgeContext { group_factor, ..JudgeContext::new(basis, nearest) };
+            process.judge(moment, &context, &self.runs, events);
+            if let Some(usage) = self.ceilings.nearest_in_tasks(node.root) {
+                process.judge_threads(moment, &JudgeContext::new(basis, usage.series()), events);
+            }
+            self.pools.grew(process, moment);
+            for above in self.trees.ancestors(*slot) {
+                let total = &mut self.totals[above];
+                total.footprint += process.state.footprint;
+                total.load += process.load;
+                total.count += 1;
+                total.tasks += process.state.threads;
+            }
+        }
+    }
+
+    /// Judges the tree below every process that has or had children.
+    pub(super) fn judge_subtrees(&mut self, moment: &SampleTime) {
+        for slot in &self.parents {
+            let process = &mut self.processes[*slot];
+            let mut total = self.totals[*slot];
+            if total.count > 0 && process.subtree.is_none() {
+                process.subtree = Some(Box::new(Subtree::new(self.page_size)));
+            }
+            let Some(subtree) = &mut process.subtree else { continue };
+            total.footprint += process.state.footprint;
+            total.load += process.load;
+            let root = process.state.root;
+            let context = JudgeContext::new(&self.basis, self.ceilings.nearest(root).series());
+            let in_tasks = self.ceilings.nearest_in_tasks(root);
+            let in_tasks = in_tasks.map(|usage| JudgeContext::new(&self.basis, usage.series()));
+            subtree.judge(moment, total, &context, in_tasks.as_ref());
+            if subtree.child_leak.is_some() {
+                for above in self.trees.ancestors(*slot) {
+                    self.totals[above].has_child_leak_below = true;
+                }
+            }
+        }
+    }
+
+    /// Judges the pools, when that is due, and reports those that changed.
+    pub(super) fn judge_pools(&mut self, moment: &SampleTime, events: &mut Vec<Event>) {
+        if !self.pools.judge(moment, &self.basis.constants) {
+            return;
+        }
+        self.report_pools(events);
+        // Two judgements beyond this one: a pool that slows down for a moment keeps its verdicts.
+        let until = moment.now + 2 * EVERY * block(FINE);
+        for (slot, _) in self.trees.present() {
+            let process = &mut self.processes[*slot];
+            let entry = process.member.and_then(|(index, _)| self.pools.get(index));
+            let (Some(entry), Some(settled)) = (entry.filter(|e| e.leaks), process.settled) else {
+                continue;
+            };
+            let age = process.intervals();
+            let growth = process.state.footprint as f64 - settled as f64;
+            let mean_growth = entry.pool.mean_growth(age);
+            let least = self.basis.constants.least_growth.max(0.5 * mean_growth);
+            if age >= entry.pool.half_life() && growth >= least {
+                process.leaks_with_pool(until);
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The last steps of one sample: which verdicts and forecasts are news.
+
+use crate::core::detect::Detector;
+use crate::core::detect::ceilings::last_forecast::LastForecast;
+use crate::core::detect::process::Process;
+use crate::core::detect::process_state::ProcessState;
+use crate::core::detect::sample_clock::SampleTime;
+use crate::core::detect::subtree::ChildLeak;
+use crate::core::model::assessment::{
+    ClearedReason, Event, Finding, FindingReason, FindingScope, Forecast, Verdict,
+};
+use crate::core::model::ceiling::FilledBy;
+use crate::core::model::sample::Comm;
+
+impl Detector {
+    /// Reports child leaks that began or ended; not where a subtree below shows the same.
+    pub(super) fn report_child_leaks(&mut self, events: &mut Vec<Event>) {
+        for slot in &self.parents {
+            let Process { state, subtree, .. } = &mut self.processes[*slot];
+            let Some(subtree) = subtree else { continue };
+            match subtree.child_leak {
+                Some(ChildLeak { evidence, forecast, .. })
+                    if !subtree.is_reported && !self.totals[*slot].has_child_leak_below =>
+                {
+                    subtree.is_reported = true;
+                    let size = (subtree.footprint, subtree.processes);
+                    let finding = tree_finding(state, FindingReason::PileUp, size);
+                    let evidence = Some(evidence);
+                    events.push(Event::Leak(Finding { evidence, forecast, ..finding }));
+                }
+                None if subtree.is_reported => {
+                    subtree.is_reported = false;
+                    events.push(tree_cleared(state));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Reports the pools that began to leak or ceased to.
+    pub(super) fn report_pools(&self, events: &mut Vec<Event>) {
+        for (_, entry) in self.pools.iter().filter(|(_, entry)| entry.changed) {
+            let Some(slot) = self.trees.slot(entry.parent) else { continue };
+            let Process { state, subtree, .. } = &self.processes[slot];
+            events.push(if entry.leaks {
+                let size = subtree.as_ref().map_or((0, 0), |s| (s.footprint, s.processes));
+                Event::Leak(tree_finding(state, FindingReason::Pool, size))
+            } else {
+                tree_cleared(state)
+            });
+        }
+    }
+
+    /// Finds the flagged processes, and joins what leaks by ceiling and tree.
+    pub(super) fn join_forecasts(&mut self) {
+        self.tree_forecasts.begin();
+        self.flagged.clear();
+        let verdict = |slot: &usize| self.processes[*slot].state.verdict;
+        let present = self.trees.present().iter().map(|(slot, _)| *slot);
+        self.flagged.extend(present.filter(|slot| verdict(slot) >= Verdict::Suspect));
+        for slot in &self.flagged {
+            let process = &self.processes[*slot];
+            let ProcessState { verdict, root, evidence, .. } = process.state;
+            if let Some(exhaustion) = process.exhaustion.filter(|_| verdict == Verdict::Leaking) {
+                self.tree_forecasts.add(root, self.ceilings.nearest(root).id(), &exhaustion);
+            }
+            if let Some(evidence) = evidence {
+                self.pools.count_flagged(process, evidence.slope);
+            }
+        }
+        self.pools.end_count();
+    }
+
+    /// Reports leaks, and the forecasts of trees and ceilings, that are news.
+    pub(super) fn report_forecasts(&mut self, moment: &SampleTime, events: &mut Vec<Event>) {
+        let now_s = self.basis.clock.seconds(moment.now);
+        for slot in &self.flagged {
+            let process = &mut self.processes[*slot];
+            if process.state.verdict == Verdict::Leaking {
+                process.report_leak(now_s, self.tree_forecasts.of(process.state.root), events);
+            }
+        }
+        let comm = |root| {
+            let slot = self.trees.slot(root);
+            slot.map_or(Comm::default(), |slot| self.processes[slot].state.comm)
+        };
+        self.tree_forecasts.report(now_s, comm, events);
+        let has_leak = self.has_tree_leak();
+        for (usage, root) in self.ceilings.each() {
+            let covered = self.tree_forecasts.covers(usage.id());
+            let forecast = usage.trend().map(|exhaustion| exhaustion.forecast());
+            // Memory that is taken once and for all looks like this too, and a process that takes
+            // it is found to leak by more than that. So a trend without any leak must have gone
+            // half the way.
+            let is_sure = |forecast: &Forecast| {
+                usage.fill() != FilledBy::Footprints || has_leak || forecast.reach() <= 1.0
+            };
+            let (ceiling, place) = (usage.id().kind, usage.id().place);
+            let comm = root.map_or(Comm::default(), comm);
+            if let Some(forecast) = forecast.filter(|forecast| !covered && is_sure(forecast)) {
+                let last = usage.last_reported();
+                if let Some(news) = LastForecast::if_news(*last, now_s, Some(&forecast)) {
+                    *last = Some(news);
+                    events.push(Event::Forecast { root, comm, forecast });
+                }
+            } else if usage.last_reported().take().is_some() && !covered {
+                events.push(Event::ForecastCleared { root, comm, ceiling, place });
+            }
+        }
+    }
+
+    /// Whether a pool leaks, or children of a process do.
+    fn has_tree_leak(&self) -> bool {
+        let is_reported = |slot: &usize| {
+            self.processes[*slot].subtree.as_ref().is_some_and(|subtree| subtree.is_reported)
+        };
+        self.pools.iter().any(|(_, entry)| entry.leaks) || self.parents.iter().any(is_reported)
+    }
+}
+
+/// A finding on the tree below a process, as yet without evidence and forecast; `size` is its
+/// footprint and its number of processes.
+fn tree_finding(state: &ProcessState, why: FindingReason, size: (u64, u32)) -> Finding {
+    let ProcessState { id, comm, root, .. } = *state;
+    let (footprint, tasks) = size;
+    Finding {
+        id,
+        comm,
+        root,
+        scope: FindingScope::Tree,
+        why,
+        footprint,
+        tasks,
+        evidence: None,
+        forecast: None,
+        again: false,
+    }
+}
+
+/// The finding on the tree below a process is withdrawn.
+fn tree_cleared(state: &ProcessState) -> Event {
+    let ProcessState { id, comm, root, .. } = *state;
+    let (was, why) = (Verdict::Leaking, ClearedReason::GrowthEnded);
+    Event::VerdictCleared { id, comm, root, scope: FindingScope::Tree, was, why }
+}
