@@ -1,7 +1,7 @@
 //! Ceilings: a table of every limit that can fail a fork or summon the OOM killer, nearest first.
 
 use super::words::CeilingName;
-use crate::core::model::ceiling::{Ceiling, CeilingNote, CeilingSources, Effect, Unit};
+use crate::core::model::ceiling::{Ceiling, CeilingNote, CeilingSources, Unit};
 use crate::core::model::json_text::{write_comm, write_text};
 use crate::core::model::sample::{Comm, ProcId, Sample};
 use crate::core::model::units::Bytes;
@@ -58,16 +58,6 @@ fn amount(n: u64, unit: Unit) -> String {
     }
 }
 
-fn at_zero(effect: Effect) -> &'static str {
-    match effect {
-        Effect::OomKill => "OOM killer",
-        Effect::Enomem => "fork: ENOMEM",
-        Effect::Eagain => "fork: EAGAIN",
-        Effect::Throttled => "slowed down",
-        Effect::OverBudget => "over budget",
-    }
-}
-
 /// Writes the table, then what else is to be known.
 ///
 /// # Errors
@@ -83,7 +73,7 @@ pub fn write(out: &mut impl Write, rows: &Rows) -> io::Result<()> {
             100.0 * share_left(ceiling),
             amount(ceiling.used, unit),
             amount(ceiling.limit, unit),
-            at_zero(effect),
+            effect.column(),
             CeilingName(ceiling.kind, ceiling.place)
         )?;
         write!(out, "{:42}{file}", "")?;

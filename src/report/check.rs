@@ -228,7 +228,7 @@ mod tests {
     fn a_plugin_reads_status_text_and_performance_data() {
         assert_eq!(
             line(CheckState::Warning, &[tree(3), tree(0)], 300),
-            "LEAKWATCH WARNING - apa/che2(800): 3 of 25 processes leak; memory ends in 6 h 10 min \
+            "LEAKWATCH WARNING - apa/che2(800): 3 of 25 processes leak; memory runs out in 6 h 10 min \
              (5 h 30 min to 6 h 57 min), going at +46 MiB/h | processes=50;;;0 leaking=3;;;0 \
              suspects=0;;;0 footprint=2147483648B;;;0 headroom=1073741824B;;;0;2147483648 \
              exhaustion=22200s;;900:;0\n"

@@ -6,7 +6,7 @@
 
 use crate::core::engine::Engine;
 use crate::core::model::assessment::{Event, Forecast, Outcome, OutcomeResult, Step, Verdict};
-use crate::core::model::ceiling::{Ceiling, CeilingKind, MemoryFailureKind, Place, Unit};
+use crate::core::model::ceiling::{Ceiling, MemoryFailureKind, Place, Unit};
 use crate::core::model::sample::{Comm, Sample};
 use crate::report::self_usage::SelfReport;
 use std::fmt;
@@ -328,8 +328,7 @@ impl Exposition {
 
 /// The tree that a limit without a place is about: its root's name; nothing for the others.
 fn owner(ceiling: &Ceiling, sample: &Sample) -> Comm {
-    let root =
-        ceiling.root.filter(|_| ceiling.place.is_none() && ceiling.kind == CeilingKind::Budget);
+    let root = ceiling.root.filter(|_| ceiling.kind.is_per_tree());
     let proc = root.and_then(|root| sample.procs.iter().find(|proc| proc.id == root));
     proc.map_or(Comm::default(), |proc| proc.comm)
 }
@@ -405,7 +404,7 @@ mod tests {
     use super::*;
     use crate::core::decide::policy::Rules;
     use crate::core::model::assessment::{Order, OrderReason, Signal};
-    use crate::core::model::ceiling::MemoryFailure;
+    use crate::core::model::ceiling::{CeilingKind, MemoryFailure};
     use crate::core::model::load::SelfUsage;
     use crate::core::model::sample::{Header, ProcId};
     use crate::core::scheduling_delay::SchedulingDelay;

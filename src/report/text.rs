@@ -210,7 +210,7 @@ fn cleared(f: &mut fmt::Formatter<'_>, was: Verdict, why: ClearedReason) -> fmt:
     }
 }
 
-/// "memory ends in 25 min (19 min to 33 min): 412 MiB of 2.0 GiB left of RAM and swap, going at ..."
+/// "memory runs out in 25 min (19 min to 33 min): 412 MiB of 2.0 GiB left of RAM and swap, going at ..."
 struct InWords<'a>(&'a Forecast);
 
 impl fmt::Display for InWords<'_> {
@@ -479,7 +479,7 @@ mod tests {
         };
         let text = line(Event::Order(order));
         assert!(text.ends_with(
-            "USR1 (finish the request, then exit); TERM if still there in 70 s: leaking, 88 MiB; memory ends in 28 s (earliest 21 s)\n"
+            "USR1 (finish the request, then exit); TERM if still there in 70 s: leaking, 88 MiB; memory runs out in 28 s (earliest 21 s)\n"
         ), "{text}");
         let end = OutcomeResult::Gone {
             headroom_before: 0,

@@ -493,7 +493,7 @@ impl Policy {
         let forecast = detector.leak_forecast(root)?;
         let headroom = detector.headroom(root);
         // One with a place may be over several trees; then each counts its own, which is careful.
-        let is_everybodys = headroom.place.is_none() && headroom.kind != CeilingKind::Budget;
+        let is_everybodys = headroom.place.is_none() && !headroom.kind.is_per_tree();
         let same_ceiling = |s: &&ProcessState| is_everybodys || s.root == root;
         // In a dry run those already ordered count as gone.
         let pretended: u64 = self

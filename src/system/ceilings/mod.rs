@@ -13,6 +13,7 @@ mod hierarchy;
 mod kernel_log;
 mod sources;
 mod trees;
+mod ulimits;
 mod users;
 
 use super::proc::procdir::ProcDir;
@@ -180,12 +181,9 @@ impl CeilingReader {
     /// Limits of one tree.
     fn read_tree(&self, tree: &TreeLimits, view: &View<'_>, out: &mut Vec<Ceiling>) {
         let root = Some(tree.root);
-        for Limit { kind, place, used, limit } in self.groups.limits(tree) {
+        let ulimits = tree.ulimits.ceilings(view, tree.owner, tree.user);
+        for Limit { kind, place, used, limit } in self.groups.limits(tree).chain(ulimits) {
             out.push(Ceiling { kind, root, place, used, limit });
-        }
-        if let (Some(limit), Some(owner)) = (tree.max_tasks, tree.owner) {
-            let (kind, used) = (CeilingKind::UserTasks, users::tasks(view.known, owner.uid));
-            out.push(Ceiling { kind, root, place: tree.user, used, limit });
         }
         let place = Place::NONE;
         if let Some(used) = tree.largest_mapping {

@@ -3,7 +3,7 @@
 use super::CeilingReader;
 use super::kernel_log::KernelLog;
 use super::trees::TreeLimits;
-use crate::core::model::ceiling::{Ceiling, CeilingKind, CeilingNote, CeilingSources};
+use crate::core::model::ceiling::{Ceiling, CeilingKind, CeilingNote, CeilingSources, ReadFrom};
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -83,36 +83,24 @@ impl CeilingReader {
     fn file(&self, procfs: &Path, ceiling: &Ceiling) -> String {
         let tree = || self.trees.iter().find(|tree| Some(tree.root) == ceiling.root);
         let of = |name: &str| procfs.join(name).display().to_string();
-        match ceiling.kind {
-            CeilingKind::Ram | CeilingKind::Commit => of("meminfo"),
-            CeilingKind::ThreadsMax => of("sys/kernel/threads-max"),
-            CeilingKind::PidMax => of("sys/kernel/pid_max"),
-            CeilingKind::UserTasks => {
-                tree().map_or(String::new(), |t| of(&format!("{}/limits", t.forker)))
-            }
-            CeilingKind::SingleMapping => {
-                tree().map_or(String::new(), |t| of(&format!("{}/maps", t.forker)))
-            }
-            CeilingKind::Privvmpages
-            | CeilingKind::Physpages
-            | CeilingKind::Kmemsize
-            | CeilingKind::Numproc => of("user_beancounters"),
-            CeilingKind::Budget => "--budget".to_owned(),
-            CeilingKind::CgroupMemory | CeilingKind::CgroupHigh | CeilingKind::Pids => tree()
-                .and_then(|tree| {
-                    let is_it = |limit: &super::Limit| {
-                        (limit.kind, limit.place) == (ceiling.kind, ceiling.place)
-                    };
-                    self.groups.sources(tree).find(|(limit, _)| is_it(limit))
-                })
-                .map_or(String::new(), |(_, file)| file),
-        }
+        let found = match ceiling.kind.read_from() {
+            ReadFrom::Procfs(name) => Some(of(name)),
+            ReadFrom::CommandLine(option) => Some(option.to_owned()),
+            ReadFrom::ForkerFile(name) => tree().map(|tree| of(&format!("{}/{name}", tree.forker))),
+            ReadFrom::CgroupFile => tree().and_then(|tree| {
+                let is_it = |limit: &super::Limit| {
+                    (limit.kind, limit.place) == (ceiling.kind, ceiling.place)
+                };
+                self.groups.sources(tree).find(|(limit, _)| is_it(limit)).map(|(_, file)| file)
+            }),
+        };
+        found.unwrap_or_default()
     }
 }
 
 /// Why users limit some trees not: one note a reason.
 fn user_notes(trees: &[TreeLimits]) -> impl Iterator<Item = CeilingNote> {
-    let reason = |tree: &TreeLimits| match (tree.owner, tree.max_tasks) {
+    let reason = |tree: &TreeLimits| match (tree.owner, tree.ulimits.max_tasks) {
         (_, Some(_)) => 0,
         (None, None) => 1,
         (Some(owner), None) if owner.exempt => 2,

@@ -261,7 +261,7 @@ fn fuzz_files_of_limits() {
     ];
     crate::core::fuzz::fuzz("limits, maps, kmsg ..", 1, &texts, |text| {
         super::users::Owner::parse(text);
-        super::users::max_processes(text);
+        super::ulimits::Ulimits::parse(text, None);
         super::single_mapping::writable(text);
         super::container::rows(text);
         super::kernel_log::News::default().take(text);

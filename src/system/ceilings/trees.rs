@@ -2,6 +2,7 @@
 
 use super::cgroup::{Cgroup, Limit};
 use super::hierarchy::Hierarchy;
+use super::ulimits::Ulimits;
 use super::users;
 use super::users::Owner;
 use super::{SLOW, View, single_mapping};
@@ -23,8 +24,8 @@ pub(in crate::system) struct TreeLimits {
     pub(in crate::system) owner: Option<Owner>,
     /// "user 1000".
     pub(in crate::system) user: Place,
-    /// RLIMIT_NPROC of the forker, where it binds.
-    pub(in crate::system) max_tasks: Option<u64>,
+    /// Limits of the forker itself.
+    pub(in crate::system) ulimits: Ulimits,
     /// Its largest mapping in bytes, where that may keep it from forking.
     pub(in crate::system) largest_mapping: Option<u64>,
     members: usize,
@@ -42,7 +43,7 @@ impl TreeLimits {
             membership: 0,
             owner: None,
             user: Place::NONE,
-            max_tasks: None,
+            ulimits: Ulimits::default(),
             largest_mapping: None,
             members: 0,
             own: 0,
@@ -120,12 +121,11 @@ pub(in crate::system) fn look_slowly(
         }
         let mut buffer = [0; 4096];
         let limits = view.proc.read(tree.forker, "limits", &mut buffer).unwrap_or_default();
-        let exempt = owner.is_none_or(|owner| owner.exempt);
-        tree.max_tasks = users::max_processes(limits).filter(|_| !exempt);
+        tree.ulimits = Ulimits::parse(limits, owner);
         tree.largest_mapping = single_mapping::largest(view, tree.forker, page_size);
         groups.place(tree, view);
     }
-    if trees.iter().any(|tree| tree.max_tasks.is_some()) {
+    if trees.iter().any(|tree| tree.ulimits.max_tasks.is_some()) {
         users::learn(view.proc, view.known, view.tick);
     }
 }

@@ -4,7 +4,7 @@
 //! So they are counted here, and only while some tree is limited by them: everybody's user is read
 //! while young (servers change theirs as they start) and in slices of 1/32 after that.
 
-use crate::system::proc::parse::{lines, named_line, number};
+use crate::system::proc::parse::{lines, named_line};
 use crate::system::proc::procdir::ProcDir;
 use crate::system::proc::watched::KnownProcess;
 use crate::system::proc::watched::SLICES;
@@ -66,12 +66,6 @@ pub(in crate::system) fn tasks(known: &BTreeMap<u32, KnownProcess>, uid: u32) ->
     of_user.map(|known| u64::from(tasks(known))).fold(0, u64::saturating_add)
 }
 
-/// The soft limit "Max processes" of /proc/PID/limits; none if unlimited.
-pub(in crate::system) fn max_processes(limits: &[u8]) -> Option<u64> {
-    let line = lines(limits).find_map(|l| l.strip_prefix(b"Max processes"))?;
-    number(line.split(u8::is_ascii_whitespace).find(|field| !field.is_empty())?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,12 +80,5 @@ mod tests {
         assert_eq!(owner(33, "0000000001000000"), Some(Owner { exempt: true, ..plain }));
         assert!(owner(0, "0000000000000000").unwrap().exempt);
         assert!(owner(33, "000001ffffffffff").unwrap().admin);
-    }
-
-    #[test]
-    fn the_soft_limit_counts() {
-        let text = b"Limit            Soft Limit  Hard Limit  Units\nMax processes    12  100  processes\n";
-        assert_eq!(max_processes(text), Some(12));
-        assert_eq!(max_processes(b"Max processes   unlimited  unlimited  processes\n"), None);
     }
 }

@@ -60,8 +60,7 @@ impl CeilingTracker {
                 self.others.len() - 1
             });
             self.below.extend(ceiling.root.map(|root| (root, index)));
-            self.foreign_ram |=
-                matches!(ceiling.kind, CeilingKind::Privvmpages | CeilingKind::Physpages);
+            self.foreign_ram |= ceiling.kind.replaces_ram();
             // A place over several trees is listed for each of them.
             if !all().take(nth).any(|earlier| id(&earlier) == id(&ceiling)) {
                 let Ceiling { used, limit, .. } = ceiling;

@@ -75,7 +75,7 @@ impl CeilingUsage {
 
     /// What fills it.
     pub fn fill(&self) -> FilledBy {
-        self.id().kind.fill()
+        self.id().kind.filled_by()
     }
 
     /// When it is reached, if its usage rises steadily and soon enough to be sure of it.
