@@ -135,7 +135,7 @@ fn the_version_is_in_the_changelog() {
 /// A file that no `mod` names is compiled by nobody, and its tests pass by not being there.
 #[test]
 fn no_file_of_tests_is_forgotten() {
-    for program in ["end_to_end", "in_process"] {
+    for program in ["closed_loop", "end_to_end", "in_process"] {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(program);
         let main = std::fs::read_to_string(dir.join("main.rs")).unwrap();
         for entry in std::fs::read_dir(dir).unwrap() {

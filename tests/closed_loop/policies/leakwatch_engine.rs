@@ -1,0 +1,62 @@
+//! LeakwatchEngine: the engine as it stands, run as `leakwatch watch` runs it. Its samples come when it asks
+//! for them, and each of its orders becomes the signal that the order names.
+
+use super::Policy;
+use super::sampler::{Sampler, TICKS, id};
+use crate::world::{FIRST_PID, World};
+use leakwatch::core::decide::policy::Rules;
+use leakwatch::core::engine::{Engine, EngineSettings};
+use leakwatch::core::model::assessment::{Assessment, Order, SignalFailure};
+use leakwatch::core::model::sample::{Header, ProcId, Sample};
+
+/// The engine with what feeds it and what obeys it.
+pub struct EngineRow {
+    engine: Engine,
+    sampler: Sampler,
+    sample: Sample,
+    /// The signal that could not be sent: told with the next sample.
+    failure: Option<(ProcId, SignalFailure)>,
+}
+
+impl EngineRow {
+    /// With the settings that the command line has by default.
+    pub fn new(_: &World<'_>) -> Self {
+        let (interval_s, clock_ticks, page_size) = (5.0, TICKS, 4096);
+        let header =
+            Header { interval_s, clock_ticks, page_size, hostname: "simulated".to_owned() };
+        let settings = EngineSettings { max_extrapolation: 6.0, rules: Rules::default() };
+        Self {
+            engine: Engine::new(&header, settings),
+            sampler: Sampler::default(),
+            sample: Sample::default(),
+            failure: None,
+        }
+    }
+
+    /// Sends the signal of an order to its victim.
+    fn carry_out(&mut self, order: &Order, world: &mut World<'_>) {
+        assert!(order.victim.pid >= FIRST_PID, "a master was ordered to end: {order:?}");
+        assert_eq!(order.target, order.victim, "no master is signalled without --reload");
+        let victim = world.workers.iter().position(|w| id(w) == order.victim && w.is_alive());
+        let Some(victim) = victim else {
+            self.failure = Some((order.victim, SignalFailure::Gone));
+            return;
+        };
+        let server = world.kind.groups[world.workers[victim].group].server;
+        if let Some(means) = server.means(order.signal) {
+            world.signal(victim, means, order.reason.name());
+        }
+    }
+}
+
+impl Policy for EngineRow {
+    fn look(&mut self, world: &mut World<'_>) -> f64 {
+        self.sampler.look(world, &mut self.sample);
+        self.sample.signal_failure = self.failure.take();
+        let &Assessment { next_s, order, .. } = self.engine.observe(&self.sample);
+        if let Some(order) = order {
+            self.carry_out(&order, world);
+        }
+        next_s
+    }
+}
