@@ -12,7 +12,8 @@
 
 use leakwatch::core::decide::policy::Rules;
 use leakwatch::core::engine::{Engine, EngineSettings};
-use leakwatch::core::model::sample::{Comm, Header, Memory, Proc, ProcId, Sample};
+use leakwatch::core::model::process::{Comm, Proc, ProcId};
+use leakwatch::core::model::sample::{Header, Memory, Sample};
 use leakwatch::store::recording::{Reader, Writer};
 use std::time::Instant;
 

@@ -7,8 +7,11 @@ use clap::Parser;
 use leakwatch::cli::options::{Cli, Command};
 use leakwatch::core::decide::policy::Rules;
 use leakwatch::core::engine::{Engine, EngineSettings};
-use leakwatch::core::model::assessment::{Event, Finding, FindingScope, Order};
-use leakwatch::core::model::sample::{Header, ProcId, Sample};
+use leakwatch::core::model::event::Event;
+use leakwatch::core::model::order::Order;
+use leakwatch::core::model::process::ProcId;
+use leakwatch::core::model::sample::{Header, Sample};
+use leakwatch::core::model::verdict::{Finding, FindingScope};
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
 

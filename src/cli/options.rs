@@ -1,6 +1,6 @@
 //! Cli: the words a user can type, nothing else.
 
-use crate::core::model::assessment::Signal;
+use crate::core::model::signal::Signal;
 use crate::core::servers::UserServer;
 use crate::system::proc::MOST;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -482,8 +482,9 @@ fn target(text: &str) -> Result<Target, String> {
 }
 
 fn signal(text: &str) -> Result<Signal, String> {
+    use strum::VariantArray;
     Signal::from_name(text).ok_or_else(|| {
-        let names: Vec<&str> = Signal::ALL.iter().map(|signal| signal.name()).collect();
+        let names: Vec<&str> = Signal::VARIANTS.iter().map(|signal| signal.name()).collect();
         format!("write one of {}", names.join(", "))
     })
 }

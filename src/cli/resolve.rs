@@ -3,7 +3,7 @@
 use crate::cli::options::{Color, JudgeOptions, OutputOptions, SelectOptions, StateOptions};
 use crate::core::decide::policy::Rules;
 use crate::core::engine;
-use crate::core::model::assessment::Signal;
+use crate::core::model::signal::Signal;
 use crate::core::servers::UserServer;
 use crate::core::servers::{TABLE, WorkerPolicy};
 use crate::diagnose::report::text::Layout;

@@ -2,7 +2,7 @@
 
 use crate::cli::options::{CeilingsOptions, Format, SelectOptions};
 use crate::cli::resolve;
-use crate::core::model::assessment::Severity;
+use crate::core::model::event::Severity;
 use crate::core::model::sample::Sample;
 use crate::report::ceilings;
 use crate::system::proc::Sampler;

@@ -8,8 +8,11 @@ use super::write_event;
 use crate::cli::options::{CheckOptions, Format};
 use crate::cli::resolve;
 use crate::core::engine::Engine;
-use crate::core::model::assessment::{EarlierAction, Event, Order, Severity, SignalFailure};
-use crate::core::model::sample::{ProcId, Sample};
+use crate::core::model::event::{Event, Severity};
+use crate::core::model::order::{EarlierAction, Order};
+use crate::core::model::process::ProcId;
+use crate::core::model::sample::Sample;
+use crate::core::model::signal::SignalFailure;
 use crate::report::check::{CheckState, Report};
 use crate::report::words::Style;
 use crate::report::{messages, summary};
@@ -87,10 +90,10 @@ pub fn run(
     let (mut profile_saver, unread) = ProfileSaver::open(Some(dir), &mut engine, 0.0);
     notes.extend(unread);
     let mut programs = Programs::default();
-    engine.catch_up(true);
+    engine.set_replaying(true);
     let read = history.replay(&mut sample, |sample, past| {
         engine.observe(sample);
-        past.iter().for_each(|past| engine.recall(past));
+        past.iter().for_each(|past| engine.apply_earlier_action(past));
         programs.learn(sample);
     });
     notes.extend(read.err());
@@ -98,7 +101,7 @@ pub fn run(
         let garbled = history.garbled();
         notes.add(anyhow!("{garbled} lines of the history are garbled and were passed over"));
     }
-    engine.catch_up(false);
+    engine.set_replaying(false);
     engine.observe(&sample);
     let (past, unsent) = act(&mut engine, &mut *signals, options.judge.dry_run);
     let (before, first_t) = history.extent();
@@ -157,12 +160,12 @@ fn act(
     let mut unsent = None;
     if let Some(order) = engine.assessment().order {
         match signals.send(&order) {
-            Ok(()) if dry_run => past.push(EarlierAction::Pretended(order.victim)),
+            Ok(()) if dry_run => past.push(EarlierAction::DryRun(order.victim)),
             Ok(()) => past.push(ordered(&order)),
             Err(why) => {
                 unsent = Some(Event::SignalFailed { order, why });
                 if why != SignalFailure::Gone {
-                    past.push(EarlierAction::Spent(order.victim));
+                    past.push(EarlierAction::GivenUp(order.victim));
                 }
             }
         }
@@ -170,9 +173,9 @@ fn act(
     for event in engine.assessment().events() {
         // It stayed, whatever it got.
         if let Event::Outcome(outcome) = event
-            && outcome.end == crate::core::model::assessment::OutcomeResult::Stayed
+            && outcome.result == crate::core::model::order::OutcomeResult::Stayed
         {
-            past.push(EarlierAction::Spent(outcome.order.victim));
+            past.push(EarlierAction::GivenUp(outcome.order.victim));
         }
     }
     (past, unsent)

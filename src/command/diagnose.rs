@@ -4,7 +4,7 @@
 use crate::cli::options::{DiagnoseOptions, Format, SelectOptions};
 use crate::cli::resolve;
 use crate::core::engine::Engine;
-use crate::core::model::assessment::Severity;
+use crate::core::model::event::Severity;
 use crate::core::model::sample::Sample;
 use crate::diagnose::earlier_series::{EarlierSeries, Source, Tops};
 use crate::diagnose::evidence::logs;

@@ -9,7 +9,7 @@ pub mod servers;
 pub mod watch;
 
 use crate::cli::options::Format;
-use crate::core::model::assessment::Event;
+use crate::core::model::event::Event;
 use crate::report::words::Style;
 use crate::report::{json, text};
 use std::io::{self, Write};

@@ -2,7 +2,7 @@
 
 use crate::cli::options::{RecordOptions, SelectOptions};
 use crate::cli::resolve;
-use crate::core::model::assessment::Severity;
+use crate::core::model::event::Severity;
 use crate::core::model::sample::Sample;
 use crate::store::recording::Writer;
 use crate::system::machine;

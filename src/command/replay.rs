@@ -5,9 +5,11 @@ use crate::cli::options::{ReplayOptions, Target};
 use crate::cli::resolve;
 use crate::core::detect::explain::Explanation;
 use crate::core::engine::Engine;
-use crate::core::model::assessment::{Event, Finding, Severity, Verdict};
 use crate::core::model::ceiling::MemoryFailureKind;
-use crate::core::model::sample::{ProcId, Sample};
+use crate::core::model::event::{Event, Severity};
+use crate::core::model::process::ProcId;
+use crate::core::model::sample::Sample;
+use crate::core::model::verdict::{Finding, Verdict};
 use crate::diagnose::Looked;
 use crate::diagnose::findings::Logs;
 use crate::diagnose::observer::{LiveMachine, LookState};
@@ -100,7 +102,7 @@ impl Page {
 /// What of an event is worth a mark.
 fn moment(event: &Event) -> Option<String> {
     match event {
-        Event::Leak(Finding { again: false, comm, id, .. }) => {
+        Event::Leak(Finding { is_update: false, comm, id, .. }) => {
             Some(format!("leak named: {comm}[{}]", id.pid))
         }
         Event::Order(order) => {

@@ -1,7 +1,7 @@
 //! Servers: prints what is known of servers and how their workers are ended.
 
 use crate::cli::options::{Format, ServersOptions};
-use crate::core::model::assessment::Severity;
+use crate::core::model::event::Severity;
 use crate::core::servers::{Server, TABLE};
 use crate::report::servers;
 use anyhow::{Result, bail};

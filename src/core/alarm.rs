@@ -1,7 +1,7 @@
 //! Alarm: the end has begun. Forks are refused, or the OOM killer strikes.
 
-use crate::core::model::assessment::Event;
 use crate::core::model::ceiling::MemoryFailure;
+use crate::core::model::event::Event;
 
 /// A sign keeps the alarm on for so many seconds.
 const HOLDS_S: f64 = 60.0;

@@ -4,7 +4,9 @@ use crate::core::alarm::Alarm;
 use crate::core::decide::policy::{Policy, Rules};
 use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
-use crate::core::model::assessment::{Assessment, EarlierAction, Event, Profile, Severity};
+use crate::core::model::event::{Assessment, Event, Severity};
+use crate::core::model::order::EarlierAction;
+use crate::core::model::profile::Profile;
 use crate::core::model::sample::{Header, Sample};
 use crate::core::sampling_interval::{SamplingInterval, nearest_end_s};
 
@@ -68,19 +70,19 @@ impl Engine {
     }
 
     /// Goes on under other rules. Those that depend on programs count once these are told again.
-    pub fn renew(&mut self, rules: Rules) {
+    pub fn set_rules(&mut self, rules: Rules) {
         self.lead_s = rules.lead_s;
         self.policy.renew(rules);
     }
 
     /// Whether what is observed lies in the past: then no order is given, those that were given are
     /// [recalled](Self::recall).
-    pub fn catch_up(&mut self, past: bool) {
+    pub fn set_replaying(&mut self, past: bool) {
         self.policy.catch_up(past);
     }
 
     /// Takes over what an earlier run did on the sample that was just observed.
-    pub fn recall(&mut self, past: &EarlierAction) {
+    pub fn apply_earlier_action(&mut self, past: &EarlierAction) {
         if matches!(past, EarlierAction::Ordered { .. }) {
             self.detector.ordered(past.victim());
         }
@@ -98,7 +100,7 @@ impl Engine {
     }
 
     /// Takes over what an earlier engine learnt of programs.
-    pub fn remember(&mut self, profiles: &[Profile]) {
+    pub fn load_profiles(&mut self, profiles: &[Profile]) {
         self.detector.remember(profiles);
     }
 
@@ -108,7 +110,7 @@ impl Engine {
     }
 
     /// How often something new was learnt of a program.
-    pub fn learnt(&self) -> u64 {
+    pub fn profile_updates(&self) -> u64 {
         self.detector.learnt()
     }
 

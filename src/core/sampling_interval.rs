@@ -4,7 +4,7 @@
 //! happens there are some hundred samples between now and then. Halving keeps every block of the
 //! detector a whole number of samples.
 
-use crate::core::model::assessment::Forecast;
+use crate::core::model::forecast::Forecast;
 
 /// Shortest interval in seconds. Below it a tick costs more than it tells: kernel counters of
 /// memory are batched per CPU and move in steps of some 100 KiB.

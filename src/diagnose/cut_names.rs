@@ -4,7 +4,7 @@
 //! of that its log tells. A program that sets its name to its path, as mod_perl has Apache's children
 //! do, is logged as `/usr/sbin/apach`; prometheus-node-exporter as `prometheus-node`.
 
-use crate::core::model::sample::{Comm, Program};
+use crate::core::model::process::{Comm, Program};
 use crate::core::servers::{RecognisedBy, TABLE};
 use crate::diagnose::findings::LogEvent;
 use std::collections::BTreeSet;

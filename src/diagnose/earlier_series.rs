@@ -10,9 +10,10 @@ use super::service;
 use super::service::{Service, own};
 use crate::core::detect::process_state::ProcessState;
 use crate::core::engine::{Engine, EngineSettings};
-use crate::core::model::assessment::Profile;
 use crate::core::model::ceiling::Ceiling;
-use crate::core::model::sample::{Header, ProcId, Sample};
+use crate::core::model::process::ProcId;
+use crate::core::model::profile::Profile;
+use crate::core::model::sample::{Header, Sample};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the samples are of.
@@ -83,7 +84,7 @@ impl EarlierSeries {
         let interval_s = header.interval_s;
         let span = (f64::INFINITY, f64::NEG_INFINITY);
         let mut engine = Engine::new(header, settings);
-        engine.remember(profiles);
+        engine.load_profiles(profiles);
         let name = name.to_owned();
         Self {
             about: About { source, name, interval_s, samples: 0, span, judged: 0 },
@@ -244,7 +245,7 @@ pub fn available(all: &[EarlierSeries], look: Vec<Point>) -> Vec<Point> {
 mod tests {
     use super::*;
     use crate::core::model::ceiling::{CeilingKind, Place};
-    use crate::core::model::sample::{Comm, Proc};
+    use crate::core::model::process::{Comm, Proc};
 
     fn id(pid: u32) -> ProcId {
         ProcId { pid, start: 1 }

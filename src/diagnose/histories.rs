@@ -4,7 +4,7 @@
 
 use crate::core::decide::policy::Rules;
 use crate::core::engine::EngineSettings;
-use crate::core::model::assessment::Profile;
+use crate::core::model::profile::Profile;
 use crate::core::model::sample::Sample;
 use crate::core::model::units::{Bytes, Seconds};
 use crate::diagnose::earlier_series::{EarlierSeries, LEAST, OLD, Source, Tops};

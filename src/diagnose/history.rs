@@ -1,6 +1,7 @@
 //! History: how sizes went while it was looked, at no more points than a picture needs.
 
-use crate::core::model::sample::{ProcId, Sample};
+use crate::core::model::process::ProcId;
+use crate::core::model::sample::Sample;
 use std::collections::BTreeMap;
 
 /// Points kept of each series; when there are more, every second one goes.

@@ -16,9 +16,10 @@ pub mod service;
 mod weigh;
 
 use crate::core::engine::Engine;
-use crate::core::model::assessment::Severity;
 use crate::core::model::ceiling::{Ceiling, CeilingKind, MemoryFailure};
-use crate::core::model::sample::{Memory, ProcId, Sample};
+use crate::core::model::event::Severity;
+use crate::core::model::process::ProcId;
+use crate::core::model::sample::{Memory, Sample};
 use crate::core::sampling_interval::nearest_end_s;
 use crate::diagnose::earlier_series::{About, EarlierSeries};
 use crate::diagnose::findings::{Logs, Setup, WorkUnit};

@@ -2,7 +2,8 @@
 //! the living machine the units, the settings and the work of servers.
 
 use crate::core::engine::Engine;
-use crate::core::model::sample::{Header, ProcId, Sample};
+use crate::core::model::process::ProcId;
+use crate::core::model::sample::{Header, Sample};
 use crate::core::servers::{Server, UNKNOWN};
 use crate::diagnose;
 use crate::diagnose::cut_names::Names;
@@ -294,8 +295,10 @@ impl LiveMachine {
         match asked {
             Ok(work) => (work, None),
             Err(why) => {
-                let note =
-                    format!("the status page of {}: {why}; its work is told by waits", pool.server.name);
+                let note = format!(
+                    "the status page of {}: {why}; its work is told by waits",
+                    pool.server.name
+                );
                 (waits(), Some(note))
             }
         }

@@ -3,7 +3,7 @@
 use super::Readings;
 use super::leak_per_request::Basis;
 use super::service::{Case, Service};
-use crate::core::model::sample::ProcId;
+use crate::core::model::process::ProcId;
 use crate::core::model::units::{Bytes, MIB};
 use crate::diagnose::advice;
 use crate::diagnose::advice::diff::{Edit, indent, unified, with_value};
@@ -513,7 +513,7 @@ mod tests {
     use super::*;
     use crate::core::detect::ceilings::series::Headroom;
     use crate::core::model::ceiling::{CeilingKind, Place};
-    use crate::core::model::sample::Comm;
+    use crate::core::model::process::Comm;
     use crate::core::servers::UNKNOWN;
     use crate::diagnose::findings;
     use crate::diagnose::leak_per_request::{PerWork, Worker};

@@ -7,9 +7,10 @@ use super::weigh::{denies, join, known, notable};
 use crate::core::detect::ceilings::series::Headroom;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::engine::Engine;
-use crate::core::model::assessment::{Evidence, Forecast, Verdict};
 use crate::core::model::ceiling::Unit;
-use crate::core::model::sample::{Comm, ProcId};
+use crate::core::model::forecast::Forecast;
+use crate::core::model::process::{Comm, ProcId};
+use crate::core::model::verdict::{Evidence, Verdict};
 use crate::core::servers::{Server, UNKNOWN};
 use std::collections::BTreeMap;
 

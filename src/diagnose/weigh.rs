@@ -21,10 +21,11 @@ use super::history::{Point, growth};
 use super::leak_per_request::{PerWork, Worker};
 use super::service::{Before, Case, JudgedBy, Service, moved_case, span_s};
 use crate::core::detect::process_state::ProcessState;
-use crate::core::model::assessment::{Evidence, Forecast, Verdict};
 use crate::core::model::ceiling::Unit;
-use crate::core::model::sample::ProcId;
+use crate::core::model::forecast::Forecast;
+use crate::core::model::process::ProcId;
 use crate::core::model::units::MIB;
+use crate::core::model::verdict::{Evidence, Verdict};
 use std::collections::BTreeSet;
 
 /// What earlier series say of a service.

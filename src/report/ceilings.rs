@@ -3,7 +3,8 @@
 use super::words::CeilingName;
 use crate::core::model::ceiling::{Ceiling, CeilingNote, CeilingSources, Unit};
 use crate::core::model::json_text::{write_comm, write_text};
-use crate::core::model::sample::{Comm, ProcId, Sample};
+use crate::core::model::process::{Comm, ProcId};
+use crate::core::model::sample::Sample;
 use crate::core::model::units::Bytes;
 use std::io::{self, Write};
 

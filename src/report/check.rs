@@ -183,9 +183,9 @@ impl Report<'_> {
 mod tests {
     use super::*;
     use crate::core::detect::ceilings::series::Headroom;
-    use crate::core::model::assessment::Forecast;
     use crate::core::model::ceiling::{CeilingKind, Place};
-    use crate::core::model::sample::{Comm, ProcId};
+    use crate::core::model::forecast::Forecast;
+    use crate::core::model::process::{Comm, ProcId};
 
     const GIB: u64 = 1 << 30;
 

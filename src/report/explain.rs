@@ -10,8 +10,8 @@ use crate::core::detect::ceilings::series::Headroom;
 use crate::core::detect::explain::{EarlierRunMatch, Explanation, Siblings, WindowRow};
 use crate::core::detect::series::window::GrowthShape;
 use crate::core::detect::verdict::{PatientRule, RuleChecks};
-use crate::core::model::assessment::Verdict;
 use crate::core::model::units::{Bytes, BytesPerSecond, Seconds};
+use crate::core::model::verdict::Verdict;
 use std::io::{self, Write};
 
 /// Why there is a block.

@@ -9,8 +9,9 @@
 use super::json;
 use super::text::write_message;
 use super::words::Style;
-use crate::core::model::assessment::{Event, Outcome, OutcomeResult};
-use crate::core::model::sample::{Comm, ProcId};
+use crate::core::model::event::Event;
+use crate::core::model::order::{Outcome, OutcomeResult};
+use crate::core::model::process::{Comm, ProcId};
 use std::io::{self, Write};
 
 /// Writes the entry of an event of the sample at `t`; nothing where text has no line for it.
@@ -45,7 +46,7 @@ pub fn level(event: &Event) -> u8 {
         Event::MemoryFailure(_) => 2,
         Event::SignalFailed { .. } => 3,
         Event::Leak(_) | Event::Order(_) | Event::NotEnded { .. } => 4,
-        Event::Outcome(Outcome { end: OutcomeResult::Stayed, .. }) => 4,
+        Event::Outcome(Outcome { result: OutcomeResult::Stayed, .. }) => 4,
         Event::Outcome(_)
         | Event::Suspect(_)
         | Event::Forecast { .. }

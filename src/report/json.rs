@@ -42,12 +42,13 @@
 
 use std::io::{self, Write};
 
-use crate::core::model::assessment::{
-    ClearedReason, Event, Finding, FindingScope, Forecast, Order, Outcome, OutcomeResult, Verdict,
-};
 use crate::core::model::ceiling::{CeilingKind, Place, Unit};
+use crate::core::model::event::Event;
+use crate::core::model::forecast::Forecast;
 use crate::core::model::json_text::{write_comm, write_text};
-use crate::core::model::sample::{Comm, ProcId};
+use crate::core::model::order::{Order, Outcome, OutcomeResult};
+use crate::core::model::process::{Comm, ProcId};
+use crate::core::model::verdict::{ClearedReason, Finding, FindingScope, Verdict};
 
 /// The event's name.
 pub fn name(event: &Event) -> &'static str {
@@ -110,12 +111,12 @@ pub fn write_event(out: &mut impl Write, t: f64, event: &Event) -> io::Result<()
 }
 
 fn write_finding(out: &mut impl Write, t: f64, finding: &Finding) -> io::Result<()> {
-    let Finding { id, comm, root, scope, why, footprint, tasks, evidence, forecast, again } =
+    let Finding { id, comm, root, scope, why, footprint, tasks, evidence, forecast, is_update } =
         finding;
     write!(out, ",\"scope\":\"{}\"", scope_name(*scope))?;
     write_id(out, *id, *comm)?;
     write_root(out, *root)?;
-    write!(out, ",\"why\":\"{}\",\"is_update\":{again}", why.name())?;
+    write!(out, ",\"why\":\"{}\",\"is_update\":{is_update}", why.name())?;
     write!(out, ",\"footprint_bytes\":{footprint},\"tasks\":{tasks}")?;
     if let Some(evidence) = evidence {
         let unit = evidence.unit.name();
@@ -161,11 +162,11 @@ fn write_order(out: &mut impl Write, t: f64, order: &Order) -> io::Result<()> {
 }
 
 fn write_outcome(out: &mut impl Write, t: f64, outcome: &Outcome) -> io::Result<()> {
-    let Outcome { order, after_s, end, forecast } = outcome;
+    let Outcome { order, after_s, result, forecast } = outcome;
     write_id(out, order.victim, order.comm)?;
     write_root(out, order.root)?;
     write!(out, ",\"step\":\"{}\",\"after_s\":{after_s}", order.step.name())?;
-    match end {
+    match result {
         OutcomeResult::Stayed => out.write_all(b",\"result\":\"stayed\"")?,
         OutcomeResult::Gone { headroom_before, headroom_after, reclaimed } => {
             let unit = order_unit(order);
@@ -228,7 +229,9 @@ fn scope_name(scope: FindingScope) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::assessment::{Evidence, FindingReason, OrderReason, Signal, Step};
+    use crate::core::model::order::OrderReason;
+    use crate::core::model::signal::{Signal, Step};
+    use crate::core::model::verdict::{Evidence, FindingReason};
 
     const ID: ProcId = ProcId { pid: 812, start: 99 };
     const ROOT: ProcId = ProcId { pid: 800, start: 90 };
@@ -271,7 +274,7 @@ mod tests {
             tasks: 3,
             evidence,
             forecast,
-            again: false,
+            is_update: false,
         };
         let leak = line(&Event::Leak(finding));
         for (key, value) in [
@@ -320,8 +323,9 @@ mod tests {
         let told = line(&Event::Order(order));
         assert_eq!((&told["signal"], &told["reason"]), (&"USR1".into(), &"danger".into()));
         assert_eq!((&told["expected_bytes"], &told["exhaust_t"]), (&8.into(), &().into()));
-        let end = OutcomeResult::Gone { headroom_before: 1, headroom_after: 9, reclaimed: Some(8) };
-        let outcome = Outcome { order, after_s: 2.5, end, forecast: forecast() };
+        let result =
+            OutcomeResult::Gone { headroom_before: 1, headroom_after: 9, reclaimed: Some(8) };
+        let outcome = Outcome { order, after_s: 2.5, result, forecast: forecast() };
         let told = line(&Event::Outcome(outcome));
         assert_eq!((&told["result"], &told["reclaimed_bytes"]), (&"gone".into(), &8.into()));
     }

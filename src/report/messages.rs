@@ -6,8 +6,9 @@ use super::summary::TreeSummary;
 use super::words::{Style, plural};
 use crate::core::decide::policy::Method;
 use crate::core::engine::Engine;
-use crate::core::model::assessment::{Severity, Step};
-use crate::core::model::sample::ProcId;
+use crate::core::model::event::Severity;
+use crate::core::model::process::ProcId;
+use crate::core::model::signal::Step;
 use crate::core::model::units::Seconds;
 use crate::core::servers::Server;
 use std::io::{self, Write};
@@ -99,7 +100,7 @@ fn manners(err: &mut impl Write, engine: &Engine, trees: &[TreeSummary]) -> io::
             let (name, master, workers) =
                 (server.name, tree.root.pid, plural(count as u64, "worker"));
             write!(err, "  {name}: master {master}, {workers}; ")?;
-            match engine.policy().rules().manner(server) {
+            match engine.policy().rules().method(server) {
                 Method::Signals(ending) => {
                     let gentle = ending.first.0 == Step::Gentle;
                     let kind = if gentle { "gentle signal" } else { "no gentle signal known:" };

@@ -5,9 +5,14 @@
 //! their root's program, at most [`MOST`] of them, those that leak and the largest first.
 
 use crate::core::engine::Engine;
-use crate::core::model::assessment::{Event, Forecast, Outcome, OutcomeResult, Step, Verdict};
 use crate::core::model::ceiling::{Ceiling, MemoryFailureKind, Place, Unit};
-use crate::core::model::sample::{Comm, Sample};
+use crate::core::model::event::Event;
+use crate::core::model::forecast::Forecast;
+use crate::core::model::order::{Outcome, OutcomeResult};
+use crate::core::model::process::Comm;
+use crate::core::model::sample::Sample;
+use crate::core::model::signal::Step;
+use crate::core::model::verdict::Verdict;
 use crate::report::self_usage::SelfReport;
 use std::fmt;
 use std::io::{self, Write};
@@ -64,9 +69,9 @@ impl Exposition {
         match event {
             Event::Order(order) => add(&mut self.orders, order.step, 1),
             Event::SignalFailed { .. } => self.unsent += 1,
-            Event::Outcome(Outcome { end: OutcomeResult::Gone { .. }, .. }) => self.gone += 1,
-            Event::Outcome(Outcome { end: OutcomeResult::Stayed, .. }) => self.stayed += 1,
-            Event::Leak(finding) if !finding.again => self.leaks += 1,
+            Event::Outcome(Outcome { result: OutcomeResult::Gone { .. }, .. }) => self.gone += 1,
+            Event::Outcome(Outcome { result: OutcomeResult::Stayed, .. }) => self.stayed += 1,
+            Event::Leak(finding) if !finding.is_update => self.leaks += 1,
             Event::MemoryFailure(sign) => {
                 // The count of a stall is a share in percent.
                 let stalled = sign.kind == MemoryFailureKind::Stalled;
@@ -403,10 +408,12 @@ impl fmt::Display for MetricValue {
 mod tests {
     use super::*;
     use crate::core::decide::policy::Rules;
-    use crate::core::model::assessment::{Order, OrderReason, Signal};
     use crate::core::model::ceiling::{CeilingKind, MemoryFailure};
     use crate::core::model::load::SelfUsage;
-    use crate::core::model::sample::{Header, ProcId};
+    use crate::core::model::order::{Order, OrderReason};
+    use crate::core::model::process::ProcId;
+    use crate::core::model::sample::Header;
+    use crate::core::model::signal::Signal;
     use crate::core::scheduling_delay::SchedulingDelay;
 
     fn engine() -> Engine {

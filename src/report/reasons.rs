@@ -4,8 +4,8 @@ use crate::core::detect::explain::{Explanation, HeldVerdict, WindowRow};
 use crate::core::detect::series::comparison::Comparison;
 use crate::core::detect::series::window::GrowthShape;
 use crate::core::detect::verdict::RuleChecks;
-use crate::core::model::assessment::{FindingReason, Verdict};
 use crate::core::model::units::{Bytes, Seconds};
+use crate::core::model::verdict::{FindingReason, Verdict};
 
 /// What convicted it, or what was missing.
 pub(crate) fn conclusion(explanation: &Explanation) -> String {

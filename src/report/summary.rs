@@ -6,9 +6,10 @@
 use super::words::{CeilingName, Style, Subject};
 use crate::core::detect::ceilings::series::Headroom;
 use crate::core::engine::Engine;
-use crate::core::model::assessment::{Forecast, Verdict};
-use crate::core::model::sample::{Comm, ProcId};
+use crate::core::model::forecast::Forecast;
+use crate::core::model::process::{Comm, ProcId};
 use crate::core::model::units::{Amount, Bytes, Rate, Seconds};
+use crate::core::model::verdict::Verdict;
 use std::io::{self, Write};
 
 /// One process tree as it stands.

@@ -4,12 +4,15 @@
 //! intervals; it can be read without colour. Names are escaped by [`Comm`].
 
 use super::words::{CeilingName, Style, Subject, TimeOfDay};
-use crate::core::model::assessment::{
-    ClearedReason, Event, Evidence, Finding, FindingReason, FindingScope, Forecast, NotEnded,
-    Order, OrderReason, Outcome, OutcomeResult, SignalFailure, Step, Verdict,
-};
 use crate::core::model::ceiling::{MemoryFailure, MemoryFailureKind, Unit};
+use crate::core::model::event::Event;
+use crate::core::model::forecast::Forecast;
+use crate::core::model::order::{NotEnded, Order, OrderReason, Outcome, OutcomeResult};
+use crate::core::model::signal::{SignalFailure, Step};
 use crate::core::model::units::{Amount, Bytes, Rate, Seconds};
+use crate::core::model::verdict::{
+    ClearedReason, Evidence, Finding, FindingReason, FindingScope, Verdict,
+};
 use std::fmt;
 use std::io::{self, Write};
 
@@ -29,7 +32,7 @@ pub fn write_event(out: &mut impl Write, t: f64, event: &Event, style: Style) ->
 fn is_said_otherwise(event: &Event) -> bool {
     matches!(
         event,
-        Event::Leak(Finding { again: true, .. })
+        Event::Leak(Finding { is_update: true, .. })
             | Event::VerdictCleared { why: ClearedReason::Ended, .. }
     )
 }
@@ -268,7 +271,7 @@ fn failing(f: &mut fmt::Formatter<'_>, sign: &MemoryFailure) -> fmt::Result {
 
 fn spared(f: &mut fmt::Formatter<'_>, why: NotEnded) -> fmt::Result {
     let text = match why {
-        NotEnded::Root => {
+        NotEnded::NotAWorker => {
             "leaks and memory is in danger, but nobody is known to start it again; restart its service, or allow it with --allow-standalone"
         }
         NotEnded::Helper => {
@@ -321,7 +324,7 @@ fn ordered(f: &mut fmt::Formatter<'_>, order: &Order) -> fmt::Result {
     match reason {
         OrderReason::Danger => write!(f, ": leaking, {}", Bytes(*footprint))?,
         OrderReason::Hung => write!(f, ": hung, one of those that pile up")?,
-        OrderReason::Brink => write!(
+        OrderReason::Emergency => write!(
             f,
             ": grows fastest, {}, and memory goes too fast for a longer look",
             Bytes(*footprint)
@@ -358,8 +361,8 @@ fn signal_failed(f: &mut fmt::Formatter<'_>, order: &Order, why: SignalFailure) 
 }
 
 fn ended(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
-    let Outcome { order, after_s, end, forecast } = outcome;
-    match end {
+    let Outcome { order, after_s, result, forecast } = outcome;
+    match result {
         OutcomeResult::Stayed => {
             return write!(
                 f,
@@ -395,9 +398,9 @@ fn ended(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::assessment::Signal;
     use crate::core::model::ceiling::{CeilingKind, Place};
-    use crate::core::model::sample::{Comm, ProcId};
+    use crate::core::model::process::{Comm, ProcId};
+    use crate::core::model::signal::Signal;
     use crate::core::model::units::MIB;
 
     const ID: ProcId = ProcId { pid: 2291, start: 5 };
@@ -441,7 +444,7 @@ mod tests {
                 at_equal_load: false,
             }),
             forecast: Some(forecast(1500.0)),
-            again: false,
+            is_update: false,
         }
     }
 
@@ -481,12 +484,12 @@ mod tests {
         assert!(text.ends_with(
             "USR1 (finish the request, then exit); TERM if still there in 70 s: leaking, 88 MiB; memory runs out in 28 s (earliest 21 s)\n"
         ), "{text}");
-        let end = OutcomeResult::Gone {
+        let result = OutcomeResult::Gone {
             headroom_before: 0,
             headroom_after: 99 * MIB,
             reclaimed: Some(79 * MIB),
         };
-        let text = line(Event::Outcome(Outcome { order, after_s: 0.4, end, forecast: None }));
+        let text = line(Event::Outcome(Outcome { order, after_s: 0.4, result, forecast: None }));
         assert!(
             text.ends_with(
                 "gone after 0.4 s by USR1; 80 MiB expected, 79 MiB came back, 99 MiB left now\n"

@@ -1,9 +1,9 @@
 //! The words that all reports share: a time, a process, a ceiling, and the little grammar that
 //! sentences need.
 
-use crate::core::model::assessment::FindingScope;
 use crate::core::model::ceiling::{CeilingKind, Place};
-use crate::core::model::sample::{Comm, ProcId};
+use crate::core::model::process::{Comm, ProcId};
+use crate::core::model::verdict::FindingScope;
 use std::fmt;
 
 /// How lines are dressed.

@@ -19,8 +19,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-use crate::core::model::assessment::Profile;
 use crate::core::model::json_text::write_comm;
+use crate::core::model::profile::Profile;
 use crate::store::recording::CommText;
 
 /// The file's name.
@@ -128,7 +128,7 @@ fn lines(profiles: &[Profile]) -> std::io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::sample::Comm;
+    use crate::core::model::process::Comm;
     use std::os::unix::fs::PermissionsExt;
 
     fn profile(nth: u64) -> Profile {

@@ -1,6 +1,6 @@
 //! Server: what the workers of a tree run, how they take a signal, and who replaces them.
 
-use leakwatch::core::model::assessment::Signal;
+use leakwatch::core::model::signal::Signal;
 
 /// What a master and its workers run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

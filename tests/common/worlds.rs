@@ -5,7 +5,8 @@
 //! its own. Nothing here is taken from what the detector was developed on, but those who wrote
 //! these families knew the detector; `tests/recordings` has what real programs did.
 
-use leakwatch::core::model::sample::{Comm, Header, Memory, Proc, ProcId, Program, Sample};
+use leakwatch::core::model::process::{Comm, Proc, ProcId, Program};
+use leakwatch::core::model::sample::{Header, Memory, Sample};
 use std::f64::consts::TAU;
 
 const MIB: f64 = 1_048_576.0;

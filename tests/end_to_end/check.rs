@@ -12,7 +12,7 @@ use crate::common::fake_proc::{Fake, FakeProc, pid};
 use crate::common::missing::{Need, skip};
 use crate::common::past;
 use crate::common::prefork::Prefork;
-use leakwatch::core::model::sample::ProcId;
+use leakwatch::core::model::process::ProcId;
 use leakwatch::store::history::lock::SelectionLock;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;

@@ -16,7 +16,7 @@ use crate::common::missing::{Need, skip};
 use crate::common::past;
 use crate::common::prefork::Prefork;
 use crate::common::process::Id;
-use leakwatch::core::model::sample::ProcId;
+use leakwatch::core::model::process::ProcId;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 const MIB: u64 = 1 << 20;

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::common::cli::{Cli, Ended, PROMPTLY};
-use leakwatch::core::model::sample::{Comm, Header, Memory, Proc, ProcId, Sample};
+use leakwatch::core::model::process::{Comm, Proc, ProcId};
+use leakwatch::core::model::sample::{Header, Memory, Sample};
 use leakwatch::store::recording::Writer;
 
 const MIB: u64 = 1 << 20;

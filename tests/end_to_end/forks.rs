@@ -5,8 +5,9 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use leakwatch::core::model::assessment::{Order, OrderReason, SignalFailure, Step};
-use leakwatch::core::model::sample::{Comm, ProcId};
+use leakwatch::core::model::order::{Order, OrderReason};
+use leakwatch::core::model::process::{Comm, ProcId};
+use leakwatch::core::model::signal::{SignalFailure, Step};
 use leakwatch::system::signal::{LiveSignals, Signals};
 
 use crate::common::again;
@@ -277,7 +278,7 @@ fn order(id: Id) -> Order {
         comm: Comm::new(b"sleep"),
         root: victim,
         step: Step::Term,
-        signal: leakwatch::core::model::assessment::Signal::Term,
+        signal: leakwatch::core::model::signal::Signal::Term,
         grace_s: 1.0,
         then: None,
         helpers: &[],

@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::fake_proc::{Fake, FakeProc, pid};
 use leakwatch::core::decide::policy::Rules;
 use leakwatch::core::engine::{Engine, EngineSettings};
-use leakwatch::core::model::assessment::Event;
+use leakwatch::core::model::event::Event;
 use leakwatch::core::model::sample::Sample;
 use leakwatch::system::machine;
 use leakwatch::system::proc::{Sampler, Selection, SelectionArgs};

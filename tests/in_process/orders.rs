@@ -3,11 +3,12 @@
 
 use leakwatch::core::decide::policy::Rules;
 use leakwatch::core::engine::{Engine, EngineSettings};
-use leakwatch::core::model::assessment::{
-    Event, NotEnded, Order, OrderReason, Outcome, OutcomeResult, Signal, SignalFailure, Step,
-};
 use leakwatch::core::model::ceiling::{CeilingKind, MemoryFailure, MemoryFailureKind, Place};
-use leakwatch::core::model::sample::{Comm, Header, Memory, Proc, ProcId, Program, Sample};
+use leakwatch::core::model::event::Event;
+use leakwatch::core::model::order::{NotEnded, Order, OrderReason, Outcome, OutcomeResult};
+use leakwatch::core::model::process::{Comm, Proc, ProcId, Program};
+use leakwatch::core::model::sample::{Header, Memory, Sample};
+use leakwatch::core::model::signal::{Signal, SignalFailure, Step};
 use leakwatch::core::servers::UserServer;
 use regex_lite::Regex;
 
@@ -247,7 +248,7 @@ fn leaking_workers_are_ended_one_at_a_time_before_memory_ends() {
     assert!(world.least > 0, "memory ended");
     assert!(world.outcomes.len() + 1 >= world.orders.len());
     for outcome in &world.outcomes {
-        let OutcomeResult::Gone { reclaimed, .. } = outcome.end else { panic!("{outcome:?}") };
+        let OutcomeResult::Gone { reclaimed, .. } = outcome.result else { panic!("{outcome:?}") };
         let (back, expected) = (reclaimed.unwrap() as f64, outcome.order.expected as f64);
         assert!((back / expected - 1.0).abs() < 0.25, "{outcome:?}");
     }
@@ -276,7 +277,7 @@ fn who_ignores_the_gentle_signal_gets_term_and_then_kill() {
     let pid = first.victim.pid;
     assert_eq!(steps, [(pid, Step::Gentle), (pid, Step::Term), (pid, Step::Kill)]);
     assert_eq!(world.orders[1].reason, OrderReason::Stayed);
-    assert!(matches!(world.outcomes[0].end, OutcomeResult::Gone { .. }));
+    assert!(matches!(world.outcomes[0].result, OutcomeResult::Gone { .. }));
 }
 
 #[test]
@@ -286,7 +287,7 @@ fn who_does_not_even_die_is_said_and_another_one_is_chosen() {
 
     world.run(60);
 
-    assert!(matches!(world.outcomes[0].end, OutcomeResult::Stayed), "{:?}", world.outcomes);
+    assert!(matches!(world.outcomes[0].result, OutcomeResult::Stayed), "{:?}", world.outcomes);
     assert!(world.eligibility().iter().any(|pid| *pid != first.victim.pid));
 }
 
@@ -314,7 +315,7 @@ fn a_lone_process_is_spared_unless_roots_are_allowed() {
         world.run(900);
 
         assert_eq!(!world.orders.is_empty(), ordered);
-        assert_eq!(world.spared.contains(&(1000, NotEnded::Root)), !ordered);
+        assert_eq!(world.spared.contains(&(1000, NotEnded::NotAWorker)), !ordered);
     }
 }
 
@@ -414,7 +415,7 @@ fn memory_that_goes_within_ten_samples_is_answered_at_once_and_said() {
 
     let order = world.run_until_order();
 
-    assert_eq!((order.victim.pid, order.reason), (1002, OrderReason::Brink));
+    assert_eq!((order.victim.pid, order.reason), (1002, OrderReason::Emergency));
     assert!(world.least > 0, "too late");
 }
 
@@ -489,7 +490,7 @@ fn sessions_of_postgresql_end_by_term_alone_and_only_if_allowed() {
     let allowed = postgres(&["postgres"]);
     assert!(!allowed.orders.is_empty());
     assert!(allowed.signals().iter().all(|signal| *signal == Signal::Term), "{:?}", allowed.orders);
-    assert!(matches!(allowed.outcomes[0].end, OutcomeResult::Stayed));
+    assert!(matches!(allowed.outcomes[0].result, OutcomeResult::Stayed));
 }
 
 #[test]
@@ -520,7 +521,7 @@ fn without_kill_who_ignores_all_else_stays_and_that_is_said() {
     world.run(60);
 
     assert_eq!(world.signals(), [Signal::Usr1, Signal::Term]);
-    assert!(matches!(world.outcomes[0].end, OutcomeResult::Stayed));
+    assert!(matches!(world.outcomes[0].result, OutcomeResult::Stayed));
 }
 
 #[test]

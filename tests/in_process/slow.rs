@@ -7,7 +7,8 @@ use std::path::Path;
 use crate::worlds::{Expect, FAMILIES};
 use leakwatch::core::decide::policy::Rules;
 use leakwatch::core::engine::{Engine, EngineSettings};
-use leakwatch::core::model::sample::{Comm, Header, Memory, Proc, ProcId, Sample};
+use leakwatch::core::model::process::{Comm, Proc, ProcId};
+use leakwatch::core::model::sample::{Header, Memory, Sample};
 use leakwatch::store::history::lock::SelectionLock;
 use leakwatch::store::history::{CheckHistory, SIZE};
 

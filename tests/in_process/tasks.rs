@@ -4,13 +4,15 @@
 
 use leakwatch::core::decide::policy::Rules;
 use leakwatch::core::engine::{Engine, EngineSettings};
-use leakwatch::core::model::assessment::{
-    Event, Finding, FindingReason, FindingScope, Forecast, Order, OrderReason, Severity,
-};
 use leakwatch::core::model::ceiling::{
     Ceiling, CeilingKind, Effect, MemoryFailure, MemoryFailureKind, Place,
 };
-use leakwatch::core::model::sample::{Comm, Header, Memory, Proc, ProcId, Program, Sample};
+use leakwatch::core::model::event::{Event, Severity};
+use leakwatch::core::model::forecast::Forecast;
+use leakwatch::core::model::order::{Order, OrderReason};
+use leakwatch::core::model::process::{Comm, Proc, ProcId, Program};
+use leakwatch::core::model::sample::{Header, Memory, Sample};
+use leakwatch::core::model::verdict::{Finding, FindingReason, FindingScope};
 use regex_lite::Regex;
 
 const MASTER: u32 = 800;
@@ -295,8 +297,8 @@ fn what_comes_back_is_counted_in_tasks_and_the_forecast_is_withdrawn() {
         Event::Outcome(outcome) => Some(outcome),
         _ => None,
     });
-    let leakwatch::core::model::assessment::OutcomeResult::Gone { reclaimed, .. } =
-        outcome.unwrap().end
+    let leakwatch::core::model::order::OutcomeResult::Gone { reclaimed, .. } =
+        outcome.unwrap().result
     else {
         panic!("{outcome:?}")
     };

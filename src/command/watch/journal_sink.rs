@@ -1,6 +1,6 @@
 //! Journaled: events as entries of the journal, where a watch runs as a service.
 
-use crate::core::model::assessment::Event;
+use crate::core::model::event::Event;
 use crate::report::journal::{level, write_entry};
 use crate::report::text;
 use crate::report::words::Style;

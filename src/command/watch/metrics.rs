@@ -1,7 +1,7 @@
 //! Exporter: when a watch writes its metrics.
 
 use crate::core::engine::Engine;
-use crate::core::model::assessment::{Event, Severity};
+use crate::core::model::event::{Event, Severity};
 use crate::core::model::sample::Sample;
 use crate::core::scheduling_delay::SchedulingDelay;
 use crate::report::prometheus::Exposition;

@@ -15,8 +15,10 @@ use super::write_event;
 use crate::cli::options::{Format, SelectOptions, WatchOptions};
 use crate::cli::resolve;
 use crate::core::engine::Engine;
-use crate::core::model::assessment::{Event, Severity, SignalFailure};
-use crate::core::model::sample::{ProcId, Sample};
+use crate::core::model::event::{Event, Severity};
+use crate::core::model::process::ProcId;
+use crate::core::model::sample::Sample;
+use crate::core::model::signal::SignalFailure;
 use crate::core::scheduling_delay::SchedulingDelay;
 use crate::report::messages::Greeting;
 use crate::report::screen::Screen;
@@ -465,7 +467,7 @@ impl Session {
         if !options.judge.dry_run {
             self.running.signals = Box::new(LiveSignals::new(rules.protect.clone()));
         }
-        self.running.engine.renew(rules);
+        self.running.engine.set_rules(rules);
         self.running.style = resolve::style(&options.output, options.judge.dry_run);
         self.running.options = options;
         // So that the rules' words are compared with every program.

@@ -1,7 +1,7 @@
 //! Keeper: when a watch reads and saves its memory of programs.
 
 use crate::core::engine::Engine;
-use crate::core::model::assessment::Severity;
+use crate::core::model::event::Severity;
 use crate::store::profiles;
 use anyhow::{Error, Result};
 use std::path::PathBuf;
@@ -25,11 +25,11 @@ impl ProfileSaver {
         let mut error = None;
         if let Some(dir) = &dir {
             match profiles::read(dir) {
-                Ok(known) => engine.remember(&known),
+                Ok(known) => engine.load_profiles(&known),
                 Err(e) => error = Some(e.context("programs are learnt anew")),
             }
         }
-        let saved = engine.learnt();
+        let saved = engine.profile_updates();
         (Self { dir, saved, due_s: uptime_s + EVERY_S, told: false }, error)
     }
 
@@ -46,11 +46,11 @@ impl ProfileSaver {
 
     /// Saves what is new. The error is only to be told, and comes once.
     pub fn save(&mut self, engine: &Engine) -> Option<Error> {
-        let dir = self.dir.as_ref().filter(|_| engine.learnt() != self.saved)?;
+        let dir = self.dir.as_ref().filter(|_| engine.profile_updates() != self.saved)?;
         let written: Result<()> = profiles::write(dir, &engine.profiles(profiles::MOST));
         match written {
             Ok(()) => {
-                (self.saved, self.told) = (engine.learnt(), false);
+                (self.saved, self.told) = (engine.profile_updates(), false);
                 None
             }
             Err(_) if std::mem::replace(&mut self.told, true) => None,
@@ -64,8 +64,9 @@ mod tests {
     use super::*;
     use crate::core::decide::policy::Rules;
     use crate::core::engine::EngineSettings;
-    use crate::core::model::assessment::Profile;
-    use crate::core::model::sample::{Comm, Header};
+    use crate::core::model::process::Comm;
+    use crate::core::model::profile::Profile;
+    use crate::core::model::sample::Header;
 
     fn engine() -> Engine {
         let rules = Rules { act: false, ..Rules::default() };
@@ -87,12 +88,12 @@ mod tests {
             ProfileSaver::open(Some(state.clone()), &mut engine, 100.0);
         assert!(error.is_none(), "that nothing is there yet is no error");
         assert!(profile_saver.tick(&engine, 700.0).is_none() && !state.exists(), "nothing to save");
-        engine.remember(&[profile(1 << 20)]);
+        engine.load_profiles(&[profile(1 << 20)]);
         assert!(profile_saver.tick(&engine, 1200.0).is_none() && !state.exists(), "not yet");
         assert!(profile_saver.tick(&engine, 1300.0).is_none());
         assert_eq!(profiles::read(&state).unwrap(), [profile(1 << 20)]);
         std::fs::remove_dir_all(&state).unwrap();
-        engine.remember(&[profile(1 << 10)]);
+        engine.load_profiles(&[profile(1 << 10)]);
         assert!(profile_saver.tick(&engine, 2000.0).is_none() && !state.exists(), "nothing new");
     }
 
@@ -103,7 +104,7 @@ mod tests {
         let mut engine = engine();
         let (mut profile_saver, _) = ProfileSaver::open(Some(state.clone()), &mut engine, 0.0);
         std::fs::write(&state, "no directory").unwrap();
-        engine.remember(&[profile(1 << 20)]);
+        engine.load_profiles(&[profile(1 << 20)]);
         assert!(profile_saver.tick(&engine, 600.0).is_some());
         assert!(profile_saver.tick(&engine, 1200.0).is_none());
         std::fs::remove_file(&state).unwrap();

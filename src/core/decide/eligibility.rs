@@ -3,8 +3,9 @@
 use crate::core::decide::rules::{Method, Rules};
 use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
-use crate::core::model::assessment::NotEnded;
-use crate::core::model::sample::{Comm, ProcId, Program, Sample};
+use crate::core::model::order::NotEnded;
+use crate::core::model::process::{Comm, ProcId, Program};
+use crate::core::model::sample::Sample;
 use crate::core::model::units::MIB;
 use crate::core::servers;
 use crate::core::servers::{Server, ThreadCount, WorkerPolicy};
@@ -251,7 +252,7 @@ impl Eligibility {
             Some(NotEnded::Protected)
         } else if s.id.pid == 1 {
             // Of a container: its end is the end of all in it.
-            Some(NotEnded::Root)
+            Some(NotEnded::NotAWorker)
         } else if program_facts.helper || self.is_odd_child(s, program_facts, detector) {
             Some(NotEnded::Helper)
         } else if s.children > 0 {
@@ -263,7 +264,7 @@ impl Eligibility {
         } else if lone_allowed {
             None
         } else if !self.is_worker(s, detector) {
-            Some(NotEnded::Root)
+            Some(NotEnded::NotAWorker)
         } else if !s.parent_alive {
             Some(NotEnded::Orphan)
         } else {
@@ -289,7 +290,7 @@ impl Eligibility {
 
     /// The words of a server whose workers are only reported, of the process or an ancestor.
     fn reported_only(&self, s: &ProcessState, detector: &Detector) -> Option<&'static str> {
-        let words = |id: ProcId| match self.rules.manner(self.server(id)?) {
+        let words = |id: ProcId| match self.rules.method(self.server(id)?) {
             Method::Never(why) => Some(why),
             Method::Signals(_) | Method::Reload(_) => None,
         };
@@ -313,7 +314,7 @@ impl Eligibility {
     /// be ended: its master starts the next.
     fn is_taken(&self, s: &ProcessState, end_s: f64, detector: &Detector) -> bool {
         // A reload replaces all of them, whatever their number.
-        let manner = self.server(s.id).map(|server| self.rules.manner(server));
+        let manner = self.server(s.id).map(|server| self.rules.method(server));
         if s.parent.is_none() || matches!(manner, Some(Method::Reload(_))) {
             return false;
         }

@@ -6,8 +6,8 @@
 
 use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
-use crate::core::model::assessment::Forecast;
-use crate::core::model::sample::ProcId;
+use crate::core::model::forecast::Forecast;
+use crate::core::model::process::ProcId;
 use std::collections::HashMap;
 
 /// Samples looked at.

@@ -15,12 +15,16 @@ use crate::core::decide::emergency::Emergency;
 use crate::core::detect::Detector;
 use crate::core::detect::ceilings::series::Headroom;
 use crate::core::detect::process_state::ProcessState;
-use crate::core::model::assessment::{
-    EarlierAction, Event, Forecast, NotEnded, Order, OrderReason, Outcome, OutcomeResult,
-    SignalFailure, Step, Verdict,
-};
 use crate::core::model::ceiling::{CeilingKind, MemoryFailureKind, Unit};
-use crate::core::model::sample::{ProcId, Sample};
+use crate::core::model::event::Event;
+use crate::core::model::forecast::Forecast;
+use crate::core::model::order::{
+    EarlierAction, NotEnded, Order, OrderReason, Outcome, OutcomeResult,
+};
+use crate::core::model::process::ProcId;
+use crate::core::model::sample::Sample;
+use crate::core::model::signal::{SignalFailure, Step};
+use crate::core::model::verdict::Verdict;
 use crate::core::servers;
 use crate::core::servers::{FailedFork, Server};
 use std::cmp::Reverse;
@@ -262,13 +266,13 @@ impl Policy {
                 };
                 self.wait(order, s, t, detector);
             }
-            EarlierAction::Spent(_) => {
+            EarlierAction::GivenUp(_) => {
                 self.eligibility.exclude(victim);
                 self.campaign = Campaign::Idle;
             }
             // Who lives on although the orders are real now may well be ended.
-            EarlierAction::Pretended(_) if self.rules.dry_run => self.eligibility.exclude(victim),
-            EarlierAction::Pretended(_) => {}
+            EarlierAction::DryRun(_) if self.rules.dry_run => self.eligibility.exclude(victim),
+            EarlierAction::DryRun(_) => {}
         }
     }
 
@@ -355,13 +359,13 @@ impl Policy {
             self.campaign = Campaign::Waiting(waiting);
             return None;
         }
-        let ending = match self.rules.manner(known) {
+        let ending = match self.rules.method(known) {
             Method::Signals(ending) => Some(ending),
             Method::Reload(_) | Method::Never(_) => None,
         };
         let Some((step, ending)) = ending.and_then(|e| Some((e.after(order.step)?, e))) else {
-            let (after_s, end) = (t - first_t, OutcomeResult::Stayed);
-            events.push(Event::Outcome(Outcome { order, after_s, end, forecast }));
+            let (after_s, result) = (t - first_t, OutcomeResult::Stayed);
+            events.push(Event::Outcome(Outcome { order, after_s, result, forecast }));
             self.eligibility.exclude(order.victim);
             self.campaign = Campaign::Idle;
             return None;
@@ -415,7 +419,7 @@ impl Policy {
         if let Some((id, forecast)) = victim
             && let Some(standing) = detector.process_state(id)
         {
-            return self.order(t, standing, OrderReason::Brink, Some(forecast), detector);
+            return self.order(t, standing, OrderReason::Emergency, Some(forecast), detector);
         }
         self.choose_by_tasks(t, detector)
     }
@@ -427,7 +431,7 @@ impl Policy {
     /// Whether a process may be ended at this very moment, so many seconds before the end.
     fn may_end_now(&self, s: &ProcessState, end_s: f64, detector: &Detector) -> bool {
         let reloaded = || self.reloaded.iter().any(|(master, _)| Some(*master) == s.parent);
-        let reloads = matches!(self.rules.manner(self.server(s)), Method::Reload(_));
+        let reloads = matches!(self.rules.method(self.server(s)), Method::Reload(_));
         self.eligibility.may_end(s, end_s, detector)
             && !self.resting.iter().any(|rest| rest.id == s.id && rest.rests)
             && self.fork_fails(s, detector).is_none()
@@ -530,7 +534,7 @@ impl Policy {
         // As long as the server may need, but not beyond the end of memory.
         let left_s = forecast.map_or(f64::INFINITY, |f| f.earliest_s);
         let cut = |table_s: f64| table_s.min(left_s.max(LEAST_GRACE_S));
-        let (target, (step, signal), grace_s, then) = match (self.rules.manner(known), s.parent) {
+        let (target, (step, signal), grace_s, then) = match (self.rules.method(known), s.parent) {
             (Method::Signals(ending), _) => {
                 let grace_s = self.rules.grace_s.unwrap_or_else(|| cut(ending.grace_s));
                 let then = ending.after(ending.first.0).map(Step::signal);
@@ -609,13 +613,13 @@ fn gone(waiting: &OrderUnderWay, t: f64, detector: &Detector) -> Event {
         (after.kind, after.place, after.limit) == (before.kind, before.place, before.limit);
     let reclaimed =
         comparable.then(|| after.left.saturating_add(taken).saturating_sub(before.left));
-    let end =
+    let result =
         OutcomeResult::Gone { headroom_before: before.left, headroom_after: after.left, reclaimed };
     let forecast = match unit(&order) {
         Unit::Bytes => detector.leak_forecast(order.root),
         Unit::Tasks => detector.task_forecast(order.root).map(|(forecast, _)| forecast),
     };
-    Event::Outcome(Outcome { order, after_s, end, forecast })
+    Event::Outcome(Outcome { order, after_s, result, forecast })
 }
 
 /// The unit of the ceiling for which an order was given.

@@ -1,6 +1,6 @@
 //! Rules: what the user allows, and so how the workers of each server are ended.
 
-use crate::core::model::assessment::{Signal, Step};
+use crate::core::model::signal::{Signal, Step};
 use crate::core::servers::{FailedFork, Server, Termination, WorkerPolicy};
 use regex_lite::Regex;
 
@@ -67,7 +67,7 @@ pub enum Method {
 
 impl Rules {
     /// How the workers of `server` are ended.
-    pub fn manner(&self, server: &Server) -> Method {
+    pub fn method(&self, server: &Server) -> Method {
         let mut ending = match server.workers {
             WorkerPolicy::Reload(signal, _) if self.reload => return Method::Reload(signal),
             WorkerPolicy::Reload(_, why) | WorkerPolicy::Report(why) => return Method::Never(why),
@@ -112,7 +112,7 @@ mod tests {
 
     fn steps(rules: &Rules, key: &str) -> Vec<Signal> {
         let server = TABLE.iter().find(|server| server.key == key).unwrap();
-        match rules.manner(server) {
+        match rules.method(server) {
             Method::Signals(ending) => {
                 let then = ending.then.iter().map(|step| step.signal());
                 [ending.first.1].into_iter().chain(then).collect()

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 
 use crate::core::detect::constants::Constants;
 use crate::core::detect::series::comparison::Comparison;
-use crate::core::model::assessment::Profile;
-use crate::core::model::sample::Comm;
+use crate::core::model::process::Comm;
+use crate::core::model::profile::Profile;
 
 /// Programs remembered; a later one is not.
 const PROGRAMS: usize = 1024;

@@ -11,9 +11,9 @@ use crate::core::detect::series::comparison::Comparison;
 use crate::core::detect::series::growth_window::GrowthWindow;
 use crate::core::detect::series::window::GrowthShape;
 use crate::core::detect::verdict::{JudgeContext, RuleChecks};
-use crate::core::model::assessment::{FindingReason, Verdict};
 use crate::core::model::ceiling::Unit;
-use crate::core::model::sample::ProcId;
+use crate::core::model::process::ProcId;
+use crate::core::model::verdict::{FindingReason, Verdict};
 
 /// Why a process has its verdict.
 #[derive(Clone, Debug, PartialEq)]

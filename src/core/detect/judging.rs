@@ -10,7 +10,7 @@ use crate::core::detect::process_state::ProcessState;
 use crate::core::detect::sample_clock::{SampleTime, block};
 use crate::core::detect::subtree::{Subtree, SubtreeTotal};
 use crate::core::detect::verdict::JudgeContext;
-use crate::core::model::assessment::Event;
+use crate::core::model::event::Event;
 use crate::core::model::sample::Sample;
 
 impl Detector {

@@ -35,9 +35,13 @@ use crate::core::detect::process::Process;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::detect::subtree::SubtreeTotal;
 use crate::core::detect::tree::ProcessTrees;
-use crate::core::model::assessment::{Event, Evidence, Forecast, Profile};
 use crate::core::model::ceiling::FilledBy;
-use crate::core::model::sample::{Header, ProcId, Sample};
+use crate::core::model::event::Event;
+use crate::core::model::forecast::Forecast;
+use crate::core::model::process::ProcId;
+use crate::core::model::profile::Profile;
+use crate::core::model::sample::{Header, Sample};
+use crate::core::model::verdict::Evidence;
 
 /// Judges processes by their samples.
 pub struct Detector {

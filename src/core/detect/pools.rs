@@ -6,7 +6,7 @@ use crate::core::detect::constants::{Constants, FINE};
 use crate::core::detect::process::Process;
 use crate::core::detect::sample_clock::{SampleTime, block};
 use crate::core::detect::short_lived::ShortLivedPool;
-use crate::core::model::sample::{Comm, ProcId};
+use crate::core::model::process::{Comm, ProcId};
 
 /// Pools are judged every so many planned intervals.
 pub const EVERY: u64 = 12;

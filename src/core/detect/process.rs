@@ -14,11 +14,13 @@ use crate::core::detect::subtree::Subtree;
 use crate::core::detect::threads::ThreadSeries;
 use crate::core::detect::tree::TreeNode;
 use crate::core::detect::verdict::{JudgeContext, ProcessLife, Suspicion};
-use crate::core::model::assessment::{
-    ClearedReason, Event, Evidence, Finding, FindingReason, FindingScope, Forecast, Verdict,
-};
 use crate::core::model::ceiling::Unit;
-use crate::core::model::sample::{Comm, Proc};
+use crate::core::model::event::Event;
+use crate::core::model::forecast::Forecast;
+use crate::core::model::process::{Comm, Proc};
+use crate::core::model::verdict::{
+    ClearedReason, Evidence, Finding, FindingReason, FindingScope, Verdict,
+};
 
 /// Samples from which on a process is no longer new.
 const NEW_SAMPLES: u32 = 12;
@@ -178,10 +180,10 @@ impl Process {
                 let now_s = context.basis.clock.seconds(moment.now);
                 let forecast = leak.forecast.as_ref();
                 if let Some(news) = LastForecast::if_news(threads.last_reported, now_s, forecast) {
-                    let again = threads.last_reported.replace(news).is_some();
+                    let is_update = threads.last_reported.replace(news).is_some();
                     let finding = self.finding(FindingReason::Threads, leak.forecast);
                     let evidence = Some(leak.evidence);
-                    events.push(Event::Leak(Finding { evidence, again, ..finding }));
+                    events.push(Event::Leak(Finding { evidence, is_update, ..finding }));
                 }
             }
             None if threads.last_reported.take().is_some() => {
@@ -320,9 +322,9 @@ impl Process {
         let Some(leak) = &mut self.leak else { return };
         let forecast = forecast.filter(|_| self.exhaustion.is_some());
         if let Some(news) = LastForecast::if_news(leak.last_reported, now_s, forecast.as_ref()) {
-            let again = leak.last_reported.replace(news).is_some();
+            let is_update = leak.last_reported.replace(news).is_some();
             let why = leak.why;
-            events.push(Event::Leak(Finding { again, ..self.finding(why, forecast) }));
+            events.push(Event::Leak(Finding { is_update, ..self.finding(why, forecast) }));
         }
     }
 
@@ -338,7 +340,7 @@ impl Process {
             tasks: threads,
             evidence,
             forecast,
-            again: false,
+            is_update: false,
         }
     }
 

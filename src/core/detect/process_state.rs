@@ -1,7 +1,7 @@
 //! All that is known of one living process, for policy and reports to read.
 
-use crate::core::model::assessment::{Evidence, Verdict};
-use crate::core::model::sample::{Comm, ProcId};
+use crate::core::model::process::{Comm, ProcId};
+use crate::core::model::verdict::{Evidence, Verdict};
 
 /// A living process after the last sample.
 #[derive(Clone, Debug, PartialEq)]

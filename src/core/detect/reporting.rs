@@ -6,11 +6,11 @@ use crate::core::detect::process::Process;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::detect::sample_clock::SampleTime;
 use crate::core::detect::subtree::ChildLeak;
-use crate::core::model::assessment::{
-    ClearedReason, Event, Finding, FindingReason, FindingScope, Forecast, Verdict,
-};
 use crate::core::model::ceiling::FilledBy;
-use crate::core::model::sample::Comm;
+use crate::core::model::event::Event;
+use crate::core::model::forecast::Forecast;
+use crate::core::model::process::Comm;
+use crate::core::model::verdict::{ClearedReason, Finding, FindingReason, FindingScope, Verdict};
 
 impl Detector {
     /// Reports child leaks that began or ended; not where a subtree below shows the same.
@@ -133,7 +133,7 @@ fn tree_finding(state: &ProcessState, why: FindingReason, size: (u64, u32)) -> F
         tasks,
         evidence: None,
         forecast: None,
-        again: false,
+        is_update: false,
     }
 }
 

@@ -9,8 +9,9 @@ use crate::core::detect::series::block_minima::Series;
 use crate::core::detect::series::growth_window::{GrowthWindow, GrowthWindows};
 use crate::core::detect::series::window::GrowthShape;
 use crate::core::detect::verdict::JudgeContext;
-use crate::core::model::assessment::{Evidence, Forecast};
 use crate::core::model::ceiling::Unit;
+use crate::core::model::forecast::Forecast;
+use crate::core::model::verdict::Evidence;
 
 /// The series of the tree below a process, itself included.
 pub struct Subtree {

@@ -4,12 +4,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::core::detect::series::window::GrowthShape;
-use crate::core::model::assessment::{
-    ClearedReason, Finding, FindingReason, FindingScope, Verdict,
-};
 use crate::core::model::ceiling::{Ceiling, CeilingKind, Place};
-use crate::core::model::sample::{Comm, Memory, Proc};
+use crate::core::model::process::{Comm, Proc};
+use crate::core::model::sample::Memory;
 use crate::core::model::units::{GIB, KIB, MIB};
+use crate::core::model::verdict::{ClearedReason, Finding, FindingReason, FindingScope, Verdict};
 
 /// A process of a made-up machine: pid, parent's pid, footprint, CPU seconds so far.
 type Row = (u32, u32, u64, f64);

@@ -8,8 +8,9 @@ use crate::core::detect::sample_clock::SampleTime;
 use crate::core::detect::series::block_minima::Series;
 use crate::core::detect::series::growth_window::{GrowthWindow, GrowthWindows};
 use crate::core::detect::verdict::{JudgeContext, ProcessLife};
-use crate::core::model::assessment::{Evidence, Forecast};
 use crate::core::model::ceiling::Unit;
+use crate::core::model::forecast::Forecast;
+use crate::core::model::verdict::Evidence;
 
 /// The numbers of threads of a process.
 pub struct ThreadSeries {

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::core::model::sample::{Proc, ProcId, Program};
+use crate::core::model::process::{Proc, ProcId, Program};
 
 /// Generations to climb at most; a recording may claim a circle.
 const DEPTH: usize = 32;
@@ -187,7 +187,7 @@ impl ProcessTrees {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::sample::Comm;
+    use crate::core::model::process::Comm;
 
     fn proc(pid: u32, start: u64, ppid: u32) -> Proc {
         let (id, comm) = (ProcId { pid, start }, Comm::new(b"x"));

@@ -12,8 +12,8 @@ use crate::core::detect::constants::Constants;
 use crate::core::detect::series::comparison::Comparison;
 use crate::core::detect::series::growth_window::GrowthWindow;
 use crate::core::detect::series::window::GrowthShape;
-use crate::core::model::assessment::{Evidence, FindingReason, Verdict};
 use crate::core::model::ceiling::Unit;
+use crate::core::model::verdict::{Evidence, FindingReason, Verdict};
 
 /// What a window is to show.
 #[derive(Clone, Copy, PartialEq)]

@@ -1,6 +1,6 @@
 //! Text as JSON strings, written without an allocation: reports and recordings write the same.
 
-use crate::core::model::sample::Comm;
+use crate::core::model::process::Comm;
 use serde::Serializer;
 use std::fmt;
 use std::io::{self, Write};

@@ -1,8 +1,14 @@
 //! The nouns that every other module speaks of, as plain values.
 
-pub mod assessment;
 pub mod ceiling;
+pub mod event;
+pub mod forecast;
 pub mod json_text;
 pub mod load;
+pub mod order;
+pub mod process;
+pub mod profile;
 pub mod sample;
+pub mod signal;
 pub mod units;
+pub mod verdict;

@@ -19,7 +19,7 @@ pub use recognise::{is_worker, pool_name, recognise};
 pub use table::{APACHE_THREADED, PREFORKING, TABLE, UNKNOWN};
 pub use user_row::UserServer;
 
-use crate::core::model::assessment::{Signal, Step};
+use crate::core::model::signal::{Signal, Step};
 
 /// A kind of server, and what is known of its workers.
 #[derive(Debug, PartialEq)]

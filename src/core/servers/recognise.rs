@@ -4,7 +4,7 @@
 //! python. So the executable counts first; of an interpreter the title.
 
 use super::{PREFORKING, RecognisedBy, Server, TABLE, ThreadCount, UNKNOWN};
-use crate::core::model::sample::{Comm, Program};
+use crate::core::model::process::{Comm, Program};
 
 /// Programs that run others' programs: their title tells the server.
 const INTERPRETERS: [&str; 6] = ["python", "pypy", "ruby", "perl", "node", "nodejs"];

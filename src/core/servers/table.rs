@@ -3,7 +3,7 @@
 use super::{
     FailedFork, RecognisedBy, Server, ServerSetting, Termination, ThreadCount, WorkerPolicy,
 };
-use crate::core::model::assessment::{Signal, Step};
+use crate::core::model::signal::{Signal, Step};
 
 /// All rows.
 pub static TABLE: &[&Server] = &[

@@ -3,7 +3,7 @@
 use super::recognise::is_version_of;
 use super::table::{BLANK, TABLE};
 use super::{FailedFork, RecognisedBy, Server, Termination, WorkerPolicy};
-use crate::core::model::assessment::{Signal, Step};
+use crate::core::model::signal::{Signal, Step};
 
 /// What may be said of a server.
 const KEYS: [&str; 7] =
@@ -123,7 +123,7 @@ fn signal(name: &str) -> Result<Signal, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::sample::{Comm, Program};
+    use crate::core::model::process::{Comm, Program};
     use crate::core::servers::recognise;
 
     fn row(text: &str) -> Result<UserServer, String> {

@@ -11,7 +11,7 @@
 //! `next` (what to do to know more: `why`, `command`); `unseen`. Text is as it was found, not escaped for a terminal.
 
 use super::{Times, headline, meaning, next, pace, reason};
-use crate::core::model::assessment::Forecast;
+use crate::core::model::forecast::Forecast;
 use crate::diagnose::Diagnosis;
 use crate::diagnose::earlier_series::{About, Source};
 use crate::diagnose::findings::{LogEvent, WorkUnit};

@@ -9,8 +9,9 @@ pub mod text;
 mod times;
 mod wrapped;
 
-use crate::core::model::assessment::{Forecast, Severity};
 use crate::core::model::ceiling::Ceiling;
+use crate::core::model::event::Severity;
+use crate::core::model::forecast::Forecast;
 use crate::core::model::units::{Amount, Seconds};
 use crate::diagnose::Diagnosis;
 use crate::diagnose::earlier_series::{About, LEAST, Source};

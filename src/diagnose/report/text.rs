@@ -5,7 +5,7 @@ use super::{
     Times, growth, headline, is_bounded, left, matters, meaning, meanwhile, next, no_trace, others,
     outcome, per_work, processes, proposal, reason, seen, sentence, verdict, when,
 };
-use crate::core::model::assessment::Severity;
+use crate::core::model::event::Severity;
 use crate::core::model::units::{Bytes, Seconds};
 use crate::diagnose::Diagnosis;
 use crate::diagnose::earlier_series::LEAST;

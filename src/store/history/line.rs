@@ -4,9 +4,11 @@ use std::io::Write;
 
 use serde::Deserialize;
 
-use crate::core::model::assessment::{EarlierAction, OrderReason, Signal, Step};
 use crate::core::model::ceiling::Unit;
-use crate::core::model::sample::{ProcId, Sample};
+use crate::core::model::order::EarlierAction;
+use crate::core::model::process::ProcId;
+use crate::core::model::sample::Sample;
+use crate::core::model::signal::Signal;
 use crate::store::recording::{Writer, parse_sample};
 
 /// Parses a line into `sample` and `past`; false where it is none.
@@ -19,7 +21,7 @@ pub(super) fn parse(line: &[u8], sample: &mut Sample, past: &mut Vec<EarlierActi
     if line.starts_with(MARK)
         && let Ok(Done { done }) = serde_json::from_slice(line)
     {
-        past.extend(done.iter().filter_map(Raw::past));
+        past.extend(done.into_iter().filter_map(Raw::past));
     }
     true
 }
@@ -42,8 +44,8 @@ pub(super) fn write(
                 write!(out, ",\"signal\":\"{}\",\"grace_s\":{grace_s}", signal.name())?;
                 write!(out, ",\"tasks\":{}}}", *unit == Unit::Tasks)?;
             }
-            EarlierAction::Spent(_) => out.extend_from_slice(b",\"what\":\"spent\"}"),
-            EarlierAction::Pretended(_) => out.extend_from_slice(b",\"what\":\"pretended\"}"),
+            EarlierAction::GivenUp(_) => out.extend_from_slice(b",\"what\":\"given-up\"}"),
+            EarlierAction::DryRun(_) => out.extend_from_slice(b",\"what\":\"dry-run\"}"),
         }
     }
     if !past.is_empty() {
@@ -80,29 +82,21 @@ struct Raw {
     tasks: bool,
 }
 
-const STEPS: [Step; 4] = [Step::Reload, Step::Gentle, Step::Term, Step::Kill];
-const REASONS: [OrderReason; 4] =
-    [OrderReason::Danger, OrderReason::Brink, OrderReason::Hung, OrderReason::Stayed];
-
 impl Raw {
     /// What a newer leakwatch may have written is passed over.
-    fn past(&self) -> Option<EarlierAction> {
+    fn past(self) -> Option<EarlierAction> {
         let victim = ProcId { pid: self.pid, start: self.start };
         match self.what.as_str() {
-            "spent" => Some(EarlierAction::Spent(victim)),
-            "pretended" => Some(EarlierAction::Pretended(victim)),
-            "ordered" => {
-                let (step, reason) = (self.step.as_deref()?, self.reason.as_deref()?);
-                let signal = self.signal.as_deref()?;
-                Some(EarlierAction::Ordered {
-                    victim,
-                    step: STEPS.into_iter().find(|of| of.name() == step)?,
-                    signal: Signal::from_name(signal)?,
-                    reason: REASONS.into_iter().find(|of| of.name() == reason)?,
-                    grace_s: self.grace_s.filter(|s| s.is_finite() && *s >= 0.0)?,
-                    unit: if self.tasks { Unit::Tasks } else { Unit::Bytes },
-                })
-            }
+            "given-up" => Some(EarlierAction::GivenUp(victim)),
+            "dry-run" => Some(EarlierAction::DryRun(victim)),
+            "ordered" => Some(EarlierAction::Ordered {
+                victim,
+                step: self.step?.parse().ok()?,
+                signal: Signal::from_name(&self.signal?)?,
+                reason: self.reason?.parse().ok()?,
+                grace_s: self.grace_s.filter(|s| s.is_finite() && *s >= 0.0)?,
+                unit: if self.tasks { Unit::Tasks } else { Unit::Bytes },
+            }),
             _ => None,
         }
     }
@@ -111,7 +105,9 @@ impl Raw {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::sample::{Comm, Proc};
+    use crate::core::model::order::OrderReason;
+    use crate::core::model::process::{Comm, Proc};
+    use crate::core::model::signal::Step;
 
     #[test]
     fn what_was_done_comes_back_with_the_sample() {
@@ -138,12 +134,13 @@ mod tests {
         };
         for past in [
             vec![],
-            vec![ordered, EarlierAction::Spent(victim)],
-            vec![EarlierAction::Pretended(victim)],
+            vec![ordered, EarlierAction::GivenUp(victim)],
+            vec![EarlierAction::DryRun(victim)],
         ] {
             let mut line = Vec::new();
             write(&mut line, &sample, &past).unwrap();
-            let (mut back, mut back_past) = (Sample::default(), vec![EarlierAction::Spent(victim)]);
+            let (mut back, mut back_past) =
+                (Sample::default(), vec![EarlierAction::GivenUp(victim)]);
             assert!(parse(&line, &mut back, &mut back_past));
             assert_eq!((back, back_past), (sample.clone(), past));
             for cut in 0..line.len() {

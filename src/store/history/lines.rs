@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 use serde::Deserialize;
 
 use super::{BUFFER, line};
-use crate::core::model::assessment::EarlierAction;
+use crate::core::model::order::EarlierAction;
 use crate::core::model::sample::{Header, Sample};
 use crate::store::recording::parse_header;
 

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, anyhow, ensure};
 
-use crate::core::model::assessment::EarlierAction;
+use crate::core::model::order::EarlierAction;
 use crate::core::model::sample::{Header, Sample};
 use crate::core::model::units::doublings;
 use crate::store::recording::Writer;

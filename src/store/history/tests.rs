@@ -1,9 +1,10 @@
 //! A history is readable whatever happened to it, and never larger than it may be.
 
 use super::*;
-use crate::core::model::assessment::{OrderReason, Signal, Step};
 use crate::core::model::ceiling::Unit;
-use crate::core::model::sample::{Comm, Proc, ProcId};
+use crate::core::model::order::OrderReason;
+use crate::core::model::process::{Comm, Proc, ProcId};
+use crate::core::model::signal::{Signal, Step};
 use std::os::unix::fs::PermissionsExt;
 
 const NAME: &str = "app";
@@ -73,10 +74,10 @@ fn each_check_finds_the_samples_of_those_before_and_what_was_done() {
     let dir = tempfile::tempdir().unwrap();
     assert!(check(dir.path(), 1e9, &[]).before.is_empty());
     check(dir.path(), 1e9 + 300.0, &[ordered(1)]);
-    check(dir.path(), 1e9 + 600.0, &[EarlierAction::Spent(ProcId { pid: 1, start: 1 })]);
+    check(dir.path(), 1e9 + 600.0, &[EarlierAction::GivenUp(ProcId { pid: 1, start: 1 })]);
     let found = check(dir.path(), 1e9 + 900.0, &[]);
     assert_eq!(found.before, [1e9, 1e9 + 300.0, 1e9 + 600.0]);
-    assert_eq!(found.past, [ordered(1), EarlierAction::Spent(ProcId { pid: 1, start: 1 })]);
+    assert_eq!(found.past, [ordered(1), EarlierAction::GivenUp(ProcId { pid: 1, start: 1 })]);
     assert_eq!(found.history.header().interval_s, 300.0);
     let mode = fs::metadata(file(dir.path())).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);

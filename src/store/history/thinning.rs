@@ -6,7 +6,8 @@
 //! would have given, but for windows shorter than that.
 
 use crate::core::model::ceiling::{Ceiling, MemoryFailure};
-use crate::core::model::sample::{Memory, Proc, Sample};
+use crate::core::model::process::Proc;
+use crate::core::model::sample::{Memory, Sample};
 
 /// Samples kept of each age class, at least; twice as many are there before a class is thinned.
 ///
@@ -118,7 +119,7 @@ fn mean(older: u64, newer: u64, share: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::sample::{Comm, ProcId, Program};
+    use crate::core::model::process::{Comm, ProcId, Program};
 
     /// The classes of what is left.
     fn thinned(classes: &[u32]) -> Vec<u32> {

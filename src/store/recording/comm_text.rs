@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-use crate::core::model::sample::Comm;
+use crate::core::model::process::Comm;
 
 /// A name as it is read.
 pub struct CommText(pub Comm);

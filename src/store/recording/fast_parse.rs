@@ -7,7 +7,8 @@
 use serde::de::DeserializeSeed;
 
 use super::raw_line::{Each, RawCeiling, RawMemory, RawProc, RawSign};
-use crate::core::model::sample::{Comm, Proc, ProcId, Sample};
+use crate::core::model::process::{Comm, Proc, ProcId};
+use crate::core::model::sample::Sample;
 
 /// Reads a line into `sample` as the JSON library would, or not at all: then `sample` is of no use.
 pub(super) fn read(line: &[u8], sample: &mut Sample) -> Option<()> {

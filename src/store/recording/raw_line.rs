@@ -10,7 +10,8 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use super::comm_text::CommText;
 use super::{FORMAT, VERSION};
 use crate::core::model::ceiling::{Ceiling, CeilingKind, MemoryFailure, MemoryFailureKind, Place};
-use crate::core::model::sample::{CommitCharge, Header, Memory, Proc, ProcId, Program, Sample};
+use crate::core::model::process::{Proc, ProcId, Program};
+use crate::core::model::sample::{CommitCharge, Header, Memory, Sample};
 
 /// The first line.
 #[derive(Deserialize)]

@@ -6,9 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::core::model::ceiling::{Ceiling, CeilingKind, MemoryFailure, MemoryFailureKind, Place};
-use crate::core::model::sample::{
-    Comm, CommitCharge, Header, Memory, Proc, ProcId, Program, Sample,
-};
+use crate::core::model::process::{Comm, Proc, ProcId, Program};
+use crate::core::model::sample::{CommitCharge, Header, Memory, Sample};
 
 fn header() -> Header {
     Header { interval_s: 2.5, clock_ticks: 100, page_size: 4096, hostname: "a \"b\"".to_owned() }

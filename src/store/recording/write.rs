@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use super::{FORMAT, VERSION};
 use crate::core::model::ceiling::{Ceiling, MemoryFailure, Place};
 use crate::core::model::json_text::{write_comm, write_text};
-use crate::core::model::sample::{Header, Memory, Proc, ProcId, Program, Sample};
+use crate::core::model::process::{Proc, ProcId, Program};
+use crate::core::model::sample::{Header, Memory, Sample};
 
 /// Writes samples as lines; allocates nothing.
 pub struct Writer<W> {

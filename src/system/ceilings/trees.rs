@@ -7,7 +7,7 @@ use super::users;
 use super::users::Owner;
 use super::{SLOW, View, single_mapping};
 use crate::core::model::ceiling::{MemoryFailure, MemoryFailureKind, Place};
-use crate::core::model::sample::{Proc, ProcId};
+use crate::core::model::process::{Proc, ProcId};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// A watched tree and its limits.

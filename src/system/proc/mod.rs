@@ -16,7 +16,8 @@ pub use select::{MOST, Selection, SelectionArgs};
 
 use super::ceilings::{CeilingReader, View};
 use crate::core::model::ceiling::{Ceiling, CeilingSources};
-use crate::core::model::sample::{Comm, CommitCharge, Memory, ProcId, Program, Sample};
+use crate::core::model::process::{Comm, ProcId, Program};
+use crate::core::model::sample::{CommitCharge, Memory, Sample};
 use anyhow::{Context, Result, anyhow};
 use parse::Stat;
 use procdir::{ProcDir, is_procfs, read_kept};

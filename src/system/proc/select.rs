@@ -1,6 +1,6 @@
 //! Selection: which processes the user means, by pgrep's rules and the executable's name.
 
-use crate::core::model::sample::Comm;
+use crate::core::model::process::Comm;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use regex_lite::Regex;
 use std::path::Path;

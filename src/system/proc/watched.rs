@@ -3,7 +3,7 @@
 use super::parse;
 use super::parse::{Stat, Statm};
 use super::procdir::{ProcDir, read_kept};
-use crate::core::model::sample::{Comm, Proc, ProcId, Program};
+use crate::core::model::process::{Comm, Proc, ProcId, Program};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -6,8 +6,9 @@
 
 mod kernel;
 
-use crate::core::model::assessment::{Order, Signal, SignalFailure};
-use crate::core::model::sample::ProcId;
+use crate::core::model::order::Order;
+use crate::core::model::process::ProcId;
+use crate::core::model::signal::{Signal, SignalFailure};
 use crate::system::proc;
 use kernel::{Directory, Pidfd, ProcessHandles};
 use regex_lite::Regex;
@@ -182,8 +183,9 @@ fn number(signal: Signal) -> Sig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::assessment::{OrderReason, Step};
-    use crate::core::model::sample::Comm;
+    use crate::core::model::order::OrderReason;
+    use crate::core::model::process::Comm;
+    use crate::core::model::signal::Step;
     use std::os::unix::process::ExitStatusExt;
     use std::process::Command;
 

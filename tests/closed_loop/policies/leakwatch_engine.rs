@@ -6,8 +6,11 @@ use super::sampler::{Sampler, TICKS, id};
 use crate::world::{FIRST_PID, World};
 use leakwatch::core::decide::policy::Rules;
 use leakwatch::core::engine::{Engine, EngineSettings};
-use leakwatch::core::model::assessment::{Assessment, Order, SignalFailure};
-use leakwatch::core::model::sample::{Header, ProcId, Sample};
+use leakwatch::core::model::event::Assessment;
+use leakwatch::core::model::order::Order;
+use leakwatch::core::model::process::ProcId;
+use leakwatch::core::model::sample::{Header, Sample};
+use leakwatch::core::model::signal::SignalFailure;
 
 /// The engine with what feeds it and what obeys it.
 pub struct EngineRow {

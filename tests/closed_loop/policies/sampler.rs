@@ -7,7 +7,8 @@ use crate::world::World;
 use leakwatch::core::model::ceiling::{
     Ceiling, CeilingKind, MemoryFailure, MemoryFailureKind, Place,
 };
-use leakwatch::core::model::sample::{Comm, Memory, Proc, ProcId, Program, Sample};
+use leakwatch::core::model::process::{Comm, Proc, ProcId, Program};
+use leakwatch::core::model::sample::{Memory, Sample};
 
 /// When the watch begins, in seconds since the epoch and since boot.
 const EPOCH_S: f64 = 1.7e9;

@@ -9,7 +9,7 @@ use crate::core::detect::basis::JudgeBasis;
 use crate::core::detect::ceilings::series::CeilingSeries;
 use crate::core::detect::sample_clock::block;
 use crate::core::detect::series::growth_window::GrowthWindow;
-use crate::core::model::assessment::Forecast;
+use crate::core::model::forecast::Forecast;
 
 /// A second half that grew this much more than the first is accelerating.
 const ACCELERATING: f64 = 1.15;

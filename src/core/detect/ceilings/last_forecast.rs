@@ -1,6 +1,6 @@
 //! The forecast that was last reported, and whether a newer one differs enough to be reported too.
 
-use crate::core::model::assessment::Forecast;
+use crate::core::model::forecast::Forecast;
 
 /// The end of memory has moved if it did so by this share of the time left.
 const MOVED: f64 = 0.25;

@@ -3,7 +3,7 @@
 use crate::core::detect::constants::{LEVELS, RING, WINDOWS};
 use crate::core::detect::sample_clock::{SampleTime, block};
 use crate::core::model::ceiling::{CeilingKind, Place, Unit};
-use crate::core::model::sample::ProcId;
+use crate::core::model::process::ProcId;
 use crate::core::model::units::MIB;
 
 /// Which ceiling: of the machine, of a place such as a cgroup, or of one tree.

@@ -5,7 +5,8 @@ use crate::core::detect::ceilings::series::CeilingId;
 use crate::core::detect::ceilings::usage::CeilingUsage;
 use crate::core::detect::sample_clock::SampleTime;
 use crate::core::model::ceiling::{Ceiling, CeilingKind, FilledBy, Place};
-use crate::core::model::sample::{ProcId, Sample};
+use crate::core::model::process::ProcId;
+use crate::core::model::sample::Sample;
 
 /// All ceilings of a machine.
 pub struct CeilingTracker {

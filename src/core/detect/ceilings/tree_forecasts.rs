@@ -3,8 +3,9 @@
 use crate::core::detect::ceilings::forecast::Exhaustion;
 use crate::core::detect::ceilings::last_forecast::LastForecast;
 use crate::core::detect::ceilings::series::CeilingId;
-use crate::core::model::assessment::{Event, Forecast};
-use crate::core::model::sample::{Comm, ProcId};
+use crate::core::model::event::Event;
+use crate::core::model::forecast::Forecast;
+use crate::core::model::process::{Comm, ProcId};
 
 /// The forecasts of ceilings and of the trees below them in which something leaks.
 #[derive(Default)]

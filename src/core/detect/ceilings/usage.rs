@@ -12,8 +12,8 @@ use crate::core::detect::sample_clock::SampleTime;
 use crate::core::detect::series::block_minima::Series;
 use crate::core::detect::series::growth_window::{GrowthWindow, GrowthWindows};
 use crate::core::detect::verdict::{JudgeContext, ProcessLife};
-use crate::core::model::assessment::FindingReason;
 use crate::core::model::ceiling::{FilledBy, Unit};
+use crate::core::model::verdict::FindingReason;
 
 /// One ceiling: its headroom, the series of what is used, and the trend of that.
 pub struct CeilingUsage {

@@ -5,7 +5,7 @@ mod kinds;
 
 pub use kinds::{CeilingKind, Effect, FilledBy, ReadFrom, Unit};
 
-use crate::core::model::sample::ProcId;
+use crate::core::model::process::ProcId;
 use std::fmt;
 
 /// Where a limit stands: a cgroup's path, a user; at most 61 bytes of it, the end where it is longer.

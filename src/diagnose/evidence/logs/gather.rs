@@ -3,7 +3,7 @@
 use super::lines::{Search, split};
 use super::timestamp::Stamps;
 use super::wordings;
-use crate::core::model::sample::Comm;
+use crate::core::model::process::Comm;
 use crate::diagnose::findings::{Failure, LogEvent, Logs};
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -10,7 +10,7 @@ use super::{
     Times, end, growth, headline, is_bounded, left, matters, meaning, meanwhile, next, no_trace,
     per_work, processes, proposal, reason, verdict, when,
 };
-use crate::core::model::assessment::Severity;
+use crate::core::model::event::Severity;
 use crate::core::model::units::{Bytes, Seconds};
 use crate::diagnose::remedy::Remedy;
 use crate::diagnose::service::{Case, Service};

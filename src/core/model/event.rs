@@ -1,0 +1,134 @@
+//! What changed with a sample: the stream that every report writes, and how things stand.
+//!
+//! Reports write these values and the signal door carries out the order; neither decides.
+
+use crate::core::model::ceiling::{CeilingKind, MemoryFailure, Place};
+use crate::core::model::forecast::Forecast;
+use crate::core::model::order::{NotEnded, Order, Outcome};
+use crate::core::model::process::{Comm, ProcId};
+use crate::core::model::signal::SignalFailure;
+use crate::core::model::verdict::{ClearedReason, Finding, FindingScope, Verdict};
+
+/// Something that changed with this sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Event {
+    /// It grows steadily; not yet convicted.
+    Suspect(Finding),
+    /// It leaks. Repeated when its forecast has changed.
+    Leak(Finding),
+    /// A suspicion or conviction was withdrawn.
+    VerdictCleared {
+        /// The process, or the root of the tree.
+        id: ProcId,
+        /// Its name.
+        comm: Comm,
+        /// The root of its tree.
+        root: ProcId,
+        /// What it was about.
+        scope: FindingScope,
+        /// What it was.
+        was: Verdict,
+        /// Why it no longer is.
+        why: ClearedReason,
+    },
+    /// When a ceiling is reached; said when it became known or changed by a quarter.
+    Forecast {
+        /// The tree that fills it, or that alone is below it; none of a ceiling over several, which
+        /// comes nearer whoever it is.
+        root: Option<ProcId>,
+        /// The root's name.
+        comm: Comm,
+        /// The forecast.
+        forecast: Forecast,
+    },
+    /// A ceiling no longer comes nearer.
+    ForecastCleared {
+        /// The tree that alone is below it.
+        root: Option<ProcId>,
+        /// The root's name.
+        comm: Comm,
+        /// The ceiling.
+        ceiling: CeilingKind,
+        /// Where it stands.
+        place: Place,
+    },
+    /// It has begun: forks are refused, or the OOM killer strikes.
+    MemoryFailure(MemoryFailure),
+    /// A leaking process would be ordered to end, but must not.
+    NotEnded {
+        /// The process.
+        id: ProcId,
+        /// Its name.
+        comm: Comm,
+        /// The root of its tree.
+        root: ProcId,
+        /// Why it must not.
+        why: NotEnded,
+    },
+    /// A process must end. Reports get it from [`Assessment::order`].
+    Order(Order),
+    /// An order could not be carried out. Only a live run reports these; the engine learns of it by
+    /// the next sample's `signal_failure`.
+    SignalFailed {
+        /// The order.
+        order: Order,
+        /// Why not.
+        why: SignalFailure,
+    },
+    /// A victim's end.
+    Outcome(Outcome),
+}
+
+impl Event {
+    /// Its place among the events of a sample: the worst has the lowest.
+    pub(crate) fn severity_rank(&self) -> u8 {
+        match self {
+            Self::MemoryFailure(_) | Self::Outcome(_) => 0,
+            Self::Order(_) | Self::SignalFailed { .. } => 1,
+            Self::NotEnded { .. } => 2,
+            Self::Leak(_) => 3,
+            Self::Forecast { .. } => 4,
+            Self::Suspect(_) => 5,
+            Self::VerdictCleared { .. } | Self::ForecastCleared { .. } => 6,
+        }
+    }
+}
+
+/// How the machine stands, and so how leakwatch exits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Nothing leaks.
+    #[default]
+    Fine,
+    /// A leak was found.
+    Leak,
+    /// Memory is about to end, or forks fail.
+    Critical,
+}
+
+/// What the engine says of one sample. Reused, so that a steady tick allocates nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Assessment {
+    /// The sample's time.
+    pub t: f64,
+    /// The one process that must end now, if any.
+    pub order: Option<Order>,
+    /// What else changed, worst first.
+    pub(crate) changes: Vec<Event>,
+    /// How things stand.
+    pub status: Severity,
+    /// Seconds until the engine wants the next sample.
+    pub next_s: f64,
+}
+
+impl Assessment {
+    /// What changed, worst first, the order included.
+    pub fn events(&self) -> impl Iterator<Item = Event> + '_ {
+        let order = self.order.map(Event::Order);
+        let is_worse = |event: &Event| {
+            order.is_some_and(|order| event.severity_rank() < order.severity_rank())
+        };
+        let (worse, rest) = self.changes.split_at(self.changes.partition_point(is_worse));
+        worse.iter().copied().chain(order).chain(rest.iter().copied())
+    }
+}

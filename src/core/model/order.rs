@@ -1,0 +1,157 @@
+//! The third question: must this process end? Orders, their outcomes, and why none is given.
+
+use crate::core::model::ceiling::Unit;
+use crate::core::model::forecast::Forecast;
+use crate::core::model::process::{Comm, ProcId};
+use crate::core::model::signal::{Signal, Step};
+use strum::{EnumString, IntoStaticStr};
+
+/// Why a process must end now.
+#[derive(Clone, Copy, Debug, PartialEq, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
+pub enum OrderReason {
+    /// It leaks, and memory may end within the lead time.
+    Danger,
+    /// Memory goes faster than the statistics can follow; it grows fastest.
+    Emergency,
+    /// It hangs, one of those that pile up, and forks may fail within the lead time.
+    Hung,
+    /// It did not go within the grace of the step before.
+    Stayed,
+}
+
+impl OrderReason {
+    /// The word for it in JSON.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// An intention with its reason: end this process, thus.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Order {
+    /// The process to end.
+    pub victim: ProcId,
+    /// Who gets the signal: the victim, or its master where that is to replace it.
+    pub target: ProcId,
+    /// Its name.
+    pub comm: Comm,
+    /// The root of its tree.
+    pub root: ProcId,
+    /// How far this order goes.
+    pub step: Step,
+    /// The signal to send.
+    pub signal: Signal,
+    /// Seconds until the next step, if it is still there.
+    pub grace_s: f64,
+    /// The next step's signal; without one it is left alone then.
+    pub then: Option<Signal>,
+    /// Parts of a title that show no worker: whoever has one by now gets no signal.
+    pub helpers: &'static [&'static str],
+    /// Why now.
+    pub reason: OrderReason,
+    /// Its footprint in bytes.
+    pub footprint: u64,
+    /// What should come back, in the unit of the forecast's ceiling (bytes without one): its
+    /// footprint without what it inherited from its parent, or its tasks.
+    pub expected: u64,
+    /// How the ceiling stands as the order is given.
+    pub forecast: Option<Forecast>,
+}
+
+/// What an earlier run did about a process, as its history tells.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum EarlierAction {
+    /// Gave this order, and sent its signal.
+    Ordered {
+        /// The process to end.
+        victim: ProcId,
+        /// How far the order went.
+        step: Step,
+        /// The signal sent.
+        signal: Signal,
+        /// Seconds until the next step.
+        grace_s: f64,
+        /// Why then.
+        reason: OrderReason,
+        /// Unit of the ceiling for which it was given.
+        unit: Unit,
+    },
+    /// Could not end it, and leaves it alone.
+    GivenUp(ProcId),
+    /// Would have ended it, but for a dry run.
+    DryRun(ProcId),
+}
+
+impl EarlierAction {
+    /// Whom it was about.
+    pub fn victim(&self) -> ProcId {
+        match *self {
+            Self::Ordered { victim, .. } | Self::GivenUp(victim) | Self::DryRun(victim) => victim,
+        }
+    }
+}
+
+/// What became of a victim.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum OutcomeResult {
+    /// It exited.
+    Gone {
+        /// What was left below the ceiling when the order was given, in its unit.
+        headroom_before: u64,
+        /// What is left below the same ceiling now.
+        headroom_after: u64,
+        /// What came back: the difference, plus what others took in between at the rate of
+        /// the forecast. Not known when another ceiling has become the nearest.
+        reclaimed: Option<u64>,
+    },
+    /// It is still there after the last step; left alone from now on.
+    Stayed,
+}
+
+/// What an order led to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outcome {
+    /// The last order given on the process.
+    pub order: Order,
+    /// Seconds between the first order and this outcome.
+    pub after_s: f64,
+    /// What became of it.
+    pub result: OutcomeResult,
+    /// How memory stands now; absent when nothing leaks any more.
+    pub forecast: Option<Forecast>,
+}
+
+/// Why a leaking process is not ended although memory is in danger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
+pub enum NotEnded {
+    /// It is the root of a tree, or no worker of its parent: nothing is known to start it again.
+    NotAWorker,
+    /// It helps its master and is none of the workers.
+    Helper,
+    /// It has children, which would lose their parent.
+    HasChildren,
+    /// Its parent is gone: nobody would start a replacement.
+    Orphan,
+    /// `--protect` names it.
+    Protected,
+    /// This leakwatch may not signal it.
+    NotPermitted,
+    /// Its server's workers are never ended; the words say why and what to do instead.
+    Server(&'static str),
+    /// Its pool is down to half already.
+    PoolHalved,
+    /// Forks fail already, and its master would not outlive failing to replace it: the words say
+    /// what it does.
+    ForkFails(&'static str),
+    /// Its program was never seen.
+    Unknown,
+}
+
+impl NotEnded {
+    /// The word for it in JSON.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}

@@ -1,0 +1,125 @@
+//! The first question: is it growing without end? Verdicts, and the evidence behind them.
+
+use crate::core::model::ceiling::Unit;
+use crate::core::model::forecast::Forecast;
+use crate::core::model::process::{Comm, ProcId};
+use strum::IntoStaticStr;
+
+/// What is known of a process's growth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Verdict {
+    /// Fewer than 12 samples: too early to say.
+    #[default]
+    New,
+    /// No window grows steadily.
+    Stable,
+    /// It grows, but slows down, or as siblings and earlier runs did before they settled.
+    Warming,
+    /// It grows as its CPU use grows.
+    LoadCoupled,
+    /// It grows steadily, but not long or far enough to convict. Reported, never signalled.
+    Suspect,
+    /// It grows steadily, far more than it ever fell, and memory would end if it went on.
+    Leaking,
+}
+
+impl Verdict {
+    /// The word for it in reports and JSON.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// What a finding is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FindingScope {
+    /// One process.
+    Process,
+    /// The whole tree below a root.
+    Tree,
+}
+
+/// What convicts: the rule that was met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
+pub enum FindingReason {
+    /// Steady growth, watched for at least a sixth (`--max_extrapolation`) of the time that memory would last.
+    Urgent,
+    /// Steady growth by a quarter of its own size through half its life, or a doubling.
+    Patient,
+    /// Its siblings live too short to be judged singly, but pooled by age they grow to the end.
+    Pool,
+    /// Children are started and never end: each small, together growing.
+    PileUp,
+    /// It starts threads which never end.
+    Threads,
+}
+
+impl FindingReason {
+    /// The word for it in JSON.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// The window of samples that convicts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evidence {
+    /// What it counts.
+    pub unit: Unit,
+    /// By how much the floor grew: median of its last third over median of its first.
+    pub growth: f64,
+    /// The floor it grew from: median of the first third.
+    pub from: f64,
+    /// Length of the window in seconds.
+    pub window_s: f64,
+    /// Growth per second.
+    pub slope: f64,
+    /// Growth after the part explained by CPU use was taken out. Never enough to end a process.
+    pub at_equal_load: bool,
+}
+
+/// A verdict on a process or tree, with its evidence.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Finding {
+    /// The process, or the root of the tree.
+    pub id: ProcId,
+    /// Its name.
+    pub comm: Comm,
+    /// The root of its tree.
+    pub root: ProcId,
+    /// Whether it is about the process or the tree below it.
+    pub scope: FindingScope,
+    /// The rule that was met.
+    pub why: FindingReason,
+    /// Its footprint now, in bytes (of a tree: the sum).
+    pub footprint: u64,
+    /// Its threads; of a tree its processes.
+    pub tasks: u32,
+    /// What convicts it; absent for pools, which are judged by pooled increments.
+    pub evidence: Option<Evidence>,
+    /// When memory would end.
+    pub forecast: Option<Forecast>,
+    /// Said before: only its forecast has moved.
+    pub is_update: bool,
+}
+
+/// Why a verdict was withdrawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
+pub enum ClearedReason {
+    /// Its growth ended.
+    GrowthEnded,
+    /// The process exited by itself.
+    Exited,
+    /// It was ordered to end, and did: its outcome says more.
+    Ended,
+}
+
+impl ClearedReason {
+    /// The word for it in JSON.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
