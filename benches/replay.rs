@@ -29,7 +29,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// Its recording. All workers that do not leak work in one look of two, and swing by 1.5 MiB.
+    /// Its recording. All workers that do not leak work in one sample of two, and swing by 1.5 MiB.
     fn record(&self) -> Vec<u8> {
         let header = Header {
             interval_s: INTERVAL_S,

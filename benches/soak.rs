@@ -32,7 +32,7 @@ static GLOBAL: live::Counting = live::Counting;
 
 /// Forks a second.
 const FORKS: u32 = 200;
-/// Seconds that such a child lives: longer than from look to look, so that all are seen.
+/// Seconds that such a child lives: longer than an interval, so that all are seen.
 const LIFE: &str = "0.4";
 /// Bytes that are no growth: a page of the heap here or there.
 const SLACK: u64 = 64 << 10;

@@ -125,7 +125,7 @@ fn ours(count: usize, rounds: u32) -> (f64, f64) {
             engine.observe(&sample);
         }
     };
-    // Young processes are looked at more closely: an hour's worth of ticks.
+    // Young processes are read more closely: an hour's worth of samples.
     (0..640).for_each(|_| tick(true));
     // A round is 16 ticks, so that all that is done now and then is in it.
     let whole = best(rounds, || (0..16).for_each(|_| tick(true))) / 16.0;

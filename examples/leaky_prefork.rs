@@ -35,7 +35,7 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Pid, getppid};
 
-/// How often a worker grows and looks for its master; the 64 KiB chunks follow from it at 640 KiB/s.
+/// How often a worker grows and checks that its master runs; the 64 KiB chunks follow from it at 640 KiB/s.
 const TICK: Duration = Duration::from_millis(100);
 /// Apache prefork too refills once a second, not at once.
 const REFILL: Duration = Duration::from_secs(1);
@@ -304,7 +304,7 @@ impl Worker {
         // Workers race for each connection; the one that comes too late must not block.
         listener.set_nonblocking(true)?;
         if matches!(self.kind, Kind::Hung) {
-            // It does nothing at all, so it cannot look for its master.
+            // It does nothing at all, so it cannot check its master either.
             rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
             poll(&mut [PollFd::new(stop.as_fd(), PollFlags::POLLIN)], timeout(run_for))?;
             return Ok(());

@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export LEAKWATCH_PICTURES=${1:-$PWD/target/pictures}
 mkdir -p "$LEAKWATCH_PICTURES"
-cargo test --test end_to_end the_culprit_is_named
+cargo test --test end_to_end the_culprit_is_named -- --include-ignored
 
 # Without colours, and with other names for what only says where it was made. Host, cgroup and logs are
 # called so while it is made, since lines are broken by their length. What is left of temporary files

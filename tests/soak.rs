@@ -16,7 +16,7 @@ use common::live;
 static GLOBAL: live::Counting = live::Counting;
 
 #[test]
-fn processes_that_come_and_go_leave_nothing_behind() {
+fn processes_that_come_and_go_leave_no_memory_behind() {
     let mut server = Churn::start();
     let mut most = |ticks: u32| {
         let tick = |_| {

@@ -1,4 +1,4 @@
-//! A steady tick allocates nothing: whoever runs out of memory must not need any to notice.
+//! A steady tick allocates nothing: where memory runs out, noticing it must not need any.
 #![allow(unsafe_code, clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "common/fake_proc.rs"]

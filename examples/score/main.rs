@@ -14,8 +14,8 @@
 //!
 //! Every process that is not in `leaking` is healthy, whatever it does. `exhaust_t` is when memory
 //! ran out, or would have, where that is known. Where processes pile up, the root of their tree
-//! stands for all of them. Recordings are replayed with orders on and lone processes allowed to be
-//! ended; in a replay nobody dies, so a leak goes on after its order.
+//! stands for all of them. Recordings are replayed with orders on and standalone processes allowed to be
+//! ended; in a replay no process dies, so a leak goes on after its order.
 //!
 //! # Definitions
 //!

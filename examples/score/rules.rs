@@ -22,7 +22,7 @@ pub(crate) struct Truth {
     pub kind: String,
     /// All that leak; every other process is healthy.
     pub leaking: Vec<Leaking>,
-    /// When memory ended, or would have; absent where nobody knows.
+    /// When memory ran out, or would have; absent if unknown.
     pub exhaust_t: Option<f64>,
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn default_max_extrapolation() -> Option<f64> {
     }
 }
 
-/// Orders on: whoever must end is told, lone processes included.
+/// Orders on, standalone processes included.
 pub(crate) fn settings(max_extrapolation: f64) -> EngineSettings {
     let rules = Rules { allow_standalone: true, ..Rules::default() };
     EngineSettings { max_extrapolation, rules }

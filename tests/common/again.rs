@@ -20,7 +20,10 @@ pub fn alone(before: &[&str], within: Duration) -> Option<String> {
     let program = std::env::current_exe().expect("a test has a path");
     let mut words = before.iter().map(OsString::from).chain([program.into()]);
     let mut command = Command::new(words.next().expect("there is one at least"));
-    command.args(words).args(["--exact", &test, "--nocapture"]).env(INSIDE, "1");
+    command
+        .args(words)
+        .args(["--exact", &test, "--include-ignored", "--nocapture"])
+        .env(INSIDE, "1");
     let ended = Cli::start(&mut command).end(within);
     let said = ended.out.text();
     let passed = ended.code == Some(0) && said.contains("test result: ok. 1 passed");

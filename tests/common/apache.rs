@@ -128,7 +128,7 @@ impl Apache {
         Self { master, id, port, log, dir }
     }
 
-    /// Who the master is.
+    /// The master's identity.
     pub fn master(&self) -> Id {
         self.id
     }
@@ -165,7 +165,7 @@ impl Drop for Apache {
 /// The story's Apache: 3 servers at start, up to 150, 10000 connections each, one Listen.
 ///
 /// The error log is standard error by way of /proc: a bare /dev may have no stderr, and Apache would
-/// make a file of that name. MaxSpareServers is so high that Apache itself ends no worker: whoever ends one is the subject.
+/// make a file of that name. MaxSpareServers is so high that Apache itself ends no worker: leakwatch alone does.
 fn config(dir: &Path, port: u16, setup: Setup) -> String {
     let dir = dir.display();
     let (name, kib, cap_kib) = match setup.mode {

@@ -17,7 +17,7 @@ pub struct Bystander {
 }
 
 impl Bystander {
-    /// A pure-ftpd that nobody uses, as it listens on most machines.
+    /// A pure-ftpd without clients, as it listens on most machines.
     pub fn pure_ftpd() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let port = ports::own();
@@ -68,7 +68,7 @@ impl Bystander {
         Self { child, id, _dir: dir }
     }
 
-    /// Who it is.
+    /// Its identity.
     pub fn id(&self) -> Id {
         self.id
     }

@@ -141,7 +141,7 @@ impl Cgroup {
         text.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?)).collect()
     }
 
-    /// Ends a member. The pidfd holds the process fast, then a second look says that it is ours.
+    /// Ends a member. The pidfd pins the process, then a second read proves that it is ours.
     fn end(&self, member: Pid) {
         if let Ok(pidfd) = pidfd_open(member, PidfdFlags::empty())
             && self.members().contains(&member)

@@ -11,7 +11,7 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 pub struct Claim(#[allow(dead_code, reason = "it is held")] UnixListener);
 
 impl Claim {
-    /// Nothing if somebody has it.
+    /// Nothing if it is taken.
     pub fn of(what: &str) -> Option<Self> {
         let address = SocketAddr::from_abstract_name(format!("leakwatch-test-{what}"));
         match UnixListener::bind_addr(&address.expect("a short name")) {

@@ -101,14 +101,14 @@ impl FakeProc {
         self.path().join("fake-sys")
     }
 
-    /// Whoever looks at this process waits for so long.
+    /// Reading this process takes so long.
     pub fn hold_up(&self, pid: u32, time: Duration) {
         let (there, away) = (self.path().join(pid.to_string()), self.path().join("away"));
         fs::create_dir(&there).expect("a pid that is free");
         let fifo = FileType::Fifo;
         mknodat(CWD, there.join("stat"), fifo, Mode::RUSR | Mode::WUSR, 0).expect("a fifo");
         std::thread::sleep(time);
-        // Nobody new comes to it, and who waits there finds it empty.
+        // No new reader comes to it, and one that waits there finds it empty.
         fs::rename(&there, &away).expect("one's own directory");
         let flags = OFlags::NONBLOCK.bits().cast_signed();
         drop(OpenOptions::new().write(true).custom_flags(flags).open(away.join("stat")));
@@ -159,7 +159,7 @@ impl FakeProc {
         fs::remove_dir_all(self.path().join(pid.to_string())).expect("it was shown");
     }
 
-    /// The process ends while it is looked at: its directory is there, its files are not.
+    /// The process ends while it is read: its directory is there, its files are not.
     pub fn leave_an_empty_directory(&self, pid: u32) {
         fs::create_dir_all(self.path().join(pid.to_string())).expect("a writable fixture");
     }

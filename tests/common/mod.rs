@@ -20,7 +20,7 @@ pub mod events;
 pub mod fake_proc;
 pub mod lines;
 pub mod load;
-pub mod missing;
+pub mod needs;
 pub mod past;
 pub mod ports;
 pub mod prefork;

@@ -1,4 +1,4 @@
-//! Ports: one for each server that takes no port 0, which nobody else has, also when the suite runs
+//! Ports: one for each server that takes no port 0, which no other server has, even when the suite runs
 //! twice at once.
 //!
 //! To ask the kernel for a free one and let it go again is not enough: by the time the server
@@ -23,7 +23,7 @@ pub fn own() -> u16 {
     port.expect("a port that is free")
 }
 
-/// Claims it, if nobody has.
+/// Claims it, if it is free.
 fn is_free(port: u16) -> bool {
     let Some(claim) = Claim::of(&format!("port-{port}")) else { return false };
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();

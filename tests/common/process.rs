@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use rustix::process::{PidfdFlags, pidfd_open};
 
-/// Who a process is: its pid, and its start time in clock ticks since boot.
+/// The identity of a process: its pid, and its start time in clock ticks since boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id {
     pub pid: u32,
@@ -18,7 +18,7 @@ pub struct Id {
 }
 
 impl Id {
-    /// Who runs under `pid` now.
+    /// The process that has `pid` now.
     pub fn of(pid: u32) -> Option<Self> {
         let stat = Stat::read(pid)?;
         Some(Self { pid, start: stat.start })
@@ -109,7 +109,7 @@ pub fn signal(child: &Child, signal: Signal) {
 
 /// Kills what is left of the process group that `child` leads, `child` itself included.
 ///
-/// The group's number stays taken while its leader is not waited for, so nobody else is hit.
+/// The group's number stays taken while its leader is not waited for, so no other process is hit.
 pub fn kill_group(child: &Child) {
     killpg(pid_of(child), Signal::SIGKILL).ok();
 }

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::apache::{MODULES, PROGRAM};
 use super::cgroup::Cgroup;
 use super::lines::Lines;
-use super::missing::Need;
+use super::needs::Need;
 use super::ports;
 use super::process::{self, Id};
 
@@ -144,7 +144,7 @@ impl Service {
         open(self.port) && back && process::children(self.master.id()).len() >= workers
     }
 
-    /// Who the master is.
+    /// The master's identity.
     pub fn master(&self) -> Id {
         self.id
     }
@@ -307,6 +307,11 @@ pub fn php_fpm() -> Option<PathBuf> {
 /// Where that PHP has its extensions, FFI among them.
 pub fn php_extensions() -> Option<PathBuf> {
     newest("/usr/lib/php", "20").filter(|dir| dir.join("ffi.so").exists())
+}
+
+/// Where the newest PostgreSQL's programs are, such as /usr/lib/postgresql/15/bin.
+pub fn postgres() -> Option<PathBuf> {
+    newest("/usr/lib/postgresql", "").map(|version| version.join("bin"))
 }
 
 fn newest(dir: &str, prefix: &str) -> Option<PathBuf> {

@@ -17,7 +17,7 @@ use rustix::fs::{StatVfsMountFlags, statvfs};
 use tempfile::TempDir;
 
 use super::lines::Lines;
-use super::missing::{self, Need};
+use super::needs::{self, Need};
 use super::process;
 use super::turn::Turn;
 
@@ -26,8 +26,7 @@ pub const KERNEL: &str = "/usr/bin/linux.uml";
 /// Set inside, to the part that is to be played there.
 const INSIDE: &str = "LEAKWATCH_SMALL_MACHINE";
 /// What may be set outside and counts inside too.
-const HANDED_ON: [&str; 5] =
-    ["CI", "LEAKWATCH_BIN", "LEAKWATCH_BRINK_RUNS", "LEAKWATCH_E2E_SECONDS", "LEAKWATCH_SKIP_E2E"];
+const HANDED_ON: [&str; 3] = ["LEAKWATCH_BIN", "LEAKWATCH_BRINK_RUNS", "LEAKWATCH_E2E_SECONDS"];
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// How to build one.
@@ -73,12 +72,10 @@ impl SmallMachine {
     /// that the test does.
     pub fn play(&self, needs: &[Need], parts: &[&str], scene: impl Fn(&str)) {
         if let Ok(part) = std::env::var(INSIDE) {
-            assert!(!missing::skip(needs), "the host has it, so it is here");
+            needs::require(needs);
             return scene(&part);
         }
-        if missing::skip(&[needs, &[Need::SmallMachine]].concat()) {
-            return;
-        }
+        needs::require(&[needs, &[Need::SmallMachine]].concat());
         let test = std::thread::current().name().expect("a test has a name").to_owned();
         let _turn = Turn::take();
         let all: Vec<Ran> = std::thread::scope(|scope| {
@@ -108,7 +105,7 @@ impl SmallMachine {
     fn go_on(&self, test: &str, part: &str) -> Ran {
         let program = std::env::current_exe().expect("a test has a path");
         let program = program.to_str().expect("a readable path");
-        self.run_part(part, &[program, "--exact", test, "--nocapture", "--test-threads=1"])
+        self.run_part(part, &[program, "--exact", test, "--include-ignored", "--nocapture"])
     }
 
     /// Boots, runs the command, and ends the machine with all that still runs in it.
@@ -129,7 +126,7 @@ impl SmallMachine {
 
     fn boot(&self, part: &str, command: &[&str]) -> Running {
         // The swap is there too: a slow disk would make it another test.
-        let room = room_for(self.memory_mib + self.swap_mib).expect("checked by missing.rs");
+        let room = room_for(self.memory_mib + self.swap_mib).expect("checked by needs.rs");
         let dir = tempfile::tempdir_in(&room).expect("a temporary directory");
         let init = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/small-machine.sh");
         let mut kernel = Command::new("setpriv");

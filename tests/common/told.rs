@@ -1,4 +1,4 @@
-//! Told: a diagnosis asked of the real command, what it says of whom, and its advice followed as
+//! Told: a diagnosis asked of the real command, its verdicts, and its advice followed as
 //! its reader would.
 
 use std::fs;
@@ -66,15 +66,15 @@ impl Told {
         found.unwrap_or_else(|| panic!("{id:?} is in no service of {:#}", self.report))
     }
 
-    /// Whether it accuses the service of that process.
-    pub fn accuses(&self, id: Id) -> bool {
+    /// Whether it calls the service of that process leaking.
+    pub fn flags(&self, id: Id) -> bool {
         let verdict = self.service(id)["verdict"].as_str().unwrap();
         ["leaking", "likely-leaking"].contains(&verdict)
     }
 
     /// Whether it finds nothing against it.
     pub fn clears(&self, id: Id) -> bool {
-        !self.accuses(id) && self.service(id)["verdict"] != "suspect"
+        !self.flags(id) && self.service(id)["verdict"] != "suspect"
     }
 
     /// What it advises for the service of that process.
@@ -116,7 +116,7 @@ pub struct Held {
     /// The most that the cgroup held once the reload was over, in bytes. While workers end they copy
     /// what they have in common with their master; whether that fits the OOM killer tells.
     pub peak: u64,
-    /// What the slowest of a hundred requests took while the diagnosis looked, and afterwards.
+    /// The 99th percentile during the diagnosis, and afterwards.
     pub p99_ms: (u128, u128),
     /// What those of a healthy twin took afterwards, if there is one.
     pub twin_p99_ms: Option<u128>,
@@ -156,7 +156,7 @@ impl Held {
         assert!((self.peak as f64) < most, "{} of {most}: {remedy:#}", self.peak);
     }
 
-    /// What must be so: nothing failed, nobody ended by the kernel, answers as fast as before.
+    /// No request failed, the kernel killed nothing, and answers are as fast as before.
     pub fn assert_holds(&self, memory: &Cgroup) {
         assert!(self.tally.failures().is_empty(), "{}", self.tally.summary());
         assert_eq!(memory.oom_kills(), 0);

@@ -90,7 +90,7 @@ pub struct Labelled {
     pub name: String,
     pub header: Header,
     pub samples: Vec<Sample>,
-    /// Who leaks from when, and when memory ends.
+    /// Which processes leak, from when, and when memory runs out.
     pub leaking: Vec<(ProcId, f64)>,
     pub exhaust_t: Option<f64>,
 }
@@ -295,7 +295,7 @@ impl World {
         let leaks = self.actors.iter().any(|actor| actor.leaks_from.is_some());
         let (mut samples, mut exhaust_t, mut at) = (Vec::new(), None, 0.0);
         let mut taken = self.total - self.free;
-        // The end of memory is looked for beyond the recording's own end.
+        // Exhaustion is searched beyond the recording's own end.
         let until = if leaks { 4.0 * self.length } else { self.length };
         while at < until {
             let mut sample = self.sample(at, taken);

@@ -40,7 +40,7 @@ fn the_limit_with_the_least_share_left_comes_first_and_each_says_where_it_was_re
 }
 
 #[test]
-fn programs_get_the_same_as_one_object() {
+fn the_ceilings_are_available_as_one_json_object() {
     let proc = machine();
     let ended = ceilings(&proc, &["--pattern", "app", "--format", "json"]);
     let json: serde_json::Value = serde_json::from_str(&ended.out.text()).unwrap();
@@ -53,7 +53,7 @@ fn programs_get_the_same_as_one_object() {
 }
 
 #[test]
-fn without_a_process_the_limits_of_the_machine_are_listed_and_that_is_said() {
+fn without_a_process_the_limits_of_the_machine_are_listed() {
     let proc = machine();
     let ended = ceilings(&proc, &["--pattern", "nobody"]);
     assert_eq!(ended.code, Some(0));
@@ -64,7 +64,7 @@ fn without_a_process_the_limits_of_the_machine_are_listed_and_that_is_said() {
 }
 
 #[test]
-fn a_place_that_is_no_procfs_is_refused_with_the_way_out() {
+fn a_directory_that_is_no_procfs_is_refused_with_a_remedy() {
     let ended = Cli::leakwatch(["ceilings", "--procfs", "/nonexistent"]).end(PROMPTLY);
     assert_eq!(ended.code, Some(3));
     assert!(ended.err.all().iter().any(|line| line.text().contains("hint: is it a /proc?")));

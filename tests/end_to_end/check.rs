@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::common;
 use crate::common::cli::{Cli, Ended, PROMPTLY};
 use crate::common::fake_proc::{Fake, FakeProc, pid};
-use crate::common::missing::{Need, skip};
+use crate::common::needs::{self, Need};
 use crate::common::past;
 use crate::common::prefork::Prefork;
 use leakwatch::core::model::process::ProcId;
@@ -76,7 +76,7 @@ fn silent(code: i32) -> (String, Option<i32>) {
 }
 
 #[test]
-fn it_is_silent_while_nothing_is_wrong() {
+fn a_check_is_silent_while_nothing_is_wrong() {
     let world = World::new();
     for _ in 0..3 {
         assert_eq!(said(&world.check(&[])), silent(0));
@@ -87,7 +87,7 @@ fn it_is_silent_while_nothing_is_wrong() {
 }
 
 #[test]
-fn a_leak_of_many_checks_is_told_once_and_again_after_a_day() {
+fn a_leak_of_many_checks_is_reported_once_and_again_after_a_day() {
     let world = World::new();
     world.grew(150);
 
@@ -111,7 +111,7 @@ fn a_leak_of_many_checks_is_told_once_and_again_after_a_day() {
 }
 
 #[test]
-fn that_nothing_matches_is_told_once() {
+fn no_match_is_reported_once() {
     let world = World::new();
     world.proc.hide(world.app.pid);
     let (text, code) = said(&world.check(&[]));
@@ -121,7 +121,7 @@ fn that_nothing_matches_is_told_once() {
 }
 
 #[test]
-fn programs_get_the_state_as_json() {
+fn the_state_is_available_as_json() {
     let world = World::new();
     world.grew(150);
     let ended = world.check(&["--format", "json"]);
@@ -134,7 +134,7 @@ fn programs_get_the_state_as_json() {
 }
 
 #[test]
-fn a_second_one_at_a_time_does_nothing() {
+fn a_second_check_at_a_time_does_nothing() {
     let world = World::new();
     world.check(&[]);
     let lock = fs::read_dir(world.state.path()).unwrap().map(|entry| entry.unwrap().file_name());
@@ -155,7 +155,7 @@ fn a_second_one_at_a_time_does_nothing() {
 }
 
 #[test]
-fn without_a_place_to_write_it_judges_all_the_same() {
+fn a_check_without_a_place_to_write_still_judges() {
     let world = World::new();
     let file = world.state.path().join("file");
     fs::write(&file, "").unwrap();
@@ -205,7 +205,7 @@ impl Leaking {
 }
 
 #[test]
-fn an_order_is_given_once_and_followed_up_by_the_next_check() {
+fn a_check_follows_up_on_the_order_of_the_last_one() {
     let leaking = Leaking::start();
 
     let first = leaking.check(&[]);
@@ -231,7 +231,7 @@ fn an_order_is_given_once_and_followed_up_by_the_next_check() {
 }
 
 #[test]
-fn a_dry_run_says_its_order_once_and_signals_nobody() {
+fn a_dry_run_prints_its_order_once_and_signals_nothing() {
     let leaking = Leaking::start();
     let orders = |ended: &Ended| common::events::named(&ended.out, "order").len();
     assert_eq!(orders(&leaking.check(&["--dry-run"])), 1);
@@ -242,7 +242,7 @@ fn a_dry_run_says_its_order_once_and_signals_nobody() {
 }
 
 #[test]
-fn beside_a_watch_of_the_same_it_only_reports() {
+fn a_check_beside_a_watch_only_reports() {
     let leaking = Leaking::start();
     let options = past::options(&leaking.words(&[]));
     let name = format!("{}.watch", leakwatch::cli::resolve::file_name(&options.select));
@@ -262,10 +262,9 @@ shift 2
 "$@""#;
 
 #[test]
-fn a_full_disk_is_said_once_and_it_judges_all_the_same() {
-    if skip(&[Need::Root]) {
-        return;
-    }
+#[ignore = "needs root"]
+fn a_full_disk_is_reported_once_and_the_check_still_judges() {
+    needs::require(&[Need::Root]);
     let world = World::new();
     // So many that their sample does not fit into what is left of the file's last block.
     (2..40).for_each(|nth| world.proc.show(&Fake::new(pid(nth), "app").child_of(world.app.pid)));
@@ -290,16 +289,15 @@ fn a_full_disk_is_said_once_and_it_judges_all_the_same() {
 }
 
 #[test]
+#[ignore = "needs root"]
 fn another_users_history_is_neither_read_nor_written() {
-    if skip(&[Need::Root]) {
-        return;
-    }
+    needs::require(&[Need::Root]);
     let world = World::new();
     world.grew(150);
     fs::set_permissions(world.state.path(), fs::Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(world.proc.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let before = fs::read(world.history()).unwrap();
-    // Where anybody may run it.
+    // Where every user may run it.
     let place = tempfile::tempdir().unwrap();
     let program = place.path().join("leakwatch");
     common::process::install(Path::new(env!("CARGO_BIN_EXE_leakwatch")), &program);
@@ -322,7 +320,7 @@ fn another_users_history_is_neither_read_nor_written() {
 /// Killed at any instant, it leaves a history that the next one reads, less its own sample at most.
 /// `LEAKWATCH_LONG=1` kills a thousand.
 #[test]
-fn whenever_it_is_killed_the_history_stays_readable() {
+fn a_check_killed_at_any_moment_leaves_a_readable_history() {
     let world = World::new();
     // Just before it is thinned.
     world.grew(120);

@@ -44,7 +44,7 @@ impl World {
 }
 
 #[test]
-fn what_is_typed_beats_the_environment_and_that_the_file() {
+fn the_command_line_beats_the_environment_and_the_environment_the_file() {
     let world = World::new("pattern = 'web'\nlead = '1m'\nmax-extrapolation = 3\n");
     let file = world.file();
     let shown = |variable: &str, value: &str| {
@@ -55,7 +55,7 @@ fn what_is_typed_beats_the_environment_and_that_the_file() {
     let text = shown("LEAKWATCH_LEAD", "2m");
     for line in [
         format!("pattern = [\"web\"]                        # {}:2", file.display()),
-        format!("max-extrapolation = \"3\"                            # {}:4", file.display()),
+        format!("max-extrapolation = \"3\"                  # {}:4", file.display()),
         "lead = \"2m\"                              # LEAKWATCH_LEAD".to_owned(),
         "interval = \"5s\"                          # default".to_owned(),
         "dry-run = false                          # default".to_owned(),
@@ -78,7 +78,7 @@ fn what_is_typed_beats_the_environment_and_that_the_file() {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_file_and_line_and_nothing_is_done() {
+fn an_error_names_file_and_line_and_nothing_is_done() {
     let world = World::new("pattern = 'web'\nintervall = '5s'\n");
     for args in [&[][..], &["check"], &["config"]] {
         let ended = world.run(args);
@@ -93,7 +93,7 @@ fn what_is_wrong_is_said_with_file_and_line_and_nothing_is_done() {
 }
 
 #[test]
-fn a_file_that_anybody_may_write_is_not_trusted() {
+fn a_world_writable_file_is_refused() {
     use std::os::unix::fs::PermissionsExt;
     let world = World::new("pattern = 'web'\n");
     fs::set_permissions(world.file(), fs::Permissions::from_mode(0o646)).unwrap();
@@ -118,14 +118,14 @@ fn several_watches_run_in_one_process_each_with_its_settings() {
     let ended = cli.stop();
     assert_eq!(ended.err.text().matches("leakwatch: stopped").count(), 2);
     assert_eq!(ended.code, Some(0));
-    // Who picks processes means these.
+    // A selection on the command line replaces those of the file.
     let one = world.start(&["--pattern", "web"]);
     one.err.expect_line(PROMPTLY, "that says what is watched", |line| line.contains("'web'"));
     assert!(!one.stop().err.text().contains("'db'"));
 }
 
 #[test]
-fn a_check_looks_at_every_watch_and_tells_the_worst() {
+fn a_check_covers_every_watch_and_returns_the_worst_state() {
     let world = World::new(TWO);
     world.proc.hide(pid(1));
     let ended = world.run(&["check", "--report-always"]);
@@ -136,7 +136,7 @@ fn a_check_looks_at_every_watch_and_tells_the_worst() {
 }
 
 #[test]
-fn a_hangup_reloads_and_a_bad_file_changes_nothing() {
+fn sighup_reloads_and_a_bad_file_changes_nothing() {
     let world = World::new("pattern = 'web'\ninterval = '100ms'\n");
     let cli = world.start(&[]);
     let says = |what: &'static str| move |line: &str| line.contains(what);

@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::common::cli::Cli;
-use crate::common::missing::{Need, skip};
+use crate::common::needs::{self, Need};
 use crate::common::past;
 use crate::common::prefork::Prefork;
 use crate::common::process::Id;
@@ -68,15 +68,14 @@ impl Drop for Ending<'_> {
 }
 
 #[test]
+#[ignore = "needs cron and root"]
 fn cron_mails_what_changed_and_runs_one_at_a_time() {
-    if skip(&[Need::Program("cron", "cron"), Need::Root]) {
-        return;
-    }
+    needs::require(&[Need::Program("cron", "cron"), Need::Root]);
     let (server, id) = Prefork::start_leaked(80);
     let home = tempfile::tempdir().unwrap();
     let state = home.path().join("state");
     let (dir, master) = (state.to_str().unwrap(), server.master().pid.to_string());
-    // Far from the end, so that nobody is ended; the leak alone is news.
+    // Far from exhaustion, so that nothing is ended; the leak alone is new.
     let args = ["--pid", &master, "--budget", "150M", "--state-dir", dir];
     let options = past::options(&args);
     let growth = (ProcId { pid: id.pid, start: id.start }, MIB / 2);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::common::cli::{Cli, Ended, PROMPTLY};
 use crate::common::fake_proc::{Fake, FakeProc, pid};
-use crate::common::missing::{self, Need};
+use crate::common::needs::{self, Need};
 use crate::common::small_machine::SmallMachine;
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -43,7 +43,7 @@ fn json(ended: &Ended) -> Value {
 }
 
 #[test]
-fn an_idle_machine_is_cleared_with_what_was_looked_at() {
+fn an_idle_machine_is_cleared_with_a_list_of_what_was_seen() {
     let (proc, logs) = (idle_machine(), tempfile::tempdir().unwrap());
 
     let ended = diagnose(&proc, logs.path(), &["--for", "8s"]);
@@ -57,7 +57,7 @@ fn an_idle_machine_is_cleared_with_what_was_looked_at() {
 }
 
 #[test]
-fn one_look_says_that_it_was_one_and_what_to_type_next() {
+fn a_single_sample_says_so_and_what_to_type_next() {
     let (proc, logs) = (idle_machine(), tempfile::tempdir().unwrap());
     // Young for its size: it could have grown to this in no time.
     proc.show(&Fake { start: u64::MAX >> 12, ..Fake::new(pid(9), "mysqld").holding_kib(90_000) });
@@ -72,7 +72,7 @@ fn one_look_says_that_it_was_one_and_what_to_type_next() {
 
 /// A slow leak shows in no minute, but eight workers of different ages have their lives behind them.
 #[test]
-fn workers_that_hold_the_more_the_more_they_worked_are_told_at_one_look() {
+fn workers_that_use_more_memory_the_more_they_worked_are_seen_in_a_single_sample() {
     let (proc, logs) = (idle_machine(), tempfile::tempdir().unwrap());
     let show = |nth: u32, requests: u64, anon_kib: u64| {
         let pid = pid(nth);
@@ -110,7 +110,7 @@ fn workers_that_hold_the_more_the_more_they_worked_are_told_at_one_look() {
 }
 
 #[test]
-fn an_interrupt_ends_the_look_and_not_the_report() {
+fn an_interrupt_ends_the_observation_and_prints_the_report() {
     let (proc, logs) = (idle_machine(), tempfile::tempdir().unwrap());
     let procfs = proc.path().to_str().unwrap();
     let args = ["diagnose", "--procfs", procfs, "--logs", logs.path().to_str().unwrap()];
@@ -126,7 +126,7 @@ fn an_interrupt_ends_the_look_and_not_the_report() {
 }
 
 #[test]
-fn failures_in_logs_are_told_also_where_nothing_leaks_now() {
+fn failures_in_logs_are_reported_even_if_nothing_leaks_now() {
     let (proc, logs) = (idle_machine(), tempfile::tempdir().unwrap());
     let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now());
     let line = format!("{now} h sshd[812]: error: fork: Cannot allocate memory\n");
@@ -139,7 +139,7 @@ fn failures_in_logs_are_told_also_where_nothing_leaks_now() {
     assert!(text.contains("once  fork failed: out of memory (ENOMEM)"), "{text}");
 }
 
-/// Names and log lines are anybody's.
+/// Any user can choose names and write log lines.
 #[test]
 fn hostile_text_breaks_neither_terminal_nor_page() {
     let (proc, logs) = (idle_machine(), tempfile::tempdir().unwrap());
@@ -166,7 +166,7 @@ fn hostile_text_breaks_neither_terminal_nor_page() {
 }
 
 #[test]
-fn a_recording_is_judged_alone_where_it_is_of_another_boot() {
+fn a_recording_of_another_boot_is_judged_alone() {
     let dir = tempfile::tempdir().unwrap();
     let page = dir.path().join("page.html");
 
@@ -199,7 +199,7 @@ fn a_replay_can_be_a_page_with_its_orders_marked() {
 
 /// A compiler, caches that fill, and batch jobs take memory too.
 #[test]
-fn what_only_works_hard_is_accused_of_nothing() {
+fn a_process_that_only_works_hard_is_no_suspect() {
     for name in ["cargo-build", "apache-warm", "python-lru", "perl-churn"] {
         let report = json(&recorded(name, &["--format", "json"]));
         for service in report["services"].as_array().unwrap() {
@@ -248,7 +248,7 @@ fn grown(path: &Path, age_s: f64, more: impl Fn(f64) -> f64) {
 
 /// As a compiler does on a busy machine: one minute old, it has never been seen to fall back.
 #[test]
-fn a_job_younger_than_a_minute_is_not_accused_and_an_older_one_that_grows_as_much_is() {
+fn a_job_younger_than_a_minute_is_not_suspect_and_an_older_one_with_the_same_growth_is() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("r.jsonl");
     let report = |age_s: f64| {
@@ -266,7 +266,7 @@ fn a_job_younger_than_a_minute_is_not_accused_and_an_older_one_that_grows_as_muc
 }
 
 #[test]
-fn what_cannot_be_written_or_read_is_an_error_with_status_3() {
+fn a_file_that_cannot_be_written_or_read_is_an_error_with_status_3() {
     let (proc, logs) = (idle_machine(), tempfile::tempdir().unwrap());
     let ended = diagnose(&proc, logs.path(), &["--for", "0", "--html", "/nonexistent/page.html"]);
     assert_eq!(ended.code, Some(3));
@@ -289,8 +289,7 @@ fn log_failures(logs: &Path) {
 }
 
 #[test]
-fn a_name_that_the_kernel_cut_is_counted_with_its_program_and_one_that_fits_none_is_shown_as_logged()
- {
+fn a_truncated_name_counts_for_its_program_and_one_that_fits_none_is_shown_as_logged() {
     let (proc, logs) = (idle_machine(), tempfile::tempdir().unwrap());
     log_failures(logs.path());
 
@@ -308,7 +307,7 @@ fn a_name_that_the_kernel_cut_is_counted_with_its_program_and_one_that_fits_none
 
 /// Paragraphs of the report: a line that begins one, and those below it that continue it.
 #[test]
-fn no_line_is_longer_than_the_terminal_and_what_is_broken_stands_under_its_own_first_word() {
+fn no_line_is_longer_than_the_terminal_and_broken_lines_have_a_hanging_indent() {
     let (proc, logs) = (idle_machine(), tempfile::tempdir().unwrap());
     proc.show(&Fake::new(pid(20), "a-name-of-15-by").holding_kib(50_000));
     log_failures(logs.path());
@@ -362,7 +361,7 @@ fn no_line_is_longer_than_the_terminal_and_what_is_broken_stands_under_its_own_f
 }
 
 #[test]
-fn where_there_is_nothing_to_judge_that_is_said_and_why() {
+fn a_report_without_anything_to_judge_says_why() {
     let (proc, logs) = (FakeProc::with_memory_kib(1 << 20), tempfile::tempdir().unwrap());
 
     let nothing = diagnose(&proc, logs.path(), &["--for", "2s"]);
@@ -384,9 +383,9 @@ fn where_there_is_nothing_to_judge_that_is_said_and_why() {
     }
 }
 
-/// What a minute cannot tell needs a longer look, or a history; both with what to type.
+/// What a minute cannot tell needs a longer observation or a history; the report has both commands.
 #[test]
-fn who_was_seen_too_briefly_is_followed_by_what_to_type_for_more() {
+fn a_service_seen_too_briefly_is_followed_by_what_to_type_next() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("r.jsonl");
     let report =
@@ -401,7 +400,7 @@ fn who_was_seen_too_briefly_is_followed_by_what_to_type_for_more() {
         "leakwatch diagnose",
     );
 
-    // A job that is too young to be accused, and one that grows more and more slowly, which in a
+    // A job that is too young to be suspect, and one that grows more and more slowly, which in a
     // minute may be either: 24 GB would be full within a day.
     grown_steadily(&path, 57.0);
     let unclear = report();
@@ -425,10 +424,9 @@ fn who_was_seen_too_briefly_is_followed_by_what_to_type_for_more() {
 }
 
 #[test]
-fn a_machine_that_was_just_booted_and_idles_is_accused_of_nothing() {
-    if missing::skip(&[Need::SmallMachine]) {
-        return;
-    }
+#[ignore = "needs user-mode Linux"]
+fn a_freshly_booted_idle_machine_has_no_suspect() {
+    needs::require(&[Need::SmallMachine]);
     let program = Cli::program();
     let look = format!("{} diagnose -q --color never --logs /dev/shm/logs", program.display());
     let script =

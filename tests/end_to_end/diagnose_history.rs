@@ -1,4 +1,4 @@
-//! `leakwatch diagnose` with what checks left: hours of evidence beside the look of a minute.
+//! `leakwatch diagnose` with what checks left: hours of evidence beside a minute of live samples.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -110,14 +110,14 @@ fn lines(path: &Path) -> Vec<String> {
     fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
 }
 
-/// Three days at 200 KiB a check: 4 KiB in the six seconds of the look.
+/// Three days at 200 KiB a check: 4 KiB in the six seconds of live samples.
 #[test]
-fn a_slow_leak_that_no_look_could_see_is_convicted_by_the_history() {
+fn a_leak_too_slow_for_live_samples_is_proven_by_the_history() {
     let world = World::new();
     world.checked(&["app"], 864, &[(World::id(&world.app), 200 * KIB)]);
 
     let (alone, code) = world.report(&["--for", "6s", "--no-state"]);
-    assert_ne!(verdict(&alone, "app"), "leaking", "the look alone does not see it");
+    assert_ne!(verdict(&alone, "app"), "leaking", "the live samples alone do not show it");
     assert_eq!(code, Some(0));
 
     let (report, code) = world.report(&["--for", "6s"]);
@@ -145,11 +145,11 @@ fn a_slow_leak_that_no_look_could_see_is_convicted_by_the_history() {
         (Some(864), Some("checks"))
     );
     assert!(earlier["name"].as_str().unwrap().starts_with("app"));
-    assert_ne!(verdict(&report, "db"), "leaking", "nobody else is accused with it");
+    assert_ne!(verdict(&report, "db"), "leaking", "no other service is flagged");
 }
 
 #[test]
-fn the_text_says_what_was_used_and_clears_by_it() {
+fn the_text_names_the_history_and_clears_by_it() {
     let world = World::new();
     world.checked(&[], 456, &[]);
 
@@ -211,7 +211,7 @@ fn one_look_and_a_history_are_enough_for_a_verdict() {
 
 /// A leak of which half came back is none any more, whatever the history says.
 #[test]
-fn a_conviction_does_not_outlive_the_growth() {
+fn a_leak_verdict_does_not_outlive_the_growth() {
     let world = World::new();
     world.checked(&["app"], 300, &[(World::id(&world.app), 512 * KIB)]);
     world.show(&Fake { anon_kib: 90 << 10, ..world.app.clone() });
@@ -223,7 +223,7 @@ fn a_conviction_does_not_outlive_the_growth() {
 }
 
 #[test]
-fn a_history_says_nothing_of_another_process_with_the_same_pid() {
+fn a_history_does_not_count_for_another_process_with_the_same_pid() {
     let world = World::new();
     world.checked(&["app"], 300, &[(World::id(&world.app), 512 * KIB)]);
     world.proc.hide(world.app.pid);
@@ -237,7 +237,7 @@ fn a_history_says_nothing_of_another_process_with_the_same_pid() {
 }
 
 #[test]
-fn what_is_larger_than_ever_is_not_called_flat() {
+fn a_service_larger_than_ever_is_not_called_flat() {
     let world = World::new();
     world.checked(&["db"], 200, &[]);
     world.show(&Fake { anon_kib: 380 << 10, ..world.db.clone() });
@@ -251,7 +251,7 @@ fn what_is_larger_than_ever_is_not_called_flat() {
 }
 
 #[test]
-fn the_history_of_another_boot_is_left_out_and_said() {
+fn the_history_of_another_boot_is_left_out_and_reported() {
     let world = World::new();
     world.checked(&["app"], 300, &[(World::id(&world.app), 512 * KIB)]);
     let path = world.history();
@@ -269,7 +269,7 @@ fn the_history_of_another_boot_is_left_out_and_said() {
 }
 
 #[test]
-fn garbled_and_torn_lines_are_passed_over_and_said() {
+fn garbled_and_torn_lines_are_skipped_and_reported() {
     let world = World::new();
     world.checked(&["app"], 300, &[(World::id(&world.app), 512 * KIB)]);
     let path = world.history();
@@ -312,7 +312,7 @@ fn each_service_is_judged_by_the_history_that_saw_it_longest() {
 }
 
 #[test]
-fn a_history_of_a_few_checks_judges_nobody_yet() {
+fn a_history_of_a_few_checks_gives_no_verdict_yet() {
     let world = World::new();
     world.checked(&[], 5, &[]);
 
@@ -323,7 +323,7 @@ fn a_history_of_a_few_checks_judges_nobody_yet() {
 }
 
 #[test]
-fn what_is_no_history_is_left_out_and_said() {
+fn a_file_that_is_no_history_is_left_out_and_reported() {
     let world = World::new();
     let state = world.state.path();
     fs::write(state.join("a.history.jsonl"), "nonsense\n").unwrap();
@@ -346,7 +346,7 @@ fn what_is_no_history_is_left_out_and_said() {
 }
 
 #[test]
-fn that_there_is_none_is_said_only_where_one_was_named() {
+fn a_missing_history_is_reported_only_if_one_was_named() {
     let world = World::new();
     let said = |ended: &Ended| flowing(ended).contains("there is no history of checks in");
     assert!(said(&world.diagnose(&["--for", "0"])));
@@ -362,11 +362,11 @@ fn that_there_is_none_is_said_only_where_one_was_named() {
 
 /// Where checks keep their histories may be configured; no other setting is a diagnosis's.
 #[test]
-fn the_directory_is_that_which_is_configured_for_checks() {
+fn the_history_directory_is_the_one_configured_for_checks() {
     let world = World::new();
     world.checked(&["app"], 300, &[(World::id(&world.app), 512 * KIB)]);
     let file = world.logs.path().join("leakwatch.toml");
-    let text = format!("pattern = 'db'\nstate = '{}'\n", world.state.path().display());
+    let text = format!("pattern = 'db'\nstate-dir = '{}'\n", world.state.path().display());
     fs::write(&file, text).unwrap();
     let logs = world.logs.path().to_str().unwrap();
     let args = ["diagnose", "--for", "0", "--procfs", world.procfs(), "--logs", logs];
@@ -377,14 +377,14 @@ fn the_directory_is_that_which_is_configured_for_checks() {
         flowing(&Cli::start(&mut command).end(PROMPTLY))
     };
     assert!(configured(&file).contains("app leaks:"), "{}", configured(&file));
-    // What is no configuration is a check's concern, and no reason not to look.
+    // A broken configuration stops a check, not a diagnosis.
     fs::write(&file, "nonsense").unwrap();
     assert!(configured(&file).contains("WHO HAS THE MEMORY"), "{}", configured(&file));
 }
 
 /// A recording is judged the same way, be it one of `record` or the history of a check.
 #[test]
-fn a_recording_of_this_boot_counts_beside_the_look() {
+fn a_recording_of_this_boot_counts_beside_the_live_samples() {
     let world = World::new();
     world.checked(&["app"], 300, &[(World::id(&world.app), 512 * KIB)]);
     let path = world.history();
@@ -394,12 +394,12 @@ fn a_recording_of_this_boot_counts_beside_the_look() {
 
     assert_eq!((verdict(&report, "app"), code), ("leaking", Some(1)), "{report:#}");
     assert_eq!(report["looked"]["earlier"][0]["source"], "recording");
-    assert!(report["looked"]["live_s"].as_f64().unwrap() > 1.0, "it was looked as well");
+    assert!(report["looked"]["live_s"].as_f64().unwrap() > 1.0, "live samples were taken as well");
 }
 
-/// Names are anybody's, also those of files.
+/// Any user can choose names, those of files included.
 #[test]
-fn the_page_begins_with_the_history_and_hostile_names_stay_text() {
+fn the_page_begins_with_the_history_and_escapes_hostile_names() {
     let world = World::new();
     world.checked(&["app"], 300, &[(World::id(&world.app), 512 * KIB)]);
     fs::write(world.state.path().join("<img src=x>\x1b[2J.history.jsonl"), "x\n").unwrap();
@@ -414,9 +414,9 @@ fn the_page_begins_with_the_history_and_hostile_names_stay_text() {
     assert!(!page.contains('\x1b') && !ended.out.text().contains('\x1b'));
 }
 
-/// A real server whose leaking worker rests: a quiet look clears nobody of what an hour of checks saw.
+/// A real server whose leaking worker rests: a quiet minute does not clear what an hour of checks saw.
 #[test]
-fn a_living_pool_is_convicted_by_its_history_and_its_healthy_workers_are_not() {
+fn a_running_pool_leaks_by_its_history_and_its_healthy_workers_do_not() {
     let (server, worker) = Prefork::start_leaked(160);
     let worker = ProcId { pid: worker.pid, start: worker.start };
     let (master, state) = (server.master().pid.to_string(), tempfile::tempdir().unwrap());
@@ -435,10 +435,10 @@ fn a_living_pool_is_convicted_by_its_history_and_its_healthy_workers_are_not() {
     assert_eq!(pool["verdict"], "leaking", "{pool:#}");
     assert!(pool["reason"].as_str().unwrap().starts_with("1 of its 4 processes"), "{pool:#}");
     assert!(matches!(ended.code, Some(1 | 2)), "{:?}", ended.code);
-    assert!(server.master().runs() && server.ended("leaky").is_empty(), "nobody is signalled");
+    assert!(server.master().runs() && server.ended("leaky").is_empty(), "nothing is signalled");
 }
 
-/// One process, as it was by checks of three days and as a look sees it.
+/// One process, as checks saw it for three days and as the live samples see it.
 struct Story {
     before: fn(f64) -> f64,
     look: fn(f64) -> f64,
@@ -515,7 +515,7 @@ fn judge(service: &Service) -> JudgedBy {
 
 /// It breathes by 80 MiB in the hour; a minute of that is a growth without a break.
 #[test]
-fn a_minute_of_what_a_service_always_does_is_no_suspicion() {
+fn a_minute_of_usual_behaviour_is_no_suspicion() {
     let story = Story { before: |nth| 200.0 + 40.0 * (nth * 0.5).sin(), look: |s| 200.0 + s * 0.2 };
     let service = story.told(300);
     assert_eq!((service.case, judge(&service)), (Case::Flat, JudgedBy::Earlier));
@@ -523,7 +523,7 @@ fn a_minute_of_what_a_service_always_does_is_no_suspicion() {
 }
 
 #[test]
-fn a_growth_that_goes_beyond_all_before_stays_a_suspicion() {
+fn a_growth_beyond_all_earlier_growth_stays_suspect() {
     let story = Story { before: |_| 200.0, look: |s| 200.0 + s };
     let service = story.told(700);
     assert_eq!((service.case, judge(&service)), (Case::Suspect, JudgedBy::Larger));
@@ -531,7 +531,7 @@ fn a_growth_that_goes_beyond_all_before_stays_a_suspicion() {
 
 /// Memory ends in a minute, and that it was flat for days is no help.
 #[test]
-fn what_the_look_convicts_no_history_clears() {
+fn no_history_clears_a_leak_that_the_live_samples_show() {
     let story = Story { before: |_| 200.0, look: |s| 200.0 + 4.0 * s };
     let service = story.told(600);
     assert_eq!((service.case, judge(&service)), (Case::Leaks, JudgedBy::Look));
@@ -540,7 +540,7 @@ fn what_the_look_convicts_no_history_clears() {
 }
 
 #[test]
-fn a_quiet_minute_clears_nobody_and_the_pace_is_that_of_days() {
+fn a_quiet_minute_does_not_clear_a_leak_of_days_and_the_rate_is_that_of_days() {
     let story = Story { before: |nth| 200.0 + nth * 0.5, look: |_| 632.0 };
     let service = story.told(2000);
     assert_eq!((service.case, judge(&service)), (Case::Leaks, JudgedBy::Earlier));
@@ -550,9 +550,9 @@ fn a_quiet_minute_clears_nobody_and_the_pace_is_that_of_days() {
     assert!((end_s / (1368.0 / 0.5 * EVERY_S) - 1.0).abs() < 0.1, "{end_s}");
 }
 
-/// A leak that runs away: it is convicted by both, and the nearer end counts.
+/// A leak that runs away: both show it, and the nearer exhaustion counts.
 #[test]
-fn where_both_convict_the_end_that_is_nearer_by_far_counts() {
+fn where_both_show_a_leak_the_much_nearer_exhaustion_counts() {
     let story = Story { before: |nth| 200.0 + nth * 0.5, look: |s| 632.0 + 8.0 * s };
     let service = story.told(1300);
     assert_eq!(service.case, Case::Leaks);

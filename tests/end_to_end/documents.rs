@@ -12,14 +12,15 @@ use std::time::Duration;
 
 use crate::common;
 use crate::common::fake_proc::{Fake, FakeProc};
-use crate::common::missing::{self, Need};
+use crate::common::needs::{self, Need};
 use crate::common::process::{self, Id};
 use clap::CommandFactory;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 /// Commands by their first word, and why they are not run.
-const NOT_RUN: [(&str, &str); 3] = [
+const NOT_RUN: [(&str, &str); 4] = [
+    ("tests/all", "runs this test among all others"),
     ("cargo", "builds anew; the examples and tests that it names must exist"),
     ("systemctl", "needs systemd as process 1; tests/end_to_end/systemd.rs runs the unit's limits"),
     (
@@ -131,8 +132,8 @@ impl Stage {
         }
         let built = env!("CARGO_BIN_EXE_leakwatch");
         symlink(built, at("target/release/leakwatch")).unwrap();
-        // Whatever looks at processes looks at those of the stage.
-        // Commands that look at none (`replay`, say) do not take the option.
+        // Every command that reads processes reads those of the stage. Commands that read none
+        // (`replay`, say) do not take the option.
         let script = format!(
             "#!/bin/sh\n\
              case \" $1 $* \" in *' --procfs '*) exec {built} \"$@\" ;; esac\n\
@@ -175,7 +176,7 @@ impl Stage {
             .spawn()
             .unwrap();
         let read = || std::fs::read_to_string(self.dir.path().join("said")).unwrap();
-        // Quiet ones get a second; who greets is interrupted then.
+        // A quiet command gets a second; one that prints its greeting is interrupted at once.
         let mut status = None;
         for _ in 0..40 {
             status = process::wait(&mut child, Duration::from_millis(25));
@@ -201,7 +202,7 @@ impl Stage {
 }
 
 /// The leakwatch that a shell runs, perhaps by way of others. It runs until it is interrupted, so
-/// nobody else can have its pid.
+/// its pid cannot be reused.
 fn leakwatch_below(pid: u32) -> Option<Id> {
     let name = |id: Id| std::fs::read_to_string(format!("/proc/{}/comm", id.pid));
     if let Some(id) = Id::of(pid).filter(|id| name(*id).is_ok_and(|name| name == "leakwatch\n")) {
@@ -234,7 +235,7 @@ fn exists(line: &str) -> bool {
 }
 
 #[test]
-fn every_example_does_what_it_is_printed_for() {
+fn every_printed_example_works() {
     let mut documents = vec![("README.md".to_owned(), of_markdown(&text("README.md")))];
     documents.push(("--help".to_owned(), of_help()));
     for page in man_pages() {
@@ -278,10 +279,9 @@ fn the_recording_in_the_manual_can_be_replayed() {
 }
 
 #[test]
+#[ignore = "needs mandoc"]
 fn the_man_pages_are_clean() {
-    if missing::skip(&[Need::Program("mandoc", "mandoc")]) {
-        return;
-    }
+    needs::require(&[Need::Program("mandoc", "mandoc")]);
     for page in man_pages() {
         let said = Command::new("mandoc")
             .args(["-T", "lint", "-W", "warning"])
@@ -310,7 +310,8 @@ fn every_metric_is_in_the_manual() {
 fn every_file_that_the_readme_names_is_there() {
     let readme = text("README.md");
     let words = readme.split(['`', '"', ' ', '\n', '(', ')']);
-    let paths = words.filter(|word| word.starts_with("examples/") || word.starts_with("man/"));
+    let rooms = ["examples/", "man/", "tests/", ".github/"];
+    let paths = words.filter(|word| rooms.iter().any(|room| word.starts_with(room)));
     for path in paths {
         let path = path.trim_end_matches(['.', ',', ':', ';']);
         let there = Path::new(&root()).join(path).exists();

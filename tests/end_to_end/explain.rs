@@ -83,14 +83,14 @@ fn every_change_of_verdict_is_explained_and_the_exit_and_the_end() {
 }
 
 #[test]
-fn a_start_time_tells_processes_of_one_pid_apart() {
+fn a_start_time_distinguishes_processes_with_one_pid() {
     let ended = explain("9:20000");
 
     assert_eq!(heads(&ended).len(), 2, "{}", ended.out.text());
 }
 
 #[test]
-fn who_is_not_in_the_recording_cannot_be_explained() {
+fn a_process_that_is_not_in_the_recording_cannot_be_explained() {
     let ended = explain("77");
 
     assert_eq!(ended.code, Some(3));

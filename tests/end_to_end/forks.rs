@@ -14,7 +14,7 @@ use crate::common::again;
 use crate::common::cli::{Cli, PROMPTLY};
 use crate::common::events;
 use crate::common::lines::Lines;
-use crate::common::missing::{self, Need};
+use crate::common::needs::{self, Need};
 use crate::common::process::{self, Id};
 use nix::sys::signal::Signal;
 
@@ -104,7 +104,7 @@ fn an_unknown_preforking_program_is_recognised_and_a_worker_gets_term() {
 }
 
 #[test]
-fn who_ignores_everything_is_killed_in_the_end() {
+fn a_worker_that_ignores_every_signal_is_killed_in_the_end() {
     let pool = Pool::start(&["env"], &["3", "2048", "stubborn"]);
     let cli = watch(&pool, &["--grace", "2s"]);
 
@@ -117,7 +117,7 @@ fn who_ignores_everything_is_killed_in_the_end() {
 }
 
 #[test]
-fn without_kill_who_ignores_everything_stays_and_that_is_said() {
+fn without_kill_a_worker_that_ignores_the_rest_stays_and_is_reported() {
     let pool = Pool::start(&["env"], &["3", "2048", "stubborn"]);
     let cli = watch(&pool, &["--grace", "2s", "--no-kill"]);
 
@@ -127,12 +127,12 @@ fn without_kill_who_ignores_everything_stays_and_that_is_said() {
     assert_eq!(pool.ended(), []);
 }
 
-/// A stopped worker would get TERM only when somebody continues it.
+/// A stopped worker acts on TERM only once it is continued.
 #[test]
-fn a_stopped_worker_goes_by_term_all_the_same() {
+fn a_stopped_worker_is_still_ended_by_term() {
     let pool = Pool::start(&["env"], &["4", "768"]);
     let cli = watch(&pool, &[]);
-    // All that is needed to convict them is seen; they are idle from now on, and so go first.
+    // The evidence against them is complete; they are idle from now on, and so go first.
     expect(&cli, "leak");
     std::thread::sleep(Duration::from_secs(4));
     let workers = process::children(pool.master.pid);
@@ -163,10 +163,9 @@ fn signal(worker: Id, signal: Signal) {
 
 /// Seen from outside its master is any process; seen from inside it is process 1.
 #[test]
+#[ignore = "needs root"]
 fn workers_in_a_container_are_ended_from_outside() {
-    if missing::skip(&[Need::Root]) {
-        return;
-    }
+    needs::require(&[Need::Root]);
     let pool = Pool::in_container(&["3", "2048"]);
     let cli = watch(&pool, &[]);
 
@@ -177,10 +176,9 @@ fn workers_in_a_container_are_ended_from_outside() {
 }
 
 #[test]
+#[ignore = "needs root"]
 fn workers_of_process_one_are_ended_from_inside_their_container_and_itself_is_not() {
-    if missing::skip(&[Need::Root]) {
-        return;
-    }
+    needs::require(&[Need::Root]);
     let pool = Pool::in_container(&["3", "2048"]);
     let target = pool.master.pid.to_string();
     let leakwatch = std::env::var("LEAKWATCH_BIN")
@@ -203,10 +201,9 @@ fn workers_of_process_one_are_ended_from_inside_their_container_and_itself_is_no
 
 /// Without the right to signal it says which one is missing.
 #[test]
-fn who_may_not_signal_says_what_it_would_take() {
-    if missing::skip(&[Need::Root]) {
-        return;
-    }
+#[ignore = "needs root"]
+fn a_watch_without_the_right_to_signal_names_the_capability() {
+    needs::require(&[Need::Root]);
     let pool = Pool::start(&["env"], &["3", "2048"]);
     let master = pool.master.pid.to_string();
     let leakwatch = std::env::var("LEAKWATCH_BIN")
@@ -223,13 +220,12 @@ fn who_may_not_signal_says_what_it_would_take() {
     assert_eq!(pool.ended(), []);
 }
 
-/// A hundred times a pid comes round, for real, and the order for the one who had it comes late.
+/// A pid is really reused, a hundred times, and the order for its earlier process comes late.
 #[test]
-fn a_late_signal_never_reaches_whoever_has_the_pid_by_then() {
-    if missing::skip(&[Need::Root]) {
-        return;
-    }
-    // In a pid namespace of its own: there the next pid can be chosen, and nobody else is harmed.
+#[ignore = "needs root"]
+fn a_late_signal_never_reaches_a_process_that_reuses_the_pid() {
+    needs::require(&[Need::Root]);
+    // In a pid namespace of its own: there the next pid can be chosen, and no other process is harmed.
     let namespace = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
     match again::alone(&namespace, Duration::from_secs(120)) {
         Some(said) => assert!(said.contains("100 pids came round"), "{said}"),
@@ -248,7 +244,7 @@ fn reuse_pids() {
         let old = Id::of(first.id()).unwrap();
         first.kill().unwrap();
         first.wait().unwrap();
-        // The next one in the same clock tick could not be told apart by anybody; by nature a pid
+        // The next one in the same clock tick could not be told apart; normally a pid
         // comes round after pid_max others.
         std::thread::sleep(Duration::from_millis(11));
         std::fs::write("/proc/sys/kernel/ns_last_pid", (old.pid - 1).to_string()).unwrap();

@@ -10,7 +10,7 @@ use crate::common::cgroup::Cgroup;
 use crate::common::cli::{Cli, PROMPTLY};
 use crate::common::fake_proc::{Fake, FakeProc, pid};
 use crate::common::load::{Failure, Load, Plan};
-use crate::common::missing::{self, Need};
+use crate::common::needs::{self, Need};
 use crate::common::ports;
 use crate::common::prefork::Prefork;
 use crate::common::process::{self, Id};
@@ -45,10 +45,9 @@ fn a_line_that_does_not_come_is_a_failure() {
 }
 
 #[test]
-fn the_kernel_kills_who_outgrows_the_cgroup() {
-    if missing::skip(&[Need::Root, Need::Cgroup]) {
-        return;
-    }
+#[ignore = "needs root and a memory cgroup"]
+fn the_kernel_kills_a_process_that_outgrows_the_cgroup() {
+    needs::require(&[Need::Root, Need::Cgroup]);
     let memory = Cgroup::with_memory(32 << 20).unwrap();
     // tail looks for a line's end in an endless line, so it holds all of it.
     let ended = Cli::start(memory.command("tail").arg("/dev/zero")).end(Duration::from_secs(60));
@@ -58,10 +57,9 @@ fn the_kernel_kills_who_outgrows_the_cgroup() {
 }
 
 #[test]
+#[ignore = "needs root and a memory cgroup"]
 fn a_cgroup_takes_its_members_with_it() {
-    if missing::skip(&[Need::Root, Need::Cgroup]) {
-        return;
-    }
+    needs::require(&[Need::Root, Need::Cgroup]);
     let memory = Cgroup::with_memory(32 << 20).unwrap();
     let cli = Cli::start(memory.command("sh").args(["-c", "echo in; exec sleep 600"]));
     cli.out.expect_line(PROMPTLY, "from inside", |line| line == "in");
@@ -70,7 +68,7 @@ fn a_cgroup_takes_its_members_with_it() {
 }
 
 #[test]
-fn a_load_counts_each_failure_by_its_kind() {
+fn a_load_counts_failures_by_kind() {
     /// Answers one request in its own way, then is gone.
     fn outcome(answer: &'static str) -> BTreeMap<Failure, usize> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -92,13 +90,13 @@ fn a_load_counts_each_failure_by_its_kind() {
     let error = "HTTP/1.1 503 Unavailable\r\nContent-Length: 0\r\n\r\n";
     assert_eq!(outcome(error), BTreeMap::from([(Failure::Status(503), 1)]));
 
-    let nobody = ports::own();
-    let load = Load::start(Plan { at_most: Duration::ZERO, ..Plan::of(nobody, "/", 1000.0) });
+    let closed = ports::own();
+    let load = Load::start(Plan { at_most: Duration::ZERO, ..Plan::of(closed, "/", 1000.0) });
     std::thread::sleep(Duration::from_millis(100));
     assert_eq!(load.finish().failures(), BTreeMap::from([(Failure::Refused, 1)]));
 }
 
-/// The example server: who leaks grows, who does not stays, and a worker that ends is replaced.
+/// In the example server leaky workers grow, others do not, and a worker that ends is replaced.
 #[test]
 fn the_example_server_leaks_in_its_leaky_workers_only_and_replaces_them() {
     let growth = ["--rate", "8M/s", "--cache-size", "4M"];

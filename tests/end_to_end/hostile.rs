@@ -157,7 +157,7 @@ fn an_unreadable_or_broken_entry_does_not_hide_the_others() {
 }
 
 #[test]
-fn processes_may_come_and_go_while_they_are_recorded() {
+fn processes_come_and_go_while_they_are_recorded() {
     let proc = FakeProc::with_memory_kib(1 << 20);
     proc.show(&Fake::new(1, "init").child_of(0));
     let procfs = proc.path().to_str().unwrap();
@@ -196,7 +196,7 @@ fn processes_may_come_and_go_while_they_are_recorded() {
 }
 
 #[test]
-fn a_tree_without_processes_is_said_and_no_crash() {
+fn a_procfs_without_processes_is_reported_without_a_crash() {
     let empty = FakeProc::with_memory_kib(1 << 20);
     let cli = Cli::leakwatch(["--procfs", empty.path().to_str().unwrap(), "--pattern", "apache2"]);
     cli.err.expect_line(PROMPTLY, "that says nothing matches", |line| {

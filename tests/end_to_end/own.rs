@@ -1,4 +1,4 @@
-//! What leakwatch says of itself: its size, its cost, and looks that come late.
+//! What leakwatch reports about itself: its size, its cost, and late samples.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ fn late_lines(ended: &Ended) -> Vec<String> {
 }
 
 #[test]
-fn it_says_what_it_uses_when_asked_and_at_the_end() {
+fn it_prints_its_own_usage_on_sigusr1_and_at_the_end() {
     let proc = FakeProc::with_memory_kib(1 << 20);
     let cli = watch(&proc, &["--format", "json"]);
     cli.signal(Signal::SIGUSR1);
@@ -51,14 +51,16 @@ fn it_says_what_it_uses_when_asked_and_at_the_end() {
         assert!(number(event, "file_bytes") > 100e3 && number(event, "cpu_s") > 0.0);
         assert!((0.0..=number(event, "delay_max_s")).contains(&number(event, "delay_s")));
     }
-    assert!(number(&of[0], "looks") >= 1.0 && number(&of[0], "looks") <= number(&of[1], "looks"));
+    assert!(
+        number(&of[0], "samples") >= 1.0 && number(&of[0], "samples") <= number(&of[1], "samples")
+    );
 }
 
 #[test]
-fn a_look_that_comes_late_is_said_once() {
+fn a_late_sample_is_reported_once() {
     let proc = FakeProc::with_memory_kib(1 << 20);
     let cli = watch(&proc, &["--format", "json"]);
-    // A look that takes long makes the next one late. No signal tells of it, as when a machine stalls.
+    // A slow sample makes the next one late without any signal, as when a machine stalls.
     for nth in 1..10 {
         proc.hold_up(pid(nth), Duration::from_millis(1500));
         let is_late = |line: &str| events::is(line, "sample_delayed");
@@ -75,7 +77,7 @@ fn a_look_that_comes_late_is_said_once() {
     proc.hold_up(pid(10), Duration::from_millis(1500));
     let late = cli
         .out
-        .expect_line(PROMPTLY, "of the late look", |line| events::is(line, "sample_delayed"));
+        .expect_line(PROMPTLY, "of the late sample", |line| events::is(line, "sample_delayed"));
     let ended = cli.stop();
     assert_eq!(late_lines(&ended).len(), 1, "{}", ended.err.text());
     let json: serde_json::Value = serde_json::from_slice(&late.bytes).unwrap();
@@ -85,7 +87,7 @@ fn a_look_that_comes_late_is_said_once() {
 }
 
 #[test]
-fn a_stop_is_no_lateness() {
+fn a_stop_by_a_signal_delays_no_sample() {
     let proc = FakeProc::with_memory_kib(1 << 20);
     let cli = watch(&proc, &["--format", "json"]);
     cli.signal(Signal::SIGSTOP);
@@ -98,6 +100,6 @@ fn a_stop_is_no_lateness() {
     let ended = cli.stop();
     assert_eq!(late_lines(&ended), [""; 0]);
     let own = events::named(&ended.out, "self").pop().unwrap();
-    // Under load a look may be late, but not by as much as it was stopped.
+    // Under load a sample may be late, but not by as much as it was stopped.
     assert!(own.json["delay_max_s"].as_f64().unwrap() < 2.0, "{}", own.json);
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::common::missing::{self, Need};
+use crate::common::needs::{self, Need};
 
 /// `cargo install cargo-deb`; found in cargo's own directory too.
 const CARGO_DEB: Need = Need::Program("cargo-deb", "nothing, but cargo install --locked cargo-deb");
@@ -78,10 +78,9 @@ added >"$out/purged"
 "#;
 
 #[test]
-fn it_installs_upgrades_and_goes_without_a_trace_and_starts_nothing() {
-    if missing::skip(&[Need::Root, CARGO_DEB, Need::Program("dpkg-shlibdeps", "dpkg-dev")]) {
-        return;
-    }
+#[ignore = "needs dpkg-shlibdeps, cargo-deb and root"]
+fn the_package_installs_upgrades_and_goes_without_a_trace_and_starts_nothing() {
+    needs::require(&[Need::Root, CARGO_DEB, Need::Program("dpkg-shlibdeps", "dpkg-dev")]);
     let dir = tempfile::tempdir().unwrap();
     let deb = dir.path().join("leakwatch.deb");
     let built = Path::new(env!("CARGO_BIN_EXE_leakwatch")).parent().unwrap();

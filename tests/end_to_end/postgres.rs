@@ -1,10 +1,10 @@
-//! PostgreSQL: a session that leaks is somebody's, so it is only reported; where that is allowed it
-//! ends by TERM, and the others go on. With LEAKWATCH_ALL_SERVERS=1.
+//! PostgreSQL: a leaking session belongs to a client, so it is only reported; where ending it is
+//! allowed it ends by TERM, and the other sessions go on.
 
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,8 +14,9 @@ use std::time::Duration;
 use crate::common::cli::{Cli, PROMPTLY};
 use crate::common::events;
 use crate::common::lines::Lines;
-use crate::common::missing::{self, Need};
+use crate::common::needs::{self, Need};
 use crate::common::process::{self, Id};
+use crate::common::service;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
@@ -41,7 +42,9 @@ fn as_postgres(program: &Path) -> Command {
 }
 
 impl Cluster {
-    fn start(bin: &Path) -> Self {
+    fn start() -> Self {
+        needs::require(&[Need::Root, Need::Postgres]);
+        let bin = service::postgres().expect("it was looked for");
         let dir = tempfile::tempdir().unwrap();
         let user = nix::unistd::User::from_name("postgres").unwrap().expect("the package's user");
         chown(dir.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
@@ -111,7 +114,7 @@ fn feed(sessions: &Mutex<Vec<(Child, ChildStdin)>>, over: &AtomicBool) {
     let columns = columns.join(", ");
     for nth in 0.. {
         for (_, input) in sessions.lock().unwrap().iter_mut() {
-            // Who was ended reads no more.
+            // A session that was ended reads no more.
             writeln!(input, "PREPARE p{nth} AS SELECT {columns};").ok();
         }
         std::thread::sleep(Duration::from_millis(250));
@@ -142,21 +145,10 @@ impl Drop for Cluster {
     }
 }
 
-/// Where the newest PostgreSQL's programs are, if the test is wanted and can be run.
-fn programs() -> Option<PathBuf> {
-    if missing::skip_unless_all_servers() || missing::skip(&[Need::Root]) {
-        return None;
-    }
-    let newest = std::fs::read_dir("/usr/lib/postgresql")
-        .ok()
-        .and_then(|versions| versions.flatten().map(|version| version.path().join("bin")).max());
-    Some(newest.expect("postgresql is missing: apt-get install postgresql"))
-}
-
 #[test]
+#[ignore = "needs PostgreSQL and root"]
 fn a_leaking_session_is_only_reported() {
-    let Some(bin) = programs() else { return };
-    let cluster = Cluster::start(&bin);
+    let cluster = Cluster::start();
     let cli = cluster.watch(&[]);
     let greeting =
         |line: &str| line.contains("PostgreSQL: master") && line.contains("only reported");
@@ -170,9 +162,9 @@ fn a_leaking_session_is_only_reported() {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL and root"]
 fn an_allowed_session_ends_by_term_and_the_others_go_on() {
-    let Some(bin) = programs() else { return };
-    let cluster = Cluster::start(&bin);
+    let cluster = Cluster::start();
     let cli = cluster.watch(&["--allow", "postgres"]);
 
     let is_outcome = |line: &str| events::is(line, "outcome");

@@ -28,13 +28,13 @@ fn only_leaking_workers_are_ended_within_a_budget() {
         "--cache",
         "1",
         "--rate",
-        "1M/s",
+        "2M/s",
         "--cache-size",
-        "10M",
+        "20M",
     ]);
     server.wait_started("cache", 1);
     let load = Load::start(Plan::of(server.port(), "/", 10.0));
-    let cli = leakwatch(&server, &["--interval", "1s", "--budget", "120M", "--format", "json"]);
+    let cli = leakwatch(&server, &["--interval", "1s", "--budget", "160M", "--format", "json"]);
 
     let end = Instant::now() + Duration::from_secs(120);
     while server.ended("leaky").len() < 2 && Instant::now() < end {
@@ -60,9 +60,10 @@ fn only_leaking_workers_are_ended_within_a_budget() {
     );
 }
 
-/// A process with no parent in its tree is somebody's service: who would start it again?
+/// A process with no parent in its tree is a service of its own that nothing may start again.
 #[test]
-fn a_lone_leaking_process_is_reported_and_never_signalled() {
+#[ignore = "takes a minute"]
+fn a_standalone_leaking_process_is_reported_and_never_signalled() {
     let server = Prefork::start(&["--alone", "--rate", "2M/s", "--max", "100M"]);
     let load = Load::start(Plan::of(server.port(), "/", 5.0));
     let cli = leakwatch(&server, &["--interval", "1s", "--budget", "80M", "--format", "json"]);
@@ -87,7 +88,7 @@ fn a_lone_leaking_process_is_reported_and_never_signalled() {
 }
 
 #[test]
-fn a_lone_leaking_process_is_ended_where_roots_are_allowed() {
+fn a_standalone_leaking_process_is_ended_with_allow_standalone() {
     let server = Prefork::start(&["--alone", "--rate", "2M/s", "--max", "100M"]);
     let cli = leakwatch(
         &server,
@@ -115,7 +116,7 @@ fn an_interrupt_or_a_termination_stops_it_within_a_second() {
 }
 
 #[test]
-fn a_user_signal_prints_the_state_and_it_goes_on() {
+fn sigusr1_prints_the_state_and_the_watch_goes_on() {
     let server = Prefork::start(&["--leaky", "0", "--cache", "0"]);
     let cli = leakwatch(&server, &["--interval", "60s"]);
     let (before_out, before_err) = (cli.out.all().len(), cli.err.all().len());

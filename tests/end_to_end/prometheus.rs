@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::common::cli::{Cli, PROMPTLY};
-use crate::common::missing::{self, Need};
+use crate::common::needs::{self, Need};
 use crate::common::ports;
 use crate::common::prefork::Prefork;
 use serde_json::Value;
@@ -58,10 +58,9 @@ fn promtool(args: &[&str], input: &str) {
 }
 
 #[test]
+#[ignore = "needs promtool"]
 fn the_rules_do_what_their_own_tests_say() {
-    if missing::skip(&[PROMTOOL]) {
-        return;
-    }
+    needs::require(&[PROMTOOL]);
     let path = |name: &str| example(name).display().to_string();
     promtool(&["check", "rules", &path("prometheus/leakwatch.rules.yml")], "");
     promtool(&["test", "rules", &path("prometheus/leakwatch.rules.test.yml")], "");
@@ -90,10 +89,9 @@ fn queries(dashboard: &Value) -> Vec<String> {
 }
 
 #[test]
-fn what_is_written_is_well_formed_and_all_that_rules_and_dashboard_ask_for() {
-    if missing::skip(&[PROMTOOL]) {
-        return;
-    }
+#[ignore = "needs promtool"]
+fn the_metrics_are_well_formed_and_all_that_rules_and_dashboard_use() {
+    needs::require(&[PROMTOOL]);
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("leakwatch.prom");
     let server = Prefork::start(&["--leaky", "1", "--healthy", "1", "--cache", "0"]);
@@ -113,9 +111,9 @@ fn what_is_written_is_well_formed_and_all_that_rules_and_dashboard_ask_for() {
     let exprs: String = rules.lines().filter(|line| line.contains("expr:")).collect();
     let dashboard = std::fs::read_to_string(example("grafana/leakwatch.json")).unwrap();
     for name in names(&exprs).union(&names(&dashboard)) {
-        assert!(written.contains(name), "nobody writes {name}");
+        assert!(written.contains(name), "{name} is never written");
     }
-    // And nothing is written for nobody.
+    // And nothing is written that nothing uses.
     let known = names(&(exprs + &dashboard));
     for name in &written {
         assert!(known.contains(name), "neither a rule nor a panel shows {name}");
@@ -123,7 +121,7 @@ fn what_is_written_is_well_formed_and_all_that_rules_and_dashboard_ask_for() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_written_is_said_once_and_changes_nothing() {
+fn a_directory_that_cannot_be_written_is_reported_once_and_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("gone/leakwatch.prom");
     let server = Prefork::start(&["--leaky", "0", "--healthy", "1", "--cache", "0"]);
@@ -220,10 +218,9 @@ impl Chain {
 }
 
 #[test]
+#[ignore = "needs Prometheus and node_exporter"]
 fn a_leak_becomes_a_firing_alert_and_every_query_of_the_dashboard_has_an_answer() {
-    if missing::skip(&[PROMETHEUS, EXPORTER]) {
-        return;
-    }
+    needs::require(&[PROMETHEUS, EXPORTER]);
     let dir = tempfile::tempdir().unwrap();
     let chain = Chain::start(dir.path());
     let server = Prefork::start(&["--leaky", "2", "--healthy", "1", "--cache", "0"]);

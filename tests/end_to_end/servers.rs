@@ -1,6 +1,4 @@
 //! The main job on the real servers that people run, each leaking under load in little memory.
-//!
-//! php-fpm and gunicorn always; the others with LEAKWATCH_ALL_SERVERS=1.
 
 use std::time::{Duration, Instant};
 
@@ -9,8 +7,9 @@ use crate::common::cgroup::Cgroup;
 use crate::common::cli::{Cli, PROMPTLY};
 use crate::common::events::{self, Event};
 use crate::common::load::{Load, Plan, Tally};
-use crate::common::missing;
+use crate::common::needs;
 use crate::common::service::{Kind, Service, Setup};
+use crate::common::told::is_long;
 use crate::common::turn::Turn;
 
 const MIB: u64 = 1 << 20;
@@ -59,7 +58,7 @@ impl Scene {
         Load::start(Plan { keep_alive: self.keep_alive, ..plan })
     }
 
-    /// What the slowest of a hundred requests took before anybody watched, with memory enough.
+    /// The 99th percentile without leakwatch and with memory enough.
     fn percentile_alone(&self) -> u128 {
         self.memory.limit_memory(1 << 30).unwrap();
         let load = self.load();
@@ -106,7 +105,7 @@ impl Scene {
         assert!(self.service.master().runs(), "the master is gone:\n{}", said());
         for order in &orders {
             // An idle Apache child with an accept mutex hears USR1 with its next connection only:
-            // TERM after the grace costs nobody anything then.
+            // TERM after the grace then costs no request.
             let idle = self.kind == Kind::ApachePreforkC && order.text("signal") == "TERM";
             assert!(idle || order.text("signal") == self.kind.gentle(), "{}", order.json);
             assert_ne!(order.pid(), self.service.master().pid, "the master: {}", order.json);
@@ -129,13 +128,11 @@ fn outcomes(cli: &Cli) -> usize {
     events::named(&cli.out, "outcome").len()
 }
 
-/// Three leaking workers are ended in time: nothing fails, nobody else ends.
+/// Three leaking workers are ended in time: no request fails, no other worker ends.
 fn no_request_is_lost(kind: Kind, keep_alive: bool, more: &[&str]) {
-    if missing::skip(&kind.needs()) {
-        return;
-    }
+    needs::require(&kind.needs());
     let scene = Scene::with(kind, KIB, keep_alive);
-    let alone = missing::all_servers().then(|| scene.percentile_alone());
+    let alone = is_long().then(|| scene.percentile_alone());
     let load = scene.load();
     let cli = scene.leakwatch(more);
 
@@ -185,9 +182,7 @@ fn no_request_is_lost(kind: Kind, keep_alive: bool, more: &[&str]) {
 
 /// The victim is in the middle of a request of four seconds: it is answered before it goes.
 fn a_long_request_is_answered(kind: Kind, more: &[&str]) {
-    if missing::skip(&kind.needs()) {
-        return;
-    }
+    needs::require(&kind.needs());
     let scene = Scene::with(kind, 0, false);
     let load = scene.long_requests();
     let cli = scene.leakwatch(more);
@@ -213,70 +208,103 @@ fn a_long_request_is_answered(kind: Kind, more: &[&str]) {
 }
 
 #[test]
+#[ignore = "needs php-fpm, nginx, root and a memory cgroup"]
 fn php_fpm_behind_nginx_loses_no_request() {
     no_request_is_lost(Kind::PhpFpm, false, &[]);
 }
 
 #[test]
-fn php_fpm_answers_a_long_request_before_its_worker_goes() {
+#[ignore = "needs php-fpm, nginx, root and a memory cgroup"]
+fn php_fpm_behind_nginx_answers_a_long_request_before_its_worker_goes() {
     a_long_request_is_answered(Kind::PhpFpm, &[]);
 }
 
 #[test]
+#[ignore = "needs gunicorn, root and a memory cgroup"]
 fn gunicorn_sync_loses_no_request() {
     no_request_is_lost(Kind::GunicornSync, false, &[]);
 }
 
 #[test]
+#[ignore = "needs gunicorn, root and a memory cgroup"]
 fn gunicorn_sync_answers_a_long_request_before_its_worker_goes() {
     a_long_request_is_answered(Kind::GunicornSync, &[]);
 }
 
-/// Those that only LEAKWATCH_ALL_SERVERS=1 asks for.
-mod all {
-    use super::{Kind, a_long_request_is_answered, missing, no_request_is_lost};
+#[test]
+#[ignore = "needs gunicorn, root and a memory cgroup"]
+fn gunicorn_gthread_loses_no_request() {
+    no_request_is_lost(Kind::GunicornGthread, false, &[]);
+}
 
-    fn both(kind: Kind, more: &[&str]) {
-        if !missing::skip_unless_all_servers() {
-            no_request_is_lost(kind, false, more);
-            a_long_request_is_answered(kind, more);
-        }
-    }
+#[test]
+#[ignore = "needs gunicorn, root and a memory cgroup"]
+fn gunicorn_gthread_answers_a_long_request_before_its_worker_goes() {
+    a_long_request_is_answered(Kind::GunicornGthread, &[]);
+}
 
-    #[test]
-    fn gunicorn_gthread() {
-        both(Kind::GunicornGthread, &[]);
-    }
+#[test]
+#[ignore = "needs uWSGI, root and a memory cgroup"]
+fn uwsgi_loses_no_request() {
+    no_request_is_lost(Kind::Uwsgi, false, &[]);
+}
 
-    #[test]
-    fn uwsgi() {
-        both(Kind::Uwsgi, &[]);
-    }
+#[test]
+#[ignore = "needs uWSGI, root and a memory cgroup"]
+fn uwsgi_answers_a_long_request_before_its_worker_goes() {
+    a_long_request_is_answered(Kind::Uwsgi, &[]);
+}
 
-    #[test]
-    fn puma() {
-        both(Kind::Puma, &[]);
-    }
+#[test]
+#[ignore = "needs puma, root and a memory cgroup"]
+fn puma_loses_no_request() {
+    no_request_is_lost(Kind::Puma, false, &[]);
+}
 
-    #[test]
-    fn unicorn() {
-        both(Kind::Unicorn, &[]);
-    }
+#[test]
+#[ignore = "needs puma, root and a memory cgroup"]
+fn puma_answers_a_long_request_before_its_worker_goes() {
+    a_long_request_is_answered(Kind::Puma, &[]);
+}
 
-    #[test]
-    fn apache_event_by_reloads_of_its_master() {
-        both(Kind::ApacheEvent, &["--reload"]);
-    }
+#[test]
+#[ignore = "needs unicorn, root and a memory cgroup"]
+fn unicorn_loses_no_request() {
+    no_request_is_lost(Kind::Unicorn, false, &[]);
+}
 
-    #[test]
-    fn apache_prefork_with_a_c_module_and_an_accept_mutex() {
-        both(Kind::ApachePreforkC, &[]);
-    }
+#[test]
+#[ignore = "needs unicorn, root and a memory cgroup"]
+fn unicorn_answers_a_long_request_before_its_worker_goes() {
+    a_long_request_is_answered(Kind::Unicorn, &[]);
+}
 
-    #[test]
-    fn apache_prefork_with_kept_alive_connections() {
-        if !missing::skip_unless_all_servers() {
-            no_request_is_lost(Kind::ApachePreforkC, true, &[]);
-        }
-    }
+#[test]
+#[ignore = "needs Apache with apxs, root and a memory cgroup"]
+fn apache_event_by_reloads_of_its_master_loses_no_request() {
+    no_request_is_lost(Kind::ApacheEvent, false, &["--reload"]);
+}
+
+#[test]
+#[ignore = "needs Apache with apxs, root and a memory cgroup"]
+fn apache_event_by_reloads_of_its_master_answers_a_long_request_before_its_worker_goes() {
+    a_long_request_is_answered(Kind::ApacheEvent, &["--reload"]);
+}
+
+#[test]
+#[ignore = "needs Apache with apxs, root and a memory cgroup"]
+fn apache_prefork_with_an_accept_mutex_loses_no_request() {
+    no_request_is_lost(Kind::ApachePreforkC, false, &[]);
+}
+
+#[test]
+#[ignore = "needs Apache with apxs, root and a memory cgroup"]
+fn apache_prefork_with_an_accept_mutex_answers_a_long_request_before_its_worker_goes() {
+    a_long_request_is_answered(Kind::ApachePreforkC, &[]);
+}
+
+#[test]
+#[ignore = "needs Apache with apxs, root and a memory cgroup"]
+fn apache_prefork_with_kept_alive_connections_loses_no_request() {
+    no_request_is_lost(Kind::ApachePreforkC, true, &[]);
 }

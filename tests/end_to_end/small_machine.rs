@@ -2,14 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::missing::{self, Need};
+use crate::common::needs::{self, Need};
 use crate::common::small_machine::SmallMachine;
 
 #[test]
-fn a_command_in_it_has_its_memory_swap_and_sysctls_and_its_status_comes_back() {
-    if missing::skip(&[Need::SmallMachine]) {
-        return;
-    }
+#[ignore = "needs user-mode Linux"]
+fn a_machine_has_its_memory_swap_and_sysctls_and_returns_the_exit_status() {
+    needs::require(&[Need::SmallMachine]);
     let machine = SmallMachine::of_mib(96).with_swap_mib(32).with_sysctl("vm.overcommit_memory=2");
     let script = "cat /proc/sys/vm/overcommit_memory /proc/meminfo; \
                   grep -w cgroup2 /proc/mounts; touch '/usr/a file' || echo read-only; exit 7";
@@ -30,10 +29,9 @@ fn a_command_in_it_has_its_memory_swap_and_sysctls_and_its_status_comes_back() {
 }
 
 #[test]
+#[ignore = "needs user-mode Linux"]
 fn a_machine_that_never_ends_is_ended_in_time_with_all_its_processes() {
-    if missing::skip(&[Need::SmallMachine]) {
-        return;
-    }
+    needs::require(&[Need::SmallMachine]);
     let before = Instant::now();
     let machine = SmallMachine::of_mib(64).at_most(Duration::from_secs(4));
 
@@ -47,7 +45,8 @@ fn a_machine_that_never_ends_is_ended_in_time_with_all_its_processes() {
 }
 
 #[test]
-fn a_test_goes_on_in_it() {
+#[ignore = "needs user-mode Linux"]
+fn a_test_continues_inside_the_machine() {
     SmallMachine::of_mib(96).play(&[], &["one", "other"], |part| {
         assert!(["one", "other"].contains(&part));
         // The first process of a machine and what it started have low numbers.
@@ -58,8 +57,9 @@ fn a_test_goes_on_in_it() {
 }
 
 #[test]
+#[ignore = "needs user-mode Linux"]
 #[should_panic(expected = "second: ended with Some(101) in its machine")]
-fn what_fails_in_it_fails() {
+fn a_test_that_fails_inside_the_machine_fails() {
     SmallMachine::of_mib(96).play(&[], &["first", "second"], |part| assert_eq!(part, "first"));
     panic!("second: ended with Some(101) in its machine, had it been tried");
 }

@@ -57,7 +57,7 @@ fn a_run_that_ended_is_remembered_and_read_again() {
 }
 
 #[test]
-fn a_torn_file_is_said_once_and_replaced() {
+fn a_torn_file_is_reported_once_and_replaced() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("programs.jsonl"), "{\"format\":\"leakwa").unwrap();
 
@@ -70,7 +70,7 @@ fn a_torn_file_is_said_once_and_replaced() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_is_said_once_and_the_watch_goes_on() {
+fn a_directory_that_cannot_be_made_is_reported_once_and_the_watch_goes_on() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let below = file.path().join("state");
 
@@ -81,7 +81,7 @@ fn a_directory_that_cannot_be_is_said_once_and_the_watch_goes_on() {
 }
 
 #[test]
-fn a_second_watch_of_the_same_ends_at_once_as_a_keep_alive_by_cron_wants_it() {
+fn a_second_watch_of_the_same_processes_exits_at_once() {
     let proc = FakeProc::with_memory_kib(1 << 20);
     proc.show(&Fake::new(pid(0), "master"));
     let state = tempfile::tempdir().unwrap();
@@ -113,7 +113,7 @@ fn a_second_watch_of_the_same_ends_at_once_as_a_keep_alive_by_cron_wants_it() {
 }
 
 #[test]
-fn nothing_is_written_where_no_state_is_wanted() {
+fn nothing_is_written_with_no_state() {
     let ended = watch(&["--no-state"]);
 
     assert_eq!(complaints(&ended), [""; 0]);

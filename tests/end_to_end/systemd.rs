@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::common;
 use crate::common::cli::{Cli, PROMPTLY};
 use crate::common::load::{Load, Plan};
-use crate::common::missing::{self, Need};
+use crate::common::needs::{self, Need};
 use crate::common::prefork::Prefork;
 use crate::common::process::Id;
 use crate::common::unit::Unit;
@@ -41,10 +41,9 @@ fn analyze(args: &[&str]) -> (bool, String) {
 const UNITS: [&str; 3] = ["leakwatch.service", "leakwatch-check.service", "leakwatch-check.timer"];
 
 #[test]
-fn systemd_finds_nothing_to_say_of_the_units() {
-    if missing::skip(&[SYSTEMD]) {
-        return;
-    }
+#[ignore = "needs systemd-analyze"]
+fn systemd_accepts_the_units() {
+    needs::require(&[SYSTEMD]);
     let dir = open_dir();
     let paths = UNITS.map(|name| {
         let path = dir.path().join(name);
@@ -65,7 +64,7 @@ fn systemd_finds_nothing_to_say_of_the_units() {
 
 /// What a unit starts is a command line that leakwatch takes.
 #[test]
-fn the_units_start_what_there_is() {
+fn the_units_start_valid_command_lines() {
     for name in ["leakwatch.service", "leakwatch-check.service"] {
         let unit = Unit::shipped(name);
         let [line] = unit.values("ExecStart")[..] else { panic!("one ExecStart in {name}") };
@@ -81,16 +80,15 @@ fn the_units_start_what_there_is() {
 
 /// Another user's server, so that the capability is what lets it signal.
 #[test]
+#[ignore = "needs systemd-analyze, scmp_sys_resolver, bubblewrap and root"]
 fn the_whole_kill_path_works_inside_the_units_limits() {
     let (bwrap, resolver) = ("bubblewrap", "seccomp");
-    if missing::skip(&[
+    needs::require(&[
         Need::Root,
         SYSTEMD,
         Need::Program("bwrap", bwrap),
         Need::Program("scmp_sys_resolver", resolver),
-    ]) {
-        return;
-    }
+    ]);
     let dir = open_dir();
     let (run, state) = (dir.path().join("journal"), dir.path().join("state"));
     for dir in [&run, &state] {
@@ -193,7 +191,7 @@ fn hear(path: &Path) -> Arc<Mutex<Vec<String>>> {
 }
 
 #[test]
-fn an_interval_longer_than_the_watchdog_still_gives_signs_of_life() {
+fn a_long_interval_still_feeds_the_watchdog() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("notify");
     let notify = UnixDatagram::bind(&path).unwrap();
@@ -213,11 +211,10 @@ fn an_interval_longer_than_the_watchdog_still_gives_signs_of_life() {
 }
 
 #[test]
-fn the_init_script_starts_tells_and_stops() {
+#[ignore = "needs start-stop-daemon and dash"]
+fn the_init_script_starts_reports_and_stops() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/init/leakwatch");
-    if missing::skip(&[Need::Program("start-stop-daemon", "dpkg"), Need::Program("dash", "dash")]) {
-        return;
-    }
+    needs::require(&[Need::Program("start-stop-daemon", "dpkg"), Need::Program("dash", "dash")]);
     assert!(Command::new("dash").arg("-n").arg(&script).status().unwrap().success());
     let dir = open_dir();
     let file = |name: &str| dir.path().join(name);

@@ -1,5 +1,5 @@
-//! Every file that a tick reads says something else, for a moment or for good: no panic, nobody
-//! healthy is accused, no order that nothing calls for, and the leak is found all the same.
+//! Every file that a sample reads is garbled, for a moment or for good: no panic, no healthy process is
+//! flagged, no order without a reason, and the leak is still found.
 //!
 //! In process and on a clock of its own. Some of the cases in every run; all of them, 1920, with
 //! LEAKWATCH_FAULTS=all, those of some files with a part of their path for `all`.
@@ -246,7 +246,7 @@ fn all_of(cases: &[(String, usize, When)]) {
 }
 
 #[test]
-fn whatever_a_file_says_nobody_healthy_is_accused_and_the_leak_is_found() {
+fn garbled_files_hide_no_leak_and_flag_no_healthy_process() {
     let whens = [When::Once, When::EveryThird, When::FromThenOn, When::FromTheStart];
     let mut cases = Vec::new();
     for file in files() {

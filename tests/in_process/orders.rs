@@ -1,4 +1,4 @@
-//! Orders: who is ended, when, how, and who never is. A small world of processes in memory runs
+//! Orders: which process is ended, when and how, and which never is. A small world of processes in memory runs
 //! through the engine; nothing here touches a real process.
 
 use leakwatch::core::decide::policy::Rules;
@@ -265,7 +265,7 @@ fn a_healthy_pool_gets_no_order_however_little_memory_is_left() {
 }
 
 #[test]
-fn who_ignores_the_gentle_signal_gets_term_and_then_kill() {
+fn a_victim_that_ignores_the_gentle_signal_gets_term_and_then_kill() {
     let mut world =
         World::with(rules()).workers(3, MIB, Nature::Stubborn).workers(3, 0, Nature::Obeys);
     let first = world.run_until_order();
@@ -281,7 +281,7 @@ fn who_ignores_the_gentle_signal_gets_term_and_then_kill() {
 }
 
 #[test]
-fn who_does_not_even_die_is_said_and_another_one_is_chosen() {
+fn a_victim_that_survives_sigkill_is_reported_and_another_is_chosen() {
     let mut world = World::with(rules()).workers(4, MIB, Nature::Stuck);
     let first = world.run_until_order();
 
@@ -306,7 +306,7 @@ fn a_dry_run_orders_each_victim_once_and_never_escalates() {
 }
 
 #[test]
-fn a_lone_process_is_spared_unless_roots_are_allowed() {
+fn a_standalone_process_is_not_ended_without_allow_standalone() {
     for (allow_standalone, ordered) in [(false, false), (true, true)] {
         let mut world =
             World::with(Rules { allow_standalone, ..rules() }).workers(1, MIB, Nature::Obeys);
@@ -352,7 +352,7 @@ fn an_unknown_pre_forking_program_gets_term() {
 }
 
 #[test]
-fn a_server_of_the_users_own_is_ended_as_the_user_says() {
+fn a_user_defined_server_is_ended_as_the_user_says() {
     let time = |text: &str| text.parse().map_err(|_| "no time".to_owned());
     let row = UserServer::parse("match=appd,signal=QUIT,grace=20,no-kill", time).unwrap();
     let rules = Rules { servers: vec![row.keep()], ..rules() };
@@ -396,7 +396,7 @@ fn a_pool_that_is_not_refilled_keeps_half_of_itself_and_a_quarter_when_the_end_i
 }
 
 #[test]
-fn a_suspend_is_no_grace() {
+fn a_suspend_does_not_use_up_a_grace() {
     let mut world =
         World::with(rules()).workers(3, MIB, Nature::Stubborn).workers(3, 0, Nature::Obeys);
     world.run_until_order();
@@ -408,7 +408,7 @@ fn a_suspend_is_no_grace() {
 }
 
 #[test]
-fn memory_that_goes_within_ten_samples_is_answered_at_once_and_said() {
+fn memory_that_runs_out_within_ten_samples_brings_an_urgent_order() {
     let mut world = World::with(rules()).workers(5, 0, Nature::Obeys);
     world.run(60);
     world.workers[2].rate = 60 * MIB;
@@ -512,7 +512,7 @@ fn a_threaded_apache_is_reloaded_if_wanted_and_not_twice_at_a_time() {
 }
 
 #[test]
-fn without_kill_who_ignores_all_else_stays_and_that_is_said() {
+fn without_kill_a_victim_that_ignores_the_rest_stays_and_is_reported() {
     let rules = Rules { no_kill: true, ..rules() };
     let mut world =
         World::with(rules).workers(1, MIB, Nature::Stubborn).workers(3, 0, Nature::Obeys);
@@ -525,7 +525,7 @@ fn without_kill_who_ignores_all_else_stays_and_that_is_said() {
 }
 
 #[test]
-fn when_the_master_dies_meanwhile_nothing_more_is_sent() {
+fn no_signal_is_sent_after_the_master_died() {
     let mut world = World::with(rules()).workers(3, MIB, Nature::Stubborn);
     world.run_until_order();
 
@@ -567,7 +567,7 @@ fn a_victim_whose_signal_could_not_be_sent_for_a_moment_gets_it_later() {
     world.signal_failure = Some((order.victim, SignalFailure::NotPermitted));
     world.orders.clear();
     world.run(300);
-    assert!(world.orders.is_empty(), "who may not be signalled is not tried again");
+    assert!(world.orders.is_empty(), "a victim that may not be signalled is not tried again");
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn real_programs_are_judged_as_their_truths_say() {
         assert_eq!((case.ended_healthy, case.ended_early), (0, 0), "a wrong order: {case:?}");
         let missed = known["known_miss"].as_bool().unwrap_or(false);
         assert_eq!(case.found, case.leaking > 0 && !missed, "{case:?}");
-        assert_ne!(case.in_time, Some(false), "memory ended with nobody ordered: {case:?}");
+        assert_ne!(case.in_time, Some(false), "memory ran out without an order: {case:?}");
     }
 }
 
@@ -112,10 +112,10 @@ fn generated_worlds_are_judged_as_well_as_claimed() {
     assert!(f.healthy_alarmed <= Some(0.3) && f.delay <= Some(0.3), "{f:#?}");
     assert!(f.error_first <= Some(0.5) && f.error_half <= Some(0.25), "{f:#?}");
     assert!(f.covered_first >= Some(0.75), "{f:#?}");
-    // Of piles nobody is ended: which of the children is one too many, nobody knows.
+    // In piles no child is ended: none of them is the one too many.
     let named_only = |case: &&Case| case.subtree() != "pile-up";
     let f = Figures::of(all.iter().filter(named_only));
-    assert!(f.exhausted > 0 && f.in_time == f.exhausted, "memory ended, nobody ordered: {f:#?}");
+    assert!(f.exhausted > 0 && f.in_time == f.exhausted, "memory ran out without an order: {f:#?}");
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn a_leak_of_three_days_is_found_at_under_a_third_of_its_way() {
     assert!(way < 0.3, "found at {way:.2} of its way");
 }
 
-/// Whom an engine convicts.
+/// The processes that an engine calls leaking.
 fn convicted(engine: &Engine) -> BTreeSet<ProcId> {
     engine.detector().process_states().filter(|s| s.leaks()).map(|s| s.id).collect()
 }
@@ -102,7 +102,7 @@ fn convicted(engine: &Engine) -> BTreeSet<ProcId> {
 /// The same worlds as the detector is measured by, sixty times slower: seen by a watch that sees all
 /// and by a check at the end that sees what thinning left.
 #[test]
-fn what_thinning_leaves_is_judged_as_all_of_it_would_have_been() {
+fn a_thinned_history_is_judged_as_the_whole_one() {
     let (mut same, mut all) = (0, 0);
     let mut differ = Vec::new();
     for subtree in &FAMILIES {

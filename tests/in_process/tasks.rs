@@ -43,7 +43,7 @@ struct World {
     born: f64,
     next_pid: u32,
     t: f64,
-    /// Seconds to the next look, and whether the engine says how many.
+    /// Seconds to the next sample, and whether the engine chooses them.
     step_s: f64,
     paced: bool,
     refused: u64,
@@ -229,7 +229,7 @@ fn children_that_pile_up_and_hang_are_ended_eldest_first_and_no_more_than_half_o
 }
 
 #[test]
-fn while_children_pile_up_fast_enough_hang_for_fork_to_go_on() {
+fn hung_children_are_ended_fast_enough_for_fork_to_go_on() {
     // The longer it goes on the longer is the window that shows it; those that hang are not given
     // longer for that when so much time is not left.
     for limit in [100, 150, 250] {
@@ -243,7 +243,7 @@ fn while_children_pile_up_fast_enough_hang_for_fork_to_go_on() {
 }
 
 #[test]
-fn children_that_wait_are_given_their_time_once_no_more_of_them_come() {
+fn waiting_children_get_their_time_once_no_more_of_them_come() {
     let mut world = World::with_limit(130);
     // So little CPU that it explains nothing.
     (world.refill, world.storm, world.waits_s) = (false, (0.5, 1e-4), 45.0);
@@ -278,7 +278,7 @@ fn a_pool_of_threads_that_fills_and_stops_is_no_leak() {
 }
 
 #[test]
-fn who_is_protected_is_named_but_not_ended() {
+fn a_protected_process_is_named_but_not_ended() {
     let protect = vec![Regex::new("app").unwrap()];
     let mut world = World::with(300, Rules { protect, ..Rules::default() });
     world.child(1.0, 0.0);
@@ -289,7 +289,7 @@ fn who_is_protected_is_named_but_not_ended() {
 }
 
 #[test]
-fn what_comes_back_is_counted_in_tasks_and_the_forecast_is_withdrawn() {
+fn reclaimed_tasks_are_counted_and_the_forecast_is_withdrawn() {
     let mut world = World::with_limit(200);
     world.child(1.0, 0.0);
     world.run(250);
@@ -338,7 +338,7 @@ fn random(seed: &mut u64) -> f64 {
 
 #[test]
 fn nine_forecasts_in_ten_cover_the_second_in_which_fork_fails() {
-    // Storms of all speeds, restless and gaining speed or losing it, nobody acting.
+    // Storms of all speeds, restless and gaining speed or losing it, with orders off.
     let (mut covered, mut all) = (0, 0);
     let mut seed = 7;
     for _ in 0..30 {

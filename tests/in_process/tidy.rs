@@ -132,7 +132,7 @@ fn the_version_is_in_the_changelog() {
     assert!(text.contains(&format!("## {}", env!("CARGO_PKG_VERSION"))));
 }
 
-/// A file that no `mod` names is compiled by nobody, and its tests pass by not being there.
+/// A file that no `mod` names is never compiled, so its tests never run.
 #[test]
 fn no_file_of_tests_is_forgotten() {
     for program in ["closed_loop", "end_to_end", "in_process"] {

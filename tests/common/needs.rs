@@ -1,6 +1,9 @@
-//! Missing: says in one line what an end-to-end test lacks and how to get it.
+//! Needs: what an end-to-end test cannot do without, and in one line how to get it.
+//!
+//! A test that needs more than Rust and a C linker is `#[ignore]`d with the reason, so that `cargo test`
+//! passes on any machine. `tests/all` installs everything and runs the ignored tests too; there, a need
+//! that is missing is a failure.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::apache::{MODULES, PROGRAM};
@@ -8,7 +11,7 @@ use super::cgroup::Cgroup;
 use super::service;
 use super::small_machine::{self, KERNEL};
 
-/// Something a test cannot do without.
+/// Something that a test cannot do without.
 #[derive(Clone, Copy)]
 pub enum Need {
     Apache,
@@ -21,6 +24,7 @@ pub enum Need {
     Uwsgi,
     Puma,
     Unicorn,
+    Postgres,
     MariaDb,
     PureFtpd,
     Patch,
@@ -66,6 +70,9 @@ impl Need {
             Self::Unicorn if !there("/usr/bin/unicorn") => {
                 Some("unicorn is missing: apt-get install unicorn".into())
             }
+            Self::Postgres if service::postgres().is_none() => {
+                Some("PostgreSQL is missing: apt-get install postgresql".into())
+            }
             Self::MariaDb if !there("/usr/sbin/mariadbd") => {
                 Some("mariadbd is missing: apt-get install mariadb-server".into())
             }
@@ -103,32 +110,9 @@ fn is_on_path(name: &str) -> bool {
     std::env::split_paths(&path).chain(system).any(|dir| dir.join(name).exists())
 }
 
-/// Whether LEAKWATCH_ALL_SERVERS=1 asks for the servers that CI leaves out.
-pub fn all_servers() -> bool {
-    std::env::var_os("LEAKWATCH_ALL_SERVERS").is_some_and(|value| value == "1")
-}
-
-/// Whether the test has to be skipped because it does not.
-pub fn skip_unless_all_servers() -> bool {
-    let all = all_servers();
-    if !all {
-        let test = std::thread::current().name().unwrap_or("test").to_owned();
-        writeln!(std::io::stderr(), "SKIPPED {test}: runs with LEAKWATCH_ALL_SERVERS=1").ok();
+/// Fails in one line, with the remedy, when something is missing.
+pub fn require(needs: &[Need]) {
+    if let Some(missing) = needs.iter().find_map(|need| need.missing()) {
+        panic!("{missing} (or let tests/all install everything)");
     }
-    !all
-}
-
-/// Whether the test has to be skipped. What is missing is a failure, unless LEAKWATCH_SKIP_E2E=1
-/// makes it a loud skip; where CI is set it is always a failure.
-pub fn skip(needs: &[Need]) -> bool {
-    let Some(missing) = needs.iter().find_map(|need| need.missing()) else { return false };
-    let env = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
-    assert!(
-        env("LEAKWATCH_SKIP_E2E") && !env("CI"),
-        "{missing} (or skip the end-to-end tests: LEAKWATCH_SKIP_E2E=1)"
-    );
-    let test = std::thread::current().name().unwrap_or("test").to_owned();
-    // Past the capture of the test runner, which would keep a passed test's words to itself.
-    writeln!(std::io::stderr(), "SKIPPED {test}: {missing}").ok();
-    true
 }
