@@ -1,11 +1,12 @@
-//! The harness of the tests that run things: what each one is for stands at the top of its file.
+//! The harness of the tests that run things; the first line of each file says what it is for.
 //!
 //! Rules: a test reads as a sentence; it awaits events rather than sleeping; it never signals what
 //! it did not start; and the whole suite passes when run twice at once, so every directory, port
 //! and cgroup is the test's own.
 //!
-//! Many tests run in one process: its environment, directory, limits and descriptors are all of
-//! theirs. `again` gives a test a process of its own, `turn` its share of the processors.
+//! Many tests run in one process and share its environment, directory, limits and descriptors.
+//! `again` gives a test a process of its own, `turn` its share of the processors, and `needs` fails
+//! a test in one line when something is not installed.
 #![allow(unreachable_pub, missing_docs, reason = "private to the tests")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a harness fails by panicking")]
 

@@ -1,14 +1,15 @@
-//! What starts things: leakwatch itself, servers that leak, small machines. One program and not one
-//! for each module, since each would be compiled with the harness and linked anew; and most of
-//! these tests wait, so many run at once (RUST_TEST_THREADS in .cargo/config.toml).
+//! Tests that start things: leakwatch itself, servers that leak, small machines. They are one program,
+//! since each program would be compiled with the harness and linked anew. Most of them wait, so many
+//! run at once (RUST_TEST_THREADS in .cargo/config.toml).
 //!
 //! ```text
-//! cargo build --example leaky_prefork        # which `--test` alone does not build
-//! cargo test --test end_to_end              # all
-//! cargo test --test end_to_end apache::     # those of one module
+//! cargo build --example leaky_prefork      # which `--test` alone does not build
+//! cargo test --test end_to_end             # what needs Rust and a C linker only
+//! cargo test --test end_to_end apache:: -- --include-ignored    # all of one module
 //! ```
 //!
-//! The rules are in tests/common/mod.rs.
+//! An ignored test takes a minute, or needs root or a package; `tests/all` installs the packages and
+//! runs everything. The rules are in tests/common/mod.rs.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stdout, reason = "the figures of a run, shown with --nocapture")]
 

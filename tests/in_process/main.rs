@@ -1,5 +1,5 @@
-//! What needs no process but its own: worlds, recordings and files of a moment's making, and the
-//! tidiness of the house. Programs are started in tests/end_to_end; allocations are counted in
+//! Tests that need no other process: simulated worlds, recordings, generated files, and the layout of
+//! the source. Programs are started in tests/end_to_end; allocations are counted in
 //! tests/steady.rs and tests/soak.rs, which need a process each.
 //!
 //! ```text
