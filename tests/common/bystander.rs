@@ -2,12 +2,13 @@
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::ports;
 use super::process::{self, Id};
+use super::wait;
 
 /// A running server; killed on drop.
 pub struct Bystander {
@@ -48,11 +49,8 @@ impl Bystander {
         command.arg("--skip-networking").arg(format!("--socket={}", socket.display()));
         command.arg("--innodb-buffer-pool-size=8M");
         let started = Self::start(command, dir);
-        let end = Instant::now() + Duration::from_secs(60);
-        while !socket.exists() {
-            assert!(Instant::now() < end && started.id.runs(), "mariadbd does not start");
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        let up = wait::until(Duration::from_secs(60), || socket.exists() || !started.id.runs());
+        assert!(up && socket.exists(), "mariadbd does not start");
         started
     }
 

@@ -32,3 +32,4 @@ pub mod strace;
 pub mod told;
 pub mod turn;
 pub mod unit;
+pub mod wait;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::cli::Cli;
 use super::lines::Lines;
 use super::process::{self, Id};
+use super::wait;
 
 /// The example as a child of the test.
 pub struct Prefork {
@@ -30,11 +31,9 @@ impl Prefork {
         let server = Self::start(&[&counts[..], &["--rate", "60M/s", "--max", &max]].concat());
         server.wait_started("leaky", 1);
         let leaky = Id::of(server.started("leaky")[0]).expect("it runs");
-        let end = Instant::now() + Duration::from_secs(60);
-        while process::anon_kib(leaky.pid) < (mib - 2) << 10 {
-            assert!(Instant::now() < end, "it holds {} KiB", process::anon_kib(leaky.pid));
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let leaked = || process::anon_kib(leaky.pid) >= (mib - 2) << 10;
+        let all = wait::until(Duration::from_secs(60), leaked);
+        assert!(all, "it holds {} KiB", process::anon_kib(leaky.pid));
         (server, leaky)
     }
 
@@ -112,6 +111,15 @@ impl Prefork {
             "{count} {kind} workers were not started; it said:\n{}",
             self.cli.out.text()
         );
+    }
+
+    /// Waits until so many workers of that kind have ended; whether they have within that time.
+    pub fn wait_ended(&self, kind: &str, count: usize, within: Duration) -> bool {
+        let enough = |lines: &[super::lines::Line]| {
+            let said = lines.iter().filter(|line| says(&line.text(), kind, "ended:").is_some());
+            (said.count() >= count).then_some(())
+        };
+        self.cli.out.wait_for(within, enough).is_some()
     }
 
     fn said(&self, kind: &str, what: &str) -> Vec<u32> {

@@ -10,6 +10,7 @@ use crate::common::load::{Load, Plan, Tally};
 use crate::common::needs::{self, Need};
 use crate::common::process::Id;
 use crate::common::turn::Turn;
+use crate::common::wait;
 
 const NEEDS: [Need; 4] = [Need::Apache, Need::ModPerl, Need::Root, Need::Cgroup];
 const MIB: u64 = 1 << 20;
@@ -84,10 +85,7 @@ impl Scene {
 
 /// Lets the load run for that time, or until a worker is OOM-killed.
 fn let_run(scene: &Scene, span: Duration) {
-    let end = Instant::now() + span;
-    while Instant::now() < end && scene.memory.oom_kills() == 0 {
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    wait::until(span, || scene.memory.oom_kills() > 0);
 }
 
 /// Orders and outcomes as they must be: gentle, in order, each ended worker gone and none hurt.
@@ -231,12 +229,11 @@ fn a_long_request_in_the_victim_is_answered_before_it_goes() {
         })
     };
 
-    let end = Instant::now() + Duration::from_secs(150);
     let mut caught = None;
-    while caught.is_none() && Instant::now() < end && scene.memory.oom_kills() == 0 {
-        std::thread::sleep(Duration::from_millis(200));
+    wait::until(Duration::from_secs(150), || {
         caught = answered_after_the_order();
-    }
+        caught.is_some() || scene.memory.oom_kills() > 0
+    });
 
     let tally = load.finish();
     let ended = leakwatch.stop();

@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::common;
 use crate::common::cli::{Cli, Ended, PROMPTLY};
@@ -215,11 +215,7 @@ fn a_check_follows_up_on_the_order_of_the_last_one() {
     assert_eq!(orders[0].pid(), leaking.worker.pid);
     assert_eq!(first.code, Some(2), "{}", first.out.text());
     let gone = || common::process::Id::of(leaking.worker.pid).is_none_or(|id| !id.runs());
-    let end = Instant::now() + PROMPTLY;
-    while !gone() && Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    assert!(gone(), "it was not signalled");
+    assert!(common::wait::until(PROMPTLY, gone), "it was not signalled");
 
     let second = leaking.check(&[]);
 

@@ -3,10 +3,11 @@
 use std::io::{PipeReader, Write};
 use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::common::cli::{Cli, PROMPTLY};
 use crate::common::prefork::Prefork;
+use crate::common::process;
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
@@ -51,33 +52,19 @@ impl Drop for Unread {
     }
 }
 
-/// Waits until a worker of that kind has ended.
-fn ended(server: &Prefork, kind: &str, within: Duration) -> bool {
-    let end = Instant::now() + within;
-    while server.ended(kind).is_empty() && Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    !server.ended(kind).is_empty()
-}
-
 #[test]
 #[ignore = "takes a minute"]
 fn a_reader_that_has_stopped_does_not_keep_a_leaking_worker_alive() {
     let server = leaking();
     let mut leakwatch = Unread::start(&server);
-    assert!(ended(&server, "leaky", Duration::from_secs(120)), "the leaking worker still runs");
+    let ended = server.wait_ended("leaky", 1, Duration::from_secs(120));
+    assert!(ended, "the leaking worker still runs");
     assert!(server.ended("healthy").is_empty());
     // It can be stopped too: the last lines are waited for a second, not for ever.
     let pid = nix::unistd::Pid::from_raw(leakwatch.child.id().cast_signed());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
-    let end = Instant::now() + Duration::from_secs(20);
-    let code = loop {
-        match leakwatch.child.try_wait().unwrap() {
-            Some(status) => break status.code(),
-            None if Instant::now() > end => panic!("it does not stop"),
-            None => std::thread::sleep(Duration::from_millis(50)),
-        }
-    };
+    let status = process::wait(&mut leakwatch.child, Duration::from_secs(20));
+    let code = status.expect("it stops").code();
     assert!(matches!(code, Some(1 | 2)), "{code:?}");
 }
 

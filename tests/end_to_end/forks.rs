@@ -3,7 +3,7 @@
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use leakwatch::core::model::order::{Order, OrderReason};
 use leakwatch::core::model::process::{Comm, ProcId};
@@ -16,6 +16,7 @@ use crate::common::events;
 use crate::common::lines::Lines;
 use crate::common::needs::{self, Need};
 use crate::common::process::{self, Id};
+use crate::common::wait;
 use nix::sys::signal::Signal;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/prefork.pl");
@@ -141,11 +142,8 @@ fn a_stopped_worker_is_still_ended_by_term() {
         signal(*worker, Signal::SIGSTOP);
     }
 
-    let end = Instant::now() + Duration::from_secs(90);
     let ended = |worker: &Id| pool.ended().into_iter().find(|(pid, _)| *pid == worker.pid);
-    while stopped.iter().all(|worker| ended(worker).is_none()) && Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    wait::until(Duration::from_secs(90), || stopped.iter().any(|worker| ended(worker).is_some()));
 
     let (pid, status) = stopped.iter().find_map(ended).expect("a stopped one was ended");
     assert_eq!(status, Signal::SIGTERM as u32, "{pid}:\n{}", cli.out.text());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::common::cgroup::Cgroup;
 use crate::common::cli::{Cli, PROMPTLY};
@@ -14,6 +14,7 @@ use crate::common::needs::{self, Need};
 use crate::common::ports;
 use crate::common::prefork::Prefork;
 use crate::common::process::{self, Id};
+use crate::common::wait;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -92,7 +93,7 @@ fn a_load_counts_failures_by_kind() {
 
     let closed = ports::own();
     let load = Load::start(Plan { at_most: Duration::ZERO, ..Plan::of(closed, "/", 1000.0) });
-    std::thread::sleep(Duration::from_millis(100));
+    wait::until(PROMPTLY, || !load.so_far().failures().is_empty());
     assert_eq!(load.finish().failures(), BTreeMap::from([(Failure::Refused, 1)]));
 }
 
@@ -105,10 +106,7 @@ fn the_example_server_leaks_in_its_leaky_workers_only_and_replaces_them() {
     server.wait_started("cache", 1);
     let load = Load::start(Plan::of(server.port(), "/", 50.0));
     let [leaky, healthy, cache] = ["leaky", "healthy", "cache"].map(|kind| server.started(kind)[0]);
-    let end = Instant::now() + Duration::from_secs(30);
-    while process::anon_kib(leaky) < 20 << 10 && Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    wait::until(Duration::from_secs(30), || process::anon_kib(leaky) >= 20 << 10);
 
     let grown = [leaky, healthy, cache].map(|pid| process::anon_kib(pid) >> 10);
     let victim = Id::of(leaky).unwrap();

@@ -1,12 +1,13 @@
 //! `--on-event`: the user's command sees each event, and nothing that it does harms the watch.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::common::cli::{Cli, PROMPTLY};
 use crate::common::events;
 use crate::common::load::{Load, Plan};
 use crate::common::prefork::Prefork;
+use crate::common::wait;
 
 const ARGS: [&str; 6] = ["--interval", "1s", "--budget", "120M", "--format", "json"];
 
@@ -41,14 +42,9 @@ fn the_command_runs_for_each_event_with_its_fields_in_the_environment() {
 
     let order = events::named(&cli.out, "order").remove(0);
     let wanted = format!("order {} {}: ", order.pid(), order.text("signal"));
-    let end = Instant::now() + PROMPTLY;
-    let seen = loop {
-        let seen = std::fs::read_to_string(&file).unwrap_or_default();
-        if seen.lines().any(|line| line.starts_with("outcome ")) || Instant::now() > end {
-            break seen;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    };
+    let seen = || std::fs::read_to_string(&file).unwrap_or_default();
+    wait::until(PROMPTLY, || seen().lines().any(|line| line.starts_with("outcome ")));
+    let seen = seen();
 
     assert!(seen.contains(&wanted), "no '{wanted}' in:\n{seen}");
     assert!(seen.contains("ORDER ") && seen.contains("OUTCOME "), "{seen}");

@@ -14,13 +14,14 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::common::cgroup::Cgroup;
 use crate::common::cli::{Cli, PROMPTLY};
 use crate::common::prefork::{self, Prefork};
 use crate::common::process::{self, Id};
 use crate::common::small_machine::SmallMachine;
+use crate::common::wait;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use tempfile::TempDir;
 
@@ -286,11 +287,7 @@ impl Leakwatch {
 }
 
 fn wait_until(what: &str, is: impl Fn() -> bool) {
-    let end = Instant::now() + AT_MOST;
-    while !is() {
-        assert!(Instant::now() < end, "{what}: never");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    assert!(wait::until(AT_MOST, is), "{what}: never");
 }
 
 fn program() -> String {

@@ -6,6 +6,7 @@ use crate::common::cli::{Cli, Ended, PROMPTLY};
 use crate::common::events::{self, Event};
 use crate::common::fake_proc::{Fake, FakeProc, pid};
 use crate::common::process;
+use crate::common::wait;
 use nix::sys::signal::Signal;
 
 /// A watch of one quiet process, by its own options.
@@ -94,9 +95,7 @@ fn a_stop_by_a_signal_delays_no_sample() {
     std::thread::sleep(Duration::from_millis(2500));
     cli.signal(Signal::SIGCONT);
     let looks = process::switches(cli.pid());
-    while process::switches(cli.pid()) < looks + 5 {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    assert!(wait::until(PROMPTLY, || process::switches(cli.pid()) >= looks + 5), "it sleeps on");
     let ended = cli.stop();
     assert_eq!(late_lines(&ended), [""; 0]);
     let own = events::named(&ended.out, "self").pop().unwrap();

@@ -1,12 +1,13 @@
 //! The main job on examples/leaky_prefork: no Apache, no root, no cgroup, only a budget.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::common;
 use crate::common::cli::{Cli, PROMPTLY};
 use crate::common::events;
 use crate::common::load::{Load, Plan};
 use crate::common::prefork::Prefork;
+use crate::common::wait;
 use nix::sys::signal::Signal;
 
 /// leakwatch on this server alone.
@@ -36,15 +37,12 @@ fn only_leaking_workers_are_ended_within_a_budget() {
     let load = Load::start(Plan::of(server.port(), "/", 10.0));
     let cli = leakwatch(&server, &["--interval", "1s", "--budget", "160M", "--format", "json"]);
 
-    let end = Instant::now() + Duration::from_secs(120);
-    while server.ended("leaky").len() < 2 && Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    let both = server.wait_ended("leaky", 2, Duration::from_secs(120));
 
     let tally = load.finish();
     let ended = cli.stop();
     let said = ended.out.text() + &ended.err.text();
-    assert!(server.ended("leaky").len() >= 2, "{:?} ended:\n{said}", server.ended("leaky"));
+    assert!(both, "{:?} ended:\n{said}", server.ended("leaky"));
     assert!(server.ended("healthy").is_empty(), "healthy workers ended:\n{said}");
     assert!(server.ended("cache").is_empty(), "cache-filling workers ended:\n{said}");
     assert!(tally.failures().is_empty(), "{}", tally.summary());
@@ -70,14 +68,12 @@ fn a_standalone_leaking_process_is_reported_and_never_signalled() {
     cli.out.expect_line(Duration::from_secs(60), "with a leak", |line| events::is(line, "leak"));
 
     // Well over the budget, where a worker would long be gone.
-    let end = Instant::now() + Duration::from_secs(60);
-    while load.so_far().held_kib(server.master().pid) < 90 << 10 && Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    let leaked = || load.so_far().held_kib(server.master().pid) >= 90 << 10;
+    let leaked = wait::until(Duration::from_secs(60), leaked);
 
-    let tally = load.finish();
+    load.finish();
     let ended = cli.stop();
-    assert!(tally.held_kib(server.master().pid) >= 90 << 10, "it did not leak on");
+    assert!(leaked, "it did not leak on");
     assert!(server.master().runs(), "it was ended:\n{}", ended.out.text());
     assert!(events::named(&ended.out, "order").is_empty(), "{}", ended.out.text());
     assert!(
@@ -126,12 +122,9 @@ fn sigusr1_prints_the_state_and_the_watch_goes_on() {
 
     cli.signal(Signal::SIGUSR1);
 
-    let end = Instant::now() + PROMPTLY;
-    while !names_the_server(&cli.out.all(), before_out)
-        && !names_the_server(&cli.err.all(), before_err)
-    {
-        assert!(Instant::now() < end, "no state:\n{}{}", cli.out.text(), cli.err.text());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let printed = wait::until(PROMPTLY, || {
+        names_the_server(&cli.out.all(), before_out) || names_the_server(&cli.err.all(), before_err)
+    });
+    assert!(printed, "no state:\n{}{}", cli.out.text(), cli.err.text());
     assert_eq!(cli.stop().code, Some(0));
 }

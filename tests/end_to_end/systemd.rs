@@ -6,7 +6,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::common;
 use crate::common::cli::{Cli, PROMPTLY};
@@ -15,6 +15,7 @@ use crate::common::needs::{self, Need};
 use crate::common::prefork::Prefork;
 use crate::common::process::Id;
 use crate::common::unit::Unit;
+use crate::common::wait;
 use clap::{CommandFactory, Parser};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -117,11 +118,8 @@ fn the_whole_kill_path_works_inside_the_units_limits() {
     let inside = inside(cli.pid());
     assert_eq!(capabilities(inside), wanted.split_whitespace().count() as u32);
 
-    let end = Instant::now() + Duration::from_secs(120);
     let runs = || Path::new(&format!("/proc/{inside}/exe")).exists();
-    while server.ended("leaky").len() < 2 && Instant::now() < end && runs() {
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    wait::until(Duration::from_secs(120), || server.ended("leaky").len() >= 2 || !runs());
     // The sandbox hands on no signal, only the exit code. The pid is still that process's: it runs
     // until it is told to stop, or the test fails by its exit code.
     kill(Pid::from_raw(inside.cast_signed()), Signal::SIGTERM).ok();
@@ -135,11 +133,8 @@ fn the_whole_kill_path_works_inside_the_units_limits() {
     assert!(server.ended("healthy").is_empty() && server.master().runs(), "{said}");
     assert!(load.finish().failures().is_empty());
 
-    let end = Instant::now() + PROMPTLY;
-    while heard.lock().unwrap().last().is_none_or(|last| last != "STOPPING=1") {
-        assert!(Instant::now() < end, "it stopped without a word");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let stopping = || heard.lock().unwrap().last().is_some_and(|last| last == "STOPPING=1");
+    assert!(wait::until(PROMPTLY, stopping), "it stopped without a word");
     let heard = heard.lock().unwrap();
     assert!(heard[0].starts_with("READY=1\nSTATUS=nothing leaks in "), "{heard:?}");
     assert!(heard.iter().any(|message| message == "WATCHDOG=1"), "{heard:?}");
@@ -231,11 +226,8 @@ fn the_init_script_starts_reports_and_stops() {
     assert_eq!(call("status"), Some(3));
     assert_eq!(call("start"), Some(0));
     let log = || std::fs::read_to_string(file("log")).unwrap_or_default();
-    let end = Instant::now() + PROMPTLY;
-    while !log().contains("watching 1 process tree") {
-        assert!(Instant::now() < end, "it does not watch: {}", log());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let watches = wait::until(PROMPTLY, || log().contains("watching 1 process tree"));
+    assert!(watches, "it does not watch: {}", log());
     let pid = || std::fs::read_to_string(file("pid")).unwrap();
     let first = pid();
     assert_eq!((call("status"), call("start")), (Some(0), Some(0)));

@@ -13,6 +13,7 @@ use crate::common::needs::{self, Need};
 use crate::common::prefork::{self, Prefork};
 use crate::common::process;
 use crate::common::small_machine::SmallMachine;
+use crate::common::wait;
 
 /// Each in a machine of its own, at the same time.
 const PARTS: [&str; 2] = ["without", "with"];
@@ -117,9 +118,7 @@ impl Server {
 
         // Both kinds start two tasks a second, by the clock.
         let enough = Duration::from_secs(LIMIT * 2 / 3);
-        while self.start.elapsed() < enough && !refused() {
-            std::thread::sleep(Duration::from_millis(200));
-        }
+        wait::until(enough.saturating_sub(self.start.elapsed()), refused);
 
         let tally = load.finish();
         let ended = leakwatch.stop();
