@@ -10,8 +10,9 @@ pub mod watch;
 
 use crate::cli::options::Format;
 use crate::core::model::event::Event;
+use crate::report::events;
+use crate::report::events::EventFormat;
 use crate::report::words::Style;
-use crate::report::{json, text};
 use std::io::{self, Write};
 
 /// Writes one event in the format asked for.
@@ -22,8 +23,9 @@ fn write_event(
     format: Format,
     style: Style,
 ) -> io::Result<()> {
-    match format {
-        Format::Text => text::write_event(out, t, event, style),
-        Format::Json => json::write_event(out, t, event),
-    }
+    let format = match format {
+        Format::Text => EventFormat::Text,
+        Format::Json => EventFormat::Json,
+    };
+    events::write_event(out, t, event, format, style)
 }

@@ -1,4 +1,4 @@
-//! Ceilings: a table of every limit that can fail a fork or summon the OOM killer, nearest first.
+//! A table of every limit that can fail a fork or bring the OOM killer, nearest first.
 
 use super::words::CeilingName;
 use crate::core::model::ceiling::{Ceiling, CeilingNote, CeilingSources, Unit};
@@ -59,7 +59,7 @@ fn amount(n: u64, unit: Unit) -> String {
     }
 }
 
-/// Writes the table, then what else is to be known.
+/// Writes the table, then the notes.
 ///
 /// # Errors
 /// When `out` cannot be written.

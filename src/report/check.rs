@@ -1,24 +1,25 @@
-//! Check: how things stand, in one line as monitoring plugins write it.
+//! The result of a check in one line, as monitoring plugins write it.
 //!
 //! `STATUS - text | label=value[unit];warn;crit;min;max ...`, by the guidelines of
 //! monitoring-plugins.org. Nagios, Icinga and their like read the exit status, show the text, and
 //! draw what follows the bar.
 
+use super::fields::Fields;
 use super::summary::TreeSummary;
 use super::words::{CeilingName, Subject};
 use crate::core::model::units::{Amount, Bytes, Rate, Seconds};
 use std::io::{self, Write};
 
-/// How things stand, in the order and with the exit statuses of monitoring plugins.
+/// The result of a check, with the exit statuses of monitoring plugins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckState {
     /// Nothing leaks.
     Ok = 0,
-    /// Something leaks, or a limit comes nearer.
+    /// Something leaks, or usage of a limit rises.
     Warning = 1,
-    /// Memory or tasks are about to end.
+    /// Memory or tasks are about to run out.
     Critical = 2,
-    /// It cannot be told.
+    /// No verdict is possible.
     Unknown = 3,
 }
 
@@ -34,8 +35,7 @@ impl CheckState {
     }
 }
 
-/// The worse of two exit statuses: what cannot be told is worse than nothing, and better than what
-/// was found.
+/// The worse of two exit statuses: "unknown" is worse than "ok" and better than any finding.
 pub fn worse(a: u8, b: u8) -> u8 {
     let rank = |status: &u8| [0, 2, 3, 1].get(usize::from(*status)).copied().unwrap_or(4);
     if rank(&b) > rank(&a) { b } else { a }
@@ -46,7 +46,7 @@ pub fn worse(a: u8, b: u8) -> u8 {
 pub struct Report<'a> {
     /// How things stand.
     pub state: CheckState,
-    /// Which processes are meant, as it was typed.
+    /// The selection as it was typed.
     pub wanted: &'a str,
     /// All trees, worst first.
     pub trees: &'a [TreeSummary],
@@ -54,9 +54,9 @@ pub struct Report<'a> {
     pub samples: usize,
     /// Seconds from the first to the last.
     pub watched_s: f64,
-    /// Seconds before the end from which on it is critical.
+    /// From this time to exhaustion on it is critical, in seconds.
     pub lead_s: f64,
-    /// Memory or tasks were refused just now, or taken by force.
+    /// Memory or tasks were refused just now, or the OOM killer struck.
     pub failing: bool,
 }
 
@@ -69,7 +69,7 @@ impl Report<'_> {
     /// # Errors
     /// When `out` cannot be written.
     pub fn write_line(&self, out: &mut impl Write) -> io::Result<()> {
-        // The bar ends the text, whoever has one in a name.
+        // The bar ends the text, so a name must not hold one.
         let text = self.text().replace('|', "/");
         write!(out, "LEAKWATCH {} - {text} |", self.state.name())?;
         let trees = self.trees;
@@ -82,7 +82,7 @@ impl Report<'_> {
             let (left, limit) = (tree.headroom.left, tree.headroom.limit);
             write!(out, " headroom={left}B;;;0;{limit}")?;
         }
-        // U is for what cannot be told: an end that is not in sight.
+        // U is the plugins' word for an unknown value: no exhaustion is in sight.
         match self.first_end() {
             Some(end_s) => write!(out, " exhaustion={end_s:.0}s;;{:.0}:;0", self.lead_s)?,
             None => write!(out, " exhaustion=U;;{:.0}:;0", self.lead_s)?,
@@ -99,17 +99,16 @@ impl Report<'_> {
     pub fn write_json(&self, out: &mut impl Write, t: f64) -> io::Result<()> {
         let count = |of: fn(&TreeSummary) -> usize| self.trees.iter().map(of).sum::<usize>();
         let footprint: u64 = self.trees.iter().map(|tree| tree.footprint).sum();
-        let state = self.state.name().to_ascii_lowercase();
-        write!(
-            out,
-            "{{\"schema\":1,\"event\":\"check\",\"t\":{t},\"state\":\"{state}\",\"text\":"
-        )?;
-        serde_json::to_writer(&mut *out, &self.text())?;
-        write!(out, ",\"processes\":{}", count(|tree| tree.workers + 1))?;
-        write!(out, ",\"leaking\":{}", count(|tree| tree.leaking))?;
-        write!(out, ",\"suspects\":{}", count(|tree| tree.suspects))?;
-        write!(out, ",\"footprint_bytes\":{footprint}")?;
-        writeln!(out, ",\"samples\":{},\"watched_s\":{}}}", self.samples, self.watched_s)
+        let mut fields = Fields::begin(out, "check", t)?;
+        fields.word("state", &self.state.name().to_ascii_lowercase())?;
+        fields.text("text", self.text())?;
+        fields.value("processes", count(|tree| tree.workers + 1))?;
+        fields.value("leaking", count(|tree| tree.leaking))?;
+        fields.value("suspects", count(|tree| tree.suspects))?;
+        fields.value("footprint_bytes", footprint)?;
+        fields.value("samples", self.samples)?;
+        fields.value("watched_s", self.watched_s)?;
+        fields.end()
     }
 
     fn text(&self) -> String {
@@ -117,7 +116,7 @@ impl Report<'_> {
         let Some(worst) = trees.first() else {
             return format!("no process matches {}", self.wanted);
         };
-        let failing = if self.failing { "it has begun: memory or tasks ran out; " } else { "" };
+        let failing = if self.failing { "memory or tasks ran out just now; " } else { "" };
         let ends = || trees.iter().filter(|tree| tree.forecast.is_some());
         let first_s = |tree: &&TreeSummary| tree.forecast.map_or(f64::INFINITY, |f| f.likely_s);
         let nearing = ends().min_by(|a, b| first_s(a).total_cmp(&first_s(b)));
@@ -130,8 +129,8 @@ impl Report<'_> {
                 (n, all) => format!("{all} processes in {n} trees"),
             };
             let known = match self.samples {
-                n if n < FEW => format!("too early to say, {n} of {FEW} looks"),
-                n => format!("nothing leaks; {n} looks in {}", Seconds(self.watched_s)),
+                n if n < FEW => format!("too early to say: {n} of {FEW} samples"),
+                n => format!("nothing leaks; {n} samples in {}", Seconds(self.watched_s)),
             };
             let left = self.nearest().map_or(String::new(), |tree| {
                 let (headroom, unit) = (tree.headroom, tree.headroom.kind.unit());
@@ -143,7 +142,7 @@ impl Report<'_> {
         };
         let subject = Subject::tree(tree.comm, tree.root);
         let who = match (tree.leaking, tree.workers + 1) {
-            (0, _) => format!("{subject}: nobody leaks for sure"),
+            (0, _) => format!("{subject}: no confirmed leak"),
             (1, 1) => format!("{} leaks", Subject::process(tree.comm, tree.root)),
             (n, all) => format!("{subject}: {n} of {all} processes leak"),
         };
@@ -155,7 +154,7 @@ impl Report<'_> {
         };
         let end = match tree.forecast {
             Some(f) if f.is_reliable() => format!(
-                "; {} in {} ({} to {}), going at {}",
+                "; {} in {} ({} to {}), usage {}",
                 f.ceiling.effect().verb(),
                 Seconds(f.likely_s),
                 Seconds(f.earliest_s),
@@ -229,13 +228,13 @@ mod tests {
         assert_eq!(
             line(CheckState::Warning, &[tree(3), tree(0)], 300),
             "LEAKWATCH WARNING - apa/che2(800): 3 of 25 processes leak; memory runs out in 6 h 10 min \
-             (5 h 30 min to 6 h 57 min), going at +46 MiB/h | processes=50;;;0 leaking=3;;;0 \
+             (5 h 30 min to 6 h 57 min), usage +46 MiB/h | processes=50;;;0 leaking=3;;;0 \
              suspects=0;;;0 footprint=2147483648B;;;0 headroom=1073741824B;;;0;2147483648 \
              exhaustion=22200s;;900:;0\n"
         );
         assert_eq!(
             line(CheckState::Ok, &[tree(0)], 300),
-            "LEAKWATCH OK - apa/che2(800), 25 processes: nothing leaks; 300 looks in 24 h 00 min; \
+            "LEAKWATCH OK - apa/che2(800), 25 processes: nothing leaks; 300 samples in 24 h 00 min; \
              1.0 GiB of 2.0 GiB left of RAM and swap | processes=25;;;0 leaking=0;;;0 \
              suspects=0;;;0 footprint=1073741824B;;;0 headroom=1073741824B;;;0;2147483648 \
              exhaustion=U;;900:;0\n"
@@ -248,8 +247,8 @@ mod tests {
     }
 
     #[test]
-    fn with_few_looks_it_says_that_it_is_too_early() {
+    fn with_few_samples_it_is_too_early_to_say() {
         let text = line(CheckState::Ok, &[tree(0)], 3);
-        assert!(text.contains("too early to say, 3 of 12 looks"), "{text}");
+        assert!(text.contains("too early to say: 3 of 12 samples"), "{text}");
     }
 }

@@ -1,8 +1,8 @@
-//! Explain: why a process got its verdict, window by window, for whoever doubts it.
+//! Why a process got its verdict, window by window.
 //!
-//! Two questions, two tables: does it grow without end, and is that enough to convict? A cell is
-//! `ok` or `FAIL`, what was found and, behind the slash, what it is compared with. A last line says
-//! it in words.
+//! Two questions, two tables: does it grow without end, and is that enough to call it a leak? A cell
+//! has `ok` or `FAIL`, the value found and, behind the slash, the value needed. The last line is the
+//! conclusion in words.
 
 use super::reasons::{cell, conclusion, pair, ratio, size};
 use super::words::{CeilingName, Style, Subject, TimeOfDay};
@@ -25,19 +25,19 @@ pub enum ExplainedAt {
     End,
 }
 
-/// What the tables mean; said once, before the first block.
+/// What the tables mean; printed once, before the first block.
 const LEGEND: &str = "\
 each cell: ok or FAIL, found/needed; sizes in powers of 1024
-  enough      growth, from the median floor of the first third to that of the last
+  enough      growth, from the median block minimum of the first third to that of the last
   falls       the same growth, and 1.25 times the largest fall ever seen in blocks of this length
-  rises       rank sum of the floors: what chance does not reach
+  rises       rank sum of the block minima: more than chance would reach
   2nd half    once it grows: growth of the second half, and 0.8 times that of the first
-  goes on     pace in the last sixth, as a share of the steady one: it has not stopped
-  load        growth as a factor, and CPU use as a factor: load does not explain it
+  goes on     slope in the last sixth, as a share of the steady one: it has not stopped
+  load        growth as a factor, and CPU use as a factor: CPU use does not explain it
   urgent      reach: growth in --max-extrapolation times the window, and what is left; enough samples in the
-              window; share: its part in what the ceiling lost meanwhile
+              window; share: its part in the loss of headroom meanwhile
   patient     enough samples in all; window long for its age (or doubled); grew by half of itself;
-              memory ends within 30 days
+              memory runs out within 30 days
 ";
 
 /// Writes what the tables mean.
@@ -85,7 +85,7 @@ pub fn write(
     let growth: Vec<Vec<String>> = explanation.windows.iter().map(growth_cells).collect();
     table(out, "does it grow without end?", &GROWTH, &growth, style)?;
     let rules: Vec<Vec<String>> = explanation.windows.iter().filter_map(rule_cells).collect();
-    table(out, "is that enough to convict?", &RULES, &rules, style)?;
+    table(out, "is that enough to call it a leak?", &RULES, &rules, style)?;
     aside(out, explanation)?;
     writeln!(out, "  => {}", conclusion(explanation))
 }
@@ -128,8 +128,8 @@ const RULES: [&str; 10] = [
     "patient: samples",
     "of life",
     "of itself",
-    "memory ends",
-    "convicts",
+    "runs out in",
+    "verdict",
 ];
 
 fn rule_cells(row: &WindowRow) -> Option<Vec<String>> {
@@ -183,9 +183,10 @@ fn table(
         let mut line = String::from("   ");
         for (cell, width) in row.iter().zip(&widths) {
             let padded = format!(" {cell:<width$} ");
-            line += &match style.colour && cell.starts_with("FAIL") {
-                true => format!("\x1b[31m{padded}\x1b[0m"),
-                false => padded,
+            line += &if style.colour && cell.starts_with("FAIL") {
+                format!("\x1b[31m{padded}\x1b[0m")
+            } else {
+                padded
             };
         }
         writeln!(out, "{}", line.trim_end())?;
@@ -197,8 +198,8 @@ fn table(
 fn aside(out: &mut impl Write, explanation: &Explanation) -> io::Result<()> {
     if let Some(Siblings { members, leaks, group_factor }) = explanation.pool {
         let pooled = match leaks {
-            true => "by age its members grow for as long as they live",
-            false => "not convicted as a pool",
+            true => "pooled by age, its members grow until they exit",
+            false => "not leaking as a pool",
         };
         write!(out, "  pool: {members} alive; {pooled}")?;
         match group_factor > 1.0 {
@@ -213,9 +214,9 @@ fn aside(out: &mut impl Write, explanation: &Explanation) -> io::Result<()> {
     };
     let time = |s: f64| Seconds(s).to_string();
     let so = match (explains, bytes.passes && age_s.passes) {
-        (true, _) => "excuses growth",
-        (false, true) => "excuses nothing, it was convicted before",
-        (false, false) => "excuses nothing",
+        (true, _) => "explains the growth",
+        (false, true) => "explains nothing, that run leaked",
+        (false, false) => "explains nothing",
     };
     let (bytes, age) = (cell(bytes, size), cell(age_s, time));
     writeln!(out, "  earlier run, with a quarter to spare: size {bytes}, age {age}: {so}")

@@ -1,13 +1,13 @@
 //! Journal: one event as an entry of the systemd journal.
 //!
-//! An entry has the text line as `MESSAGE` and a `PRIORITY` (2 when it has begun, 4 for what an
-//! admin should see, 5 for the rest); `LEAKWATCH_EVENT`, `LEAKWATCH_PID` and `LEAKWATCH_COMM` to
+//! An entry has the text line as `MESSAGE` and a `PRIORITY` (2 when memory or tasks ran out, 4 for
+//! what an admin should see, 5 for the rest); `LEAKWATCH_EVENT`, `LEAKWATCH_PID` and `LEAKWATCH_COMM` to
 //! filter by; and `LEAKWATCH_JSON`, the event as `--format json` has it. `OBJECT_PID` is the root of
 //! the tree: so the journal files the entry under that server's unit too, and `journalctl -u
 //! apache2` shows what leakwatch did to Apache.
 
-use super::json;
-use super::text::write_message;
+use super::events::text::write_message;
+use super::events::{EventFormat, record, write_event};
 use super::words::Style;
 use crate::core::model::event::Event;
 use crate::core::model::order::{Outcome, OutcomeResult};
@@ -35,9 +35,9 @@ pub fn write_entry(out: &mut Vec<u8>, t: f64, event: &Event, style: Style) -> io
     if let Some(root) = root {
         writeln!(out, "OBJECT_PID={}", root.pid)?;
     }
-    writeln!(out, "LEAKWATCH_EVENT={}", json::name(event))?;
+    writeln!(out, "LEAKWATCH_EVENT={}", record::name(event))?;
     out.write_all(b"LEAKWATCH_JSON=")?;
-    json::write_event(out, t, event)
+    write_event(out, t, event, EventFormat::Json, style)
 }
 
 /// The event's level of syslog(3).
@@ -74,8 +74,8 @@ fn about(event: &Event) -> (Option<(ProcId, Comm)>, Option<ProcId>) {
     }
 }
 
-/// Puts a level of syslog(3) before each line, as sd-daemon(3) has it, where lines go to the
-/// journal: 5 for what leakwatch says of itself, 6 for tables and greetings.
+/// Puts a level of syslog(3) before each line that goes to the journal, as in sd-daemon(3): 5 for
+/// messages about leakwatch itself, 6 for tables and greetings.
 pub struct Leveled<W> {
     out: W,
     on: bool,

@@ -1,4 +1,4 @@
-//! Talk: what is said beside the results, on standard error.
+//! Messages beside the results, on standard error.
 
 use super::servers::Ended;
 use super::summary;
@@ -17,7 +17,7 @@ use std::path::Path;
 /// Trees listed in the greeting.
 const MOST: usize = 10;
 
-/// What the greeting says beside what the engine knows.
+/// What the greeting needs beside the engine.
 #[derive(Clone, Copy, Debug)]
 pub struct Greeting<'a> {
     /// The machine: its system, kernel and processors.
@@ -36,7 +36,7 @@ pub struct Greeting<'a> {
     pub dry_run: bool,
 }
 
-/// Says at the start what is watched and what will be done.
+/// Writes at the start what is watched and what leakwatch will do.
 ///
 /// # Errors
 /// When `err` cannot be written.
@@ -51,7 +51,7 @@ pub fn greet(err: &mut impl Write, engine: &Engine, greeting: &Greeting<'_>) -> 
         writeln!(err, "no process matches {wanted} yet")?;
         return writeln!(
             err,
-            "  looking again every {}; check the pattern with `pgrep -l`, or stop with Ctrl-C",
+            "  checking again every {}; test the pattern with `pgrep -l`, or stop with Ctrl-C",
             Seconds(interval_s)
         );
     }
@@ -70,19 +70,19 @@ pub fn greet(err: &mut impl Write, engine: &Engine, greeting: &Greeting<'_>) -> 
             "  nothing is signalled; name a service with --pattern to let leakwatch keep it alive"
         )
     } else if dry_run {
-        writeln!(err, "  dry run: says what it would signal, signals nothing")
+        writeln!(err, "  dry run: prints the signals that it would send, and sends none")
     } else {
         let lead = Seconds(lead_s);
         writeln!(
             err,
-            "  when a worker leaks and memory may end within {lead}, it is ended: gently first, one at a time, never a master"
+            "  when a worker leaks and memory may run out within {lead}, leakwatch ends it: gently first, one at a time, never a master"
         )?;
         manners(err, engine, &trees)?;
         may_not(err, engine, &trees)
     }
 }
 
-/// Says of each tree with workers how they are ended: "Apache prefork: master 812, 9 workers;
+/// Writes for each tree with workers how they are ended: "Apache prefork: master 812, 9 workers;
 /// gentle signal USR1, after 70 s TERM, then KILL".
 fn manners(err: &mut impl Write, engine: &Engine, trees: &[TreeSummary]) -> io::Result<()> {
     let (detector, eligibility) = (engine.detector(), engine.policy().eligibility());
@@ -118,7 +118,7 @@ fn manners(err: &mut impl Write, engine: &Engine, trees: &[TreeSummary]) -> io::
     Ok(())
 }
 
-/// Says which processes this user may not signal.
+/// Writes how many processes this user may not signal.
 fn may_not(err: &mut impl Write, engine: &Engine, trees: &[TreeSummary]) -> io::Result<()> {
     let forbidden = engine.policy().eligibility().forbidden();
     let all: usize = trees.iter().map(|tree| tree.workers + 1).sum();
@@ -126,16 +126,13 @@ fn may_not(err: &mut impl Write, engine: &Engine, trees: &[TreeSummary]) -> io::
         0 => Ok(()),
         n if n == all => writeln!(
             err,
-            "  but this user may signal none of them: leaks will only be reported; run as root to act"
+            "  but this user may signal none of them: leaks are only reported; run as root to act"
         ),
-        n => writeln!(
-            err,
-            "  but this user may not signal {n} of them; run as root to reach them all"
-        ),
+        n => writeln!(err, "  but this user may not signal {n} of them; run as root to reach all"),
     }
 }
 
-/// Says what could not be seen.
+/// Writes a line for each note.
 ///
 /// # Errors
 /// When `err` cannot be written.
@@ -143,15 +140,15 @@ pub fn notes(err: &mut impl Write, notes: &[String]) -> io::Result<()> {
     notes.iter().try_for_each(|note| writeln!(err, "leakwatch: {note}"))
 }
 
-/// Says that a look failed, and why.
+/// Reports that a sample could not be taken, and why.
 ///
 /// # Errors
 /// When `err` cannot be written.
 pub fn failure(err: &mut impl Write, why: &str) -> io::Result<()> {
-    writeln!(err, "leakwatch: cannot look this time ({why}); going on")
+    writeln!(err, "leakwatch: sampling failed ({why}); will retry")
 }
 
-/// Says that a new tree is watched.
+/// Reports a new tree.
 ///
 /// # Errors
 /// When `err` cannot be written.
@@ -162,7 +159,7 @@ pub fn came(err: &mut impl Write, engine: &Engine, root: ProcId) -> io::Result<(
     summary::write(err, &new, 1, Style::default())
 }
 
-/// Says that a tree has ended.
+/// Reports that a tree has ended.
 ///
 /// # Errors
 /// When `err` cannot be written.
@@ -170,7 +167,7 @@ pub fn went(err: &mut impl Write, root: ProcId) -> io::Result<()> {
     writeln!(err, "leakwatch: the tree of process {} has ended; looking for new ones", root.pid)
 }
 
-/// Says how things stood at the stop.
+/// Reports the result at the stop.
 ///
 /// # Errors
 /// When `err` cannot be written.
@@ -178,7 +175,7 @@ pub fn farewell(err: &mut impl Write, status: Severity) -> io::Result<()> {
     let how = match status {
         Severity::Fine => "nothing leaks",
         Severity::Leak => "a leak was found",
-        Severity::Critical => "memory is about to end",
+        Severity::Critical => "memory is about to run out",
     };
     writeln!(err, "leakwatch: stopped; {how} (exit status {})", status as u8)
 }

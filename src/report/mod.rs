@@ -1,11 +1,12 @@
-//! Report: writes what the engine says, to any `impl Write`. Chooses nothing.
+//! Reports write values to any `impl Write`. They read nothing and choose nothing.
 
 pub mod ceilings;
 pub mod check;
 pub mod escape;
+pub mod events;
 pub mod explain;
+pub mod fields;
 pub mod journal;
-pub mod json;
 pub mod messages;
 pub mod prometheus;
 mod reasons;
@@ -13,5 +14,4 @@ pub mod screen;
 pub mod self_usage;
 pub mod servers;
 pub mod summary;
-pub mod text;
 pub mod words;

@@ -1,4 +1,4 @@
-//! Prometheus: how things stand, in the text format that node_exporter's textfile collector reads.
+//! Metrics in the text format that the textfile collector of Prometheus' node_exporter reads.
 //!
 //! Every series has a `watch` label, so that the files of several watches do not collide; none has
 //! a pid: that would be a new series for every worker that ever lived. Trees go by the name of
@@ -26,7 +26,7 @@ pub struct Exposition {
     watch: String,
     acts: bool,
     orders: [(Step, u64); Step::ALL.len()],
-    unsent: u64,
+    signal_errors: u64,
     gone: u64,
     stayed: u64,
     leaks: u64,
@@ -54,7 +54,7 @@ impl Exposition {
             watch: watch.to_owned(),
             acts,
             orders: Step::ALL.map(|step| (step, 0)),
-            unsent: 0,
+            signal_errors: 0,
             gone: 0,
             stayed: 0,
             leaks: 0,
@@ -68,7 +68,7 @@ impl Exposition {
     pub fn count(&mut self, event: &Event) {
         match event {
             Event::Order(order) => add(&mut self.orders, order.step, 1),
-            Event::SignalFailed { .. } => self.unsent += 1,
+            Event::SignalFailed { .. } => self.signal_errors += 1,
             Event::Outcome(Outcome { result: OutcomeResult::Gone { .. }, .. }) => self.gone += 1,
             Event::Outcome(Outcome { result: OutcomeResult::Stayed, .. }) => self.stayed += 1,
             Event::Leak(finding) if !finding.is_update => self.leaks += 1,
@@ -103,37 +103,37 @@ impl Exposition {
         one(
             "leakwatch_status",
             "gauge",
-            "0 nothing leaks, 1 a leak is known, 2 memory or tasks are about to end.",
+            "0: nothing leaks, 1: a leak is known, 2: memory or tasks are about to run out.",
             status.into(),
         )?;
         one(
             "leakwatch_enforcing",
             "gauge",
-            "1 if it ends leaking workers, 0 if it only tells.",
+            "1: leaking workers are ended, 0: they are only reported.",
             f64::from(u8::from(self.acts)),
         )?;
         one(
             "leakwatch_last_sample_timestamp_seconds",
             "gauge",
-            "Time of the last look.",
+            "Time of the last sample.",
             sample.t,
         )?;
         one(
             "leakwatch_sample_delay_seconds",
             "gauge",
-            "How late the last look came.",
+            "Delay of the last sample.",
             own.scheduling_delay.last_s(),
         )?;
         one(
             "leakwatch_sample_delay_max_seconds",
             "gauge",
-            "How late a look came at worst since the start.",
+            "Longest delay of a sample since the start.",
             own.scheduling_delay.worst_s(),
         )?;
         one(
             "leakwatch_cpu_seconds_total",
             "counter",
-            "CPU time that leakwatch used itself.",
+            "CPU time used by leakwatch itself.",
             own.usage.cpu_s,
         )?;
         one(
@@ -145,7 +145,7 @@ impl Exposition {
         one(
             "leakwatch_anonymous_memory_bytes",
             "gauge",
-            "Resident memory of leakwatch itself that is of no file.",
+            "Resident memory of leakwatch itself without file pages.",
             own.usage.anon as f64,
         )?;
         one("leakwatch_leaks_total", "counter", "Leaks found since the start.", self.leaks as f64)?;
@@ -153,9 +153,9 @@ impl Exposition {
             "leakwatch_signal_errors_total",
             "counter",
             "Orders whose signal could not be sent.",
-            self.unsent as f64,
+            self.signal_errors as f64,
         )?;
-        head(out, "leakwatch_build_info", "gauge", "1, with the version as a label.")?;
+        head(out, "leakwatch_build_info", "gauge", "Always 1; the version is a label.")?;
         let version = env!("CARGO_PKG_VERSION");
         writeln!(out, "leakwatch_build_info{{watch=\"{watch}\",version=\"{version}\"}} 1")?;
         self.write_counters(out)?;
@@ -170,22 +170,22 @@ impl Exposition {
             out,
             name,
             "counter",
-            "Orders to end a process; in a dry run those that would have been given.",
+            "Orders to end a process; in a dry run, orders that would have been given.",
         )?;
         for (step, count) in self.orders {
             let word = step.name();
             writeln!(out, "{name}{{watch=\"{watch}\",step=\"{word}\"}} {count}")?;
         }
         let name = "leakwatch_outcomes_total";
-        head(out, name, "counter", "What became of the processes that were to end.")?;
+        head(out, name, "counter", "Outcomes of orders: the process is gone, or stayed.")?;
         for (word, count) in [("gone", self.gone), ("stayed", self.stayed)] {
             writeln!(out, "{name}{{watch=\"{watch}\",result=\"{word}\"}} {count}")?;
         }
         let name = "leakwatch_memory_failures_total";
-        head(out, name, "counter", "OOM kills, refused forks and stalls that were seen.")?;
+        head(out, name, "counter", "OOM kills, refused forks and stalls since the start.")?;
         for (kind, count) in self.memory_failures {
             let word = kind.name();
-            writeln!(out, "{name}{{watch=\"{watch}\",sign=\"{word}\"}} {count}")?;
+            writeln!(out, "{name}{{watch=\"{watch}\",kind=\"{word}\"}} {count}")?;
         }
         Ok(())
     }
@@ -199,27 +199,27 @@ impl Exposition {
                 writeln!(out, "{name}{{watch=\"{watch}\",tree=\"{comm}\"}} {value}")
             })
         };
-        each("leakwatch_tree_processes", "Processes in trees whose root has that name.", |tree| {
-            tree.processes as f64
-        })?;
+        each(
+            "leakwatch_tree_processes",
+            "Processes in the trees whose root has this name.",
+            |tree| tree.processes as f64,
+        )?;
         each(
             "leakwatch_tree_footprint_bytes",
-            "RssAnon and VmSwap of all members; shared pages count in each.",
+            "RssAnon plus VmSwap of all members; shared pages count in each.",
             |tree| tree.footprint as f64,
         )?;
-        each(
-            "leakwatch_tree_leaking_processes",
-            "Members convicted of leaking memory or threads.",
-            |tree| tree.leaking as f64,
-        )?;
+        each("leakwatch_tree_leaking_processes", "Members that leak memory or threads.", |tree| {
+            tree.leaking as f64
+        })?;
         each(
             "leakwatch_tree_suspect_processes",
-            "Members that grow steadily, not long enough to convict.",
+            "Members that grow steadily, not yet long enough to call it a leak.",
             |tree| tree.suspects as f64,
         )?;
         each(
             "leakwatch_tree_growth_bytes_per_second",
-            "Growth of the members that leak or are suspects.",
+            "Growth of the leaking and suspect members.",
             |tree| tree.growth,
         )?;
         let name = "leakwatch_exhaustion_seconds";
@@ -227,7 +227,7 @@ impl Exposition {
             out,
             name,
             "gauge",
-            "Seconds until the first ceiling is reached; absent while nothing tells.",
+            "Seconds until the first ceiling is reached; absent without a forecast.",
         )?;
         for tree in &self.trees {
             let Some(f) = tree.forecast else { continue };
@@ -263,17 +263,17 @@ impl Exposition {
         each(
             Unit::Bytes,
             "leakwatch_ceiling_headroom_bytes",
-            "Memory left below a limit.",
+            "Memory left below the ceiling.",
             Ceiling::headroom,
         )?;
-        each(Unit::Bytes, "leakwatch_ceiling_limit_bytes", "The limit itself.", |c| c.limit)?;
+        each(Unit::Bytes, "leakwatch_ceiling_limit_bytes", "The ceiling in bytes.", |c| c.limit)?;
         each(
             Unit::Tasks,
             "leakwatch_ceiling_headroom_tasks",
-            "Tasks left below a limit.",
+            "Tasks left below the ceiling.",
             Ceiling::headroom,
         )?;
-        each(Unit::Tasks, "leakwatch_ceiling_limit_tasks", "The limit itself.", |c| c.limit)
+        each(Unit::Tasks, "leakwatch_ceiling_limit_tasks", "The ceiling in tasks.", |c| c.limit)
     }
 
     /// Trees by name and ceilings each once, so that no series comes twice: one collision, and the
@@ -443,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn every_step_and_sign_is_counted_by_its_own_name() {
+    fn every_step_and_memory_failure_is_counted_under_its_own_name() {
         let mut exposition = Exposition::new("a\"b\\c\nd", true);
         for (nth, step) in Step::ALL.into_iter().enumerate() {
             (0..=nth).for_each(|_| exposition.count(&order(step)));
@@ -469,9 +469,9 @@ mod tests {
             let line = format!("leakwatch_orders_total{{{watch},step=\"{name}\"}} {}\n", nth + 1);
             assert!(text.contains(&line), "{line}{text}");
         }
-        for (sign, count) in [("oom-kill", 40), ("refused", 40), ("stalled", 1)] {
+        for (kind, count) in [("oom-kill", 40), ("refused", 40), ("stalled", 1)] {
             let line =
-                format!("leakwatch_memory_failures_total{{{watch},sign=\"{sign}\"}} {count}\n");
+                format!("leakwatch_memory_failures_total{{{watch},kind=\"{kind}\"}} {count}\n");
             assert!(text.contains(&line), "{line}{text}");
         }
     }

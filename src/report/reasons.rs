@@ -1,4 +1,4 @@
-//! Reasons: what a test compared, and what a verdict rests on, in words.
+//! In words: the values that a test compared, and the reason for a verdict.
 
 use crate::core::detect::explain::{Explanation, HeldVerdict, WindowRow};
 use crate::core::detect::series::comparison::Comparison;
@@ -7,48 +7,49 @@ use crate::core::detect::verdict::RuleChecks;
 use crate::core::model::units::{Bytes, Seconds};
 use crate::core::model::verdict::{FindingReason, Verdict};
 
-/// What convicted it, or what was missing.
+/// The rule that was met, or the nearest one and what it lacks.
 pub(crate) fn conclusion(explanation: &Explanation) -> String {
     let row = explanation.decisive();
     let verdict = explanation.state.verdict;
     let nearest = row.map_or_else(|| "no window is full yet".to_owned(), missing);
     if explanation.follows_earlier_run() {
-        return "warming: an earlier run of its program grew so and ended by itself".to_owned();
+        return "warming: an earlier run of its program grew as much and exited by itself"
+            .to_owned();
     }
     let held = explanation.held;
     let stands = held.map_or(String::new(), |HeldVerdict { for_s, .. }| {
-        format!("it stands for another {}", Seconds(for_s))
+        format!(", held for another {}", Seconds(for_s))
     });
     match (verdict, row.and_then(|row| row.rules.as_ref()), held) {
         (Verdict::Leaking, Some(RuleChecks { leak: Some(why), .. }), _) => {
             let row = row.map_or(0.0, |row| row.window_s);
-            format!("leaking: the window of {} convicts ({})", Seconds(row), rule(*why))
+            format!("leaking: the window of {} proves it ({})", Seconds(row), rule(*why))
         }
         (Verdict::Leaking, _, Some(HeldVerdict { why: Some(FindingReason::Pool), .. })) => {
-            format!("leaking: convicted with its pool; by itself: {nearest}")
+            format!("leaking with its worker pool; by itself: {nearest}")
         }
-        (Verdict::Leaking, ..) => format!("leaking, from before: {stands}; now: {nearest}"),
+        (Verdict::Leaking, ..) => format!("leaking from before{stands}; now: {nearest}"),
         (Verdict::Suspect, Some(RuleChecks { suspect: Some(why), .. }), _) => {
-            format!("suspect: goes towards {}; {nearest}", rule(*why))
+            format!("suspect: on the way to {}; {nearest}", rule(*why))
         }
-        (Verdict::Suspect, ..) => format!("suspect, from before: {stands}; now: {nearest}"),
+        (Verdict::Suspect, ..) => format!("suspect from before{stands}; now: {nearest}"),
         (Verdict::Warming | Verdict::LoadCoupled, ..) => {
             let (growth, how) = match verdict {
-                Verdict::Warming => (GrowthShape::Slowing, "slows down"),
-                _ => (GrowthShape::WithLoad, "goes with CPU use"),
+                Verdict::Warming => (GrowthShape::Slowing, "is slowing down"),
+                _ => (GrowthShape::WithLoad, "follows CPU use"),
             };
             match explanation.longest(growth).map(|row| Seconds(row.window_s)) {
                 Some(window) => {
                     format!("{}: the growth in {window} {how}; {nearest}", verdict.name())
                 }
-                None => format!("{}, from before: {stands}; now: {nearest}", verdict.name()),
+                None => format!("{} from before{stands}; now: {nearest}", verdict.name()),
             }
         }
         (verdict, ..) => format!("{}: {nearest}", verdict.name()),
     }
 }
 
-/// What a window lacks to convict.
+/// What a window lacks to prove a leak.
 fn missing(row: &WindowRow) -> String {
     let tests = &row.window.tests;
     let enough = row.enough();
@@ -83,23 +84,25 @@ fn missing(row: &WindowRow) -> String {
         need(patient.own_growth, "for patient, small for its own size", size);
         need(patient.end_s, "for patient, memory lasts for months", |s| Seconds(s).to_string());
     }
-    match lacks.is_empty() {
-        true => format!("the window of {} lacks nothing", Seconds(row.window_s)),
-        false => {
-            format!("nearest is the window of {}: {}", Seconds(row.window_s), lacks.join("; "))
-        }
+    let window = Seconds(row.window_s);
+    if lacks.is_empty() {
+        format!("the window of {window} lacks nothing")
+    } else {
+        format!("nearest is the window of {window}: {}", lacks.join("; "))
     }
 }
 
 fn rule(why: FindingReason) -> &'static str {
     match why {
-        FindingReason::Urgent => "urgent: memory ends within --max-extrapolation times the window",
-        FindingReason::Patient => {
-            "patient: it grew by a real part of itself through much of its life"
+        FindingReason::Urgent => {
+            "urgent: memory runs out within --max-extrapolation times the window"
         }
-        FindingReason::Pool => "its pool",
-        FindingReason::PileUp => "children pile up",
-        FindingReason::Threads => "its threads never end",
+        FindingReason::Patient => {
+            "patient: it grew by a large part of its own size through much of its life"
+        }
+        FindingReason::Pool => "its worker pool",
+        FindingReason::PileUp => "its children never exit",
+        FindingReason::Threads => "its threads never exit",
     }
 }
 

@@ -1,4 +1,4 @@
-//! Screen: on a terminal, a block at the end of the output that is redrawn every tick.
+//! On a terminal, a block at the end of the output that is redrawn with every sample.
 
 use super::summary;
 use super::summary::TreeSummary;
@@ -43,7 +43,7 @@ impl Screen {
     ) -> io::Result<()> {
         // Without wrapping, a long line stays one line and the block can be found again.
         write!(out, "\x1b[?7l")?;
-        writeln!(out, "{}, next look in {}", TimeOfDay(t), Seconds(next_s))?;
+        writeln!(out, "{}, next sample in {}", TimeOfDay(t), Seconds(next_s))?;
         summary::write(out, trees, MOST, style)?;
         write!(out, "\x1b[?7h")?;
         self.lines = 1 + trees.len().min(MOST) + usize::from(trees.len() > MOST);

@@ -1,5 +1,7 @@
-//! Own: what leakwatch itself uses, and how late its looks come.
+//! What leakwatch itself uses, and how late its samples are.
 
+use super::fields::Fields;
+use super::words::plural;
 use crate::core::model::load::{Pressure, SelfUsage};
 use crate::core::model::sample::Memory;
 use crate::core::model::units::{Bytes, Seconds};
@@ -7,10 +9,10 @@ use crate::core::scheduling_delay::SchedulingDelay;
 use std::fmt;
 use std::io::{self, Write};
 
-/// Percent of ten seconds in which somebody waited for something that tell why a look came late: a
-/// machine that works stays below.
+/// From this share of ten seconds on, in percent, in which some task waited, the pressure explains
+/// a late sample: a machine that works stays below.
 const PRESSED: f64 = 10.0;
-/// Where pressures are not told: less than this share of memory left does.
+/// Without pressures, less than this share of memory left explains it.
 const LITTLE: f64 = 0.10;
 
 /// leakwatch itself as it stands.
@@ -18,7 +20,7 @@ const LITTLE: f64 = 0.10;
 pub struct SelfReport {
     /// What it uses.
     pub usage: SelfUsage,
-    /// How late its looks come.
+    /// How late its samples are.
     pub scheduling_delay: SchedulingDelay,
 }
 
@@ -35,12 +37,12 @@ impl SelfReport {
     pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
         let Self { usage: SelfUsage { cpu_s, anon, file }, scheduling_delay } = self;
         let (anon, file, share) = (Bytes(*anon), Bytes(*file), self.share() * 100.0);
-        let (cpu, age, looks) =
-            (Seconds(*cpu_s), Seconds(scheduling_delay.age_s()), scheduling_delay.looks());
+        let (cpu, age) = (Seconds(*cpu_s), Seconds(scheduling_delay.age_s()));
+        let samples = plural(scheduling_delay.looks(), "sample");
         write!(out, "leakwatch itself: {anon} anonymous, {file} of files; ")?;
         write!(out, "CPU {cpu} in {age}, {share:.2} % of one; ")?;
         let (last, worst) = (Short(scheduling_delay.last_s()), Short(scheduling_delay.worst_s()));
-        writeln!(out, "{looks} looks, the last {last} late, at worst {worst}")
+        writeln!(out, "{samples}, the last {last} late, the worst {worst}")
     }
 
     /// Writes the same as an object of JSON Lines, at `t`.
@@ -48,35 +50,34 @@ impl SelfReport {
     /// # Errors
     /// When `out` cannot be written.
     pub fn write_json(&self, out: &mut impl Write, t: f64) -> io::Result<()> {
-        let Self { usage: SelfUsage { cpu_s, anon, file }, scheduling_delay } = self;
-        write!(out, "{{\"schema\":1,\"event\":\"self\",\"t\":{t:.3}")?;
-        write!(out, ",\"anon_bytes\":{anon},\"file_bytes\":{file},\"cpu_s\":{cpu_s:.3}")?;
-        write!(
-            out,
-            ",\"cpu_share\":{:.6},\"age_s\":{:.3}",
-            self.share(),
-            scheduling_delay.age_s()
-        )?;
-        let (looks, last_s, worst_s) =
-            (scheduling_delay.looks(), scheduling_delay.last_s(), scheduling_delay.worst_s());
-        writeln!(out, ",\"samples\":{looks},\"delay_s\":{last_s:.3},\"delay_max_s\":{worst_s:.3}}}")
+        let Self { usage: SelfUsage { cpu_s, anon, file }, scheduling_delay: delay } = self;
+        let ms = |s: f64| fmt::from_fn(move |f| write!(f, "{s:.3}"));
+        let mut fields = Fields::begin(out, "self", ms(t))?;
+        fields.value("anon_bytes", anon)?;
+        fields.value("file_bytes", file)?;
+        fields.value("cpu_s", ms(*cpu_s))?;
+        fields.value("cpu_share", format_args!("{:.6}", self.share()))?;
+        fields.value("age_s", ms(delay.age_s()))?;
+        fields.value("samples", delay.looks())?;
+        fields.value("delay_s", ms(delay.last_s()))?;
+        fields.value("delay_max_s", ms(delay.worst_s()))?;
+        fields.end()
     }
 }
 
-/// A look that came late, and what is known of why.
+/// A sample that was late, and what is known of why.
 #[derive(Clone, Copy, Debug)]
 pub struct DelayedSample {
     /// By so many seconds.
     pub late_s: f64,
-    /// What was waited for.
+    /// What tasks waited for.
     pub pressure: Pressure,
-    /// The machine's memory at that look.
+    /// The machine's memory in that sample.
     pub memory: Memory,
 }
 
 impl DelayedSample {
-    /// What was waited for most, if it was waited for; memory first, since short memory makes
-    /// everybody wait for disks too.
+    /// What tasks waited for most; memory first, since where memory is short they wait for disks too.
     fn cause(&self) -> Cause {
         let Self { pressure: Pressure { memory, cpu, io }, memory: left, .. } = *self;
         let share = left.headroom() as f64 / (left.limit() as f64).max(1.0);
@@ -101,7 +102,7 @@ impl DelayedSample {
     pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
         writeln!(
             out,
-            "leakwatch: the last look came {} late: {}",
+            "leakwatch: the last sample was {} late: {}",
             Seconds(self.late_s),
             self.cause()
         )
@@ -112,28 +113,28 @@ impl DelayedSample {
     /// # Errors
     /// When `out` cannot be written.
     pub fn write_json(&self, out: &mut impl Write, t: f64) -> io::Result<()> {
-        write!(
-            out,
-            "{{\"schema\":1,\"event\":\"sample_delayed\",\"t\":{t:.3},\"delay_s\":{:.3}",
-            self.late_s
-        )?;
+        let mut fields = Fields::begin(out, "sample_delayed", format_args!("{t:.3}"))?;
+        fields.value("delay_s", format_args!("{:.3}", self.late_s))?;
         let Pressure { memory, cpu, io } = self.pressure;
-        for (name, percent) in [("memory", memory), ("cpu", cpu), ("io", io)] {
-            if let Some(percent) = percent {
-                write!(out, ",\"{name}_pressure_percent\":{percent}")?;
-            }
+        for (name, percent) in [
+            ("memory_pressure_percent", memory),
+            ("cpu_pressure_percent", cpu),
+            ("io_pressure_percent", io),
+        ] {
+            percent.map_or(Ok(()), |percent| fields.value(name, percent))?;
         }
-        writeln!(out, ",\"why\":\"{}\"}}", self.cause().name())
+        fields.word("why", self.cause().name())?;
+        fields.end()
     }
 }
 
-/// Why a look came late; in percent.
+/// Why a sample was late, with the percentage that shows it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Cause {
     Memory(f64),
     Io(f64),
     Cpu(f64),
-    /// Of memory left.
+    /// Little memory is left.
     Little(f64),
     Paused,
     Unknown,
@@ -159,16 +160,16 @@ impl fmt::Display for Cause {
             }
             Self::Io(percent) => write!(f, "the machine is stalling (I/O pressure {percent:.0} %)"),
             Self::Cpu(percent) => {
-                write!(f, "the processors have too much to do (CPU pressure {percent:.0} %)")
+                write!(f, "the processors are overloaded (CPU pressure {percent:.0} %)")
             }
             Self::Little(percent) => {
                 write!(f, "the machine is stalling ({percent:.0} % of memory left)")
             }
             Self::Paused => f.write_str(
-                "it, or the machine, was paused: nobody waits for memory, disks or processors",
+                "it, or the machine, was paused: no task waits for memory, disks or processors",
             ),
             Self::Unknown => f.write_str(
-                "the machine is stalling or was paused (without /proc/pressure there is no telling)",
+                "the machine is stalling or was paused (cannot tell which without /proc/pressure)",
             ),
         }
     }
@@ -198,29 +199,25 @@ mod tests {
     }
 
     #[test]
-    fn what_was_waited_for_is_said_and_nothing_is_made_up() {
+    fn a_late_sample_is_explained_by_the_pressure_that_shows_it() {
         let pressure =
             |memory, cpu, io| Pressure { memory: Some(memory), cpu: Some(cpu), io: Some(io) };
         for (pressure, available, why) in [
             (pressure(43.0, 90.0, 95.0), 50, "the machine is stalling (memory pressure 43 %)"),
             (pressure(3.0, 20.0, 61.0), 50, "the machine is stalling (I/O pressure 61 %)"),
-            (
-                pressure(3.0, 88.0, 61.0),
-                50,
-                "the processors have too much to do (CPU pressure 88 %)",
-            ),
+            (pressure(3.0, 88.0, 61.0), 50, "the processors are overloaded (CPU pressure 88 %)"),
             (pressure(0.4, 2.0, 1.0), 5, "it, or the machine, was paused"),
             (Pressure::default(), 5, "the machine is stalling (5 % of memory left)"),
-            (Pressure::default(), 50, "without /proc/pressure there is no telling"),
+            (Pressure::default(), 50, "cannot tell which without /proc/pressure"),
         ] {
             let line = line(pressure, available);
-            assert!(line.starts_with("leakwatch: the last look came 7.3 s late: "), "{line}");
+            assert!(line.starts_with("leakwatch: the last sample was 7.3 s late: "), "{line}");
             assert!(line.contains(why), "{line}");
         }
     }
 
     #[test]
-    fn what_it_uses_is_said_to_people_and_to_programs() {
+    fn people_and_programs_get_the_same_self_report() {
         let mut scheduling_delay = SchedulingDelay::new(0.0);
         scheduling_delay.observe(5.0, 5.4);
         scheduling_delay.observe(3300.0, 3300.004);
@@ -231,7 +228,7 @@ mod tests {
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "leakwatch itself: 480 KiB anonymous, 1.9 MiB of files; CPU 1.3 s in 55 min, 0.04 % of one; \
-             2 looks, the last 4 ms late, at worst 400 ms\n"
+             2 samples, the last 4 ms late, the worst 400 ms\n"
         );
         let mut out = Vec::new();
         own.write_json(&mut out, 1e9).unwrap();

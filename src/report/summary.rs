@@ -1,4 +1,4 @@
-//! State: how every watched tree stands, one line a tree, worst first.
+//! The state of every watched tree, one line a tree, worst first.
 //!
 //! The same lines serve the greeting at the start, SIGUSR1, and the block that is redrawn on a
 //! terminal.
@@ -82,7 +82,7 @@ pub fn trees(engine: &Engine) -> Vec<TreeSummary> {
     trees
 }
 
-/// Writes how things stand in one line without its end, for a service manager. Allocates nothing.
+/// Writes the state in one line without its end, for a service manager. Allocates nothing.
 ///
 /// # Errors
 /// When `out` cannot be written.
@@ -91,7 +91,7 @@ pub fn write_summary(out: &mut impl Write, engine: &Engine) -> io::Result<()> {
     let leaking = detector.process_states().filter(|s| s.leaks()).count();
     let roots = || detector.process_states().filter(|s| s.parent.is_none());
     match (engine.alarm().is_on(), leaking) {
-        (true, _) => write!(out, "forks are refused or the OOM killer strikes")?,
+        (true, _) => write!(out, "forks fail or the OOM killer strikes")?,
         (_, 0) => write!(out, "nothing leaks")?,
         (_, n) => write!(out, "{n} LEAKING")?,
     }

@@ -15,6 +15,15 @@ pub struct Style {
     pub dry_run: bool,
 }
 
+/// The colour of what needs an admin.
+pub(crate) const RED: &str = "\x1b[1;31m";
+/// The colour of what may need one soon.
+pub(crate) const YELLOW: &str = "\x1b[33m";
+/// The colour of good news.
+pub(crate) const GREEN: &str = "\x1b[32m";
+/// The end of a colour.
+pub(crate) const RESET: &str = "\x1b[0m";
+
 /// A Unix time as RFC 3339, UTC, whole seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct TimeOfDay(pub f64);

@@ -12,8 +12,9 @@ use leakwatch::core::engine::{Engine, EngineSettings};
 use leakwatch::core::model::order::Order;
 use leakwatch::core::model::sample::Sample;
 use leakwatch::core::scheduling_delay::SchedulingDelay;
+use leakwatch::report::events::{EventFormat, write_event};
+use leakwatch::report::summary;
 use leakwatch::report::words::Style;
-use leakwatch::report::{json, summary, text};
 use leakwatch::system::machine;
 use leakwatch::system::proc::{Sampler, Selection, SelectionArgs};
 
@@ -97,8 +98,9 @@ impl Churn {
         assert!(self.scheduling_delay.observe(t, t + 0.001).is_none());
         assert_eq!(self.sample.procs.len(), self.workers.len() + 1);
         for event in self.engine.assessment().events() {
-            json::write_event(&mut io::sink(), t, &event).unwrap();
-            text::write_event(&mut io::sink(), t, &event, Style::default()).unwrap();
+            for format in [EventFormat::Text, EventFormat::Json] {
+                write_event(&mut io::sink(), t, &event, format, Style::default()).unwrap();
+            }
             self.metrics_exporter.count(&event);
         }
         let failed =

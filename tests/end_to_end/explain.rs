@@ -72,9 +72,9 @@ fn every_change_of_verdict_is_explained_and_the_exit_and_the_end() {
     );
     let text = ended.out.text();
     for words in [
-        "=> suspect: goes towards patient",
+        "=> suspect: on the way to patient",
         "for patient, small for its own size",
-        "=> leaking: the window of 2 min convicts (patient",
+        "=> leaking: the window of 2 min proves it (patient",
         "=> stable: growth is too small, also in ",
     ] {
         assert!(text.contains(words), "{words}:\n{text}");

@@ -272,7 +272,7 @@ impl Leakwatch {
             // In a stall the worker may get no turn to end within its grace; then it is killed by
             // leakwatch, and not by the kernel.
             "signal: 9 (SIGKILL)" => {
-                assert!(said().contains("KILL: it did not go"), "{}", said());
+                assert!(said().contains("KILL: it did not exit"), "{}", said());
             }
             how => panic!("{how}: {}", said()),
         }

@@ -1,8 +1,8 @@
 //! Journaled: events as entries of the journal, where a watch runs as a service.
 
 use crate::core::model::event::Event;
+use crate::report::events::text;
 use crate::report::journal::{level, write_entry};
-use crate::report::text;
 use crate::report::words::Style;
 use crate::system::systemd::Journal;
 use std::io::{self, Write};

@@ -1,0 +1,67 @@
+//! Events, one a line: as a sentence for people or as a record of fields for programs.
+//!
+//! Another format for programs is a variant of [`EventFormat`] and its syntax in
+//! [`fields`](super::fields): what events hold is written once, in [`record`].
+
+pub mod record;
+pub mod sentences;
+pub mod text;
+
+use super::fields::Fields;
+use super::words::Style;
+use crate::core::model::event::Event;
+use clap::ValueEnum;
+use std::fmt;
+use std::io::{self, Write};
+
+/// Formats of events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EventFormat {
+    /// One line an event, for people.
+    Text,
+    /// One JSON object an event.
+    Json,
+}
+
+impl EventFormat {
+    /// Whether it is for people: then whatever else is said to them may stand between the events.
+    pub fn is_for_people(self) -> bool {
+        self == Self::Text
+    }
+
+    /// Begins a record of that event at `t`; none in the format for people, which has sentences.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn begin<'w, W: Write>(
+        self,
+        out: &'w mut W,
+        event: &str,
+        t: impl fmt::Display,
+    ) -> io::Result<Option<Fields<'w, W>>> {
+        match self {
+            Self::Text => Ok(None),
+            Self::Json => Fields::begin(out, event, t).map(Some),
+        }
+    }
+}
+
+/// Writes an event of the sample at `t`, with its newline; nothing where the format has no line for it.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_event(
+    out: &mut impl Write,
+    t: f64,
+    event: &Event,
+    format: EventFormat,
+    style: Style,
+) -> io::Result<()> {
+    match format.begin(out, record::name(event), t)? {
+        Some(mut fields) => {
+            record::write_fields(&mut fields, t, event)?;
+            fields.end()
+        }
+        None => text::write_event(out, t, event, style),
+    }
+}

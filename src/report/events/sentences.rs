@@ -1,0 +1,490 @@
+//! What each event says to people: one sentence an event, all in this file.
+//!
+//! To change a wording, edit the text between quotes. A name in braces stands for a value that is
+//! already in words ("41 MiB", "12 min", "pids.max of cgroup /web"). The test at the end lists every
+//! sentence as it is printed; `cargo test --lib sentences` shows what an edit changed.
+
+use crate::core::model::ceiling::{MemoryFailure, MemoryFailureKind, Unit};
+use crate::core::model::event::Event;
+use crate::core::model::forecast::Forecast;
+use crate::core::model::order::{NotEnded, Order, OrderReason, Outcome, OutcomeResult};
+use crate::core::model::signal::{SignalFailure, Step};
+use crate::core::model::units::{Amount, Bytes, Rate, Seconds};
+use crate::core::model::verdict::{
+    ClearedReason, Evidence, Finding, FindingReason, FindingScope, Verdict,
+};
+use crate::report::words::{CeilingName, plural};
+use std::fmt;
+use std::io;
+
+/// The sentence of an event, without its subject.
+pub(super) struct Sentence<'a>(pub(super) &'a Event);
+
+impl fmt::Display for Sentence<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Event::Leak(finding) => leak(f, finding),
+            Event::Suspect(finding) => suspect(f, finding),
+            Event::VerdictCleared { was, why, .. } => verdict_cleared(f, *was, *why),
+            Event::Forecast { forecast, .. } => exhaustion(f, forecast),
+            Event::ForecastCleared { ceiling, place, .. } => {
+                let ceiling = CeilingName(*ceiling, *place);
+                write!(f, "usage of {ceiling} is no longer rising")
+            }
+            Event::MemoryFailure(failure) => memory_failure(f, failure),
+            Event::NotEnded { why, .. } => not_ended(f, *why),
+            Event::Order(order) => ordered(f, order),
+            Event::SignalFailed { order, why } => signal_failed(f, order, *why),
+            Event::Outcome(outcome) => outcome_of(f, outcome),
+        }
+    }
+}
+
+fn leak(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
+    let (size, tasks) = (Bytes(finding.footprint), finding.tasks);
+    match (finding.why, finding.evidence) {
+        (FindingReason::PileUp, Some(Evidence { slope, unit, .. })) => {
+            let rate = Rate(slope, unit);
+            write!(f, "its children never exit: {tasks} now, {size} together, {rate}")
+        }
+        (FindingReason::PileUp, None) => {
+            write!(f, "its children never exit: {tasks} now, {size} together, and growing")
+        }
+        (FindingReason::Threads, Some(Evidence { growth, window_s, slope, unit, .. })) => {
+            let (window, rate) = (Seconds(window_s), Rate(slope, unit));
+            write!(f, "its threads never exit: {tasks} now, {growth:.0} more in {window} ({rate})")
+        }
+        (FindingReason::Pool, Some(evidence)) => {
+            write!(f, "{}, {size} now, as its siblings do until they exit", Growth(evidence))
+        }
+        (FindingReason::Pool, None) if finding.scope == FindingScope::Tree => {
+            write!(f, "its children grow until they exit, each too briefly to be judged alone")
+        }
+        (FindingReason::Pool, None) => {
+            write!(f, "{size} now, growing as its siblings do until they exit")
+        }
+        (_, Some(evidence)) => write!(f, "{}, {size} now", Growth(evidence)),
+        (_, None) => write!(f, "{size} now, and growing"),
+    }?;
+    match &finding.forecast {
+        Some(forecast) if forecast.is_reliable() => {
+            let lasts = match forecast.ceiling.unit() {
+                Unit::Bytes => "memory lasts another",
+                Unit::Tasks => "forks work for another",
+            };
+            write!(f, "; {lasts} {}", WithInterval(forecast))
+        }
+        Some(Forecast { window_s, .. }) => {
+            let window = Seconds(*window_s);
+            write!(f, "; no forecast yet: exhaustion is more than 8x the {window} observed")
+        }
+        None => Ok(()),
+    }
+}
+
+/// How much a process grew, of a finding.
+struct Growth(Evidence);
+
+impl fmt::Display for Growth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Evidence { unit, growth, window_s, slope, at_equal_load, .. } = self.0;
+        let (growth, rate) = (Amount(growth as u64, unit), Rate(slope, unit));
+        let window = Seconds(window_s);
+        if at_equal_load {
+            write!(f, "grew at equal load by {growth} in {window} ({rate})")
+        } else {
+            write!(f, "grew steadily by {growth} in {window} ({rate})")
+        }
+    }
+}
+
+/// "25 min (19 min to 33 min)"
+struct WithInterval<'a>(&'a Forecast);
+
+impl fmt::Display for WithInterval<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Forecast { likely_s, earliest_s, latest_s, .. } = *self.0;
+        let (likely, earliest, latest) =
+            (Seconds(likely_s), Seconds(earliest_s), Seconds(latest_s));
+        write!(f, "{likely} ({earliest} to {latest})")
+    }
+}
+
+fn suspect(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
+    match finding.evidence {
+        Some(Evidence { unit, growth, window_s, slope, .. }) => {
+            let (growth, rate) = (Amount(growth as u64, unit), Rate(slope, unit));
+            let window = Seconds(window_s);
+            write!(
+                f,
+                "grew by {growth} in {window} ({rate}); too short to tell a leak from a warm-up"
+            )
+        }
+        None => {
+            let size = Bytes(finding.footprint);
+            write!(f, "{size} now, and growing; too early to call it a leak")
+        }
+    }
+}
+
+fn verdict_cleared(f: &mut fmt::Formatter<'_>, was: Verdict, why: ClearedReason) -> fmt::Result {
+    let was = was.name();
+    match why {
+        ClearedReason::GrowthEnded => write!(f, "no longer {was}: it stopped growing steadily"),
+        ClearedReason::Exited => write!(f, "no longer {was}: it exited"),
+        ClearedReason::Ended => write!(f, "no longer {was}: it was ended"),
+    }
+}
+
+fn exhaustion(f: &mut fmt::Formatter<'_>, forecast: &Forecast) -> fmt::Result {
+    let Forecast { ceiling, place, headroom, limit, slope, window_s, .. } = *forecast;
+    let (unit, effect) = (ceiling.unit(), ceiling.effect());
+    let runs_out = effect.verb();
+    if forecast.is_reliable() {
+        write!(f, "{runs_out} in {}", WithInterval(forecast))?;
+    } else {
+        write!(f, "{runs_out}, but not within 8x the {} observed", Seconds(window_s))?;
+    }
+    let left = match unit {
+        Unit::Bytes => Bytes(headroom).to_string(),
+        Unit::Tasks => headroom.to_string(),
+    };
+    let (limit, rate, name) = (Amount(limit, unit), Rate(slope, unit), CeilingName(ceiling, place));
+    let then = effect.sentence();
+    write!(f, ": {left} of {limit} left of {name}, usage {rate}; {then}")
+}
+
+fn memory_failure(f: &mut fmt::Formatter<'_>, failure: &MemoryFailure) -> fmt::Result {
+    let MemoryFailure { kind, ceiling, place, count, .. } = *failure;
+    let (name, errno) = (CeilingName(ceiling, place), ceiling.effect().errno());
+    let times = if count == 1 { "once".to_owned() } else { plural(count, "time") };
+    match (kind, ceiling.unit()) {
+        (MemoryFailureKind::OomKill, _) => {
+            let processes = plural(count, "process");
+            write!(f, "the OOM killer ended {processes}: nothing was left of {name}")
+        }
+        (MemoryFailureKind::Refused, Unit::Tasks) => {
+            write!(f, "fork failed {times} at {name}: {errno}")
+        }
+        (MemoryFailureKind::Refused, Unit::Bytes) => {
+            write!(f, "memory was refused {times} at {name}: {errno}")
+        }
+        (MemoryFailureKind::Stalled, _) => {
+            write!(
+                f,
+                "all processes waited for memory {count} % of the last 10 s: nothing was left of {name}"
+            )
+        }
+    }
+}
+
+fn not_ended(f: &mut fmt::Formatter<'_>, why: NotEnded) -> fmt::Result {
+    f.write_str("leaking and memory is running out, but ")?;
+    match why {
+        NotEnded::NotAWorker => f.write_str(
+            "nothing would restart it: restart its service, or allow ending it with --allow-standalone",
+        ),
+        NotEnded::Helper => {
+            f.write_str("it is a helper of its master and not a worker: restart its service")
+        }
+        NotEnded::HasChildren => f.write_str("it has children: restart its service"),
+        NotEnded::Orphan => {
+            f.write_str("its master has exited and cannot replace it: restart its service")
+        }
+        NotEnded::Protected => f.write_str("--protect names it"),
+        NotEnded::NotPermitted => f.write_str(
+            "this user may not signal it: run leakwatch as root or give it CAP_KILL",
+        ),
+        NotEnded::Unknown => f.write_str("its program could not be read"),
+        NotEnded::PoolHalved => f.write_str("its worker pool is down to half already"),
+        NotEnded::ForkFails(what) => write!(
+            f,
+            "forks fail already, and when a fork fails its master {what}: free memory by other means"
+        ),
+        NotEnded::Server(why) => write!(f, "{why}"),
+    }
+}
+
+fn ordered(f: &mut fmt::Formatter<'_>, order: &Order) -> fmt::Result {
+    let (signal, size) = (order.signal.name(), Bytes(order.footprint));
+    match order.step {
+        Step::Reload => {
+            let master = order.target.pid;
+            write!(f, "{signal} to its master {master}, which replaces all workers gently")
+        }
+        Step::Gentle => write!(f, "{signal} (finish the request, then exit)"),
+        Step::Term | Step::Kill => write!(f, "{signal}"),
+    }?;
+    if let Some(then) = order.then {
+        let (then, grace) = (then.name(), Seconds(order.grace_s));
+        write!(f, "; {then} if still there in {grace}")?;
+    }
+    match order.reason {
+        OrderReason::Danger => write!(f, ": leaking, {size}"),
+        OrderReason::Hung => write!(f, ": hung, one of the children that never exit"),
+        OrderReason::Emergency => {
+            write!(f, ": grows fastest, {size}, and memory goes too fast for more samples")
+        }
+        OrderReason::Stayed => write!(f, ": it did not exit"),
+    }?;
+    // The order before said how memory stands.
+    match order.forecast.filter(|_| order.reason != OrderReason::Stayed) {
+        Some(Forecast { ceiling, likely_s, earliest_s, .. }) => {
+            let (likely, earliest) = (Seconds(likely_s), Seconds(earliest_s));
+            write!(f, "; {} in {likely} (earliest {earliest})", ceiling.effect().verb())
+        }
+        None => Ok(()),
+    }
+}
+
+fn signal_failed(f: &mut fmt::Formatter<'_>, order: &Order, why: SignalFailure) -> fmt::Result {
+    let signal = order.signal.name();
+    match why {
+        SignalFailure::Gone => write!(f, "{signal} was not sent: it had already exited"),
+        SignalFailure::NotPermitted => write!(
+            f,
+            "{signal} was not sent: not permitted; run leakwatch as root or give it CAP_KILL"
+        ),
+        SignalFailure::Protected => write!(
+            f,
+            "{signal} was not sent: by its current name or title it is protected, or not a worker"
+        ),
+        SignalFailure::Refused => write!(
+            f,
+            "{signal} was not sent: leakwatch never signals process 1, itself or its ancestors"
+        ),
+        SignalFailure::Failed(errno) => {
+            write!(f, "{signal} was not sent: {}", io::Error::from_raw_os_error(errno))
+        }
+    }
+}
+
+fn outcome_of(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
+    let Outcome { order, after_s, result, forecast } = outcome;
+    let (signal, after) = (order.signal.name(), Seconds(*after_s));
+    let unit = order.forecast.map_or(Unit::Bytes, |forecast| forecast.ceiling.unit());
+    match *result {
+        OutcomeResult::Stayed => {
+            return write!(f, "still there after {after}, last signal {signal}; leaving it alone");
+        }
+        OutcomeResult::Gone { reclaimed: Some(reclaimed), headroom_after, .. } => {
+            let expected = Amount(order.expected, unit);
+            let (reclaimed, left) = (Amount(reclaimed, unit), Amount(headroom_after, unit));
+            write!(
+                f,
+                "gone after {after} by {signal}; {expected} expected, {reclaimed} reclaimed, {left} left now"
+            )?;
+        }
+        OutcomeResult::Gone { reclaimed: None, headroom_after, .. } => {
+            let left = Amount(headroom_after, unit);
+            write!(f, "gone after {after} by {signal}; {left} left now of another limit")?;
+        }
+    }
+    match forecast {
+        Some(forecast) if forecast.is_reliable() => {
+            let likely = Seconds(forecast.likely_s);
+            write!(f, "; {} in {likely}", forecast.ceiling.effect().verb())
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::model::ceiling::{CeilingKind, Place};
+    use crate::core::model::process::{Comm, ProcId};
+    use crate::core::model::signal::Signal;
+    use crate::core::model::units::MIB;
+    use crate::report::events::text::write_event;
+    use crate::report::words::Style;
+
+    const ID: ProcId = ProcId { pid: 2291, start: 5 };
+    const ROOT: ProcId = ProcId { pid: 812, start: 1 };
+
+    fn forecast(likely_s: f64) -> Forecast {
+        Forecast {
+            ceiling: CeilingKind::Ram,
+            place: Place::NONE,
+            headroom: 412 * MIB,
+            limit: 2048 * MIB,
+            slope: 412.0 * MIB as f64 / likely_s,
+            earliest_s: likely_s * 0.75,
+            likely_s,
+            latest_s: likely_s * 1.32,
+            window_s: 720.0,
+        }
+    }
+
+    /// 88 of 512 tasks are left.
+    fn in_tasks(likely_s: f64) -> Forecast {
+        Forecast {
+            ceiling: CeilingKind::Pids,
+            place: Place::new("/web"),
+            headroom: 88,
+            limit: 512,
+            slope: 88.0 / likely_s,
+            ..forecast(likely_s)
+        }
+    }
+
+    fn evidence() -> Evidence {
+        Evidence {
+            unit: Unit::Bytes,
+            growth: 41.0 * MIB as f64,
+            from: 40.0 * MIB as f64,
+            window_s: 720.0,
+            slope: 41.0 * MIB as f64 / 720.0,
+            at_equal_load: false,
+        }
+    }
+
+    fn in_threads() -> Evidence {
+        Evidence {
+            unit: Unit::Tasks,
+            growth: 60.0,
+            from: 4.0,
+            window_s: 120.0,
+            slope: 0.5,
+            ..evidence()
+        }
+    }
+
+    fn finding() -> Finding {
+        Finding {
+            id: ID,
+            comm: Comm::new(b"apache2"),
+            root: ROOT,
+            scope: FindingScope::Process,
+            why: FindingReason::Urgent,
+            footprint: 88 * MIB,
+            tasks: 64,
+            evidence: Some(evidence()),
+            forecast: Some(forecast(1500.0)),
+            is_update: false,
+        }
+    }
+
+    fn order(step: Step, reason: OrderReason) -> Order {
+        let gentle = matches!(step, Step::Gentle | Step::Reload);
+        Order {
+            victim: ID,
+            target: if step == Step::Reload { ROOT } else { ID },
+            comm: Comm::new(b"apache2"),
+            root: ROOT,
+            step,
+            signal: if gentle { Signal::Usr1 } else { step.signal() },
+            grace_s: 70.0,
+            then: gentle.then_some(Signal::Term),
+            helpers: &[],
+            reason,
+            footprint: 88 * MIB,
+            expected: 80 * MIB,
+            forecast: Some(forecast(28.0)),
+        }
+    }
+
+    fn outcome(result: OutcomeResult, now: Option<Forecast>) -> Event {
+        let order = order(Step::Gentle, OrderReason::Danger);
+        Event::Outcome(Outcome { order, after_s: 0.4, result, forecast: now })
+    }
+
+    /// One of every sentence.
+    fn all() -> Vec<Event> {
+        let comm = Comm::new(b"apache2");
+        let leak = |finding| Event::Leak(finding);
+        let (pool, tree) = (FindingReason::Pool, FindingScope::Tree);
+        let bare = Finding { evidence: None, forecast: None, ..finding() };
+        let tasks = |why, scope| Finding {
+            why,
+            scope,
+            evidence: Some(in_threads()),
+            forecast: Some(in_tasks(176.0)),
+            ..finding()
+        };
+        let even = Evidence { at_equal_load: true, ..evidence() };
+        let cleared = |was, why| Event::VerdictCleared {
+            id: ID,
+            comm,
+            root: ROOT,
+            scope: FindingScope::Process,
+            was,
+            why,
+        };
+        let failure = |kind, ceiling, place: &str, count| {
+            let (root, place) = (None, Place::new(place));
+            Event::MemoryFailure(MemoryFailure { kind, ceiling, root, place, count })
+        };
+        let not_ended = |why| Event::NotEnded { id: ID, comm, root: ROOT, why };
+        let gentle = order(Step::Gentle, OrderReason::Danger);
+        let failed = |why| Event::SignalFailed { order: gentle, why };
+        let gone = |reclaimed| OutcomeResult::Gone {
+            headroom_before: 0,
+            headroom_after: 99 * MIB,
+            reclaimed,
+        };
+        let (pids, web) = (CeilingKind::Pids, Place::new("/web"));
+        vec![
+            leak(finding()),
+            leak(Finding { evidence: Some(even), forecast: Some(forecast(9000.0)), ..finding() }),
+            leak(bare),
+            leak(Finding { why: pool, ..finding() }),
+            leak(Finding { why: pool, ..bare }),
+            leak(Finding { why: pool, scope: tree, ..bare }),
+            leak(tasks(FindingReason::Threads, FindingScope::Process)),
+            leak(tasks(FindingReason::PileUp, tree)),
+            leak(Finding { why: FindingReason::PileUp, scope: tree, ..bare }),
+            Event::Suspect(finding()),
+            Event::Suspect(bare),
+            cleared(Verdict::Suspect, ClearedReason::GrowthEnded),
+            cleared(Verdict::Leaking, ClearedReason::Exited),
+            Event::Forecast { root: Some(ROOT), comm, forecast: forecast(1500.0) },
+            Event::Forecast { root: Some(ROOT), comm, forecast: forecast(9000.0) },
+            Event::Forecast { root: None, comm, forecast: in_tasks(750.0) },
+            Event::ForecastCleared { root: None, comm, ceiling: pids, place: web },
+            failure(MemoryFailureKind::OomKill, CeilingKind::Ram, "", 1),
+            failure(MemoryFailureKind::OomKill, CeilingKind::CgroupMemory, "/web", 2),
+            failure(MemoryFailureKind::Refused, pids, "/web", 3),
+            failure(MemoryFailureKind::Refused, CeilingKind::Commit, "", 1),
+            failure(MemoryFailureKind::Stalled, CeilingKind::Ram, "", 34),
+            not_ended(NotEnded::NotAWorker),
+            not_ended(NotEnded::Helper),
+            not_ended(NotEnded::HasChildren),
+            not_ended(NotEnded::Orphan),
+            not_ended(NotEnded::Protected),
+            not_ended(NotEnded::NotPermitted),
+            not_ended(NotEnded::Unknown),
+            not_ended(NotEnded::PoolHalved),
+            not_ended(NotEnded::ForkFails("exits")),
+            not_ended(NotEnded::Server("a session would be lost: restart it at night")),
+            Event::Order(gentle),
+            Event::Order(order(Step::Reload, OrderReason::Danger)),
+            Event::Order(order(Step::Kill, OrderReason::Emergency)),
+            Event::Order(order(Step::Term, OrderReason::Hung)),
+            Event::Order(order(Step::Kill, OrderReason::Stayed)),
+            failed(SignalFailure::Gone),
+            failed(SignalFailure::NotPermitted),
+            failed(SignalFailure::Protected),
+            failed(SignalFailure::Refused),
+            failed(SignalFailure::Failed(3)),
+            outcome(gone(Some(79 * MIB)), None),
+            outcome(gone(None), Some(forecast(40.0))),
+            outcome(OutcomeResult::Stayed, None),
+        ]
+    }
+
+    #[test]
+    fn every_event_is_one_line_that_reads_as_a_sentence() {
+        let mut out = Vec::new();
+        for event in all() {
+            write_event(&mut out, 1_700_000_000.0, &event, Style::default()).unwrap();
+        }
+        let text = String::from_utf8(out).unwrap();
+        let lines: Vec<&str> =
+            text.lines().map(|line| line.strip_prefix("2023-11-14T22:13:20Z  ").unwrap()).collect();
+        let expected: Vec<&str> = LINES.lines().collect();
+        assert_eq!(lines, expected, "\n{}\n", lines.join("\n"));
+    }
+
+    const LINES: &str = include_str!("sentences.txt");
+}

@@ -1,0 +1,79 @@
+//! The line of an event for people: the time, one word for what it is, its subject, and a sentence.
+//!
+//! A line can be read without colour. Names are escaped by [`Comm`](crate::core::model::sample::Comm).
+
+use super::sentences::Sentence;
+use crate::core::model::event::Event;
+use crate::core::model::order::{Order, Outcome};
+use crate::core::model::verdict::{ClearedReason, Finding};
+use crate::report::words::{GREEN, RED, RESET, Style, Subject, TimeOfDay, YELLOW};
+use std::io::{self, Write};
+
+/// Writes one event as one line.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_event(out: &mut impl Write, t: f64, event: &Event, style: Style) -> io::Result<()> {
+    if is_covered_elsewhere(event) {
+        return Ok(());
+    }
+    write!(out, "{}  ", TimeOfDay(t))?;
+    write_message(out, event, style)
+}
+
+/// Whether another line says the same: FORECAST, or OUTCOME.
+fn is_covered_elsewhere(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Leak(Finding { is_update: true, .. })
+            | Event::VerdictCleared { why: ClearedReason::Ended, .. }
+    )
+}
+
+/// Writes the line without the time, for where each line gets one anyway.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_message(out: &mut impl Write, event: &Event, style: Style) -> io::Result<()> {
+    if is_covered_elsewhere(event) {
+        return Ok(());
+    }
+    let (word, colour) = match event {
+        Event::Outcome(_) => ("OUTCOME", GREEN),
+        Event::Order(_) if style.dry_run => ("DRY RUN", RED),
+        Event::Order(_) => ("ORDER", RED),
+        Event::SignalFailed { .. } => ("FAILED", RED),
+        Event::NotEnded { .. } => ("SPARED", RED),
+        Event::Leak(_) => ("LEAK", RED),
+        Event::Forecast { .. } => ("FORECAST", YELLOW),
+        Event::Suspect(_) => ("SUSPECT", YELLOW),
+        Event::VerdictCleared { .. } | Event::ForecastCleared { .. } => ("CLEARED", GREEN),
+        Event::MemoryFailure(_) => ("FAILING", RED),
+    };
+    let (on, off) = if style.colour { (colour, RESET) } else { ("", "") };
+    let sentence = Sentence(event);
+    writeln!(
+        out,
+        "{on}{word:<8}{off}  {:<18}  {sentence}",
+        subject(event).map_or("machine".to_owned(), |subject| subject.to_string())
+    )
+}
+
+/// The process or tree that an event is about; none where it is the machine.
+fn subject(event: &Event) -> Option<Subject> {
+    Some(match *event {
+        Event::Suspect(Finding { id, comm, scope, .. })
+        | Event::Leak(Finding { id, comm, scope, .. })
+        | Event::VerdictCleared { id, comm, scope, .. } => Subject::of(comm, id, scope),
+        Event::Forecast { root, comm, .. } | Event::ForecastCleared { root, comm, .. } => {
+            Subject::tree(comm, root?)
+        }
+        Event::MemoryFailure(_) => return None,
+        Event::NotEnded { id, comm, .. } => Subject::process(comm, id),
+        Event::Order(Order { victim, comm, .. })
+        | Event::Outcome(Outcome { order: Order { victim, comm, .. }, .. })
+        | Event::SignalFailed { order: Order { victim, comm, .. }, .. } => {
+            Subject::process(comm, victim)
+        }
+    })
+}
