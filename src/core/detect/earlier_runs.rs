@@ -17,7 +17,7 @@ const PROGRAMS: usize = 1024;
 struct EarlierRun {
     peak: u64,
     age: u64,
-    /// How many runs had ended when the last of these did.
+    /// How many runs of all programs had ended when the last of this one did.
     last: u64,
 }
 

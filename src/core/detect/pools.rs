@@ -37,9 +37,9 @@ pub struct PoolEntry {
     pub pool: ShortLivedPool,
     /// Whether it leaks, by the last judgement.
     pub leaks: bool,
-    /// Whether that is new.
+    /// Whether the last judgement changed that.
     pub changed: bool,
-    /// Of the last sample and of the one being counted.
+    /// Growth of the flagged members in the last sample, and in the one being counted.
     flagged: [FlaggedGrowth; 2],
 }
 
@@ -115,7 +115,7 @@ impl Pools {
         }
     }
 
-    /// Takes a process that ended out of its pool.
+    /// Removes a process that ended from its pool.
     pub fn leave(&mut self, process: &mut Process) {
         let Some((index, mut member)) = process.member.take() else { return };
         if let Some(entry) = &mut self.pools[index] {

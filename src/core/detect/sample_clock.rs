@@ -9,14 +9,14 @@
 use crate::core::detect::constants::{FINE, LEVELS, RING};
 use crate::core::model::units::doublings;
 
-/// Gaps longer than this many planned intervals leave blocks behind that are not whole.
+/// Gaps longer than this many planned intervals leave incomplete blocks behind.
 const GAP: f64 = 3.0;
 
 /// Lateness, in planned intervals, that samples in quick succession may make up for.
 const LATENESS: f64 = 10.0;
 
-/// Samples closer than this share of the interval were not planned so (the closest are 1/16): the
-/// wall clock was set back, and the recorder lets t creep on.
+/// Planned samples are at least 1/16 of the interval apart. Samples closer than this share mean that
+/// the wall clock was set back and the recorder lets `t` creep on.
 const CREEP: f64 = 1.0 / 32.0;
 
 /// The moment of a sample.

@@ -6,10 +6,10 @@
 
 use crate::core::detect::constants::Constants;
 
-/// Bins of age, each 1.4 times as old as the one before; the last begins at 1.4^41 intervals.
+/// Bins of age; the last begins at 1.4^41 intervals.
 const BINS: usize = 42;
 
-/// Growth of each bin's width.
+/// Each bin begins at this many times the age at which the one before does.
 const WIDTH: f64 = 1.4;
 
 /// Exits before a pool is judged: only the members of a short-lived pool end.
@@ -35,7 +35,7 @@ pub struct PoolMember {
     time: f64,
 }
 
-/// Growth of the children of one parent that run one program.
+/// Growth by age of the children of one parent that run one program.
 pub struct ShortLivedPool {
     bins: Box<[AgeBin; BINS]>,
     exits: u32,
@@ -118,7 +118,7 @@ impl ShortLivedPool {
         *member = PoolMember { bin, ..PoolMember::default() };
     }
 
-    /// Age in intervals by which half of all time was lived.
+    /// Age in intervals below which members spent half of their time.
     pub fn half_life(&self) -> f64 {
         let total: f64 = self.bins.iter().map(|bin| bin.time).sum();
         let mut lived = 0.0;

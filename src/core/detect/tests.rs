@@ -170,7 +170,7 @@ fn the_only_leaking_one_of_six_siblings_is_named() {
 
 #[test]
 fn six_fast_leaking_siblings_are_all_found_before_memory_ends() {
-    // 12 MiB/s in all: memory ends after 85 samples, and of each alone after 500.
+    // 12 MiB/s in all: memory ends after 85 samples, and by one of them alone after 500.
     let leak = |child: u32, k: usize| (20 + child, 9, (30 + 2 * k as u64) * MIB, 0.0);
     let rows =
         |k| std::iter::once((9, 1, 10 * MIB, 0.0)).chain((0..6).map(|c| leak(c, k))).collect();
@@ -380,7 +380,7 @@ proptest! {
     #[test]
     fn a_step_of_the_clock_changes_no_verdict(pages in series(), at in 10_usize..40) {
         let now = verdicts(&pages, |k| k as f64, |_| 0);
-        // Set back by an hour: until then t creeps on by a millisecond.
+        // The clock is set back by an hour: until it catches up, t creeps on by milliseconds.
         let creep = |k: usize| if k < at { k as f64 } else { at as f64 + (k - at) as f64 * 1e-3 };
         prop_assert_eq!(now, verdicts(&pages, creep, |_| 0));
     }

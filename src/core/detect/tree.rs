@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn membership_outlives_the_parent() {
         let mut trees = ProcessTrees::default();
-        // Children before parents, as pids that went round may have it.
+        // Children before parents, as after a wrap of the pids.
         trees.observe(&[proc(30, 3, 20), proc(20, 2, 10), proc(10, 1, 1), proc(1, 0, 0)], &[]);
         let top = ProcId { pid: 10, start: 1 };
         assert_eq!((node(&trees, 10, 1).root, node(&trees, 10, 1).parent), (top, None));
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pid_that_comes_round_is_another_process() {
+    fn a_reused_pid_is_another_process() {
         let mut trees = ProcessTrees::default();
         trees.observe(&[proc(10, 1, 1), proc(20, 2, 10)], &[]);
         trees.observe(&[proc(10, 9, 1), proc(20, 2, 1), proc(21, 10, 10)], &[]);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_or_a_doubled_process_does_no_harm() {
+    fn a_circle_or_a_duplicate_process_does_no_harm() {
         let mut trees = ProcessTrees::default();
         trees.observe(&[proc(10, 1, 20), proc(20, 2, 10), proc(10, 1, 20), proc(5, 5, 5)], &[]);
         assert_eq!(trees.present().len(), 3);
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn slots_are_used_again() {
+    fn slots_are_reused() {
         let mut trees = ProcessTrees::default();
         for start in 1..100 {
             trees.observe(&[proc(10, start, 1)], &[]);

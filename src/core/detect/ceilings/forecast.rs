@@ -190,3 +190,130 @@ fn gaining(window: &GrowthWindow, left: f64, tick_s: f64) -> Option<f64> {
     let speed = now + gain * half_s / 2.0;
     Some(((speed * speed + 2.0 * gain * left).sqrt() - speed) / gain)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::core::detect::ceilings::series::CeilingId;
+    use crate::core::detect::constants::{Constants, FINE, WINDOWS};
+    use crate::core::detect::series::window::{GrowthShape, ThirdMedians};
+    use crate::core::model::ceiling::{CeilingKind, Place};
+    use crate::core::model::units::{GIB, MIB};
+
+    /// A window whose level lies so far above the planned interval.
+    fn window(level: usize, blocks: usize, growth: f32, second_half: f32) -> GrowthWindow {
+        let early = 64.0 * MIB as f32;
+        let (middle, late) = (early + growth * (1.0 - second_half), early + growth);
+        GrowthWindow {
+            level: FINE + level,
+            blocks,
+            shape: ThirdMedians { early, middle, late },
+            growth: GrowthShape::Steady,
+            paused: false,
+            passes: 2,
+        }
+    }
+
+    /// One to six windows of any growth, sorted by length.
+    fn windows() -> impl Strategy<Value = Vec<GrowthWindow>> {
+        let length = prop::sample::select(WINDOWS.to_vec());
+        let one = (0_usize..8, length, 1_u32..512, 0.4..0.7_f32).prop_map(
+            |(level, blocks, growth, half)| window(level, blocks, (growth * 4096) as f32, half),
+        );
+        prop::collection::vec(one, 1..7).prop_map(|mut windows| {
+            windows.sort_by_key(GrowthWindow::length);
+            windows
+        })
+    }
+
+    /// The forecast with so many bytes left now, and nothing known of before.
+    fn forecast(windows: &[GrowthWindow], left: u64) -> Exhaustion {
+        let (kind, place) = (CeilingKind::Ram, Place::NONE);
+        let mut ceiling = CeilingSeries::new(CeilingId { kind, place, root: None });
+        let mut basis = JudgeBasis::new(Constants::default(), 4096.0, 1.0);
+        let moment = basis.clock.advance(0.0, None);
+        ceiling.push(&moment, 0, left);
+        of_windows(windows, &ceiling, &basis).unwrap()
+    }
+
+    #[test]
+    fn a_steady_growth_ends_when_the_headroom_is_used_up() {
+        // 16 MiB between the middles of the outer thirds, 16 s apart: 1 MiB/s.
+        let windows = [window(0, 24, 16.0 * MIB as f32, 0.5)];
+        let Forecast { slope, earliest_s, likely_s, latest_s, window_s, .. } =
+            forecast(&windows, 48 * MIB).own;
+        assert_eq!((slope, likely_s, window_s), (MIB as f64, 48.0, 24.0));
+        assert_eq!((earliest_s, latest_s), (0.6 * 48.0, 1.6 * 48.0), "twice the evidence is near");
+        let far = forecast(&windows, 49 * MIB).own;
+        assert_eq!((far.earliest_s, far.latest_s), (0.51 * 49.0, 1.85 * 49.0));
+    }
+
+    #[test]
+    fn the_interval_spans_what_short_and_long_windows_give() {
+        // 2 MiB/s of late, 1 MiB/s on the whole.
+        let windows =
+            [window(1, 24, 64.0 * MIB as f32, 0.5), window(3, 24, 128.0 * MIB as f32, 0.5)];
+        let Forecast { earliest_s, likely_s, latest_s, .. } = forecast(&windows, 96 * MIB).own;
+        assert_eq!((earliest_s, likely_s, latest_s), (0.6 * 48.0, 48.0, 1.6 * 96.0));
+    }
+
+    proptest! {
+        #[test]
+        fn likely_lies_between_earliest_and_latest(windows in windows(), left in 0..64 * GIB) {
+            let forecast = forecast(&windows, left).forecast();
+            prop_assert!(0.0 < forecast.earliest_s, "{:?}", forecast);
+            prop_assert!(forecast.earliest_s <= forecast.likely_s, "{:?}", forecast);
+            prop_assert!(forecast.likely_s <= forecast.latest_s, "{:?}", forecast);
+        }
+
+        /// Of one window: several that disagree may hand the estimate over to a faster one.
+        #[test]
+        fn more_headroom_is_never_an_earlier_end(
+            windows in windows(),
+            left in 0..64 * GIB,
+            more in 0..64 * GIB,
+        ) {
+            let one = &windows[..1];
+            let (less, more) = (forecast(one, left).own, forecast(one, left + more).own);
+            prop_assert!(less.likely_s <= more.likely_s);
+            prop_assert!(less.latest_s <= more.latest_s);
+            // A far forecast is less certain, so its interval begins earlier by this step.
+            let step = WIDEN_FAR.earliest / WIDEN_NEAR.earliest;
+            prop_assert!(step * less.earliest_s <= more.earliest_s);
+        }
+
+        #[test]
+        fn a_unit_of_another_size_changes_no_time(
+            windows in windows(),
+            left in 4096..GIB,
+            doublings in 0..10_u32,
+        ) {
+            let factor = 1 << doublings;
+            let scaled = |window: &GrowthWindow| {
+                GrowthWindow { shape: window.shape.scaled(factor as f64), ..*window }
+            };
+            let larger: Vec<_> = windows.iter().map(scaled).collect();
+            let (one, other) = (forecast(&windows, left).own, forecast(&larger, factor * left).own);
+            let times = |f: &Forecast| (f.earliest_s, f.likely_s, f.latest_s, f.window_s);
+            prop_assert_eq!(times(&one), times(&other));
+            prop_assert_eq!(one.slope * factor as f64, other.slope);
+        }
+
+        #[test]
+        fn two_growths_together_end_sooner_whatever_their_order(
+            one in windows(),
+            other in windows(),
+            left in MIB..64 * GIB,
+        ) {
+            let (one, other) = (forecast(&one, left), forecast(&other, left));
+            let joined = one.join(&other);
+            prop_assert!(one.own.slope == other.own.slope || joined == other.join(&one));
+            prop_assert_eq!(joined.own.slope, one.own.slope + other.own.slope);
+            prop_assert!(joined.own.likely_s <= one.own.likely_s.min(other.own.likely_s));
+            prop_assert!(joined.own.earliest_s <= joined.own.likely_s);
+            prop_assert!(joined.own.likely_s <= joined.own.latest_s);
+        }
+    }
+}

@@ -32,3 +32,44 @@ impl LastForecast {
         is_news.then_some(new)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::model::ceiling::{CeilingKind, Place};
+
+    /// An end so many seconds away, by 100 s of evidence.
+    fn forecast(likely_s: f64) -> Forecast {
+        Forecast {
+            ceiling: CeilingKind::Ram,
+            place: Place::NONE,
+            headroom: 0,
+            limit: 0,
+            slope: 1.0,
+            earliest_s: likely_s,
+            likely_s,
+            latest_s: likely_s,
+            window_s: 100.0,
+        }
+    }
+
+    fn is_news(before_s: f64, now_s: f64, likely_s: f64) -> bool {
+        let last = LastForecast::if_news(None, 0.0, Some(&forecast(before_s)));
+        LastForecast::if_news(last, now_s, Some(&forecast(likely_s))).is_some()
+    }
+
+    #[test]
+    fn an_end_is_news_once_it_moved_by_a_quarter_of_the_time_left() {
+        assert!(LastForecast::if_news(None, 0.0, None).is_some(), "the first report");
+        assert!(!is_news(1000.0, 100.0, 900.0), "it came nearer as time went by");
+        assert!(!is_news(1000.0, 100.0, 720.0), "by 180 s of 720");
+        assert!(is_news(1000.0, 100.0, 719.0), "by 181 s of 719");
+        assert!(!is_news(20.0, 15.0, 9.0), "by less than 5 s");
+    }
+
+    #[test]
+    fn no_end_is_news_before_a_tenth_of_the_evidence_is_new() {
+        assert!(is_news(1000.0, 10.0, 100.0));
+        assert!(!is_news(1000.0, 9.0, 100.0));
+    }
+}

@@ -150,3 +150,52 @@ impl LevelMeans {
         (usize::from(self.len) >= blocks).then(|| self.means[RING + 1 - blocks])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::core::detect::constants::FINE;
+    use crate::core::detect::sample_clock::SampleClock;
+
+    fn headroom(kind: CeilingKind, left: u64, limit: u64) -> Headroom {
+        Headroom { kind, place: Place::NONE, left, limit }
+    }
+
+    #[test]
+    fn a_twentieth_of_the_limit_and_at_most_256_mib_is_no_headroom() {
+        let usable = |left, limit| headroom(CeilingKind::Ram, left, limit).usable();
+        assert_eq!(usable(100 * MIB, 1000 * MIB), 50.0 * MIB as f64);
+        assert_eq!(usable(1000 * MIB, 100_000 * MIB), 744.0 * MIB as f64);
+        assert_eq!(usable(0, 1000 * MIB), 4096.0, "at least a page");
+        assert_eq!(headroom(CeilingKind::Pids, 7, 100).usable(), 7.0, "tasks need no reserve");
+        assert_eq!(headroom(CeilingKind::Pids, 0, 100).usable(), 1.0);
+    }
+
+    proptest! {
+        #[test]
+        fn thirds_and_shares_are_those_of_the_last_samples(
+            lefts in prop::collection::vec(0..1_000_000_u64, 24..80),
+            growth in 0.0..1e6_f64,
+        ) {
+            let (kind, place) = (CeilingKind::Ram, Place::NONE);
+            let mut series = CeilingSeries::new(CeilingId { kind, place, root: None });
+            let mut clock = SampleClock::new(1.0);
+            for (t, left) in lefts.iter().enumerate() {
+                series.push(&clock.advance(t as f64, None), 1_000_000 - left, 1_000_000);
+            }
+            for blocks in WINDOWS {
+                let window = &lefts[lefts.len() - blocks..];
+                let third = blocks / 3;
+                let mean = |part: &[u64]| part.iter().sum::<u64>() as f64 / third as f64;
+                let thirds = (mean(&window[..third]), mean(&window[blocks - third..]));
+                prop_assert_eq!(series.thirds(FINE, blocks), Some(thirds));
+                let lost = window[0] as f64 - window[blocks - 1] as f64;
+                let share = if lost > growth { growth / lost } else { 1.0 };
+                prop_assert_eq!(series.share(FINE, blocks, growth), share);
+            }
+            prop_assert_eq!(series.share(LEVELS - 1, 12, growth), 1.0, "not yet known");
+        }
+    }
+}

@@ -14,7 +14,7 @@ pub struct CeilingTracker {
     ram: CeilingUsage,
     /// The others; those without a tree or a place are machine-wide.
     others: Vec<CeilingUsage>,
-    /// Which tree is below which of them, by index, in the order of the trees.
+    /// Each tree with the index of a ceiling over it, in the order of the trees.
     below: Vec<(ProcId, usize)>,
     /// Those that are machine-wide, by index.
     machine_wide: Vec<usize>,
@@ -156,7 +156,7 @@ mod tests {
         Sample { memory, ceilings: vec![cgroup], ..Sample::default() }
     }
 
-    /// Ceilings that are shown one sample after the other.
+    /// Ceilings that are sampled every second.
     struct Watch {
         basis: JudgeBasis,
         ceilings: CeilingTracker,

@@ -143,3 +143,77 @@ impl CeilingUsage {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::detect::constants::Constants;
+    use crate::core::model::ceiling::{CeilingKind, Place};
+
+    /// A limit of 600 tasks whose usage is sampled every second.
+    struct Tasks {
+        basis: JudgeBasis,
+        usage: CeilingUsage,
+        t: f64,
+    }
+
+    impl Tasks {
+        fn new() -> Self {
+            let (kind, place) = (CeilingKind::Pids, Place::NONE);
+            let usage = CeilingUsage::new(CeilingId { kind, place, root: None }, 4096.0);
+            Self { basis: JudgeBasis::new(Constants::default(), 4096.0, 1.0), usage, t: 0.0 }
+        }
+
+        fn push(&mut self, used: u64) -> Option<f64> {
+            self.t += 1.0;
+            let moment = self.basis.clock.advance(self.t, None);
+            self.usage.push(&moment, used, 600, &self.basis);
+            self.usage.trend().map(|exhaustion| exhaustion.forecast().likely_s)
+        }
+    }
+
+    #[test]
+    fn a_trend_counts_down_with_the_headroom() {
+        let mut tasks = Tasks::new();
+        let ends_s: Vec<_> = (0..400).map(|k| tasks.push(100 + k)).collect();
+        let first = ends_s.iter().position(Option::is_some).unwrap();
+        for (k, end_s) in ends_s.iter().enumerate().skip(first) {
+            let left = 500.0 - k as f64;
+            let end_s = end_s.unwrap();
+            assert!((end_s - left).abs() <= 0.05 * left + 2.0, "{end_s} s at sample {k}");
+        }
+        // The first window of 120 samples has 17 blocks of 8 s, and two of them must pass.
+        assert_eq!(first, 143);
+    }
+
+    #[test]
+    fn a_trend_ends_when_its_growth_comes_back() {
+        let mut tasks = Tasks::new();
+        assert!((0..300).filter_map(|k| tasks.push(100 + k)).next().is_some());
+        assert!(tasks.push(399).is_some());
+        assert_eq!(tasks.push(100), None);
+    }
+
+    #[test]
+    fn tasks_that_ended_by_order_still_count_in_the_trend() {
+        let mut tasks = Tasks::new();
+        let mut ended = 0;
+        let mut trends = 0;
+        for k in 0..300 {
+            if k % 20 == 19 {
+                tasks.usage.ended(15);
+                ended += 15;
+            }
+            trends += usize::from(tasks.push(100 + k - ended).is_some());
+        }
+        assert!(trends > 100, "{trends}");
+    }
+
+    #[test]
+    fn a_growth_without_proof_has_an_end_but_no_trend() {
+        let mut tasks = Tasks::new();
+        assert!((0..30).all(|k| tasks.push(100 + k).is_none()));
+        let end_s = tasks.usage.unproven_end_s();
+        assert!((end_s / 470.0 - 1.0).abs() < 0.05, "{end_s}");
+    }
+}

@@ -1,7 +1,7 @@
 //! One series seen at every time scale at once, in bounded memory.
 //!
-//! A level keeps the minima of blocks of 2^l samples: what a garbage collector or an emptied pool
-//! gives back does not show in them, what is never given back does. Of each level the last 12, 17
+//! A level keeps the minima of blocks of 2^l samples: memory that a garbage collector or an emptied
+//! pool gives back does not show in them, memory that is never given back does. Of each level the last 12, 17
 //! and 24 minima are judged as they come in, so that windows from seconds to days always end now
 //! and differ in length by a factor of at most 1.4.
 
@@ -262,7 +262,7 @@ impl TimeScale {
             if blocks > usize::from(self.len) {
                 break;
             }
-            // The cheap way out: nearly all windows of nearly all processes end here.
+            // The cheap exit: nearly all windows of nearly all processes take it.
             let result = if !may_hide && !self.ends_higher(blocks, thresholds).passes {
                 None
             } else {
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn a_series_is_small() {
-        // Each process has one, each parent two more; the shapes come with growth and go with it.
+        // Each process has one, each parent two more; shapes are kept only while something grows.
         let sizes = (size_of::<Series>(), size_of::<Shapes>());
         assert!(sizes.0 <= 2320 && sizes.1 <= 576, "{sizes:?} B");
     }

@@ -16,12 +16,12 @@ impl CpuLoad {
     /// The least value with an exponent; a smaller one is its own mantissa.
     const HIDDEN: u32 = 16;
 
-    /// The nearest to so many cores.
+    /// The code nearest to so many cores.
     pub fn new(cores: f64) -> Self {
         Self::of((cores * Self::PER_CORE) as u32)
     }
 
-    /// The nearest to so many parts of a core.
+    /// The code nearest to so many parts of a core.
     fn of(parts: u32) -> Self {
         let exponent = (parts / Self::HIDDEN).checked_ilog2().unwrap_or(0);
         let rounded = parts.saturating_add((1 << exponent) >> 1) >> exponent;

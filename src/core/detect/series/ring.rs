@@ -6,7 +6,7 @@ use crate::core::detect::series::load::{CpuLoad, LoadSums};
 use crate::core::detect::series::median::Size;
 use std::cell::OnceCell;
 
-/// The last minima of one level, oldest first.
+/// The last block minima of one level, oldest first.
 pub struct Ring<'a> {
     minima: &'a [u32; RING],
     loads: &'a [CpuLoad; RING],
@@ -37,7 +37,8 @@ impl<'a> Ring<'a> {
         self.ranks.get_or_init(|| rank_sums(self.minima))[RING - blocks]
     }
 
-    /// The minima less what CPU use explains, where it does in the window of this length.
+    /// The minima less what CPU use explains; none where it explains nothing in the window of this
+    /// length.
     pub fn at_equal_load(&self, which: usize) -> Option<[f64; RING]> {
         let parts = self.all_parts();
         let sums = self.sums.get_or_init(|| LoadSums::of_windows(self.minima, parts));
@@ -66,7 +67,7 @@ fn rank_sums<T: Size>(minima: &[T; RING]) -> [i32; RING] {
     sums
 }
 
-/// The same of a window, whatever its length.
+/// The rank sum of one window of any length.
 pub fn rank_sum<T: Size>(minima: &[T]) -> i32 {
     // Copies of the first minimum stand before it: they neither rise nor fall.
     let Some(first) = minima.first() else { return 0 };

@@ -19,7 +19,7 @@ pub enum GrowthShape {
     AtEqualLoad,
     /// Steady, but CPU use rose as much.
     WithLoad,
-    /// Certain, but slowing down.
+    /// It certainly grows, but slows down.
     Slowing,
 }
 
@@ -56,7 +56,7 @@ impl ThirdMedians {
     }
 }
 
-/// What a window that rose for certain shows.
+/// The result for a window that certainly rose.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WindowResult {
     /// What kind of growth it shows.
@@ -102,7 +102,7 @@ pub fn judge(
     slowing
 }
 
-/// Growth beyond any fall, its shape, and the rank test; the costly tests come last.
+/// Tests for growth beyond any fall, its certainty and its shape; the costly tests come last.
 fn test<T: Size>(
     minima: &[T],
     rank_sum: impl Fn() -> i32,
@@ -145,8 +145,8 @@ pub struct WindowTests {
 }
 
 impl WindowTests {
-    /// All tests of a window, not only up to the first that fails. `minima` as they are, or less
-    /// what CPU use explains.
+    /// All tests of a window, not only up to the first that fails; `minima` are as they are, or
+    /// less what CPU use explains.
     fn of<T: Size>(
         minima: &[T],
         parts: &[u32],
