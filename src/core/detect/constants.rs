@@ -3,15 +3,16 @@
 //! Each has a meaning and a source; none is fitted to one program. "Measured" means on the
 //! labelled recordings that the detector was developed on and on generated ones.
 
-/// Levels below the planned interval: in a live run, samples may come up to 2^4 times as often.
-pub const FINE: usize = 4;
+/// The level whose blocks are one planned interval. Those below it serve a live run, in which
+/// samples may come up to 2^4 times as often.
+pub const INTERVAL_LEVEL: usize = 4;
 
-/// Levels in all. Level `l` has blocks of 2^(l - FINE) planned intervals; the longest window is
-/// 24 blocks of level 15, 49152 intervals (2.8 days at 5 s).
-pub const LEVELS: usize = FINE + 12;
+/// Levels in all. Level `l` has blocks of 2^(l - INTERVAL_LEVEL) planned intervals; the longest
+/// window is 24 blocks of level 15, 49152 intervals (2.8 days at 5 s).
+pub const LEVELS: usize = INTERVAL_LEVEL + 12;
 
 /// Window lengths in blocks.
-pub const WINDOWS: [usize; 3] = [12, 17, 24];
+pub const WINDOW_LENGTHS: [usize; 3] = [12, 17, 24];
 
 /// Blocks kept per level: the longest window.
 pub const RING: usize = 24;

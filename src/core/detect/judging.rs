@@ -3,8 +3,8 @@
 
 use crate::core::detect::Detector;
 use crate::core::detect::ceilings::series::Headroom;
-use crate::core::detect::constants::FINE;
-use crate::core::detect::pools::EVERY;
+use crate::core::detect::constants::INTERVAL_LEVEL;
+use crate::core::detect::pools::JUDGE_EVERY;
 use crate::core::detect::process::Process;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::detect::sample_clock::{SampleTime, block};
@@ -152,7 +152,7 @@ impl Detector {
         }
         self.report_pools(events);
         // Two judgements beyond this one: a pool that slows down for a moment keeps its verdicts.
-        let until = moment.now + 2 * EVERY * block(FINE);
+        let until = moment.now + 2 * JUDGE_EVERY * block(INTERVAL_LEVEL);
         for (slot, _) in self.trees.present() {
             let process = &mut self.processes[*slot];
             let entry = process.member.and_then(|(index, _)| self.pools.get(index));

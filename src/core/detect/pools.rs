@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use crate::core::detect::constants::{Constants, FINE};
+use crate::core::detect::constants::{Constants, INTERVAL_LEVEL};
 use crate::core::detect::process::Process;
 use crate::core::detect::sample_clock::{SampleTime, block};
 use crate::core::detect::short_lived::ShortLivedPool;
 use crate::core::model::process::{Comm, ProcId};
 
 /// Pools are judged every so many planned intervals.
-pub const EVERY: u64 = 12;
+pub const JUDGE_EVERY: u64 = 12;
 
 /// All pools.
 #[derive(Default)]
@@ -93,7 +93,7 @@ impl Pools {
             return;
         }
         if let Some(entry) = &mut self.pools[*index] {
-            let time = moment.step() as f64 / block(FINE) as f64;
+            let time = moment.step() as f64 / block(INTERVAL_LEVEL) as f64;
             entry.pool.grew(member, intervals, process.grown, time);
         }
     }
@@ -136,7 +136,7 @@ impl Pools {
 
     /// Judges all pools, every 12 intervals; returns whether it did.
     pub fn judge(&mut self, moment: &SampleTime, constants: &Constants) -> bool {
-        let due = moment.now / (EVERY * block(FINE));
+        let due = moment.now / (JUDGE_EVERY * block(INTERVAL_LEVEL));
         if due == self.judged {
             return false;
         }

@@ -2,7 +2,7 @@
 
 use crate::core::detect::ceilings::forecast::Exhaustion;
 use crate::core::detect::ceilings::last_forecast::LastForecast;
-use crate::core::detect::constants::FINE;
+use crate::core::detect::constants::INTERVAL_LEVEL;
 use crate::core::detect::earlier_runs::{EarlierRuns, RunComparison};
 use crate::core::detect::process_state::{ProcessState, RecentFootprints};
 use crate::core::detect::sample_clock::{SampleTime, block};
@@ -123,7 +123,7 @@ impl Process {
 
     /// Its age in planned intervals since first sight.
     pub fn intervals(&self) -> f64 {
-        self.watched as f64 / block(FINE) as f64
+        self.watched as f64 / block(INTERVAL_LEVEL) as f64
     }
 
     /// Takes over what a sample shows of it.

@@ -6,7 +6,7 @@
 //! seconds it stands for: it is one block of a higher level, with the minimum that these samples
 //! would have had there.
 
-use crate::core::detect::constants::{FINE, LEVELS, RING};
+use crate::core::detect::constants::{INTERVAL_LEVEL, LEVELS, RING};
 use crate::core::model::units::doublings;
 
 /// Gaps longer than this many planned intervals leave incomplete blocks behind.
@@ -40,7 +40,7 @@ impl SampleTime {
 
     /// Samples that it was joined from.
     pub fn samples(&self) -> u32 {
-        block(self.level.saturating_sub(FINE)) as u32
+        block(self.level.saturating_sub(INTERVAL_LEVEL)) as u32
     }
 }
 
@@ -56,12 +56,12 @@ pub struct SampleClock {
     late_s: f64,
     now: u64,
     samples: u32,
-    levels: [Marks; LEVELS],
+    levels: [SampleCounts; LEVELS],
 }
 
 /// The number of samples taken by the end of each of the last blocks of a level.
 #[derive(Clone, Copy, Default)]
-struct Marks {
+struct SampleCounts {
     samples: [u32; RING + 1],
     pending: bool,
 }
@@ -70,7 +70,7 @@ impl SampleClock {
     /// A clock for samples planned every `interval_s` seconds.
     pub fn new(interval_s: f64) -> Self {
         let interval_s = if interval_s > 0.0 { interval_s } else { 1.0 };
-        let levels = [Marks::default(); LEVELS];
+        let levels = [SampleCounts::default(); LEVELS];
         Self { interval_s, last_t: None, late_s: 0.0, now: 0, samples: 0, levels }
     }
 
@@ -86,7 +86,7 @@ impl SampleClock {
 
     /// Seconds in so many finest blocks.
     pub fn seconds(&self, blocks: u64) -> f64 {
-        blocks as f64 * self.interval_s / block(FINE) as f64
+        blocks as f64 * self.interval_s / block(INTERVAL_LEVEL) as f64
     }
 
     /// The moment of the sample taken at `t`. One joined from several stands for the `span_s` seconds
@@ -98,12 +98,12 @@ impl SampleClock {
             ratio if ratio < CREEP => 0,
             _ => {
                 let ratio = (elapsed + self.late_s) / self.interval_s;
-                doublings(1.0 / ratio).min(FINE as u32) as usize
+                doublings(1.0 / ratio).min(INTERVAL_LEVEL as u32) as usize
             }
         };
         let level = match span_s.map(|span_s| doublings(span_s / self.interval_s)) {
-            Some(joined) if joined >= 1 => (FINE + joined as usize).min(LEVELS - 1),
-            _ => FINE - closer,
+            Some(joined) if joined >= 1 => (INTERVAL_LEVEL + joined as usize).min(LEVELS - 1),
+            _ => INTERVAL_LEVEL - closer,
         };
         let step_s = self.seconds(block(level));
         self.late_s = (self.late_s + elapsed - step_s).clamp(0.0, LATENESS * self.interval_s);
@@ -117,17 +117,17 @@ impl SampleClock {
 
     /// Samples taken within the last `blocks` blocks of a level.
     pub fn samples_in(&self, level: usize, blocks: usize) -> u32 {
-        let Some(marks) = self.levels.get(level) else { return 0 };
-        let before = RING.checked_sub(blocks).and_then(|i| marks.samples.get(i));
-        marks.samples[RING].saturating_sub(before.copied().unwrap_or(0))
+        let Some(counts) = self.levels.get(level) else { return 0 };
+        let before = RING.checked_sub(blocks).and_then(|i| counts.samples.get(i));
+        counts.samples[RING].saturating_sub(before.copied().unwrap_or(0))
     }
 
     fn mark(&mut self, level: usize) {
-        for marks in self.levels.iter_mut().skip(level) {
-            marks.samples.copy_within(1.., 0);
-            marks.samples[RING] = self.samples;
-            marks.pending = !marks.pending;
-            if marks.pending {
+        for counts in self.levels.iter_mut().skip(level) {
+            counts.samples.copy_within(1.., 0);
+            counts.samples[RING] = self.samples;
+            counts.pending = !counts.pending;
+            if counts.pending {
                 break;
             }
         }

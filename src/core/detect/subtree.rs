@@ -3,7 +3,7 @@
 //! Children that are started and never end: each is small and flat, their number and sum grow. A
 //! load ramp looks the same but for the CPU time that it spends.
 
-use crate::core::detect::constants::{Constants, FINE};
+use crate::core::detect::constants::{Constants, INTERVAL_LEVEL};
 use crate::core::detect::sample_clock::{SampleTime, block};
 use crate::core::detect::series::block_minima::Series;
 use crate::core::detect::series::growth_window::{GrowthWindow, GrowthWindows};
@@ -180,5 +180,5 @@ impl Subtree {
 
 /// Half the window's length from now, and at least 12 planned intervals.
 fn holds_until(now: u64, window: &GrowthWindow) -> u64 {
-    now + window.length().max(24 * block(FINE)) / 2
+    now + window.length().max(24 * block(INTERVAL_LEVEL)) / 2
 }

@@ -292,13 +292,13 @@ mod tests {
 
     use super::*;
     use crate::core::detect::ceilings::series::CeilingId;
-    use crate::core::detect::constants::FINE;
+    use crate::core::detect::constants::INTERVAL_LEVEL;
     use crate::core::detect::series::window::ThirdMedians;
     use crate::core::model::ceiling::{CeilingKind, Place};
     use crate::core::model::units::{GIB, MIB};
 
     /// 24 blocks of 8 s: 192 s and as many samples.
-    const LEVEL: usize = FINE + 3;
+    const LEVEL: usize = INTERVAL_LEVEL + 3;
 
     /// An age of which that window is no real part.
     const OLD_S: f64 = 1e9;

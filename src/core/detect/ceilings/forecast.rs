@@ -197,7 +197,7 @@ mod tests {
 
     use super::*;
     use crate::core::detect::ceilings::series::CeilingId;
-    use crate::core::detect::constants::{Constants, FINE, WINDOWS};
+    use crate::core::detect::constants::{Constants, INTERVAL_LEVEL, WINDOW_LENGTHS};
     use crate::core::detect::series::window::{GrowthShape, ThirdMedians};
     use crate::core::model::ceiling::{CeilingKind, Place};
     use crate::core::model::units::{GIB, MIB};
@@ -207,7 +207,7 @@ mod tests {
         let early = 64.0 * MIB as f32;
         let (middle, late) = (early + growth * (1.0 - second_half), early + growth);
         GrowthWindow {
-            level: FINE + level,
+            level: INTERVAL_LEVEL + level,
             blocks,
             shape: ThirdMedians { early, middle, late },
             growth: GrowthShape::Steady,
@@ -218,7 +218,7 @@ mod tests {
 
     /// One to six windows of any growth, sorted by length.
     fn windows() -> impl Strategy<Value = Vec<GrowthWindow>> {
-        let length = prop::sample::select(WINDOWS.to_vec());
+        let length = prop::sample::select(WINDOW_LENGTHS.to_vec());
         let one = (0_usize..8, length, 1_u32..512, 0.4..0.7_f32).prop_map(
             |(level, blocks, growth, half)| window(level, blocks, (growth * 4096) as f32, half),
         );

@@ -1,6 +1,6 @@
 //! One ceiling's headroom over time: now, and its mean over the last blocks of every level.
 
-use crate::core::detect::constants::{LEVELS, RING, WINDOWS};
+use crate::core::detect::constants::{LEVELS, RING, WINDOW_LENGTHS};
 use crate::core::detect::sample_clock::{SampleTime, block};
 use crate::core::model::ceiling::{CeilingKind, Place, Unit};
 use crate::core::model::process::ProcId;
@@ -69,7 +69,7 @@ struct LevelMeans {
     means: [f64; RING + 1],
     /// Means of the first and the last third, for each length of window: computed once, since
     /// every process that grows asks for them.
-    thirds: [(f64, f64); WINDOWS.len()],
+    thirds: [(f64, f64); WINDOW_LENGTHS.len()],
     len: u8,
     pending: Option<f64>,
     last: u64,
@@ -107,7 +107,7 @@ impl CeilingSeries {
     /// Mean headroom over the first and the last third of a window, once that much was watched.
     pub fn thirds(&self, level: usize, blocks: usize) -> Option<(f64, f64)> {
         let level = self.levels.get(level)?;
-        let which = WINDOWS.iter().position(|length| *length == blocks)?;
+        let which = WINDOW_LENGTHS.iter().position(|length| *length == blocks)?;
         (usize::from(level.len) >= blocks).then(|| level.thirds[which])
     }
 
@@ -136,7 +136,7 @@ impl LevelMeans {
         self.means.copy_within(1.., 0);
         self.means[RING] = mean;
         self.len = (self.len + 1).min(RING as u8 + 1);
-        self.thirds = WINDOWS.map(|blocks| self.thirds_of(blocks));
+        self.thirds = WINDOW_LENGTHS.map(|blocks| self.thirds_of(blocks));
     }
 
     fn thirds_of(&self, blocks: usize) -> (f64, f64) {
@@ -156,7 +156,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::core::detect::constants::FINE;
+    use crate::core::detect::constants::INTERVAL_LEVEL;
     use crate::core::detect::sample_clock::SampleClock;
 
     fn headroom(kind: CeilingKind, left: u64, limit: u64) -> Headroom {
@@ -185,15 +185,15 @@ mod tests {
             for (t, left) in lefts.iter().enumerate() {
                 series.push(&clock.advance(t as f64, None), 1_000_000 - left, 1_000_000);
             }
-            for blocks in WINDOWS {
+            for blocks in WINDOW_LENGTHS {
                 let window = &lefts[lefts.len() - blocks..];
                 let third = blocks / 3;
                 let mean = |part: &[u64]| part.iter().sum::<u64>() as f64 / third as f64;
                 let thirds = (mean(&window[..third]), mean(&window[blocks - third..]));
-                prop_assert_eq!(series.thirds(FINE, blocks), Some(thirds));
+                prop_assert_eq!(series.thirds(INTERVAL_LEVEL, blocks), Some(thirds));
                 let lost = window[0] as f64 - window[blocks - 1] as f64;
                 let share = if lost > growth { growth / lost } else { 1.0 };
-                prop_assert_eq!(series.share(FINE, blocks, growth), share);
+                prop_assert_eq!(series.share(INTERVAL_LEVEL, blocks, growth), share);
             }
             prop_assert_eq!(series.share(LEVELS - 1, 12, growth), 1.0, "not yet known");
         }

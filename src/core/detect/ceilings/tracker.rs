@@ -142,7 +142,7 @@ fn is_machine_wide(usage: &CeilingUsage) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::detect::constants::{Constants, FINE};
+    use crate::core::detect::constants::{Constants, INTERVAL_LEVEL};
     use crate::core::model::sample::{CommitCharge, Memory};
 
     const A: ProcId = ProcId { pid: 10, start: 1 };
@@ -197,10 +197,10 @@ mod tests {
         }
         let series = watch.ceilings.nearest(B).series();
         // 12 blocks of one sample: 110 were lost between the first and the last.
-        assert!((series.share(FINE, 12, 55.0) - 0.5).abs() < 1e-9);
-        assert!((series.share(FINE, 12, 200.0) - 1.0).abs() < 1e-9);
-        assert_eq!(series.thirds(FINE, 12), Some((900.0 - 95.0, 900.0 - 175.0)));
-        assert_eq!(series.thirds(FINE, 24), None);
+        assert!((series.share(INTERVAL_LEVEL, 12, 55.0) - 0.5).abs() < 1e-9);
+        assert!((series.share(INTERVAL_LEVEL, 12, 200.0) - 1.0).abs() < 1e-9);
+        assert_eq!(series.thirds(INTERVAL_LEVEL, 12), Some((900.0 - 95.0, 900.0 - 175.0)));
+        assert_eq!(series.thirds(INTERVAL_LEVEL, 24), None);
     }
 
     /// A sample in which a cgroup, over two trees, has so many tasks.

@@ -5,7 +5,7 @@
 //! and 24 minima are judged as they come in, so that windows from seconds to days always end now
 //! and differ in length by a factor of at most 1.4.
 
-use crate::core::detect::constants::{FINE, LEVELS, RING, WINDOWS};
+use crate::core::detect::constants::{INTERVAL_LEVEL, LEVELS, RING, WINDOW_LENGTHS};
 use crate::core::detect::sample_clock::{SampleTime, block};
 use crate::core::detect::series::comparison::Comparison;
 use crate::core::detect::series::growth_window::GrowthWindow;
@@ -17,7 +17,7 @@ use crate::core::detect::series::window::{GrowthShape, ThirdMedians, WindowResul
 
 /// From this level on, windows are judged at equal load even where the newest minimum is not higher
 /// than the first: load may hide the growth.
-const LOAD_MAY_HIDE: usize = FINE + 3;
+const LOAD_MAY_HIDE: usize = INTERVAL_LEVEL + 3;
 
 /// A series, seen at every time scale.
 #[derive(Clone)]
@@ -28,7 +28,7 @@ pub struct Series {
     shapes: Option<Box<Shapes>>,
 }
 
-type Shapes = [[ThirdMedians; WINDOWS.len()]; LEVELS];
+type Shapes = [[ThirdMedians; WINDOW_LENGTHS.len()]; LEVELS];
 
 impl Series {
     /// An empty series whose values count `unit` bytes each.
@@ -83,7 +83,7 @@ impl Series {
         let growing = self.fresh(now).filter(|(_, scale)| !scale.shows_no_growth());
         growing.flat_map(move |(level, scale)| {
             let shapes = self.shapes.as_ref().map(|shapes| shapes[level]);
-            WINDOWS.into_iter().enumerate().filter_map(move |(which, blocks)| {
+            WINDOW_LENGTHS.into_iter().enumerate().filter_map(move |(which, blocks)| {
                 let growth = scale.results[which].growth()?;
                 let paused = scale.results[which].is_paused();
                 let shape = shapes?[which].scaled(unit);
@@ -101,7 +101,7 @@ impl Series {
     ) -> impl Iterator<Item = FullWindow> {
         self.fresh(now).flat_map(move |(level, scale)| {
             let full = move |&(_, blocks): &(usize, usize)| blocks <= usize::from(scale.len);
-            WINDOWS.into_iter().enumerate().filter(full).map(move |(which, blocks)| {
+            WINDOW_LENGTHS.into_iter().enumerate().filter(full).map(move |(which, blocks)| {
                 let growth = scale.results[which].growth();
                 let ring = Ring::new(&scale.minima, &scale.loads);
                 let tests = window::explain(&ring, which, scale.fall, growth, thresholds);
@@ -199,8 +199,8 @@ struct TimeScale {
     minima: [u32; RING],
     loads: [CpuLoad; RING],
     len: u8,
-    passes: [u8; WINDOWS.len()],
-    results: [PackedResult; WINDOWS.len()],
+    passes: [u8; WINDOW_LENGTHS.len()],
+    results: [PackedResult; WINDOW_LENGTHS.len()],
     /// The first half of the next level's block, if there is one.
     half: u32,
     half_load: CpuLoad,
@@ -216,8 +216,8 @@ impl TimeScale {
         minima: [0; RING],
         loads: [CpuLoad::NONE; RING],
         len: 0,
-        passes: [0; WINDOWS.len()],
-        results: [PackedResult(0); WINDOWS.len()],
+        passes: [0; WINDOW_LENGTHS.len()],
+        results: [PackedResult(0); WINDOW_LENGTHS.len()],
         half: BlockMinimum::NONE,
         half_load: CpuLoad::NONE,
         peak: 0,
@@ -258,7 +258,7 @@ impl TimeScale {
         let may_hide = level >= LOAD_MAY_HIDE && thresholds.excuse == LoadExcuse::Proportion;
         let ring = Ring::new(&self.minima, &self.loads);
         let mut judged = false;
-        for (which, blocks) in WINDOWS.into_iter().enumerate() {
+        for (which, blocks) in WINDOW_LENGTHS.into_iter().enumerate() {
             if blocks > usize::from(self.len) {
                 break;
             }
@@ -267,7 +267,7 @@ impl TimeScale {
                 None
             } else {
                 judged = true;
-                window::judge(&ring, which, self.fall, level > FINE, thresholds)
+                window::judge(&ring, which, self.fall, level > INTERVAL_LEVEL, thresholds)
             };
             if let Some(result) = &result {
                 let shapes = shapes.get_or_insert_with(|| Box::new([[ThirdMedians::FLAT; _]; _]));
@@ -322,24 +322,28 @@ mod tests {
             );
         };
         for value in [7, 5, 9, 8, 6] {
-            push(&mut series, FINE, value);
+            push(&mut series, INTERVAL_LEVEL, value);
         }
         let newest = |series: &Series, level: usize| {
             let TimeScale { minima, len, .. } = series.scales[level];
             minima[RING - usize::from(len)..].to_vec()
         };
-        assert_eq!(newest(&series, FINE), [7, 5, 9, 8, 6]);
-        assert_eq!(newest(&series, FINE + 1), [5, 8]);
-        assert_eq!(newest(&series, FINE + 2), [5]);
+        assert_eq!(newest(&series, INTERVAL_LEVEL), [7, 5, 9, 8, 6]);
+        assert_eq!(newest(&series, INTERVAL_LEVEL + 1), [5, 8]);
+        assert_eq!(newest(&series, INTERVAL_LEVEL + 2), [5]);
         // Two samples at half the interval make one block of the whole.
-        push(&mut series, FINE - 1, 4);
-        push(&mut series, FINE - 1, 3);
-        assert_eq!(newest(&series, FINE - 1), [4, 3]);
-        assert_eq!(newest(&series, FINE), [7, 5, 9, 8, 6, 3]);
+        push(&mut series, INTERVAL_LEVEL - 1, 4);
+        push(&mut series, INTERVAL_LEVEL - 1, 3);
+        assert_eq!(newest(&series, INTERVAL_LEVEL - 1), [4, 3]);
+        assert_eq!(newest(&series, INTERVAL_LEVEL), [7, 5, 9, 8, 6, 3]);
         for value in 10..20 {
-            push(&mut series, FINE, value);
+            push(&mut series, INTERVAL_LEVEL, value);
         }
-        push(&mut series, FINE - 1, 2);
-        assert_eq!(newest(&series, FINE - 1), [2], "the minima before the pause are forgotten");
+        push(&mut series, INTERVAL_LEVEL - 1, 2);
+        assert_eq!(
+            newest(&series, INTERVAL_LEVEL - 1),
+            [2],
+            "the minima before the pause are forgotten"
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use crate::core::detect::constants::{LEVELS, WINDOWS};
+use crate::core::detect::constants::{LEVELS, WINDOW_LENGTHS};
 use crate::core::detect::sample_clock::block;
 use crate::core::detect::series::window::{GrowthShape, ThirdMedians};
 
@@ -58,7 +58,7 @@ impl GrowthWindow {
 /// fit on the stack (1.5 KiB) and judging allocates nothing.
 #[derive(Clone, Debug)]
 pub struct GrowthWindows {
-    windows: [GrowthWindow; LEVELS * WINDOWS.len()],
+    windows: [GrowthWindow; LEVELS * WINDOW_LENGTHS.len()],
     len: usize,
 }
 

@@ -1,6 +1,6 @@
 //! CPU use beside the block minima of a series, and how much of their growth it explains.
 
-use crate::core::detect::constants::{RING, WINDOWS};
+use crate::core::detect::constants::{RING, WINDOW_LENGTHS};
 
 /// CPU use in one byte, from 1/8192 of a core to 62: four bits of exponent and four of mantissa,
 /// so the error is at most 3 %. It is compared by thirds of windows, to 10 %, and below 2 % of a
@@ -77,9 +77,9 @@ impl LoadSums {
     };
 
     /// The sums of each length of window, all of which end with the newest minimum.
-    pub fn of_windows(minima: &[u32; RING], parts: &[u32; RING]) -> [Self; WINDOWS.len()] {
+    pub fn of_windows(minima: &[u32; RING], parts: &[u32; RING]) -> [Self; WINDOW_LENGTHS.len()] {
         let (mut sums, mut taken) = (Self::NONE, 0);
-        WINDOWS.map(|blocks| {
+        WINDOW_LENGTHS.map(|blocks| {
             for age in taken..blocks {
                 sums.add(minima[RING - 1 - age], parts[RING - 1 - age]);
             }
@@ -179,7 +179,7 @@ mod tests {
             loads: [u8; RING],
         ) {
             let parts = loads.map(|load| CpuLoad(load).parts());
-            for (blocks, sums) in WINDOWS.into_iter().zip(LoadSums::of_windows(&minima, &parts)) {
+            for (blocks, sums) in WINDOW_LENGTHS.into_iter().zip(LoadSums::of_windows(&minima, &parts)) {
                 let slope = slope(&minima[RING - blocks..], &parts[RING - blocks..]);
                 if let Some(LoadFit { per_part, .. }) = sums.explained() {
                     proptest::prop_assert!((per_part / slope - 1.0).abs() < 1e-6);

@@ -1,7 +1,7 @@
 //! The last block minima of one level and the CPU use that went with them. What the level's
 //! windows share is computed once, and not before a test asks for it.
 
-use crate::core::detect::constants::{RING, WINDOWS};
+use crate::core::detect::constants::{RING, WINDOW_LENGTHS};
 use crate::core::detect::series::load::{CpuLoad, LoadSums};
 use crate::core::detect::series::median::Size;
 use std::cell::OnceCell;
@@ -11,7 +11,7 @@ pub struct Ring<'a> {
     minima: &'a [u32; RING],
     loads: &'a [CpuLoad; RING],
     parts: OnceCell<[u32; RING]>,
-    sums: OnceCell<[LoadSums; WINDOWS.len()]>,
+    sums: OnceCell<[LoadSums; WINDOW_LENGTHS.len()]>,
     ranks: OnceCell<[i32; RING]>,
 }
 

@@ -3,7 +3,7 @@
 //! Larger than any fall, not slowing down, and rising with a certainty that noise does not reach.
 //! CPU use may explain a growth away, or hide one.
 
-use crate::core::detect::constants::{LEAST_RANK_SUM, RING, WINDOWS};
+use crate::core::detect::constants::{LEAST_RANK_SUM, RING, WINDOW_LENGTHS};
 use crate::core::detect::series::comparison::Comparison;
 use crate::core::detect::series::load::CpuLoad;
 use crate::core::detect::series::median::{Size, median};
@@ -76,7 +76,7 @@ pub fn judge(
     at_equal_load: bool,
     thresholds: &TestThresholds,
 ) -> Option<WindowResult> {
-    let blocks = WINDOWS[which];
+    let blocks = WINDOW_LENGTHS[which];
     let (rank, fall) = (|| ring.rank_sum(blocks), || f64::from(fall));
     let slowing = match test(ring.minima(blocks), rank, which, fall, thresholds) {
         Some(result) if result.growth == GrowthShape::Steady => {
@@ -187,7 +187,7 @@ pub fn explain(
     growth: Option<GrowthShape>,
     thresholds: &TestThresholds,
 ) -> WindowTests {
-    let blocks = WINDOWS[which];
+    let blocks = WINDOW_LENGTHS[which];
     let hidden = growth == Some(GrowthShape::AtEqualLoad);
     let parts = ring.parts(blocks);
     match ring.at_equal_load(which).filter(|_| hidden) {
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn the_least_rank_sums_are_the_exact_ones_for_1e_7() {
-        for (blocks, least) in WINDOWS.into_iter().zip(LEAST_RANK_SUM) {
+        for (blocks, least) in WINDOW_LENGTHS.into_iter().zip(LEAST_RANK_SUM) {
             let orders = orders_by_falls(blocks);
             let pairs = i32::try_from(blocks * (blocks - 1) / 2).unwrap();
             let tail = |least: i32| {
@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn every_part_of_a_window_has_a_median() {
-        for blocks in WINDOWS {
+        for blocks in WINDOW_LENGTHS {
             let minima: Vec<u32> = (0..blocks as u32).collect();
             let shape = thirds(&minima);
             assert!(shape.early < shape.middle && shape.middle < shape.late, "{blocks}: {shape:?}");
