@@ -1,4 +1,4 @@
-//! Servers: prints what is known of servers and how their workers are ended.
+//! Servers: prints what the table holds: signals, failed forks, settings.
 
 use crate::cli::options::{Format, ServersOptions};
 use crate::core::model::event::Severity;
@@ -10,16 +10,16 @@ use std::io::Write;
 /// Prints all rows of the table, or those that are named.
 ///
 /// # Errors
-/// A name that fits no row.
+/// A name that matches no row.
 pub fn run(options: &ServersOptions, out: &mut impl Write) -> Result<Severity> {
     let mut rows: Vec<&Server> = Vec::new();
-    let fits = |server: &Server, name: &str| {
+    let matches = |server: &Server, name: &str| {
         let name = name.to_lowercase();
         name == "all" || server.key.contains(&name) || server.name.to_lowercase().contains(&name)
     };
     for name in &options.names {
         let before = rows.len();
-        rows.extend(TABLE.iter().filter(|server| fits(server, name)));
+        rows.extend(TABLE.iter().filter(|server| matches(server, name)));
         if rows.len() == before {
             bail!(
                 "no server is called '{}'\n  hint: `leakwatch servers` lists them all",

@@ -1,9 +1,11 @@
-//! Facts: what a diagnosis finds out beside samples: traces of past failures in logs, how a server
-//! is set up, and how much work its processes have done.
+//! Findings: what a diagnosis learns beside samples: past failures in logs, how a server is set up,
+//! and how much work its processes have done.
 //!
-//! The doors in [`evidence`](crate::diagnose::evidence) fill these, `advice` and reports
-//! read them. Text comes from logs and files that others write: it is kept as it was found and
-//! must be escaped on its way out.
+//! [`evidence`](crate::diagnose::evidence) fills these; `advice` and reports read them. Text comes
+//! from logs and files that others write: it is kept as it was found and must be escaped on its way
+//! out.
+
+use crate::core::servers::{Server, ServerSetting};
 
 /// What a failed fork lacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,34 +117,43 @@ pub struct Logs {
 pub struct FileLine {
     /// The file.
     pub file: String,
-    /// The line's number, from 1; 0 for a command line.
+    /// The line's number, from 1; 0 for a command line or the environment.
     pub line: usize,
 }
 
-/// A setting of a server.
+impl FileLine {
+    /// A command line, or the environment that stands for one.
+    pub fn command_line() -> Self {
+        Self { file: "command line".to_owned(), line: 0 }
+    }
+}
+
+/// A setting of a running server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfiguredSetting {
-    /// Its name as it stands there (`MaxRequestWorkers`, `pm.max_children`).
-    pub name: String,
+    /// Which one.
+    pub of: &'static ServerSetting,
     /// Its value.
     pub value: u64,
     /// Where it stands; none where it is the server's default.
     pub place: Option<FileLine>,
 }
 
-/// Servers whose configuration is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConfigKind {
-    /// Apache with processes of one thread.
-    ApachePrefork,
-    /// Apache with threads (event, worker).
-    ApacheThreaded,
-    /// PHP's FastCGI process manager.
-    PhpFpm,
-    /// Gunicorn.
-    Gunicorn,
-    /// uWSGI.
-    Uwsgi,
+impl ConfiguredSetting {
+    /// A setting that stands nowhere: its default holds.
+    pub fn unset(of: &'static ServerSetting) -> Self {
+        Self { of, value: of.default_value(), place: None }
+    }
+
+    /// Its name in the configuration (`MaxRequestWorkers`, `pm.max_children`).
+    pub fn name(&self) -> &'static str {
+        self.of.name()
+    }
+
+    /// The line of a file where it stands; none for a command line.
+    pub fn in_file(&self) -> Option<&FileLine> {
+        self.place.as_ref().filter(|place| place.line > 0)
+    }
 }
 
 /// A status page on loopback.
@@ -154,44 +165,36 @@ pub struct StatusPage {
     pub path: String,
 }
 
-/// How a server is set up, as far as its files and its command line tell.
+/// How a server is set up, as far as its files, its command line and its environment tell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setup {
     /// Which server.
-    pub kind: ConfigKind,
-    /// Its version, where known: (2, 4, 57).
-    pub version: Option<(u32, u32, u32)>,
+    pub server: &'static Server,
     /// Requests (Apache: connections) a worker may live; 0 is for ever.
     pub recycle: ConfiguredSetting,
-    /// Workers at most.
+    /// Workers at most; 0 where the configuration computes the number: as many as there are.
     pub cap: ConfiguredSetting,
-    /// Requests that are drawn for each worker on top of that (gunicorn's `max_requests_jitter`);
-    /// none where the server has no such setting.
+    /// Requests added at random to each worker's life (gunicorn's `max_requests_jitter`); none where
+    /// the server has no such setting.
     pub jitter: Option<ConfiguredSetting>,
-    /// Whether its reload ends requests that are under way (php-fpm's `process_control_timeout`).
-    pub cuts_off: bool,
-    /// Apache's `ServerLimit`, if it is set.
-    pub server_limit: Option<ConfiguredSetting>,
     /// Whether connections carry several requests (Apache's `KeepAlive`).
     pub keep_alive: bool,
-    /// Apache's `Mutex`, if it is of the kind that a killed worker never gives back.
-    pub posixsem: bool,
     /// The files that may have to be changed, with their text, for a proposal as a diff.
     pub files: Vec<(String, String)>,
-    /// After which line of which of them a setting belongs that is not there yet.
+    /// After which line of which of them a missing setting belongs.
     pub insert: Option<FileLine>,
-    /// What its configuration is called by whoever asks: the main file, a pool.
-    pub config: String,
     /// Its executable.
     pub exe: String,
     /// The interpreter that runs it, as it was called, where there is one.
     pub interpreter: Option<String>,
-    /// Options of its command line that say which configuration it has: needed to check that one.
+    /// Options of its command line that name its configuration: needed to check that one.
     pub options: Vec<String>,
-    /// Where it tells how much its workers have done, if it does so on loopback.
+    /// Its status page on loopback, if it has one.
     pub status: Option<StatusPage>,
     /// Further logs that it writes.
     pub logs: Vec<String>,
+    /// What a reload or an ended worker does wrong under these settings.
+    pub warnings: Vec<String>,
     /// What could not be read, and what is lost by it.
     pub notes: Vec<String>,
 }

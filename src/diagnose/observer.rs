@@ -4,7 +4,7 @@
 use crate::core::engine::Engine;
 use crate::core::model::process::ProcId;
 use crate::core::model::sample::{Header, Sample};
-use crate::core::servers::{Server, UNKNOWN};
+use crate::core::servers::{Server, StatusProtocol, UNKNOWN};
 use crate::diagnose;
 use crate::diagnose::cut_names::Names;
 use crate::diagnose::earlier_series;
@@ -12,7 +12,7 @@ use crate::diagnose::earlier_series::{EarlierSeries, Tops};
 use crate::diagnose::evidence::config;
 use crate::diagnose::evidence::config::RunningServer;
 use crate::diagnose::evidence::{unit, work_done};
-use crate::diagnose::findings::{ConfigKind, Logs, Setup, StatusPage, WorkDone, WorkUnit};
+use crate::diagnose::findings::{Logs, Setup, StatusPage, WorkDone, WorkUnit};
 use crate::diagnose::history::SizeHistory;
 use crate::diagnose::leak_per_request::Worker;
 use crate::diagnose::service;
@@ -134,8 +134,8 @@ pub(crate) struct LiveMachine {
     seen: BTreeSet<ProcId>,
     /// By the root of the tree.
     configs: BTreeMap<ProcId, Setup>,
-    /// Of pumas, which have no setting that recycles workers.
-    controls: BTreeMap<ProcId, StatusPage>,
+    /// By the root of the tree.
+    status_pages: BTreeMap<ProcId, (StatusProtocol, StatusPage)>,
     readings: Vec<Readings>,
     begun_s: f64,
     notes: Vec<String>,
@@ -156,7 +156,7 @@ impl LiveMachine {
             units: BTreeMap::new(),
             seen: BTreeSet::new(),
             configs: BTreeMap::new(),
-            controls: BTreeMap::new(),
+            status_pages: BTreeMap::new(),
             readings: Vec::new(),
             begun_s: 0.0,
             notes: Vec::new(),
@@ -185,25 +185,31 @@ impl LiveMachine {
             if self.configs.contains_key(&pool.root) {
                 continue;
             }
-            if pool.server.key == "puma" {
-                let running = RunningServer::look(&self.procfs, pool.master.pid);
-                let control = config::puma_control(&running);
-                self.controls.extend(control.map(|control| (pool.root, control)));
+            let (server, master) = (pool.server, pool.master.pid);
+            if server.advice.is_none() && server.status.is_none() {
+                continue;
             }
-            let Some(kind) = config::kind(pool.server.key) else { continue };
-            let running = RunningServer::look(&self.procfs, pool.master.pid);
+            let running = RunningServer::look(&self.procfs, master);
+            if server.advice.is_none() {
+                let page = config::status_page(server, &running);
+                let page = server.status.zip(page);
+                self.status_pages.extend(page.map(|page| (pool.root, page)));
+                continue;
+            }
             // "php-fpm: pool www"
             let largest = pool.workers.iter().max_by(|a, b| a.1.total_cmp(&b.1));
             let title = largest.map(|(pid, _)| RunningServer::look(&self.procfs, *pid).args);
             let title = title.and_then(|args| args.into_iter().next()).unwrap_or_default();
-            let name = title.split_once(": pool ").map_or("", |(_, name)| name.trim());
-            match config::read(kind, &running, name) {
+            let name = title.strip_prefix(server.pool_title).unwrap_or_default().trim();
+            match config::read(server, &running, name) {
                 Some(setup) => {
+                    let page = server.status.zip(setup.status.clone());
+                    self.status_pages.extend(page.map(|page| (pool.root, page)));
                     self.configs.insert(pool.root, setup);
                 }
                 None => self.notes.push(format!(
-                    "the configuration of {} (process {}) was not found or may not be read; run as root",
-                    pool.server.name, pool.master.pid
+                    "the configuration of {} (process {master}) was not found or may not be read; run as root",
+                    server.name
                 )),
             }
         }
@@ -274,8 +280,8 @@ impl LiveMachine {
 
     /// Whether a connection to it carries one request: where that is not so, connections say little.
     fn closes_after_each_request(&self, pool: &PoolWork) -> bool {
-        let kind = self.configs.get(&pool.root).map(|setup| setup.kind);
-        matches!(kind, Some(ConfigKind::PhpFpm | ConfigKind::Gunicorn | ConfigKind::Uwsgi))
+        let advice = self.configs.get(&pool.root).and_then(|setup| setup.server.advice);
+        advice.is_some_and(|advice| advice.one_request_per_connection)
     }
 
     /// The work of a pool, in requests if its server tells them.
@@ -287,12 +293,10 @@ impl LiveMachine {
         if unit == Some(WorkUnit::Waits) {
             return (waits(), None);
         }
-        let asked = match (self.configs.get(&pool.root), self.controls.get(&pool.root)) {
-            (Some(setup), _) if setup.status.is_some() => work_done::ask(setup),
-            (_, Some(control)) => work_done::ask_puma(control),
-            _ => return (waits(), None),
+        let Some((protocol, page)) = self.status_pages.get(&pool.root) else {
+            return (waits(), None);
         };
-        match asked {
+        match work_done::ask(*protocol, page) {
             Ok(work) => (work, None),
             Err(why) => {
                 let note = format!(

@@ -1,4 +1,4 @@
-//! Servers: the table of what each server's workers are and how they are ended.
+//! Servers: the table of servers, how their workers are ended and which settings bound a leak.
 
 use crate::core::model::units::Seconds;
 use crate::core::servers::{
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::fmt;
 use std::io::{self, Write};
 
-/// Columns of a terminal that is not asked.
+/// Columns, whatever the terminal has.
 const WIDTH: usize = 80;
 
 /// How a worker is ended, in words: "USR1, after 70 s TERM, then KILL".
@@ -28,7 +28,7 @@ impl fmt::Display for Ended<'_> {
     }
 }
 
-/// Writes one line a server; if `full`, a paragraph.
+/// Writes one line for each server; a paragraph if `full`.
 ///
 /// # Errors
 /// When `out` cannot be written.
@@ -39,8 +39,8 @@ pub fn write(out: &mut impl Write, servers: &[&Server], full: bool) -> io::Resul
     let row = |out: &mut dyn Write, name: &str, ended: &str, fork: &str| {
         writeln!(out, "{}", format!("{name:<28}{ended:<33}{fork}").trim_end())
     };
-    row(out, "SERVER", "ITS WORKERS ARE ENDED BY", "A FAILED FORK ITS")?;
-    row(out, "", "", "MASTER SURVIVES")?;
+    row(out, "SERVER", "WORKERS ARE ENDED BY", "MASTER SURVIVES")?;
+    row(out, "", "", "A FAILED FORK")?;
     for server in servers {
         let ended = match &server.workers {
             WorkerPolicy::End(ending) => Ended(ending).to_string(),
@@ -59,7 +59,7 @@ pub fn write(out: &mut impl Write, servers: &[&Server], full: bool) -> io::Resul
         };
         row(out, server.name, &ended, fork)?;
     }
-    writeln!(out, "All that is known of one: leakwatch servers NAME; of all: leakwatch servers all")
+    writeln!(out, "Details of one: leakwatch servers NAME; of all: leakwatch servers all")
 }
 
 fn write_full(out: &mut impl Write, server: &Server) -> io::Result<()> {
@@ -77,15 +77,15 @@ fn write_full(out: &mut impl Write, server: &Server) -> io::Result<()> {
         }
     }
     if !server.helpers.is_empty() {
-        line("no workers", &server.helpers.join(", "))?;
+        line("never ended", &server.helpers.join(", "))?;
     }
     match server.failed_fork {
-        FailedFork::Survives => line("failed fork", "its master serves on and tries again")?,
+        FailedFork::Survives => line("failed fork", "its master continues and tries again")?,
         FailedFork::Ends(what) => line("failed fork", &format!("its master {what}"))?,
         FailedFork::Unknown => {}
     }
     for (what, settings) in [("recycle", server.recycle), ("cap", server.cap)] {
-        for ServerSetting { line: set, counts, default, versions } in settings {
+        for ServerSetting { line: set, counts, default, versions, .. } in settings {
             let versions =
                 if versions.is_empty() { String::new() } else { format!("; {versions}") };
             line(what, &format!("{set}   N: {counts}; default {default}{versions}"))?;
@@ -105,7 +105,7 @@ fn known_by(server: &Server) -> String {
         RecognisedBy::Exe(names) => format!("executable {}", names.join(", ")),
         RecognisedBy::Dir(dir) => format!("an executable below {dir}/"),
         RecognisedBy::Title(names) => format!("{} in an interpreter's title", names.join(" or ")),
-        RecognisedBy::Fork => "a fork of its parent, in no other row".to_owned(),
+        RecognisedBy::Fork => "a fork of its parent that no other row names".to_owned(),
     });
     let mut by = by.collect::<Vec<_>>().join("; ");
     by += match server.threads {
@@ -113,10 +113,10 @@ fn known_by(server: &Server) -> String {
         ThreadCount::One => "; one thread",
         ThreadCount::Many => "; two threads or more",
     };
-    if by.is_empty() { "nothing: what is in no other row".to_owned() } else { by }
+    if by.is_empty() { "being in no other row".to_owned() } else { by }
 }
 
-/// Writes a word and a text after it, wrapped between words.
+/// Writes a label and a text after it, wrapped between words.
 fn wrap(out: &mut dyn Write, what: &str, text: &str) -> io::Result<()> {
     const INDENT: usize = 15;
     let (mut start, mut column) = (format!("  {what}"), 0);
@@ -136,8 +136,8 @@ fn wrap(out: &mut dyn Write, what: &str, text: &str) -> io::Result<()> {
 
 /// Writes one JSON object: `schema` 1 and `servers`, each with `name`, `key`, `known_by` (words),
 /// `signals` (each with `step`, `signal` and, for the first, `grace_s`), `only_if` (an option) and
-/// `instead` (words) where workers are not simply ended, `helpers`, `survives_failed_fork` (absent:
-/// not known), `recycle` and `cap` (each with `line`, `counts`, `default`, `versions`), `files`
+/// `instead` (words) where a condition or no signal applies, `helpers`, `survives_failed_fork` (absent
+/// if not known), `recycle` and `cap` (each with `line`, `counts`, `default`, `versions`), `files`
 /// (each with `distribution`, `path`) and `apply`.
 ///
 /// # Errors
@@ -212,7 +212,7 @@ mod tests {
             let mut out = Vec::new();
             write(&mut out, TABLE, full).unwrap();
             let text = String::from_utf8(out).unwrap();
-            // A path or a command is not broken.
+            // A path or a command stays on one line, which must fit.
             let long: Vec<&str> =
                 text.lines().filter(|line| line.chars().count() > WIDTH).collect();
             assert!(long.is_empty(), "{long:#?}");
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_reads_of_every_server_how_it_is_ended_or_what_to_do_instead() {
+    fn json_says_for_each_server_how_workers_end_or_what_to_do_instead() {
         let mut out = Vec::new();
         write_json(&mut out, TABLE).unwrap();
         let json: Value = serde_json::from_slice(&out).unwrap();

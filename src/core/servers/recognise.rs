@@ -1,21 +1,21 @@
 //! Recognise: which row of the table a process belongs to.
 //!
-//! Names are no help alone: mod_perl renames its children `/usr/sbin/apach`, and a gunicorn is a
-//! python. So the executable counts first; of an interpreter the title.
+//! Process names alone do not tell: mod_perl renames its children `/usr/sbin/apach`, and a gunicorn
+//! is a python. So the executable counts first, and for an interpreter its title.
 
 use super::{PREFORKING, RecognisedBy, Server, TABLE, ThreadCount, UNKNOWN};
 use crate::core::model::process::{Comm, Program};
 
-/// Programs that run others' programs: their title tells the server.
+/// Programs that run scripts: their title names the server.
 const INTERPRETERS: [&str; 6] = ["python", "pypy", "ruby", "perl", "node", "nodejs"];
-/// Words of a title that are looked at: interpreter, an option, script.
+/// Words of a title that count: interpreter, an option or two, script.
 const WORDS: usize = 4;
 
 /// The server that a process belongs to, by its executable, its title, its threads, and whether it
-/// is a fork of its parent. The user's `own` rows go before the table.
-pub fn recognise(program: &Program, comm: Comm, own: &[&'static Server]) -> &'static Server {
+/// is a fork of its parent. The `user_rows` go before the table.
+pub fn recognise(program: &Program, comm: Comm, user_rows: &[&'static Server]) -> &'static Server {
     let seen = ProgramSeen::of(program, comm);
-    let rows = own.iter().chain(TABLE).copied();
+    let rows = user_rows.iter().chain(TABLE).copied();
     let mut rows = rows.filter(|server| match server.threads {
         ThreadCount::Any => true,
         ThreadCount::One => program.threads <= 1,
@@ -25,7 +25,7 @@ pub fn recognise(program: &Program, comm: Comm, own: &[&'static Server]) -> &'st
     found.unwrap_or(if program.forked { &PREFORKING } else { &UNKNOWN })
 }
 
-/// Whether a child of such a server's master does the work, rather than help with it.
+/// Whether a child of this server's master handles requests, rather than helping the others.
 pub fn is_worker(server: &Server, program: &Program) -> bool {
     !server.helpers.iter().any(|part| program.title.contains(part))
 }
@@ -36,12 +36,12 @@ pub fn pool_name<'p>(server: &Server, program: &'p Program) -> &'p str {
     program.title.strip_prefix(server.pool_title).filter(|_| named).unwrap_or("")
 }
 
-/// What tells a server.
+/// What is seen of a program.
 struct ProgramSeen<'a> {
     name: String,
     path: &'a str,
     words: Vec<&'a str>,
-    /// Whether the words may be a script's: of an interpreter, or of who knows what.
+    /// Whether the words may name a script: an interpreter's, or those of an unreadable executable.
     scripted: bool,
 }
 
@@ -51,7 +51,7 @@ impl<'a> ProgramSeen<'a> {
         let first = words.first().copied().unwrap_or("");
         let path = program.exe.trim_end_matches(" (deleted)");
         let name = match path {
-            // Not readable for other users' processes: the title has to do, then the name.
+            // Other users' executables are unreadable: then the title counts, then the name.
             "" if !first.is_empty() => base(first).to_owned(),
             "" => comm.to_string(),
             path => base(path).to_owned(),
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn apache_is_told_by_its_executable_and_its_mpm_by_the_threads() {
+    fn the_executable_tells_apache_and_the_threads_tell_its_mpm() {
         assert_eq!(name("/usr/sbin/apache2", "/usr/sbin/apach", 1), "Apache prefork");
         let threaded = "Apache event/worker";
         assert_eq!(name("/usr/sbin/httpd", "/usr/sbin/httpd -DFOREGROUND", 27), threaded);
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn interpreters_are_told_by_their_title() {
+    fn the_title_tells_what_an_interpreter_runs() {
         for (exe, title, threads, expected) in [
             (
                 "/usr/bin/python3.11",
@@ -131,14 +131,14 @@ mod tests {
     }
 
     #[test]
-    fn a_word_of_another_programs_title_is_no_server() {
+    fn a_server_name_in_the_title_of_another_program_does_not_count() {
         assert_eq!(name("/usr/bin/vim.basic", "vim gunicorn", 1), "unknown");
         assert_eq!(name("/usr/bin/journalctl", "journalctl -fu puma", 1), "unknown");
         assert_eq!(name("/opt/grand/master", "master", 1), "unknown");
     }
 
     #[test]
-    fn a_version_and_a_directory_belong_to_a_name() {
+    fn a_name_may_carry_a_version_and_a_directory_may_stand_for_it() {
         assert_eq!(name("/usr/sbin/php-fpm8.2", "php-fpm: pool www", 1), "php-fpm");
         assert_eq!(name("/usr/bin/uwsgi-core", "uwsgi --ini a.ini", 1), "uwsgi");
         assert_eq!(name("/usr/lib/postfix/sbin/smtpd", "smtpd -n smtp", 1), "Postfix");
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pools_of_one_php_fpm_are_told_apart() {
+    fn each_pool_of_a_php_fpm_has_its_own_name() {
         let shop = program("/usr/sbin/php-fpm8.2", "php-fpm: pool shop", 1);
         assert_eq!(pool_name(recognise(&shop, Comm::default(), &[]), &shop), "shop");
         let nginx = program("/usr/sbin/nginx", "nginx: worker process", 1);
@@ -158,14 +158,14 @@ mod tests {
     }
 
     #[test]
-    fn without_the_right_to_read_the_executable_the_title_has_to_do() {
+    fn the_title_counts_where_the_executable_is_unreadable() {
         assert_eq!(name("", "php-fpm: pool www", 1), "php-fpm");
         assert_eq!(name("", "nginx: worker process", 1), "nginx");
         assert_eq!(name("", "postgres: checkpointer", 1), "PostgreSQL");
     }
 
     #[test]
-    fn what_is_in_no_row_is_unknown_and_a_fork_of_it_the_worker_of_a_preforking_program() {
+    fn a_program_of_no_row_is_unknown_and_its_fork_is_a_preforked_worker() {
         assert_eq!(name("/usr/local/bin/job", "job", 1), "unknown");
         let fork = Program { forked: true, ..program("/usr/local/bin/job", "job", 1) };
         assert_eq!(recognise(&fork, Comm::new(b"job"), &[]).name, "unknown pre-forking program");
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_helper_of_a_master_is_none_of_its_workers() {
+    fn a_helper_of_a_master_is_no_worker() {
         for (exe, title, worker) in [
             ("/usr/sbin/nginx", "nginx: worker process", true),
             ("/usr/sbin/nginx", "nginx: cache manager process", false),

@@ -1,11 +1,12 @@
-//! Row: a server that the user describes, `--server` or `[[server]]`. It goes before the table.
+//! User row: a server that the user describes, by `--server` or `[[server]]`. It goes before the
+//! table.
 
 use super::recognise::is_version_of;
-use super::table::{BLANK, TABLE};
-use super::{FailedFork, RecognisedBy, Server, Termination, WorkerPolicy};
+use super::row::{BLANK, TERM_KILL};
+use super::{FailedFork, RecognisedBy, Server, TABLE, Termination, WorkerPolicy};
 use crate::core::model::signal::{Signal, Step};
 
-/// What may be said of a server.
+/// The keys of a description.
 const KEYS: [&str; 7] =
     ["match", "name", "signal", "grace", "no-kill", "protect", "survives-failed-fork"];
 
@@ -23,11 +24,11 @@ pub struct UserServer {
 }
 
 impl UserServer {
-    /// From `match=appd,signal=USR1,grace=20s`; several names are joined by `|`. `time` reads a time
-    /// as options have it, in seconds.
+    /// Parses `match=appd,signal=USR1,grace=20s`; `|` joins several names. `time` parses a duration
+    /// into seconds.
     ///
     /// # Errors
-    /// A key that there is not, a value that cannot be, no `match`.
+    /// An unknown key, an invalid value, no `match`.
     pub fn parse(text: &str, time: impl Fn(&str) -> Result<f64, String>) -> Result<Self, String> {
         let mut row = Self {
             names: Vec::new(),
@@ -67,8 +68,9 @@ impl UserServer {
         Ok(row)
     }
 
-    /// The row of the table that it is. It is kept for as long as leakwatch runs, like the others:
-    /// a few hundred bytes, once for every reading of the configuration.
+    /// The row for it. It lives until leakwatch exits, as the table's rows do, so that all rows have
+    /// one type: each reading of the configuration (start, SIGHUP) costs a few hundred bytes a row.
+    /// After a thousand reloads that is less than a megabyte; a cache would need global state.
     pub fn keep(&self) -> &'static Server {
         let text = |text: &str| -> &'static str { Box::leak(text.to_owned().into_boxed_str()) };
         let names: Vec<&'static str> = self.names.iter().map(|name| text(name)).collect();
@@ -77,12 +79,12 @@ impl UserServer {
             Box::leak(Box::new([RecognisedBy::Exe(names), RecognisedBy::Title(names)]));
         let first = if self.signal == Signal::Term { Step::Term } else { Step::Gentle };
         let then: &'static [Step] = match (first, self.no_kill) {
-            (Step::Gentle, false) => &[Step::Term, Step::Kill],
+            (Step::Gentle, false) => TERM_KILL,
             (Step::Gentle, true) => &[Step::Term],
             (_, false) => &[Step::Kill],
             (_, true) => &[],
         };
-        // What else is known of a server in the table still holds: above all who is no worker of it.
+        // The rest of the table's row still holds: above all which children are no workers.
         let is_it = |by: &RecognisedBy| match by {
             RecognisedBy::Exe(of) | RecognisedBy::Title(of) => {
                 names.iter().any(|name| of.iter().any(|known| is_version_of(name, known)))
@@ -96,9 +98,10 @@ impl UserServer {
             name: text(&self.name),
             key: text(&self.name.to_lowercase().replace(' ', "-")),
             by,
-            workers: match self.protect {
-                true => WorkerPolicy::Report("your configuration protects it"),
-                false => WorkerPolicy::End(ending),
+            workers: if self.protect {
+                WorkerPolicy::Report("your configuration protects it")
+            } else {
+                WorkerPolicy::End(ending)
             },
             failed_fork: match self.survives {
                 None => known.failed_fork,
@@ -114,7 +117,7 @@ impl UserServer {
 
 fn signal(name: &str) -> Result<Signal, String> {
     let short = name.strip_prefix("SIG").unwrap_or(name);
-    // Not KILL: no worker finishes anything at it, and it comes last by itself.
+    // Not KILL: no worker finishes anything at it, and it follows as the last step anyway.
     let all = [Signal::Hup, Signal::Quit, Signal::Usr1, Signal::Usr2, Signal::Term];
     let found = all.into_iter().find(|signal| signal.name() == short);
     found.ok_or_else(|| format!("signal is one of HUP, QUIT, USR1, USR2, TERM, not {name:?}"))
@@ -133,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_of_the_users_goes_before_the_table() {
+    fn a_user_row_goes_before_the_table() {
         let own = [row("match=appd|apache2,signal=USR1,grace=20s,no-kill").unwrap().keep()];
         let program = |exe: &str| Program { exe: exe.to_owned(), ..Program::unknown() };
         let name = |exe: &str| recognise(&program(exe), Comm::new(b"x"), &own).name;
@@ -145,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_table_knows_of_it_besides_still_holds() {
+    fn the_rest_of_the_tables_row_still_holds() {
         let nginx = row("match=nginx,signal=TERM").unwrap().keep();
         let known = TABLE.iter().find(|server| server.key == "nginx").unwrap();
         assert!(!nginx.helpers.is_empty() && nginx.helpers == known.helpers);
@@ -166,13 +169,13 @@ mod tests {
     }
 
     #[test]
-    fn a_protected_one_is_only_reported() {
+    fn a_protected_server_is_only_reported() {
         let row = row("match=appd,protect").unwrap();
         assert!(matches!(row.keep().workers, WorkerPolicy::Report(_)));
     }
 
     #[test]
-    fn what_cannot_be_is_said() {
+    fn a_wrong_description_is_refused_with_a_reason() {
         for (text, wanted) in [
             ("signal=USR1", "needs match=NAME"),
             ("match=a,sginal=USR1", "a server has no \"sginal\"; it has match, name, signal"),

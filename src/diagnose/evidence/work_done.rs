@@ -7,7 +7,8 @@ mod http;
 
 pub use connections::closed_per_s;
 
-use crate::diagnose::findings::{ConfigKind, Setup, StatusPage, WorkDone, WorkUnit};
+use crate::core::servers::StatusProtocol;
+use crate::diagnose::findings::{StatusPage, WorkDone, WorkUnit};
 use serde::Deserialize;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -25,13 +26,10 @@ const LONGEST: u64 = 4 << 20;
 ///
 /// # Errors
 /// In words: no page, none on loopback, no answer.
-pub fn ask(setup: &Setup) -> Result<WorkDone, String> {
-    let Some(status) = &setup.status else {
-        return Err("no status page is configured".to_owned());
-    };
-    let StatusPage { address, path } = status;
-    match setup.kind {
-        ConfigKind::ApachePrefork | ConfigKind::ApacheThreaded => {
+pub fn ask(protocol: StatusProtocol, page: &StatusPage) -> Result<WorkDone, String> {
+    let StatusPage { address, path } = page;
+    match protocol {
+        StatusProtocol::ModStatus => {
             let page = exchange(address, &http::request(path))?;
             let page = http::body(&page)?;
             let done = http::server_status(&page);
@@ -39,7 +37,7 @@ pub fn ask(setup: &Setup) -> Result<WorkDone, String> {
             let totals = http::connections(&page);
             counted(source, done, totals)
         }
-        ConfigKind::PhpFpm => {
+        StatusProtocol::FpmStatus => {
             let answer = exchange(address, &fastcgi::request(path, "json&full"))?;
             let body = fastcgi::body(&answer).ok_or("its answer is no FastCGI")?;
             let page: FpmPage =
@@ -47,7 +45,7 @@ pub fn ask(setup: &Setup) -> Result<WorkDone, String> {
             let done = page.processes.iter().map(|p| (p.pid, p.requests)).collect();
             counted(format!("{address} {path}"), done, None)
         }
-        ConfigKind::Uwsgi => {
+        StatusProtocol::UwsgiStats => {
             let answer = exchange(address, &[])?;
             let text = String::from_utf8_lossy(&answer);
             let page: UwsgiPage =
@@ -55,24 +53,17 @@ pub fn ask(setup: &Setup) -> Result<WorkDone, String> {
             let done = page.workers.iter().map(|w| (w.pid, w.delta_requests)).collect();
             counted(format!("stats server {address}"), done, None)
         }
-        ConfigKind::Gunicorn => Err("gunicorn has none".to_owned()),
+        StatusProtocol::PumaControl => {
+            let answer = exchange(address, &http::request(path))?;
+            let page: PumaPage = serde_json::from_str(&http::body(&answer)?)
+                .map_err(|e| format!("its answer is strange: {e}"))?;
+            // A worker that has just started has not reported yet.
+            let done = |worker: &PumaWorker| Some((worker.pid, worker.last_status.requests_count?));
+            let done = page.worker_status.iter().filter_map(done).collect();
+            // Not its path: that has the token.
+            counted(format!("control server {address}"), done, None)
+        }
     }
-}
-
-/// Asks puma's control server the same.
-///
-/// # Errors
-/// In words, as above.
-pub fn ask_puma(control: &StatusPage) -> Result<WorkDone, String> {
-    let StatusPage { address, path } = control;
-    let answer = exchange(address, &http::request(path))?;
-    let page: PumaPage = serde_json::from_str(&http::body(&answer)?)
-        .map_err(|e| format!("its answer is strange: {e}"))?;
-    // A worker that has just started has not reported yet.
-    let done = |worker: &PumaWorker| Some((worker.pid, worker.last_status.requests_count?));
-    let done = page.worker_status.iter().filter_map(done).collect();
-    // Not its path: that has the token.
-    counted(format!("control server {address}"), done, None)
 }
 
 fn counted(
@@ -232,7 +223,7 @@ mod tests {
                 .unwrap();
         });
         let control = StatusPage { address: address.clone(), path: "/stats?token=abc".to_owned() };
-        let work = ask_puma(&control).unwrap();
+        let work = ask(StatusProtocol::PumaControl, &control).unwrap();
         assert_eq!(work.done, [(7, 4), (8, 1)]);
         assert_eq!(work.source, format!("control server {address}"));
         server.join().unwrap();

@@ -169,7 +169,7 @@ fn remedy(remedy: &Remedy) -> Value {
         "service": remedy.service,
         "root": remedy.root.map(|id| json!({ "pid": id.pid, "start": id.start })),
         "changes": remedy.changes.iter().map(change).collect::<Vec<_>>(),
-        "reckoned": remedy.reckoned.map(|(inputs, values)| json!({
+        "reckoned": remedy.computed.map(|(inputs, values)| json!({
             "leak_bytes": inputs.leak,
             "young_bytes": inputs.young,
             "requests_per_s": inputs.rate,

@@ -1,10 +1,10 @@
-//! Steps: what to do about a service, and to know more.
+//! Steps: what to do about a service, and how to learn more.
 
 use crate::core::model::units::{Bytes, Seconds};
+use crate::core::servers::Server;
 use crate::diagnose::Diagnosis;
 use crate::diagnose::advice;
 use crate::diagnose::advice::{Bound, Inputs, Values};
-use crate::diagnose::findings::ConfigKind;
 use crate::diagnose::remedy::{Remedy, RemedyReason};
 use crate::diagnose::service::Service;
 
@@ -26,7 +26,7 @@ pub fn proposal(remedy: &Remedy) -> String {
             "Bound it from outside.".to_owned()
         }
         RemedyReason::Unmeasured => format!(
-            "Bound it: {all}. What a request leaks could not be measured, so this is a value to begin with."
+            "Bound it: {all}. The leak per request could not be measured, so this is a value to begin with."
         ),
         RemedyReason::TooMany => format!("More workers are allowed than memory holds: {all}."),
     }
@@ -34,7 +34,7 @@ pub fn proposal(remedy: &Remedy) -> String {
 
 /// What the values mean.
 pub fn meaning(remedy: &Remedy) -> Option<String> {
-    let (inputs, values) = remedy.reckoned?;
+    let (inputs, values) = remedy.computed?;
     let size = |bytes: f64| Bytes(bytes as u64);
     let mut text = format!("A worker then ends at {}", size(values.full));
     if let Some(life_s) = values.life_s {
@@ -47,7 +47,7 @@ pub fn meaning(remedy: &Remedy) -> Option<String> {
     }
     text += &match values.bound {
         Bound::Hopeless => format!(
-            "; but even so {} workers need more than the {} there are: it leaks too fast for this memory. Until it is mended more memory is the only help",
+            "; but even so {} workers need more than the {} there are: it leaks too fast for this memory. Until the leak is fixed, only more memory helps",
             values.cap,
             size(inputs.memory)
         ),
@@ -70,18 +70,12 @@ pub fn meaning(remedy: &Remedy) -> Option<String> {
 }
 
 /// What short lives cost, by what a server does when a worker ends.
-fn tight(server: Option<ConfigKind>, inputs: &Inputs, values: &Values) -> String {
-    let short = "memory is short for this leak";
-    let cost = match server {
-        Some(ConfigKind::PhpFpm) => "each new one costs a fork and an empty cache",
-        Some(ConfigKind::Gunicorn | ConfigKind::Uwsgi) => {
-            "each new one loads the whole application"
-        }
-        _ => "where they end together requests wait up to a second for new ones",
-    };
+fn tight(server: Option<&Server>, inputs: &Inputs, values: &Values) -> String {
+    let cost = server.and_then(|server| server.advice).map_or("", |advice| advice.replacement_cost);
+    let least_life = Seconds(inputs.least_life_s);
     let mut text =
-        format!(". Workers live less than {}, and {cost}: {short}", Seconds(inputs.least_life_s));
-    // What all of them need to begin with may be most of what there is.
+        format!(". Workers live less than {least_life}, and {cost}: memory is short for this leak");
+    // Young workers alone may fill most of the memory.
     let half = values.cap / 2;
     if let (Some(all), Some(fewer)) = (values.life_s, advice::life_s(inputs, half))
         && half > 0
@@ -92,58 +86,59 @@ fn tight(server: Option<ConfigKind>, inputs: &Inputs, values: &Values) -> String
     text
 }
 
-/// A small number of requests: "0.4", "30".
+/// A rate with one decimal if it is small: "0.4", "30".
 fn few(n: f64) -> String {
     if n < 9.95 { format!("{n:.1}") } else { format!("{n:.0}") }
 }
 
-/// What to type until the change is made; a regular expression that means this service.
+/// What to type until the change is made: a watch of this service.
 pub fn meanwhile(service: &Service) -> String {
-    let interpreter = service.is_interpreted();
-    if interpreter && service.server.is_known() {
-        let word = service.server.name.split(' ').next().unwrap_or_default();
+    if service.is_interpreted()
+        && let Some(word) = service.server.title_word()
+    {
         return format!("leakwatch -f --pattern {word}");
     }
     let plain = match service.comm.to_string() {
-        // The pattern is looked for in the executable's name as well.
+        // The pattern matches the executable's name as well.
         cut if cut.contains('/') => service.program.clone(),
         comm => comm,
     };
     // The dot of "php-fpm8.2" stands for any character in a pattern, itself among them.
     let known = plain.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    match known && !plain.is_empty() {
-        true => format!("leakwatch --pattern {plain}"),
-        false => format!("leakwatch --pid {}", service.roots.first().map_or(0, |root| root.pid)),
+    if known && !plain.is_empty() {
+        format!("leakwatch --pattern {plain}")
+    } else {
+        format!("leakwatch --pid {}", service.roots.first().map_or(0, |root| root.pid))
     }
 }
 
 /// A step and the command to type for it.
 type ReportStep = (&'static str, &'static str);
 
-/// What to do to know more, where too little was seen to accuse or to clear: look for longer, and have
-/// checks write a history.
+/// How to learn more, where too little was seen to accuse or to clear: a longer observation, and checks
+/// that write a history.
 pub fn next(diagnosis: &Diagnosis) -> Vec<ReportStep> {
     const AGAIN: ReportStep = (
-        "Diagnose again in some hours; the checks go on meanwhile, and their history counts:",
+        "Diagnose again in a few hours; the checks continue meanwhile, and their history counts:",
         "leakwatch diagnose",
     );
     const MINUTE: ReportStep =
-        ("Look for a minute, so that more can be said:", "leakwatch diagnose --for 60s");
+        ("Observe for a minute to learn more:", "leakwatch diagnose --for 60s");
     const LONGER: ReportStep = (
-        "Look longer; what leaks slowly and what only warms up are alike for some minutes:",
+        "Observe longer; for some minutes a slow leak looks like a warm-up:",
         "leakwatch diagnose --for 10m",
     );
     const SURER: ReportStep = (
-        "To be surer look longer; a cache that fills is like a leak until it stops:",
+        "To be surer, observe longer; a filling cache looks like a leak until it is full:",
         "leakwatch diagnose --for 10m",
     );
     const HISTORY: ReportStep = (
-        "For a leak of hours or days have cron look at everything every five minutes (it signals nobody):",
+        "For a leak of hours or days, have cron check everything every five minutes (it sends no signals):",
         // Whatever /etc/leakwatch.toml selects.
         "echo '*/5 * * * * root leakwatch check --dry-run' >/etc/cron.d/leakwatch",
     );
     const LATER: ReportStep =
-        ("Then, after some hours, all that was seen meanwhile counts:", "leakwatch diagnose");
+        ("Then, after a few hours, diagnose again with that history:", "leakwatch diagnose");
     let open = || diagnosis.services.iter().filter(|service| service.is_open());
     let seen_s = diagnosis.looked.live_s + diagnosis.looked.history_s;
     match diagnosis.culprits().next() {

@@ -2,8 +2,10 @@
 //! `<IfVersion>` as httpd has them, from where Debian, Red Hat and SUSE keep it or `-f`, `-d` and
 //! `-D` say.
 
-use super::{MOST_FILES, RunningServer, default, files, glob, real, text};
-use crate::diagnose::findings::{ConfigKind, ConfiguredSetting, FileLine, Setup, StatusPage};
+use super::files::{MOST_FILES, below, matching, real, text};
+use super::{RunningServer, setup};
+use crate::core::servers::{Server, ServerSetting, ThreadCount};
+use crate::diagnose::findings::{ConfiguredSetting, FileLine, Setup, StatusPage};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -22,8 +24,8 @@ const USUAL: [(&str, &str); 4] = [
     ("/usr/local/apache2/conf/httpd.conf", "/usr/local/apache2"),
 ];
 
-/// Reads it; none where the main file is not to be found or read.
-pub(super) fn read(kind: ConfigKind, running: &RunningServer) -> Option<Setup> {
+/// Reads how `running` is set up; none where the main file is not found or not readable.
+pub(super) fn read(server: &'static Server, running: &RunningServer) -> Option<Setup> {
     let root = running.option("-d", "").map(PathBuf::from);
     let usual = USUAL.iter().find(|(file, _)| text(running, Path::new(file)).is_ok());
     let root = root.or_else(|| Some(PathBuf::from(usual?.1))).unwrap_or_default();
@@ -32,19 +34,18 @@ pub(super) fn read(kind: ConfigKind, running: &RunningServer) -> Option<Setup> {
         None => PathBuf::from(usual?.0),
     };
     let defined = running.options("-D").map(str::to_owned).collect();
-    let mut conf = Conf { running, kind, root, defined, ..Conf::new(running, kind) };
+    let threaded = server.threads == ThreadCount::Many;
+    let mut conf = Conf { root, defined, ..Conf::new(running, threaded) };
     conf.variables(&main);
     conf.file(&main, 0);
-    if conf.files == 0 {
-        return None;
-    }
-    Some(conf.setup(&main))
+    if conf.files == 0 { None } else { conf.setup(server, &main) }
 }
 
 /// What is known of the configuration so far.
 struct Conf<'r> {
     running: &'r RunningServer,
-    kind: ConfigKind,
+    /// Whether its MPM is event or worker, rather than prefork.
+    threaded: bool,
     root: PathBuf,
     /// Variables, of `Define` and of the environment.
     variables: BTreeMap<String, String>,
@@ -71,10 +72,10 @@ struct Section {
 }
 
 impl<'r> Conf<'r> {
-    fn new(running: &'r RunningServer, kind: ConfigKind) -> Self {
+    fn new(running: &'r RunningServer, threaded: bool) -> Self {
         Self {
             running,
-            kind,
+            threaded,
             root: PathBuf::new(),
             variables: running.env.iter().cloned().collect(),
             defined: BTreeSet::new(),
@@ -96,7 +97,7 @@ impl<'r> Conf<'r> {
         }
     }
 
-    /// Debian's `envvars`, for whom the environment of the server may not be read.
+    /// Debian's `envvars`: the environment of the server may be unreadable.
     fn variables(&mut self, main: &Path) {
         let path = main.with_file_name("envvars");
         for line in text(self.running, &path).unwrap_or_default().lines() {
@@ -168,7 +169,7 @@ impl<'r> Conf<'r> {
         let holds = match name.as_str() {
             "ifmodule" => self.has_module(what),
             "ifdefine" => self.defined.contains(what),
-            // 2.4 is what all who use it have; older ones than that have no <IfVersion> in use.
+            // All that use <IfVersion> have 2.4.
             "ifversion" => version_holds(what),
             _ => !not,
         };
@@ -176,8 +177,8 @@ impl<'r> Conf<'r> {
         Section { name, argument, counts }
     }
 
-    /// By the module's name or its source file; a static one is not listed, but that of the MPM is
-    /// told by how the processes look.
+    /// By the module's name or its source file. Static modules are not listed, but the processes
+    /// show which MPM they have.
     fn has_module(&self, what: &str) -> bool {
         let what = what.to_ascii_lowercase();
         let bare =
@@ -197,10 +198,10 @@ impl<'r> Conf<'r> {
         let what = what.to_ascii_lowercase();
         let bare =
             what.trim_end_matches(".c").trim_start_matches("mod_").trim_end_matches("_module");
-        match (self.kind, bare.trim_start_matches("mpm_")) {
-            (ConfigKind::ApachePrefork, "prefork" | "itk") => true,
-            (ConfigKind::ApacheThreaded, "event") => self.modules.contains("mpm_event"),
-            (ConfigKind::ApacheThreaded, "worker") => !self.modules.contains("mpm_event"),
+        match bare.trim_start_matches("mpm_") {
+            "prefork" | "itk" => !self.threaded,
+            "event" => self.threaded && self.modules.contains("mpm_event"),
+            "worker" => self.threaded && !self.modules.contains("mpm_event"),
             _ => false,
         }
     }
@@ -271,13 +272,13 @@ impl<'r> Conf<'r> {
         if self.files >= MOST_FILES {
             return self.note(format!("{}: too many includes, not read", path.display()));
         }
-        let found = glob(self.running, &path);
+        let found = matching(self.running, &path);
         if found.is_empty() && must && !pattern.contains(['*', '?']) {
             self.note(format!("{}: not found", path.display()));
         }
         for path in found {
-            if super::below(self.running, &path).is_dir() {
-                for inside in glob(self.running, &path.join("*")) {
+            if below(self.running, &path).is_dir() {
+                for inside in matching(self.running, &path.join("*")) {
                     self.file(&inside, depth + 1);
                 }
             } else {
@@ -286,33 +287,28 @@ impl<'r> Conf<'r> {
         }
     }
 
-    /// The later of two names of a directive; 2.4 takes the old ones as well.
-    fn number(&self, names: [(&str, &str); 2]) -> Option<ConfiguredSetting> {
-        let found = names.iter().filter_map(|(lower, name)| {
-            let (value, place) = self.settings.get(*lower)?;
-            let value = value.split_whitespace().next()?.parse().ok()?;
-            Some(ConfiguredSetting { name: (*name).to_owned(), value, place: Some(place.clone()) })
-        });
-        let found: Vec<ConfiguredSetting> = found.collect();
-        found.into_iter().next()
+    /// A directive's number, if it is set.
+    fn number(&self, name: &str) -> Option<(u64, FileLine)> {
+        let (value, place) = self.settings.get(&name.to_ascii_lowercase())?;
+        Some((value.split_whitespace().next()?.parse().ok()?, place.clone()))
     }
 
-    fn setup(self, main: &Path) -> Setup {
-        let threaded = self.kind == ConfigKind::ApacheThreaded;
-        // mod_authz_core came with 2.3, as did the names that are better.
+    /// The directive of a row that is set. Where none is, the default of the newest one holds; of the
+    /// last one, if the server is old.
+    fn setting(&self, row: &'static [ServerSetting], old: bool) -> Option<ConfiguredSetting> {
+        let set = row.iter().find_map(|of| {
+            let (value, place) = self.number(of.name())?;
+            Some(ConfiguredSetting { of, value, place: Some(place) })
+        });
+        let usual = if old { row.last() } else { row.first() };
+        set.or_else(|| Some(ConfiguredSetting::unset(usual?)))
+    }
+
+    fn setup(self, server: &'static Server, main: &Path) -> Option<Setup> {
+        // mod_authz_core came with 2.3, as did the better names.
         let old = !self.modules.contains("authz_core")
             && ["authz_default", "authz_host"].iter().any(|module| self.modules.contains(*module));
-        let (recycle_name, cap_name) = match old {
-            true => ("MaxRequestsPerChild", "MaxClients"),
-            false => ("MaxConnectionsPerChild", "MaxRequestWorkers"),
-        };
-        let recycle = self.number([
-            ("maxconnectionsperchild", "MaxConnectionsPerChild"),
-            ("maxrequestsperchild", "MaxRequestsPerChild"),
-        ]);
-        let cap =
-            self.number([("maxrequestworkers", "MaxRequestWorkers"), ("maxclients", "MaxClients")]);
-        let limit = self.number([("serverlimit", "ServerLimit"), ("", "")]);
+        let (recycle, cap) = (self.setting(server.recycle, old)?, self.setting(server.cap, old)?);
         let value = |name: &str| {
             let (value, _) = self.settings.get(name)?;
             Some(value.to_ascii_lowercase())
@@ -321,45 +317,27 @@ impl<'r> Conf<'r> {
         let posixsem = ["mutex", "acceptmutex"]
             .iter()
             .any(|name| value(name).is_some_and(|value| value.starts_with("posixsem")));
-        let recycle =
-            recycle.unwrap_or_else(|| default(recycle_name, if old { 10_000 } else { 0 }));
-        let cap = cap.unwrap_or_else(|| default(cap_name, if threaded { 400 } else { 256 }));
+        let warning = "`Mutex posixsem` is set: a child that is killed while it holds the mutex hangs the whole server; take another kind";
         let end =
             FileLine { file: real(self.running, main).display().to_string(), line: usize::MAX };
-        let beside = recycle
-            .place
-            .clone()
-            .or_else(|| cap.place.clone())
-            .or(limit.as_ref().and_then(|l| l.place.clone()));
+        let beside = recycle.place.clone().or_else(|| cap.place.clone());
+        let beside = beside.or_else(|| Some(self.number("serverlimit")?.1));
         let insert = beside.or(self.mpm_end.clone()).unwrap_or(end);
-        let files =
-            files(self.running, &[recycle.place.as_ref(), cap.place.as_ref(), Some(&insert)]);
         let log = self.settings.get("errorlog").map(|(log, _)| log.trim_matches('"').to_owned());
         let log = log.filter(|log| !log.starts_with(['|', 's']));
         let status = self.status.as_ref().and_then(|path| {
             let address = self.listens.iter().find_map(|listen| loopback(listen))?;
             Some(StatusPage { address, path: path.clone() })
         });
-        Setup {
-            kind: self.kind,
-            version: None,
-            recycle,
-            cap,
-            jitter: None,
-            cuts_off: false,
-            server_limit: limit,
+        Some(Setup {
             keep_alive,
-            posixsem,
-            files,
-            insert: Some(insert),
-            config: main.display().to_string(),
-            exe: self.running.exe.clone(),
-            interpreter: None,
             options: self.running.chosen(&["-d", "-f", "-D"]),
             status,
             logs: log.map(|log| self.root.join(log).display().to_string()).into_iter().collect(),
+            warnings: posixsem.then(|| warning.to_owned()).into_iter().collect(),
             notes: self.notes,
-        }
+            ..setup(self.running, server, recycle, cap, Some(insert))
+        })
     }
 }
 
@@ -407,10 +385,11 @@ fn loopback(listen: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::servers::by_key;
     use std::fs;
 
     /// A machine with these files, on which Apache was started with these arguments.
-    fn setup(files: &[(&str, &str)], args: &[&str], kind: ConfigKind) -> Option<Setup> {
+    fn prefork(files: &[(&str, &str)], args: &[&str]) -> Option<Setup> {
         let dir = tempfile::tempdir().unwrap();
         for (path, text) in files {
             let path = dir.path().join(path.trim_start_matches('/'));
@@ -422,7 +401,8 @@ mod tests {
         }
         let args = args.iter().map(|arg| (*arg).to_owned()).collect();
         let root = dir.path().canonicalize().unwrap();
-        read(kind, &RunningServer { args, root, ..RunningServer::default() })
+        let server = by_key("apache-prefork").unwrap();
+        read(server, &RunningServer { args, root, ..RunningServer::default() })
     }
 
     const DEBIAN: [(&str, &str); 7] = [
@@ -448,10 +428,8 @@ mod tests {
     ];
 
     #[test]
-    fn debians_files_are_found_and_links_followed() {
-        let setup =
-            setup(&DEBIAN, &["/usr/sbin/apache2", "-k", "start"], ConfigKind::ApachePrefork)
-                .unwrap();
+    fn debians_files_are_found_behind_links() {
+        let setup = prefork(&DEBIAN, &["/usr/sbin/apache2", "-k", "start"]).unwrap();
         assert_eq!((setup.recycle.value, setup.cap.value), (0, 150));
         let place = setup.cap.place.unwrap();
         assert_eq!(
@@ -464,35 +442,34 @@ mod tests {
         );
         assert_eq!(setup.logs, ["/var/log/apache2/error.log"]);
         assert_eq!(setup.files.len(), 1);
-        assert!(setup.keep_alive && !setup.posixsem && setup.notes.is_empty(), "{:?}", setup.notes);
+        assert!(
+            setup.keep_alive && setup.warnings.is_empty() && setup.notes.is_empty(),
+            "{:?}",
+            setup.notes
+        );
     }
 
     #[test]
-    fn old_names_are_kept_where_the_server_is_old() {
+    fn an_old_server_keeps_its_old_names() {
         let conf = "ServerRoot \"/etc/httpd\"\nKeepAlive Off\nLoadModule authz_host_module modules/mod_authz_host.so\n\
                     <IfModule prefork.c>\nStartServers 8\nMaxClients 256\nMaxRequestsPerChild 4000\n</IfModule>\n\
                     <IfModule worker.c>\nMaxClients 300\nMaxRequestsPerChild 1\n</IfModule>\nListen 127.0.0.1:8080\n";
-        let setup =
-            setup(&[("/etc/httpd/conf/httpd.conf", conf)], &[], ConfigKind::ApachePrefork).unwrap();
-        assert_eq!(
-            (setup.recycle.name.as_str(), setup.recycle.value),
-            ("MaxRequestsPerChild", 4000)
-        );
-        assert_eq!((setup.cap.name.as_str(), setup.cap.value), ("MaxClients", 256));
+        let setup = prefork(&[("/etc/httpd/conf/httpd.conf", conf)], &[]).unwrap();
+        assert_eq!((setup.recycle.name(), setup.recycle.value), ("MaxRequestsPerChild", 4000));
+        assert_eq!((setup.cap.name(), setup.cap.value), ("MaxClients", 256));
         assert!(!setup.keep_alive);
     }
 
     #[test]
-    fn without_a_line_the_defaults_hold_and_new_ones_go_beside_their_like() {
+    fn without_a_line_the_default_holds_and_a_new_line_goes_into_the_mpm_section() {
         let conf = "LoadModule mpm_prefork_module x.so\nLoadModule authz_core_module x.so\n<IfModule mpm_prefork_module>\nStartServers 5\n</IfModule>\n";
-        let setup =
-            setup(&[("/etc/httpd/conf/httpd.conf", conf)], &[], ConfigKind::ApachePrefork).unwrap();
+        let setup = prefork(&[("/etc/httpd/conf/httpd.conf", conf)], &[]).unwrap();
         assert_eq!((setup.recycle.value, setup.recycle.place), (0, None));
         assert_eq!((setup.cap.value, setup.insert.unwrap().line), (256, 4));
     }
 
     #[test]
-    fn the_command_line_names_file_root_and_defines() {
+    fn the_command_line_names_the_file_the_root_and_defines() {
         let files = [
             ("/srv/a/my.conf", "Include inner/*.conf\nInclude gone.conf\n"),
             (
@@ -501,34 +478,32 @@ mod tests {
             ),
         ];
         let args = ["httpd", "-d", "/srv/a", "-f", "my.conf", "-DBIG"];
-        let found = setup(&files, &args, ConfigKind::ApachePrefork).unwrap();
+        let found = prefork(&files, &args).unwrap();
         assert_eq!(found.cap.value, 40);
-        assert!(found.posixsem);
+        assert!(found.warnings[0].contains("posixsem"));
         assert_eq!(found.notes, ["/srv/a/gone.conf: not found"]);
-        assert_eq!(setup(&files, &args[..5], ConfigKind::ApachePrefork).unwrap().cap.value, 9);
+        assert_eq!(prefork(&files, &args[..5]).unwrap().cap.value, 9);
     }
 
     #[test]
-    fn a_file_that_includes_itself_ends() {
+    fn a_file_that_includes_itself_is_read_once() {
         let conf = "ServerRoot /etc/httpd\nInclude conf/httpd.conf\nMaxClients 7\n";
-        let setup =
-            setup(&[("/etc/httpd/conf/httpd.conf", conf)], &[], ConfigKind::ApachePrefork).unwrap();
+        let setup = prefork(&[("/etc/httpd/conf/httpd.conf", conf)], &[]).unwrap();
         assert_eq!(setup.cap.value, 7);
         assert!(setup.notes.iter().any(|note| note.contains("too many includes")));
     }
 
     #[test]
-    fn a_virtual_hosts_lines_are_not_the_servers() {
+    fn lines_of_a_virtual_host_do_not_count_for_the_server() {
         let conf =
             "MaxClients 7\n<VirtualHost *:80>\nKeepAlive Off\n</VirtualHost>\nMaxClients \\\n  8\n";
-        let setup =
-            setup(&[("/etc/httpd/conf/httpd.conf", conf)], &[], ConfigKind::ApachePrefork).unwrap();
+        let setup = prefork(&[("/etc/httpd/conf/httpd.conf", conf)], &[]).unwrap();
         assert!(setup.keep_alive);
         assert_eq!(setup.cap.value, 8);
     }
 
     #[test]
-    fn nothing_is_claimed_where_there_is_nothing() {
-        assert_eq!(setup(&[], &[], ConfigKind::ApachePrefork), None);
+    fn without_a_file_there_is_no_setup() {
+        assert_eq!(prefork(&[], &[]), None);
     }
 }

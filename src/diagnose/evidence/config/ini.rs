@@ -1,39 +1,237 @@
-//! Ini: `name = value` in `[sections]`, as php-fpm and uWSGI have it.
+//! Ini: a main file with its includes, in sections; php-fpm's pools, uWSGI's `[uwsgi]`.
 
-use crate::diagnose::findings::FileLine;
+use super::files::{MOST_FILES, matching, text};
+use super::ini_entries::{IniEntry, entries};
+use super::{RunningServer, setup};
+use crate::core::servers::{IniFile, Server, ServerSetting};
+use crate::diagnose::findings::{ConfiguredSetting, FileLine, Setup, StatusPage};
+use std::path::{Path, PathBuf};
 
-/// A line of such a file.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct IniEntry {
-    /// The section's name.
-    pub(super) section: String,
-    /// The name; empty for the section's own line.
-    pub(super) name: String,
-    /// The value without quotes.
-    pub(super) value: String,
-    /// Where it stands.
-    pub(super) place: FileLine,
+/// The section for the server as a whole, where each pool has one of its own.
+const GLOBAL: &str = "global";
+
+/// Reads how `running` is set up. Where pools have sections, reads the one called `pool`, else the
+/// first.
+pub(super) fn read(
+    server: &'static Server,
+    file: &IniFile,
+    running: &RunningServer,
+    pool: &str,
+) -> Option<Setup> {
+    let environment = server.advice?.environment;
+    let running = running.with_environment(environment);
+    let main = main_file(file, &running);
+    let mut all = Collected::default();
+    if let Some(main) = &main {
+        all.collect(&running, main, if file.section.is_empty() { GLOBAL } else { file.section });
+    }
+    let (entries, notes) = (&all.entries, all.notes);
+    let mut heads = entries.iter().filter(|e| e.name.is_empty() && e.section != GLOBAL);
+    let wanted = if file.section.is_empty() { pool } else { file.section };
+    let head = heads.clone().find(|e| e.section == wanted);
+    let head = if file.section.is_empty() { Some(head.or(heads.next())?) } else { head };
+    let section = head.map_or(file.section, |head| &head.section);
+    let ini = Ini { running: &running, entries, section };
+    let (recycle, cap) = (ini.number(server.recycle.first()?), ini.number(server.cap.first()?));
+    let beside = recycle.in_file().or(cap.in_file());
+    let insert = beside.or(head.map(|head| &head.place)).cloned();
+    let log = file.logs.iter().find_map(|name| ini.anywhere(name));
+    Some(Setup {
+        options: main.map_or(Vec::new(), |main| {
+            let option = [file.short_option, file.long_option].into_iter().find(|o| !o.is_empty());
+            vec![option.unwrap_or_default().to_owned(), main.display().to_string()]
+        }),
+        status: ini.status_page(file),
+        logs: log.filter(|log| log.starts_with('/')).into_iter().collect(),
+        warnings: ini.cuts_off(file).into_iter().collect(),
+        notes,
+        ..setup(&running, server, recycle, cap, insert)
+    })
 }
 
-/// The entries of a file, in order.
-pub(super) fn entries(file: &str, text: &str, mut section: String) -> Vec<IniEntry> {
-    let mut entries = Vec::new();
-    for (line, text) in (1..).zip(text.lines()) {
-        let text = text.trim();
-        if text.is_empty() || text.starts_with([';', '#']) {
-            continue;
+/// The main file: as the master's title has it ("php-fpm: master process (/etc/php/8.2/fpm/php-fpm.conf)"),
+/// as an option names it, or as a bare argument that ends in `.ini`.
+fn main_file(file: &IniFile, running: &RunningServer) -> Option<PathBuf> {
+    let title = running.args.first().and_then(|title| title.split_once("process ("));
+    let titled = title.and_then(|(_, rest)| rest.split_once(')')).map(|(path, _)| path);
+    let named = titled.or_else(|| running.option(file.short_option, file.long_option));
+    if file.section.is_empty() {
+        return Some(running.cwd.join(named?));
+    }
+    let is_bare = |arg: &&String| arg.ends_with(".ini") && !arg.starts_with('-');
+    let bare = || running.args.iter().skip(1).find(is_bare).map(String::as_str);
+    // "app.ini:production" names a section too.
+    let path = named.or_else(bare)?.split(':').next().unwrap_or_default();
+    Some(running.cwd.join(path))
+}
+
+/// The entries of all files, in the order in which the server reads them.
+#[derive(Default)]
+struct Collected {
+    entries: Vec<IniEntry>,
+    notes: Vec<String>,
+    seen: Vec<PathBuf>,
+}
+
+impl Collected {
+    fn collect(&mut self, running: &RunningServer, path: &Path, section: &str) {
+        let name = path.display().to_string();
+        // Each file once: files that include themselves or each other would never end.
+        if self.seen.len() >= MOST_FILES || self.seen.iter().any(|known| known == path) {
+            return;
         }
-        let place = FileLine { file: file.to_owned(), line };
-        if let Some(name) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
-            name.trim().clone_into(&mut section);
-            let (name, value) = (String::new(), String::new());
-            entries.push(IniEntry { section: section.clone(), name, value, place });
-        } else if let Some((name, value)) = text.split_once('=') {
-            let value = value.split(" ;").next().unwrap_or(value).trim();
-            let value = value.trim_matches(['"', '\'']).to_owned();
-            let name = name.trim().to_owned();
-            entries.push(IniEntry { section: section.clone(), name, value, place });
+        self.seen.push(path.to_owned());
+        let text = match text(running, path) {
+            Ok(text) => text,
+            Err(error) => return self.notes.push(format!("{name}: {error}")),
+        };
+        for entry in entries(&name, &text, section.to_owned()) {
+            if entry.name == "include" {
+                let pattern = running.cwd.join(&entry.value);
+                for inside in matching(running, &pattern).iter().take(MOST_FILES) {
+                    self.collect(running, inside, &entry.section);
+                }
+            } else {
+                self.entries.push(entry);
+            }
         }
     }
-    entries
+}
+
+/// What holds in one section.
+struct Ini<'a> {
+    running: &'a RunningServer,
+    entries: &'a [IniEntry],
+    section: &'a str,
+}
+
+impl Ini<'_> {
+    /// The last entry of one of these names in the section.
+    fn entry(&self, names: &[&str]) -> Option<&IniEntry> {
+        let is_of = |e: &&IniEntry| e.section == self.section && names.contains(&e.name.as_str());
+        self.entries.iter().rfind(is_of)
+    }
+
+    /// A setting's text, by its option or by its entry.
+    fn value(&self, name: &str) -> Option<String> {
+        let typed = self.running.option("", &format!("--{name}"));
+        typed.map(str::to_owned).or_else(|| Some(self.entry(&[name])?.value.clone()))
+    }
+
+    /// The same in any section: a log belongs to the whole server.
+    fn anywhere(&self, name: &str) -> Option<String> {
+        let typed = self.running.option("", &format!("--{name}")).map(str::to_owned);
+        typed.or_else(|| Some(self.entries.iter().rfind(|e| e.name == name)?.value.clone()))
+    }
+
+    fn number(&self, of: &'static ServerSetting) -> ConfiguredSetting {
+        let typed = self.running.typed(of).map(|value| (value, FileLine::command_line()));
+        let found = typed.or_else(|| {
+            let names = [&[of.name()], of.aliases].concat();
+            self.entry(&names).map(|entry| (entry.value.as_str(), entry.place.clone()))
+        });
+        let number = found.and_then(|(value, place)| Some((value.parse().ok()?, place)));
+        match number {
+            Some((value, place)) => ConfiguredSetting { of, value, place: Some(place) },
+            None => ConfiguredSetting::unset(of),
+        }
+    }
+
+    fn status_page(&self, file: &IniFile) -> Option<StatusPage> {
+        let path = match file.status_path {
+            "" => String::new(),
+            name => self.value(name)?,
+        };
+        let listen = file.status_address.iter().find_map(|name| self.value(name))?;
+        let listen = listen.replace("$pool", self.section);
+        let address = match listen.strip_prefix(':').unwrap_or(&listen).parse::<u16>() {
+            Ok(port) => format!("127.0.0.1:{port}"),
+            Err(_) => listen,
+        };
+        Some(StatusPage { address, path })
+    }
+
+    /// A warning if a reload gives running requests no time: seconds, or with a unit; 0 by default.
+    fn cuts_off(&self, file: &IniFile) -> Option<String> {
+        let name = Some(file.reload_patience).filter(|name| !name.is_empty())?;
+        let set = self.entries.iter().rfind(|e| e.section == GLOBAL && e.name == name);
+        let is_zero = |e: &IniEntry| e.value.trim_end_matches(char::is_alphabetic).parse() == Ok(0);
+        set.is_none_or(is_zero).then(|| {
+            format!("this reload cuts off running requests, since {name} is 0: do it at a quiet moment. With `{name} = 10s` in [{GLOBAL}] later reloads let them finish")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::servers::by_key;
+    use crate::diagnose::evidence::config;
+    use std::fs;
+
+    fn php_fpm(pool: &str) -> Setup {
+        let dir = tempfile::tempdir().unwrap();
+        let etc = dir.path().join("etc/php/8.2/fpm");
+        fs::create_dir_all(etc.join("pool.d")).unwrap();
+        let main = "[global]\nerror_log = /var/log/php8.2-fpm.log\ninclude=/etc/php/8.2/fpm/pool.d/*.conf\n";
+        fs::write(etc.join("php-fpm.conf"), main).unwrap();
+        let www = "; a pool\n[www]\nlisten = /run/php/$pool.sock\npm = dynamic\npm.max_children = 5 ; few\n;pm.max_requests = 500\npm.status_path = /status\n";
+        fs::write(etc.join("pool.d/www.conf"), www).unwrap();
+        fs::write(
+            etc.join("pool.d/shop.conf"),
+            "[shop]\nlisten = 9001\npm.max_children = 20\npm.max_requests = 100\n",
+        )
+        .unwrap();
+        let args = vec!["php-fpm: master process (/etc/php/8.2/fpm/php-fpm.conf)".to_owned()];
+        let root = dir.path().to_owned();
+        let running = RunningServer { args, root, ..RunningServer::default() };
+        config::read(by_key("php-fpm").unwrap(), &running, pool).unwrap()
+    }
+
+    #[test]
+    fn a_pool_has_its_settings_and_defaults() {
+        let www = php_fpm("www");
+        assert_eq!((www.recycle.value, www.recycle.place.as_ref()), (0, None));
+        assert_eq!((www.cap.value, www.cap.place.as_ref().unwrap().line), (5, 5));
+        assert_eq!(www.insert.unwrap().line, 5);
+        assert_eq!(
+            www.status,
+            Some(StatusPage { address: "/run/php/www.sock".into(), path: "/status".into() })
+        );
+        assert_eq!(www.logs, ["/var/log/php8.2-fpm.log"]);
+        assert_eq!(www.options, ["-y", "/etc/php/8.2/fpm/php-fpm.conf"]);
+        assert!(www.warnings[0].contains("process_control_timeout is 0"), "0 by default");
+    }
+
+    #[test]
+    fn the_wanted_pool_is_read() {
+        let shop = php_fpm("shop");
+        assert_eq!((shop.cap.value, shop.recycle.value), (20, 100));
+        assert_eq!(shop.status, None);
+    }
+
+    fn uwsgi(args: &str, env: &[(&str, &str)]) -> Setup {
+        let dir = tempfile::tempdir().unwrap();
+        let ini = "[uwsgi]\nprocesses = 4\nstats = :9191\n";
+        fs::write(dir.path().join("app.ini"), ini).unwrap();
+        let running = RunningServer {
+            args: args.split(' ').map(str::to_owned).collect(),
+            env: env.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+            cwd: "/".into(),
+            root: dir.path().to_owned(),
+            ..RunningServer::default()
+        };
+        config::read(by_key("uwsgi").unwrap(), &running, "").unwrap()
+    }
+
+    #[test]
+    fn the_command_line_overrides_the_file() {
+        let setup = uwsgi("uwsgi --ini app.ini --max-requests=50", &[]);
+        assert_eq!((setup.cap.value, setup.recycle.value), (4, 50));
+        assert_eq!(setup.status.unwrap().address, "127.0.0.1:9191");
+        assert_eq!(setup.insert.unwrap().line, 2);
+        assert_eq!(uwsgi("uwsgi --ini app.ini:prod", &[]).cap.value, 4);
+        assert_eq!(uwsgi("uwsgi -p 8", &[]).cap.value, 8);
+        assert_eq!(uwsgi("uwsgi", &[("UWSGI_MAX_REQUESTS", "500")]).recycle.value, 500);
+    }
 }

@@ -1,16 +1,17 @@
-//! puma's control server, which tells the requests of each worker: where it listens, and its token.
+//! puma's control server, which counts the requests of each worker: where it listens, and its token.
 //!
-//! The master's title replaces its command line, so they are looked for where puma's documentation
-//! and Rails put them: the state file, which a running puma keeps, else the configuration.
+//! The master's title replaces its command line, so both are read where puma's documentation and
+//! Rails put them: the state file, which a running puma keeps, else the configuration.
 
-use super::{RunningServer, text};
+use super::RunningServer;
+use super::files::text;
 use crate::diagnose::findings::StatusPage;
 
 const CONFIGS: [&str; 3] = ["config/puma.rb", "config/puma/production.rb", "puma.rb"];
 const STATES: [&str; 3] = ["tmp/pids/puma.state", "puma.state", "tmp/puma.state"];
 
 /// The page with the requests of each worker; none where none is configured.
-pub fn control(running: &RunningServer) -> Option<StatusPage> {
+pub(super) fn control(running: &RunningServer) -> Option<StatusPage> {
     let read = |path: &str| text(running, &running.cwd.join(path)).ok();
     let config: Vec<String> = CONFIGS.iter().filter_map(|path| read(path)).collect();
     let set = |name| config.iter().flat_map(|text| text.lines()).find_map(|line| call(line, name));
@@ -28,13 +29,13 @@ pub fn control(running: &RunningServer) -> Option<StatusPage> {
         let line = set("activate_control_app")?;
         let token = match line.split_once("auth_token") {
             Some((_, rest)) => quoted(rest)?,
-            // A token that is drawn by lot is in the state file alone.
+            // A random token stands in the state file alone.
             None => line.contains("no_token").then_some("")?,
         };
         Some((quoted(line)?.to_owned(), token.to_owned()))
     })?;
     let address = match url.strip_prefix("tcp://") {
-        // On every address is also on loopback.
+        // What listens on every address listens on loopback too.
         Some(at) => match at.rsplit_once(':')? {
             ("localhost" | "0.0.0.0", port) => format!("127.0.0.1:{port}"),
             _ => at.to_owned(),
@@ -77,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn the_control_server_is_found_in_the_state_file_or_in_the_configuration() {
+    fn the_state_file_or_the_configuration_names_the_control_server() {
         let page = |address: &str, path: &str| Some((address.to_owned(), path.to_owned()));
         let with_token =
             "workers 2\nactivate_control_app 'tcp://localhost:9293', { auth_token: 'abc' }\n";

@@ -1,0 +1,103 @@
+//! Sessions, jobs and what starts them: only reported, since nothing would start them again. From
+//! their manuals.
+
+use super::row::BLANK;
+use super::{RecognisedBy, Server, ServerSetting, WorkerPolicy};
+
+/// OpenSSH.
+pub(super) static SSHD: Server = Server {
+    name: "sshd",
+    key: "sshd",
+    by: &[RecognisedBy::Exe(&["sshd", "sshd-session", "sshd-auth"])],
+    runs_others: true,
+    workers: WorkerPolicy::Report("it is a user's session; end it yourself if it must go"),
+    cap: &[ServerSetting::new("MaxStartups N", "connections not logged in yet", "10:30:100")],
+    files: &[("all", "/etc/ssh/sshd_config")],
+    apply: "systemctl reload ssh (RHEL, SUSE: sshd)",
+    ..BLANK
+};
+
+/// FTP servers; of pure-ftpd its source was read.
+pub(super) static FTPD: Server = Server {
+    name: "FTP server",
+    key: "ftpd",
+    by: &[RecognisedBy::Exe(&[
+        "pure-ftpd",
+        "pure-ftpd-mysql",
+        "pure-ftpd-postgresql",
+        "pure-ftpd-ldap",
+        "vsftpd",
+        "proftpd",
+    ])],
+    workers: WorkerPolicy::Report("it is a user's transfer; end it yourself if it must go"),
+    cap: &[ServerSetting::new(
+        "MaxClientsNumber N",
+        "sessions; of pure-ftpd (vsftpd: max_clients, proftpd: MaxInstances)",
+        "50",
+    )],
+    files: &[
+        ("Debian, Ubuntu", "/etc/pure-ftpd/conf/MaxClientsNumber"),
+        ("others", "/etc/pure-ftpd/pure-ftpd.conf"),
+    ],
+    apply: "restart its unit",
+    ..BLANK
+};
+
+/// What runs jobs at set times.
+pub(super) static CRON: Server = Server {
+    name: "cron",
+    key: "cron",
+    by: &[RecognisedBy::Exe(&["cron", "crond", "atd", "anacron", "fcron"])],
+    runs_others: true,
+    workers: WorkerPolicy::Report("it is a job, which would not start again before its next time"),
+    ..BLANK
+};
+
+/// supervisord leaves a program down ("FATAL state") that ends four times in quick succession.
+pub(super) static SUPERVISOR: Server = Server {
+    name: "supervisord",
+    key: "supervisord",
+    by: &[
+        RecognisedBy::Title(&["supervisord"]),
+        RecognisedBy::Exe(&["supervisord", "runsvdir", "runsv", "s6-supervise"]),
+    ],
+    runs_others: true,
+    workers: WorkerPolicy::Report("it is a service; `supervisorctl restart NAME` restarts it"),
+    ..BLANK
+};
+
+/// What people and containers run programs by. `sudo leakwatch -p bash` must end no shell.
+pub(super) static SESSION: Server = Server {
+    name: "session",
+    key: "session",
+    by: &[RecognisedBy::Exe(&[
+        "bash",
+        "sh",
+        "dash",
+        "zsh",
+        "fish",
+        "ksh",
+        "busybox",
+        "su",
+        "sudo",
+        "doas",
+        "tmux",
+        "screen",
+        "login",
+        "agetty",
+        "getty",
+        "systemd",
+        "init",
+        "containerd-shim",
+        "containerd-shim-runc-v",
+        "runc",
+        "conmon",
+        "dockerd",
+        "lxc-start",
+    ])],
+    runs_others: true,
+    workers: WorkerPolicy::Report(
+        "it is a user's session or runs other programs; end it yourself if it must go",
+    ),
+    ..BLANK
+};

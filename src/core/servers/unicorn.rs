@@ -1,0 +1,20 @@
+//! unicorn.
+
+use super::row::{BLANK, TERM_KILL};
+use super::{FailedFork, RecognisedBy, Server, ServerSetting, Termination, WorkerPolicy};
+use crate::core::model::signal::Signal;
+
+/// Tried under load with unicorn 6.0. TERM and INT end a worker at once; HUP and WINCH are ignored,
+/// USR1 reopens logs.
+pub(super) static UNICORN: Server = Server {
+    name: "unicorn",
+    key: "unicorn",
+    by: &[RecognisedBy::Title(&["unicorn", "unicorn_rails"])],
+    workers: WorkerPolicy::End(Termination::gently(Signal::Quit, 60.0, TERM_KILL)),
+    failed_fork: FailedFork::Ends("exits: the site is down"),
+    // No setting recycles workers: the gem unicorn-worker-killer ends them by requests or size.
+    cap: &[ServerSetting::new("worker_processes N", "workers", "1")],
+    files: &[("all", "config/unicorn.rb of the application")],
+    apply: "kill -HUP MASTER",
+    ..BLANK
+};

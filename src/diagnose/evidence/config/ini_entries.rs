@@ -1,0 +1,39 @@
+//! Ini entries: the lines of one file, `name = value` in `[sections]`.
+
+use crate::diagnose::findings::FileLine;
+
+/// A line of such a file.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct IniEntry {
+    /// The section's name.
+    pub(super) section: String,
+    /// The name; empty for the line that begins the section.
+    pub(super) name: String,
+    /// The value without quotes.
+    pub(super) value: String,
+    /// Where it stands.
+    pub(super) place: FileLine,
+}
+
+/// The entries of a file, in order; those before its first section belong to `section`.
+pub(super) fn entries(file: &str, text: &str, mut section: String) -> Vec<IniEntry> {
+    let mut entries = Vec::new();
+    for (line, text) in (1..).zip(text.lines()) {
+        let text = text.trim();
+        if text.is_empty() || text.starts_with([';', '#']) {
+            continue;
+        }
+        let place = FileLine { file: file.to_owned(), line };
+        if let Some(name) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+            name.trim().clone_into(&mut section);
+            let (name, value) = (String::new(), String::new());
+            entries.push(IniEntry { section: section.clone(), name, value, place });
+        } else if let Some((name, value)) = text.split_once('=') {
+            let value = value.split(" ;").next().unwrap_or(value).trim();
+            let value = value.trim_matches(['"', '\'']).to_owned();
+            let name = name.trim().to_owned();
+            entries.push(IniEntry { section: section.clone(), name, value, place });
+        }
+    }
+    entries
+}

@@ -1,0 +1,103 @@
+//! Apply: the command that checks a change and puts it into force.
+
+use super::Subject;
+use crate::core::model::units::Bytes;
+use crate::core::servers::{ReloadCopies, WorkerPolicy};
+
+/// A word as a shell takes it for one, whatever is in it: admins paste this as root.
+pub(super) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_./=:@%+,-".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+impl Subject<'_> {
+    /// The first template of its server whose words are all known.
+    pub(super) fn apply(&self) -> String {
+        let mut filled = self.advice.apply.iter().filter_map(|template| self.fill(template));
+        filled.next().unwrap_or_default()
+    }
+
+    /// A template with its words; none if one is not known.
+    pub(super) fn fill(&self, template: &str) -> Option<String> {
+        let mut parts = template.split('{');
+        let mut text = parts.next()?.to_owned();
+        for part in parts {
+            let (word, rest) = part.split_once('}')?;
+            text += &self.word(word)?;
+            text += rest;
+        }
+        Some(text)
+    }
+
+    /// A word of a template, quoted.
+    fn word(&self, word: &str) -> Option<String> {
+        let setup = self.setup;
+        match word {
+            "exe" => Some(quoted(&setup.exe)),
+            "program" => Some(quoted(setup.exe.rsplit('/').next()?)),
+            "options" => {
+                let options: Vec<String> = setup.options.iter().map(|word| quoted(word)).collect();
+                Some(options.join(" ")).filter(|options| !options.is_empty())
+            }
+            "python" => setup.interpreter.as_ref().map(|python| quoted(python)),
+            "file" => setup.files.first().map(|(file, _)| quoted(file)),
+            "unit" => self.unit(),
+            "main_unit" => {
+                let main = self.service.roots.first()?;
+                self.unit().filter(|_| main.pid == self.master())
+            }
+            "master" => Some(self.master().to_string()),
+            _ => None,
+        }
+    }
+
+    fn unit(&self) -> Option<String> {
+        let name = self.service.name.trim_end_matches(".service");
+        self.service.is_unit.then(|| quoted(name))
+    }
+
+    /// Where a reload would need more memory than is left, workers are ended one by one first: what
+    /// they leaked comes back. Adds that to the command and says why.
+    pub(super) fn end_one_by_one(&self, apply: &mut String) -> Option<String> {
+        let readings = self.readings?;
+        let new = match self.advice.reload_copies {
+            ReloadCopies::Nothing => return None,
+            ReloadCopies::Shared => 0.0,
+            ReloadCopies::SharedBesideNew => self.service.per_work?.young,
+        };
+        let WorkerPolicy::End(ending) = self.setup.server.workers else { return None };
+        let needs = f64::from(self.service.workers) * (new + readings.master_own);
+        let left = self.service.headroom.left;
+        if apply.is_empty() || needs <= left as f64 {
+            return None;
+        }
+        let (signal, master) = (ending.first.1.name(), readings.master.pid);
+        let one_by_one =
+            format!("for p in $(pgrep -P {master}); do kill -{signal} $p; sleep 2; done && ");
+        // After the check, if there is one.
+        let at = apply.rfind("&& ").map_or(0, |at| at + "&& ".len());
+        apply.insert_str(at, &one_by_one);
+        Some(format!(
+            "a reload ends all workers at once, and each then copies what it shares with the master: up to {} where {} are left. So this ends them one by one first, each after its request",
+            Bytes(needs as u64),
+            Bytes(left)
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_admin_pastes_as_root_is_one_word() {
+        assert_eq!(quoted("/etc/x.conf"), "/etc/x.conf");
+        assert_eq!(quoted("a b; rm -rf /"), "'a b; rm -rf /'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}

@@ -1,0 +1,180 @@
+//! Remedy: what bounds a service's leak: settings with values, the change as a diff, how to apply it.
+//!
+//! A service whose server's settings are known gets it in four steps: compute the values, place the
+//! edits, say what applies them, note what else matters. All that differs from server to server is
+//! data of its [`Advice`]. Any other service gets a memory limit of its own.
+
+mod apply;
+mod compute;
+mod drop_in;
+mod edits;
+mod notes;
+
+use self::compute::Proposal;
+use self::edits::Planned;
+use super::Readings;
+use super::service::{Case, Service};
+use crate::core::model::process::ProcId;
+use crate::core::servers::{Advice, Server};
+use crate::diagnose::advice::{Inputs, Values};
+use crate::diagnose::findings::Setup;
+
+/// What bounds a leak.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Remedy {
+    /// The service's name.
+    pub service: String,
+    /// The top of its largest tree: names may be shared.
+    pub root: Option<ProcId>,
+    /// The settings that change.
+    pub changes: Vec<Change>,
+    /// What the values were computed from, if they were.
+    pub computed: Option<(Inputs, Values)>,
+    /// Its server, where the server's settings are known.
+    pub server: Option<&'static Server>,
+    /// How many waits are taken for a request, where requests could not be counted.
+    pub guessed_waits: Option<f64>,
+    /// Why something is proposed.
+    pub reason: RemedyReason,
+    /// The changes as one unified diff; empty where there is no file to change.
+    pub diff: String,
+    /// What to type to check them and put them into force.
+    pub apply: String,
+    /// What else matters, in order.
+    pub notes: Vec<String>,
+}
+
+/// Why something is proposed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemedyReason {
+    /// It leaks, and the leak per request was measured.
+    Measured,
+    /// It leaks, and its settings already end its workers before memory does. The one change that is
+    /// listed changes nothing.
+    Bounded,
+    /// It leaks; how much a request leaks is not known.
+    Unmeasured,
+    /// As many workers as are allowed would not fit into memory, leak or no leak.
+    TooMany,
+}
+
+/// A file and, if the setting stands there already, its line.
+pub type InFile = (String, Option<usize>);
+
+/// A setting that changes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value now.
+    pub was: u64,
+    /// Its value then.
+    pub now: u64,
+    /// Where it is changed.
+    pub file: Option<InFile>,
+}
+
+/// What bounds the leak of a service that may have `memory` bytes.
+pub(super) fn of(
+    service: &Service,
+    setup: Option<&Setup>,
+    readings: Option<&Readings>,
+    memory: f64,
+) -> Option<Remedy> {
+    match setup {
+        Some(setup) => {
+            let advice = setup.server.advice?;
+            Subject { service, setup, advice, readings }.remedy(memory)
+        }
+        None if service.case == Case::Leaks => {
+            Some(drop_in::of_unit(service)).filter(|remedy| !remedy.notes.is_empty())
+        }
+        None => None,
+    }
+}
+
+impl Remedy {
+    /// One that changes nothing yet.
+    fn blank(service: &Service, reason: RemedyReason) -> Self {
+        Self {
+            service: service.name.clone(),
+            root: service.roots.first().copied(),
+            changes: Vec::new(),
+            computed: None,
+            server: None,
+            guessed_waits: None,
+            reason,
+            diff: String::new(),
+            apply: String::new(),
+            notes: Vec::new(),
+        }
+    }
+}
+
+/// A service whose server's settings are known.
+struct Subject<'a> {
+    service: &'a Service,
+    setup: &'a Setup,
+    advice: &'static Advice,
+    readings: Option<&'a Readings>,
+}
+
+impl Subject<'_> {
+    fn remedy(&self, memory: f64) -> Option<Remedy> {
+        let proposal = self.compute(memory)?;
+        let planned = self.plan(&proposal);
+        if planned.is_empty() {
+            return None;
+        }
+        let (changes, diff) = self.edit(&planned);
+        let mut remedy = Remedy {
+            changes,
+            computed: proposal.computed,
+            server: Some(self.setup.server),
+            guessed_waits: proposal.guessed_waits,
+            diff,
+            ..Remedy::blank(self.service, proposal.reason)
+        };
+        if proposal.reason != RemedyReason::Bounded {
+            self.add_command(&mut remedy, &planned);
+            self.add_notes(&mut remedy, &proposal, &planned);
+        }
+        Some(remedy)
+    }
+
+    /// What applies the diff; where there is no file to change, a drop-in or a command line instead.
+    fn add_command(&self, remedy: &mut Remedy, planned: &[Planned<'_>]) {
+        if !remedy.diff.is_empty() {
+            remedy.apply = self.apply();
+            remedy.notes.extend(self.note_typed(planned));
+        } else if let Some((diff, apply)) = self.by_environment(planned) {
+            (remedy.diff, remedy.apply) = (diff, apply);
+        } else if let Some(note) = self.note_command_line(planned) {
+            remedy.notes.push(note);
+        } else {
+            remedy.apply = self.apply();
+        }
+    }
+
+    fn add_notes(&self, remedy: &mut Remedy, proposal: &Proposal, planned: &[Planned<'_>]) {
+        remedy.notes.extend(self.note_guess(proposal));
+        remedy.notes.extend(self.end_one_by_one(&mut remedy.apply));
+        remedy.notes.extend(self.note_connections(planned));
+        remedy.notes.extend_from_slice(&self.setup.warnings);
+        remedy.notes.extend(self.setup.notes.iter().map(|note| format!("not read: {note}")));
+    }
+
+    /// Its workers, at least one.
+    fn workers(&self) -> u64 {
+        u64::from(self.service.workers.max(1))
+    }
+
+    /// The master's pid.
+    fn master(&self) -> u32 {
+        let master = self.readings.map(|readings| &readings.master);
+        master.or(self.service.roots.first()).map_or(0, |id| id.pid)
+    }
+}
+
+#[cfg(test)]
+mod tests;
