@@ -181,7 +181,7 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__ceilings)
-            opts="-p -f -x -u -h --pattern --full --exact --user --pid --max-processes --procfs --sysfs --format --help"
+            opts="-p -f -x -u -q -h --pattern --full --exact --user --pid --max-processes --procfs --sysfs --format --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -351,7 +351,7 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__diagnose)
-            opts="-p -f -x -u -q -h --pattern --full --exact --user --pid --max-processes --procfs --sysfs --for --recording --state-dir --no-state --logs --since --format --html --write-advice --color --quiet --help"
+            opts="-p -f -x -u -q -h --pattern --full --exact --user --pid --max-processes --procfs --sysfs --for --recording --state-dir --no-state --logs --since --format --html --write-advice --color --quiet --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -423,6 +423,10 @@ _leakwatch() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

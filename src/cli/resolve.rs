@@ -1,22 +1,19 @@
-//! Settings: from what was typed to what is meant.
+//! From parsed options to the values that the commands work with.
 
-use crate::cli::options::{Color, JudgeOptions, OutputOptions, SelectOptions, StateOptions};
+use crate::cli::options::{JudgeOptions, SelectOptions, StateOptions};
 use crate::core::decide::policy::Rules;
 use crate::core::engine;
-use crate::core::model::signal::Signal;
-use crate::core::servers::UserServer;
-use crate::core::servers::{TABLE, WorkerPolicy};
-use crate::diagnose::report::text::Layout;
-use crate::report::words::Style;
+use crate::core::model::assessment::Signal;
+use crate::core::servers::{TABLE, UserServer, WorkerPolicy};
 use crate::system::machine;
-use crate::system::proc::{Selection, SelectionArgs};
+use crate::system::proc::{Sampler, Selection, SelectionArgs};
 use anyhow::{Result, anyhow, ensure};
 use regex_lite::Regex;
 use std::ffi::OsString;
-use std::io::IsTerminal;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// The processes that are meant.
+/// The selected processes.
 ///
 /// # Errors
 /// A bad pattern, a pattern that can never match, an unknown user.
@@ -32,7 +29,15 @@ pub fn selection(select: &SelectOptions) -> Result<Selection> {
     Selection::new(&words, Path::new("/etc/passwd"))
 }
 
-/// What the watch is called in metrics: by what was asked for, not by pids, which change.
+/// What samples the selected processes; each tree has the budget, if there is one.
+///
+/// # Errors
+/// A bad selection, a procfs that cannot be read.
+pub fn sampler(select: &SelectOptions, budget: Option<u64>) -> Result<Sampler> {
+    Sampler::new(&select.procfs, select.sysfs.as_deref(), selection(select)?, budget)
+}
+
+/// The name of the watch in metrics: from patterns and users, not from pids, which change.
 pub fn name(select: &SelectOptions) -> String {
     match (&select.patterns[..], &select.users[..]) {
         ([], []) if select.pids.is_empty() => "all".to_owned(),
@@ -58,13 +63,13 @@ pub fn wanted(select: &SelectOptions) -> String {
     parts.join(", ")
 }
 
-/// How the engine judges; `act` tells whether it gives orders at all.
+/// How the engine judges; without `act` it gives no orders.
 ///
 /// # Errors
 /// A bad `--protect` or `--allow`; signals that exclude each other.
 pub fn engine(judge: &JudgeOptions, act: bool) -> Result<engine::EngineSettings> {
     let compile = |re: &String| {
-        Regex::new(re).map_err(|e| anyhow!("--protect '{re}' is not a regular expression: {e}"))
+        Regex::new(re).map_err(|e| anyhow!("--protect '{re}' is not a regular expression: {e}\n  hint: put a backslash before a character that stands for itself"))
     };
     for key in &judge.allow {
         let servers =
@@ -72,7 +77,7 @@ pub fn engine(judge: &JudgeOptions, act: bool) -> Result<engine::EngineSettings>
         let known: Vec<&str> = servers.map(|server| server.key).collect();
         ensure!(
             known.contains(&key.as_str()),
-            "--allow '{}' names no server that it is for\n  hint: these are known: {}; of all others `leakwatch servers` says what is done",
+            "--allow does not apply to '{}'\n  hint: it applies to {}; `leakwatch servers` shows how the workers of every server are ended",
             key.escape_debug(),
             known.join(", ")
         );
@@ -99,34 +104,32 @@ pub fn engine(judge: &JudgeOptions, act: bool) -> Result<engine::EngineSettings>
     })
 }
 
-/// Where programs are remembered; nowhere if that is not wanted.
+/// The directory of state files; none with `--no-state`.
 ///
 /// # Errors
-/// No place can be told from who runs leakwatch and its environment.
+/// Neither the options, nor the user, nor the environment determine one.
 pub fn state(memory: &StateOptions) -> Result<Option<PathBuf>> {
     if memory.no_state {
         return Ok(None);
     }
-    let known = memory.state_dir.clone();
-    known
-        .or_else(|| usual_state(machine::is_root(), |name| std::env::var_os(name)))
-        .map(Some)
-        .ok_or_else(|| {
-            anyhow!(
-                "HOME is not set, so programs are remembered nowhere; name a directory with --state-dir"
-            )
-        })
+    let named = memory.state_dir.clone();
+    let found = named.or_else(|| usual_state(machine::is_root(), |name| std::env::var_os(name)));
+    found.map(Some).ok_or_else(|| {
+        anyhow!(
+            "no directory for state files, since HOME is not set\n  hint: name one with --state-dir, or use --no-state"
+        )
+    })
 }
 
-/// The same for who only reads there: nowhere also if no place can be told.
-pub fn state_there(memory: &StateOptions) -> Option<PathBuf> {
+/// The same for a reader: none also where no directory is determined.
+pub fn state_to_read(memory: &StateOptions) -> Option<PathBuf> {
     state(memory).ok().flatten()
 }
 
 /// As in systemd.exec(5), hier(7) and the XDG Base Directory Specification, in that order.
 fn usual_state(root: bool, var: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let of = |name: &str| {
-        // systemd separates several by colons. The specification has relative paths ignored.
+        // systemd separates several by colons. The specification ignores relative paths.
         let value = var(name)?;
         let first = std::env::split_paths(&value).next()?;
         first.is_absolute().then_some(first)
@@ -137,13 +140,13 @@ fn usual_state(root: bool, var: impl Fn(&str) -> Option<OsString>) -> Option<Pat
         .or_else(|| Some(of("HOME")?.join(".local/state/leakwatch")))
 }
 
-/// What files of a selection are called: by its pattern where that is a plain word and all there
-/// is, else with a number that tells it from others alike.
+/// The name of a selection's state files: its pattern where that is one plain word and the whole
+/// selection, else with a number that tells it from similar selections.
 pub fn file_name(select: &SelectOptions) -> String {
     let SelectOptions { patterns, full, exact, users, pids, procfs, .. } = select;
     let plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-    let own = procfs == Path::new("/proc");
-    let only = !full && !exact && users.is_empty() && pids.is_empty() && own;
+    let usual_procfs = procfs == Path::new("/proc");
+    let only = !full && !exact && users.is_empty() && pids.is_empty() && usual_procfs;
     let first = patterns.first().map_or("all", String::as_str);
     let word: String = first.chars().filter(|c| plain(*c)).take(40).collect();
     let word = word.trim_start_matches('.');
@@ -151,53 +154,36 @@ pub fn file_name(select: &SelectOptions) -> String {
     if only && patterns.len() < 2 && word == first && everything == (word == "all") {
         return word.to_owned();
     }
-    // FNV-1a: the same in every version of Rust, unlike the standard library's.
-    let words = format!("{patterns:?} {full} {exact} {users:?} {pids:?} {procfs:?}");
+    // FNV-1a, which never changes, unlike the hash of the standard library.
     let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
-    let number = words.bytes().fold(0xcbf2_9ce4_8422_2325, hash) >> 32;
+    let number = encoded(select).into_iter().fold(0xcbf2_9ce4_8422_2325, hash) >> 32;
     format!("{}-{number:08x}", if word.is_empty() { "any" } else { word })
 }
 
-/// How lines on standard output are dressed.
-pub fn style(output: &OutputOptions, dry_run: bool) -> Style {
-    Style { colour: colour(output.color), dry_run }
-}
-
-/// How a page of text on standard output is laid out: as wide as the terminal, or COLUMNS, or 80.
-pub fn layout(color: Color) -> Layout {
-    let typed = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let width: u16 = typed.or_else(machine::columns).unwrap_or(80);
-    // The first of these that is set tells the character set (locale(7)).
-    let set = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter();
-    let locale = set.filter_map(|name| std::env::var(name).ok()).find(|value| !value.is_empty());
-    let locale = locale.unwrap_or_default().to_ascii_lowercase();
-    let unicode = ["utf-8", "utf8"].iter().any(|name| locale.ends_with(name));
-    Layout { width: usize::from(width.clamp(60, 140)), colour: colour(color), unicode }
-}
-
-fn colour(color: Color) -> bool {
-    let set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
-    let is = |name: &str, value: &str| std::env::var_os(name).is_some_and(|v| v == value);
-    // The order of https://bixense.com/clicolors and https://no-color.org.
-    let auto = || {
-        !set("NO_COLOR")
-            && ((set("CLICOLOR_FORCE") && !is("CLICOLOR_FORCE", "0"))
-                || (std::io::stdout().is_terminal() && !is("CLICOLOR", "0") && !is("TERM", "dumb")))
-    };
-    match color {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => auto(),
+/// The selection in bytes, in which no two selections are alike: the number of fields of each list,
+/// and of each field its length and its bytes. It must never change, or every history of an update's
+/// users is lost.
+fn encoded(select: &SelectOptions) -> Vec<u8> {
+    let SelectOptions { patterns, full, exact, users, pids, procfs, .. } = select;
+    let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
+    let mut bytes = Vec::new();
+    for list in [patterns, users, &pids] {
+        bytes.extend(format!("{}\0", list.len()).bytes());
+        for field in list {
+            bytes.extend(format!("{}\0{field}", field.len()).bytes());
+        }
     }
+    bytes.extend([u8::from(*full), u8::from(*exact)]);
+    bytes.extend(procfs.as_os_str().as_bytes());
+    bytes
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn files_are_called_by_the_pattern_and_every_selection_has_its_own() {
-        let select = |patterns: &[&str], full| SelectOptions {
+    fn select(patterns: &[&str], full: bool) -> SelectOptions {
+        SelectOptions {
             patterns: patterns.iter().map(|p| (*p).to_owned()).collect(),
             full,
             exact: false,
@@ -206,7 +192,11 @@ mod tests {
             procfs: "/proc".into(),
             sysfs: None,
             max_processes: 1,
-        };
+        }
+    }
+
+    #[test]
+    fn a_plain_pattern_names_the_files_and_every_selection_has_its_own() {
         assert_eq!(file_name(&select(&["apache2"], false)), "apache2");
         assert_eq!(file_name(&select(&[], false)), "all");
         assert_ne!(file_name(&select(&["all"], false)), "all");
@@ -224,8 +214,19 @@ mod tests {
         }
     }
 
+    /// A changed name orphans the histories of every user.
     #[test]
-    fn programs_are_remembered_where_systemd_root_or_the_user_has_state() {
+    fn the_names_of_files_never_change() {
+        let mut by_user = select(&["a"], false);
+        by_user.users = vec!["www-data".to_owned()];
+        by_user.pids = vec![1, 22];
+        assert_eq!(file_name(&select(&["apache2"], true)), "apache2-be953386");
+        assert_eq!(file_name(&select(&["^(a|b)$", "c"], false)), "ab-1d949f10");
+        assert_eq!(file_name(&by_user), "a-cc4f9bf4");
+    }
+
+    #[test]
+    fn the_state_directory_is_that_of_systemd_of_root_or_of_the_user() {
         let at = |root, set: &[(&str, &str)]| {
             let var = |name: &str| set.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into());
             usual_state(root, var).map(|path| path.display().to_string())

@@ -4,7 +4,7 @@
 //! checks did is told by the history, so that a victim is followed up and nobody is ordered anew.
 
 use super::watch::profile_saver::ProfileSaver;
-use super::write_event;
+use super::{terminal, write_event};
 use crate::cli::options::{CheckOptions, Format};
 use crate::cli::resolve;
 use crate::core::engine::Engine;
@@ -133,7 +133,7 @@ pub fn run(
     let is_news = is_news(&mut now, &told, &notes, options.repeat_after)
         || engine.assessment().events().chain(unsent).any(|event| is_always_news(&event));
     if options.report_always || talks || is_news {
-        let style = resolve::style(&options.output, options.judge.dry_run);
+        let style = terminal::style(&options.output, options.judge.dry_run);
         write(out, options, &report, &engine, &unsent, sample.t, style)?;
         if !options.output.quiet {
             messages::notes(err, &notes.0)?;

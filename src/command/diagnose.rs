@@ -1,6 +1,7 @@
 //! Diagnose: a short look at the whole machine, its logs and its servers' settings, beside what earlier
 //! checks or a recording saw, and one report.
 
+use super::terminal;
 use crate::cli::options::{DiagnoseOptions, Format, SelectOptions};
 use crate::cli::resolve;
 use crate::core::engine::Engine;
@@ -86,7 +87,7 @@ fn look(
     look.read_setups(&gather);
     let tops = gather.tops(&look);
     let mut histories = CheckHistories::default();
-    if let Some(dir) = resolve::state_there(&options.memory()) {
+    if let Some(dir) = resolve::state_to_read(&options.memory()) {
         progress.say("reading the history of checks")?;
         histories.read(&dir, options.state_dir.is_some(), &machine::boot(procfs), sample.t, &tops);
     }
@@ -179,7 +180,7 @@ fn write(
         std::fs::write(path, text).map_err(|e| anyhow!("cannot write '{}': {e}", path.display()))
     };
     match options.format {
-        Format::Text => text::write(out, diagnosis, times, resolve::layout(options.color)),
+        Format::Text => text::write(out, diagnosis, times, terminal::layout(options.color)),
         Format::Json => json::write(out, diagnosis, times),
     }
     .context("cannot write the report")?;

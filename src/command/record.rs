@@ -1,12 +1,12 @@
-//! Record: samples to a file.
+//! Records samples to a file.
 
-use crate::cli::options::{RecordOptions, SelectOptions};
+use super::take;
+use crate::cli::options::RecordOptions;
 use crate::cli::resolve;
 use crate::core::model::event::Severity;
 use crate::core::model::sample::Sample;
 use crate::store::recording::Writer;
 use crate::system::machine;
-use crate::system::proc::Sampler;
 use crate::system::wait::{Waiter, Wake};
 use anyhow::{Context, Result, anyhow};
 use flate2::Compression;
@@ -14,7 +14,7 @@ use flate2::write::GzEncoder;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 
-/// Records until SIGINT or SIGTERM, or until the samples asked for are taken.
+/// Records until SIGINT or SIGTERM, or until `--samples` are taken.
 ///
 /// # Errors
 /// Bad options, a procfs that cannot be read, a file that exists or cannot be written.
@@ -26,7 +26,7 @@ pub fn run(
     let name = options.file.display();
     let create = || {
         File::create_new(&options.file).map_err(|e| {
-            let hint = "choose a new file; recordings are never overwritten";
+            let hint = "name a new file; leakwatch never overwrites a recording";
             anyhow!("cannot record to '{name}': {e}\n  hint: {hint}")
         })
     };
@@ -50,31 +50,28 @@ fn samples(
     err: &mut impl Write,
 ) -> Result<()> {
     let interval_s = options.timing.interval;
-    let selection = resolve::selection(&options.select)?;
-    let SelectOptions { procfs, sysfs, .. } = &options.select;
-    let mut probe = Sampler::new(procfs, sysfs.as_deref(), selection, None)?;
+    let mut sampler = resolve::sampler(&options.select, None)?;
     let waiter = Waiter::new()?;
     let mut writer = Writer::new(file, &machine::header(interval_s)).context("cannot write")?;
     let mut sample = Sample::default();
     let mut due_s = waiter.uptime_s();
     let mut taken = 0;
     loop {
-        let uptime_s = waiter.uptime_s();
-        probe.sample(waiter.unix_time(uptime_s), Some(uptime_s), &mut sample)?;
+        take(&mut sampler, &waiter, &mut sample)?;
         writer.write(&sample).with_context(|| format!("cannot write sample {}", taken + 1))?;
         if !gz {
-            // A recorder that is killed loses nothing; gzip would be hardly compressed this way.
+            // So a killed recorder loses nothing. Flushed for each sample, gzip would hardly compress.
             writer.flush()?;
         }
         taken += 1;
         if !options.quiet {
-            crate::report::messages::notes(err, &probe.take_notes())?;
+            crate::report::messages::notes(err, &sampler.take_notes())?;
         }
         if options.samples.is_some_and(|wanted| taken >= wanted) {
             break;
         }
         due_s = (due_s + interval_s).max(waiter.uptime_s());
-        if !tick(&waiter, due_s)? {
+        if !wait_for(&waiter, due_s) {
             break;
         }
     }
@@ -88,12 +85,12 @@ fn samples(
     Ok(())
 }
 
-/// Waits for the next tick; false when told to stop.
-fn tick(waiter: &Waiter, due_s: f64) -> Result<bool> {
+/// Waits for the next sample to be due; false at a signal to stop.
+fn wait_for(waiter: &Waiter, due_s: f64) -> bool {
     loop {
         match waiter.wait_until(due_s) {
-            Wake::Tick => return Ok(true),
-            Wake::Stop | Wake::HangUp => return Ok(false),
+            Wake::Tick => return true,
+            Wake::Stop | Wake::HangUp => return false,
             Wake::ShowState | Wake::Continued => {}
         }
     }

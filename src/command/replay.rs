@@ -1,6 +1,6 @@
 //! Replay: judges a recording as if it happened now.
 
-use super::write_event;
+use super::{terminal, write_event};
 use crate::cli::options::{ReplayOptions, Target};
 use crate::cli::resolve;
 use crate::core::detect::explain::Explanation;
@@ -34,7 +34,7 @@ pub fn run(
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> Result<Severity> {
-    let style = resolve::style(&options.output, options.judge.dry_run);
+    let style = terminal::style(&options.output, options.judge.dry_run);
     let mut recording = Reader::open(&options.file)?;
     let engine = Engine::new(recording.header(), resolve::engine(&options.judge, true)?);
     let mut gather = LookState::new(engine, recording.header());

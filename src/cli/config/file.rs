@@ -1,4 +1,4 @@
-//! File: what a configuration file holds, with the line that each setting stands in.
+//! Reads a configuration file, with the line of each setting.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,34 +11,34 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys;
 use super::keys::KeyKind;
-use super::{ConfigSetting, Origin};
+use super::merge::{ConfigSetting, Origin};
 
-/// What a file holds.
+/// The settings of a file.
 #[derive(Debug, Default)]
-pub(super) struct File {
+pub(super) struct ConfigFile {
     /// The settings at its top.
     pub(super) settings: Vec<ConfigSetting>,
-    /// Those of each `[[watch]]`.
+    /// The settings of each `[[watch]]`.
     pub(super) watches: Vec<Vec<ConfigSetting>>,
 }
 
 /// Reads a file.
 ///
 /// # Errors
-/// It cannot be read, anybody may write to it, it is no TOML, or it says something that there is
-/// not; with the line.
-pub(super) fn read(path: &Path, command: &Command) -> Result<File> {
+/// The file cannot be read, every user may write to it, it is not TOML, or it has an unknown setting
+/// or a bad value; with the line.
+pub(super) fn read(path: &Path, command: &Command) -> Result<ConfigFile> {
     let name = path.display();
     let about = fs::metadata(path).with_context(|| format!("cannot read '{name}'"))?;
     ensure!(
         !about.is_file() || about.permissions().mode() & 0o002 == 0,
-        "'{name}' may be written by anybody, so it is not trusted\n  hint: chmod o-w '{name}'"
+        "'{name}' is writable by every user, so leakwatch does not trust it\n  hint: chmod o-w '{name}'"
     );
     let text = fs::read_to_string(path).with_context(|| format!("cannot read '{name}'"))?;
     parse(&text, path, command)
 }
 
-fn parse(text: &str, path: &Path, command: &Command) -> Result<File> {
+fn parse(text: &str, path: &Path, command: &Command) -> Result<ConfigFile> {
     let at = |offset: usize| Origin::File {
         path: path.to_owned(),
         line: 1 + text.get(..offset).unwrap_or(text).matches('\n').count(),
@@ -47,64 +47,74 @@ fn parse(text: &str, path: &Path, command: &Command) -> Result<File> {
         let place = at(error.span().map_or(0, |span| span.start));
         anyhow!("{place}: {}", error.message())
     })?;
-    let mut file = File::default();
+    let mut file = ConfigFile::default();
     for (key, value) in table.get_ref() {
-        if key.get_ref() == "server" {
-            file.settings.push(servers(value, command, &at)?);
-        } else if key.get_ref() == "watch" {
-            let place = at(value.span().start);
-            let rows = value.get_ref().as_array().with_context(|| {
-                format!("{place}: 'watch' is a list of tables\n  hint: write [[watch]]")
-            })?;
-            for row in rows.iter() {
-                let table = row.get_ref().as_table().with_context(|| {
-                    format!("{place}: 'watch' is a list of tables\n  hint: write [[watch]]")
-                })?;
-                let settings = table.iter().map(|(key, value)| setting(key, value, command, &at));
-                file.watches.push(settings.collect::<Result<_>>()?);
+        match key.get_ref().as_ref() {
+            "server" => file.settings.push(servers(value, command, &at)?),
+            "watch" => {
+                for (_, row) in rows(value, "watch", &at)? {
+                    let settings = row.iter().map(|(key, value)| setting(key, value, command, &at));
+                    file.watches.push(settings.collect::<Result<_>>()?);
+                }
             }
-        } else {
-            file.settings.push(setting(key, value, command, &at)?);
+            _ => file.settings.push(setting(key, value, command, &at)?),
         }
     }
     Ok(file)
 }
 
-/// All `[[server]]` as one setting: each is a value as `--server` takes it.
+/// The tables of a `[[name]]`, each with its line.
+fn rows<'t, 'd>(
+    value: &'t Spanned<DeValue<'d>>,
+    name: &str,
+    at: &impl Fn(usize) -> Origin,
+) -> Result<Vec<(Origin, &'t DeTable<'d>)>> {
+    let place = at(value.span().start);
+    let wrong = || anyhow!("{place}: '{name}' must be a list of tables\n  hint: write [[{name}]]");
+    let rows = value.get_ref().as_array().ok_or_else(wrong)?.iter();
+    rows.map(|row| {
+        let table = row.get_ref().as_table().ok_or_else(wrong)?;
+        Ok((at(row.span().start), table))
+    })
+    .collect()
+}
+
+/// All `[[server]]` as one setting, with values as `--server` takes them.
 fn servers(
     value: &Spanned<DeValue<'_>>,
     command: &Command,
     at: &impl Fn(usize) -> Origin,
 ) -> Result<ConfigSetting> {
-    let origin = at(value.span().start);
-    let wrong = || anyhow!("{origin}: 'server' is a list of tables\n  hint: write [[server]]");
+    let server = |values, origin| ConfigSetting { key: "server".to_owned(), values, origin };
     let mut values = Vec::new();
-    for row in value.get_ref().as_array().ok_or_else(wrong)?.iter() {
-        let table = row.get_ref().as_table().ok_or_else(wrong)?;
+    for (origin, table) in rows(value, "server", at)? {
         let mut parts = Vec::new();
         for (key, value) in table.iter() {
-            let (name, origin) = (key.get_ref().as_ref(), at(key.span().start));
-            let text = match value.get_ref() {
-                DeValue::Boolean(is) => Some(is.to_string()),
-                DeValue::Array(list) => {
-                    let words: Option<Vec<String>> =
-                        list.iter().map(|value| word(value.get_ref())).collect();
-                    words.map(|words| words.join("|"))
-                }
-                value => word(value),
-            };
-            let text = text.filter(|text| !text.contains(',')).ok_or_else(|| {
-                anyhow!("{origin}: '{name}' is a text without commas, a number, true or false")
+            let name = key.get_ref();
+            let text = server_value(value.get_ref()).filter(|text| !text.contains(','));
+            let text = text.ok_or_else(|| {
+                let origin = at(key.span().start);
+                anyhow!("{origin}: '{name}' must be a text without commas, a number, true or false")
             })?;
             parts.push(format!("{name}={text}"));
         }
-        values.push(parts.join(","));
-        let last = values.last().cloned().into_iter().collect();
-        let setting =
-            ConfigSetting { key: "server".to_owned(), values: last, origin: at(row.span().start) };
-        keys::check(command, &setting)?;
+        let row = parts.join(",");
+        keys::check(command, &server(vec![row.clone()], origin))?;
+        values.push(row);
     }
-    Ok(ConfigSetting { key: "server".to_owned(), values, origin })
+    Ok(server(values, at(value.span().start)))
+}
+
+/// A value in a `[[server]]`, as `--server` takes it.
+fn server_value(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::Boolean(is) => Some(is.to_string()),
+        DeValue::Array(list) => {
+            let words: Option<Vec<_>> = list.iter().map(|value| word(value.get_ref())).collect();
+            words.map(|words| words.join("|"))
+        }
+        value => word(value),
+    }
 }
 
 fn setting(
@@ -116,13 +126,14 @@ fn setting(
     let (name, origin) = (key.get_ref().as_ref(), at(key.span().start));
     let Some(kind) = keys::kind(command, name) else {
         let nearest = keys::nearest(command, name);
-        let hint = nearest.map_or("`leakwatch config` lists all".to_owned(), |nearest| {
-            format!("did you mean '{nearest}'?")
-        });
+        let hint = nearest.map_or_else(
+            || "`leakwatch config` lists all settings".to_owned(),
+            |nearest| format!("did you mean '{nearest}'?"),
+        );
         bail!("{origin}: there is no setting '{}'\n  hint: {hint}", name.escape_debug());
     };
     let wrong = |wanted: &str| {
-        anyhow!("{origin}: '{name}' is {}, but {wanted} is wanted", value.get_ref().type_str())
+        anyhow!("{origin}: '{name}' must be {wanted}, not {}", value.get_ref().type_str())
     };
     let values = match (kind, value.get_ref()) {
         (KeyKind::Switch, DeValue::Boolean(true)) => vec!["true".to_owned()],
@@ -157,7 +168,7 @@ mod tests {
     use crate::cli::options::Cli;
     use clap::CommandFactory;
 
-    fn read(text: &str) -> Result<File> {
+    fn read(text: &str) -> Result<ConfigFile> {
         parse(text, Path::new("/etc/leakwatch.toml"), &Cli::command())
     }
 
@@ -166,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_are_named_as_the_options() {
+    fn a_setting_has_the_name_of_its_option() {
         let text = "# a comment\npattern = [\"apache2\", \"php\"]\ninterval = 2.5\ndry-run = true\n\n[[watch]]\npattern = \"mysqld\"\nmax-extrapolation = 3\n[[watch]]\nlead = '1m'\n";
         let file = read(text).unwrap();
         let of = |key: &str| file.settings.iter().find(|s| s.key == key).unwrap().clone();
@@ -194,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_are_tables_and_become_options() {
+    fn a_server_table_becomes_an_option() {
         let text = "[[server]]\nmatch = ['appd', 'app2']\nsignal = 'USR1'\ngrace = '20s'\nno-kill = true\n[[server]]\nmatch = 'b'\nprotect = true\n";
         let file = read(text).unwrap();
         assert_eq!(file.settings[0].key, "server");
@@ -205,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_line_and_the_way_out() {
+    fn an_error_names_its_line_and_the_way_out() {
         for (text, wanted) in [
             (
                 "\nintervall = 5\n",
@@ -220,8 +231,8 @@ mod tests {
                 "leakwatch.toml:3: 'max-extrapolation' cannot be \"99\": max-extrapolation is a number from 1 to 32",
             ),
             ("format = 'xml'", "[possible values: text, json]"),
-            ("dry-run = 'yes'", "true or false is wanted"),
-            ("pattern = [1.5, true]", "a list of texts is wanted"),
+            ("dry-run = 'yes'", "must be true or false"),
+            ("pattern = [1.5, true]", "must be a list of texts"),
             ("watch = 5", "write [[watch]]"),
             (
                 "[[watch]]\nname = 'web'\nptatern = 'x'",

@@ -1,20 +1,18 @@
-//! Keys: a setting is called as the option that it stands for, and takes what that takes.
+//! A setting has the name and the values of the option that it stands for.
 
-use std::error::Error;
-
+use super::merge::ConfigSetting;
 use anyhow::{Result, anyhow};
 use clap::{Arg, ArgAction, Command};
+use std::error::Error;
 
-use super::ConfigSetting;
-
-/// Options that are for the command line only.
-const NEVER: [&str; 4] = ["help", "version", "config", "explain"];
+/// Options of the command line only.
+const COMMAND_LINE_ONLY: [&str; 4] = ["help", "version", "config", "explain"];
 /// Commands whose options are settings, besides those of the watch.
 const COMMANDS: [&str; 2] = ["check", "replay"];
-/// Of these the one that was set last counts, and beats what was set of the others before.
+/// Of each pair the option set last counts, and replaces the other one set before.
 pub(super) const EXCLUSIVE: [[&str; 2]; 2] = [["state-dir", "no-state"], ["quiet", "verbose"]];
 
-/// What an option takes.
+/// How many values an option takes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum KeyKind {
     Switch,
@@ -29,7 +27,7 @@ pub(super) fn all(command: &Command) -> Vec<(&str, &Arg)> {
     let mut found: Vec<(&str, &Arg)> = Vec::new();
     for arg in args {
         if let Some(key) = arg.get_long()
-            && !NEVER.contains(&key)
+            && !COMMAND_LINE_ONLY.contains(&key)
             && found.iter().all(|(known, _)| *known != key)
         {
             found.push((key, arg));
@@ -38,14 +36,16 @@ pub(super) fn all(command: &Command) -> Vec<(&str, &Arg)> {
     found
 }
 
+/// How many values a setting takes; none where there is no such setting.
 pub(super) fn kind(command: &Command, key: &str) -> Option<KeyKind> {
-    // Of a [[watch]]: what it is called.
+    // The name of a [[watch]].
     if key == "name" {
         return Some(KeyKind::One);
     }
     all(command).into_iter().find(|(known, _)| *known == key).map(|(_, arg)| kind_of(arg))
 }
 
+/// How many values an option takes.
 pub(super) fn kind_of(arg: &Arg) -> KeyKind {
     match arg.get_action() {
         ArgAction::SetTrue | ArgAction::SetFalse | ArgAction::Count => KeyKind::Switch,
@@ -54,18 +54,18 @@ pub(super) fn kind_of(arg: &Arg) -> KeyKind {
     }
 }
 
-/// The setting that is most likely meant.
+/// The setting with the most similar name.
 pub(super) fn nearest<'a>(command: &'a Command, key: &str) -> Option<&'a str> {
     let distance = |known: &str| strsim::osa_distance(known, &key.replace('_', "-"));
     let known = all(command).into_iter().map(|(known, _)| (distance(known), known));
-    // A third of its letters wrong is another word.
+    // With more than a third of its letters wrong, it is another word.
     known.min().filter(|(distance, known)| *distance <= 1 + known.len() / 3).map(|(_, known)| known)
 }
 
-/// Whether a setting has values that its option takes.
+/// Checks that the option of a setting takes its values.
 ///
 /// # Errors
-/// It has not; says where and why.
+/// It does not; with where the setting stands, and why.
 pub(super) fn check(command: &Command, setting: &ConfigSetting) -> Result<()> {
     let ConfigSetting { key, values, origin } = setting;
     if key == "name" || values.is_empty() {
@@ -76,7 +76,7 @@ pub(super) fn check(command: &Command, setting: &ConfigSetting) -> Result<()> {
     for value in values {
         let words = [vec!["leakwatch"], prefix.clone()].concat().into_iter().map(str::to_owned);
         let words = words.chain([word(command, key, value)]);
-        // `replay` wants a file as well.
+        // `replay` needs a file as well.
         let words = words.chain((prefix == ["replay"]).then(|| "-".to_owned()));
         if let Err(error) = command.clone().try_get_matches_from(words) {
             let text = error.to_string();
@@ -91,13 +91,13 @@ pub(super) fn check(command: &Command, setting: &ConfigSetting) -> Result<()> {
     Ok(())
 }
 
-/// Whether a command, or the watch where it has no name, has the option.
+/// Whether a command has the option; the watch has an empty name.
 pub(super) fn has(command: &Command, name: &str, key: &str) -> bool {
     let of = if name.is_empty() { Some(command) } else { command.find_subcommand(name) };
     of.is_some_and(|of| of.get_arguments().any(|arg| arg.get_long() == Some(key)))
 }
 
-/// The option as it is typed.
+/// The setting as an option of the command line.
 pub(super) fn word(command: &Command, key: &str, value: &str) -> String {
     match kind(command, key) {
         Some(KeyKind::Switch) => format!("--{key}"),

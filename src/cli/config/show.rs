@@ -1,19 +1,17 @@
-//! Show: the merged configuration as a file, each setting with where it comes from.
-
-use std::io::Write;
-
-use anyhow::Result;
-use clap::{ArgMatches, CommandFactory};
+//! The merged configuration, written as a file, each setting with its source.
 
 use super::keys;
 use super::keys::KeyKind;
-use super::{ConfigSetting, MergedConfig};
+use super::merge::{ConfigSetting, MergedConfig};
 use crate::cli::options::Cli;
+use anyhow::Result;
+use clap::{ArgMatches, CommandFactory};
+use std::io::Write;
 
-/// Writes what counts, as a file that would say the same; what is not set stands in comments.
+/// Writes the settings that count, as a file with the same meaning; what is not set is a comment.
 ///
 /// # Errors
-/// What is wrong with the configuration, or `out` that cannot be written.
+/// A bad configuration, or `out` cannot be written.
 pub fn show(config: Option<&std::path::Path>, out: &mut impl Write) -> Result<()> {
     let command = Cli::command();
     let words = match config {
@@ -74,7 +72,7 @@ fn line(out: &mut impl Write, text: &str, origin: &str) -> Result<()> {
     Ok(writeln!(out, "{text:<40} # {origin}")?)
 }
 
-/// A text as TOML has it.
+/// A text in TOML's quotes.
 fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {

@@ -11,14 +11,12 @@ use super::watch::metrics::MetricsExporter;
 use super::watch::profile_saver::ProfileSaver;
 use super::watch::sample_failures::SampleFailures;
 use super::watch::self_report::SelfReporter;
-use super::write_event;
+use super::{terminal, write_event};
 use crate::cli::options::{Format, SelectOptions, WatchOptions};
 use crate::cli::resolve;
 use crate::core::engine::Engine;
-use crate::core::model::event::{Event, Severity};
-use crate::core::model::process::ProcId;
-use crate::core::model::sample::Sample;
-use crate::core::model::signal::SignalFailure;
+use crate::core::model::assessment::{Event, Severity, SignalFailure};
+use crate::core::model::sample::{ProcId, Sample};
 use crate::core::scheduling_delay::SchedulingDelay;
 use crate::report::messages::Greeting;
 use crate::report::screen::Screen;
@@ -307,7 +305,7 @@ impl Session {
         let mut running = ActingEngine {
             engine: Engine::new(&header, engine_settings),
             signals: if options.judge.dry_run { Box::new(DryRun) } else { Box::new(live) },
-            style: resolve::style(&options.output, options.judge.dry_run),
+            style: terminal::style(&options.output, options.judge.dry_run),
             hook,
             options,
             roots: Vec::new(),
@@ -467,8 +465,8 @@ impl Session {
         if !options.judge.dry_run {
             self.running.signals = Box::new(LiveSignals::new(rules.protect.clone()));
         }
-        self.running.engine.set_rules(rules);
-        self.running.style = resolve::style(&options.output, options.judge.dry_run);
+        self.running.engine.renew(rules);
+        self.running.style = terminal::style(&options.output, options.judge.dry_run);
         self.running.options = options;
         // So that the rules' words are compared with every program.
         self.probe.tell_again();

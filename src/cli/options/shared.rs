@@ -1,0 +1,162 @@
+//! The groups of options that several commands share.
+
+use super::values::{Color, Format, interval, max_extrapolation, server_row, signal, time};
+use crate::core::model::assessment::Signal;
+use crate::core::servers::UserServer;
+use crate::system::proc::MOST;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Which configuration to read.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Configuration")]
+pub struct ConfigOptions {
+    /// Read only this configuration file [/etc/leakwatch.toml, /etc/leakwatch.d/*.toml; see leakwatch.toml(5)]
+    ///
+    /// Users other than root have leakwatch.toml in $XDG_CONFIG_HOME/leakwatch or
+    /// ~/.config/leakwatch. /dev/null stands for no configuration.
+    #[arg(id = "config", long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// Whether to remember programs from one watch to the next, and where.
+#[derive(Args, Debug, PartialEq)]
+#[command(next_help_heading = "State")]
+pub struct StateOptions {
+    /// Keep in this directory how large each program grew before it ended, and the history of checks
+    ///
+    /// So the second warm-up of a program is not suspected again. Default: $STATE_DIRECTORY, as set
+    /// by systemd; else /var/lib/leakwatch for root; else $XDG_STATE_HOME/leakwatch or
+    /// ~/.local/state/leakwatch. Of two watches of the same processes with one directory, the second
+    /// exits at once with status 0.
+    #[arg(long, value_name = "DIR", conflicts_with = "no_state")]
+    pub state_dir: Option<PathBuf>,
+    /// Remember nothing from one watch to the next: read and write no state files
+    #[arg(long)]
+    pub no_state: bool,
+}
+
+/// Which processes to observe.
+#[derive(Args, Debug, PartialEq)]
+#[command(next_help_heading = "Which processes")]
+pub struct SelectOptions {
+    /// Watch process trees in which a name matches this regular expression (repeatable)
+    ///
+    /// As with pgrep(1), the expression may match any part of the process name, of which the kernel
+    /// keeps 15 bytes, or of the name of the executable. leakwatch watches whole trees: from the
+    /// topmost process that runs the same program as the match, down to every descendant. Without a
+    /// selection, it watches every process and signals none.
+    #[arg(short, long = "pattern", value_name = "REGEX")]
+    pub patterns: Vec<String>,
+    /// Match the whole command line instead of the name
+    #[arg(short, long)]
+    pub full: bool,
+    /// Require the expression to match the whole name (with -f: the whole command line)
+    #[arg(short = 'x', long)]
+    pub exact: bool,
+    /// Only processes of this effective user, by name or number (repeatable)
+    #[arg(short, long = "user", value_name = "USER")]
+    pub users: Vec<String>,
+    /// Only the trees of these processes (repeatable)
+    #[arg(long = "pid", value_name = "PID")]
+    pub pids: Vec<u32>,
+    /// Watch at most this many processes, the largest first; each takes 4 kB of memory
+    #[arg(long, value_name = "N", default_value_t = MOST, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_processes: u32,
+    /// Read this procfs, such as that of the host as seen from a container
+    #[arg(long, value_name = "DIR", default_value = "/proc")]
+    pub procfs: PathBuf,
+    /// Read this sysfs, which has the cgroups of that procfs mounted below it
+    #[arg(long, value_name = "DIR")]
+    pub sysfs: Option<PathBuf>,
+}
+
+impl SelectOptions {
+    /// Whether every process is selected.
+    pub fn is_empty(&self) -> bool {
+        self.patterns.is_empty() && self.users.is_empty() && self.pids.is_empty()
+    }
+}
+
+/// How often to sample.
+#[derive(Args, Debug, PartialEq)]
+#[command(next_help_heading = "Timing")]
+pub struct TimingOptions {
+    /// Time between samples [shortened to as little as 0.25 s as memory runs out]
+    #[arg(short, long, value_name = "TIME", default_value = "5s", value_parser = interval)]
+    pub interval: f64,
+}
+
+/// How to judge and act.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Acting")]
+pub struct JudgeOptions {
+    /// End a leaking worker when memory may run out within this time
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
+    pub lead: f64,
+    /// Time for a worker to exit after the first signal [default: depends on the server, 10 to 70 s]
+    ///
+    /// The default is cut to the time that memory may still last, but never below 10 s.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub grace: Option<f64>,
+    /// The first signal, instead of the one that lets the server's workers finish their request
+    ///
+    /// HUP, INT, QUIT, USR1, USR2, WINCH, TERM or KILL. Report-only servers are still never
+    /// signalled.
+    #[arg(long, value_name = "SIGNAL", value_parser = signal)]
+    pub signal: Option<Signal>,
+    /// Never send SIGKILL; processes that ignore the other signals keep running
+    ///
+    /// For an Apache with `Mutex posixsem` and more than one Listen, which hangs for good after a
+    /// KILL.
+    #[arg(long)]
+    pub no_kill: bool,
+    /// Where workers obey no signal, let their master replace all of them (Apache event: graceful)
+    ///
+    /// At most once a minute. The master gets the signal that `apachectl graceful` sends.
+    #[arg(long)]
+    pub reload: bool,
+    /// Also end workers of this server, at its cost (postgres: a session, ended by TERM; repeatable)
+    #[arg(long, value_name = "SERVER")]
+    pub allow: Vec<String>,
+    /// Print what would be signalled, in the same words, and signal nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Never signal processes whose name or command line matches (repeatable)
+    #[arg(long, value_name = "REGEX")]
+    pub protect: Vec<String>,
+    /// Describe a server that `leakwatch servers` does not list, or treat a listed one differently (repeatable)
+    ///
+    /// match=NAME[|NAME...] (its executable or script), and any of name=TEXT, signal=SIGNAL (the
+    /// first one; default TERM), grace=TIME (default 10s), no-kill, protect (report only),
+    /// survives-failed-fork=false (act earlier, and not once forks fail). In a configuration file it
+    /// is a [[server]] table.
+    #[arg(long, value_name = "KEY=VALUE,...", value_parser = server_row)]
+    pub server: Vec<UserServer>,
+    /// Also end a lone leaking process that nothing would restart
+    #[arg(long)]
+    pub allow_standalone: bool,
+    /// Extrapolate a growth to at most K times the time that it was observed for, 1 to 32
+    ///
+    /// Lower values report leaks later, with more certainty.
+    #[arg(long, value_name = "K", default_value = "6", value_parser = max_extrapolation)]
+    pub max_extrapolation: f64,
+}
+
+/// What to print.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Output")]
+pub struct OutputOptions {
+    /// Print lines for people, or JSON Lines
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
+    pub format: Format,
+    /// When to colour the lines [auto: on a terminal, unless NO_COLOR or CLICOLOR=0 is set]
+    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto")]
+    pub color: Color,
+    /// Print nothing on standard error
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Print more on standard error: the state of all trees once a minute
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
+}

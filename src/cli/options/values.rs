@@ -1,0 +1,144 @@
+//! The values of options: what each accepts, and how it is parsed.
+
+use crate::core::model::assessment::Signal;
+use crate::core::servers::UserServer;
+use clap::ValueEnum;
+
+/// Output formats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Text for people.
+    Text,
+    /// JSON: one object for each event, or one for a whole report.
+    Json,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// A process in a recording: a pid and, where the pid was reused, a start time in clock ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The pid.
+    pub pid: u32,
+    /// The start time, in the unit that recordings and JSON use.
+    pub start: Option<u64>,
+}
+
+/// A process: `2291`, or `2291:51773` with its start time.
+pub(super) fn target(text: &str) -> Result<Target, String> {
+    let (pid, start) = match text.split_once(':') {
+        Some((pid, start)) => (pid, Some(start.parse::<u64>())),
+        None => (text, None),
+    };
+    match (pid.parse(), start.transpose()) {
+        (Ok(pid), Ok(start)) => Ok(Target { pid, start }),
+        _ => Err("write PID or PID:START, such as 2291:51773".to_owned()),
+    }
+}
+
+/// A time in seconds: `30s`, `5m`, `1h30m`, or a bare number of seconds.
+pub(super) fn time(text: &str) -> Result<f64, String> {
+    if let Ok(seconds) = text.parse::<f64>() {
+        return if seconds.is_finite() && seconds >= 0.0 {
+            Ok(seconds)
+        } else {
+            Err("a time cannot be negative or infinite".to_owned())
+        };
+    }
+    let duration = humantime::parse_duration(text);
+    duration.map(|d| d.as_secs_f64()).map_err(|e| format!("{e}; write 30s, 5m or 1h30m"))
+}
+
+/// An interval: a time between bounds that make sense for sampling.
+pub(super) fn interval(text: &str) -> Result<f64, String> {
+    match time(text)? {
+        s if (0.05..=86400.0).contains(&s) => Ok(s),
+        _ => Err("an interval is between 0.05s and 1day".to_owned()),
+    }
+}
+
+/// A size in bytes: a number with K, M, G or T for powers of 1024, as `free` and systemd use them.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let wrong = || "write 512M or 1.5G".to_owned();
+    let text = text.trim();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = text.get(digits.len()..).unwrap_or("").to_ascii_uppercase();
+    let factor = match unit.trim_end_matches("IB").trim_end_matches('B') {
+        "" => 1.0,
+        "K" => 1024.0,
+        "M" => 1024.0_f64.powi(2),
+        "G" => 1024.0_f64.powi(3),
+        "T" => 1024.0_f64.powi(4),
+        _ => return Err(wrong()),
+    };
+    match digits.trim().parse::<f64>() {
+        Ok(n) if n.is_finite() && n > 0.0 => Ok((n * factor) as u64),
+        _ => Err(wrong()),
+    }
+}
+
+/// The name of a signal, such as `USR1`.
+pub(super) fn signal(text: &str) -> Result<Signal, String> {
+    Signal::from_name(text).ok_or_else(|| {
+        let names: Vec<&str> = Signal::ALL.iter().map(|signal| signal.name()).collect();
+        format!("write one of {}", names.join(", "))
+    })
+}
+
+/// How many times its observed time a growth may be extrapolated.
+pub(super) fn max_extrapolation(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(k) if (1.0..=32.0).contains(&k) => Ok(k),
+        _ => Err("max-extrapolation is a number from 1 to 32".to_owned()),
+    }
+}
+
+/// A server described by the user: `match=appd,signal=USR1,grace=20s`.
+pub(super) fn server_row(text: &str) -> Result<UserServer, String> {
+    UserServer::parse(text, time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_has_units_or_is_a_number_of_seconds() {
+        assert_eq!((time("30"), time("1h30m"), time("0.5")), (Ok(30.0), Ok(5400.0), Ok(0.5)));
+        assert!(time("-1").is_err() && time("inf").is_err() && time("soon").is_err());
+        assert!(interval("0.01").is_err() && interval("2days").is_err());
+    }
+
+    #[test]
+    fn a_target_is_a_pid_with_or_without_a_start_time() {
+        assert_eq!(target("2291"), Ok(Target { pid: 2291, start: None }));
+        assert_eq!(target("2291:7"), Ok(Target { pid: 2291, start: Some(7) }));
+        assert!(target("apache2").is_err() && target("1:").is_err() && target("-1").is_err());
+    }
+
+    #[test]
+    fn a_size_counts_in_powers_of_1024() {
+        assert_eq!(
+            (size("512M"), size("1.5GiB"), size("4096")),
+            (Ok(512 << 20), Ok(3 << 29), Ok(4096))
+        );
+        assert!(size("80%").is_err() && size("M").is_err() && size("-1G").is_err());
+    }
+
+    #[test]
+    fn a_signal_goes_by_its_name_and_an_extrapolation_is_between_1_and_32() {
+        assert_eq!(signal("USR1"), Ok(Signal::Usr1));
+        assert!(signal("SEGV").unwrap_err().starts_with("write one of HUP, "));
+        assert_eq!(max_extrapolation("1.5"), Ok(1.5));
+        assert!(max_extrapolation("0.9").is_err() && max_extrapolation("33").is_err());
+    }
+}
