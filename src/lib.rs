@@ -1,69 +1,78 @@
-//! leakwatch, a memory-leak watchdog: it watches process trees, judges which processes leak, says
-//! when memory will end and by which limit, and shortly before that ends leaking *children* with
-//! the signal at which their server lets them finish their request.
+//! leakwatch, a memory-leak watchdog. It watches process trees, decides which processes leak,
+//! forecasts when memory will run out and which limit will be reached first, and shortly before that
+//! ends leaking *children* with the signal that lets them finish their current request.
 //!
-//! # The way through the house
+//! # One pipeline
 //!
 //! ```text
 //! live:      system::proc ─────┐
-//!                              ├─ Sample ─► engine.observe(&Sample) -> Assessment { order, events, status, next_s } ─► report
-//! recorded:  store::recording ─┘     ▲                                  │
-//!                                    └── what failed ── system::signal ◄┘ order
+//!                              ├─ Sample ─► core::engine.observe(&Sample) ─► Assessment ─► report
+//! recorded:  store::recording ─┘     ▲                                       { events, status, next_s,
+//!                                    └── what failed ◄── system::signal ◄───── order }
 //! ```
 //!
-//! The next sample is the only feedback. The engine orders "end process P gently" and remembers
-//! it; if P is in a sample after its grace, the next step follows; if it is gone, headroom before
-//! and after are compared. A signal that could not be sent is a field of the next live sample
-//! (`signal_failure`); a recording sends nothing and has none. So `replay` yields the orders that a
-//! live run would have given, as long as its signals could be sent, on any machine, and a wrong
-//! verdict met in the field becomes a recording in tests/recordings/.
+//! The next sample is the only feedback. The engine orders "end process P gently" and remembers the
+//! order. If P is still in a sample after its grace, the next step follows; if it is gone, the
+//! headroom before and after are compared. A signal that could not be sent is a field of the next live
+//! sample (`signal_failure`); a recording sends nothing and has none. So `replay` gives the orders of
+//! the live run, on any machine, as long as its signals could be sent, and every wrong verdict met in
+//! the field becomes a recording in tests/recordings/.
 //!
 //! # The rooms
 //!
-//! Five storeys; imports go down only. Reckoning and doors never import each other: they meet in
-//! the words. `tests/in_process/tidy.rs` holds that.
+//! Imports go down this table only; `tests/in_process/tidy.rs` checks that.
 //!
-//! | storey | rooms | duty | never |
-//! |---|---|---|---|
-//! | 5 door | `main`, [`cli`], [`config`], [`settings`] | parse, dispatch, print one error, exit code | logic |
-//! | 4 commands | [`command`] | one file a mode: wire doors to the engine, hold the loop | arithmetic, syscalls |
-//! | 4 reports | [`report`] | write events and state to any `impl Write` | clocks, files, choosing |
-//! | 3 doors in | [`probe`] (processes, trees, ceilings), [`machine`], [`recording`], [`history`], [`profiles`], [`evidence`] (logs, settings, work) | the only readers of /proc, /sys and files | decisions |
-//! | 3 doors out | [`action`] (the only sender of signals), [`wait`] (the only sleeper and clock), [`outlet`] (output that nobody waits for), [`brace`] (memory locked, OOM score, a signal rehearsed), [`hook`] (the helper that runs the user's command), [`systemd`] (service manager and journal), [`textfile`] (metrics) | carry out | choosing |
-//! | 2 reckoning | [`engine`]; [`advice`], [`diagnosis`]; [`detector`] and its rooms, [`explanation`](detector::explanation); [`alarm`], [`policy`], [`rules`], [`eligibility`], [`emergency`], [`pace`], [`scheduling_delay`], [`server`] and its table | pure functions and bounded state | any I/O, any clock |
-//! | 1 words | [`sample`], [`ceiling`], [`assessment`], [`program_facts`], [`units`] | the nouns | everything |
+//! | room | duty | never |
+//! |---|---|---|
+//! | `main` | parse, dispatch, print one error, return the exit status | logic |
+//! | [`command`] | one module for each mode: connect the system to the engine, hold the loop | arithmetic, system calls |
+//! | [`cli`] | [`options`](cli::options), [`config`](cli::config) files and variables, and the values that they [`resolve`](cli::resolve) to | judging, output |
+//! | [`diagnose`] | the adviser: services, evidence from logs, settings and work done, advice, its reports | signals |
+//! | [`report`] | write events and state to any `impl Write`: text, JSON, journal, Prometheus, the screen | reading anything, choosing |
+//! | [`store`] | files of our own: recordings, histories of checks, profiles of programs | decisions |
+//! | [`system`] | every system call: [`proc`](system::proc) and `ceilings` read the machine; [`signal`](system::signal) alone sends signals; [`wait`](system::wait) alone sleeps and reads clocks; [`prepare`](system::prepare), [`hook`](system::hook), [`systemd`](system::systemd), outputs that never block | decisions |
+//! | [`core`](crate::core) | judge samples: pure functions and bounded state | I/O, clocks, other rooms |
 //!
-//! (`fuzz` is there for unit tests only: it hands mutated samples to every parser.)
-//!
-//! Three questions have three places: is it growing without end ([`detector`]), is memory in
-//! danger (its forecast: the first of all ceilings that is reached, each by a series of its own),
-//! must this process end ([`policy`]). That it has begun already is a fourth ([`alarm`]).
-//!
-//! # The tests
-//!
-//! Each room has its own beside it. `tests/end_to_end` starts things: leakwatch, servers that leak,
-//! small machines; `tests/in_process` starts none. Both are one program of many modules, since each
-//! program is linked anew, and run 24 tests at once, since most of them wait (`.cargo/config.toml`). What
-//! counts allocations has a process of its own. `tests/common` is the harness and has the rules.
+//! | inside [`core`](crate::core) | duty |
+//! |---|---|
+//! | [`model`](crate::core::model) | the nouns: samples, ceilings, verdicts, forecasts, orders, events, units |
+//! | [`detect`](crate::core::detect) | is it growing without end? is a limit coming nearer? |
+//! | [`decide`](crate::core::decide) | must this process end now? which one, how, when |
+//! | [`servers`](crate::core::servers) | how each server is recognised, and how its workers are ended |
+//! | [`alarm`](crate::core::alarm) | has it begun already: OOM kills, refused forks, stalls |
+//! | [`alerting`](crate::core::alerting) | is the result of a check worth a report? |
+//! | [`engine`](crate::core::engine) | one sample in, one assessment out |
 //!
 //! # Invariants
 //!
 //! * A signal goes only to a process whose (pid, start time) was compared through its pidfd in that
-//!   very order, never to process 1, to leakwatch or those that started it, to a root, to a process
-//!   with children, or to anything protected.
-//! * One victim at a time; the next only after its exit and outcome, and after its replacement came or
-//!   did not come within three seconds.
-//! * A steady tick allocates nothing (`tests/steady.rs` counts).
-//! * Time is a field of the sample. Nothing in reckoning reads a clock, so replay equals live.
-//! * Sizes are bytes and times are seconds everywhere above `probe`.
+//!   very order. It never goes to process 1, to leakwatch or its ancestors, to the root of a tree, to a
+//!   process with children, or to anything protected.
+//! * One victim at a time. The next one follows only after the exit and outcome of the first, and
+//!   after its replacement has come or has failed to come for three seconds.
+//! * An assessment has at most one order: `Assessment { order: Option<Order>, .. }`.
+//! * Watch and check act on a live sample in one place (`command/act.rs`), which sends the signal
+//!   before anything is written.
+//! * A steady sample allocates nothing (`tests/steady.rs` counts).
+//! * Time is a field of the sample. Nothing in the core reads a clock, so a replay equals the live run.
+//! * Sizes are bytes and times are seconds everywhere above `system::proc`.
+//!
+//! # Tests
+//!
+//! Unit tests stand beside their code. `tests/in_process` starts no other process: simulated worlds,
+//! recordings, the man page, the layout. `tests/end_to_end` starts leakwatch, servers that leak and
+//! small machines. Each of the two is one program with many modules, since every program is linked by
+//! itself, and runs 24 tests at once, since most of them wait (`.cargo/config.toml`). Tests that count
+//! allocations have a process of their own. `tests/common` is the harness, and states its rules.
+//! `core::fuzz` exists for unit tests only: it feeds mutated input to every parser.
 //!
 //! # Deliberately absent
 //!
-//! Threads, async, global state, `unsafe`; traits for clocks, file systems, detectors or formats
-//! (values do); name-service lookups (they may hang); a fork or exec after the start (hooks are run by
-//! a helper process that is started with the watch).
+//! Threads, async, global state, `unsafe`. Traits for clocks, file systems, detectors or formats:
+//! values take their place. Name-service lookups, which may hang. A fork or exec after the start: a
+//! helper process, started with the watch, runs the hooks.
 #![forbid(unsafe_code)]
-// What a file, a user or the kernel says never ends the watch by a panic.
+// Nothing in a file, on the command line or from the kernel may end the watch by a panic.
 #![cfg_attr(
     not(test),
     deny(

@@ -3,7 +3,7 @@
 use crate::cli::options::{JudgeOptions, SelectOptions, StateOptions};
 use crate::core::decide::policy::Rules;
 use crate::core::engine;
-use crate::core::model::assessment::Signal;
+use crate::core::model::signal::Signal;
 use crate::core::servers::{TABLE, UserServer, WorkerPolicy};
 use crate::system::machine;
 use crate::system::proc::{Sampler, Selection, SelectionArgs};

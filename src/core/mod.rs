@@ -1,6 +1,7 @@
 //! The pure core: no I/O and no clock. It imports only itself.
 
 pub mod alarm;
+pub mod alerting;
 pub mod decide;
 #[allow(
     clippy::indexing_slicing,

@@ -7,39 +7,9 @@
 use super::fields::Fields;
 use super::summary::TreeSummary;
 use super::words::{CeilingName, Subject};
+use crate::core::alerting::CheckState;
 use crate::core::model::units::{Amount, Bytes, Rate, Seconds};
 use std::io::{self, Write};
-
-/// The result of a check, with the exit statuses of monitoring plugins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CheckState {
-    /// Nothing leaks.
-    Ok = 0,
-    /// Something leaks, or usage of a limit rises.
-    Warning = 1,
-    /// Memory or tasks are about to run out.
-    Critical = 2,
-    /// No verdict is possible.
-    Unknown = 3,
-}
-
-impl CheckState {
-    /// Its word.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "OK",
-            Self::Warning => "WARNING",
-            Self::Critical => "CRITICAL",
-            Self::Unknown => "UNKNOWN",
-        }
-    }
-}
-
-/// The worse of two exit statuses: "unknown" is worse than "ok" and better than any finding.
-pub fn worse(a: u8, b: u8) -> u8 {
-    let rank = |status: &u8| [0, 2, 3, 1].get(usize::from(*status)).copied().unwrap_or(4);
-    if rank(&b) > rank(&a) { b } else { a }
-}
 
 /// What is reported of a check.
 #[derive(Debug)]

@@ -62,7 +62,7 @@ fn the_command_line_beats_the_environment_and_the_environment_the_file() {
     ] {
         assert!(text.lines().any(|of| of == line), "no {line:?} in\n{text}");
     }
-    // What it shows is a configuration that says the same.
+    // The output is a configuration with the same meaning.
     world.configure("");
     fs::write(&file, &text).unwrap();
     let values = |text: &str| -> Vec<String> {
@@ -125,6 +125,21 @@ fn several_watches_run_in_one_process_each_with_its_settings() {
 }
 
 #[test]
+fn options_may_stand_before_the_command_unless_it_does_not_have_them() {
+    let world = World::new("pattern = 'web'\nlead = '1m'\n");
+    let file = world.file();
+    let config = ["--config", file.to_str().unwrap()];
+    let before = Cli::leakwatch([&config[..], &["config"]].concat()).end(PROMPTLY);
+    let after = Cli::leakwatch([&["config"], &config[..]].concat()).end(PROMPTLY);
+    assert_eq!((before.code, before.out.text()), (Some(0), after.out.text()));
+    assert!(after.out.text().contains("lead = \"1m\""), "{}", after.out.text());
+    let refused = Cli::leakwatch(["--lead", "1m", "ceilings"]).end(PROMPTLY);
+    let text = refused.err.text();
+    assert_eq!((refused.code, refused.out.text().as_str()), (Some(3), ""), "{text}");
+    assert!(text.contains("no option --lead") && text.contains("hint: "), "{text}");
+}
+
+#[test]
 fn a_check_covers_every_watch_and_returns_the_worst_state() {
     let world = World::new(TWO);
     world.proc.hide(pid(1));
@@ -155,7 +170,7 @@ fn sighup_reloads_and_a_bad_file_changes_nothing() {
     cli.signal(Signal::SIGHUP);
     cli.err.expect_line(PROMPTLY, "that it was reloaded", says("leakwatch: reloaded"));
     assert_eq!(cli.err.text().matches("watching").count(), 1, "{}", cli.err.text());
-    // Others: it begins anew.
+    // Other processes: a new watch begins.
     world.configure("pattern = 'db'\ninterval = '100ms'\n");
     cli.signal(Signal::SIGHUP);
     cli.err.expect_line(PROMPTLY, "that says what is watched", says("for pattern 'db'"));

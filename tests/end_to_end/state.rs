@@ -28,7 +28,7 @@ fn watch(more: &[&str]) -> Ended {
 
 fn complaints(ended: &Ended) -> Vec<String> {
     let lines = ended.err.all();
-    lines.iter().map(|line| line.text()).filter(|line| line.contains("learnt")).collect()
+    lines.iter().map(|line| line.text()).filter(|line| line.contains("program profiles")).collect()
 }
 
 fn kept(dir: &Path) -> String {
@@ -98,7 +98,7 @@ fn a_second_watch_of_the_same_processes_exits_at_once() {
         (Some(0), "".into(), "".into())
     );
     let told = start(&["master", "-v"]).end(PROMPTLY);
-    assert!(told.err.text().contains("running already"), "{}", told.err.text());
+    assert!(told.err.text().contains("already running"), "{}", told.err.text());
     // Another selection is another watch, and so is one that only says what it would do.
     for more in [&["mast"][..], &["master", "--dry-run"]] {
         let other = start(more);

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use clap::Command;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -29,12 +29,17 @@ pub(super) struct ConfigFile {
 /// or a bad value; with the line.
 pub(super) fn read(path: &Path, command: &Command) -> Result<ConfigFile> {
     let name = path.display();
-    let about = fs::metadata(path).with_context(|| format!("cannot read '{name}'"))?;
+    let unreadable = |error| {
+        anyhow!(
+            "cannot read '{name}': {error}\n  hint: --config names another file; /dev/null stands for no configuration"
+        )
+    };
+    let about = fs::metadata(path).map_err(unreadable)?;
     ensure!(
         !about.is_file() || about.permissions().mode() & 0o002 == 0,
         "'{name}' is writable by every user, so leakwatch does not trust it\n  hint: chmod o-w '{name}'"
     );
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read '{name}'"))?;
+    let text = fs::read_to_string(path).map_err(unreadable)?;
     parse(&text, path, command)
 }
 
@@ -45,7 +50,7 @@ fn parse(text: &str, path: &Path, command: &Command) -> Result<ConfigFile> {
     };
     let table = DeTable::parse(text).map_err(|error| {
         let place = at(error.span().map_or(0, |span| span.start));
-        anyhow!("{place}: {}", error.message())
+        anyhow!("{place}: {}\n  hint: leakwatch.toml(5) has the format", error.message())
     })?;
     let mut file = ConfigFile::default();
     for (key, value) in table.get_ref() {

@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, Command};
 use std::error::Error;
 
 /// Options of the command line only.
-const COMMAND_LINE_ONLY: [&str; 4] = ["help", "version", "config", "explain"];
+const COMMAND_LINE_ONLY: [&str; 5] = ["help", "version", "config", "explain", "html"];
 /// Commands whose options are settings, besides those of the watch.
 const COMMANDS: [&str; 2] = ["check", "replay"];
 /// Of each pair the option set last counts, and replaces the other one set before.

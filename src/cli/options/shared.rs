@@ -1,7 +1,7 @@
 //! The groups of options that several commands share.
 
 use super::values::{Color, Format, interval, max_extrapolation, server_row, signal, time};
-use crate::core::model::assessment::Signal;
+use crate::core::model::signal::Signal;
 use crate::core::servers::UserServer;
 use crate::system::proc::MOST;
 use clap::Args;

@@ -1,8 +1,9 @@
 //! The values of options: what each accepts, and how it is parsed.
 
-use crate::core::model::assessment::Signal;
+use crate::core::model::signal::Signal;
 use crate::core::servers::UserServer;
 use clap::ValueEnum;
+use strum::VariantArray;
 
 /// Output formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -89,7 +90,7 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
 /// The name of a signal, such as `USR1`.
 pub(super) fn signal(text: &str) -> Result<Signal, String> {
     Signal::from_name(text).ok_or_else(|| {
-        let names: Vec<&str> = Signal::ALL.iter().map(|signal| signal.name()).collect();
+        let names: Vec<&str> = Signal::VARIANTS.iter().map(|signal| signal.name()).collect();
         format!("write one of {}", names.join(", "))
     })
 }

@@ -1,4 +1,4 @@
-//! Journaled: events as entries of the journal, where a watch runs as a service.
+//! Events as entries of the journal, where a watch runs as a service.
 
 use crate::core::model::event::Event;
 use crate::report::events::text;
@@ -10,24 +10,24 @@ use std::io::{self, Write};
 /// Bytes of an entry, with room to spare.
 const ENTRY: usize = 4096;
 
-/// Where events go instead of standard output, which ends in the journal too.
-pub struct JournalSink {
-    /// None where journald cannot be reached: then lines on standard output have to do.
+/// The journal, where events go instead of standard output, which leads there too.
+pub(super) struct JournalSink {
+    /// None where journald cannot be reached; then events are lines on standard output.
     journal: Option<Journal>,
     entry: Vec<u8>,
 }
 
 impl JournalSink {
-    /// To journald at `path`.
-    pub fn open(path: &str) -> Self {
+    /// Connects to journald at `path`.
+    pub(super) fn open(path: &str) -> Self {
         Self { journal: Journal::open(path).ok(), entry: Vec::with_capacity(ENTRY) }
     }
 
-    /// Sends one event; as a line with its level if the journal does not take it.
+    /// Sends one event, or writes it as a line with its level if the journal does not take it.
     ///
     /// # Errors
-    /// When neither can be written.
-    pub fn write(
+    /// Neither can be written.
+    pub(super) fn write(
         &mut self,
         out: &mut impl Write,
         t: f64,
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_journal_does_not_take_is_a_line_with_its_level() {
+    fn an_event_that_the_journal_does_not_take_becomes_a_line_with_its_level() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("socket").display().to_string();
         let socket = UnixDatagram::bind(&path).unwrap();

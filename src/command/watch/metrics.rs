@@ -1,4 +1,4 @@
-//! Exporter: when a watch writes its metrics.
+//! When a watch writes its metrics.
 
 use crate::core::engine::Engine;
 use crate::core::model::event::{Event, Severity};
@@ -11,10 +11,10 @@ use crate::system::metrics_file::MetricsFile;
 use anyhow::{Error, Result};
 use std::path::Path;
 
-/// Seconds between two files: the usual scrape interval; more often nobody would see.
+/// Seconds between two files: the usual scrape interval. More files would never be read.
 const EVERY_S: f64 = 15.0;
-/// Critical, and ticks come faster: the end is near. Then only a change of status is written, since
-/// a file may have to wait for memory.
+/// When the state is critical and samples come faster than this, memory is nearly gone. Then only a
+/// change of state is written, since a file may have to wait for memory.
 const NEAR_S: f64 = 1.0;
 /// Bytes of a file with many trees.
 const ROOM: usize = 64 << 10;
@@ -26,12 +26,12 @@ pub struct MetricsExporter {
     buffer: Vec<u8>,
     due_s: f64,
     status: Severity,
-    /// Whether it was said that it cannot be written.
-    told: bool,
+    /// Whether a failure to write was reported.
+    is_reported: bool,
 }
 
 impl MetricsExporter {
-    /// Of the watch called `watch`, to `path`; `acts`: whether it sends signals.
+    /// Metrics of the watch named `watch`, in the file `path`; `acts`: whether it sends signals.
     ///
     /// # Errors
     /// node_exporter would not read a file of that name.
@@ -42,16 +42,17 @@ impl MetricsExporter {
             buffer: Vec::with_capacity(ROOM),
             due_s: f64::NEG_INFINITY,
             status: Severity::Fine,
-            told: false,
+            is_reported: false,
         })
     }
 
-    /// Counts what a tick brought.
+    /// Counts one event.
     pub fn count(&mut self, event: &Event) {
         self.exposition.count(event);
     }
 
-    /// After a tick at `uptime_s`: writes when it is time. The error is only to be told, and comes once.
+    /// After a sample at `uptime_s`: writes when it is time. An error is returned once; the next file
+    /// is tried all the same.
     pub fn tick(
         &mut self,
         engine: &Engine,
@@ -60,22 +61,23 @@ impl MetricsExporter {
         uptime_s: f64,
         scheduling_delay: &SchedulingDelay,
     ) -> Option<Error> {
-        let news = engine.status() != self.status;
-        let near = engine.status() == Severity::Critical && next_s < NEAR_S;
-        if uptime_s < self.due_s || (near && !news) {
+        let has_changed = engine.status() != self.status;
+        let is_near = engine.status() == Severity::Critical && next_s < NEAR_S;
+        if uptime_s < self.due_s || (is_near && !has_changed) {
             return None;
         }
-        (self.due_s, self.status) = (uptime_s + EVERY_S, engine.status());
+        self.due_s = uptime_s + EVERY_S;
+        self.status = engine.status();
         self.buffer.clear();
         let own = SelfReport { usage: machine::own_usage(), scheduling_delay: *scheduling_delay };
         let written = self.exposition.write(&mut self.buffer, engine, sample, own);
         match written.map_err(Into::into).and_then(|()| self.file.replace(&self.buffer)) {
             Ok(()) => {
-                self.told = false;
+                self.is_reported = false;
                 None
             }
-            Err(_) if std::mem::replace(&mut self.told, true) => None,
-            Err(error) => Some(error.context("Prometheus sees nothing new")),
+            Err(_) if std::mem::replace(&mut self.is_reported, true) => None,
+            Err(error) => Some(error.context("metrics file not updated")),
         }
     }
 }

@@ -1,31 +1,31 @@
-//! Failures: looks that could not be taken. At the brink even a read may fail (ENOMEM), and the next
-//! one may not: so each is told once, and only one after the other ends the watch.
+//! Samples that could not be taken. When memory runs out even a read may fail (ENOMEM), and the next
+//! one may succeed. So each failure is reported once, and only many in a row end the watch.
 
 use anyhow::Error;
 
-/// So many in a row, over as many seconds at least, and the watch gives up.
+/// After this many in a row, over at least as many seconds, the watch gives up.
 const MOST: u32 = 60;
-/// What was told and has not come for so many seconds is told again.
+/// A failure that has not occurred for this many seconds is reported again.
 const FORGOTTEN_S: f64 = 3600.0;
-/// Different ones remembered.
+/// Different failures that are remembered.
 const KEPT: usize = 8;
 
-/// What failed so far.
+/// The failures so far.
 #[derive(Debug, Default)]
 pub(super) struct SampleFailures {
     in_a_row: u32,
     first_s: f64,
     last_s: f64,
-    told: Vec<String>,
+    reported: Vec<String>,
 }
 
 impl SampleFailures {
-    /// A look was taken.
+    /// A sample was taken.
     pub(super) fn end(&mut self) {
         self.in_a_row = 0;
     }
 
-    /// Another one failed, at an uptime in seconds. What is to be said of it, if anything.
+    /// Another sample failed, at an uptime in seconds. Returns what to report of it, if anything.
     ///
     /// # Errors
     /// The failure itself, when it is time to give up.
@@ -38,14 +38,14 @@ impl SampleFailures {
             return Err(error);
         }
         if uptime_s - self.last_s > FORGOTTEN_S {
-            self.told.clear();
+            self.reported.clear();
         }
         self.last_s = uptime_s;
         let text = format!("{error:#}");
-        if self.told.contains(&text) || self.told.len() >= KEPT {
+        if self.reported.contains(&text) || self.reported.len() >= KEPT {
             return Ok(None);
         }
-        self.told.push(text.clone());
+        self.reported.push(text.clone());
         Ok(Some(text))
     }
 }
@@ -56,25 +56,25 @@ mod tests {
     use anyhow::anyhow;
 
     #[test]
-    fn each_is_told_once_and_after_an_hour_of_peace_again() {
+    fn a_failure_is_reported_once_and_again_after_an_hour_without_any() {
         let mut failures = SampleFailures::default();
-        let mut told = |text: &str, at_s| {
-            let told = failures.add(anyhow!("{text}"), at_s).unwrap();
+        let mut is_reported = |text: &str, at_s| {
+            let reported = failures.add(anyhow!("{text}"), at_s).unwrap();
             failures.end();
-            told.is_some()
+            reported.is_some()
         };
-        assert!(told("a", 10.0) && !told("a", 11.0));
-        assert!(told("b", 12.0) && !told("a", 13.0));
-        assert!(!told("a", 3000.0) && told("a", 7000.0));
-        let more = (0..100).filter(|n| told(&n.to_string(), 7001.0)).count();
-        assert_eq!(more, KEPT - 1, "what differs each time is no news either");
+        assert!(is_reported("a", 10.0) && !is_reported("a", 11.0));
+        assert!(is_reported("b", 12.0) && !is_reported("a", 13.0));
+        assert!(!is_reported("a", 3000.0) && is_reported("a", 7000.0));
+        let more = (0..100).filter(|n| is_reported(&n.to_string(), 7001.0)).count();
+        assert_eq!(more, KEPT - 1, "failures that differ each time are not reported either");
     }
 
     #[test]
-    fn it_gives_up_after_sixty_in_a_row_and_never_within_a_minute() {
+    fn the_watch_gives_up_after_sixty_failures_in_a_row_and_never_within_a_minute() {
         let mut failures = SampleFailures::default();
         let mut add = |at_s: f64| failures.add(anyhow!("x"), at_s).is_err();
-        // At the brink looks are taken four times a second.
+        // As memory runs out, samples are taken four times a second.
         assert!((0..200).all(|n| !add(f64::from(n) / 4.0)), "within 50 s");
         assert!(add(61.0));
         failures.end();

@@ -1,4 +1,4 @@
-//! Keeper: when a watch reads and saves its memory of programs.
+//! When a watch or a check reads and saves what it has learnt of programs.
 
 use crate::core::engine::Engine;
 use crate::core::model::event::Severity;
@@ -6,36 +6,43 @@ use crate::store::profiles;
 use anyhow::{Error, Result};
 use std::path::PathBuf;
 
-/// Seconds between two savings.
+/// Seconds between two saves.
 const EVERY_S: f64 = 600.0;
 
-/// Keeps what an engine learns of programs in a directory, if there is one.
-pub struct ProfileSaver {
+/// Saves what an engine learns of programs to a directory, if there is one.
+pub(super) struct ProfileSaver {
     dir: Option<PathBuf>,
-    /// How much had been learnt when it was last saved.
+    /// How much had been learnt at the last save.
     saved: u64,
     due_s: f64,
-    /// Whether it was said that it cannot be saved.
-    told: bool,
+    /// Whether a failure to save was reported.
+    is_reported: bool,
 }
 
 impl ProfileSaver {
-    /// Hands to the engine what is kept in the directory; the error is only to be told.
-    pub fn open(dir: Option<PathBuf>, engine: &mut Engine, uptime_s: f64) -> (Self, Option<Error>) {
+    /// Gives the engine what the directory holds. With an error, the engine learns from scratch.
+    pub(super) fn open(
+        dir: Option<PathBuf>,
+        engine: &mut Engine,
+        uptime_s: f64,
+    ) -> (Self, Option<Error>) {
         let mut error = None;
         if let Some(dir) = &dir {
             match profiles::read(dir) {
                 Ok(known) => engine.load_profiles(&known),
-                Err(e) => error = Some(e.context("programs are learnt anew")),
+                Err(e) => {
+                    error =
+                        Some(e.context("cannot read program profiles; learning them from scratch"))
+                }
             }
         }
         let saved = engine.profile_updates();
-        (Self { dir, saved, due_s: uptime_s + EVERY_S, told: false }, error)
+        (Self { dir, saved, due_s: uptime_s + EVERY_S, is_reported: false }, error)
     }
 
-    /// After a tick: saves when it is time and nothing more urgent is going on. The error is only
-    /// to be told, and comes once.
-    pub fn tick(&mut self, engine: &Engine, uptime_s: f64) -> Option<Error> {
+    /// After a sample: saves when it is time and nothing more urgent is going on. An error is returned
+    /// once.
+    pub(super) fn tick(&mut self, engine: &Engine, uptime_s: f64) -> Option<Error> {
         let has_order = engine.assessment().order.is_some();
         if uptime_s < self.due_s || engine.status() == Severity::Critical || has_order {
             return None;
@@ -44,17 +51,18 @@ impl ProfileSaver {
         self.save(engine)
     }
 
-    /// Saves what is new. The error is only to be told, and comes once.
-    pub fn save(&mut self, engine: &Engine) -> Option<Error> {
+    /// Saves what is new. An error is returned once; the next save tries again.
+    pub(super) fn save(&mut self, engine: &Engine) -> Option<Error> {
         let dir = self.dir.as_ref().filter(|_| engine.profile_updates() != self.saved)?;
         let written: Result<()> = profiles::write(dir, &engine.profiles(profiles::MOST));
         match written {
             Ok(()) => {
-                (self.saved, self.told) = (engine.profile_updates(), false);
+                self.saved = engine.profile_updates();
+                self.is_reported = false;
                 None
             }
-            Err(_) if std::mem::replace(&mut self.told, true) => None,
-            Err(e) => Some(e.context("what is learnt of programs is lost at the stop")),
+            Err(_) if std::mem::replace(&mut self.is_reported, true) => None,
+            Err(e) => Some(e.context("cannot save program profiles; they will be lost at exit")),
         }
     }
 }
@@ -80,13 +88,13 @@ mod tests {
     }
 
     #[test]
-    fn it_is_saved_every_ten_minutes_and_only_if_something_was_learnt() {
+    fn profiles_are_saved_every_ten_minutes_if_something_was_learnt() {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path().join("state");
         let mut engine = engine();
         let (mut profile_saver, error) =
             ProfileSaver::open(Some(state.clone()), &mut engine, 100.0);
-        assert!(error.is_none(), "that nothing is there yet is no error");
+        assert!(error.is_none(), "a missing directory is no error");
         assert!(profile_saver.tick(&engine, 700.0).is_none() && !state.exists(), "nothing to save");
         engine.load_profiles(&[profile(1 << 20)]);
         assert!(profile_saver.tick(&engine, 1200.0).is_none() && !state.exists(), "not yet");
@@ -98,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn that_it_cannot_be_saved_is_told_once_and_tried_on() {
+    fn a_failure_to_save_is_reported_once_and_the_save_is_tried_again() {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path().join("state");
         let mut engine = engine();

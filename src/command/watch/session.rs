@@ -1,0 +1,362 @@
+//! One watch: its processes, the engine that judges them, and what it reports.
+
+use super::events::EventOutputs;
+use super::metrics::MetricsExporter;
+use super::sample_failures::SampleFailures;
+use super::tolerant::Tolerant;
+use super::tree_changes::TreeChanges;
+use crate::cli::options::{Format, WatchOptions};
+use crate::cli::resolve;
+use crate::command::act::ActingEngine;
+use crate::command::profile_saver::ProfileSaver;
+use crate::command::{may_order, terminal};
+use crate::core::engine::Engine;
+use crate::core::model::event::Severity;
+use crate::core::model::sample::Sample;
+use crate::core::scheduling_delay::SchedulingDelay;
+use crate::report::messages::Greeting;
+use crate::report::self_usage::DelayedSample;
+use crate::report::words::Style;
+use crate::report::{ceilings, messages, summary};
+use crate::store::history::lock::SelectionLock;
+use crate::system::hook::Hook;
+use crate::system::proc::{self, Sampler};
+use crate::system::signal::LiveSignals;
+use crate::system::wait::Waiter;
+use crate::system::{machine, wait};
+use anyhow::{Error, Result};
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+/// Trees listed when the state is asked for.
+const MOST: usize = 40;
+/// Seconds between two states under `--verbose`.
+const VERBOSE_S: f64 = 60.0;
+
+/// One watch.
+pub(super) struct Session {
+    pub(super) options: WatchOptions,
+    acting: ActingEngine,
+    sampler: Sampler,
+    sample: Sample,
+    events: EventOutputs,
+    metrics: Option<MetricsExporter>,
+    profile_saver: ProfileSaver,
+    trees: TreeChanges,
+    failures: SampleFailures,
+    /// Whether the engine may give orders, if only for a dry run.
+    may_order: bool,
+    /// The uptime at which the next sample is due.
+    pub(super) due_s: f64,
+    /// The same on the clock of [`wait::awake_s`]; none before the first sample.
+    pub(super) expected_s: Option<f64>,
+    verbose_s: f64,
+    is_greeted: bool,
+    /// Notes to print with the greeting.
+    notes: Vec<String>,
+    /// Held until the end.
+    _lock: Option<SelectionLock>,
+}
+
+impl Session {
+    /// Begins a watch; none where another process watches the same already. `is_only`: no other
+    /// watch runs in this process.
+    ///
+    /// # Errors
+    /// Bad options, a procfs that cannot be read.
+    pub(super) fn open(
+        options: WatchOptions,
+        is_only: bool,
+        waiter: &Waiter,
+        err: &mut impl Write,
+    ) -> Result<Option<Self>> {
+        let sampler = resolve::sampler(&options.select, options.budget)?;
+        let may_order = may_order(&options.select);
+        let settings = resolve::engine(&options.judge, may_order)?;
+        // None of these problems keeps the watch from protecting its processes.
+        let mut problems = Vec::new();
+        let mut note = |error: Error| problems.push(error);
+        let state = resolve::state(&options.memory).unwrap_or_else(|error| {
+            note(error);
+            None
+        });
+        let lock = match claim(&options, state.as_deref()) {
+            Ok(Claim::Ours(lock)) => lock,
+            Ok(Claim::Taken) => {
+                if options.output.verbose || std::io::stderr().is_terminal() {
+                    let already = "already running for these processes; exiting";
+                    messages::notes(err, &[already.to_owned()])?;
+                }
+                return Ok(None);
+            }
+            Err(error) => {
+                note(error.context("cannot take the lock, so a second instance could start"));
+                None
+            }
+        };
+        let acts = may_order && !options.judge.dry_run;
+        let watch_name = resolve::name(&options.select);
+        let textfile = options.textfile.as_deref();
+        let metrics =
+            textfile.map(|path| MetricsExporter::new(path, &watch_name, acts)).transpose()?;
+        let mut acting = ActingEngine::new(&machine::header(options.timing.interval), settings);
+        let now_s = waiter.uptime_s();
+        let (profile_saver, unread) = ProfileSaver::open(state, &mut acting.engine, now_s);
+        unread.into_iter().for_each(&mut note);
+        let hook = options.on_event.as_deref().map(Hook::start).transpose().unwrap_or_else(|e| {
+            note(e);
+            None
+        });
+        let style = terminal::style(&options.output, options.judge.dry_run);
+        let without_pidfd = LiveSignals::new(Vec::new()).note().filter(|_| acts);
+        let session = Self {
+            acting,
+            sampler,
+            sample: Sample::default(),
+            events: EventOutputs::new(&options.output, style, is_only, hook),
+            metrics,
+            profile_saver,
+            trees: TreeChanges::default(),
+            failures: SampleFailures::default(),
+            may_order,
+            due_s: now_s,
+            expected_s: None,
+            verbose_s: now_s + VERBOSE_S,
+            is_greeted: false,
+            notes: without_pidfd.map(str::to_owned).into_iter().collect(),
+            options,
+            _lock: lock,
+        };
+        problems.into_iter().try_for_each(|problem| session.complain(err, Some(problem)))?;
+        Ok(Some(session))
+    }
+
+    /// Whether the watch ends processes.
+    pub(super) fn acts(&self) -> bool {
+        self.may_order && !self.options.judge.dry_run
+    }
+
+    /// The engine, for reports of the state.
+    pub(super) fn engine(&self) -> &Engine {
+        &self.acting.engine
+    }
+
+    /// Whether a sample was taken and the greeting printed.
+    pub(super) fn is_greeted(&self) -> bool {
+        self.is_greeted
+    }
+
+    /// Adds notes to print with the greeting.
+    pub(super) fn add_notes(&mut self, notes: Vec<String>) {
+        self.notes.extend(notes);
+    }
+
+    /// Takes a sample, acts on it and reports it.
+    ///
+    /// # Errors
+    /// The first sample cannot be taken, or too many in a row; output cannot be written and nothing
+    /// is protected.
+    pub(super) fn sample(
+        &mut self,
+        waiter: &Waiter,
+        scheduling_delay: &SchedulingDelay,
+        out: &mut impl Write,
+        err: &mut impl Write,
+    ) -> Result<()> {
+        let (out, err) = (&mut self.tolerant(out), &mut self.tolerant(err));
+        let (uptime_s, awake_s) = (waiter.uptime_s(), wait::awake_s());
+        let mut next_s = self.options.timing.interval;
+        let t = waiter.unix_time(uptime_s);
+        let sampled = self.sampler.sample(t, Some(uptime_s), &mut self.sample);
+        let is_sampled = sampled.is_ok();
+        match sampled {
+            Ok(()) => {
+                self.failures.end();
+                self.act(out, err)?;
+                next_s = self.engine().assessment().next_s;
+            }
+            Err(error) if self.is_greeted => {
+                if let Some(what) = self.failures.add(error, uptime_s)? {
+                    messages::failure(err, &what)?;
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        self.talk(uptime_s, err)?;
+        self.is_greeted = true;
+        if is_sampled && let Some(metrics) = &mut self.metrics {
+            let (engine, sample) = (&self.acting.engine, &self.sample);
+            let error = metrics.tick(engine, sample, next_s, uptime_s, scheduling_delay);
+            self.complain(err, error)?;
+        }
+        let unsaved = self.profile_saver.tick(&self.acting.engine, uptime_s);
+        self.complain(err, unsaved)?;
+        self.events.redraw(out, self.sample.t, next_s, &self.acting.engine)?;
+        // What the reader did not take before, it is offered again with every sample.
+        out.flush()?;
+        err.flush()?;
+        // Missed samples (a suspend, a stop) are not made up for.
+        self.due_s = (self.due_s + next_s).max(waiter.uptime_s());
+        // A sample that itself took too long delays the next one.
+        self.expected_s = Some(awake_s + next_s);
+        Ok(())
+    }
+
+    /// Acts on the sample, and writes what changed.
+    fn act(&mut self, out: &mut impl Write, err: &mut impl Write) -> Result<()> {
+        let failed = self.acting.act(&mut self.sample);
+        let t = self.sample.t;
+        let mut hook_problem = None;
+        for event in self.acting.engine.assessment().events().chain(failed) {
+            if let Some(metrics) = &mut self.metrics {
+                metrics.count(&event);
+            }
+            self.events.write(out, t, &event)?;
+            hook_problem = self.events.run_hook(t, &event).or(hook_problem);
+        }
+        self.complain(err, hook_problem.map(Error::msg))?;
+        let (came, went) = self.trees.update(&self.acting.engine);
+        if !self.options.output.quiet && !self.options.select.is_empty() {
+            for root in came {
+                messages::came(err, &self.acting.engine, root)?;
+            }
+            for root in went {
+                messages::went(err, root)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Prints what belongs beside the results: notes, the greeting, and under `--verbose` the state.
+    fn talk(&mut self, uptime_s: f64, err: &mut impl Write) -> Result<()> {
+        if self.options.output.quiet {
+            return Ok(());
+        }
+        let notes = [self.sampler.take_notes(), std::mem::take(&mut self.notes)].concat();
+        messages::notes(err, &notes)?;
+        if !self.is_greeted {
+            self.greet(err)?;
+        }
+        if self.options.output.verbose && uptime_s >= self.verbose_s {
+            self.verbose_s = uptime_s + VERBOSE_S;
+            self.show_state(err)?;
+        }
+        Ok(())
+    }
+
+    fn greet(&self, err: &mut impl Write) -> Result<()> {
+        let WatchOptions { select, timing, judge, .. } = &self.options;
+        let is_foreign = !proc::is_own(&select.procfs);
+        let greeting = Greeting {
+            machine: &machine::description(),
+            wanted: &resolve::wanted(select),
+            matched: (!select.is_empty()).then(|| self.sampler.matched()),
+            foreign_procfs: is_foreign.then_some(select.procfs.as_path()),
+            interval_s: timing.interval,
+            lead_s: judge.lead,
+            dry_run: judge.dry_run,
+        };
+        Ok(messages::greet(err, self.engine(), &greeting)?)
+    }
+
+    /// Prints a problem that does not keep the watch from its work.
+    fn complain(&self, err: &mut impl Write, problem: Option<Error>) -> Result<()> {
+        match problem.filter(|_| !self.options.output.quiet) {
+            Some(problem) => Ok(messages::notes(err, &[format!("{problem:#}")])?),
+            None => Ok(()),
+        }
+    }
+
+    /// Prints the state of every tree and every ceiling.
+    ///
+    /// # Errors
+    /// The state cannot be written, and nothing is protected.
+    pub(super) fn show_state(&self, err: &mut impl Write) -> Result<()> {
+        let err = &mut self.tolerant(err);
+        summary::write(err, &summary::trees(self.engine()), MOST, self.plain_style())?;
+        let sources = self.sampler.sources(&self.sample.all_ceilings());
+        Ok(ceilings::write(err, &ceilings::rows(&self.sample, sources))?)
+    }
+
+    /// Reports that the last sample was late, and what is known of the reason.
+    ///
+    /// # Errors
+    /// The report cannot be written, and nothing is protected.
+    pub(super) fn report_delay(
+        &self,
+        late_s: f64,
+        out: &mut impl Write,
+        err: &mut impl Write,
+    ) -> Result<()> {
+        let (out, err) = (&mut self.tolerant(out), &mut self.tolerant(err));
+        let memory = self.sample.memory;
+        let late = DelayedSample { late_s, pressure: machine::pressure(), memory };
+        if self.options.output.format == Format::Json {
+            late.write_json(out, self.sample.t)?;
+            out.flush()?;
+        }
+        if !self.options.output.quiet {
+            late.write(err)?;
+        }
+        Ok(())
+    }
+
+    /// Continues under other rules and with other output.
+    ///
+    /// # Errors
+    /// Bad options.
+    pub(super) fn renew(&mut self, options: WatchOptions) -> Result<()> {
+        self.acting.renew(resolve::engine(&options.judge, self.may_order)?.rules);
+        let style = terminal::style(&options.output, options.judge.dry_run);
+        self.events.restyle(&options.output, style);
+        self.options = options;
+        // Every program is new again, so that the new rules are applied to all of them.
+        self.sampler.tell_again();
+        Ok(())
+    }
+
+    /// Ends the watch; returns what it found.
+    ///
+    /// # Errors
+    /// The last lines cannot be written, and nothing was protected.
+    pub(super) fn end(mut self, out: &mut impl Write, err: &mut impl Write) -> Result<Severity> {
+        let (out, err) = (&mut self.tolerant(out), &mut self.tolerant(err));
+        let unsaved = self.profile_saver.save(&self.acting.engine);
+        self.complain(err, unsaved)?;
+        self.events.clear_screen(out)?;
+        if !self.options.output.quiet {
+            messages::farewell(err, self.engine().found())?;
+        }
+        Ok(self.engine().found())
+    }
+
+    fn tolerant<W: Write>(&self, inner: W) -> Tolerant<W> {
+        Tolerant::new(inner, self.acts())
+    }
+
+    fn plain_style(&self) -> Style {
+        Style { colour: false, dry_run: self.options.judge.dry_run }
+    }
+}
+
+/// Whether this watch may run beside others.
+enum Claim {
+    /// It may, with the lock if it needs one.
+    Ours(Option<SelectionLock>),
+    /// Another process watches the same.
+    Taken,
+}
+
+/// Takes the lock that keeps a second watch of the same processes from running, as when cron starts
+/// one every minute to keep it alive. A watch at a terminal that signals nothing needs none.
+fn claim(options: &WatchOptions, state: Option<&Path>) -> Result<Claim> {
+    let is_dry = options.judge.dry_run;
+    let is_harmless = is_dry || options.select.is_empty();
+    let Some(state) = state.filter(|_| !is_harmless || !std::io::stderr().is_terminal()) else {
+        return Ok(Claim::Ours(None));
+    };
+    let kind = if is_dry { "dry-run" } else { "watch" };
+    let name = format!("{}.{kind}", resolve::file_name(&options.select));
+    let lock = SelectionLock::take(state, &name)?;
+    Ok(lock.map_or(Claim::Taken, |lock| Claim::Ours(Some(lock))))
+}
