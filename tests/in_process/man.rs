@@ -50,7 +50,14 @@ fn options(command: &Command) -> String {
             }
         }
     }
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.iter().map(|line| format!("{}\n", in_section(line))).collect()
+}
+
+/// A group of options is a part of its section, not another section of the page.
+fn in_section(line: &str) -> String {
+    let Some(name) = line.strip_prefix(".SH ") else { return line.to_owned() };
+    let (first, rest) = name.trim_matches('"').split_at(1);
+    format!(".SS {first}{}", rest.to_lowercase())
 }
 
 #[test]
@@ -60,7 +67,7 @@ fn the_options_of_the_man_page_are_the_flags() {
     let mut body = options(&root);
     for name in ["check", "diagnose", "record", "replay", "servers"] {
         let command = root.find_subcommand(name).unwrap();
-        body += &format!(".SS Options of {name}\n{}", options(command));
+        body += &format!(".SH OPTIONS OF {}\n{}", name.to_uppercase(), options(command));
     }
     let page = std::fs::read_to_string(file("man/leakwatch.8")).unwrap();
     let (head, rest) = page.split_once(BEGIN).expect("the page has a BEGIN mark");
