@@ -7,11 +7,11 @@ use crate::cli::resolve;
 use crate::core::engine::Engine;
 use crate::core::model::event::Severity;
 use crate::core::model::sample::Sample;
-use crate::diagnose::earlier_series::{EarlierSeries, Source, Tops};
+use crate::diagnose::earlier::histories::{CheckHistories, judge};
+use crate::diagnose::earlier::series::{EarlierSeries, ServiceRoots, Source};
 use crate::diagnose::evidence::logs;
 use crate::diagnose::evidence::logs::{LogSources, Stamps};
-use crate::diagnose::histories::{CheckHistories, judge};
-use crate::diagnose::observer::{LiveMachine, LookState};
+use crate::diagnose::observer::Observer;
 use crate::diagnose::report::html;
 use crate::diagnose::report::{Times, json, text};
 use crate::diagnose::{Diagnosis, Looked, ObservedScope};
@@ -71,38 +71,37 @@ fn look(
 ) -> Result<Diagnosis> {
     let interval_s = (options.time / SAMPLES).clamp(INTERVAL_S.0, INTERVAL_S.1);
     let header = machine::header(interval_s);
-    let mut gather = LookState::new(Engine::new(&header, judge()), &header);
     let mut stopped = false;
     let SelectOptions { procfs, sysfs, .. } = &options.select;
     let selection = resolve::selection(&options.select)?;
     let mut probe = Sampler::new(procfs, sysfs.as_deref(), selection, None)?;
-    let mut look = LiveMachine::new(procfs);
+    let mut observer = Observer::live(Engine::new(&header, judge()), &header, procfs);
     let mut sample = Sample::default();
     let take = |probe: &mut Sampler, sample: &mut Sample| {
         let uptime_s = waiter.uptime_s();
         probe.sample(waiter.unix_time(uptime_s), Some(uptime_s), sample)
     };
     take(&mut probe, &mut sample)?;
-    gather.observe(&sample, &mut look);
-    look.read_setups(&gather);
-    let tops = gather.tops(&look);
+    observer.observe(&sample);
+    observer.before();
+    let roots = observer.service_roots();
     let mut histories = CheckHistories::default();
     if let Some(dir) = resolve::state_to_read(&options.memory()) {
         progress.say("reading the history of checks")?;
-        histories.read(&dir, options.state_dir.is_some(), &machine::boot(procfs), sample.t, &tops);
+        histories.read(&dir, options.state_dir.is_some(), &machine::boot(procfs), sample.t, &roots);
     }
     if let Some(recording) = recording {
         progress.say("reading the recording")?;
-        histories.earlier.push(recording.judge(sample.t, &tops)?);
+        histories.earlier.push(recording.judge(sample.t, &roots)?);
     }
     let mut go_on = |sample: &Sample| {
-        histories.earlier.iter_mut().for_each(|earlier| earlier.go_on(sample, &tops));
+        histories.earlier.iter_mut().for_each(|earlier| earlier.observe_live(sample, &roots));
     };
     go_on(&sample);
     progress.say("reading logs")?;
     let boot_t = waiter.unix_time(0.0);
-    let read = read_logs(options, waiter, zone, &look, boot_t, &mut stopped);
-    look.begin(&gather, waiter.uptime_s());
+    let read = read_logs(options, waiter, zone, &observer, boot_t, &mut stopped);
+    observer.start(waiter.uptime_s());
     let from_s = waiter.uptime_s();
     let until_s = from_s + options.time;
     let mut due_s = from_s + interval_s;
@@ -114,16 +113,15 @@ fn look(
             Wake::ShowState | Wake::Continued => continue,
         }
         take(&mut probe, &mut sample)?;
-        gather.observe(&sample, &mut look);
+        observer.observe(&sample);
         go_on(&sample);
         due_s = (due_s + interval_s).max(waiter.uptime_s());
     }
     let live_s = if options.time > 0.0 { waiter.uptime_s() - from_s } else { 0.0 };
     let looked = Looked { live_s, ..Looked::default() };
     progress.say("reading settings")?;
-    look.read_setups(&gather);
-    look.end(&gather, waiter.uptime_s());
-    let mut diagnosis = gather.diagnose(&look, &histories.earlier, read, looked);
+    observer.finish(waiter.uptime_s());
+    let mut diagnosis = observer.diagnose(&histories.earlier, read, looked);
     diagnosis.uptime_s = Some(waiter.uptime_s());
     diagnosis.scope = match options.select.is_empty() {
         true => ObservedScope::Machine,
@@ -146,7 +144,7 @@ fn read_logs(
     options: &DiagnoseOptions,
     waiter: &Waiter,
     zone: &jiff::tz::TimeZone,
-    look: &LiveMachine,
+    observer: &Observer,
     boot_t: f64,
     stopped: &mut bool,
 ) -> crate::diagnose::findings::Logs {
@@ -158,7 +156,7 @@ fn read_logs(
         None => LogSources::usual(since_t),
     };
     if options.logs.is_none() {
-        sources.files.extend(look.logs().map(Into::into));
+        sources.files.extend(observer.logs().map(Into::into));
     }
     let stamps = Stamps::new(zone.clone(), now_t, boot_t);
     let mut go_on = || {
@@ -232,12 +230,12 @@ impl Recording {
     }
 
     /// Judges it beside the look, as far as it was before that.
-    fn judge(self, now_t: f64, tops: &Tops) -> Result<EarlierSeries> {
+    fn judge(self, now_t: f64, roots: &ServiceRoots) -> Result<EarlierSeries> {
         let which = (Source::Recording, self.name.as_str());
         let mut earlier = EarlierSeries::new(which, self.reader.header(), judge(), &[]);
         self.read(|sample| {
             if sample.t < now_t {
-                earlier.observe(sample, tops);
+                earlier.observe(sample, roots);
             }
         })?;
         Ok(earlier)
@@ -246,17 +244,16 @@ impl Recording {
     /// Judges it without a look.
     fn judge_alone(self) -> Result<Diagnosis> {
         let header = self.reader.header().clone();
-        let mut gather = LookState::new(Engine::new(&header, judge()), &header);
-        let mut none = LiveMachine::none();
+        let mut observer = Observer::recorded(Engine::new(&header, judge()), &header);
         let (mut first_t, mut last_t) = (None, 0.0);
         self.read(|sample| {
-            gather.observe(sample, &mut none);
+            observer.observe(sample);
             last_t = sample.t;
             first_t = first_t.or(Some(last_t));
         })?;
         let history_s = first_t.map_or(0.0, |first_t| last_t - first_t);
         let looked = Looked { history_s, ..Looked::default() };
-        let mut diagnosis = gather.diagnose(&none, &[], Default::default(), looked);
+        let mut diagnosis = observer.diagnose(&[], Default::default(), looked);
         diagnosis.host.1.clear();
         diagnosis.unseen.push("the recording is of another machine or of an earlier boot, so it was judged alone: no logs, no settings".to_owned());
         Ok(diagnosis)

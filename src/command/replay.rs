@@ -12,7 +12,7 @@ use crate::core::model::sample::Sample;
 use crate::core::model::verdict::{Finding, Verdict};
 use crate::diagnose::Looked;
 use crate::diagnose::findings::Logs;
-use crate::diagnose::observer::{LiveMachine, LookState};
+use crate::diagnose::observer::Observer;
 use crate::diagnose::report::Times;
 use crate::diagnose::report::html;
 use crate::diagnose::report::html::ChartTime;
@@ -37,20 +37,20 @@ pub fn run(
     let style = terminal::style(&options.output, options.judge.dry_run);
     let mut recording = Reader::open(&options.file)?;
     let engine = Engine::new(recording.header(), resolve::engine(&options.judge, true)?);
-    let mut gather = LookState::new(engine, recording.header());
+    let mut observer = Observer::recorded(engine, recording.header());
     let mut sample = Sample::default();
     let mut explainer = options.explain.map(Explainer::new);
     let mut page = options.html.as_ref().map(|_| Page::default());
     while recording.read(&mut sample)? {
         match &mut page {
-            Some(page) => page.observe(&mut gather, &sample),
-            None => gather.judge(&sample),
+            Some(page) => page.observe(&mut observer, &sample),
+            None => observer.judge(&sample),
         }
         if let Some(explainer) = &mut explainer {
-            explainer.look(out, sample.t, gather.engine(), style)?;
+            explainer.look(out, sample.t, observer.engine(), style)?;
             continue;
         }
-        for event in gather.engine().assessment().events() {
+        for event in observer.engine().assessment().events() {
             write_event(out, sample.t, &event, options.output.format, style)?;
         }
     }
@@ -61,9 +61,9 @@ pub fn run(
         explainer.end(out, style)?;
     }
     if let (Some(path), Some(page)) = (&options.html, page) {
-        page.write(&gather, path)?;
+        page.write(&observer, path)?;
     }
-    Ok(gather.engine().found())
+    Ok(observer.engine().found())
 }
 
 /// What a page needs beside the engine.
@@ -78,19 +78,19 @@ struct Page {
 const MOST_MOMENTS: usize = 200;
 
 impl Page {
-    fn observe(&mut self, gather: &mut LookState, sample: &Sample) {
-        gather.observe(sample, &mut LiveMachine::none());
+    fn observe(&mut self, observer: &mut Observer, sample: &Sample) {
+        observer.observe(sample);
         self.first_t = self.first_t.or(Some(sample.t));
         self.last_t = sample.t;
-        let words = gather.engine().assessment().events().filter_map(|event| moment(&event));
+        let words = observer.engine().assessment().events().filter_map(|event| moment(&event));
         let room = MOST_MOMENTS - self.moments.len();
         self.moments.extend(words.take(room).map(|text| (sample.t, text)));
     }
 
-    fn write(&self, gather: &LookState, path: &Path) -> Result<()> {
+    fn write(&self, observer: &Observer, path: &Path) -> Result<()> {
         let history_s = self.last_t - self.first_t.unwrap_or(self.last_t);
         let looked = Looked { history_s, ..Looked::default() };
-        let mut diagnosis = gather.diagnose(&LiveMachine::none(), &[], Logs::default(), looked);
+        let mut diagnosis = observer.diagnose(&[], Logs::default(), looked);
         diagnosis.host.1.clear();
         let times = Times { zone: machine::zone(), now_t: diagnosis.t };
         let mut page = Vec::new();

@@ -2,9 +2,9 @@
 
 use super::{RemedyReason, Subject};
 use crate::core::model::units::MIB;
-use crate::diagnose::Readings;
 use crate::diagnose::advice::{self, Inputs, Values};
 use crate::diagnose::findings::WorkUnit;
+use crate::diagnose::work_readings::WorkReadings;
 
 /// Waits of an application during a request, for its database and its files: between none and fifty,
 /// so this is a guess, and the report says so. The server's own waits are measured, and come on top.
@@ -49,11 +49,11 @@ impl Subject<'_> {
                 }
             };
         }
-        if self.service.case.accuses() {
+        if self.service.verdict.accuses() {
             return proposal(UNMEASURED_RECYCLE, cap_now, RemedyReason::Unmeasured, None);
         }
         // Not a leak, but a limit that memory cannot hold.
-        let cap = advice::fitting(self.service.own / self.workers() as f64, memory);
+        let cap = advice::fitting(self.service.size / self.workers() as f64, memory);
         let is_too_many = cap < cap_now && cap >= self.workers();
         let now = self.setup.recycle.value;
         proposal(now, cap, RemedyReason::TooMany, None).filter(|_| is_too_many)
@@ -74,7 +74,7 @@ impl Subject<'_> {
     /// What the values follow from, if it leaks and the leak was measured. A request is so many units
     /// of work.
     fn inputs(&self, memory: f64, cap_now: u64, units: f64) -> Option<Inputs> {
-        let per_work = self.service.per_work.filter(|_| self.service.case.accuses())?;
+        let per_work = self.service.per_work.filter(|_| self.service.verdict.accuses())?;
         let carries_many = self.advice.counts_connections && self.setup.keep_alive;
         let per_connection = self.readings.filter(|_| carries_many).and_then(|r| r.per_connection);
         Some(Inputs {
@@ -83,7 +83,7 @@ impl Subject<'_> {
             cap: cap_now,
             workers: self.workers(),
             per_connection: per_connection.unwrap_or(1.0),
-            rate: self.readings.and_then(Readings::rate).map(|rate| rate / units),
+            rate: self.readings.and_then(WorkReadings::rate).map(|rate| rate / units),
             memory,
             least_life_s: self.advice.least_life_s,
         })

@@ -64,7 +64,7 @@ pub(super) fn of_unit(service: &Service) -> Remedy {
     if service.is_unit && service.name.ends_with(".service") {
         let left = service.headroom.left as f64;
         let limit = |name: &str, share: f64| {
-            format!("{name}={:.0}M", (service.own + share * left) / MIB as f64)
+            format!("{name}={:.0}M", (service.size + share * left) / MIB as f64)
         };
         let (high, max) = (limit("MemoryHigh", HIGH), limit("MemoryMax", MAX));
         let lines = ["[Service]", &high, &max, "OOMPolicy=continue", "Restart=on-failure"];

@@ -12,12 +12,12 @@ mod notes;
 
 use self::compute::Proposal;
 use self::edits::Planned;
-use super::Readings;
-use super::service::{Case, Service};
+use super::services::service::{Service, ServiceVerdict};
 use crate::core::model::process::ProcId;
 use crate::core::servers::{Advice, Server};
 use crate::diagnose::advice::{Inputs, Values};
 use crate::diagnose::findings::Setup;
+use crate::diagnose::work_readings::WorkReadings;
 
 /// What bounds a leak.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,7 +78,7 @@ pub struct Change {
 pub(super) fn of(
     service: &Service,
     setup: Option<&Setup>,
-    readings: Option<&Readings>,
+    readings: Option<&WorkReadings>,
     memory: f64,
 ) -> Option<Remedy> {
     match setup {
@@ -86,7 +86,7 @@ pub(super) fn of(
             let advice = setup.server.advice?;
             Subject { service, setup, advice, readings }.remedy(memory)
         }
-        None if service.case == Case::Leaks => {
+        None if service.verdict == ServiceVerdict::Leaks => {
             Some(drop_in::of_unit(service)).filter(|remedy| !remedy.notes.is_empty())
         }
         None => None,
@@ -116,7 +116,7 @@ struct Subject<'a> {
     service: &'a Service,
     setup: &'a Setup,
     advice: &'static Advice,
-    readings: Option<&'a Readings>,
+    readings: Option<&'a WorkReadings>,
 }
 
 impl Subject<'_> {

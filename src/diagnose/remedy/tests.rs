@@ -18,7 +18,7 @@ const MIB_F: f64 = MIB as f64;
 const MEMORY: f64 = 700.0 * MIB_F;
 
 /// A service of five workers that leak 9 KiB a request, or not at all.
-fn service(name: &str, case: Case) -> Service {
+fn service(name: &str, case: ServiceVerdict) -> Service {
     let headroom =
         Headroom { kind: CeilingKind::Ram, place: Place::NONE, left: 400 * MIB, limit: 2048 * MIB };
     let per_work = PerWork {
@@ -38,28 +38,28 @@ fn service(name: &str, case: Case) -> Service {
         server: &UNKNOWN,
         processes: 6,
         workers: 5,
-        own: 500.0 * MIB_F,
+        size: 500.0 * MIB_F,
         age_s: 1e5,
         watched_s: 60.0,
         points: Vec::new(),
         growth: None,
-        case,
+        verdict: case,
         leaking: 5,
         suspects: 0,
-        steady: Some((1e4, 60.0)),
+        steady: Some(crate::diagnose::leak_figures::SteadyGrowth { rate: 1e4, window_s: 60.0 }),
         tasks: None,
         forecast: None,
         headroom,
-        before: None,
+        earlier: None,
         per_work: case.accuses().then_some(per_work),
     }
 }
 
 /// Ten requests a second.
-fn readings() -> Readings {
+fn readings() -> WorkReadings {
     let worker = |pid: u32, done: f64| Worker { pid, own: 0.0, done };
     let pool = |done: f64| (0..5).map(|pid| worker(pid, done)).collect();
-    Readings {
+    WorkReadings {
         root: ID,
         master: ProcId { pid: 813, start: 1 },
         unit: WorkUnit::Requests,
@@ -98,8 +98,8 @@ fn setup(key: &str, text: &str, cap: u64, line: usize) -> Setup {
     }
 }
 
-fn remedy(name: &str, setup: &Setup, readings: &Readings) -> Remedy {
-    of(&service(name, Case::Leaks), Some(setup), Some(readings), MEMORY).unwrap()
+fn remedy(name: &str, setup: &Setup, readings: &WorkReadings) -> Remedy {
+    of(&service(name, ServiceVerdict::Leaks), Some(setup), Some(readings), MEMORY).unwrap()
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn settings_that_bound_the_leak_already_stay() {
 fn a_limit_that_memory_cannot_hold_is_lowered_leak_or_no_leak() {
     let flat = |cap| {
         let setup = setup("apache-prefork", CONF, cap, 3);
-        of(&service("apache2.service", Case::Flat), Some(&setup), None, 2.0 * MEMORY)
+        of(&service("apache2.service", ServiceVerdict::Flat), Some(&setup), None, 2.0 * MEMORY)
     };
     let remedy = flat(150).unwrap();
     assert_eq!(remedy.reason, RemedyReason::TooMany);
@@ -175,9 +175,9 @@ fn a_setting_of_the_command_line_is_noted_beside_the_diff() {
 fn gunicorn(name: &str, left_mib: u64) -> Remedy {
     let setup = setup("gunicorn", "bind = 'x'\nworkers = 5\n", 5, 2);
     let setup = Setup { interpreter: Some("/srv/venv/bin/python".to_owned()), ..setup };
-    let mut service = service(name, Case::Leaks);
+    let mut service = service(name, ServiceVerdict::Leaks);
     service.headroom.left = left_mib * MIB;
-    let readings = Readings { master: ID, ..readings() };
+    let readings = WorkReadings { master: ID, ..readings() };
     of(&service, Some(&setup), Some(&readings), MEMORY).unwrap()
 }
 
@@ -214,7 +214,7 @@ fn where_a_reload_does_not_fit_workers_are_ended_one_by_one_first() {
 #[test]
 fn guessed_requests_are_called_a_guess() {
     let setup = setup("php-fpm", "[www]\npm.max_children = 9\n", 9, 2);
-    let readings = Readings { unit: WorkUnit::Waits, ..readings() };
+    let readings = WorkReadings { unit: WorkUnit::Waits, ..readings() };
     let remedy = remedy("php8.2-fpm.service", &setup, &readings);
     // Two waits of its own and four of the application's: 10 waits a second are 1.7 requests.
     let (inputs, _) = remedy.computed.unwrap();
@@ -224,9 +224,9 @@ fn guessed_requests_are_called_a_guess() {
 
 #[test]
 fn a_service_of_no_known_server_gets_a_limit_of_its_own() {
-    let remedy = of(&service("tool.service", Case::Leaks), None, None, 0.0).unwrap();
+    let remedy = of(&service("tool.service", ServiceVerdict::Leaks), None, None, 0.0).unwrap();
     assert!(remedy.diff.contains("+MemoryHigh=660M\n+MemoryMax=740M\n"), "{}", remedy.diff);
-    assert_eq!(of(&service("tool.service", Case::Suspect), None, None, 0.0), None);
+    assert_eq!(of(&service("tool.service", ServiceVerdict::Suspect), None, None, 0.0), None);
 }
 
 /// The command for an Apache, php-fpm or uWSGI with these options, in a unit or not.
@@ -262,7 +262,7 @@ fn every_template_can_be_filled_and_one_needs_nothing_but_the_master() {
         let Some(advice) = server.advice else { continue };
         let options = vec!["-f".to_owned(), "x".to_owned()];
         let setup = Setup { options, interpreter: python.clone(), ..setup(server.key, "x", 9, 1) };
-        let service = service("x.service", Case::Leaks);
+        let service = service("x.service", ServiceVerdict::Leaks);
         let subject = Subject { service: &service, setup: &setup, advice, readings: None };
         for template in advice.apply {
             let filled = subject.fill(template);
@@ -409,7 +409,7 @@ proptest! {
         key in prop::sample::select(vec!["apache-prefork", "php-fpm", "uwsgi", "gunicorn"]),
         memory in 1e8..1e11_f64,
     ) {
-        let mut service = service("shop", Case::Leaks);
+        let mut service = service("shop", ServiceVerdict::Leaks);
         let per_work = service.per_work.as_mut().unwrap();
         (per_work.bytes, per_work.young) = (leak, young);
         let mut setup = setup(key, "x\n", cap, 1);

@@ -3,9 +3,9 @@
 use super::service::{its, judged_s, name, pace};
 use super::{Times, count, end, sentence};
 use crate::core::model::units::{Bytes, BytesPerSecond, Seconds};
-use crate::diagnose::earlier_series::LEAST;
+use crate::diagnose::earlier::series::LEAST_SAMPLES;
 use crate::diagnose::remedy::{Remedy, RemedyReason};
-use crate::diagnose::service::{Case, Service};
+use crate::diagnose::services::service::{Service, ServiceVerdict};
 use crate::diagnose::{Diagnosis, ObservedScope, implied_end_s};
 use crate::report::escape::Plain;
 
@@ -39,21 +39,21 @@ pub fn headline(diagnosis: &Diagnosis, times: &Times) -> String {
         .map(|t| t.count)
         .sum();
     let suspects: Vec<&Service> =
-        diagnosis.services.iter().filter(|s| s.case == Case::Suspect).collect();
+        diagnosis.services.iter().filter(|s| s.verdict == ServiceVerdict::Suspect).collect();
     if let Some(first) = suspects.first() {
         text += &format!(
             "{} may leak: {} grew by {} without a break, but {} is too short to tell that from warming up.",
             name(first),
             its(first),
-            BytesPerSecond(first.steady.map_or(0.0, |(rate, _)| rate))
+            BytesPerSecond(first.steady.map_or(0.0, |steady| steady.rate))
                 .to_string()
                 .trim_start_matches('+'),
             Seconds(judged_s(first))
         );
     } else if diagnosis.services.is_empty() {
         text += &nothing(diagnosis);
-    } else if diagnosis.looked.samples < LEAST
-        && diagnosis.services.iter().all(|service| service.before.is_none())
+    } else if diagnosis.looked.samples < LEAST_SAMPLES
+        && diagnosis.services.iter().all(|service| service.earlier.is_none())
     {
         text += "Too little was seen to name a leak.";
     } else {
@@ -107,7 +107,8 @@ fn nothing(diagnosis: &Diagnosis) -> String {
 
 /// " But gunicorn still grows: ..": who may yet turn out to leak.
 fn open_question(diagnosis: &Diagnosis) -> String {
-    let warming = diagnosis.services.iter().filter(|s| s.case == Case::Warming && s.is_open());
+    let warming =
+        diagnosis.services.iter().filter(|s| s.verdict == ServiceVerdict::Warming && s.is_open());
     let names: Vec<String> = warming.take(3).map(name).collect();
     let (grow, they) = if names.len() == 1 { ("grows", "it") } else { ("grow", "they") };
     match names.is_empty() {
@@ -143,7 +144,7 @@ pub fn is_bounded(diagnosis: &Diagnosis, service: &Service) -> bool {
 /// "60 s", "a history of up to 38 h 00 min": how far it could be seen.
 fn shown(diagnosis: &Diagnosis) -> String {
     let looked = diagnosis.looked;
-    let before = diagnosis.services.iter().filter_map(|service| service.before);
+    let before = diagnosis.services.iter().filter_map(|service| service.earlier);
     let longest_s = before.map(|before| before.span_s).fold(0.0, f64::max);
     let now = Seconds(looked.live_s + looked.history_s);
     match (longest_s > 0.0, looked.live_s > 0.0) {
@@ -154,8 +155,8 @@ fn shown(diagnosis: &Diagnosis) -> String {
 }
 
 fn accusation(service: &Service, times: &Times) -> String {
-    let very = match service.case {
-        Case::Leaks => "leaks",
+    let very = match service.verdict {
+        ServiceVerdict::Leaks => "leaks",
         _ => "very likely leaks",
     };
     let name = name(service);
@@ -167,7 +168,7 @@ fn accusation(service: &Service, times: &Times) -> String {
         return text;
     }
     let (hold, grow) = if service.workers > 1 { ("hold", "grow") } else { ("holds", "grows") };
-    let mut text = format!("{name} {very}: {} {hold} {}", its(service), Bytes(service.own as u64));
+    let mut text = format!("{name} {very}: {} {hold} {}", its(service), Bytes(service.size as u64));
     if let Some((rate, ..)) = pace(service) {
         text +=
             &format!(" and {grow} by {}", BytesPerSecond(rate).to_string().trim_start_matches('+'));

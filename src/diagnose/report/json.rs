@@ -13,11 +13,11 @@
 use super::{Times, headline, meaning, next, pace, reason};
 use crate::core::model::forecast::Forecast;
 use crate::diagnose::Diagnosis;
-use crate::diagnose::earlier_series::{About, Source};
+use crate::diagnose::earlier::series::{SeriesSummary, Source};
 use crate::diagnose::findings::{LogEvent, WorkUnit};
 use crate::diagnose::leak_per_request::Basis;
 use crate::diagnose::remedy::Remedy;
-use crate::diagnose::service::{JudgedBy, Service};
+use crate::diagnose::services::service::{JudgedBy, Service};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
@@ -29,7 +29,7 @@ pub fn write(out: &mut impl Write, diagnosis: &Diagnosis, times: &Times) -> io::
     let (hostname, machine) = &diagnosis.host;
     let memory = &diagnosis.memory;
     let logs = &diagnosis.logs;
-    let spans = diagnosis.earlier.iter().map(About::span_s);
+    let spans = diagnosis.earlier.iter().map(SeriesSummary::span_s);
     let history_s = spans.fold(diagnosis.looked.history_s, f64::max);
     let value = json!({
         "schema": 1,
@@ -76,7 +76,7 @@ pub fn write(out: &mut impl Write, diagnosis: &Diagnosis, times: &Times) -> io::
     out.write_all(b"\n")
 }
 
-fn earlier(about: &About) -> Value {
+fn earlier(about: &SeriesSummary) -> Value {
     let source = match about.source {
         Source::Checks => "checks",
         Source::Recording => "recording",
@@ -111,13 +111,13 @@ fn service(service: &Service) -> Value {
         "roots": service.roots.iter().map(|id| json!({ "pid": id.pid, "start": id.start })).collect::<Vec<_>>(),
         "processes": service.processes,
         "workers": service.workers,
-        "size_bytes": service.own as u64,
+        "size_bytes": service.size as u64,
         "age_s": service.age_s,
         "watched_s": service.watched_s,
-        "verdict": service.case.name(),
+        "verdict": service.verdict.name(),
         "reason": reason(service),
-        "judged_by": service.before.map_or(JudgedBy::Look, |before| before.judge).name(),
-        "earlier": service.before.map(|before| json!({ "index": before.index, "span_s": before.span_s })),
+        "judged_by": service.earlier.map_or(JudgedBy::Live, |before| before.judge).name(),
+        "earlier": service.earlier.map(|before| json!({ "index": before.index, "span_s": before.span_s })),
         "growth": growth,
         "per_work": per_work,
         "forecast": service.forecast.as_ref().map(forecast),

@@ -14,7 +14,7 @@ use crate::core::model::event::Severity;
 use crate::core::model::forecast::Forecast;
 use crate::core::model::units::{Amount, Seconds};
 use crate::diagnose::Diagnosis;
-use crate::diagnose::earlier_series::{About, LEAST, Source};
+use crate::diagnose::earlier::series::{LEAST_SAMPLES, SeriesSummary, Source};
 use crate::diagnose::findings::{LogEvent, Logs};
 use crate::report::words::CeilingName;
 
@@ -42,15 +42,15 @@ fn count(n: u64, one: &str, many: &str) -> String {
 /// "a history of 38 h 00 min (456 checks; 3 of 14 services) and 60 s now (160 samples)": what was seen.
 pub fn seen(diagnosis: &Diagnosis) -> String {
     let Diagnosis { looked, services, .. } = diagnosis;
-    let mut used: Vec<&About> =
-        diagnosis.earlier.iter().filter(|about| about.samples >= LEAST).collect();
+    let mut used: Vec<&SeriesSummary> =
+        diagnosis.earlier.iter().filter(|about| about.samples >= LEAST_SAMPLES).collect();
     used.sort_by(|a, b| b.span_s().total_cmp(&a.span_s()));
     let samples = |n: u32| count(u64::from(n), "sample", "samples");
     let now = match looked.live_s > 0.0 {
         true => format!("{} now ({})", Seconds(looked.live_s), samples(looked.samples)),
         false => "one look now".to_owned(),
     };
-    let one = |about: &About, more: &str| match about.source {
+    let one = |about: &SeriesSummary, more: &str| match about.source {
         Source::Checks => {
             format!("a history of {} ({} checks{more})", Seconds(about.span_s()), about.samples)
         }
@@ -58,7 +58,7 @@ pub fn seen(diagnosis: &Diagnosis) -> String {
             format!("a recording of {} ({}{more})", Seconds(about.span_s()), samples(about.samples))
         }
     };
-    let judged = services.iter().filter(|service| service.before.is_some()).count();
+    let judged = services.iter().filter(|service| service.earlier.is_some()).count();
     let of = format!("; {judged} of {} services", services.len());
     match &used[..] {
         [] => now,

@@ -4,7 +4,7 @@ use crate::core::model::ceiling::Unit;
 use crate::core::model::units::{Bytes, BytesPerSecond, Rate, Seconds};
 use crate::diagnose::findings::WorkUnit;
 use crate::diagnose::leak_per_request::{Basis, PerWork};
-use crate::diagnose::service::{Before, Case, JudgedBy, Service};
+use crate::diagnose::services::service::{JudgedBy, SeenEarlier, Service, ServiceVerdict};
 use crate::report::escape::Plain;
 
 /// A growth below this many bytes a day is not worth a number.
@@ -35,9 +35,9 @@ pub(super) fn its(service: &Service) -> String {
 
 /// How fast a service grows by what accuses it, with its interval: bytes a second.
 pub fn pace(service: &Service) -> Option<(f64, f64, f64)> {
-    match service.case {
-        Case::Leaks | Case::Suspect => {
-            let (rate, _) = service.steady?;
+    match service.verdict {
+        ServiceVerdict::Leaks | ServiceVerdict::Suspect => {
+            let rate = service.steady?.rate;
             // The forecast's interval is that of the speed, and calibrated.
             let between = service.forecast.filter(|f| f.ceiling.unit() == Unit::Bytes).map(|f| {
                 (rate * f.likely_s / f.latest_s, rate * f.likely_s / f.earliest_s.max(0.1))
@@ -45,7 +45,7 @@ pub fn pace(service: &Service) -> Option<(f64, f64, f64)> {
             let (low, high) = between.or(service.growth.map(|growth| growth.between))?;
             Some((rate, low.min(rate), high.max(rate)))
         }
-        Case::Likely { rate: Some(rate) } => {
+        ServiceVerdict::Likely { rate: Some(rate) } => {
             let per_work = service.per_work?;
             let (low, high) = per_work.between;
             Some((per_work.bytes * rate, low * rate, high * rate))
@@ -88,26 +88,26 @@ fn between(rate: f64, low: f64, high: f64) -> String {
 }
 
 /// The verdict in one word.
-pub fn verdict(case: Case) -> &'static str {
+pub fn verdict(case: ServiceVerdict) -> &'static str {
     match case {
-        Case::Leaks => "LEAKS",
-        Case::Likely { .. } => "LIKELY",
-        Case::Suspect => "suspect",
-        Case::Unclear => "unclear",
+        ServiceVerdict::Leaks => "LEAKS",
+        ServiceVerdict::Likely { .. } => "LIKELY",
+        ServiceVerdict::Suspect => "suspect",
+        ServiceVerdict::Unclear => "unclear",
         _ => "ok",
     }
 }
 
 /// Whether it is larger now than ever before the look.
 fn is_larger(service: &Service) -> bool {
-    service.before.is_some_and(|before| before.judge == JudgedBy::Larger)
+    service.earlier.is_some_and(|before| before.judge == JudgedBy::LiveSinceLarger)
 }
 
 /// Seconds of what judged it.
 pub(super) fn judged_s(service: &Service) -> f64 {
-    match service.before {
-        Some(Before { judge: JudgedBy::Earlier, .. }) | None => service.watched_s,
-        Some(before) => before.look_s,
+    match service.earlier {
+        Some(SeenEarlier { judge: JudgedBy::Earlier, .. }) | None => service.watched_s,
+        Some(earlier) => earlier.live_s,
     }
 }
 
@@ -115,50 +115,56 @@ pub(super) fn judged_s(service: &Service) -> f64 {
 pub fn reason(service: &Service) -> String {
     let watched = Seconds(service.watched_s);
     let up = format!("up {}", Seconds(service.age_s));
-    match service.case {
-        Case::Leaks if service.tasks.is_some() => {
+    match service.verdict {
+        ServiceVerdict::Leaks if service.tasks.is_some() => {
             "it starts processes or threads that never end".to_owned()
         }
-        Case::Leaks => {
+        ServiceVerdict::Leaks => {
             let who = match (service.leaking, service.processes) {
                 (1, 1) => "it".to_owned(),
                 (n, all) => format!("{n} of its {all} processes"),
             };
-            let window = service.steady.map_or(service.watched_s, |(_, window)| window);
+            let window = service.steady.map_or(service.watched_s, |steady| steady.window_s);
             format!(
                 "{who} grew steadily for {}, more than ever fell back, and did not slow down",
                 Seconds(window)
             )
         }
-        Case::Likely { .. } => {
+        ServiceVerdict::Likely { .. } => {
             "those workers hold most that have worked most, and it does not level off".to_owned()
         }
-        Case::Suspect if is_larger(service) => format!(
+        ServiceVerdict::Suspect if is_larger(service) => format!(
             "grew steadily in these {}, to more than it ever held in the {} before; look longer",
             Seconds(judged_s(service)),
-            Seconds(service.before.map_or(0.0, |before| before.span_s))
+            Seconds(service.earlier.map_or(0.0, |before| before.span_s))
         ),
-        Case::Suspect => format!(
+        ServiceVerdict::Suspect => format!(
             "grew steadily, but {} is too short to tell a leak from warming up",
             Seconds(judged_s(service))
         ),
-        Case::Unclear if is_larger(service) => format!(
+        ServiceVerdict::Unclear if is_larger(service) => format!(
             "holds more now than it ever did in the {} before; {up}",
-            Seconds(service.before.map_or(0.0, |before| before.span_s))
+            Seconds(service.earlier.map_or(0.0, |before| before.span_s))
         ),
-        Case::Unclear if service.growth.is_none() => format!("seen too briefly to say; {up}"),
-        Case::Unclear => format!("grew in {watched}, not steadily enough to say more; {up}"),
-        Case::Flat => format!("flat for {watched}; {up}"),
-        Case::Settled(flat_s) => {
+        ServiceVerdict::Unclear if service.growth.is_none() => {
+            format!("seen too briefly to say; {up}")
+        }
+        ServiceVerdict::Unclear => {
+            format!("grew in {watched}, not steadily enough to say more; {up}")
+        }
+        ServiceVerdict::Flat => format!("flat for {watched}; {up}"),
+        ServiceVerdict::Settled(flat_s) => {
             format!("grew, then flat for {}: it filled up; {up}", Seconds(flat_s))
         }
-        Case::Shrank => format!("gave memory back in these {watched}; {up}"),
-        Case::Warming => format!("grows, but more and more slowly: it warms up; {up}"),
-        Case::WithLoad => format!("grows as its CPU use grows: more to do, no leak; {up}"),
-        Case::Slight(end_s) => {
+        ServiceVerdict::Shrank => format!("gave memory back in these {watched}; {up}"),
+        ServiceVerdict::Warming => format!("grows, but more and more slowly: it warms up; {up}"),
+        ServiceVerdict::WithLoad => {
+            format!("grows as its CPU use grows: more to do, no leak; {up}")
+        }
+        ServiceVerdict::Slight(end_s) => {
             format!("grew a little; at that pace memory would last {}", Seconds(end_s))
         }
-        Case::TooSlow(lasts_s) => format!(
+        ServiceVerdict::TooSlow(lasts_s) => format!(
             "{up}: even if all it holds had leaked, memory would last another {}",
             Seconds(lasts_s)
         ),
@@ -187,12 +193,13 @@ pub fn per_work(service: &Service) -> Option<String> {
 /// Whether there is something to say of a service by itself: it is accused, or not small.
 pub fn matters(service: &Service) -> bool {
     const SMALL: f64 = 8.0 * 1024.0 * 1024.0;
-    service.case.accuses() || service.case == Case::Suspect || service.own >= SMALL
+    service.verdict.accuses() || service.verdict == ServiceVerdict::Suspect || service.size >= SMALL
 }
 
 /// What is to be said of the services that are not listed; nothing if there are none.
 pub fn others<'s>(services: impl Iterator<Item = &'s Service>) -> Option<String> {
-    let is_unclear = |s: &Service| matches!(s.case, Case::Unclear | Case::Suspect);
+    let is_unclear =
+        |s: &Service| matches!(s.verdict, ServiceVerdict::Unclear | ServiceVerdict::Suspect);
     let (mut all, mut unclear) = (0, 0);
     for service in services {
         all += 1;

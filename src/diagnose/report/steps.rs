@@ -6,7 +6,7 @@ use crate::diagnose::Diagnosis;
 use crate::diagnose::advice;
 use crate::diagnose::advice::{Bound, Inputs, Values};
 use crate::diagnose::remedy::{Remedy, RemedyReason};
-use crate::diagnose::service::Service;
+use crate::diagnose::services::service::Service;
 
 /// What to do about a service, in a sentence before the change itself.
 pub fn proposal(remedy: &Remedy) -> String {
@@ -146,7 +146,7 @@ pub fn next(diagnosis: &Diagnosis) -> Vec<ReportStep> {
         Some(_) => Vec::new(),
         None if open().next().is_none() => Vec::new(),
         None if seen_s < 30.0 => vec![MINUTE],
-        None if open().all(|service| service.before.is_some()) => vec![AGAIN],
+        None if open().all(|service| service.earlier.is_some()) => vec![AGAIN],
         None if seen_s < 300.0 => vec![LONGER, HISTORY, LATER],
         None => vec![HISTORY, LATER],
     }

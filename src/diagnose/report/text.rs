@@ -8,9 +8,9 @@ use super::{
 use crate::core::model::event::Severity;
 use crate::core::model::units::{Bytes, Seconds};
 use crate::diagnose::Diagnosis;
-use crate::diagnose::earlier_series::LEAST;
-use crate::diagnose::history::Point;
-use crate::diagnose::service::{Case, Service};
+use crate::diagnose::earlier::series::LEAST_SAMPLES;
+use crate::diagnose::services::service::{Service, ServiceVerdict};
+use crate::diagnose::size_history::Point;
 use crate::report::escape::Plain;
 use std::io::{self, Write};
 
@@ -98,9 +98,9 @@ impl<W: Write> WrappedText<'_, W> {
         let rest =
             || diagnosis.services.iter().filter(|s| !listed.iter().any(|l| l.roots == s.roots));
         if let Some(how) = others(rest()) {
-            let (count, sum) = rest().fold((0, 0.0), |(n, sum), s| (n + 1, sum + s.own));
+            let (count, sum) = rest().fold((0, 0.0), |(n, sum), s| (n + 1, sum + s.size));
             let name = if count == 1 { "1 other".to_owned() } else { format!("{count} others") };
-            self.row((verdict(Case::Flat), GREEN), (&name, widest, sum), "", &how)?;
+            self.row((verdict(ServiceVerdict::Flat), GREEN), (&name, widest, sum), "", &how)?;
         }
         Ok(())
     }
@@ -133,17 +133,17 @@ impl<W: Write> WrappedText<'_, W> {
         widest: usize,
         times: &Times,
     ) -> io::Result<()> {
-        let colour = match service.case {
-            Case::Leaks | Case::Likely { .. } => RED,
-            Case::Suspect | Case::Unclear => YELLOW,
+        let colour = match service.verdict {
+            ServiceVerdict::Leaks | ServiceVerdict::Likely { .. } => RED,
+            ServiceVerdict::Suspect | ServiceVerdict::Unclear => YELLOW,
             _ => GREEN,
         };
         let name: String = Plain(&service.name).to_string().chars().take(widest).collect();
         let spark = spark(&service.points, SPARK, self.layout.unicode);
-        let flagged = service.case.accuses() || service.case == Case::Suspect;
+        let flagged = service.verdict.accuses() || service.verdict == ServiceVerdict::Suspect;
         let first = if flagged { growth(service) } else { reason(service) };
-        let verdict = (verdict(service.case), colour);
-        self.row(verdict, (&name, widest, service.own), &spark, &first)?;
+        let verdict = (verdict(service.verdict), colour);
+        self.row(verdict, (&name, widest, service.size), &spark, &first)?;
         if !flagged {
             return Ok(());
         }
@@ -159,7 +159,7 @@ impl<W: Write> WrappedText<'_, W> {
             text += &format!("; {per_work}");
         }
         self.hang(DETAILS, &(text + "."))?;
-        let log_events: Vec<_> = diagnosis.traces_of(service).take(2).collect();
+        let log_events: Vec<_> = diagnosis.log_events_of(service).take(2).collect();
         for log_event in log_events {
             let text = format!(
                 "{} {}, {}",
@@ -309,7 +309,7 @@ impl<W: Write> WrappedText<'_, W> {
 pub fn looked(diagnosis: &Diagnosis) -> String {
     let looked = diagnosis.looked;
     let samples = looked.samples;
-    if diagnosis.earlier.iter().any(|about| about.samples >= LEAST) {
+    if diagnosis.earlier.iter().any(|about| about.samples >= LEAST_SAMPLES) {
         return format!("Judged by {}", seen(diagnosis));
     }
     match (looked.history_s > 0.0, looked.live_s > 0.0) {

@@ -1,8 +1,8 @@
 //! Chart: a line over time as SVG, with the end that it runs to.
 
 use crate::core::model::units::{Bytes, Seconds};
-use crate::diagnose::history::Point;
 use crate::diagnose::report::Times;
+use crate::diagnose::size_history::Point;
 use crate::report::escape::Html;
 use std::fmt::Write as _;
 use std::io::{self, Write};

@@ -13,7 +13,7 @@ use super::{
 use crate::core::model::event::Severity;
 use crate::core::model::units::{Bytes, Seconds};
 use crate::diagnose::remedy::Remedy;
-use crate::diagnose::service::{Case, Service};
+use crate::diagnose::services::service::{Service, ServiceVerdict};
 use crate::diagnose::{Diagnosis, implied_end_s};
 use crate::report::escape::{Html, Plain};
 use chart::{Chart, Mark};
@@ -157,9 +157,9 @@ fn services_section(
     let listed: Vec<&Service> =
         diagnosis.services.iter().filter(|s| matters(s)).take(MOST).collect();
     for service in &listed {
-        let class = match service.case {
-            Case::Leaks | Case::Likely { .. } => "bad",
-            Case::Suspect | Case::Unclear => "unsure",
+        let class = match service.verdict {
+            ServiceVerdict::Leaks | ServiceVerdict::Likely { .. } => "bad",
+            ServiceVerdict::Suspect | ServiceVerdict::Unclear => "unsure",
             _ => "fine",
         };
         let growth = growth(service);
@@ -167,11 +167,11 @@ fn services_section(
             out,
             "<article class=\"{class}\">\n<h3><span class=\"tag\">{}</span> {}</h3>\n\
              <p class=\"size\"><b>{}</b> {} {}</p>",
-            verdict(service.case),
+            verdict(service.verdict),
             Html(Plain(&service.name)),
-            Bytes(service.own as u64),
+            Bytes(service.size as u64),
             Html(processes(service)),
-            Html(if service.case.accuses() || service.case == Case::Suspect {
+            Html(if service.verdict.accuses() || service.verdict == ServiceVerdict::Suspect {
                 growth
             } else {
                 String::new()
@@ -195,8 +195,8 @@ fn services_section(
     writeln!(out, "</div>")?;
     let rest = diagnosis.services.len() - listed.len();
     if rest > 0 {
-        let sum = diagnosis.services.iter().map(|s| s.own).sum::<f64>()
-            - listed.iter().map(|s| s.own).sum::<f64>();
+        let sum = diagnosis.services.iter().map(|s| s.size).sum::<f64>()
+            - listed.iter().map(|s| s.size).sum::<f64>();
         writeln!(out, "<p>And {rest} more, {} together.</p>", Bytes(sum as u64))?;
     }
     writeln!(out, "</section>")

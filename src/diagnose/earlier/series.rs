@@ -1,19 +1,18 @@
-//! Earlier: what was seen before the look: the histories of checks, or a recording, each judged by an
-//! engine of its own.
+//! Series: samples from before the live ones, the history of checks or a recording, judged by an engine
+//! of its own.
 //!
-//! Checks come every five minutes or so, a look takes a minute: no engine can take both, since its
-//! samples may come no closer than a sixteenth of what it was planned for, which would make three of
-//! a look. So there are two judgements side by side; `known` weighs them.
+//! Checks come every five minutes or so, live samples last a minute: no engine can take both, since its
+//! samples may come no closer than a sixteenth of the planned interval, which would make three of all
+//! live samples. So there are two verdicts side by side, and `services::weigh` decides between them.
 
-use super::history::{Point, SizeHistory};
-use super::service;
-use super::service::{Service, own};
 use crate::core::detect::process_state::ProcessState;
 use crate::core::engine::{Engine, EngineSettings};
 use crate::core::model::ceiling::Ceiling;
 use crate::core::model::process::ProcId;
 use crate::core::model::profile::Profile;
 use crate::core::model::sample::{Header, Sample};
+use crate::diagnose::grouping::{DEEPEST, is_apart, private_bytes};
+use crate::diagnose::size_history::{Point, SizeHistory};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the samples are of.
@@ -25,56 +24,54 @@ pub enum Source {
     Recording,
 }
 
-/// What is told of a series.
+/// What a report says of a series.
 #[derive(Clone, Debug, PartialEq)]
-pub struct About {
+pub struct SeriesSummary {
     /// What the samples are of.
     pub source: Source,
     /// The name of the selection, or of the file; as it was found.
     pub name: String,
-    /// Seconds between samples, as planned.
+    /// Planned seconds between samples.
     pub interval_s: f64,
-    /// Samples that were taken; those that were joined since are counted each.
+    /// Samples taken; of those that were joined since, each counts.
     pub samples: u32,
-    /// Unix time of the first, and of the last before the look.
+    /// Unix time of the first, and of the last before the live samples.
     pub span: (f64, f64),
     /// Services that it is long enough to judge.
     pub judged: u32,
 }
 
-impl About {
+impl SeriesSummary {
     /// Seconds from the first sample to the last, gaps included.
     pub fn span_s(&self) -> f64 {
         self.span.1 - self.span.0
     }
 }
 
-/// A series from before the look, judged.
+/// Samples from before the live ones, judged.
 pub struct EarlierSeries {
-    about: About,
+    summary: SeriesSummary,
     engine: Engine,
     history: SizeHistory,
-    /// Time of the newest sample, those of the look included.
+    /// Time of the newest sample, the live ones included, and its seconds since boot.
     last: (f64, Option<f64>),
-    /// What is added to the wall clock, which was set back since.
+    /// Seconds added to a wall clock that was set back since.
     shift_s: f64,
     part: Sample,
 }
 
-/// Of which tree each process of the look is a part: its top there.
-pub type Tops = BTreeMap<ProcId, ProcId>;
+/// The root of the service that each live process belongs to.
+pub type ServiceRoots = BTreeMap<ProcId, ProcId>;
 
-/// Samples that a verdict needs; a series with fewer is not worth a word.
-pub const LEAST: u32 = 12;
-/// A series that ended so many intervals ago does not go on until now.
-pub const OLD: f64 = 12.0;
-/// Samples of the look come no closer than this share of the interval: the engine can take no more.
+/// Samples that a verdict needs; a series with fewer is not mentioned.
+pub const LEAST_SAMPLES: u32 = 12;
+/// A series that ended more intervals ago than this does not reach the present.
+pub const STALE_INTERVALS: f64 = 12.0;
+/// Live samples come no closer than this share of the interval: the engine can take no more.
 const CLOSEST: f64 = 1.0 / 16.0;
-/// How far up a chain of parents is followed.
-const DEEPEST: usize = 64;
 
 impl EarlierSeries {
-    /// Before its first sample; `profiles` is what a check would know of programs.
+    /// A series before its first sample; `profiles` is what a check would know of programs.
     pub fn new(
         (source, name): (Source, &str),
         header: &Header,
@@ -87,7 +84,7 @@ impl EarlierSeries {
         engine.load_profiles(profiles);
         let name = name.to_owned();
         Self {
-            about: About { source, name, interval_s, samples: 0, span, judged: 0 },
+            summary: SeriesSummary { source, name, interval_s, samples: 0, span, judged: 0 },
             engine,
             history: SizeHistory::default(),
             last: (f64::NEG_INFINITY, None),
@@ -97,62 +94,62 @@ impl EarlierSeries {
     }
 
     /// Takes in a sample of the past.
-    pub fn observe(&mut self, sample: &Sample, tops: &Tops) {
-        let interval_s = self.about.interval_s;
+    pub fn observe(&mut self, sample: &Sample, roots: &ServiceRoots) {
+        let interval_s = self.summary.interval_s;
         let joined = sample.span_s.map_or(1.0, |span_s| (span_s / interval_s).round().max(1.0));
-        self.about.samples = self.about.samples.saturating_add(joined as u32);
+        self.summary.samples = self.summary.samples.saturating_add(joined as u32);
         let begun_t = sample.t - if joined > 1.0 { (joined - 1.0) * interval_s } else { 0.0 };
-        self.about.span = (self.about.span.0.min(begun_t), sample.t);
-        self.take(sample, tops);
+        self.summary.span = (self.summary.span.0.min(begun_t), sample.t);
+        self.take(sample, roots);
     }
 
-    /// Takes in a sample of the look, if it comes late enough: of that only what the series is about,
-    /// and what that started.
-    pub fn go_on(&mut self, now: &Sample, tops: &Tops) {
+    /// Takes in a live sample, if it comes late enough: only the processes of this series, and what
+    /// those started.
+    pub fn observe_live(&mut self, now: &Sample, roots: &ServiceRoots) {
         let (last_t, last_s) = self.last;
         if now.t + self.shift_s <= last_t {
             let since_s = now.uptime_s.zip(last_s).map(|(now_s, then_s)| now_s - then_s);
-            let since_s = since_s.filter(|s| *s > 0.0).unwrap_or(self.about.interval_s);
+            let since_s = since_s.filter(|s| *s > 0.0).unwrap_or(self.summary.interval_s);
             self.shift_s = last_t + since_s - now.t;
         }
-        if now.t + self.shift_s - last_t < CLOSEST * self.about.interval_s {
+        if now.t + self.shift_s - last_t < CLOSEST * self.summary.interval_s {
             return;
         }
         let known: BTreeSet<ProcId> =
             self.engine.detector().process_states().map(|s| s.id).collect();
         let mut part = std::mem::take(&mut self.part);
         part.clone_from(now);
-        cut(&mut part, &known);
+        keep_subtrees(&mut part, &known);
         part.t += self.shift_s;
-        self.take(&part, tops);
+        self.take(&part, roots);
         self.part = part;
     }
 
-    fn take(&mut self, sample: &Sample, tops: &Tops) {
+    fn take(&mut self, sample: &Sample, roots: &ServiceRoots) {
         self.engine.observe(sample);
         let engine = &self.engine;
-        let sizes =
-            engine.detector().process_states().map(|s| (top(engine, tops, s), own(engine, s)));
+        let states = engine.detector().process_states();
+        let sizes = states.map(|s| (root(engine, roots, s), private_bytes(engine, s)));
         self.history.push(sample, sizes);
         self.last = (sample.t, sample.uptime_s);
     }
 
-    /// What is told of it.
-    pub fn about(&self) -> &About {
-        &self.about
+    /// What a report says of it.
+    pub fn summary(&self) -> &SeriesSummary {
+        &self.summary
     }
 
-    /// Bytes left of RAM and swap, before the look.
+    /// Bytes left of RAM and swap, before the live samples.
     fn available(&self) -> Vec<Point> {
         let mut points = self.history.available();
-        points.retain(|(t, _)| *t <= self.about.span.1);
+        points.retain(|(t, _)| *t <= self.summary.span.1);
         points
     }
 
-    /// The sizes of some trees together, before the look.
-    pub(super) fn together(&self, tops: &[ProcId]) -> Vec<Point> {
-        let mut points = self.history.together(tops);
-        points.retain(|(t, _)| *t <= self.about.span.1);
+    /// The sizes of some trees together, before the live samples.
+    pub(super) fn together(&self, roots: &[ProcId]) -> Vec<Point> {
+        let mut points = self.history.together(roots);
+        points.retain(|(t, _)| *t <= self.summary.span.1);
         points
     }
 
@@ -161,36 +158,36 @@ impl EarlierSeries {
         &self.engine
     }
 
-    /// How one stood in the newest sample.
+    /// The state of a process in the newest sample.
     pub(super) fn process_state(&self, id: ProcId) -> Option<&ProcessState> {
         self.engine.detector().process_state(id)
     }
 
-    /// Seconds from its newest sample, those of the look included, until then.
+    /// Seconds from its newest sample, the live ones included, until then.
     pub(super) fn gap_s(&self, now_t: f64) -> f64 {
         (now_t + self.shift_s - self.last.0).max(0.0)
     }
 }
 
-/// The top of a process: as the look has it, and of one that is gone by now that of the nearest of its
-/// ancestors that is there, unless it was a service by itself.
-fn top(engine: &Engine, tops: &Tops, of: &ProcessState) -> ProcId {
-    let mut top = of;
+/// The root of the service that a process belongs to: that of the live samples, and of a process that
+/// has ended that of its nearest ancestor that lives, unless it was a service by itself.
+fn root(engine: &Engine, roots: &ServiceRoots, process: &ProcessState) -> ProcId {
+    let mut root = process;
     for _ in 0..DEEPEST {
-        if let Some(known) = tops.get(&top.id) {
+        if let Some(known) = roots.get(&root.id) {
             return *known;
         }
-        let parent = top.parent.and_then(|parent| engine.detector().process_state(parent));
-        let Some(parent) = parent.filter(|parent| !service::is_apart(engine, top, parent)) else {
+        let parent = root.parent.and_then(|parent| engine.detector().process_state(parent));
+        let Some(parent) = parent.filter(|parent| !is_apart(engine, root, parent)) else {
             break;
         };
-        top = parent;
+        root = parent;
     }
-    top.id
+    root.id
 }
 
-/// Leaves of a sample the processes that are known and those below them, with their limits.
-fn cut(sample: &mut Sample, known: &BTreeSet<ProcId>) {
+/// Keeps of a sample the processes that are known and those below them, with their limits.
+fn keep_subtrees(sample: &mut Sample, known: &BTreeSet<ProcId>) {
     let parents: BTreeMap<u32, (ProcId, u32)> =
         sample.procs.iter().map(|proc| (proc.id.pid, (proc.id, proc.ppid))).collect();
     let chain = |id: ProcId| {
@@ -222,22 +219,12 @@ fn cut(sample: &mut Sample, known: &BTreeSet<ProcId>) {
     sample.programs.retain(|program| kept.contains(&program.id));
 }
 
-/// What is told of series by which these services were judged.
-pub fn told(all: &[EarlierSeries], services: &[Service]) -> Vec<About> {
-    let told = |(index, earlier): (usize, &EarlierSeries)| {
-        let by_it =
-            services.iter().filter(|s| s.before.is_some_and(|before| before.index == index));
-        About { judged: by_it.count() as u32, ..earlier.about.clone() }
-    };
-    all.iter().enumerate().map(told).collect()
-}
-
-/// Bytes left of RAM and swap: as the longest series saw them, and then the look.
-pub fn available(all: &[EarlierSeries], look: Vec<Point>) -> Vec<Point> {
-    let longest = all.iter().max_by(|a, b| a.about.span_s().total_cmp(&b.about.span_s()));
+/// Bytes left of RAM and swap: as the longest series saw them, and then the live samples.
+pub fn available(all: &[EarlierSeries], live: Vec<Point>) -> Vec<Point> {
+    let longest = all.iter().max_by(|a, b| a.summary.span_s().total_cmp(&b.summary.span_s()));
     let mut points = longest.map(EarlierSeries::available).unwrap_or_default();
     let last_t = points.last().map_or(f64::NEG_INFINITY, |(t, _)| *t);
-    points.extend(look.into_iter().filter(|(t, _)| *t > last_t));
+    points.extend(live.into_iter().filter(|(t, _)| *t > last_t));
     points
 }
 
@@ -264,12 +251,12 @@ mod tests {
 
     /// 10 starts 20 and 30; a check saw 20 and what is below it.
     #[test]
-    fn of_a_look_only_what_the_series_is_about_is_kept_with_the_limits_over_it() {
+    fn of_a_live_sample_the_known_subtrees_stay_with_their_limits() {
         let procs = vec![proc(10, 1), proc(20, 10), proc(21, 20), proc(30, 10), proc(31, 30)];
         let ceilings = vec![limit(None), limit(Some(10)), limit(Some(30))];
         let mut sample = Sample { procs, ceilings, ..Sample::default() };
 
-        cut(&mut sample, &BTreeSet::from([id(20), id(99)]));
+        keep_subtrees(&mut sample, &BTreeSet::from([id(20), id(99)]));
 
         let kept: Vec<u32> = sample.procs.iter().map(|proc| proc.id.pid).collect();
         assert_eq!(kept, [20, 21], "21 is new, and 20 started it");
@@ -277,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_leaves_the_series_in_order() {
+    fn a_clock_that_was_set_back_keeps_the_series_in_order() {
         let hostname = String::new();
         let header = Header { interval_s: 300.0, clock_ticks: 100, page_size: 4096, hostname };
         let settings = EngineSettings {
@@ -291,11 +278,11 @@ mod tests {
             procs: vec![proc(10, 1)],
             ..Sample::default()
         };
-        earlier.observe(&sample(5000.0, 1000.0), &Tops::new());
-        earlier.go_on(&sample(1100.0, 1100.0), &Tops::new());
+        earlier.observe(&sample(5000.0, 1000.0), &ServiceRoots::new());
+        earlier.observe_live(&sample(1100.0, 1100.0), &ServiceRoots::new());
         assert_eq!(earlier.last.0, 5100.0, "100 s by the time since boot");
-        earlier.go_on(&sample(1110.0, 1110.0), &Tops::new());
+        earlier.observe_live(&sample(1110.0, 1110.0), &ServiceRoots::new());
         assert_eq!(earlier.last.0, 5100.0, "closer than a sixteenth of the interval");
-        assert_eq!(earlier.about().span, (5000.0, 5000.0), "the look is not what was before it");
+        assert_eq!(earlier.summary().span, (5000.0, 5000.0), "live samples do not extend it");
     }
 }

@@ -7,7 +7,9 @@ use crate::core::engine::EngineSettings;
 use crate::core::model::profile::Profile;
 use crate::core::model::sample::Sample;
 use crate::core::model::units::{Bytes, Seconds};
-use crate::diagnose::earlier_series::{EarlierSeries, LEAST, OLD, Source, Tops};
+use crate::diagnose::earlier::series::{
+    EarlierSeries, LEAST_SAMPLES, STALE_INTERVALS, ServiceRoots, Source,
+};
 use crate::store::history;
 use crate::store::history::FoundHistory;
 use crate::store::history::lines::HistoryLines;
@@ -32,7 +34,14 @@ pub(crate) struct CheckHistories {
 
 impl CheckHistories {
     /// Reads all histories of this boot in a directory, which was asked for or is the usual one.
-    pub(crate) fn read(&mut self, dir: &Path, asked: bool, boot: &str, now_t: f64, tops: &Tops) {
+    pub(crate) fn read(
+        &mut self,
+        dir: &Path,
+        asked: bool,
+        boot: &str,
+        now_t: f64,
+        roots: &ServiceRoots,
+    ) {
         let found = match history::found(dir) {
             Ok(found) => found,
             // Another user's, which is usual.
@@ -56,7 +65,7 @@ impl CheckHistories {
                 continue;
             }
             left -= bytes;
-            match one(&name, &path, boot, &profiles, tops) {
+            match one(&name, &path, boot, &profiles, roots) {
                 Ok(Some((earlier, garbled))) => self.add(earlier, garbled, now_t),
                 Ok(None) => others.push(name),
                 Err(error) => self.note(format!("the history of {name} was left out: {error:#}")),
@@ -77,7 +86,7 @@ impl CheckHistories {
     }
 
     fn add(&mut self, earlier: EarlierSeries, garbled: usize, now_t: f64) {
-        let about = earlier.about();
+        let about = earlier.summary();
         if garbled > 0 {
             let lines = if garbled == 1 { "line" } else { "lines" };
             self.note(format!(
@@ -88,15 +97,15 @@ impl CheckHistories {
         if about.samples == 0 {
             return;
         }
-        if about.samples < LEAST {
+        if about.samples < LEAST_SAMPLES {
             let n = about.samples;
             self.note(format!(
-                "the history of {} is too young to judge by: {n} of the {LEAST} checks that a verdict needs",
+                "the history of {} is too young to judge by: {n} of the {LEAST_SAMPLES} checks that a verdict needs",
                 about.name
             ));
         }
         let ago_s = now_t - about.span.1;
-        if ago_s > OLD * about.interval_s {
+        if ago_s > STALE_INTERVALS * about.interval_s {
             let (ago, every) = (Seconds(ago_s), Seconds(about.interval_s));
             self.note(format!("the history of {} ended {ago} ago, though a check came every {every}: see whether it still runs", about.name));
         }
@@ -110,7 +119,7 @@ fn one(
     path: &Path,
     boot: &str,
     profiles: &[Profile],
-    tops: &Tops,
+    roots: &ServiceRoots,
 ) -> Result<Option<(EarlierSeries, usize)>> {
     let mut lines = HistoryLines::open(path)?;
     let header = match lines.header.take() {
@@ -121,7 +130,7 @@ fn one(
     let mut earlier = EarlierSeries::new((Source::Checks, name), &header, judge(), profiles);
     let (mut sample, mut past) = (Sample::default(), Vec::new());
     while lines.next(&mut sample, &mut past)? {
-        earlier.observe(&sample, tops);
+        earlier.observe(&sample, roots);
     }
     Ok(Some((earlier, lines.garbled)))
 }

@@ -110,64 +110,10 @@ fn thin(series: &mut Vec<f64>) {
     });
 }
 
-/// How a series moved.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SizeGrowth {
-    /// Bytes a second: between the medians of the first and the last third.
-    pub rate: f64,
-    /// The slowest and the fastest of four quarters.
-    pub between: (f64, f64),
-    /// Bytes from the first third's median to the last one's.
-    pub rise: f64,
-    /// Seconds from first to last point.
-    pub span_s: f64,
-}
-
-/// How a series moved; none with fewer than 8 points.
-pub fn growth(points: &[Point]) -> Option<SizeGrowth> {
-    if points.len() < 8 {
-        return None;
-    }
-    let (first, last) = (points.first()?.0, points.last()?.0);
-    let median = |part: &[Point]| {
-        let mut values: Vec<f64> = part.iter().map(|(_, bytes)| *bytes).collect();
-        values.sort_by(f64::total_cmp);
-        let middle =
-            |points: &[Point]| points.iter().map(|(t, _)| t).sum::<f64>() / points.len() as f64;
-        values.get(values.len() / 2).map(|bytes| (middle(part), *bytes))
-    };
-    let third = points.len() / 3;
-    let early = median(points.get(..third)?)?;
-    let late = median(points.get(points.len() - third..)?)?;
-    let rate = |a: Point, b: Point| (b.1 - a.1) / (b.0 - a.0).max(1e-9);
-    // Five edges, each the median of some points around it.
-    let edge = |nth: usize| {
-        let at = (points.len() - 1) * nth / 4;
-        let around = (points.len() / 16).max(1);
-        median(points.get(at.saturating_sub(around)..(at + around + 1).min(points.len()))?)
-    };
-    let edges: Vec<Point> = (0..5).filter_map(edge).collect();
-    let rates = || {
-        edges.windows(2).map(|w| match w {
-            [a, b] => rate(*a, *b),
-            _ => 0.0,
-        })
-    };
-    let between =
-        (rates().fold(f64::INFINITY, f64::min), rates().fold(f64::NEG_INFINITY, f64::max));
-    Some(SizeGrowth {
-        rate: rate(early, late),
-        between,
-        rise: late.1 - early.1,
-        span_s: last - first,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::core::model::sample::Memory;
-    use proptest::prelude::*;
 
     const A: ProcId = ProcId { pid: 10, start: 1 };
     const B: ProcId = ProcId { pid: 20, start: 1 };
@@ -214,23 +160,5 @@ mod tests {
         }
         assert!(history.trees.len() <= MOST_TREES);
         assert_eq!(history.together(&[A]).len(), history.times.len());
-    }
-
-    #[test]
-    fn growth_is_told_with_its_slowest_and_fastest_quarter() {
-        let points: Vec<Point> =
-            (0..100).map(|n| (f64::from(n), 1000.0 * f64::from(n.max(50)))).collect();
-        let growth = growth(&points).unwrap();
-        assert!(growth.between.0 == 0.0 && growth.between.1 > 900.0, "{growth:?}");
-        assert!(super::growth(&points[..7]).is_none());
-    }
-
-    proptest! {
-        #[test]
-        fn a_straight_line_grows_by_its_slope(slope in -1e6..1e6_f64, n in 8..200_usize) {
-            let points: Vec<Point> = (0..n).map(|i| (i as f64, slope * i as f64)).collect();
-            let growth = growth(&points).unwrap();
-            prop_assert!((growth.rate - slope).abs() <= 1e-6 * slope.abs() + 1e-9);
-        }
     }
 }

@@ -1,0 +1,9 @@
+//! Services: each with its size, its growth and the verdict on it.
+
+pub mod assemble;
+mod movement;
+pub mod service;
+mod weigh;
+
+#[cfg(test)]
+mod tests;
