@@ -3,6 +3,7 @@
 //! MemAvailable wanders, comes with noise, lags a step behind and promises up to 1 % too much: its
 //! zero is not at zero. Assumed, not measured, but for the order of magnitude.
 
+use super::maths::exp;
 use super::rng::Rng;
 use super::scenario::Bound;
 
@@ -42,7 +43,7 @@ impl Gauge {
 
     /// A step later.
     pub fn observe(&mut self, left: f64, dt: f64, rng: &mut Rng) {
-        let kept = (-dt / WANDER_S).exp();
+        let kept = exp(-dt / WANDER_S);
         let moved = (1.0 - kept * kept).sqrt() * self.wander * rng.normal();
         self.wandered = kept * self.wandered + moved;
         let noise = self.noise * rng.normal();

@@ -1,5 +1,7 @@
 //! Growth: how the footprint of one worker follows from its age. Sizes are MiB, times are seconds.
 
+use super::maths::{exp, ln};
+
 /// How a worker grows beyond the size at which it has started.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Growth {
@@ -58,7 +60,7 @@ impl Growth {
     pub fn at(self, age_s: f64, phase: f64) -> f64 {
         let age_s = age_s.max(0.0);
         match self {
-            Self::Saturating { plateau, tau_s } => plateau * (1.0 - (-age_s / tau_s).exp()),
+            Self::Saturating { plateau, tau_s } => plateau * (1.0 - exp(-age_s / tau_s)),
             Self::Fill { plateau, rate } | Self::ShortLived { plateau, rate, .. } => {
                 plateau.min(rate * age_s)
             }
@@ -73,7 +75,7 @@ impl Growth {
             }
             Self::Steps { plateau, step, every_s } => plateau.min(step * (age_s / every_s).floor()),
             Self::Logarithmic { size, at_s, tau_s } => {
-                size * (age_s / tau_s).ln_1p() / (at_s / tau_s).ln_1p()
+                size * ln(1.0 + age_s / tau_s) / ln(1.0 + at_s / tau_s)
             }
             Self::Constant
             | Self::Linear { .. }
@@ -95,7 +97,7 @@ impl Growth {
         match self {
             Self::Linear { rate } => rate,
             Self::Accelerating { rate, tau_s } => {
-                (rate * (since_s / tau_s).clamp(0.0, LONGEST).exp()).min(FASTEST)
+                (rate * exp((since_s / tau_s).clamp(0.0, LONGEST))).min(FASTEST)
             }
             _ => 0.0,
         }
@@ -109,6 +111,11 @@ impl Growth {
     /// The age at which it exits by itself.
     pub fn life_s(self) -> f64 {
         if let Self::ShortLived { life_s, .. } = self { life_s } else { f64::INFINITY }
+    }
+
+    /// Whether its size changes with its age, once it has started.
+    pub fn follows_age(self) -> bool {
+        !self.leaks() && self != Self::Constant
     }
 
     /// Whether it is in the middle of its life when the watch begins, rather than just started.

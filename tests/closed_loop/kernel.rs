@@ -41,7 +41,7 @@ impl World<'_> {
             }
             let worker = &mut self.workers[index];
             if worker.state == State::Empty && self.t >= worker.respawn_t {
-                worker.start_again(self.next_pid, self.t);
+                worker.start_again(self.next_pid, self.t, self.kind);
                 self.next_pid += 1;
             }
         }
@@ -104,8 +104,11 @@ impl World<'_> {
         }
         let t = self.t;
         let slow = self.kind.slow;
+        let server = self.kind.groups[self.workers[index].group].server;
+        let is_told = self.workers[index].state == State::Exiting;
+        self.tally.forbidden += u32::from(!server.may_be_sent(means, is_told));
         if self.workers[index].state == State::Running {
-            let is_busy = self.own.unit() < self.kind.busy;
+            let is_busy = self.workers[index].is_busy;
             let is_stuck = self.own.unit() < self.kind.stuck;
             let finish_s = if is_busy {
                 self.own.exponential(self.kind.request_s)
@@ -119,7 +122,6 @@ impl World<'_> {
                 &mut self.tally.healthy
             };
             *ended += 1;
-            worker.is_busy = is_busy;
             worker.gentle_t = if is_stuck { f64::INFINITY } else { t + finish_s };
             worker.state = State::Exiting;
             self.end(index);

@@ -1,7 +1,7 @@
 //! Random numbers: xoshiro256++, seeded by SplitMix64. The same seed gives the same run on any
 //! machine, and no dependency can change it.
 
-use std::f64::consts::TAU;
+use super::maths::{exp, ln};
 
 /// A stream of random numbers.
 #[derive(Clone, Debug)]
@@ -46,23 +46,28 @@ impl Rng {
 
     /// Between two positive numbers, each factor of two as likely as any other.
     pub fn between_logs(&mut self, (least, most): (f64, f64)) -> f64 {
-        self.between((least.ln(), most.ln())).exp()
+        exp(self.between((ln(least), ln(most))))
     }
 
-    /// Normal, mean 0, deviation 1.
+    /// Normal, mean 0, deviation 1; by the polar method.
     pub fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
-        radius * (TAU * self.unit()).cos()
+        loop {
+            let (x, y) = (self.between((-1.0, 1.0)), self.between((-1.0, 1.0)));
+            let square = x * x + y * y;
+            if square < 1.0 && square > 0.0 {
+                return x * (-2.0 * ln(square) / square).sqrt();
+            }
+        }
     }
 
     /// Exponential, of that mean.
     pub fn exponential(&mut self, mean: f64) -> f64 {
-        -mean * (1.0 - self.unit()).ln()
+        -mean * ln(1.0 - self.unit())
     }
 
     /// Poisson, of that mean; by products, so for means of some tens at most.
     pub fn poisson(&mut self, mean: f64) -> u32 {
-        let end = (-mean).exp();
+        let end = exp(-mean);
         let (mut count, mut product) = (0, self.unit());
         while product > end {
             count += 1;

@@ -5,6 +5,7 @@ use crate::rng::Rng;
 use crate::scenario::Scenario;
 use crate::tally::Tally;
 use crate::world::World;
+use std::ops::Range;
 
 /// Runs a kind with a seed under a policy.
 pub fn run(kind: &Scenario, seed: u64, row: &Row) -> Tally {
@@ -44,9 +45,9 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// Runs the seeds 0 to that many, without the last.
-    pub fn new(kind: &Scenario, seeds: u64, row: &Row) -> Self {
-        Self { runs: (0..seeds).map(|seed| run(kind, seed, row)).collect() }
+    /// Runs a kind with each of the seeds.
+    pub fn new(kind: &Scenario, seeds: Range<u64>, row: &Row) -> Self {
+        Self { runs: seeds.map(|seed| run(kind, seed, row)).collect() }
     }
 
     /// The mean of one of the counts.

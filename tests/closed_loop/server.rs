@@ -101,6 +101,13 @@ impl Server {
         }
     }
 
+    /// Whether a watchdog may do this to one of its children: to none that nobody would start
+    /// again, and by KILL to none of an unknown program that was told to exit before.
+    pub fn may_be_sent(self, means: Means, is_told: bool) -> bool {
+        let kills_unknown = self == Self::Unknown && means == Means::Kill && is_told;
+        self.replacement() == Replacement::Always && !kills_unknown
+    }
+
     /// What a signal does to one of its workers; nothing where it is ignored.
     pub fn means(self, signal: Signal) -> Option<Means> {
         match (signal, self) {

@@ -1,11 +1,12 @@
 //! Table: all kinds under all policies, in the form of the reference.
 
-use crate::kinds;
+use crate::bars;
 use crate::policies::{ENGINE, LEVEL, NONE, ORACLE, Row};
 use crate::reference;
 use crate::run::{Cell, run_and_tell};
 use crate::scenario::{Class, Scenario};
 use crate::tally::Tally;
+use std::ops::Range;
 
 /// The policies that are compared, in the order of the columns.
 const ROWS: [Row; 3] = [ENGINE, LEVEL, ORACLE];
@@ -15,24 +16,21 @@ const KNOWS: usize = 2;
 /// One kind with what became of it.
 struct Result {
     kind: Scenario,
-    unwatched: Cell,
     cells: [Cell; ROWS.len()],
 }
 
-/// Prints the kinds whose names contain one of `words`, each with so many seeds.
-pub fn print(words: &[&str], seeds: u64) {
-    let chosen = |kind: &Scenario| words.iter().any(|word| kind.name.contains(word));
+/// Prints these kinds, each with each of the seeds.
+pub fn print(kinds: Vec<Scenario>, seeds: Range<u64>) {
     println!(
         "cells: kernel OOM kills · healthy ended · leakers ended · requests cut by the watchdog \
-         (means of {seeds} seeds) · lowest headroom in % of the limit\n"
+         (means of the seeds {seeds:?}) · lowest headroom in % of the limit\n"
     );
     println!("| scenario | none: OOM | engine | level | oracle |\n|---|---|---|---|---|");
-    let results: Vec<Result> = kinds::all()
+    let results: Vec<Result> = kinds
         .into_iter()
-        .filter(chosen)
         .map(|kind| {
-            let unwatched = Cell::new(&kind, seeds, &NONE);
-            let cells = ROWS.map(|row| Cell::new(&kind, seeds, &row));
+            let unwatched = Cell::new(&kind, seeds.clone(), &NONE);
+            let cells = ROWS.map(|row| Cell::new(&kind, seeds.clone(), &row));
             let columns: Vec<String> = cells.iter().map(write).collect();
             let name = &kind.name;
             println!(
@@ -40,7 +38,7 @@ pub fn print(words: &[&str], seeds: u64) {
                 short(unwatched.mean(|t| t.killed)),
                 columns.join(" | ")
             );
-            Result { kind, unwatched, cells }
+            Result { kind, cells }
         })
         .collect();
     let (known, new): (Vec<_>, Vec<_>) =
@@ -52,22 +50,26 @@ pub fn print(words: &[&str], seeds: u64) {
         );
         print_totals(&results);
     }
-    print_shortfalls(&results);
+    println!("\nThe engine does worse than the bars:\n");
+    for Result { kind, cells } in &results {
+        let shortfalls = bars::shortfalls(&kind.name, &cells[0], &cells[KNOWS]);
+        if !shortfalls.is_empty() {
+            println!("- {}: {}", kind.name, shortfalls.join(", "));
+        }
+    }
 }
 
-/// Prints what happens in one run of each kind, of that seed.
-pub fn print_runs(words: &[&str], seed: u64) {
-    for kind in kinds::all() {
-        if words.iter().any(|word| kind.name.contains(word)) {
-            for row in [NONE].iter().chain(&ROWS) {
-                run_and_tell(&kind, seed, row, true);
-            }
+/// Prints each signal and each kill of the runs of these kinds with that seed.
+pub fn print_runs(kinds: &[Scenario], seed: u64) {
+    for kind in kinds {
+        for row in [NONE].iter().chain(&ROWS) {
+            run_and_tell(kind, seed, row, true);
         }
     }
 }
 
 /// A mean with at most one digit after the point.
-fn short(mean: f64) -> String {
+pub fn short(mean: f64) -> String {
     let text = format!("{mean:.1}");
     text.strip_suffix(".0").unwrap_or(&text).to_owned()
 }
@@ -118,36 +120,5 @@ fn print_totals(results: &[&Result]) {
             columns.join(" | "),
             healthy.len()
         );
-    }
-}
-
-/// Prints where the engine does worse than the rules that were proposed, or than the oracle where
-/// those have no figures.
-fn print_shortfalls(results: &[Result]) {
-    println!(
-        "\nWorse than the proposed rules of the reference, or than the oracle where a kind has none:\n"
-    );
-    for Result { kind, cells, unwatched } in results {
-        let known = &cells[KNOWS];
-        let bar = reference::of(&kind.name).map_or(
-            (known.mean(|t| t.killed), known.mean(|t| t.healthy), known.mean(|t| t.cut)),
-            |reference| {
-                let last = reference.proposed;
-                (last.killed, last.healthy, last.cut)
-            },
-        );
-        let engine = &cells[0];
-        let has = (engine.mean(|t| t.killed), engine.mean(|t| t.healthy), engine.mean(|t| t.cut));
-        let worse =
-            [(has.0, bar.0, "OOM kills"), (has.1, bar.1, "healthy ended"), (has.2, bar.2, "cut")];
-        // Other random numbers: a tenth is no difference.
-        let worse = worse.into_iter().filter(|(has, bar, _)| *has > bar + 0.1);
-        let words: Vec<String> = worse
-            .map(|(has, bar, what)| format!("{what} {} for {}", short(has), short(bar)))
-            .collect();
-        if !words.is_empty() {
-            let killed = short(unwatched.mean(|t| t.killed));
-            println!("- {}: {} (unwatched: {killed} OOM kills)", kind.name, words.join(", "));
-        }
     }
 }

@@ -13,6 +13,8 @@ pub struct Tally {
     pub leakers: u32,
     /// Requests that it cut.
     pub cut: u32,
+    /// Signals that it sent to what must not be ended, or not thus.
+    pub forbidden: u32,
     /// The least that was left, as a share of the limit.
     pub lowest: f64,
     /// Looks that it took.

@@ -1,6 +1,7 @@
 //! Worker: one place in a pool, and the process that fills it now.
 
 use super::growth::Growth;
+use super::rng::Rng;
 use super::scenario::{Group, Scenario};
 
 /// Age at the start of the watch of those that are under way by then.
@@ -44,7 +45,9 @@ pub struct Worker {
     /// When it would have finished its request.
     pub gentle_t: f64,
     pub respawn_t: f64,
+    /// Whether it serves a request now, and when that changes.
     pub is_busy: bool,
+    pub turn_t: f64,
     /// Its request was cut already.
     pub is_cut: bool,
     /// The kernel chose it.
@@ -65,6 +68,7 @@ impl Worker {
             _ => 0.0,
         };
         let phase = if of.in_step { 0.0 } else { growth.phase(luck, age_s - of.onset_s) };
+        let started_t = -age_s;
         Self {
             group,
             growth,
@@ -72,7 +76,7 @@ impl Worker {
             state: State::Running,
             generation: 0,
             pid,
-            started_t: -age_s,
+            started_t,
             age_s,
             by_age: 0.0,
             held: 0.0,
@@ -82,6 +86,7 @@ impl Worker {
             gentle_t: f64::INFINITY,
             respawn_t: f64::INFINITY,
             is_busy: false,
+            turn_t: started_t,
             is_cut: false,
             is_struck: false,
             is_ended: false,
@@ -89,7 +94,7 @@ impl Worker {
     }
 
     /// The process that takes this place at `t`.
-    pub fn start_again(&mut self, pid: u32, t: f64) {
+    pub fn start_again(&mut self, pid: u32, t: f64, kind: &Scenario) {
         *self = Self {
             state: State::Running,
             generation: self.generation + 1,
@@ -104,6 +109,7 @@ impl Worker {
             gentle_t: f64::INFINITY,
             respawn_t: f64::INFINITY,
             is_busy: false,
+            turn_t: t + kind.load_s,
             is_cut: false,
             is_struck: false,
             is_ended: false,
@@ -133,15 +139,29 @@ impl Worker {
     /// Goes on for so many seconds; what it leaks by requests comes on top.
     pub fn grow(&mut self, dt: f64, kind: &Scenario, of: &Group) {
         self.age_s += dt;
-        let by_age = self.at(self.age_s, kind, of);
-        self.held += by_age - self.by_age;
-        self.by_age = by_age;
-        // A busy worker computes a third of the time.
-        self.cpu_s += 0.3 * kind.busy * dt;
+        if self.growth.follows_age() || self.age_s < kind.load_s + 2.0 * dt {
+            let by_age = self.at(self.age_s, kind, of);
+            self.held += by_age - self.by_age;
+            self.by_age = by_age;
+        }
+        // Of the time of a request a third is computing.
+        self.cpu_s += if self.is_busy { 0.3 * dt } else { 0.0 };
         let since_s = self.leaks_for_s(of);
         if since_s > 0.0 {
             self.leak(self.growth.leak_rate(since_s) * dt);
         }
+    }
+
+    /// Takes the next request or ends the last one, if it is time.
+    pub fn serve(&mut self, t: f64, kind: &Scenario, rng: &mut Rng) {
+        if t < self.turn_t || self.state != State::Running {
+            return;
+        }
+        self.is_busy = kind.busy >= 1.0 || (kind.busy > 0.0 && !self.is_busy);
+        let idle_s = kind.request_s * (1.0 - kind.busy) / kind.busy;
+        let is_mixed = 0.0 < kind.busy && kind.busy < 1.0;
+        let mean_s = if self.is_busy { kind.request_s } else { idle_s };
+        self.turn_t = if is_mixed { t + rng.exponential(mean_s) } else { f64::INFINITY };
     }
 
     pub fn leak(&mut self, size: f64) {

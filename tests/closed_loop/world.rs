@@ -79,6 +79,10 @@ impl<'k> World<'k> {
             rush: 1.0,
             turn_t: 0.0,
         };
+        for worker in &mut world.workers {
+            worker.is_busy = world.own.unit() < kind.busy;
+            worker.turn_t = world.own.exponential(kind.request_s);
+        }
         world.reckon();
         for limit in &mut world.limits {
             limit.gauge.shown = limit.left;
@@ -119,10 +123,12 @@ impl<'k> World<'k> {
     }
 
     fn grow(&mut self, dt: f64) {
+        let may_stall = self.limits.iter().any(|limit| limit.left <= 0.0);
         for index in 0..self.workers.len() {
-            if self.workers[index].is_alive() && !self.is_stalled(index) {
+            if self.workers[index].is_alive() && !(may_stall && self.is_stalled(index)) {
                 let worker = &mut self.workers[index];
                 worker.grow(dt, self.kind, &self.kind.groups[worker.group]);
+                worker.serve(self.t, self.kind, &mut self.own);
             }
         }
     }
@@ -172,12 +178,17 @@ impl<'k> World<'k> {
 
     /// What is left below each limit now.
     fn reckon(&mut self) {
-        for index in 0..self.limits.len() {
-            let members = (0..self.workers.len()).filter(|worker| self.is_below(*worker, index));
-            let held: f64 = members.map(|worker| self.workers[worker].held).sum();
-            let base = if index == 0 { self.kind.base } else { 0.0 };
-            let limit = &mut self.limits[index];
-            limit.left = limit.size - base - held;
+        for limit in &mut self.limits {
+            limit.left = limit.size;
+        }
+        self.limits[0].left -= self.kind.base;
+        for worker in self.workers.iter().filter(|worker| worker.held > 0.0) {
+            self.limits[0].left -= worker.held;
+            for index in self.kind.groups[worker.group].below.into_iter().flatten() {
+                self.limits[index].left -= worker.held;
+            }
+        }
+        for limit in &self.limits {
             self.tally.lowest = self.tally.lowest.min(limit.left / limit.size);
         }
     }

@@ -41,6 +41,18 @@ pub fn healthy() -> Vec<Scenario> {
         of("warm-5%-late-150ms-512M", 512.0, vec![group(4, saturating(late, 5.0)).start(6.0)])
             .seconds(45.0)
             .late_looks(0.15),
+        // A cache that fills and stops, and a job of 150 MB every 15 s.
+        of(
+            "cache-and-job-10%-512M",
+            512.0,
+            vec![
+                group(1, fill(150.0, 8.0)),
+                group(1, short_lived(146.0, 30.0, 7.0)).start(4.0),
+                group(2, CONSTANT).start(50.0),
+            ],
+        )
+        .seconds(75.0)
+        .respawn(8.0, 8.5),
         of(
             "import-1000MBs-9%-64G",
             65536.0,
@@ -57,7 +69,10 @@ pub fn healthy() -> Vec<Scenario> {
 
 /// Jobs and tasks that end by themselves, and reports of which each may take its share.
 pub fn batches() -> Vec<Scenario> {
-    let of = |name: &str, groups| Scenario::new(name, Healthy, 4096.0, groups).base(400.0);
+    // Each works on its one job all the time.
+    let of = |name: &str, groups| {
+        Scenario::new(name, Healthy, 4096.0, groups).base(400.0).requests(1.0, 20.0)
+    };
     let jobs = || {
         group(4, short_lived(56.0, 1.2, 50.0)).start(4.0).server(Server::Xargs).below(1).in_step()
     };
@@ -76,18 +91,15 @@ pub fn batches() -> Vec<Scenario> {
         of("pool-4x60-cgroup-320M", vec![tasks()]).cgroups(&[320.0]).seconds(120.0),
         of("php-4-reports-budget-90%", vec![reports(Server::PhpFpm).onset(-295.0)])
             .budget(320.0)
-            .seconds(75.0)
-            .requests(1.0, 20.0),
+            .seconds(75.0),
         of("php-4-reports-cgroup-90%", vec![reports(Server::PhpFpm).onset(-295.0)])
             .cgroups(&[320.0])
-            .seconds(75.0)
-            .requests(1.0, 20.0),
+            .seconds(75.0),
         of(
             "gunicorn-models-budget-90%",
             vec![group(4, fill(52.0, 1.3)).start(20.0).server(Server::Gunicorn).below(1).in_step()],
         )
         .budget(320.0)
-        .seconds(75.0)
-        .requests(1.0, 20.0),
+        .seconds(75.0),
     ]
 }

@@ -42,6 +42,17 @@ pub fn leaks() -> Vec<Scenario> {
             vec![unknown(1, linear(30.0)), unknown(5, CONSTANT).start(60.0)],
         )
         .seconds(60.0),
+        // A quarter of them ignore TERM for good.
+        of("unknown-15-stuck-512M", 512.0, vec![unknown(6, by_request(15.0, 0.5)).start(15.0)])
+            .seconds(75.0)
+            .stuck(0.5),
+        // Few requests: most workers are idle for seconds.
+        of("quiet-apache-4-all8-256M", 256.0, vec![group(8, by_request(4.0, 0.5)).start(8.0)])
+            .seconds(120.0)
+            .requests(0.1, 0.5),
+        of("quiet-unknown-4-all8-256M", 256.0, vec![unknown(8, by_request(4.0, 0.5)).start(8.0)])
+            .seconds(120.0)
+            .requests(0.1, 0.5),
         of(
             "php-20-all8-512M",
             512.0,

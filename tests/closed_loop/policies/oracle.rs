@@ -5,7 +5,7 @@ use super::Policy;
 use crate::growth::Growth;
 use crate::kernel::FREED_A_SECOND;
 use crate::scenario::Bound;
-use crate::server::{Means, Replacement};
+use crate::server::Means;
 use crate::worker::{State, Worker};
 use crate::world::World;
 
@@ -116,7 +116,7 @@ fn end_s(usable: f64, taken: &Future, back: &Future) -> f64 {
 fn choose(world: &World<'_>, members: &[usize], size: f64, end_s: f64) -> Option<(usize, Means)> {
     let may_end = |worker: &Worker| {
         let server = world.kind.groups[worker.group].server;
-        worker.state == State::Running && server.replacement() == Replacement::Always
+        worker.state == State::Running && server.may_be_sent(Means::Gentle, false)
     };
     let held = |index: &usize| world.workers[*index].held;
     let candidates = || members.iter().copied().filter(|i| may_end(&world.workers[*i]));
