@@ -20,7 +20,7 @@ use crate::report::{messages, summary};
 use crate::store::history::CheckHistory;
 use crate::store::history::last_report::LastReport;
 use crate::store::history::lock::SelectionLock;
-use crate::system::proc::Sampler;
+use crate::system::sampler::Sampler;
 use crate::system::{machine, wait};
 use anyhow::{Context, Error, Result, anyhow};
 use std::collections::BTreeMap;

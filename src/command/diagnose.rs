@@ -17,7 +17,7 @@ use crate::diagnose::report::{Times, json, text};
 use crate::diagnose::{Diagnosis, Looked, ObservedScope};
 use crate::store::recording::Reader;
 use crate::system::machine;
-use crate::system::proc::Sampler;
+use crate::system::sampler::Sampler;
 use crate::system::wait::{Waiter, Wake};
 use anyhow::{Context, Result, anyhow};
 use std::io::{IsTerminal, Write};

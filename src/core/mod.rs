@@ -12,6 +12,7 @@ pub mod engine;
 #[cfg(test)]
 pub(crate) mod fuzz;
 pub mod model;
+pub mod once;
 pub mod sampling_interval;
 pub mod scheduling_delay;
 pub mod servers;

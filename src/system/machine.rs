@@ -1,7 +1,8 @@
-//! Machine: what stays put between samples.
+//! The machine and leakwatch itself, beside samples.
 
 use crate::core::model::load::{Pressure, SelfUsage};
 use crate::core::model::sample::Header;
+use crate::system::proc::parse;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 use std::fs::File;
@@ -57,13 +58,12 @@ pub fn description() -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// What is waited for now. Allocates nothing.
+/// The pressures now. Allocates nothing.
 pub fn pressure() -> Pressure {
     let some = |path: &str| {
         let mut buffer = [0; 256];
         let length = File::open(path).ok()?.read(&mut buffer).ok()?;
-        let text = std::str::from_utf8(buffer.get(..length)?).ok()?;
-        text.split_once("some avg10=")?.1.split(' ').next()?.parse().ok()
+        parse::pressure(buffer.get(..length)?, "some")
     };
     Pressure {
         memory: some("/proc/pressure/memory"),
@@ -72,7 +72,7 @@ pub fn pressure() -> Pressure {
     }
 }
 
-/// What leakwatch itself uses. Allocates nothing; what cannot be told is 0.
+/// What leakwatch itself uses. Allocates nothing; an unknown value is 0.
 pub fn own_usage() -> SelfUsage {
     let cpu_s = getrusage(UsageWho::RUSAGE_SELF).map_or(0.0, |usage| {
         let seconds = |time: TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 * 1e-6;

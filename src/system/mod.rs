@@ -2,11 +2,13 @@
 
 mod ceilings;
 pub mod hook;
+pub(crate) mod kernel_lines;
 pub mod machine;
 pub mod metrics_file;
 pub mod nonblocking_output;
 pub mod prepare;
 pub mod proc;
+pub mod sampler;
 pub mod signal;
 pub mod systemd;
 pub mod wait;

@@ -1,9 +1,10 @@
-//! Brace: made ready for the minute in which nothing works any more.
+//! Prepares for the minute in which nothing works any more.
 //!
-//! Memory is locked, so that leakwatch is not swapped out when it is needed; the OOM killer is told
-//! to take others first; a signal is rehearsed, so that a missing right shows at the start and not
-//! at the end. What cannot be had is said, once, and nothing depends on it.
+//! Memory is locked, so that leakwatch is not swapped out when it is needed; oom_score_adj makes the
+//! OOM killer take others first; a signal is rehearsed, so that a missing right shows at the start and
+//! not at the end. Each failure is noted once, and nothing depends on it.
 
+use crate::system::proc::parse;
 use crate::system::signal;
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{Resource, getrlimit};
@@ -13,8 +14,8 @@ use std::hint::black_box;
 const SCORE: &str = "/proc/self/oom_score_adj";
 /// CAP_IPC_LOCK of linux/capability.h.
 const IPC_LOCK: u64 = 1 << 14;
-/// oom_score_adj values tried, best first; who lacks CAP_SYS_RESOURCE may go down as far as it was
-/// ever set for this process.
+/// oom_score_adj values tried, best first; without CAP_SYS_RESOURCE a process may go down
+/// as far as it was ever set for it.
 const SCORES: [i32; 5] = [-1000, -900, -500, -250, -100];
 /// Bytes of stack touched, so that they are there: a tick uses 64 KiB.
 const STACK: usize = 80 << 10;
@@ -22,7 +23,7 @@ const STACK: usize = 80 << 10;
 const HEAP: usize = 2 << 20;
 const TOP: usize = 512 << 10;
 
-/// Makes ready as far as allowed; says what could not be had.
+/// Prepares as far as allowed; returns a note for each failure.
 pub fn prepare() -> Vec<String> {
     touch_stack();
     set_heap_aside();
@@ -37,7 +38,7 @@ pub fn prepare() -> Vec<String> {
     let mut notes = Vec::new();
     if !missing.is_empty() {
         notes.push(format!(
-            "when memory ends, leakwatch may be late: {}\n  hint: run it as root, or from a unit with OOMScoreAdjust= and CAP_IPC_LOCK",
+            "when memory runs out, leakwatch may be late: {}\n  hint: run it as root, or from a unit with OOMScoreAdjust= and CAP_IPC_LOCK",
             missing.join(", and ")
         ));
     }
@@ -63,13 +64,11 @@ fn lock_memory() -> Result<(), String> {
 
 /// The effective capabilities.
 fn capabilities() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0)
+    parse::capabilities(&fs::read("/proc/self/status").unwrap_or_default())
 }
 
-/// Takes the OOM killer's favour back, which whoever is started by leakwatch or its unit inherits:
-/// a hook that grows must not outlive what leakwatch protects.
+/// Gives up the protection from the OOM killer, which children of leakwatch or its unit inherit: a
+/// hook that grows must not outlive what leakwatch protects.
 pub fn undo_prepare() {
     let score = fs::read_to_string(SCORE).unwrap_or_default();
     if score.trim().parse::<i32>().is_ok_and(|score| score < 0) {
@@ -94,7 +93,7 @@ fn lower_score() -> Option<i32> {
 /// RLIMIT_DATA, a failed allocation would end leakwatch. Measured at that limit: without it the first
 /// 40 new processes did, with it 350 do not. Untouched, it costs a few pages.
 fn set_heap_aside() {
-    // An allocation of which nobody takes notice is optimised away.
+    // An allocation that is never used would be optimised away.
     let allocate = |bytes| black_box(Vec::<u8>::with_capacity(bytes));
     // So large a one is a mapping of its own, and given back. Having freed one, glibc takes the next
     // from the heap (malloc(3), M_MMAP_THRESHOLD).

@@ -16,7 +16,8 @@ use leakwatch::report::events::{EventFormat, write_event};
 use leakwatch::report::summary;
 use leakwatch::report::words::Style;
 use leakwatch::system::machine;
-use leakwatch::system::proc::{Sampler, Selection, SelectionArgs};
+use leakwatch::system::proc::{Selection, SelectionArgs};
+use leakwatch::system::sampler::Sampler;
 
 use super::fake_proc::{Fake, FakeProc, pid};
 

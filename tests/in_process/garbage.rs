@@ -13,7 +13,8 @@ use leakwatch::core::engine::{Engine, EngineSettings};
 use leakwatch::core::model::event::Event;
 use leakwatch::core::model::sample::Sample;
 use leakwatch::system::machine;
-use leakwatch::system::proc::{Sampler, Selection, SelectionArgs};
+use leakwatch::system::proc::{Selection, SelectionArgs};
+use leakwatch::system::sampler::Sampler;
 
 const MASTER: u32 = 0;
 const LEAKY: u32 = 4;

@@ -1,9 +1,10 @@
-//! Kernel log: what the kernel says of processes that it killed and memory that it refused.
+//! The kernel log: processes that the kernel killed and memory that it refused.
 //!
 //! /dev/kmsg hands out one record a read and EAGAIN when there is no news: 0.3 µs. It needs root
 //! or CAP_SYSLOG; without it the counter of OOM kills in /proc/vmstat has to do, 22 µs a read.
 
 use super::kept_file::{Counter, KeptFile};
+use crate::system::kernel_lines::KernelLine;
 use crate::system::proc::parse::number;
 use rustix::fs::{Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
@@ -21,7 +22,7 @@ pub(in crate::system) enum KernelLog {
     Nothing,
 }
 
-/// What was said since the look before.
+/// What the log had since the last read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::system) struct News {
     /// Processes killed because the machine ran out of memory.
@@ -77,18 +78,23 @@ impl KernelLog {
 impl News {
     /// Takes in one record, `priority,number,time,flags;text`.
     pub(in crate::system) fn take(&mut self, record: &[u8]) {
-        // Priorities from 8 on are of programs that wrote to the log themselves.
+        // Priorities from 8 on belong to programs that wrote to the log themselves.
         let priority = record.split(|b| *b == b',').next().and_then(number);
         if priority.is_none_or(|priority| priority > 7) {
             return;
         }
         let text = record.splitn(2, |b| *b == b';').nth(1).unwrap_or_default();
-        let holds = |what: &[u8]| text.windows(what.len()).any(|window| window == what);
-        // "Memory cgroup out of memory" is the matter of that cgroup, whose own counter tells.
-        if text.starts_with(b"Out of memory: Kill") {
-            self.killed = self.killed.saturating_add(1);
-        } else if text.starts_with(b"__vm_enough_memory:") && holds(b"not enough memory") {
-            self.refused = self.refused.saturating_add(1);
+        // The kernel escapes what is not ASCII, so a record is always text.
+        match std::str::from_utf8(text).ok().and_then(KernelLine::parse) {
+            Some(KernelLine::Killed(_) | KernelLine::WillKill) => {
+                self.killed = self.killed.saturating_add(1);
+            }
+            Some(KernelLine::CommitRefused) => self.refused = self.refused.saturating_add(1),
+            // A kill in a cgroup is counted by that cgroup itself. Of the two lines of a kill before
+            // Linux 5.0 the first counts.
+            Some(KernelLine::KilledInCgroup(_) | KernelLine::KilledSomewhere(_))
+            | Some(KernelLine::ForkRejected(_) | KernelLine::NoPage(_))
+            | None => {}
         }
     }
 }

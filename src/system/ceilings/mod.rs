@@ -29,6 +29,7 @@ use kernel_log::{KernelLog, News};
 use std::collections::BTreeMap;
 use std::path::Path;
 use trees::{Cgroups, TreeLimits};
+use ulimits::Ulimits;
 
 /// What seldom changes is looked at in one of so many ticks.
 const SLOW: u32 = 16;
@@ -182,7 +183,7 @@ impl CeilingReader {
     /// Limits of one tree.
     fn read_tree(&self, tree: &TreeLimits, view: &View<'_>, out: &mut Vec<Ceiling>) {
         let root = Some(tree.root);
-        let ulimits = tree.ulimits.ceilings(view, tree.owner, tree.user);
+        let ulimits = Ulimits::ceilings(tree, view);
         for Limit { kind, place, used, limit } in self.groups.limits(tree).chain(ulimits) {
             out.push(Ceiling { kind, root, place, used, limit });
         }
@@ -223,9 +224,8 @@ impl CeilingReader {
 fn stalled(pressure: &KeptFile) -> Option<u64> {
     let mut buffer = [0; 256];
     let text = pressure.text(&mut buffer)?;
-    let full =
-        super::proc::parse::lines(text).find_map(|line| line.strip_prefix(b"full avg10="))?;
-    super::proc::parse::number(full.split(|b| *b == b'.').next()?)
+    // Only whole percents are compared and reported.
+    super::proc::parse::pressure(text, "full").map(|share| share as u64)
 }
 
 mod cgroup;

@@ -3,7 +3,8 @@
 use crate::core::model::ceiling::{Ceiling, CeilingKind, MemoryFailureKind};
 use crate::core::model::sample::Sample;
 use crate::core::model::units::{GIB, MIB};
-use crate::system::proc::{Sampler, Selection, SelectionArgs};
+use crate::system::proc::{Selection, SelectionArgs};
+use crate::system::sampler::Sampler;
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;

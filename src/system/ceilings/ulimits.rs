@@ -5,9 +5,10 @@
 
 use super::View;
 use super::cgroup::Limit;
+use super::trees::TreeLimits;
 use super::users;
 use super::users::Owner;
-use crate::core::model::ceiling::{CeilingKind, Place};
+use crate::core::model::ceiling::CeilingKind;
 use crate::system::proc::parse::{lines, number};
 
 /// The limits of a tree's forker that can fail a fork; none where a limit does not bind.
@@ -24,16 +25,14 @@ impl Ulimits {
         Self { max_tasks: soft_limit(limits, b"Max processes").filter(|_| !exempt) }
     }
 
-    /// These limits as ceilings of a tree with that owner; `user` names him.
+    /// The limits of a tree's forker as ceilings.
     pub(in crate::system) fn ceilings(
-        &self,
+        tree: &TreeLimits,
         view: &View<'_>,
-        owner: Option<Owner>,
-        user: Place,
-    ) -> impl Iterator<Item = Limit> {
-        let tasks = self.max_tasks.zip(owner).map(|(limit, owner)| Limit {
+    ) -> impl Iterator<Item = Limit> + use<> {
+        let tasks = tree.ulimits.max_tasks.zip(tree.owner).map(|(limit, owner)| Limit {
             kind: CeilingKind::UserTasks,
-            place: user,
+            place: tree.user,
             used: users::tasks(view.known, owner.uid),
             limit,
         });

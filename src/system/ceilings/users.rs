@@ -4,7 +4,7 @@
 //! So they are counted here, and only while some tree is limited by them: everybody's user is read
 //! while young (servers change theirs as they start) and in slices of 1/32 after that.
 
-use crate::system::proc::parse::{lines, named_line};
+use crate::system::proc::parse::{capabilities, named_line, uids};
 use crate::system::proc::procdir::ProcDir;
 use crate::system::proc::watched::KnownProcess;
 use crate::system::proc::watched::SLICES;
@@ -29,10 +29,8 @@ impl Owner {
     pub(in crate::system) fn parse(status: &[u8]) -> Option<Self> {
         const SYS_ADMIN: u64 = 1 << 21;
         const SYS_RESOURCE: u64 = 1 << 24;
-        let uid = u32::try_from(named_line(status, b"Uid")?).ok()?;
-        let field = lines(status).find_map(|l| l.strip_prefix(b"CapEff:"));
-        let text = field.and_then(|f| std::str::from_utf8(f).ok()).unwrap_or("0");
-        let capable = u64::from_str_radix(text.trim(), 16).unwrap_or(0);
+        let uid = uids(status)?.real;
+        let capable = capabilities(status);
         let admin = capable & SYS_ADMIN != 0;
         Some(Self { uid, exempt: uid == 0 || admin || capable & SYS_RESOURCE != 0, admin })
     }

@@ -1,8 +1,8 @@
 //! Parsers for the few /proc files that the tick reads: bytes in, integers out, no allocation.
 //!
-//! Everything read once in a while goes through the procfs crate. These four are read for every
-//! watched process in every tick, where that crate costs 37 µs and 200 allocations (stat +
-//! status) against 1 to 4 µs here. They are total: a torn, short or hostile file is `None`. What has
+//! The procfs crate parses what is read once for each new tree, its cgroups and the mounts
+//! (`ceilings::hierarchy`). For stat and status of every watched process in every sample it would cost
+//! 37 µs and 200 allocations against 1 to 4 µs here. The parsers are total: a torn, short or hostile file is `None`. What has
 //! no line end is torn: of `resident 20480` cut short, `resident 20` is left, which would be believed.
 
 #![deny(clippy::arithmetic_side_effects, reason = "what a file says may be any number")]
@@ -105,6 +105,36 @@ pub(crate) fn named_line(text: &[u8], name: &[u8]) -> Option<u64> {
     })
 }
 
+/// The users of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Uids {
+    pub(crate) real: u32,
+    pub(crate) effective: u32,
+}
+
+/// The line `Uid: real effective saved filesystem` of /proc/PID/status.
+pub(crate) fn uids(status: &[u8]) -> Option<Uids> {
+    let line = lines(status).find_map(|line| line.strip_prefix(b"Uid:"))?;
+    let mut fields = line.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty());
+    let mut next = || u32::try_from(number(fields.next()?)?).ok();
+    Some(Uids { real: next()?, effective: next()? })
+}
+
+/// The effective capabilities in /proc/PID/status, a bit each; none where it has no such line.
+pub(crate) fn capabilities(status: &[u8]) -> u64 {
+    let field = lines(status).find_map(|line| line.strip_prefix(b"CapEff:"));
+    let text = field.and_then(|field| std::str::from_utf8(field).ok()).unwrap_or("0");
+    u64::from_str_radix(text.trim(), 16).unwrap_or(0)
+}
+
+/// The percentage of the last ten seconds in which tasks waited, of a file in /proc/pressure: `some`
+/// of the tasks, or the `full` number of them.
+pub(crate) fn pressure(text: &[u8], tasks: &str) -> Option<f64> {
+    let share = lines(text)
+        .find_map(|line| line.strip_prefix(tasks.as_bytes())?.strip_prefix(b" avg10="))?;
+    std::str::from_utf8(share.split(|b| *b == b' ').next()?).ok()?.parse().ok()
+}
+
 /// Clock ticks spent by the machine without idle and iowait: the `cpu` line of /proc/stat.
 pub(crate) fn busy_ticks(text: &[u8]) -> Option<u64> {
     let line = lines(text).next()?.strip_prefix(b"cpu ")?;
@@ -184,6 +214,17 @@ mod tests {
     }
 
     #[test]
+    fn users_capabilities_and_pressures_are_found_on_their_lines() {
+        let status = b"Name:\ta\nUid:\t33\t34\t33\t33\nCapEff:\t0000000001000000\n";
+        assert_eq!(uids(status), Some(Uids { real: 33, effective: 34 }));
+        assert_eq!((capabilities(status), capabilities(b"Name:\ta\n")), (1 << 24, 0));
+        let psi =
+            b"some avg10=7.25 avg60=0.00 avg300=0.00 total=1\nfull avg10=1.50 avg60=0 total=1\n";
+        assert_eq!((pressure(psi, "some"), pressure(psi, "full")), (Some(7.25), Some(1.5)));
+        assert_eq!(pressure(b"some avg10=7", "some"), None, "torn");
+    }
+
+    #[test]
     fn the_machine_is_busy_when_it_is_neither_idle_nor_waiting() {
         assert_eq!(busy_ticks(b"cpu  1 2 3 1000 500 4 5 6 0 0\ncpu0 1"), Some(21));
         assert_eq!(busy_ticks(b"cpu  1 2 3 1000 500 4 5 6"), None);
@@ -212,6 +253,7 @@ mod tests {
         fuzz("proc meminfo, status ..", 1, &texts, |text| {
             let _ = (busy_ticks(text), tasks(text), kib_line(text, b"VmSwap"));
             let _ = (kib_line(text, b"MemAvailable"), lines(text).count(), number(text));
+            let _ = (uids(text), capabilities(text), pressure(text, "some"));
         });
     }
 

@@ -5,6 +5,7 @@ use super::timestamp::Stamps;
 use super::wordings;
 use crate::core::model::process::Comm;
 use crate::diagnose::findings::{Failure, LogEvent, Logs};
+use crate::system::kernel_lines::without_time;
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -125,7 +126,7 @@ impl<'s> LogEventCounts<'s> {
         {
             log_event.last_t = t.or(log_event.last_t);
             source.clone_into(&mut log_event.source);
-            let text = without_printk_time(body);
+            let text = without_time(body);
             text.get(..text.floor_char_boundary(TEXT))
                 .unwrap_or(text)
                 .clone_into(&mut log_event.text);
@@ -139,7 +140,7 @@ impl<'s> LogEventCounts<'s> {
         let unique = matches!(failure, Failure::OomKill | Failure::OomKillInCgroup);
         let second = t.filter(|_| !unique).map(|t| t as u64);
         // printk's time is there in syslog and not in the journal.
-        let body = if unique { without_printk_time(body) } else { body };
+        let body = if unique { without_time(body) } else { body };
         let mut hasher = DefaultHasher::new();
         (second, failure.name(), who, body).hash(&mut hasher);
         // A line without a time cannot be told from its like.
@@ -150,14 +151,6 @@ impl<'s> LogEventCounts<'s> {
             self.seen.clear();
         }
         self.seen.insert(hasher.finish())
-    }
-}
-
-/// A kernel's message without "[12345.678901] ".
-fn without_printk_time(body: &str) -> &str {
-    match body.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {
-        Some((time, rest)) if time.trim().parse::<f64>().is_ok() => rest,
-        _ => body,
     }
 }
 

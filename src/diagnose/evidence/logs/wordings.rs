@@ -6,6 +6,7 @@
 //! they must begin it here: what a client sent may stand further on in a line.
 
 use crate::diagnose::findings::{Failure, MissingResource};
+use crate::system::kernel_lines::KernelLine;
 
 /// A line without its time: who says what.
 #[derive(Clone, Copy, Debug)]
@@ -67,31 +68,18 @@ fn missing(text: &str) -> MissingResource {
 }
 
 fn kernel(body: &str) -> Option<(Failure, &str)> {
-    // With printk.time and syslog: "[12345.678901] message".
-    let body = match body.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {
-        Some((time, rest)) if time.trim().parse::<f64>().is_ok() => rest,
-        _ => body,
-    };
-    if let Some(path) = body.strip_prefix("cgroup: fork rejected by pids controller in ") {
-        let unit = path.trim().rsplit('/').next().unwrap_or(path);
-        return Some((Failure::ForkFailed(MissingResource::Tasks), unit));
+    match KernelLine::parse(body)? {
+        KernelLine::Killed(victim) => Some((Failure::OomKill, victim.name()?)),
+        KernelLine::KilledInCgroup(victim) => Some((Failure::OomKillInCgroup, victim.name()?)),
+        // Before 5.0; the other line of the same kill is not counted.
+        KernelLine::KilledSomewhere(victim) => Some((Failure::OomKill, victim.name()?)),
+        KernelLine::WillKill | KernelLine::CommitRefused => None,
+        KernelLine::ForkRejected(path) => {
+            let unit = path.rsplit('/').next().unwrap_or(path);
+            Some((Failure::ForkFailed(MissingResource::Tasks), unit))
+        }
+        KernelLine::NoPage(name) => Some((Failure::NoMemory, name)),
     }
-    if let Some((who, _)) = body.split_once(": page allocation failure: order:0") {
-        return Some((Failure::NoMemory, who));
-    }
-    let (failure, rest) = if let Some(rest) = body.strip_prefix("Out of memory: Killed process ") {
-        (Failure::OomKill, rest)
-    } else if let Some(rest) = body.strip_prefix("Memory cgroup out of memory: Killed process ") {
-        (Failure::OomKillInCgroup, rest)
-    } else {
-        // Before 5.0; the line "Out of memory: Kill process N (X) score S" of the same kill is not
-        // counted.
-        (Failure::OomKill, body.strip_prefix("Killed process ")?)
-    };
-    // "4711 (apache2) total-vm:..": the name may hold parentheses itself.
-    let (_, rest) = rest.split_once(" (").or_else(|| rest.split_once(", UID "))?;
-    let end = rest.find(") total-vm").or_else(|| rest.find("),")).or_else(|| rest.rfind(')'));
-    Some((failure, rest.get(..end?)?))
 }
 
 fn systemd(body: &str) -> Option<(Failure, &str)> {

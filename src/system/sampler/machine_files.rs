@@ -1,0 +1,95 @@
+//! Files of the machine as a whole that each sample reads, kept open.
+
+use crate::core::model::sample::{CommitCharge, Memory};
+use crate::system::proc::parse;
+use crate::system::proc::procdir::{is_procfs, read_kept};
+use anyhow::{Context, Result};
+use std::fs::File;
+use std::path::Path;
+
+/// meminfo, stat, loadavg and vm.overcommit_memory.
+#[derive(Debug)]
+pub(super) struct MachineFiles {
+    meminfo: File,
+    stat: Option<File>,
+    loadavg: Option<File>,
+    overcommit: Option<File>,
+    /// vm.overcommit_memory as last read.
+    pub(super) overcommit_mode: u8,
+}
+
+/// The machine's tasks, and the pid that was given out last; each where it is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct TaskCounts {
+    pub(super) tasks: Option<u64>,
+    pub(super) last_pid: Option<u64>,
+}
+
+impl MachineFiles {
+    /// Those of the procfs at `root`.
+    ///
+    /// # Errors
+    /// When it has no meminfo.
+    pub(super) fn open(root: &Path) -> std::io::Result<Self> {
+        Ok(Self {
+            meminfo: File::open(root.join("meminfo"))?,
+            stat: File::open(root.join("stat")).ok(),
+            loadavg: File::open(root.join("loadavg")).ok(),
+            overcommit: File::open(root.join("sys/vm/overcommit_memory")).ok(),
+            overcommit_mode: 0,
+        })
+    }
+
+    /// The machine's memory.
+    ///
+    /// # Errors
+    /// When meminfo cannot be read or lacks what it must have.
+    pub(super) fn memory(&mut self) -> Result<Memory> {
+        let mut buffer = [0; 8192];
+        let text = read_kept(&self.meminfo, &mut buffer).context("cannot read meminfo")?;
+        let bytes = |name: &str| parse::kib_line(text, name.as_bytes());
+        let total = bytes("MemTotal").context("meminfo has no MemTotal")?;
+        // Before 3.14 there is no MemAvailable. Free and page cache without shared memory is what
+        // free(1) of that time showed; it promises too much by the low watermarks (a few MiB).
+        let older = || {
+            let of = |name| bytes(name).unwrap_or(0);
+            let cache = of("Buffers").saturating_add(of("Cached")).saturating_sub(of("Shmem"));
+            bytes("MemFree").map(|free| free.saturating_add(cache))
+        };
+        let available =
+            bytes("MemAvailable").or_else(older).context("meminfo has no MemAvailable")?;
+        let mut digit = [0; 8];
+        self.overcommit_mode =
+            match self.overcommit.as_ref().map(|file| read_kept(file, &mut digit)) {
+                Some(Ok(&[digit @ b'0'..=b'2', ..])) => digit - b'0',
+                _ => 0,
+            };
+        let commit = bytes("CommitLimit")
+            .zip(bytes("Committed_AS"))
+            .filter(|_| self.overcommit_mode == 2)
+            .map(|(limit, used)| CommitCharge { limit, used });
+        Ok(Memory {
+            total,
+            available,
+            swap_total: bytes("SwapTotal").unwrap_or(0),
+            swap_free: bytes("SwapFree").unwrap_or(0),
+            commit,
+        })
+    }
+
+    /// Clock ticks that the machine was busy since boot.
+    pub(super) fn busy_ticks(&self) -> Option<u64> {
+        let mut buffer = [0; 256];
+        parse::busy_ticks(read_kept(self.stat.as_ref()?, &mut buffer).ok()?)
+    }
+
+    /// The ends of loadavg.
+    pub(super) fn task_counts(&self) -> TaskCounts {
+        let mut buffer = [0; 128];
+        let load = self.loadavg.as_ref().and_then(|file| read_kept(file, &mut buffer).ok());
+        let (tasks, last_pid) = load.and_then(parse::tasks).unzip();
+        // lxcfs shows a pid of its own making there.
+        let last_pid = last_pid.filter(|_| self.loadavg.as_ref().is_some_and(is_procfs));
+        TaskCounts { tasks, last_pid }
+    }
+}
