@@ -39,7 +39,7 @@ complete -c leakwatch -n "__fish_leakwatch_needs_command" -l protect -d 'Never s
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l server -d 'Describe a server that `leakwatch servers` does not list, or treat a listed one differently (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l max-extrapolation -d 'Extrapolate a growth to at most K times the time that it was observed for, 1 to 32' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l format -d 'Print lines for people, or JSON Lines' -r -f -a "text\t'Text for people'
-json\t'JSON: one object for each event, or one for a whole report'"
+json\t'JSON: one object for each event'"
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l color -d 'When to colour the lines [auto: on a terminal, unless NO_COLOR or CLICOLOR=0 is set]' -r -f -a "auto\t'On a terminal'
 always\t'Always'
 never\t'Never'"
@@ -81,7 +81,7 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l protect -d
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l server -d 'Describe a server that `leakwatch servers` does not list, or treat a listed one differently (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l max-extrapolation -d 'Extrapolate a growth to at most K times the time that it was observed for, 1 to 32' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l format -d 'Print lines for people, or JSON Lines' -r -f -a "text\t'Text for people'
-json\t'JSON: one object for each event, or one for a whole report'"
+json\t'JSON: one object for each event'"
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l color -d 'When to colour the lines [auto: on a terminal, unless NO_COLOR or CLICOLOR=0 is set]' -r -f -a "auto\t'On a terminal'
 always\t'Always'
 never\t'Never'"
@@ -108,7 +108,7 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -l max-pro
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -l procfs -d 'Read this procfs, such as that of the host as seen from a container' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -l sysfs -d 'Read this sysfs, which has the cgroups of that procfs mounted below it' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -l format -d 'Print a table for people, or one JSON object' -r -f -a "text\t'Text for people'
-json\t'JSON: one object for each event, or one for a whole report'"
+json\t'JSON: one object'"
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -s f -l full -d 'Match the whole command line instead of the name'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -s x -l exact -d 'Require the expression to match the whole name (with -f: the whole command line)'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -s q -l quiet -d 'Print nothing on standard error'
@@ -127,7 +127,7 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l state-d
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l logs -d 'Read the log files of this directory instead of /var/log, the journal and the kernel log' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l since -d 'Read logs as far back as this' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l format -d 'Print a report for people, or one JSON object' -r -f -a "text\t'Text for people'
-json\t'JSON: one object for each event, or one for a whole report'"
+json\t'JSON: one object'"
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l html -d 'Also write the report to this file, as one HTML page' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l write-advice -d 'Write the advised change to this file, for `patch -p1 -d /`; leakwatch itself changes nothing' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l color -d 'When to colour the report [auto: on a terminal, unless NO_COLOR or CLICOLOR=0 is set]' -r -f -a "auto\t'On a terminal'
@@ -161,7 +161,7 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l protect -
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l server -d 'Describe a server that `leakwatch servers` does not list, or treat a listed one differently (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l max-extrapolation -d 'Extrapolate a growth to at most K times the time that it was observed for, 1 to 32' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l format -d 'Print lines for people, or JSON Lines' -r -f -a "text\t'Text for people'
-json\t'JSON: one object for each event, or one for a whole report'"
+json\t'JSON: one object for each event'"
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l color -d 'When to colour the lines [auto: on a terminal, unless NO_COLOR or CLICOLOR=0 is set]' -r -f -a "auto\t'On a terminal'
 always\t'Always'
 never\t'Never'"
@@ -174,7 +174,7 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s q -l quie
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s v -l verbose -d 'Print more on standard error: the state of all trees once a minute'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand servers" -l format -d 'Print a table for people, or one JSON object' -r -f -a "text\t'Text for people'
-json\t'JSON: one object for each event, or one for a whole report'"
+json\t'JSON: one object'"
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand servers" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose record replay servers help" -f -a "check" -d 'Take one sample, judge it with all earlier ones, act, and report what is new (for cron and monitoring)'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose record replay servers help" -f -a "ceilings" -d 'List every limit that can fail a fork or bring the OOM killer, nearest first'

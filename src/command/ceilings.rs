@@ -1,7 +1,7 @@
 //! Takes one sample and lists every limit that can fail a fork or bring the OOM killer.
 
 use super::take;
-use crate::cli::options::{CeilingsOptions, Format};
+use crate::cli::options::{CeilingsOptions, ReportFormat};
 use crate::cli::resolve;
 use crate::core::model::event::Severity;
 use crate::core::model::sample::Sample;
@@ -24,8 +24,8 @@ pub fn run(
     take(&mut sampler, &Waiter::new()?, &mut sample)?;
     let rows = ceilings::rows(&sample, sampler.sources(&sample.all_ceilings()));
     match options.format {
-        Format::Text => ceilings::write(out, &rows)?,
-        Format::Json => ceilings::write_json(out, &rows)?,
+        ReportFormat::Text => ceilings::write(out, &rows)?,
+        ReportFormat::Json => ceilings::write_json(out, &rows)?,
     }
     if sample.procs.is_empty() && !options.quiet {
         writeln!(err, "leakwatch: no process matches; these are the limits of the machine only")?;

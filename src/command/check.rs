@@ -5,8 +5,8 @@
 
 use super::act::ActingEngine;
 use super::profile_saver::ProfileSaver;
-use super::{may_order, terminal, write_event};
-use crate::cli::options::{CheckOptions, Format};
+use super::{may_order, terminal};
+use crate::cli::options::CheckOptions;
 use crate::cli::resolve;
 use crate::core::alerting::{CheckResult, CheckState, findings, is_always_news};
 use crate::core::model::ceiling::Unit;
@@ -16,6 +16,7 @@ use crate::core::model::process::ProcId;
 use crate::core::model::sample::Sample;
 use crate::core::model::signal::SignalFailure;
 use crate::report::check::Report;
+use crate::report::events::write_event;
 use crate::report::{messages, summary};
 use crate::store::history::CheckHistory;
 use crate::store::history::last_report::LastReport;
@@ -263,15 +264,12 @@ impl<'o> Check<'o> {
 
     fn write(&self, out: &mut impl Write, report: &Report<'_>) -> Result<()> {
         let (format, t) = (self.options.output.format, self.sample.t);
-        match format {
-            Format::Text => report.write_line(out)?,
-            Format::Json => report.write_json(out, t)?,
-        }
+        report.write(out, t, format)?;
         let style = terminal::style(&self.options.output, self.options.judge.dry_run);
         for event in self.events() {
             write_event(out, t, &event, format, style)?;
         }
-        if format == Format::Text && report.state != CheckState::Ok {
+        if format.is_for_people() && report.state != CheckState::Ok {
             let is_wrong =
                 |tree: &&summary::TreeSummary| tree.leaking > 0 || tree.forecast.is_some();
             let wrong: Vec<_> = report.trees.iter().filter(is_wrong).copied().collect();

@@ -2,7 +2,7 @@
 //! checks or a recording saw, and one report.
 
 use super::terminal;
-use crate::cli::options::{DiagnoseOptions, Format, SelectOptions};
+use crate::cli::options::{DiagnoseOptions, ReportFormat, SelectOptions};
 use crate::cli::resolve;
 use crate::core::engine::Engine;
 use crate::core::model::event::Severity;
@@ -178,8 +178,8 @@ fn write(
         std::fs::write(path, text).map_err(|e| anyhow!("cannot write '{}': {e}", path.display()))
     };
     match options.format {
-        Format::Text => text::write(out, diagnosis, times, terminal::layout(options.color)),
-        Format::Json => json::write(out, diagnosis, times),
+        ReportFormat::Text => text::write(out, diagnosis, times, terminal::layout(options.color)),
+        ReportFormat::Json => json::write(out, diagnosis, times),
     }
     .context("cannot write the report")?;
     out.flush().context("cannot write the report")?;

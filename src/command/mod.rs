@@ -12,17 +12,12 @@ pub mod servers;
 mod terminal;
 pub mod watch;
 
-use crate::cli::options::{Format, SelectOptions};
-use crate::core::model::event::Event;
+use crate::cli::options::SelectOptions;
 use crate::core::model::sample::Sample;
-use crate::report::events;
-use crate::report::events::EventFormat;
-use crate::report::words::Style;
 use crate::system::proc;
 use crate::system::sampler::Sampler;
 use crate::system::wait::Waiter;
 use anyhow::Result;
-use std::io::{self, Write};
 
 /// Takes a sample of now.
 fn take(sampler: &mut Sampler, waiter: &Waiter, sample: &mut Sample) -> Result<()> {
@@ -34,19 +29,4 @@ fn take(sampler: &mut Sampler, waiter: &Waiter, sample: &mut Sample) -> Result<(
 /// nor for processes of another pid namespace.
 fn may_order(select: &SelectOptions) -> bool {
     !select.is_empty() && proc::is_own(&select.procfs)
-}
-
-/// Writes one event in the chosen format.
-fn write_event(
-    out: &mut impl Write,
-    t: f64,
-    event: &Event,
-    format: Format,
-    style: Style,
-) -> io::Result<()> {
-    let format = match format {
-        Format::Text => EventFormat::Text,
-        Format::Json => EventFormat::Json,
-    };
-    events::write_event(out, t, event, format, style)
 }

@@ -1,6 +1,6 @@
 //! Replay: judges a recording as if it happened now.
 
-use super::{terminal, write_event};
+use super::terminal;
 use crate::cli::options::{ReplayOptions, Target};
 use crate::cli::resolve;
 use crate::core::detect::explain::Explanation;
@@ -16,6 +16,7 @@ use crate::diagnose::observer::Observer;
 use crate::diagnose::report::Times;
 use crate::diagnose::report::html;
 use crate::diagnose::report::html::ChartTime;
+use crate::report::events::write_event;
 use crate::report::explain;
 use crate::report::explain::ExplainedAt;
 use crate::report::words::Style;

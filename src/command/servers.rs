@@ -1,6 +1,6 @@
 //! Servers: prints what the table holds: signals, failed forks, settings.
 
-use crate::cli::options::{Format, ServersOptions};
+use crate::cli::options::{ReportFormat, ServersOptions};
 use crate::core::model::event::Severity;
 use crate::core::servers::{Server, TABLE};
 use crate::report::servers;
@@ -30,8 +30,8 @@ pub fn run(options: &ServersOptions, out: &mut impl Write) -> Result<Severity> {
     let full = !rows.is_empty();
     let rows = if full { &rows } else { TABLE };
     match options.format {
-        Format::Text => servers::write(out, rows, full)?,
-        Format::Json => servers::write_json(out, rows)?,
+        ReportFormat::Text => servers::write(out, rows, full)?,
+        ReportFormat::Json => servers::write_json(out, rows)?,
     }
     Ok(Severity::Fine)
 }

@@ -4,6 +4,7 @@
 //! monitoring-plugins.org. Nagios, Icinga and their like read the exit status, show the text, and
 //! draw what follows the bar.
 
+use super::events::EventFormat;
 use super::fields::Fields;
 use super::summary::TreeSummary;
 use super::words::{CeilingName, Subject};
@@ -34,11 +35,7 @@ pub struct Report<'a> {
 const FEW: usize = 12;
 
 impl Report<'_> {
-    /// Writes the line.
-    ///
-    /// # Errors
-    /// When `out` cannot be written.
-    pub fn write_line(&self, out: &mut impl Write) -> io::Result<()> {
+    fn write_line(&self, out: &mut impl Write) -> io::Result<()> {
         // The bar ends the text, so a name must not hold one.
         let text = self.text().replace('|', "/");
         write!(out, "LEAKWATCH {} - {text} |", self.state.name())?;
@@ -60,16 +57,21 @@ impl Report<'_> {
         writeln!(out)
     }
 
-    /// Writes the same as a JSON object: an event `check` of schema 1, with `state`, `text`,
-    /// `processes`, `leaking`, `suspects`, `footprint_bytes`, `samples` and `watched_s`, before the
-    /// events of the sample.
+    /// Writes the result: the line for people, or an event `check` with `state`, `text`, `processes`,
+    /// `leaking`, `suspects`, `footprint_bytes`, `samples` and `watched_s`.
     ///
     /// # Errors
     /// When `out` cannot be written.
-    pub fn write_json(&self, out: &mut impl Write, t: f64) -> io::Result<()> {
+    pub fn write(&self, out: &mut impl Write, t: f64, format: EventFormat) -> io::Result<()> {
+        match format.begin(out, "check", t)? {
+            Some(fields) => self.write_record(fields),
+            None => self.write_line(out),
+        }
+    }
+
+    fn write_record<W: Write>(&self, mut fields: Fields<'_, W>) -> io::Result<()> {
         let count = |of: fn(&TreeSummary) -> usize| self.trees.iter().map(of).sum::<usize>();
         let footprint: u64 = self.trees.iter().map(|tree| tree.footprint).sum();
-        let mut fields = Fields::begin(out, "check", t)?;
         fields.word("state", &self.state.name().to_ascii_lowercase())?;
         fields.text("text", self.text())?;
         fields.value("processes", count(|tree| tree.workers + 1))?;

@@ -1,6 +1,6 @@
 //! What leakwatch itself uses, and how late its samples are.
 
-use super::fields::Fields;
+use super::events::EventFormat;
 use super::words::plural;
 use crate::core::model::load::{Pressure, SelfUsage};
 use crate::core::model::sample::Memory;
@@ -45,14 +45,19 @@ impl SelfReport {
         writeln!(out, "{samples}, the last {last} late, the worst {worst}")
     }
 
-    /// Writes the same as an object of JSON Lines, at `t`.
+    /// Writes the same as a record at `t`; nothing in a format for people, who get the line.
     ///
     /// # Errors
     /// When `out` cannot be written.
-    pub fn write_json(&self, out: &mut impl Write, t: f64) -> io::Result<()> {
+    pub fn write_record(
+        &self,
+        out: &mut impl Write,
+        t: f64,
+        format: EventFormat,
+    ) -> io::Result<()> {
         let Self { usage: SelfUsage { cpu_s, anon, file }, scheduling_delay: delay } = self;
         let ms = |s: f64| fmt::from_fn(move |f| write!(f, "{s:.3}"));
-        let mut fields = Fields::begin(out, "self", ms(t))?;
+        let Some(mut fields) = format.begin(out, "self", ms(t))? else { return Ok(()) };
         fields.value("anon_bytes", anon)?;
         fields.value("file_bytes", file)?;
         fields.value("cpu_s", ms(*cpu_s))?;
@@ -108,12 +113,18 @@ impl DelayedSample {
         )
     }
 
-    /// Writes the same as an object of JSON Lines, at `t`.
+    /// Writes the same as a record at `t`; nothing in a format for people, who get the line.
     ///
     /// # Errors
     /// When `out` cannot be written.
-    pub fn write_json(&self, out: &mut impl Write, t: f64) -> io::Result<()> {
-        let mut fields = Fields::begin(out, "sample_delayed", format_args!("{t:.3}"))?;
+    pub fn write_record(
+        &self,
+        out: &mut impl Write,
+        t: f64,
+        format: EventFormat,
+    ) -> io::Result<()> {
+        let record = format.begin(out, "sample_delayed", format_args!("{t:.3}"))?;
+        let Some(mut fields) = record else { return Ok(()) };
         fields.value("delay_s", format_args!("{:.3}", self.late_s))?;
         let Pressure { memory, cpu, io } = self.pressure;
         for (name, percent) in [
@@ -231,7 +242,7 @@ mod tests {
              2 samples, the last 4 ms late, the worst 400 ms\n"
         );
         let mut out = Vec::new();
-        own.write_json(&mut out, 1e9).unwrap();
+        own.write_record(&mut out, 1e9, EventFormat::Json).unwrap();
         let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
         for (key, value) in [
             ("event", serde_json::json!("self")),

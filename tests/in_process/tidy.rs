@@ -9,7 +9,7 @@ const ROOMS: [(&str, &[&str]); 9] = [
     ("store", &["core", "system"]),
     ("report", &["core"]),
     ("diagnose", &["core", "system", "store", "report"]),
-    ("cli", &["core", "system", "store"]),
+    ("cli", &["core", "system", "store", "report"]),
     ("command", &["core", "system", "store", "report", "diagnose", "cli"]),
     ("lib", &[]),
     ("main", &["core", "system", "store", "report", "diagnose", "cli", "command"]),

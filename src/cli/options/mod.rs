@@ -10,7 +10,7 @@ pub use shared::{
     ConfigOptions, JudgeOptions, OutputOptions, SelectOptions, StateOptions, TimingOptions,
 };
 use std::path::PathBuf;
-pub use values::{Color, Format, Target};
+pub use values::{Color, ReportFormat, Target};
 use values::{size, target, time};
 
 /// Memory-leak watchdog: ends leaking worker processes, gently, before fork starts failing.
@@ -155,7 +155,7 @@ pub struct CeilingsOptions {
     pub select: SelectOptions,
     /// Print a table for people, or one JSON object
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
-    pub format: Format,
+    pub format: ReportFormat,
     /// Print nothing on standard error
     #[arg(short, long)]
     pub quiet: bool,
@@ -169,7 +169,7 @@ pub struct ServersOptions {
     pub names: Vec<String>,
     /// Print a table for people, or one JSON object
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
-    pub format: Format,
+    pub format: ReportFormat,
 }
 
 /// Options of `diagnose`.
@@ -216,7 +216,7 @@ pub struct DiagnoseOptions {
         default_value = "text",
         help_heading = "Output"
     )]
-    pub format: Format,
+    pub format: ReportFormat,
     /// Also write the report to this file, as one HTML page
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub html: Option<PathBuf>,

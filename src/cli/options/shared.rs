@@ -1,8 +1,9 @@
 //! The groups of options that several commands share.
 
-use super::values::{Color, Format, interval, max_extrapolation, server_row, signal, time};
+use super::values::{Color, interval, max_extrapolation, server_row, signal, time};
 use crate::core::model::signal::Signal;
 use crate::core::servers::UserServer;
+use crate::report::events::EventFormat;
 use crate::system::proc::MOST;
 use clap::Args;
 use std::path::PathBuf;
@@ -149,7 +150,7 @@ pub struct JudgeOptions {
 pub struct OutputOptions {
     /// Print lines for people, or JSON Lines
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
-    pub format: Format,
+    pub format: EventFormat,
     /// When to colour the lines [auto: on a terminal, unless NO_COLOR or CLICOLOR=0 is set]
     #[arg(long, value_name = "WHEN", value_enum, default_value = "auto")]
     pub color: Color,

@@ -5,12 +5,12 @@ use crate::core::servers::UserServer;
 use clap::ValueEnum;
 use strum::VariantArray;
 
-/// Output formats.
+/// Formats of whole reports. Those of events are in [`report::events`](crate::report::events).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum ReportFormat {
     /// Text for people.
     Text,
-    /// JSON: one object for each event, or one for a whole report.
+    /// JSON: one object.
     Json,
 }
 

@@ -1,10 +1,10 @@
 //! Where the events of a watch go: standard output or the journal, and the command of `--on-event`.
 
 use super::journal_sink::JournalSink;
-use crate::cli::options::{Format, OutputOptions};
-use crate::command::write_event;
+use crate::cli::options::OutputOptions;
 use crate::core::engine::Engine;
 use crate::core::model::event::Event;
+use crate::report::events::{EventFormat, write_event};
 use crate::report::screen::Screen;
 use crate::report::summary;
 use crate::report::words::Style;
@@ -15,7 +15,7 @@ use std::io::{IsTerminal, Write};
 
 /// The places that events are written to, and how.
 pub(super) struct EventOutputs {
-    format: Format,
+    format: EventFormat,
     style: Style,
     screen: Option<Screen>,
     journal_sink: Option<JournalSink>,
@@ -32,7 +32,7 @@ impl EventOutputs {
         hook: Option<Hook>,
     ) -> Self {
         let stdout = std::io::stdout();
-        let is_text = output.format == Format::Text;
+        let is_text = output.format.is_for_people();
         let screen = (is_text && is_only && stdout.is_terminal()).then(Screen::default);
         let is_journal = is_text && systemd::is_journal(&stdout);
         let journal_sink = is_journal.then(|| JournalSink::open(systemd::JOURNAL));
@@ -63,13 +63,13 @@ impl EventOutputs {
         let hook = self.hook.as_mut()?;
         let plain = Style { colour: false, ..self.style };
         let mut text = Vec::new();
-        write_event(&mut text, t, event, Format::Text, plain).ok();
+        write_event(&mut text, t, event, EventFormat::Text, plain).ok();
         // An event without a line for people is none for a hook either.
         if text.is_empty() {
             return None;
         }
         hook.tell(|line| {
-            write_event(line, t, event, Format::Json, plain)?;
+            write_event(line, t, event, EventFormat::Json, plain)?;
             line.write_all(&text)
         })
     }

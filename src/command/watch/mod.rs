@@ -16,7 +16,7 @@ use service_manager::ManagerReports;
 use session::Session;
 use tolerant::Tolerant;
 
-use crate::cli::options::{Format, WatchOptions};
+use crate::cli::options::WatchOptions;
 use crate::core::model::event::Severity;
 use crate::core::scheduling_delay::SchedulingDelay;
 use crate::report::messages;
@@ -129,7 +129,7 @@ impl Watch {
         let outputs = || self.sessions.iter().map(|session| &session.options.output);
         Destinations {
             err: !outputs().all(|output| output.quiet),
-            json: outputs().any(|output| output.format == Format::Json),
+            out: outputs().map(|output| output.format).find(|format| !format.is_for_people()),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What leakwatch reports of itself, at SIGUSR1 and at the end of a watch.
 
 use crate::core::scheduling_delay::SchedulingDelay;
+use crate::report::events::EventFormat;
 use crate::report::self_usage::SelfReport;
 use crate::system::machine;
 use crate::system::wait::Waiter;
@@ -12,8 +13,8 @@ use std::io::Write;
 pub(super) struct Destinations {
     /// To standard error, as a line.
     pub(super) err: bool,
-    /// To standard output, as a JSON object.
-    pub(super) json: bool,
+    /// To standard output, as a record of that format.
+    pub(super) out: Option<EventFormat>,
 }
 
 /// Writes what leakwatch uses and how late its samples are.
@@ -29,8 +30,8 @@ pub(super) fn write_self_report(
 ) -> Result<()> {
     let report = SelfReport { usage: machine::own_usage(), scheduling_delay: *scheduling_delay };
     let mut write = || {
-        if destinations.json {
-            report.write_json(out, waiter.unix_time(waiter.uptime_s()))?;
+        if let Some(format) = destinations.out {
+            report.write_record(out, waiter.unix_time(waiter.uptime_s()), format)?;
             out.flush()?;
         }
         if destinations.err { report.write(err) } else { Ok(()) }

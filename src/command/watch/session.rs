@@ -5,7 +5,7 @@ use super::metrics::MetricsExporter;
 use super::sample_failures::SampleFailures;
 use super::tolerant::Tolerant;
 use super::tree_changes::TreeChanges;
-use crate::cli::options::{Format, WatchOptions};
+use crate::cli::options::WatchOptions;
 use crate::cli::resolve;
 use crate::command::act::ActingEngine;
 use crate::command::profile_saver::ProfileSaver;
@@ -20,7 +20,8 @@ use crate::report::words::Style;
 use crate::report::{ceilings, messages, summary};
 use crate::store::history::lock::SelectionLock;
 use crate::system::hook::Hook;
-use crate::system::proc::{self, Sampler};
+use crate::system::proc;
+use crate::system::sampler::Sampler;
 use crate::system::signal::LiveSignals;
 use crate::system::wait::Waiter;
 use crate::system::{machine, wait};
@@ -291,10 +292,8 @@ impl Session {
         let (out, err) = (&mut self.tolerant(out), &mut self.tolerant(err));
         let memory = self.sample.memory;
         let late = DelayedSample { late_s, pressure: machine::pressure(), memory };
-        if self.options.output.format == Format::Json {
-            late.write_json(out, self.sample.t)?;
-            out.flush()?;
-        }
+        late.write_record(out, self.sample.t, self.options.output.format)?;
+        out.flush()?;
         if !self.options.output.quiet {
             late.write(err)?;
         }

@@ -17,9 +17,9 @@ use std::io::{self, Write};
 /// Formats of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum EventFormat {
-    /// One line an event, for people.
+    /// Text for people.
     Text,
-    /// One JSON object an event.
+    /// JSON: one object for each event.
     Json,
 }
 
