@@ -145,6 +145,9 @@ impl Stage {
         );
         std::fs::write(at("script"), script).unwrap();
         process::install(&at("script"), &at("bin/leakwatch"));
+        // A pager would wait for a key, and a bare machine has none.
+        std::fs::write(at("script"), "#!/bin/sh\nexec cat\n").unwrap();
+        process::install(&at("script"), &at("bin/less"));
         Self { dir, proc }
     }
 

@@ -92,6 +92,7 @@ fn expect(cli: &Cli, name: &str) -> events::Event {
 }
 
 #[test]
+#[ignore = "needs all of perl"]
 fn an_unknown_preforking_program_is_recognised_and_a_worker_gets_term() {
     let pool = Pool::start(&["env"], &["3", "2048"]);
     let cli = watch(&pool, &[]);
@@ -105,6 +106,7 @@ fn an_unknown_preforking_program_is_recognised_and_a_worker_gets_term() {
 }
 
 #[test]
+#[ignore = "needs all of perl"]
 fn a_worker_that_ignores_every_signal_is_killed_in_the_end() {
     let pool = Pool::start(&["env"], &["3", "2048", "stubborn"]);
     let cli = watch(&pool, &["--grace", "2s"]);
@@ -118,6 +120,7 @@ fn a_worker_that_ignores_every_signal_is_killed_in_the_end() {
 }
 
 #[test]
+#[ignore = "needs all of perl"]
 fn without_kill_a_worker_that_ignores_the_rest_stays_and_is_reported() {
     let pool = Pool::start(&["env"], &["3", "2048", "stubborn"]);
     let cli = watch(&pool, &["--grace", "2s", "--no-kill"]);
@@ -130,6 +133,7 @@ fn without_kill_a_worker_that_ignores_the_rest_stays_and_is_reported() {
 
 /// A stopped worker acts on TERM only once it is continued.
 #[test]
+#[ignore = "needs all of perl"]
 fn a_stopped_worker_is_still_ended_by_term() {
     let pool = Pool::start(&["env"], &["4", "768"]);
     let cli = watch(&pool, &[]);
