@@ -10,7 +10,7 @@
 //! millions of samples a second.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a bench")]
 
-use leakwatch::core::decide::policy::Rules;
+use leakwatch::core::decide::rules::Rules;
 use leakwatch::core::engine::{Engine, EngineSettings};
 use leakwatch::core::model::process::{Comm, Proc, ProcId};
 use leakwatch::core::model::sample::{Header, Memory, Sample};

@@ -11,7 +11,7 @@
 //! crate; *sysinfo*, its refresh of memory and CPU of these processes.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, reason = "a bench")]
 
-use leakwatch::core::decide::policy::Rules;
+use leakwatch::core::decide::rules::Rules;
 use leakwatch::core::engine::{Engine, EngineSettings};
 use leakwatch::core::model::sample::Sample;
 use leakwatch::system::machine;

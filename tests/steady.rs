@@ -7,7 +7,7 @@ mod fake_proc;
 
 use fake_proc::{Fake, FakeProc, pid};
 use leakwatch::command::watch::metrics::MetricsExporter;
-use leakwatch::core::decide::policy::Rules;
+use leakwatch::core::decide::rules::Rules;
 use leakwatch::core::engine::{Engine, EngineSettings};
 use leakwatch::core::model::sample::Sample;
 use leakwatch::core::scheduling_delay::SchedulingDelay;

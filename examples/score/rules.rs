@@ -5,7 +5,7 @@
 
 use clap::Parser;
 use leakwatch::cli::options::{Cli, Command};
-use leakwatch::core::decide::policy::Rules;
+use leakwatch::core::decide::rules::Rules;
 use leakwatch::core::engine::{Engine, EngineSettings};
 use leakwatch::core::model::event::Event;
 use leakwatch::core::model::order::Order;

@@ -1,7 +1,7 @@
 //! From parsed options to the values that the commands work with.
 
 use crate::cli::options::{JudgeOptions, SelectOptions, StateOptions};
-use crate::core::decide::policy::Rules;
+use crate::core::decide::rules::Rules;
 use crate::core::engine;
 use crate::core::model::signal::Signal;
 use crate::core::servers::{TABLE, UserServer, WorkerPolicy};

@@ -1,7 +1,7 @@
 //! An engine, and the signals that carry out its orders: the one way in which a live sample is
 //! acted on, by the watch and by a check.
 
-use crate::core::decide::policy::Rules;
+use crate::core::decide::rules::Rules;
 use crate::core::engine::{Engine, EngineSettings};
 use crate::core::model::event::Event;
 use crate::core::model::process::ProcId;

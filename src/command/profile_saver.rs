@@ -70,7 +70,7 @@ impl ProfileSaver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::decide::policy::Rules;
+    use crate::core::decide::rules::Rules;
     use crate::core::engine::EngineSettings;
     use crate::core::model::process::Comm;
     use crate::core::model::profile::Profile;

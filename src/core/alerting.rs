@@ -106,7 +106,7 @@ pub fn is_always_news(event: &Event) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::decide::policy::Rules;
+    use crate::core::decide::rules::Rules;
     use crate::core::engine::EngineSettings;
     use crate::core::model::sample::{Header, Sample};
 

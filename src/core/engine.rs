@@ -1,7 +1,8 @@
 //! Engine: state across samples. `observe` is the whole of it: live and replayed alike.
 
 use crate::core::alarm::Alarm;
-use crate::core::decide::policy::{Policy, Rules};
+use crate::core::decide::policy::Policy;
+use crate::core::decide::rules::Rules;
 use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::model::event::{Assessment, Event, Severity};
@@ -72,13 +73,13 @@ impl Engine {
     /// Goes on under other rules. Those that depend on programs count once these are told again.
     pub fn set_rules(&mut self, rules: Rules) {
         self.lead_s = rules.lead_s;
-        self.policy.renew(rules);
+        self.policy.set_rules(rules);
     }
 
     /// Whether what is observed lies in the past: then no order is given, those that were given are
     /// [recalled](Self::recall).
     pub fn set_replaying(&mut self, past: bool) {
-        self.policy.catch_up(past);
+        self.policy.set_replaying(past);
     }
 
     /// Takes over what an earlier run did on the sample that was just observed.
@@ -86,7 +87,7 @@ impl Engine {
         if matches!(past, EarlierAction::Ordered { .. }) {
             self.detector.ordered(past.victim());
         }
-        self.policy.recall(past, self.assessment.t, &self.detector);
+        self.policy.apply_earlier_action(past, self.assessment.t, &self.detector);
     }
 
     /// Seconds before the end from which on things are critical.

@@ -4,7 +4,7 @@ use super::servers::Ended;
 use super::summary;
 use super::summary::TreeSummary;
 use super::words::{Style, plural};
-use crate::core::decide::policy::Method;
+use crate::core::decide::rules::Method;
 use crate::core::engine::Engine;
 use crate::core::model::event::Severity;
 use crate::core::model::process::ProcId;

@@ -407,7 +407,7 @@ impl fmt::Display for MetricValue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::decide::policy::Rules;
+    use crate::core::decide::rules::Rules;
     use crate::core::model::ceiling::{CeilingKind, MemoryFailure};
     use crate::core::model::load::SelfUsage;
     use crate::core::model::order::{Order, OrderReason};

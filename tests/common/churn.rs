@@ -7,7 +7,7 @@
 use std::io;
 
 use leakwatch::command::watch::metrics::MetricsExporter;
-use leakwatch::core::decide::policy::Rules;
+use leakwatch::core::decide::rules::Rules;
 use leakwatch::core::engine::{Engine, EngineSettings};
 use leakwatch::core::model::order::Order;
 use leakwatch::core::model::sample::Sample;

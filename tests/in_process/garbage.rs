@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::fake_proc::{Fake, FakeProc, pid};
-use leakwatch::core::decide::policy::Rules;
+use leakwatch::core::decide::rules::Rules;
 use leakwatch::core::engine::{Engine, EngineSettings};
 use leakwatch::core::model::event::Event;
 use leakwatch::core::model::sample::Sample;

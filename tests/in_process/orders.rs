@@ -1,7 +1,7 @@
 //! Orders: which process is ended, when and how, and which never is. A small world of processes in memory runs
 //! through the engine; nothing here touches a real process.
 
-use leakwatch::core::decide::policy::Rules;
+use leakwatch::core::decide::rules::Rules;
 use leakwatch::core::engine::{Engine, EngineSettings};
 use leakwatch::core::model::ceiling::{CeilingKind, MemoryFailure, MemoryFailureKind, Place};
 use leakwatch::core::model::event::Event;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::worlds::{Expect, FAMILIES};
-use leakwatch::core::decide::policy::Rules;
+use leakwatch::core::decide::rules::Rules;
 use leakwatch::core::engine::{Engine, EngineSettings};
 use leakwatch::core::model::process::{Comm, Proc, ProcId};
 use leakwatch::core::model::sample::{Header, Memory, Sample};

@@ -2,7 +2,7 @@
 //! are named before fork fails, and ended only when they are what fills the limit. A small world in
 //! memory runs through the engine; nothing here touches a real process.
 
-use leakwatch::core::decide::policy::Rules;
+use leakwatch::core::decide::rules::Rules;
 use leakwatch::core::engine::{Engine, EngineSettings};
 use leakwatch::core::model::ceiling::{
     Ceiling, CeilingKind, Effect, MemoryFailure, MemoryFailureKind, Place,

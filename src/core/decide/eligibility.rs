@@ -1,4 +1,4 @@
-//! Victims: who may be ended at all, and who is spared whatever it does.
+//! Eligibility: which processes may be ended at all, and which never are, whatever they do.
 
 use crate::core::decide::rules::{Method, Rules};
 use crate::core::detect::Detector;
@@ -12,9 +12,9 @@ use crate::core::servers::{Server, ThreadCount, WorkerPolicy};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// A pool that needed no order for so many seconds is counted anew. Shorter, and a pool that is
-/// never refilled would be ended by halves; never, and one that its server shrank at a quiet hour
-/// could not be helped any more.
+/// A pool that needed no order for so many seconds is counted anew. With a shorter time, a pool
+/// that is never refilled would be ended by halves; without one, a pool that its server shrank at a
+/// quiet hour could not be helped any more.
 const EPISODE_S: f64 = 600.0;
 
 /// An end within so many seconds is near.
@@ -43,16 +43,16 @@ static NOT_RECORDED: ProgramFacts = ProgramFacts {
     permitted: None,
 };
 
-/// A pool: the children of one parent that do the same work.
+/// A worker pool: the children of one parent that do the same work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Pool {
+pub struct WorkerPool {
     parent: Option<ProcId>,
-    kind: PoolKey,
+    kind: WorkerPoolKind,
 }
 
 /// What the members of a pool have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum PoolKey {
+enum WorkerPoolKind {
     /// They are forks of their parent, whatever each is called (mod_perl renames its children),
     /// and where it has several pools, of that one.
     Forks(u64),
@@ -60,7 +60,7 @@ enum PoolKey {
     Named(Comm),
 }
 
-/// What is known of those who might have to end.
+/// What is known of the processes that might have to end.
 #[derive(Debug)]
 pub struct Eligibility {
     rules: Rules,
@@ -68,9 +68,9 @@ pub struct Eligibility {
     /// Whether any sample told of programs; all live ones do.
     told_programs: bool,
     /// Ordered in a dry run, or did not go: never ordered again.
-    done: Vec<ProcId>,
+    excluded: Vec<ProcId>,
     /// Size of each pool when its tree came into danger, and when that was last so.
-    episodes: HashMap<Pool, (u32, f64)>,
+    episodes: HashMap<WorkerPool, (u32, f64)>,
 }
 
 impl Eligibility {
@@ -80,18 +80,23 @@ impl Eligibility {
             rules,
             program_facts: HashMap::new(),
             told_programs: false,
-            done: Vec::new(),
+            excluded: Vec::new(),
             episodes: HashMap::new(),
         }
     }
 
-    /// Other things are spared from now on, once their programs are told again.
-    pub fn renew(&mut self, rules: Rules) {
+    /// What the user allows.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Goes on under other rules. What depends on a program counts once a sample tells of it again.
+    pub fn set_rules(&mut self, rules: Rules) {
         self.rules = rules;
     }
 
-    /// Takes in the programs that a sample tells of; forgets who is gone.
-    pub fn learn(&mut self, sample: &Sample, detector: &Detector) {
+    /// Takes in the programs that a sample tells of; forgets processes that are gone.
+    pub fn observe(&mut self, sample: &Sample, detector: &Detector) {
         self.told_programs |= !sample.programs.is_empty();
         for program in &sample.programs {
             let comm = sample
@@ -104,7 +109,7 @@ impl Eligibility {
         let lives = |id: &ProcId| detector.process_state(*id).is_some();
         if detector.is_any_gone() {
             self.program_facts.retain(|id, _| lives(id));
-            self.done.retain(lives);
+            self.excluded.retain(lives);
         }
         self.episodes.retain(|_, (_, t)| sample.t - *t < EPISODE_S);
     }
@@ -128,34 +133,34 @@ impl Eligibility {
 
     /// A process that is never ordered again, while it lives.
     pub fn exclude(&mut self, id: ProcId) {
-        self.done.push(id);
+        self.excluded.push(id);
     }
 
-    /// Those that are never ordered again.
-    pub fn done(&self) -> impl Iterator<Item = ProcId> {
-        self.done.iter().copied()
+    /// Processes that are never ordered again.
+    pub fn excluded(&self) -> impl Iterator<Item = ProcId> {
+        self.excluded.iter().copied()
     }
 
     /// Takes note of an order on a member of a pool of that size.
-    pub fn ordered(&mut self, pool: Pool, size: u32, t: f64) {
+    pub fn ordered(&mut self, pool: WorkerPool, size: u32, t: f64) {
         self.episodes.entry(pool).or_insert((size, t)).1 = t;
     }
 
     /// The pool that a process belongs to.
-    pub fn pool(&self, s: &ProcessState) -> Pool {
+    pub fn pool(&self, s: &ProcessState) -> WorkerPool {
         let kind = match self.program_facts.get(&s.id) {
             Some(program_facts) if program_facts.forked && !program_facts.helper => {
-                PoolKey::Forks(program_facts.pool)
+                WorkerPoolKind::Forks(program_facts.pool)
             }
-            _ => PoolKey::Named(s.comm),
+            _ => WorkerPoolKind::Named(s.comm),
         };
-        Pool { parent: s.parent, kind }
+        WorkerPool { parent: s.parent, kind }
     }
 
     /// The living members of a pool; a root is in none.
     pub fn members<'d>(
         &'d self,
-        pool: Pool,
+        pool: WorkerPool,
         detector: &'d Detector,
     ) -> impl Iterator<Item = &'d ProcessState> {
         let of_parent = detector.process_states().filter(move |s| s.parent == pool.parent);
@@ -163,7 +168,7 @@ impl Eligibility {
     }
 
     /// Whether its youngest member has started: it was looked at twice, and grew little in between.
-    pub fn newest_has_settled(&self, pool: Pool, detector: &Detector) -> bool {
+    pub fn newest_has_settled(&self, pool: WorkerPool, detector: &Detector) -> bool {
         let newest = self.members(pool, detector).max_by_key(|s| (s.id.start, s.id.pid));
         newest.is_some_and(|s| match s.recent.points() {
             [.., (_, before), (_, now)] => now.saturating_sub(*before) <= MIB.max(now / 20),
@@ -171,9 +176,9 @@ impl Eligibility {
         })
     }
 
-    /// Whether it does not need a replacement: half of it is idle. So its server thinks too: Apache
-    /// starts none while it has spares.
-    pub fn is_at_ease(&self, pool: Pool, detector: &Detector) -> bool {
+    /// Whether half of it is idle, so that it needs no replacement. Its server goes by that too:
+    /// Apache starts none while it has spares.
+    pub fn is_half_idle(&self, pool: WorkerPool, detector: &Detector) -> bool {
         let (mut idle, mut all) = (0, 0);
         for s in self.members(pool, detector) {
             all += 1;
@@ -183,7 +188,7 @@ impl Eligibility {
     }
 
     /// How many they are.
-    pub fn pool_size(&self, pool: Pool, detector: &Detector) -> u32 {
+    pub fn pool_size(&self, pool: WorkerPool, detector: &Detector) -> u32 {
         self.members(pool, detector).count() as u32
     }
 
@@ -193,8 +198,7 @@ impl Eligibility {
     }
 
     /// Whether a process is a worker of its parent: a fork of it that does the work, or one of
-    /// several of its name. Anything else that a process once started, nobody is known to start
-    /// again.
+    /// several of its name. Nothing is known to start anything else again that a process once started.
     pub fn is_worker(&self, s: &ProcessState, detector: &Detector) -> bool {
         let program_facts = self.program_facts.get(&s.id).unwrap_or(&NOT_RECORDED);
         let has_siblings = || self.pool_size(self.pool(s), detector) >= 2;
@@ -214,34 +218,41 @@ impl Eligibility {
 
     /// Whether a process may be ended now, the end being so many seconds away at the earliest.
     pub fn may_end(&self, s: &ProcessState, end_s: f64, detector: &Detector) -> bool {
-        !self.done.contains(&s.id)
-            && !self.is_taken(s, end_s, detector)
-            && self.spared(s, detector).is_none()
+        !self.excluded.contains(&s.id)
+            && !self.is_reduced(s, end_s, detector)
+            && self.never_ended(s, detector).is_none()
     }
 
-    /// How easily its pool does without it, of those whose end gives back at most `most` bytes: an
-    /// idle one that gives back half of that or more goes before a busy one, and the last idle one
+    /// How well its pool does without it, among processes whose end gives back at most `most` bytes:
+    /// an idle one that gives back half of that or more goes before a busy one, and the last idle one
     /// of its pool, which takes the next request, after all others.
-    pub fn ease(&self, s: &ProcessState, most: u64, detector: &Detector) -> u8 {
+    pub fn preference(&self, s: &ProcessState, most: u64, detector: &Detector) -> u8 {
         let idle = is_idle(s);
         let idlers = || self.members(self.pool(s), detector).filter(|s| is_idle(s)).count();
-        match idle {
-            true if self.pool_size(self.pool(s), detector) > 1 && idlers() == 1 => 0,
-            true if expected(s, detector) >= most / 2 => 2,
-            _ => 1,
+        if idle && self.pool_size(self.pool(s), detector) > 1 && idlers() == 1 {
+            0
+        } else if idle && private_bytes(s, detector) >= most / 2 {
+            2
+        } else {
+            1
         }
     }
 
     /// Why a process is not ended now, unless it was ordered already.
-    pub fn kept(&self, s: &ProcessState, end_s: f64, detector: &Detector) -> Option<NotEnded> {
-        let halved = || self.is_taken(s, end_s, detector).then_some(NotEnded::PoolHalved);
-        let why = self.spared(s, detector).or_else(halved);
-        why.filter(|_| !self.done.contains(&s.id))
+    pub fn not_ended_now(
+        &self,
+        s: &ProcessState,
+        end_s: f64,
+        detector: &Detector,
+    ) -> Option<NotEnded> {
+        let halved = || self.is_reduced(s, end_s, detector).then_some(NotEnded::PoolHalved);
+        let why = self.never_ended(s, detector).or_else(halved);
+        why.filter(|_| !self.excluded.contains(&s.id))
     }
 
-    /// Why a process is not ended, whatever it does.
-    pub fn spared(&self, s: &ProcessState, detector: &Detector) -> Option<NotEnded> {
-        // Whose program was never seen may be anything: fail closed.
+    /// Why a process is never ended, whatever it does.
+    pub fn never_ended(&self, s: &ProcessState, detector: &Detector) -> Option<NotEnded> {
+        // A process whose program was never seen may be anything: fail closed.
         let program_facts = match self.program_facts.get(&s.id) {
             Some(program_facts) => program_facts,
             None if self.told_programs => return Some(NotEnded::Unknown),
@@ -251,7 +262,7 @@ impl Eligibility {
         if program_facts.protected {
             Some(NotEnded::Protected)
         } else if s.id.pid == 1 {
-            // Of a container: its end is the end of all in it.
+            // In a container, its end is the end of all processes.
             Some(NotEnded::NotAWorker)
         } else if program_facts.helper || self.is_odd_child(s, program_facts, detector) {
             Some(NotEnded::Helper)
@@ -312,10 +323,10 @@ impl Eligibility {
     /// below a quarter where the end is near: a server that has spare workers replaces none, and
     /// what it would lose next is a worker with its request, to the OOM killer. A pool of one may
     /// be ended: its master starts the next.
-    fn is_taken(&self, s: &ProcessState, end_s: f64, detector: &Detector) -> bool {
+    fn is_reduced(&self, s: &ProcessState, end_s: f64, detector: &Detector) -> bool {
         // A reload replaces all of them, whatever their number.
-        let manner = self.server(s.id).map(|server| self.rules.method(server));
-        if s.parent.is_none() || matches!(manner, Some(Method::Reload(_))) {
+        let method = self.server(s.id).map(|server| self.rules.method(server));
+        if s.parent.is_none() || matches!(method, Some(Method::Reload(_))) {
             return false;
         }
         let pool = self.pool(s);
@@ -326,9 +337,9 @@ impl Eligibility {
     }
 }
 
-/// Whether it does nothing now: it used no CPU for a second, and grew by nothing since the look
-/// before. CPU comes in steps of 10 ms, in which a prefork child answers forty requests; who leaks
-/// by the request shows each of them.
+/// Whether it does nothing now: it used no CPU for a second, and did not grow since the sample
+/// before. CPU comes in steps of 10 ms, in which a prefork child answers forty requests; in a worker
+/// that leaks by the request each of them shows.
 fn is_idle(s: &ProcessState) -> bool {
     let still = match s.recent.points() {
         [.., (_, before), (_, now)] => before == now,
@@ -345,7 +356,7 @@ fn is_idle(s: &ProcessState) -> bool {
 /// Uss by 6 % and up to 53 % (unicorn, gunicorn: 30.1 MB, and 19.6 MB came back), since the
 /// replacement takes its private copies of inherited pages anew. A look at it also costs 41 ms a
 /// GiB and needs the right to ptrace.
-pub(crate) fn expected(s: &ProcessState, detector: &Detector) -> u64 {
+pub(crate) fn private_bytes(s: &ProcessState, detector: &Detector) -> u64 {
     let parent = s.parent.and_then(|id| detector.process_state(id)).map_or(0, |p| p.footprint);
     s.footprint.saturating_sub(s.first_footprint.min(parent))
 }

@@ -2,7 +2,7 @@
 //!
 //! They are only read, without their locks, so no check ever waits for a diagnosis.
 
-use crate::core::decide::policy::Rules;
+use crate::core::decide::rules::Rules;
 use crate::core::engine::EngineSettings;
 use crate::core::model::profile::Profile;
 use crate::core::model::sample::Sample;

@@ -269,7 +269,7 @@ mod tests {
         let header = Header { interval_s: 300.0, clock_ticks: 100, page_size: 4096, hostname };
         let settings = EngineSettings {
             max_extrapolation: 6.0,
-            rules: crate::core::decide::policy::Rules::default(),
+            rules: crate::core::decide::rules::Rules::default(),
         };
         let mut earlier = EarlierSeries::new((Source::Checks, "x"), &header, settings, &[]);
         let sample = |t: f64, uptime_s: f64| Sample {

@@ -4,7 +4,7 @@
 use super::Policy;
 use super::sampler::{Sampler, TICKS, id};
 use crate::world::{FIRST_PID, World};
-use leakwatch::core::decide::policy::Rules;
+use leakwatch::core::decide::rules::Rules;
 use leakwatch::core::engine::{Engine, EngineSettings};
 use leakwatch::core::model::event::Assessment;
 use leakwatch::core::model::order::Order;
