@@ -2,7 +2,7 @@
 
 use super::gather::LogEventCounts;
 use super::wordings;
-use super::wordings::{LogEntry, NEEDLES};
+use super::wordings::{LogEntry, needles};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Deserialize;
 use std::io::Read;
@@ -27,7 +27,8 @@ pub(super) fn read(
 ) {
     // `--grep` lets journalctl sift, ten times faster than we could parse all of it; where it was
     // built without that, it says so and ends.
-    let grep = format!("--grep={}", NEEDLES.join("|"));
+    let patterns: Vec<String> = needles().into_iter().map(literal).collect();
+    let grep = format!("--grep={}", patterns.join("|"));
     for more in [&[&*grep, "--case-sensitive=yes"][..], &[]] {
         let since = format!("--since=@{}", since_t.max(0.0) as u64);
         let mut command = Command::new(program);
@@ -139,6 +140,18 @@ fn take(line: &[u8], found: &mut LogEventCounts) {
             found.add(t, failure, who, entry.body, "journal");
         }
     }
+}
+
+/// A text as the regular expression that matches it.
+fn literal(text: &str) -> String {
+    let mut pattern = String::new();
+    for c in text.chars() {
+        if "\\^$.|?*+()[]{}".contains(c) {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern
 }
 
 #[cfg(test)]

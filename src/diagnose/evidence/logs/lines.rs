@@ -1,14 +1,14 @@
 //! Lines: finds the few that may matter in a piece of text, fast, and splits them.
 
 use super::timestamp::Stamps;
-use super::wordings::{LogEntry, NEEDLES};
+use super::wordings::{LogEntry, needles};
 use aho_corasick::AhoCorasick;
 use aho_corasick::packed::Searcher;
 
 /// A line is understood up to this length.
 const LONGEST: usize = 4096;
 
-/// Looks for [`NEEDLES`].
+/// Searches for [`needles`].
 pub(super) struct Search {
     /// Looks at 16 or 32 bytes at once, where the processor can.
     fast: Option<Searcher>,
@@ -17,8 +17,9 @@ pub(super) struct Search {
 
 impl Search {
     pub(super) fn new() -> Self {
+        let needles = needles();
         // They fail only for more patterns than fit their tables.
-        Self { fast: Searcher::new(NEEDLES), needles: AhoCorasick::new(NEEDLES).ok() }
+        Self { fast: Searcher::new(&needles), needles: AhoCorasick::new(&needles).ok() }
     }
 
     /// Calls `each` with every line of `text` that has a needle, in order. Without one the search
@@ -168,7 +169,7 @@ mod tests {
         fn every_line_with_a_needle_is_found_once(lines in prop::collection::vec("[a-z ]{0,12}(fork|MemoryError|)[a-z ]{0,12}", 0..20)) {
             let text = lines.join("\n");
             let wanted: Vec<&str> = lines.iter().map(String::as_str)
-                .filter(|line| NEEDLES.iter().any(|needle| line.contains(needle))).collect();
+                .filter(|line| needles().iter().any(|needle| line.contains(needle))).collect();
             let mut found = Vec::new();
             Search::new().lines(text.as_bytes(), |line| found.push(std::str::from_utf8(line).unwrap()));
             prop_assert_eq!(found, wanted);

@@ -1,26 +1,171 @@
-//! Signs: which lines prove that a fork failed or memory ran out, and whose.
+//! Wordings: which lines prove that a fork failed or memory ran out, and whose failure it was.
 //!
 //! The wordings are those of the programs' sources and binaries; each was seen or read (httpd 2.4,
 //! php-fpm 8.2, systemd 252, cronie and vixie cron, OpenSSH 9.2, postfix, dovecot, exim, gunicorn
-//! 20 and 21, uWSGI 2.0, puma, unicorn, PostgreSQL 15, Linux 4 to 6). Where they begin a message
-//! they must begin it here: what a client sent may stand further on in a line.
+//! 20 and 21, uWSGI 2.0, puma, unicorn, PostgreSQL 15, Linux 4 to 6). A new wording is one row of
+//! [`WORDINGS`] and one line of the test. Where a wording begins a message, its row says so: what a
+//! client sent may stand further on in a line.
 
 use crate::diagnose::findings::{Failure, MissingResource};
 use crate::system::kernel_lines::KernelLine;
 
-/// A line without its time: who says what.
+/// A line without its time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LogEntry<'a> {
-    /// The syslog tag, or what else tells the program.
+    /// The syslog tag, or what else names the program.
     pub(super) tag: &'a str,
     /// The message.
     pub(super) body: &'a str,
-    /// A client is named before the message, which may thus be the client's own words.
+    /// Whether a client is named before the message, which may thus be the client's own words.
     pub(super) of_client: bool,
 }
 
-/// Substrings of which every line that matters has one: what the search looks for.
-pub(super) const NEEDLES: [&str; 22] = [
+/// A row: what a line looks like, what it proves, and whose failure it was.
+struct Wording {
+    /// Whether it is a message of systemd about a unit: "a.service: Failed to fork: ..".
+    of_unit: bool,
+    /// The message begins, goes on and ends like this; empty texts match everything.
+    begins: &'static str,
+    has: &'static str,
+    ends: &'static str,
+    proves: Proof,
+    who: Who,
+}
+
+/// What a wording proves.
+#[derive(Clone, Copy)]
+enum Proof {
+    /// A fork failed, for the reason that the message gives.
+    ForkFailed,
+    /// This failure.
+    Of(Failure),
+    /// Nothing: a later row must not match.
+    Nothing,
+}
+
+/// Whose failure it was.
+#[derive(Clone, Copy)]
+enum Who {
+    /// The program of the syslog tag, or of the log file.
+    Tag,
+    /// That program, or a shell where the line has no tag.
+    Shell,
+    /// This program, whatever its processes are called.
+    Program(&'static str),
+    /// The unit that systemd names.
+    Unit,
+}
+
+const fn has(has: &'static str, proves: Proof, who: Who) -> Wording {
+    Wording { of_unit: false, begins: "", has, ends: "", proves, who }
+}
+
+const fn begins(begins: &'static str, proves: Proof, who: Who) -> Wording {
+    Wording { of_unit: false, begins, has: "", ends: "", proves, who }
+}
+
+const fn unit(begins: &'static str, has: &'static str, proves: Proof) -> Wording {
+    Wording { of_unit: true, begins, has, ends: "", proves, who: Who::Unit }
+}
+
+use Proof::{ForkFailed, Nothing, Of};
+use Who::{Program, Shell, Tag};
+
+const APACHE: Who = Program("apache2");
+const NO_TASKS: Proof = Of(Failure::ForkFailed(MissingResource::Tasks));
+const KILLED: Proof = Of(Failure::Killed);
+const DOWN: Proof = Of(Failure::Down);
+const CAP_REACHED: Proof = Of(Failure::CapReached);
+const NO_MEMORY: Proof = Of(Failure::NoMemory);
+
+/// All wordings but the kernel's; of several that match, the first counts.
+const WORDINGS: &[Wording] = &[
+    // Apache: "(12)Cannot allocate memory: AH00159: fork: Unable to fork new process"; 2.2 has no AH
+    // number. Event and worker fail to make threads instead.
+    has("fork: Unable to fork new process", ForkFailed, APACHE),
+    has("unable to create worker thread", ForkFailed, APACHE),
+    // bash says "retry:" up to four times before it gives up, which is counted once. The words of nginx
+    // and postfix are caught here as well.
+    has("fork: Cannot allocate memory", ForkFailed, Shell),
+    has("fork: Resource temporarily unavailable", ForkFailed, Shell),
+    begins("(CRON) error (can't fork", ForkFailed, Program("cron")),
+    begins("(CRON) DEATH (can't fork", ForkFailed, Program("cron")),
+    Wording { begins: "(", ..has(") CAN'T FORK (", ForkFailed, Program("cron")) },
+    // OpenSSH.
+    begins("fatal: fork of unprivileged child failed", ForkFailed, Tag),
+    begins("error: fork: ", ForkFailed, Tag),
+    Wording { has: "fork", ..begins("error: do_exec", ForkFailed, Tag) },
+    // supervisord.
+    begins("Too many processes in process table to spawn ", NO_TASKS, Tag),
+    begins("unknown error during fork for ", ForkFailed, Tag),
+    has("fork() failed", ForkFailed, Tag),
+    has("fork(): Cannot allocate memory", ForkFailed, Tag),
+    has("fork(): Resource temporarily", ForkFailed, Tag),
+    has("fork(2) (Errno::ENOMEM)", ForkFailed, Tag),
+    has("could not fork ", ForkFailed, Tag),
+    has("process fork failed", ForkFailed, Tag),
+    has("fork of queue-runner process failed", ForkFailed, Tag),
+    has("Fork failed: ", ForkFailed, Tag),
+    has("Unable to start a standalone server: [fork", ForkFailed, Tag),
+    has("unable to create native thread", ForkFailed, Tag),
+    // dash gives no reason.
+    Wording { ends: ": Cannot fork", ..has("", ForkFailed, Shell) },
+    has("server reached MaxRequestWorkers setting", CAP_REACHED, APACHE),
+    has("server reached MaxClients setting", CAP_REACHED, APACHE),
+    has("server reached pm.max_children setting", CAP_REACHED, Tag),
+    has("Apache is exiting!", DOWN, Tag),
+    has("entered FATAL state", DOWN, Tag),
+    has("exited on signal 9", KILLED, Tag),
+    has("terminated due to signal 9", KILLED, Tag),
+    has("was sent SIGKILL!", KILLED, Tag),
+    has("killed by signal 9", KILLED, Tag),
+    has("SIGKILL (signal 9)", KILLED, Tag),
+    has("terminated by signal 9", KILLED, Tag),
+    has("killed with signal 9", KILLED, Tag),
+    // A script's own limit (PHP's memory_limit) is no lack of memory.
+    has("Allowed memory size of", Nothing, Tag),
+    has("Cannot allocate memory", NO_MEMORY, Tag),
+    has("cannot allocate memory", NO_MEMORY, Tag),
+    has("[Errno 12]", NO_MEMORY, Tag),
+    has("Errno::ENOMEM", NO_MEMORY, Tag),
+    has("MemoryError", NO_MEMORY, Tag),
+    has("insufficient memory for", NO_MEMORY, Tag),
+    has("Out of memory", NO_MEMORY, Tag),
+    unit("Failed to fork: ", "", ForkFailed),
+    unit("Failed to run ", "Cannot allocate memory", ForkFailed),
+    unit("Failed to run ", "Resource temporarily unavailable", ForkFailed),
+    unit("Failed with result 'oom-kill'", "", DOWN),
+    unit("Failed with result 'resources'", "", DOWN),
+    unit("systemd-oomd killed ", "", Of(Failure::OomKill)),
+    unit("", "code=killed, status=9/KILL", KILLED),
+];
+
+/// What every kernel line that proves something has, in the words of [`KernelLine`].
+const KERNEL: [&str; 3] = ["fork rejected", "page allocation failure", "Killed process"];
+
+/// A message that ends in "Cannot fork" is a shell's only if it is short.
+const LONGEST_END: usize = 200;
+
+impl Wording {
+    /// What the search looks for: a rare part of it, else its longest text.
+    fn needle(&self) -> &'static str {
+        let texts = [self.begins, self.has, self.ends];
+        let is_part = |part: &&str| texts.iter().any(|text| text.contains(part));
+        let longest = || texts.into_iter().max_by_key(|text| text.len());
+        RARE_PARTS.into_iter().find(is_part).or_else(longest).unwrap_or_default()
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        text.starts_with(self.begins)
+            && text.contains(self.has)
+            && (self.ends.is_empty() || (text.ends_with(self.ends) && text.len() < LONGEST_END))
+    }
+}
+
+/// Parts of wordings that are rare in logs: searched for in place of a wording that has one. A wording
+/// that has none is searched for as it is, so this list is for speed only: whole wordings are two to
+/// three times slower (300 instead of 800 MB/s), since many begin like common words ("error", "code").
+const RARE_PARTS: [&str; 22] = [
     "fork",
     "Fork",
     "FORK",
@@ -45,16 +190,53 @@ pub(super) const NEEDLES: [&str; 22] = [
     "in process table",
 ];
 
+/// The texts of which every line that matters has one: what the search looks for.
+pub(super) fn needles() -> Vec<&'static str> {
+    let proving = WORDINGS.iter().filter(|wording| !matches!(wording.proves, Nothing));
+    let kernel = KERNEL.map(|text| has(text, Nothing, Tag).needle());
+    let mut needles: Vec<&str> = proving.map(Wording::needle).chain(kernel).collect();
+    needles.sort_unstable();
+    needles.dedup();
+    needles
+}
+
 /// What the line proves and whose failure it is; the name may be empty where the line has none.
 pub(super) fn read<'a>(entry: &LogEntry<'a>) -> Option<(Failure, &'a str)> {
-    let LogEntry { tag, body, .. } = *entry;
-    match tag {
-        "kernel" => kernel(body),
-        "systemd" | "systemd-oomd" => systemd(body),
-        _ => fork(entry).or_else(|| other(entry)),
+    let LogEntry { tag, body, of_client } = *entry;
+    let of_unit = matches!(tag, "systemd" | "systemd-oomd");
+    if tag == "kernel" {
+        return kernel(body);
+    }
+    if of_client && !of_unit {
+        return None;
+    }
+    let (unit, text) = if of_unit { body.split_once(": ")? } else { ("", body) };
+    let matches = |wording: &&Wording| wording.of_unit == of_unit && wording.matches(text);
+    let wording = WORDINGS.iter().find(matches)?;
+    let failure = match wording.proves {
+        ForkFailed => Failure::ForkFailed(missing(text)),
+        Of(failure) => failure,
+        Nothing => return None,
+    };
+    let who = match wording.who {
+        Program(name) => name,
+        Who::Unit => unit,
+        Shell if tag.is_empty() => shell(body),
+        Tag | Shell => tag,
+    };
+    Some((failure, who))
+}
+
+/// The shell that wrote a line without a tag: "-bash: fork: ..".
+fn shell(body: &str) -> &str {
+    match body.trim_start_matches('-').split_once(": ") {
+        _ if body.ends_with(": Cannot fork") => "sh",
+        Some((name @ ("bash" | "sh"), _)) => name,
+        _ => "",
     }
 }
 
+/// The resource that a message names.
 fn missing(text: &str) -> MissingResource {
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
     if has(&["annot allocate memory", "ENOMEM", "(12:", "Errno 12]", "(12)"]) {
@@ -67,6 +249,7 @@ fn missing(text: &str) -> MissingResource {
     }
 }
 
+/// What a line of the kernel proves.
 fn kernel(body: &str) -> Option<(Failure, &str)> {
     match KernelLine::parse(body)? {
         KernelLine::Killed(victim) => Some((Failure::OomKill, victim.name()?)),
@@ -80,130 +263,6 @@ fn kernel(body: &str) -> Option<(Failure, &str)> {
         }
         KernelLine::NoPage(name) => Some((Failure::NoMemory, name)),
     }
-}
-
-fn systemd(body: &str) -> Option<(Failure, &str)> {
-    let (unit, what) = body.split_once(": ")?;
-    let failure = match what {
-        w if w.starts_with("Failed to fork: ") => Failure::ForkFailed(missing(w)),
-        w if w.starts_with("Failed to run ") && missing(w) != MissingResource::Unsaid => {
-            Failure::ForkFailed(missing(w))
-        }
-        w if w.starts_with("Failed with result 'oom-kill'") => Failure::Down,
-        w if w.starts_with("Failed with result 'resources'") => Failure::Down,
-        w if w.starts_with("systemd-oomd killed ") => Failure::OomKill,
-        w if w.contains("code=killed, status=9/KILL") => Failure::Killed,
-        _ => return None,
-    };
-    Some((failure, unit))
-}
-
-/// A fork that failed.
-fn fork<'a>(entry: &LogEntry<'a>) -> Option<(Failure, &'a str)> {
-    let LogEntry { tag, body, of_client } = *entry;
-    let begins = |words: &[&str]| words.iter().any(|word| body.starts_with(word));
-    let has = |words: &[&str]| words.iter().any(|word| body.contains(word));
-    let failed = |who| Some((Failure::ForkFailed(missing(body)), who));
-    // Apache: "(12)Cannot allocate memory: AH00159: fork: Unable to fork new process"; 2.2 has no
-    // AH number. Event and worker cannot make threads instead.
-    if has(&["fork: Unable to fork new process", "unable to create worker thread"]) {
-        return (!of_client).then(|| failed("apache2"))?;
-    }
-    if of_client {
-        return None;
-    }
-    // bash says "retry:" up to four times before it gives up, which is counted once.
-    if has(&["fork: Cannot allocate memory", "fork: Resource temporarily unavailable"]) {
-        let shell = body.trim_start_matches('-');
-        let own = ["bash: ", "sh: "].iter().find(|name| shell.starts_with(**name));
-        let who = match (tag, own) {
-            ("", Some(name)) => name.trim_end_matches(": "),
-            (tag, _) => tag,
-        };
-        // nginx and postfix have wordings of their own, which say the same.
-        return failed(who);
-    }
-    let cron = ["(CRON) error (can't fork", "(CRON) DEATH (can't fork", ") CAN'T FORK ("];
-    if begins(&cron[..2]) || body.starts_with('(') && body.contains(cron[2]) {
-        return failed("cron");
-    }
-    if begins(&["fatal: fork of unprivileged child failed", "error: fork: ", "error: do_exec"]) {
-        return (tag.is_empty() || body.contains("fork")).then(|| failed(tag))?;
-    }
-    if begins(&["Too many processes in process table to spawn ", "unknown error during fork for "])
-    {
-        return Some((
-            Failure::ForkFailed(if begins(&["Too"]) {
-                MissingResource::Tasks
-            } else {
-                missing(body)
-            }),
-            tag,
-        ));
-    }
-    let words = [
-        "fork() failed",
-        "fork(): Cannot allocate memory",
-        "fork(): Resource temporarily",
-        "fork(2) (Errno::ENOMEM)",
-        "could not fork ",
-        "process fork failed",
-        "fork of queue-runner process failed",
-        "Fork failed: ",
-        "Unable to start a standalone server: [fork",
-        "unable to create native thread",
-    ];
-    if has(&words) {
-        return failed(tag);
-    }
-    // dash tells no reason.
-    let dash = body.ends_with(": Cannot fork") && body.len() < 200;
-    dash.then(|| failed(if tag.is_empty() { "sh" } else { tag }))?
-}
-
-/// Everything else.
-fn other<'a>(entry: &LogEntry<'a>) -> Option<(Failure, &'a str)> {
-    let LogEntry { tag, body, of_client } = *entry;
-    let has = |words: &[&str]| words.iter().any(|word| body.contains(word));
-    if of_client {
-        return None;
-    }
-    if has(&["server reached MaxRequestWorkers setting", "server reached MaxClients setting"]) {
-        return Some((Failure::CapReached, "apache2"));
-    }
-    if has(&["server reached pm.max_children setting"]) {
-        return Some((Failure::CapReached, tag));
-    }
-    if has(&["Apache is exiting!", "entered FATAL state"]) {
-        return Some((Failure::Down, tag));
-    }
-    let killed = [
-        "exited on signal 9",
-        "terminated due to signal 9",
-        "was sent SIGKILL!",
-        "died, killed by signal 9",
-        "SIGKILL (signal 9)",
-        "terminated by signal 9",
-        "killed by signal 9",
-        "killed with signal 9",
-    ];
-    if has(&killed) {
-        return Some((Failure::Killed, tag));
-    }
-    // A script's own limit of memory (PHP's memory_limit) is no lack of it.
-    if has(&["Allowed memory size of"]) {
-        return None;
-    }
-    let refused = [
-        "Cannot allocate memory",
-        "cannot allocate memory",
-        "[Errno 12]",
-        "Errno::ENOMEM",
-        "MemoryError",
-        "insufficient memory for",
-        "Out of memory",
-    ];
-    has(&refused).then_some((Failure::NoMemory, tag))
 }
 
 #[cfg(test)]
@@ -413,9 +472,10 @@ mod tests {
             ),
             ("", "MemoryError", NoMemory, ""),
         ];
+        let needles = needles();
         for (tag, body, failure, who) in known {
             assert_eq!(of(tag, body), Some((failure, who.to_owned())), "{tag}: {body}");
-            assert!(NEEDLES.iter().any(|needle| body.contains(needle)), "not searched for: {body}");
+            assert!(needles.iter().any(|needle| body.contains(needle)), "not searched for: {body}");
         }
     }
 
