@@ -107,7 +107,7 @@ impl Prefork {
             (said.count() >= count).then_some(())
         };
         assert!(
-            self.cli.out.wait_for(Duration::from_secs(10), counts).is_some(),
+            self.cli.out.wait_for(Duration::from_secs(60), counts).is_some(),
             "{count} {kind} workers were not started; it said:\n{}",
             self.cli.out.text()
         );
