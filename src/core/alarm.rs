@@ -1,12 +1,12 @@
-//! Alarm: the end has begun. Forks are refused, or the OOM killer strikes.
+//! Alarm: memory fails already. Forks are refused, or the OOM killer strikes.
 
 use crate::core::model::ceiling::MemoryFailure;
 use crate::core::model::event::Event;
 
-/// A sign keeps the alarm on for so many seconds.
+/// A memory failure keeps the alarm on for so many seconds.
 const HOLDS_S: f64 = 60.0;
 
-/// The signs seen lately; each is told at once, then at most once a minute.
+/// The memory failures of the last minute; each is reported at once, then at most once a minute.
 #[derive(Debug, Default)]
 pub struct Alarm {
     now: f64,
@@ -15,41 +15,47 @@ pub struct Alarm {
 
 #[derive(Debug)]
 struct RecentFailure {
-    sign: MemoryFailure,
+    failure: MemoryFailure,
     last_t: f64,
-    told_t: f64,
-    /// How often since it was told.
-    untold: u64,
+    reported_t: f64,
+    /// How often it happened since it was reported.
+    unreported: u64,
 }
 
 impl Alarm {
-    /// Takes in the signs of the sample at `t`; what is to be told goes to `events`.
+    /// Takes in the failures of the sample at `t`; what is to be reported goes to `events`.
     pub fn observe(&mut self, t: f64, memory_failures: &[MemoryFailure], events: &mut Vec<Event>) {
         self.now = t;
-        for sign in memory_failures {
+        for failure in memory_failures {
             let is_same = |recent: &&mut RecentFailure| {
-                let MemoryFailure { kind, ceiling, place, .. } = recent.sign;
-                (kind, ceiling, place) == (sign.kind, sign.ceiling, sign.place)
+                let MemoryFailure { kind, ceiling, place, .. } = recent.failure;
+                (kind, ceiling, place) == (failure.kind, failure.ceiling, failure.place)
             };
             match self.recent.iter_mut().find(is_same) {
-                // Events go up a hierarchy: a limit over several trees tells of the same thing
-                // in each of them.
-                Some(recent) if recent.last_t == t && recent.sign.root != sign.root => {}
+                // Events go up a hierarchy: a limit over several trees counts the same failure in
+                // each of them.
+                Some(recent) if recent.last_t == t && recent.failure.root != failure.root => {}
                 Some(recent) => {
-                    (recent.last_t, recent.sign.root) = (t, sign.root);
-                    recent.untold = recent.untold.saturating_add(sign.count);
+                    recent.last_t = t;
+                    recent.failure.root = failure.root;
+                    recent.unreported = recent.unreported.saturating_add(failure.count);
                 }
                 None => {
-                    let (told_t, untold) = (f64::NEG_INFINITY, sign.count);
-                    self.recent.push(RecentFailure { sign: *sign, last_t: t, told_t, untold });
+                    let (reported_t, unreported) = (f64::NEG_INFINITY, failure.count);
+                    self.recent.push(RecentFailure {
+                        failure: *failure,
+                        last_t: t,
+                        reported_t,
+                        unreported,
+                    });
                 }
             }
         }
         for recent in &mut self.recent {
-            if recent.untold > 0 && t - recent.told_t >= HOLDS_S {
-                recent.told_t = t;
-                let count = std::mem::take(&mut recent.untold);
-                events.push(Event::MemoryFailure(MemoryFailure { count, ..recent.sign }));
+            if recent.unreported > 0 && t - recent.reported_t >= HOLDS_S {
+                recent.reported_t = t;
+                let count = std::mem::take(&mut recent.unreported);
+                events.push(Event::MemoryFailure(MemoryFailure { count, ..recent.failure }));
             }
         }
         self.recent.retain(|recent| t - recent.last_t < HOLDS_S);
@@ -60,9 +66,9 @@ impl Alarm {
         !self.recent.is_empty()
     }
 
-    /// The signs of the last minute.
+    /// The failures of the last minute.
     pub fn memory_failures(&self) -> impl Iterator<Item = &MemoryFailure> {
-        self.recent.iter().map(|recent| &recent.sign)
+        self.recent.iter().map(|recent| &recent.failure)
     }
 }
 
@@ -71,31 +77,31 @@ mod tests {
     use super::*;
     use crate::core::model::ceiling::{CeilingKind, MemoryFailureKind, Place};
 
-    fn sign(place: &str, count: u64) -> MemoryFailure {
+    fn failure(place: &str, count: u64) -> MemoryFailure {
         let (kind, ceiling) = (MemoryFailureKind::Refused, CeilingKind::Pids);
         MemoryFailure { kind, ceiling, root: None, place: Place::new(place), count }
     }
 
-    /// The counts told at each second.
-    fn told(alarm: &mut Alarm, t: f64, memory_failures: &[MemoryFailure]) -> Vec<u64> {
+    /// The counts reported at that second.
+    fn reported(alarm: &mut Alarm, t: f64, memory_failures: &[MemoryFailure]) -> Vec<u64> {
         let mut events = Vec::new();
         alarm.observe(t, memory_failures, &mut events);
         let count = |event| match event {
-            Event::MemoryFailure(sign) => sign.count,
+            Event::MemoryFailure(failure) => failure.count,
             _ => 0,
         };
         events.into_iter().map(count).collect()
     }
 
     #[test]
-    fn a_sign_is_told_at_once_then_once_a_minute_with_what_came_between() {
+    fn a_failure_is_reported_at_once_then_once_a_minute_with_what_came_between() {
         let mut alarm = Alarm::default();
-        assert_eq!(told(&mut alarm, 1.0, &[sign("/a", 2)]), [2]);
-        assert_eq!(told(&mut alarm, 2.0, &[sign("/a", 3), sign("/b", 1)]), [1]);
-        assert_eq!(told(&mut alarm, 30.0, &[sign("/a", 4)]).len(), 0);
-        assert_eq!(told(&mut alarm, 61.0, &[]), [7]);
+        assert_eq!(reported(&mut alarm, 1.0, &[failure("/a", 2)]), [2]);
+        assert_eq!(reported(&mut alarm, 2.0, &[failure("/a", 3), failure("/b", 1)]), [1]);
+        assert_eq!(reported(&mut alarm, 30.0, &[failure("/a", 4)]).len(), 0);
+        assert_eq!(reported(&mut alarm, 61.0, &[]), [7]);
         assert!(alarm.is_on());
-        assert_eq!(told(&mut alarm, 90.0, &[]).len(), 0);
-        assert!(!alarm.is_on(), "a minute after the last sign");
+        assert_eq!(reported(&mut alarm, 90.0, &[]).len(), 0);
+        assert!(!alarm.is_on(), "a minute after the last failure");
     }
 }

@@ -26,7 +26,7 @@ pub struct Engine {
     detector: Detector,
     alarm: Alarm,
     policy: Policy,
-    pace: SamplingInterval,
+    sampling: SamplingInterval,
     lead_s: f64,
     found: bool,
     trees: usize,
@@ -39,7 +39,7 @@ impl Engine {
         Self {
             detector: Detector::new(header, settings.max_extrapolation),
             alarm: Alarm::default(),
-            pace: SamplingInterval::new(header.interval_s),
+            sampling: SamplingInterval::new(header.interval_s),
             lead_s: settings.rules.lead_s,
             policy: Policy::new(settings.rules, header.interval_s),
             found: false,
@@ -48,7 +48,7 @@ impl Engine {
         }
     }
 
-    /// Takes one sample in and says what changed, how things stand and when to look again.
+    /// Takes in one sample: what changed, how things stand, and when the next sample is wanted.
     pub fn observe(&mut self, sample: &Sample) -> &Assessment {
         let Self { detector, alarm, policy, assessment, .. } = self;
         assessment.t = sample.t;
@@ -70,7 +70,7 @@ impl Engine {
         &self.assessment
     }
 
-    /// Goes on under other rules. Those that depend on programs count once these are told again.
+    /// Goes on under other rules. What depends on a program counts once a sample tells of it again.
     pub fn set_rules(&mut self, rules: Rules) {
         self.lead_s = rules.lead_s;
         self.policy.set_rules(rules);
@@ -155,14 +155,14 @@ impl Engine {
         let roots = || detector.roots();
         let ends = || roots().filter_map(|s| detector.forecast(s.id));
         let end_s = nearest_end_s(ends());
-        let pace_s = end_s.min(self.suspected_end_s()).min(detector.unproven_end_s());
+        let nearest_s = end_s.min(self.suspected_end_s()).min(detector.unproven_end_s());
         let left = roots()
             .map(|s| detector.headroom(s.id))
             .map(|h| h.left as f64 / (h.limit as f64).max(1.0))
             .fold(1.0, f64::min);
         let leaks = detector.process_states().any(ProcessState::leaks)
             || detector.child_leaks().next().is_some();
-        // An order at the brink comes without a verdict: it was found all the same.
+        // An order in an emergency comes without a verdict: it counts as a leak found all the same.
         let is_leak = |event: &Event| matches!(event, Event::Leak(_));
         self.found |=
             self.assessment.order.is_some() || self.assessment.changes.iter().any(is_leak);
@@ -176,6 +176,6 @@ impl Engine {
         let trees = roots().count();
         let newcomers = trees > self.trees;
         self.trees = trees;
-        self.assessment.next_s = self.pace.next_s(pace_s, left, newcomers);
+        self.assessment.next_s = self.sampling.next_s(nearest_s, left, newcomers);
     }
 }

@@ -1,7 +1,7 @@
-//! Pace: how soon the next sample is wanted.
+//! How soon the next sample is wanted.
 //!
-//! The planned interval is halved up to four times as the end comes nearer, so that whatever
-//! happens there are some hundred samples between now and then. Halving keeps every block of the
+//! The planned interval is halved up to four times as exhaustion comes nearer, so that there are
+//! some hundred samples between now and then. Halving keeps every block of the
 //! detector a whole number of samples.
 
 use crate::core::model::forecast::Forecast;
@@ -13,9 +13,9 @@ pub const SHORTEST_S: f64 = 0.25;
 pub const HALVINGS: u32 = 4;
 /// Samples wanted between now and exhaustion.
 const SAMPLES_TO_END: f64 = 100.0;
-/// Newcomers are looked at four times as often for so many samples: at the default interval, the
-/// first verdict comes within the first minute.
-const FIRST_LOOKS: u32 = 48;
+/// A new tree is sampled four times as often for so many samples: at the default interval, the first
+/// verdict comes within the first minute.
+const FIRST_SAMPLES: u32 = 48;
 /// Samples to go by before the interval is lengthened by one step.
 const CALM: u32 = 12;
 
@@ -25,24 +25,24 @@ pub struct SamplingInterval {
     interval_s: f64,
     halvings: u32,
     calm: u32,
-    looks: u32,
+    /// Samples since a tree was seen for the first time.
+    samples: u32,
 }
 
 impl SamplingInterval {
     /// Starts at a quarter of `interval_s`, the planned interval in seconds.
     pub fn new(interval_s: f64) -> Self {
-        let mut pace = Self { interval_s, halvings: 0, calm: 0, looks: 0 };
-        pace.halvings = pace.halvings_for(interval_s / 4.0);
-        pace
+        let mut interval = Self { interval_s, halvings: 0, calm: 0, samples: 0 };
+        interval.halvings = interval.halvings_for(interval_s / 4.0);
+        interval
     }
 
-    /// Seconds until the next sample, given the nearest end in seconds (infinite when none is in
-    /// sight) and the share of the nearest ceiling that is left, 0 to 1. `newcomers`: a tree was
+    /// Seconds until the next sample, given the nearest end in seconds (infinite without one) and the share of the nearest ceiling that is left, 0 to 1. `newcomers`: a tree was
     /// seen for the first time.
     pub fn next_s(&mut self, end_s: f64, left: f64, newcomers: bool) -> f64 {
-        self.looks = if newcomers { 0 } else { self.looks.saturating_add(1) };
+        self.samples = if newcomers { 0 } else { self.samples.saturating_add(1) };
         let mut wanted_s = end_s / SAMPLES_TO_END;
-        if self.looks < FIRST_LOOKS || left < 0.10 {
+        if self.samples < FIRST_SAMPLES || left < 0.10 {
             wanted_s = wanted_s.min(self.interval_s / 4.0);
         }
         if left < 0.03 {
@@ -86,38 +86,39 @@ mod tests {
     use super::*;
 
     fn settled() -> SamplingInterval {
-        let mut pace = SamplingInterval::new(5.0);
+        let mut interval = SamplingInterval::new(5.0);
         for _ in 0..200 {
-            pace.next_s(f64::INFINITY, 1.0, false);
+            interval.next_s(f64::INFINITY, 1.0, false);
         }
-        pace
+        interval
     }
 
     #[test]
-    fn the_first_minute_is_looked_at_four_times_as_often() {
-        let mut pace = SamplingInterval::new(5.0);
-        let times: Vec<f64> = (0..200).map(|_| pace.next_s(f64::INFINITY, 1.0, false)).collect();
+    fn the_first_minute_is_sampled_four_times_as_often() {
+        let mut interval = SamplingInterval::new(5.0);
+        let times: Vec<f64> =
+            (0..200).map(|_| interval.next_s(f64::INFINITY, 1.0, false)).collect();
         assert_eq!((times[0], times[45], times[199]), (1.25, 1.25, 5.0));
     }
 
     #[test]
     fn the_interval_shrinks_at_once_as_the_end_nears_and_grows_again_step_by_step() {
-        let mut pace = settled();
-        assert_eq!(pace.next_s(3600.0, 0.5, false), 5.0);
-        assert_eq!(pace.next_s(200.0, 0.5, false), 1.25);
-        assert_eq!(pace.next_s(20.0, 0.5, false), 0.3125);
-        let after: Vec<f64> = (0..60).map(|_| pace.next_s(f64::INFINITY, 0.5, false)).collect();
+        let mut interval = settled();
+        assert_eq!(interval.next_s(3600.0, 0.5, false), 5.0);
+        assert_eq!(interval.next_s(200.0, 0.5, false), 1.25);
+        assert_eq!(interval.next_s(20.0, 0.5, false), 0.3125);
+        let after: Vec<f64> = (0..60).map(|_| interval.next_s(f64::INFINITY, 0.5, false)).collect();
         assert_eq!((after[0], after[11], after[23], after[59]), (0.3125, 0.625, 1.25, 5.0));
     }
 
     #[test]
-    fn little_headroom_is_reason_enough() {
+    fn little_headroom_alone_shortens_the_interval() {
         assert_eq!(settled().next_s(f64::INFINITY, 0.05, false), 1.25);
         assert_eq!(settled().next_s(f64::INFINITY, 0.02, false), 0.3125);
     }
 
     #[test]
-    fn an_interval_below_the_shortest_is_kept_as_it_was_asked_for() {
+    fn an_interval_set_below_the_shortest_is_kept() {
         assert_eq!(SamplingInterval::new(0.1).next_s(1.0, 0.01, false), 0.1);
         assert_eq!(SamplingInterval::new(1.0).next_s(1.0, 0.01, false), 0.25);
     }

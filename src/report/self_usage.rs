@@ -38,7 +38,7 @@ impl SelfReport {
         let Self { usage: SelfUsage { cpu_s, anon, file }, scheduling_delay } = self;
         let (anon, file, share) = (Bytes(*anon), Bytes(*file), self.share() * 100.0);
         let (cpu, age) = (Seconds(*cpu_s), Seconds(scheduling_delay.age_s()));
-        let samples = plural(scheduling_delay.looks(), "sample");
+        let samples = plural(scheduling_delay.samples(), "sample");
         write!(out, "leakwatch itself: {anon} anonymous, {file} of files; ")?;
         write!(out, "CPU {cpu} in {age}, {share:.2} % of one; ")?;
         let (last, worst) = (Short(scheduling_delay.last_s()), Short(scheduling_delay.worst_s()));
@@ -63,7 +63,7 @@ impl SelfReport {
         fields.value("cpu_s", ms(*cpu_s))?;
         fields.value("cpu_share", format_args!("{:.6}", self.share()))?;
         fields.value("age_s", ms(delay.age_s()))?;
-        fields.value("samples", delay.looks())?;
+        fields.value("samples", delay.samples())?;
         fields.value("delay_s", ms(delay.last_s()))?;
         fields.value("delay_max_s", ms(delay.worst_s()))?;
         fields.end()

@@ -1,4 +1,4 @@
-//! Brink: the exception for memory that goes faster than the statistics can follow.
+//! Emergency: the exception for memory that is used up faster than the statistics can follow.
 //!
 //! A window that convicts holds 48 samples. When memory will be gone within ten, there is no time
 //! for that, so the fastest-growing child is judged on the last five samples alone: headroom fell
@@ -10,11 +10,11 @@ use crate::core::model::forecast::Forecast;
 use crate::core::model::process::ProcId;
 use std::collections::HashMap;
 
-/// Samples looked at.
-const LOOKS: usize = 5;
+/// Samples that are compared.
+const SAMPLES: usize = 5;
 /// Memory must be gone within so many samples at the rate of the last ones.
 const GONE_WITHIN: f64 = 10.0;
-/// And within so many seconds: beyond, there is time for statistics. Five looks of a check that
+/// And within so many seconds: beyond, there is time for statistics. Five samples of a check that
 /// comes every five minutes are a database warming up.
 const GONE_WITHIN_S: f64 = 60.0;
 /// Only when at most this share of the ceiling is left: half a machine's memory taken at once is a
@@ -22,7 +22,7 @@ const GONE_WITHIN_S: f64 = 60.0;
 const LAST_SHARE: f64 = 0.25;
 /// Share of the fall of headroom that the growth of its tree must explain.
 const SHARE: f64 = 0.5;
-/// Who has grown by less than this share of the ceiling since first seen is not what ends memory.
+/// A process that has grown by less than this share of the ceiling since first seen is not the cause.
 const MATERIAL: f64 = 0.03;
 
 /// The last headrooms of each tree.
@@ -34,27 +34,27 @@ pub struct Emergency {
 /// Headrooms in bytes with their times, oldest first.
 #[derive(Clone, Copy, Debug, Default)]
 struct HeadroomFall {
-    looks: [(f64, u64); LOOKS],
+    points: [(f64, u64); SAMPLES],
     filled: usize,
 }
 
 impl HeadroomFall {
     fn push(&mut self, t: f64, left: u64) {
-        if self.looks.last().is_some_and(|(last, _)| *last == t) {
+        if self.points.last().is_some_and(|(last, _)| *last == t) {
             return;
         }
-        self.looks.rotate_left(1);
-        if let Some(last) = self.looks.last_mut() {
+        self.points.rotate_left(1);
+        if let Some(last) = self.points.last_mut() {
             *last = (t, left);
         }
-        self.filled = (self.filled + 1).min(LOOKS);
+        self.filled = (self.filled + 1).min(SAMPLES);
     }
 
-    /// Bytes lost from look to look, and in how many seconds; `None` unless it fell each time.
+    /// Bytes lost over these samples, and in how many seconds; `None` unless it fell each time.
     fn steady(&self) -> Option<(f64, f64)> {
-        let [(first_t, first), .., (last_t, last)] = self.looks;
-        let falls = self.looks.windows(2).all(|pair| matches!(pair, [(_, a), (_, b)] if a > b));
-        (self.filled == LOOKS && falls).then_some((first as f64 - last as f64, last_t - first_t))
+        let [(first_t, first), .., (last_t, last)] = self.points;
+        let falls = self.points.windows(2).all(|pair| matches!(pair, [(_, a), (_, b)] if a > b));
+        (self.filled == SAMPLES && falls).then_some((first as f64 - last as f64, last_t - first_t))
     }
 }
 
@@ -69,10 +69,10 @@ impl Emergency {
             }
             self.trees.entry(s.root).or_default().push(t, detector.headroom(s.root).left);
         }
-        self.trees.retain(|_, fall| fall.looks.last().is_some_and(|(last, _)| *last == t));
+        self.trees.retain(|_, fall| fall.points.last().is_some_and(|(last, _)| *last == t));
     }
 
-    /// The fastest-growing process that `may_end`, of a tree at the brink, with the forecast. Ten
+    /// The fastest-growing process that `may_end`, of a tree in an emergency, with the forecast. Ten
     /// samples of a slow recording are minutes: the end must also be within the lead time.
     pub fn fastest(
         &self,
@@ -103,14 +103,14 @@ impl Emergency {
             .map(|(s, _, forecast)| (s.id, forecast))
     }
 
-    /// When memory ends for a tree at the brink.
+    /// When memory ends for a tree, if that is an emergency.
     pub fn forecast(&self, root: ProcId, detector: &Detector) -> Option<Forecast> {
         let (lost, window_s) = self.trees.get(&root)?.steady()?;
         let headroom = detector.headroom(root);
         let left = headroom.usable();
         let slope = lost / window_s;
         let likely_s = left / slope;
-        let tick_s = window_s / (LOOKS - 1) as f64;
+        let tick_s = window_s / (SAMPLES - 1) as f64;
         let near = likely_s <= GONE_WITHIN * tick_s
             && headroom.left as f64 <= LAST_SHARE * headroom.limit as f64;
         near.then_some(Forecast {
@@ -119,7 +119,7 @@ impl Emergency {
             headroom: headroom.left,
             limit: headroom.limit,
             slope,
-            // Four differences: between half and twice the rate is as much as can be said.
+            // Four differences: between half and twice the rate is as much as they tell.
             earliest_s: likely_s / 2.0,
             likely_s,
             latest_s: likely_s * 2.0,
@@ -128,13 +128,35 @@ impl Emergency {
     }
 }
 
-/// Bytes grown over the last looks; `None` unless it grew each time.
+/// Bytes grown over the last samples; `None` unless it grew each time.
 fn steady_growth(s: &ProcessState) -> Option<f64> {
     let points = s.recent.points();
-    let last = points.get(points.len().checked_sub(LOOKS)?..)?;
+    let last = points.get(points.len().checked_sub(SAMPLES)?..)?;
     let grows = last.windows(2).all(|pair| matches!(pair, [(_, a), (_, b)] if a < b));
     match last {
         [(_, first), .., (_, newest)] if grows => Some((newest - first) as f64),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn only_headroom_that_fell_in_each_of_the_last_samples_is_an_emergency(
+            lefts in prop::collection::vec(0..9_u64, 1..12),
+        ) {
+            let mut fall = HeadroomFall::default();
+            for (t, left) in lefts.iter().enumerate() {
+                fall.push(t as f64, *left);
+            }
+            let last = lefts.iter().rev().take(SAMPLES).rev().copied().collect::<Vec<u64>>();
+            let falls = last.len() == SAMPLES && last.is_sorted_by(|a, b| a > b);
+            let lost = (falls).then(|| (last[0] as f64 - last[SAMPLES - 1] as f64, 4.0));
+            prop_assert_eq!(fall.steady(), lost);
+        }
     }
 }

@@ -276,7 +276,7 @@ impl Policy {
             let in_danger = convicted.filter_map(|s| Some((s, self.danger_of(s, detector)?)));
             in_danger.filter(|(s, f)| self.may_end_now(s, f.earliest_s, detector))
         };
-        // The one whose end gives back most; of equals the lower pid, so that a replay does the same.
+        // The one whose end gives back most; of equals the lower pid, so that a replay chooses alike.
         let most = candidates().map(|(s, _)| private_bytes(s, detector)).max().unwrap_or(0);
         let best = candidates().max_by_key(|(s, _)| {
             let preference = self.eligibility.preference(s, most, detector);

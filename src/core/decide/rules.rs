@@ -4,8 +4,8 @@ use crate::core::model::signal::{Signal, Step};
 use crate::core::servers::{FailedFork, Server, Termination, WorkerPolicy};
 use regex_lite::Regex;
 
-/// How many times earlier the workers of a server are ended whose master does not outlive a failed
-/// fork: at the usual time there may be too little left for the fork that replaces one.
+/// How many times earlier workers are ended whose master does not outlive a failed fork: at the usual
+/// time there may be too little left for the fork that replaces one.
 const EARLIER: f64 = 2.0;
 
 /// What the user allows.
@@ -13,7 +13,7 @@ const EARLIER: f64 = 2.0;
 pub struct Rules {
     /// Whether orders are given at all.
     pub act: bool,
-    /// Orders are given, but nobody will carry them out.
+    /// Orders are given, but not carried out.
     pub dry_run: bool,
     /// Act when memory may end within so many seconds.
     pub lead_s: f64,
@@ -21,13 +21,13 @@ pub struct Rules {
     pub grace_s: Option<f64>,
     /// The first signal, instead of the server's own.
     pub signal: Option<Signal>,
-    /// Nobody is ended by KILL.
+    /// No process is ended by KILL.
     pub no_kill: bool,
-    /// A master may be told to replace all its workers, where its workers obey no signal.
+    /// A master may be asked to replace all its workers, where its workers obey no signal.
     pub reload: bool,
     /// Keys of servers whose workers may be ended although that costs something.
     pub allow: Vec<String>,
-    /// A lone leaking process, one that nobody would start again, may be ended too.
+    /// A standalone process, which nothing would start again, may be ended too when it leaks.
     pub allow_standalone: bool,
     /// Names and titles that are never signalled.
     pub protect: Vec<Regex>,
@@ -68,28 +68,31 @@ pub enum Method {
 impl Rules {
     /// How the workers of `server` are ended.
     pub fn method(&self, server: &Server) -> Method {
-        let mut ending = match server.workers {
+        let mut termination = match server.workers {
             WorkerPolicy::Reload(signal, _) if self.reload => return Method::Reload(signal),
             WorkerPolicy::Reload(_, why) | WorkerPolicy::Report(why) => return Method::Never(why),
             WorkerPolicy::Allow(_, why) if !self.allows(server) => return Method::Never(why),
-            WorkerPolicy::End(ending) | WorkerPolicy::Allow(ending, _) => ending,
+            WorkerPolicy::End(termination) | WorkerPolicy::Allow(termination, _) => termination,
         };
-        if let Some(signal) = self.signal.filter(|signal| *signal != ending.first.1) {
+        if let Some(signal) = self.signal.filter(|signal| *signal != termination.first.1) {
             let step = match signal {
                 Signal::Kill => Step::Kill,
                 Signal::Term => Step::Term,
                 _ => Step::Gentle,
             };
-            let later = ending.then.iter().position(|then| *then > step);
-            let then = later.and_then(|at| ending.then.get(at..)).unwrap_or_default();
-            ending = Termination { first: (step, signal), then, ..ending };
+            let later = termination.then.iter().position(|then| *then > step);
+            let then = later.and_then(|at| termination.then.get(at..)).unwrap_or_default();
+            termination = Termination { first: (step, signal), then, ..termination };
         }
         if self.no_kill {
-            let before = ending.then.iter().position(|then| *then == Step::Kill);
-            let then = before.and_then(|at| ending.then.get(..at)).unwrap_or(ending.then);
-            ending = Termination { then, ..ending };
+            let before = termination.then.iter().position(|then| *then == Step::Kill);
+            let then = before.and_then(|at| termination.then.get(..at)).unwrap_or(termination.then);
+            termination = Termination { then, ..termination };
         }
-        Method::Signals(Termination { grace_s: self.grace_s.unwrap_or(ending.grace_s), ..ending })
+        Method::Signals(Termination {
+            grace_s: self.grace_s.unwrap_or(termination.grace_s),
+            ..termination
+        })
     }
 
     /// How long before the end workers of `server` are ended, in seconds.
@@ -113,9 +116,9 @@ mod tests {
     fn steps(rules: &Rules, key: &str) -> Vec<Signal> {
         let server = TABLE.iter().find(|server| server.key == key).unwrap();
         match rules.method(server) {
-            Method::Signals(ending) => {
-                let then = ending.then.iter().map(|step| step.signal());
-                [ending.first.1].into_iter().chain(then).collect()
+            Method::Signals(termination) => {
+                let then = termination.then.iter().map(|step| step.signal());
+                [termination.first.1].into_iter().chain(then).collect()
             }
             Method::Reload(signal) => vec![signal],
             Method::Never(_) => Vec::new(),
@@ -125,7 +128,7 @@ mod tests {
     use Signal::{Int, Kill, Term, Usr1};
 
     #[test]
-    fn the_users_signal_comes_first_and_what_is_weaker_no_more() {
+    fn the_users_signal_comes_first_and_weaker_ones_are_left_out() {
         let with = |signal| Rules { signal: Some(signal), ..Rules::default() };
         assert_eq!(steps(&with(Int), "apache-prefork"), [Int, Term, Kill]);
         assert_eq!(steps(&with(Term), "apache-prefork"), [Term, Kill]);
@@ -135,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn without_kill_nobody_is_killed() {
+    fn under_no_kill_no_process_gets_kill() {
         let rules = Rules { no_kill: true, ..Rules::default() };
         assert_eq!(steps(&rules, "apache-prefork"), [Usr1, Term]);
         assert_eq!(steps(&rules, "unknown"), [Term]);
@@ -143,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn some_servers_want_to_be_allowed() {
+    fn workers_of_some_servers_end_only_where_that_is_allowed() {
         assert_eq!(steps(&Rules::default(), "postgres"), []);
         let allowed = Rules { allow: vec!["postgres".to_owned()], ..Rules::default() };
         assert_eq!(steps(&allowed, "postgres"), [Term], "never KILL");

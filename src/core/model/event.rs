@@ -31,10 +31,10 @@ pub enum Event {
         /// Why it no longer is.
         why: ClearedReason,
     },
-    /// When a ceiling is reached; said when it became known or changed by a quarter.
+    /// When a ceiling is reached; reported when it became known or changed by a quarter.
     Forecast {
         /// The tree that fills it, or that alone is below it; none of a ceiling over several, which
-        /// comes nearer whoever it is.
+        /// comes nearer whichever of them fills it.
         root: Option<ProcId>,
         /// The root's name.
         comm: Comm,
@@ -52,7 +52,7 @@ pub enum Event {
         /// Where it stands.
         place: Place,
     },
-    /// It has begun: forks are refused, or the OOM killer strikes.
+    /// Memory fails already: forks are refused, or the OOM killer strikes.
     MemoryFailure(MemoryFailure),
     /// A leaking process would be ordered to end, but must not.
     NotEnded {
@@ -106,7 +106,7 @@ pub enum Severity {
     Critical,
 }
 
-/// What the engine says of one sample. Reused, so that a steady tick allocates nothing.
+/// The judgement of one sample. Reused, so that a steady tick allocates nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Assessment {
     /// The sample's time.

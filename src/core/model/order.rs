@@ -32,7 +32,7 @@ impl OrderReason {
 pub struct Order {
     /// The process to end.
     pub victim: ProcId,
-    /// Who gets the signal: the victim, or its master where that is to replace it.
+    /// What gets the signal: the victim, or its master where that is to replace it.
     pub target: ProcId,
     /// Its name.
     pub comm: Comm,
@@ -46,7 +46,7 @@ pub struct Order {
     pub grace_s: f64,
     /// The next step's signal; without one it is left alone then.
     pub then: Option<Signal>,
-    /// Parts of a title that show no worker: whoever has one by now gets no signal.
+    /// Parts of a title that show no worker: a process that has one by now gets no signal.
     pub helpers: &'static [&'static str],
     /// Why now.
     pub reason: OrderReason,
@@ -84,7 +84,7 @@ pub enum EarlierAction {
 }
 
 impl EarlierAction {
-    /// Whom it was about.
+    /// The process that it was about.
     pub fn victim(&self) -> ProcId {
         match *self {
             Self::Ordered { victim, .. } | Self::GivenUp(victim) | Self::DryRun(victim) => victim,
@@ -132,7 +132,7 @@ pub enum NotEnded {
     Helper,
     /// It has children, which would lose their parent.
     HasChildren,
-    /// Its parent is gone: nobody would start a replacement.
+    /// Its parent is gone: nothing would start a replacement.
     Orphan,
     /// `--protect` names it.
     Protected,

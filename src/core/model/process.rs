@@ -1,4 +1,4 @@
-//! A process: its identity, its name, and what a sample tells of it.
+//! A process: its identity, its name, and its figures in one sample.
 
 use std::fmt;
 
@@ -55,7 +55,7 @@ impl fmt::Debug for Comm {
 /// One process in one sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Proc {
-    /// Who it is.
+    /// Its identity.
     pub id: ProcId,
     /// Its parent's pid now; 1 or 0 once the parent is gone.
     pub ppid: u32,
@@ -81,10 +81,10 @@ impl Proc {
     }
 }
 
-/// What does not change while a process runs a program; told once, when the process is first seen.
+/// What does not change while a process runs a program; in the first sample that has the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
-    /// Whose program this is.
+    /// The process that runs it.
     pub id: ProcId,
     /// Path of the executable; empty where it may not be read.
     pub exe: String,

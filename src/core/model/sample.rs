@@ -1,7 +1,7 @@
-//! Sample: one look at the machine, in bytes and seconds.
+//! Sample: the machine at one moment, in bytes and seconds.
 //!
-//! The words in which doors and reckoning meet. A sample is filled by `probe` from /proc or by
-//! `recording` from a file; what judges it cannot tell which. A `Sample` is reused from tick to
+//! `system::proc` fills a sample from /proc, `store::recording` from a file; the engine cannot tell
+//! which. A `Sample` is reused from tick to
 //! tick, so its tables keep their capacity and a steady tick allocates nothing.
 
 use crate::core::model::ceiling::{Ceiling, CeilingKind, MemoryFailure, Place};
@@ -54,7 +54,7 @@ impl Memory {
     }
 }
 
-/// One look at the machine.
+/// The machine at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {
     /// Seconds since the Unix epoch; strictly increasing from sample to sample.

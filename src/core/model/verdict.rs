@@ -44,7 +44,7 @@ pub enum FindingScope {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub enum FindingReason {
-    /// Steady growth, watched for at least a sixth (`--max_extrapolation`) of the time that memory would last.
+    /// Steady growth, watched for at least a sixth (`--max-extrapolation`) of the time that memory would last.
     Urgent,
     /// Steady growth by a quarter of its own size through half its life, or a doubling.
     Patient,
@@ -68,9 +68,9 @@ impl FindingReason {
 pub struct Evidence {
     /// What it counts.
     pub unit: Unit,
-    /// By how much the floor grew: median of its last third over median of its first.
+    /// By how much the block minima grew: median of the last third over median of the first.
     pub growth: f64,
-    /// The floor it grew from: median of the first third.
+    /// What they grew from: median of the first third.
     pub from: f64,
     /// Length of the window in seconds.
     pub window_s: f64,
@@ -101,7 +101,7 @@ pub struct Finding {
     pub evidence: Option<Evidence>,
     /// When memory would end.
     pub forecast: Option<Forecast>,
-    /// Said before: only its forecast has moved.
+    /// Reported before: only its forecast has changed.
     pub is_update: bool,
 }
 
