@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 /// Lines shown around a change.
 const CONTEXT: usize = 3;
-/// What follows a last line without an end.
+/// The mark of a last line without a newline.
 const OPEN: &str = "\\ No newline at end of file";
 
 /// One change to a file.
@@ -12,16 +12,16 @@ const OPEN: &str = "\\ No newline at end of file";
 pub struct Edit {
     /// The line's number, from 1.
     pub line: usize,
-    /// Put in its place, or behind it.
+    /// The text to put in its place, or after it.
     pub text: String,
-    /// Behind it.
+    /// Whether it goes after the line.
     pub insert: bool,
 }
 
-/// The line with another value: everything around the number stays.
+/// The line with another value; the rest of the line stays.
 pub fn with_value(line: &str, old: u64, new: u64) -> String {
     let old = old.to_string();
-    // The last one: `pm.max_children = 5`, and a name may hold digits.
+    // The last match is the value: a name may hold digits too.
     let digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
     let bytes = line.as_bytes();
     let whole = |at: &usize| {
@@ -33,9 +33,7 @@ pub fn with_value(line: &str, old: u64, new: u64) -> String {
     match found.last() {
         Some(at) => {
             let (before, rest) = line.split_at(*at);
-            let after = rest.get(old.len()..).unwrap_or_default();
-            // Columns stay where they were if there is room.
-            format!("{before}{new}{after}")
+            format!("{before}{new}{}", rest.get(old.len()..).unwrap_or_default())
         }
         None => line.to_owned(),
     }
@@ -79,7 +77,7 @@ pub fn unified(path: &str, text: &str, edits: &[Edit]) -> String {
         for number in from..=to {
             let present = lines.get(number - 1).copied().unwrap_or_default();
             let here = || hunk.iter().filter(|edit| at(edit) == number);
-            // patch(1) refuses a last line that it takes for a whole one.
+            // patch(1) refuses a last line without a newline unless the diff marks it.
             let open = number == lines.len() && !text.ends_with('\n');
             let followed = here().any(|edit| edit.insert);
             match here().find(|edit| !edit.insert).map(|edit| edit.text.as_str()) {
@@ -122,7 +120,7 @@ mod tests {
     use std::process::Command;
 
     #[test]
-    fn a_last_line_without_an_end_can_be_changed_and_followed() {
+    fn a_last_line_without_a_newline_can_be_changed_and_followed() {
         if Command::new("patch").arg("--version").output().is_err() {
             return;
         }
@@ -147,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_number_of_a_line_changes() {
+    fn only_the_number_in_a_line_changes() {
         for (line, new) in [
             ("\tMaxRequestWorkers\t  150", "\tMaxRequestWorkers\t  16"),
             ("MaxRequestWorkers 150 # was 150", "MaxRequestWorkers 16 # was 150"),
@@ -180,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn patch_understands_it() {
+    fn patch_applies_it() {
         if Command::new("patch").arg("--version").output().is_err() {
             return;
         }

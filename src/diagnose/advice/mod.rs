@@ -1,4 +1,4 @@
-//! Advice: the two settings that bound a leak, reckoned from what was measured.
+//! Advice: the two values that bound a leak, computed from what was measured.
 //!
 //! A server that ends a worker after some requests, and keeps no more workers than memory can hold
 //! at their largest, does not run out of memory however much each request leaks. Both values follow
@@ -9,84 +9,75 @@
 
 pub mod diff;
 
-/// Share of the memory a service may have that its workers may fill at their largest: not all peak
-/// at once, but measured values are no more exact than this.
+/// Share of a service's memory that its workers may fill at their largest: not all peak at once, but
+/// measured values are no more exact than this.
 const SHARE: f64 = 0.7;
 
-/// Seconds that a worker should live where its successor comes late or at a price. Workers that
-/// started together end together, and prefork looks once a second whether any are missing: for a
-/// second in each life requests wait, which must be less than one in a hundred of them. A gunicorn or
-/// uWSGI worker loads the whole application anew.
-pub const LONG_LIFE_S: f64 = 120.0;
-
-/// The same where the successor is there at once (php-fpm: a fork of 10 ms).
-pub const SHORT_LIFE_S: f64 = 30.0;
-
-/// Workers that a master starts a second without falling behind (prefork, two cores: 3 to 6.5).
+/// Workers a second that a master starts without falling behind (prefork, two cores: 3 to 6.5).
 const REFILLS_PER_S: f64 = 3.0;
 
-/// Without a request rate: what is safe on a site of some ten requests a second.
+/// Requests of a life where the rate is unknown: safe on a site of some ten requests a second.
 const LEAST_BLIND: f64 = 500.0;
 
-/// A worker need not grow by more than so many times its young size, or so many bytes, before it is
-/// replaced, if it lives for four minutes at least.
+/// A worker that lives for four minutes at least need not grow by more than so many times its young
+/// size, or so many bytes, before it is replaced.
 const MODEST: f64 = 4.0;
 const MODEST_BYTES: f64 = 64.0 * 1024.0 * 1024.0;
 
-/// The largest value proposed; more is for ever.
+/// The largest value proposed; more is as good as for ever.
 const MOST: f64 = 1e6;
 
-/// What the values are reckoned from.
+/// What the values follow from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Inputs {
     /// Bytes leaked by a request.
     pub leak: f64,
-    /// Bytes that a worker has to itself when it is warm and has leaked nothing yet.
+    /// Private bytes of a worker that is warm and has leaked nothing yet.
     pub young: f64,
-    /// Workers that there may be by the configuration.
+    /// Workers that the configuration allows.
     pub cap: u64,
-    /// Workers that there are.
+    /// Workers now.
     pub workers: u64,
-    /// Requests that a connection carries, where the setting counts connections; else 1.
+    /// Requests per connection, where the setting counts connections; else 1.
     pub per_connection: f64,
     /// Requests a second of the service, where known.
     pub rate: Option<f64>,
-    /// Bytes that the service may have: what is left below its nearest ceiling and what its workers
-    /// hold already, less a reserve.
+    /// Bytes that the service may have: those left below its nearest ceiling and those that its
+    /// workers hold, less a reserve.
     pub memory: f64,
     /// Seconds that a worker should live.
     pub least_life_s: f64,
 }
 
-/// What decided the values.
+/// What limits the values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bound {
-    /// As many workers as now allowed, each as large as memory allows.
+    /// Memory: as many workers as are allowed now, each as large as memory allows.
     Memory,
-    /// A worker should live for `least_life_s`; there may be fewer of them for that.
+    /// The least life: a worker should live for `least_life_s`, and fewer of them may.
     Life,
-    /// The workers that are needed leave each less than that.
+    /// The workers that are needed leave each a shorter life.
     Tight,
-    /// It leaks too fast for the memory there is: no setting holds it and keeps serving.
+    /// The leak is too fast for this memory: no setting bounds it and keeps serving.
     Hopeless,
 }
 
 /// The two values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Values {
-    /// Requests (or connections) after which a worker ends, rounded.
+    /// Requests (or connections) of a worker's life, rounded.
     pub recycle: u64,
-    /// Workers that there may be, at most as many as now.
+    /// Workers at most: no more than are allowed now.
     pub cap: u64,
-    /// Bytes that a worker has to itself at its end.
+    /// Private bytes of a worker at its end.
     pub full: f64,
     /// Seconds that a worker then lives, where the rate is known.
     pub life_s: Option<f64>,
-    /// What decided.
+    /// What limits them.
     pub bound: Bound,
 }
 
-/// Reckons both; none where nothing leaks or an input is no number.
+/// Computes both; none where nothing leaks or an input is no number.
 pub fn values(inputs: &Inputs) -> Option<Values> {
     let Inputs { leak, young, cap, workers, per_connection, rate, memory, least_life_s } = *inputs;
     let sound = |x: f64| x.is_finite() && x > 0.0;
@@ -97,7 +88,7 @@ pub fn values(inputs: &Inputs) -> Option<Values> {
     let rate = rate.filter(|rate| sound(*rate));
     let workers = workers.max(1);
     let budget = SHARE * memory;
-    // Requests that one of so many workers may live, if all peak together.
+    // Requests of a life if so many workers all peak together.
     let allowed = |cap: u64| ((budget / cap as f64 - young) / leak / k).floor();
     let bare = rate.map_or(LEAST_BLIND / 5.0, |rate| (rate / (REFILLS_PER_S * k)).ceil()).max(10.0);
     let life = |rate: f64| (least_life_s * rate / (workers as f64 * k)).ceil();
@@ -105,7 +96,7 @@ pub fn values(inputs: &Inputs) -> Option<Values> {
     // One worker in four more than there are: the load of now is not the most there will be.
     let needed = (workers + (workers / 4).max(1)).min(cap);
     let most_at = |recycle: f64| (budget / (young + leak * k * recycle)).floor() as u64;
-    // Nobody wants a worker of a gigabyte because it would fit.
+    // A worker of a gigabyte is no help, even if it fits.
     let modest = ((MODEST * young).max(MODEST_BYTES) / leak / k).max(2.0 * least);
     let (recycle, cap, bound) = if allowed(cap) >= least {
         (round_down(allowed(cap).min(modest).min(MOST)), cap, Bound::Memory)
@@ -123,16 +114,15 @@ pub fn values(inputs: &Inputs) -> Option<Values> {
     Some(Values { recycle: recycle as u64, cap, full, life_s, bound })
 }
 
-/// How many of the requests of a life are drawn for each worker, where the server can do that: those
-/// that started together then end one by one. A quarter of 120 seconds is enough for eight starts of
-/// some seconds each, and no worker lives longer than was reckoned.
+/// How many requests of a life are random, where the server can do that: workers that started together
+/// then end one by one. A quarter of 120 seconds is enough for eight starts of some seconds each, and
+/// no worker lives longer than was computed.
 pub fn jitter(recycle: u64) -> u64 {
     (round_up(recycle as f64 / 4.0) as u64).clamp(1, (recycle / 2).max(1))
 }
 
-/// What workers that live for `recycle` requests (or connections) come to, if memory holds all of them
-/// at their largest. A little more than would be advised is let be: values from one look differ from
-/// those of the next.
+/// What workers grow to that live for `recycle` requests (or connections), if memory holds all of them
+/// at their largest. A little more than advised passes: values differ from one diagnosis to the next.
 pub fn holds(inputs: &Inputs, recycle: u64) -> Option<Values> {
     const ENOUGH: f64 = 0.8;
     let work = recycle as f64 * inputs.per_connection.max(1.0);
@@ -142,30 +132,30 @@ pub fn holds(inputs: &Inputs, recycle: u64) -> Option<Values> {
     holds.then_some(Values { recycle, cap: inputs.cap, full, life_s, bound: Bound::Memory })
 }
 
-/// Seconds that each of `workers` would live if there were no more than those: what all of them need
-/// to begin with is then less. None without a rate.
+/// Seconds that each of `workers` would live if there were no more: fewer young workers leave more
+/// memory. None without a rate.
 pub fn life_s(inputs: &Inputs, workers: u64) -> Option<f64> {
     let leaks = inputs.leak * inputs.rate?;
     let left = SHARE * inputs.memory - workers as f64 * inputs.young;
     (leaks > 0.0).then(|| (left / leaks).max(0.0))
 }
 
-/// How many workers fit without any leak, at the size they have.
+/// How many workers of that size fit, leak or no leak.
 pub fn fitting(size: f64, memory: f64) -> u64 {
     if size > 0.0 && memory > 0.0 { (SHARE * memory / size).floor().max(1.0) as u64 } else { 1 }
 }
 
-/// What a service may have: what is left, and what its workers hold, less a tenth of the ceiling or
-/// two young workers, whichever is more.
+/// The bytes that a service may have: those left and those that its workers hold, less a tenth of the
+/// ceiling or two young workers, whichever is more.
 pub fn memory(left: u64, limit: u64, held: u64, young: u64) -> f64 {
     let reserve = (0.1 * limit as f64).max(2.0 * young as f64);
     (left as f64 + held as f64 - reserve).max(0.0)
 }
 
-/// What values are rounded to, times a power of ten: they are not worth more digits.
+/// Values are rounded to these times a power of ten: they deserve no more digits.
 const STEPS: [f64; 9] = [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0];
 
-/// The largest power of ten that is not more.
+/// The largest power of ten up to `x`.
 fn power_of_ten(x: f64) -> f64 {
     10_u64.pow((x as u64).max(1).ilog10()) as f64
 }
@@ -187,6 +177,7 @@ fn round_up(x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::servers::{LONG_LIFE_S, SHORT_LIFE_S};
     use proptest::prelude::*;
 
     const KIB: f64 = 1024.0;
@@ -221,13 +212,13 @@ mod tests {
     }
 
     #[test]
-    fn where_connections_are_counted_they_are_fewer() {
+    fn a_value_that_counts_connections_is_smaller() {
         let slow = Inputs { leak: KIB, rate: Some(5.0), cap: 20, per_connection: 10.0, ..FAST };
         assert_eq!(values(&slow).unwrap().recycle, 5000);
     }
 
     #[test]
-    fn in_little_memory_lives_are_short_but_not_below_what_a_master_can_replace() {
+    fn little_memory_shortens_lives_to_what_a_master_can_replace_at_most() {
         let tight = Inputs { memory: 100.0 * MIB, ..FAST };
         let values = values(&tight).unwrap();
         assert_eq!((values.cap, values.bound), (6, Bound::Tight));
@@ -237,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_successor_is_there_at_once_lives_may_be_short_and_the_cap_stays() {
+    fn lives_may_be_short_where_a_successor_comes_at_once() {
         let inputs = Inputs { cap: 12, workers: 8, least_life_s: SHORT_LIFE_S, ..FAST };
         // 225 requests are those of 30 seconds, and there is room for 1300.
         assert_eq!(values(&inputs).unwrap().bound, Bound::Memory);
@@ -263,14 +254,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_advised_for_no_leak_and_no_memory() {
+    fn no_leak_or_no_memory_gets_no_values() {
         assert_eq!(values(&Inputs { leak: 0.0, ..FAST }), None);
         assert_eq!(values(&Inputs { leak: f64::NAN, ..FAST }), None);
         assert_eq!(values(&Inputs { memory: 0.0, ..FAST }), None);
     }
 
     #[test]
-    fn numbers_are_rounded_to_what_they_are_worth() {
+    fn values_are_rounded_to_few_digits() {
         for (x, down, up) in [
             (1.0, 1.0, 1.0),
             (720.0, 600.0, 800.0),
@@ -313,7 +304,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_advised_fits_into_memory_or_is_called_hopeless(inputs in any_inputs()) {
+        fn the_values_fit_into_memory_or_are_called_hopeless(inputs in any_inputs()) {
             let values = values(&inputs).unwrap();
             prop_assert!(values.recycle >= 1 && values.cap >= 1 && values.cap <= inputs.cap);
             if values.bound != Bound::Hopeless {

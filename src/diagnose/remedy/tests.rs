@@ -256,7 +256,7 @@ fn each_server_is_checked_and_reloaded_in_its_own_way() {
 }
 
 #[test]
-fn every_template_can_be_filled_and_one_needs_nothing_but_the_master() {
+fn every_template_can_be_filled() {
     let python = Some("/usr/bin/python3".to_owned());
     for server in crate::core::servers::TABLE {
         let Some(advice) = server.advice else { continue };
