@@ -1,4 +1,4 @@
-//! Hook: a command of the user's, run for each event by a helper process.
+//! The command of `--on-event`, run for each event by a helper process.
 //!
 //! The helper is leakwatch itself, started with the watch and waiting at a pipe: when memory is
 //! short leakwatch forks nothing, and a hook that fails or hangs changes nothing in the watch. The
@@ -18,7 +18,7 @@ use std::time::Duration;
 /// A command may run for so many seconds.
 pub const LIMIT_S: f64 = 30.0;
 
-/// What the helper is called, and what tells leakwatch that it is one.
+/// The name of the helper, by which leakwatch knows that it is one.
 const HELPER: &str = "leakwatch-hook";
 
 /// The command to run for each event, if this process was started as the helper.
@@ -31,7 +31,7 @@ pub fn asked_for() -> Option<String> {
 /// The helper, as the watch sees it.
 #[derive(Debug)]
 pub struct Hook {
-    /// It ends by itself when the pipe is closed; nobody waits for it.
+    /// It exits by itself when the pipe is closed; leakwatch does not wait for it.
     _helper: Child,
     pipe: Option<ChildStdin>,
     line: Vec<u8>,
@@ -67,8 +67,8 @@ impl Hook {
         Ok(Self { _helper: helper, pipe, line: Vec::with_capacity(4096), stuck: false })
     }
 
-    /// Hands on an event: `write` writes it as one line of JSON, then one of text. Says once what
-    /// is wrong when it cannot; then that event is lost.
+    /// Hands on an event: `write` writes it as one line of JSON, then one of text. Returns what is
+    /// wrong when that fails, once; the event is then lost.
     pub fn tell(
         &mut self,
         write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>,
@@ -84,18 +84,20 @@ impl Hook {
             }
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                 let told = std::mem::replace(&mut self.stuck, true);
-                (!told).then_some("the hook is too slow, so events are lost to it; going on")
+                (!told).then_some("the --on-event command is too slow; dropping events")
             }
             Err(_) => {
                 self.pipe = None;
-                Some("the helper that runs the hook has died; going on without it")
+                Some(
+                    "the helper that runs the --on-event command has died; events are no longer handed to it",
+                )
             }
         }
     }
 }
 
-/// The helper: reads events and runs `command` for each, for `limit_s` seconds at most. Says on
-/// `err` what went wrong.
+/// The helper: reads events and runs `command` for each, for `limit_s` seconds at most. Failures go
+/// to `err`.
 ///
 /// # Errors
 /// When the events or `err` fail.

@@ -31,7 +31,7 @@ impl MetricsFile {
         Ok(Self { path: path.to_owned(), new: path.with_extension("prom.new") })
     }
 
-    /// Puts `text` in its place, readable by everybody whatever the umask. Allocates nothing and
+    /// Puts `text` in its place, world-readable whatever the umask. Allocates nothing and
     /// does not wait for the disk: after a crash of the machine it is written anew anyway.
     ///
     /// # Errors

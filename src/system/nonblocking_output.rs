@@ -1,9 +1,8 @@
-//! Outlet: standard output and standard error, written without ever waiting.
+//! Standard output and standard error, written without ever waiting.
 //!
-//! Whoever reads them may have stopped: a pager, a stuck journal, a pipe to nobody. A watch that
-//! waited for them would end no process any more. So lines are kept, at most 64 KiB of them, and
-//! handed on as far as the reader takes them; what is too much is dropped by whole lines, and
-//! that is said.
+//! The reader may have stopped: a pager, a stuck journal, the open end of a pipe. A watch that waited
+//! for it would end no process any more. So lines are kept, at most 64 KiB of them, and handed on as
+//! far as the reader takes them; beyond that whole lines are dropped, and a line reports it.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::fd::BorrowedFd;
@@ -77,7 +76,7 @@ impl NonblockingOutput {
                 let lost = std::mem::take(&mut self.lost);
                 writeln!(
                     self.kept,
-                    "leakwatch: {lost} bytes of output were lost: nobody read them"
+                    "leakwatch: {lost} bytes of output were lost: the reader had stopped"
                 )?;
             }
         }

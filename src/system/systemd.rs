@@ -2,7 +2,7 @@
 //!
 //! Both protocols are a datagram of `KEY=value` lines to a socket: sd_notify(3), and the journal's
 //! <https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>. The sockets are opened once and do not block: a
-//! tick at the brink opens nothing, allocates nothing and waits for nobody. (The crate sd-notify
+//! tick at the brink opens nothing, allocates nothing and never waits. (The crate sd-notify
 //! opens a socket and builds a string at each message.)
 
 use anyhow::{Context, Result, bail};
@@ -111,7 +111,7 @@ impl Journal {
     /// journald at `path`.
     ///
     /// # Errors
-    /// Nobody listens there.
+    /// Nothing listens there.
     pub fn open(path: &str) -> Result<Self> {
         let socket = SocketAddr::from_pathname(path).and_then(|address| connected(&address));
         Ok(Self(socket.with_context(|| format!("cannot reach the journal at '{path}'"))?))
@@ -192,9 +192,9 @@ mod tests {
 
     #[test]
     fn without_one_nothing_is_due_and_another_process_watchdog_is_not_ours() {
-        let mut nobody = ServiceManager::named(|_| None).unwrap();
-        nobody.alive(1.0);
-        assert_eq!(nobody.alive_due_s(), f64::INFINITY);
+        let mut absent = ServiceManager::named(|_| None).unwrap();
+        absent.alive(1.0);
+        assert_eq!(absent.alive_due_s(), f64::INFINITY);
         let name = format!("@leakwatch-test-{}", std::process::id());
         let address = SocketAddr::from_abstract_name(&name[1..]).unwrap();
         let socket = UnixDatagram::bind_addr(&address).unwrap();

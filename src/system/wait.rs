@@ -53,7 +53,7 @@ pub enum Wake {
     HangUp,
     /// SIGUSR1: print the state, then wait on.
     ShowState,
-    /// SIGCONT: it was stopped (by a signal; a frozen cgroup tells nobody), and goes on.
+    /// SIGCONT: it was stopped (by a signal; a frozen cgroup sends none), and runs again.
     Continued,
 }
 

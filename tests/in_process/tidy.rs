@@ -140,6 +140,9 @@ fn no_file_of_tests_is_forgotten() {
         let main = std::fs::read_to_string(dir.join("main.rs")).unwrap();
         for entry in std::fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension != "rs") {
+                continue;
+            }
             let name = path.file_stem().unwrap().to_str().unwrap();
             let named = name == "main" || main.contains(&format!("\nmod {name};"));
             assert!(named, "tests/{program}/main.rs does not name {name}");

@@ -27,7 +27,7 @@ pub(in crate::system) struct Container {
 /// What is limited, and for each resource how often it was denied since the look before.
 pub(in crate::system) type Counts = ([Option<Limit>; 4], [(CeilingKind, u64); 4]);
 
-/// The resources looked at; each has a counter of failures.
+/// The resources that are read; each has a counter of failures.
 const ROWS: [&str; 5] = ["privvmpages", "physpages", "kmemsize", "numproc", "swappages"];
 
 /// One line.

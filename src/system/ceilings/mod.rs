@@ -1,9 +1,9 @@
-//! Ceilings: every limit that can fail a fork or summon the OOM killer, read each tick from kept
-//! descriptors, and the signs that one was reached.
+//! Every limit that can fail a fork or bring the OOM killer, read in each sample from kept
+//! descriptors, and the memory failures that show that one was reached.
 //!
 //! A limit of a cgroup binds together with those of all its ancestors, so each is a ceiling of its
 //! own. Groups shared by several trees are read once. What seldom changes (which cgroup a process
-//! is in, its user and its ulimits, whether a group has got a limit) is looked at on a slow beat.
+//! is in, its user and its ulimits, whether a group has got a limit) is read in one sample of 16.
 
 #![deny(clippy::arithmetic_side_effects, reason = "what a file says may be any number")]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
@@ -31,15 +31,15 @@ use std::path::Path;
 use trees::{Cgroups, TreeLimits};
 use ulimits::Ulimits;
 
-/// What seldom changes is looked at in one of so many ticks.
+/// What seldom changes is read in one of so many samples.
 const SLOW: u32 = 16;
 /// pids below that are not handed out again once they went round (RESERVED_PIDS in kernel/pid.c).
 const RESERVED_PIDS: u64 = 300;
-/// Percent of ten seconds in which everybody waited for memory that are a sign of the end; a
-/// machine that swaps now and then stays below 5.
+/// From this share of ten seconds on, in percent, in which all tasks waited for memory, it counts as a
+/// stall; a machine that swaps now and then stays below 5.
 const STALLED: u64 = 20;
 
-/// What the other parts of the probe know.
+/// What the sampler knows when the ceilings are read.
 pub(in crate::system) struct View<'a> {
     pub(in crate::system) tick: u32,
     pub(in crate::system) proc: &'a ProcDir,
@@ -71,10 +71,10 @@ pub(in crate::system) struct CeilingReader {
     reserves: Reserves,
 }
 
-/// Bytes of the commit limit that not everybody gets.
+/// Bytes of the commit limit that are kept back.
 #[derive(Clone, Copy, Debug)]
 struct Reserves {
-    /// vm.admin_reserve_kbytes: for who has CAP_SYS_ADMIN.
+    /// vm.admin_reserve_kbytes: for processes with CAP_SYS_ADMIN.
     admin: u64,
     /// vm.user_reserve_kbytes: of a large process not even for itself.
     user: u64,
@@ -132,7 +132,7 @@ impl CeilingReader {
         }
     }
 
-    /// Limits of everybody.
+    /// Limits of the machine.
     fn read_machine(
         &mut self,
         view: &View<'_>,
@@ -220,7 +220,7 @@ impl CeilingReader {
     }
 }
 
-/// Percent of the last ten seconds in which everybody waited for memory (PSI, `full avg10`).
+/// Percent of the last ten seconds in which all tasks waited for memory (PSI, `full avg10`).
 fn stalled(pressure: &KeptFile) -> Option<u64> {
     let mut buffer = [0; 256];
     let text = pressure.text(&mut buffer)?;

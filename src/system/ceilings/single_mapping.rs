@@ -1,11 +1,11 @@
 //! Mapping: vm.overcommit_memory = 0 refuses a fork only if one single private writable mapping of
 //! the parent is larger than RAM and swap together (measured in 230 MB: one of 400 MB fails, four
-//! of 150 MB do not). So only a parent whose address space is that large is looked at.
+//! of 150 MB do not). So the mappings are read only of a parent whose address space is that large.
 
 use super::View;
 use std::io::{BufRead, BufReader};
 
-/// Lines of /proc/PID/maps looked at; JVMs have some thousands.
+/// Lines of /proc/PID/maps read; JVMs have some thousands.
 const MOST: usize = 65_536;
 /// From this share of RAM and swap on, in eighths, a mapping is worth listing.
 const WORTH: u64 = 6;

@@ -1,4 +1,4 @@
-//! Sources: where each ceiling was read, and why others are not there. For people, on demand.
+//! Where each ceiling was read, and why others are absent. For people, on demand.
 
 use super::CeilingReader;
 use super::kernel_log::KernelLog;
@@ -116,8 +116,8 @@ fn user_notes(trees: &[TreeLimits]) -> impl Iterator<Item = CeilingNote> {
         Some(CeilingNote { about: CeilingKind::UserTasks.name(), text: format!("{whom}: {text}") })
     };
     let reasons = [
-        (1, "cannot be looked at"),
-        (2, "not limited, root and who has CAP_SYS_RESOURCE are exempt"),
+        (1, "cannot be read"),
+        (2, "not limited: root and processes with CAP_SYS_RESOURCE are exempt"),
         (3, "no limit (ulimit -u)"),
     ];
     reasons.into_iter().filter_map(note)

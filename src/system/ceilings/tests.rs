@@ -1,4 +1,4 @@
-//! Machines that cannot be had here, as trees of files: what each limits, and what is said of it.
+//! Machines of other kinds, as trees of files: their limits, and the notes on them.
 
 use crate::core::model::ceiling::{Ceiling, CeilingKind, MemoryFailureKind};
 use crate::core::model::sample::Sample;

@@ -1,4 +1,4 @@
-//! Trees: which limits bind which watched tree.
+//! Which limits bind which watched tree.
 
 use super::cgroup::{Cgroup, Limit};
 use super::hierarchy::Hierarchy;
@@ -14,7 +14,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 #[derive(Debug)]
 pub(in crate::system) struct TreeLimits {
     pub(in crate::system) root: ProcId,
-    /// Who forks: the member with most of the children, or the root. A container's shim is the
+    /// The process that forks: the member with most of the children, or the root. A container's shim is the
     /// root of its processes and lives in another cgroup than they do.
     pub(in crate::system) forker: u32,
     /// Groups that bind it, by index, innermost first.

@@ -1,8 +1,8 @@
-//! Users: how many tasks each user has, for RLIMIT_NPROC.
+//! How many tasks each user has, for RLIMIT_NPROC.
 //!
-//! The kernel counts a user's tasks in all trees and cgroups, zombies included, and tells nobody.
-//! So they are counted here, and only while some tree is limited by them: everybody's user is read
-//! while young (servers change theirs as they start) and in slices of 1/32 after that.
+//! The kernel counts a user's tasks in all trees and cgroups, zombies included, and shows the number
+//! nowhere. So they are counted here, and only while some tree is limited by them: the user of each
+//! process is read while it is young (servers change theirs as they start) and in slices of 1/32 after that.
 
 use crate::system::proc::parse::{capabilities, named_line, uids};
 use crate::system::proc::procdir::ProcDir;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 /// A process's user is read in so many ticks after its first sight.
 const YOUNG: u8 = 4;
 
-/// Who a process is to RLIMIT_NPROC.
+/// The owner of a process, as far as RLIMIT_NPROC is concerned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::system) struct Owner {
     /// Its real user.
@@ -41,7 +41,7 @@ impl Owner {
     }
 }
 
-/// Brings everybody's user up to date.
+/// Brings the user of each process up to date.
 pub(in crate::system) fn learn(proc: &ProcDir, known: &mut BTreeMap<u32, KnownProcess>, tick: u32) {
     for (pid, known) in known {
         let due = known.owner_looks < YOUNG || pid % SLICES == tick % SLICES;
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn root_and_who_has_the_capabilities_are_exempt() {
+    fn root_and_processes_with_the_capabilities_are_exempt() {
         let owner = |uid, caps| {
             Owner::parse(format!("Name:\ta\nUid:\t{uid}\t1\t1\t1\nCapEff:\t{caps}\n").as_bytes())
         };

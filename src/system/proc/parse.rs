@@ -70,7 +70,7 @@ impl<'a> Stat<'a> {
 /// The fields of /proc/PID/statm that leakwatch uses, in pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Statm {
-    /// Virtual size: zero only for who has no memory at all, a zombie or a kernel thread. Resident
+    /// Virtual size: zero only without any memory, in a zombie or a kernel thread. Resident
     /// pages may well be zero in a living process that is swapped out.
     pub(crate) size: u64,
     /// RSS.
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn a_stat_without_the_fields_of_new_kernels_still_tells_the_start_time() {
         let short: Vec<u8> = STAT.split(|b| *b == b' ').take(22).collect::<Vec<_>>().join(&b' ');
-        assert_eq!(Stat::parse(&short), None, "who knows whether the last field is whole");
+        assert_eq!(Stat::parse(&short), None, "the last field may be torn");
         let short = [&short[..], b"\n"].concat();
         assert_eq!(Stat::parse(&short).map(|s| (s.start, s.image)), Some((123456, (0, 0))));
     }

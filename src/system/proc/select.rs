@@ -1,4 +1,4 @@
-//! Selection: which processes the user means, by pgrep's rules and the executable's name.
+//! Which processes the user means, by pgrep's rules and the executable's name.
 
 use crate::core::model::process::Comm;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -38,7 +38,7 @@ pub struct SelectionArgs {
 
 /// A process as the selection sees it. `cmdline` and `euid` are only read when asked for.
 pub(crate) struct ProcessToMatch<'a> {
-    /// Absent once pids mean nobody any more.
+    /// Absent once the pids of the selection have no meaning any more.
     pub(crate) pid: Option<u32>,
     pub(crate) comm: &'a [u8],
     pub(crate) cmdline: &'a dyn Fn() -> Vec<u8>,

@@ -1,4 +1,4 @@
-//! Watched: the probe's table of known processes, and what is kept of those that are watched.
+//! A process as the sampler knows it, and what is kept of a watched one.
 
 use super::parse;
 use super::parse::{Stat, Statm};
@@ -8,17 +8,18 @@ use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::fs::File;
 
-/// For how many looks at most stat need not be read, of a young process and of an old one. Each
-/// read allows one more, so that never more than an eighth of a life is unseen.
-const RESTS: (u8, u8) = (7, 31);
-/// Looks at a process this often again before it goes over to slices.
+/// How many reads of stat may be skipped in a row, of a young process and of an old one. Each read
+/// allows one more, so that never more than an eighth of a life is unseen.
+const FEWEST_SKIPPED: u8 = 7;
+const MOST_SKIPPED: u8 = 31;
+/// A new process is read in so many samples before it goes over to slices.
 pub(crate) const YOUNG_LOOKS: u8 = 3;
-/// One in so many of the processes that nobody asked for is looked at again in a tick.
+/// One in so many of the unwatched processes is read again in each sample.
 pub(crate) const SLICES: u32 = 32;
 /// How far up a chain of parents is followed; real ones are under ten.
 const DEEPEST: usize = 64;
 
-/// The look at which a process's program is told a second time.
+/// The read at which a process's program goes into a sample a second time.
 const SETTLED_LOOKS: u8 = 3;
 
 /// A process that exists, watched or not.
@@ -27,11 +28,11 @@ pub(crate) struct KnownProcess {
     pub(crate) id: ProcId,
     pub(crate) ppid: u32,
     pub(crate) comm: Comm,
-    /// A kernel thread: known, so that it is not looked at each time, and never watched.
+    /// A kernel thread: known, so that it is not read each time, and never watched.
     pub(crate) kernel: bool,
     /// The tick in which it was last listed.
     pub(crate) tick: u32,
-    /// How often it was looked at since it was new.
+    /// How often it was read since it was new.
     pub(crate) looks: u8,
     /// Whether the selection means this very process.
     pub(crate) matched: bool,
@@ -62,7 +63,7 @@ impl KnownProcess {
         }
     }
 
-    /// Whether it has to be looked at in this tick, being watched by nobody.
+    /// Whether it has to be read in this sample, being unwatched.
     pub(crate) fn is_due(&self, pid: u32, tick: u32) -> bool {
         let due = self.looks < YOUNG_LOOKS || pid % SLICES == tick % SLICES;
         self.watch.is_none() && due
@@ -84,7 +85,7 @@ impl KnownProcess {
 }
 
 /// The parent of a process, if it is one in the sense of a tree. Process 1 adopts the orphans of
-/// every tree and so is nobody's parent, its own forks excepted: in a container it is the master.
+/// every tree and so counts as no parent, except of its own forks: in a container it is the master.
 pub(crate) fn parent_of<'k>(
     known: &'k BTreeMap<u32, KnownProcess>,
     of: &KnownProcess,
@@ -144,7 +145,7 @@ pub(crate) struct WatchedProcess {
     pub(crate) root: Option<ProcId>,
     /// Whether its program was put into a sample, as it is now.
     pub(crate) told: bool,
-    /// How often it was looked at.
+    /// How often it was read.
     looks: u8,
     /// Number of its threads.
     pub(crate) threads: u32,
@@ -158,7 +159,7 @@ pub(crate) struct WatchedProcess {
     swap: u64,
 }
 
-/// What a look at a watched process found.
+/// What reading a watched process found.
 pub(crate) enum ReadResult {
     Alive(Proc),
     /// Exited, not yet waited for by its parent: holds no memory.
@@ -174,7 +175,7 @@ impl WatchedProcess {
 
     /// For how many looks its stat need not be read.
     pub(crate) fn rests(&self) -> u8 {
-        self.looks.clamp(RESTS.0, RESTS.1)
+        self.looks.clamp(FEWEST_SKIPPED, MOST_SKIPPED)
     }
 
     /// Reads a process, from its kept files or, where those could not be kept, by opening them.
@@ -197,9 +198,9 @@ impl WatchedProcess {
             Err(Errno::SRCH | Errno::NOENT) => return ReadResult::Gone,
             Err(_) => None,
         };
-        // Whose memory is as it was has most likely done nothing; stat costs three times as much
-        // as statm, and only tells of CPU time, threads and an exec. So it can wait a little. What
-        // changes swap is not in statm.
+        // A process whose memory is unchanged has most likely done nothing. stat costs three times as
+        // much as statm, and only has CPU time, threads and an exec. So it can wait a little. A change
+        // of swap does not show in statm.
         let same = pages.is_some_and(|pages| pages == self.pages && pages.size > 0);
         let is_kept = self.statm.is_some() && proc.is_procfs();
         let may_rest = same && is_kept && !swapping && self.rests < rests;
@@ -215,8 +216,8 @@ impl WatchedProcess {
             Err(_) => None,
         };
         let (Some(stat), Some(pages)) = (stat, pages) else {
-            // Unreadable for a moment (EMFILE, EIO, a torn read) is not gone: whoever drops out of
-            // a sample loses all that is known of it.
+            // Unreadable for a moment (EMFILE, EIO, a torn read) is not gone: a process that drops out
+            // of a sample loses all that is known of it.
             return self.last.map_or(ReadResult::Zombie, ReadResult::Alive);
         };
         if stat.start != id.start {

@@ -13,13 +13,13 @@ pub(super) trait ProcessHandles {
     /// What a process is held by.
     type Held;
 
-    /// Takes hold of whoever has this pid now.
+    /// Takes hold of the process that has this pid now.
     fn hold(&mut self, pid: u32) -> Result<Self::Held, Errno>;
 
-    /// Whether `matches` fits the name or the title of whoever has this pid now.
+    /// Whether `matches` fits the name or the title of the process that has this pid now.
     fn is_called(&mut self, pid: u32, matches: impl Fn(&[u8]) -> bool) -> bool;
 
-    /// How the process that is held stands, or whoever has its pid now: whose start time is then
+    /// The state of the held process, or of the one that has its pid now: the start time is then
     /// another one.
     fn look(&mut self, held: &Self::Held, pid: u32) -> Result<HandleState, Errno>;
 
@@ -104,7 +104,7 @@ impl From<proc::TreePosition> for HandleState {
     }
 }
 
-/// How whoever has this pid now stands.
+/// The state of the process that has this pid now.
 pub(super) fn state_of(pid: u32) -> Result<HandleState, Errno> {
     proc::state_in(&proc::directory_of(pid)?).map(HandleState::from)
 }

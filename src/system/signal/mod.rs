@@ -2,7 +2,7 @@
 //!
 //! An order names a process by (pid, start time). The process is taken hold of first, by a pidfd,
 //! and its start time compared after: once they agree, what is held is that process, and a signal
-//! through it can reach no other, whoever gets the pid next.
+//! through it can reach no other process, even when the pid is reused.
 
 mod kernel;
 
@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal as Sig, getppid, kill_process_group, test_kill_process};
 use std::process::Child;
 
-/// Who sends signals. A trait because there are two: the real one and the dry run.
+/// A sender of signals. A trait because there are two: the real one and the dry run.
 pub trait Signals {
     /// Sends the order's signal to its target.
     ///
@@ -40,7 +40,7 @@ pub struct LiveSignals {
 pub struct DryRun;
 
 impl LiveSignals {
-    /// Sends to nobody whose name or title by then matches `protect`.
+    /// Sends nothing to a process whose name or title by then matches `protect`.
     pub fn new(protect: Vec<Regex>) -> Self {
         Self { protect, has_pidfd: Pidfd::is_there() }
     }
@@ -48,7 +48,7 @@ impl LiveSignals {
     /// What is lost on this kernel, if anything.
     pub fn note(&self) -> Option<&'static str> {
         (!self.has_pidfd).then_some(
-            "this kernel has no pidfd (Linux 5.3), so between the last look at a process and the signal lie some microseconds\n  hint: in those its pid would have to come round; nothing needs to be done",
+            "this kernel has no pidfd (Linux 5.3), so a pid could, in theory, be reused in the microseconds before the signal\n  hint: no action needed",
         )
     }
 }
@@ -79,7 +79,7 @@ impl Signals for DryRun {
     }
 }
 
-/// Takes hold of the target, makes sure who it is, and signals it.
+/// Takes hold of the target, verifies its identity, and signals it.
 fn deliver<K: ProcessHandles>(
     kernel: &mut K,
     order: &Order,
@@ -105,7 +105,7 @@ fn deliver<K: ProcessHandles>(
         SignalFailure::NotPermitted => SignalFailure::Failed(errno.raw_os_error()),
         why => why,
     })?;
-    // Who waits to be waited for holds no memory, and no signal does anything to it.
+    // A zombie holds no memory, and no signal does anything to it.
     if state.start != target.start || state.is_dead {
         return Err(SignalFailure::Gone);
     }
@@ -120,8 +120,8 @@ fn deliver<K: ProcessHandles>(
     Ok(())
 }
 
-/// Goes the whole way of a signal with a harmless one to leakwatch itself: SIGCONT to who is not
-/// stopped.
+/// Sends a harmless signal to leakwatch itself in the way of a real one: SIGCONT, which does nothing to
+/// a process that is not stopped.
 ///
 /// # Errors
 /// What a real order would meet too: a seccomp filter, a container's rules.
@@ -321,17 +321,17 @@ mod tests {
     /// process that has it may end, be waited for, and be followed by one with the same pid.
     struct Reusing {
         random: u64,
-        /// Start times of those who had the pid so far; the last one has it now.
+        /// Start times of the processes that had the pid so far; the last one has it now.
         lives: Vec<u64>,
-        /// Who got a signal, by start time.
+        /// The processes that got a signal, by start time.
         signalled: Vec<u64>,
-        /// Whether who is held tells the process apart, as a pidfd does.
+        /// Whether a hold identifies the process, as a pidfd does.
         exact: bool,
     }
 
     impl Reusing {
         fn now(&mut self) -> u64 {
-            // Xorshift, one step: in half the cases somebody new has the pid.
+            // Xorshift, one step: in half the cases another process has the pid.
             self.random ^= self.random << 13;
             self.random ^= self.random >> 7;
             self.random ^= self.random << 17;
