@@ -79,7 +79,7 @@ impl Told {
 
     /// What it advises for the service of that process.
     pub fn remedy(&self, id: Id) -> &Value {
-        let remedies = self.report["cures"].as_array().unwrap();
+        let remedies = self.report["remedies"].as_array().unwrap();
         let found = remedies.iter().find(|remedy| remedy["root"]["pid"] == id.pid);
         found.unwrap_or_else(|| panic!("no advice for {id:?}: {:#}", self.report))
     }
@@ -150,7 +150,7 @@ impl Held {
     /// Workers hold what was promised: so many of them, so large at their end. A fifth more is what
     /// the master holds, and the kernel for them.
     pub fn assert_promised(&self, remedy: &Value) {
-        let number = |name: &str| remedy["reckoned"][name].as_f64().unwrap();
+        let number = |name: &str| remedy["computed"][name].as_f64().unwrap();
         let promised = number("workers") * number("full_bytes");
         let most = 1.2 * promised + (32 << 20) as f64;
         assert!((self.peak as f64) < most, "{} of {most}: {remedy:#}", self.peak);

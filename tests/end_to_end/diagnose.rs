@@ -122,7 +122,7 @@ fn the_culprit_is_named_the_others_are_cleared_and_the_advice_holds() {
     }
     assert!(matches!(told.ended.code, Some(1 | 2)), "{:?}", told.ended.code);
     assert_right_leak(culprit, kib);
-    let log_events = report["logs"]["traces"].as_array().unwrap();
+    let log_events = report["logs"]["events"].as_array().unwrap();
     for (who, failure) in
         [("apache2", "fork-failed-memory"), ("apache2", "oom-kill"), ("sshd", "fork-failed-memory")]
     {

@@ -49,7 +49,7 @@ fn an_idle_machine_is_cleared_with_a_list_of_what_was_seen() {
     let ended = diagnose(&proc, logs.path(), &["--for", "8s"]);
 
     let text = ended.out.text();
-    assert!(text.contains("Nothing leaks as far as"), "{text}");
+    assert!(text.contains("No leak shows in"), "{text}");
     assert!(text.contains("mysqld") && text.contains("flat for"), "{text}");
     assert!(text.contains("No failed fork, no OOM kill"), "{text}");
     assert_eq!(ended.code, Some(0));
@@ -65,7 +65,7 @@ fn a_single_sample_says_so_and_what_to_type_next() {
     let ended = diagnose(&proc, logs.path(), &["--for", "0"]);
 
     let text = ended.out.text();
-    assert!(text.contains("Too little was seen to name a leak"), "{text}");
+    assert!(text.contains("There are too few samples to name a leak"), "{text}");
     assert!(text.contains("leakwatch diagnose --for 60s"), "{text}");
     assert_eq!(ended.code, Some(0));
 }
@@ -121,7 +121,7 @@ fn an_interrupt_ends_the_observation_and_prints_the_report() {
     cli.signal(Signal::SIGINT);
 
     let report = json(&cli.end(PROMPTLY));
-    assert!(report["looked"]["samples"].as_u64().unwrap() >= 1);
+    assert!(report["observed"]["samples"].as_u64().unwrap() >= 1);
     assert!(report["unseen"].to_string().contains("ended early"), "{report:#}");
 }
 
@@ -135,7 +135,7 @@ fn failures_in_logs_are_reported_even_if_nothing_leaks_now() {
     let ended = diagnose(&proc, logs.path(), &["--for", "4s"]);
 
     let text = ended.out.text().replace('\n', " ");
-    assert!(text.contains("But the logs tell of 1 failure for lack of memory"), "{text}");
+    assert!(text.contains("But the logs show 1 failure for lack of memory"), "{text}");
     assert!(text.contains("once  fork failed: out of memory (ENOMEM)"), "{text}");
 }
 
@@ -207,7 +207,12 @@ fn a_process_that_only_works_hard_is_no_suspect() {
             assert!(!verdict.contains("leaking"), "{name}: {service:#}");
         }
         assert_eq!(report["status"], 0, "{name}");
-        assert_eq!(report["cures"].as_array().unwrap().len(), 0, "{name}: {}", report["cures"]);
+        assert_eq!(
+            report["remedies"].as_array().unwrap().len(),
+            0,
+            "{name}: {}",
+            report["remedies"]
+        );
     }
 }
 
@@ -295,7 +300,7 @@ fn a_truncated_name_counts_for_its_program_and_one_that_fits_none_is_shown_as_lo
 
     let report = json(&diagnose(&proc, logs.path(), &["--for", "0", "--format", "json"]));
 
-    let log_events = report["logs"]["traces"].as_array().unwrap();
+    let log_events = report["logs"]["events"].as_array().unwrap();
     let told = |who: &str, failure: &str| {
         let mut of = log_events.iter().filter(|t| t["who"] == who && t["failure"] == failure);
         of.next().map(|log_event| log_event["count"].clone())
@@ -372,9 +377,9 @@ fn a_report_without_anything_to_judge_says_why() {
     );
 
     let text = nothing.out.text().replace('\n', " ");
-    assert!(text.contains("No process was seen but leakwatch, what started it"), "{text}");
+    assert!(text.contains("There is no process but leakwatch, what started it"), "{text}");
     assert!(text.contains("512 MiB left of 1.0 GiB"), "{text}");
-    assert!(!text.contains("WHO HAS THE MEMORY"), "{text}");
+    assert!(!text.contains("WHAT HOLDS THE MEMORY"), "{text}");
     let text = unmatched.out.text().replace('\n', " ");
     assert!(text.contains("No process matches pattern 'apach2', pid 7"), "{text}");
     for ended in [nothing, unmatched] {
@@ -439,8 +444,8 @@ fn a_freshly_booted_idle_machine_has_no_suspect() {
     let (empty, idle) = said.split_once("\nthen\n").unwrap();
     assert!(empty.ends_with("Exit status 0: there is nothing to judge."), "{said}");
     let empty = empty.replace('\n', " ");
-    assert!(empty.contains("No process was seen but leakwatch, what started it"), "{said}");
-    assert!(idle.contains("Nothing leaks as far as"), "{said}");
+    assert!(empty.contains("There is no process but leakwatch, what started it"), "{said}");
+    assert!(idle.contains("No leak shows in"), "{said}");
     assert!(idle.contains("1 other"), "{said}");
     assert!(!idle.contains("WHAT TO DO"), "{said}");
     assert!(idle.contains("Exit status 0: nothing leaks."), "{said}");

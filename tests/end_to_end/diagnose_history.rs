@@ -131,7 +131,7 @@ fn a_leak_too_slow_for_live_samples_is_proven_by_the_history() {
         let span_s = t(points.last().unwrap()) - t(&points[0]);
         assert!(span_s > 2.9 * 86_400.0, "{span_s} s");
     }
-    let earlier = &report["looked"]["earlier"][0];
+    let earlier = &report["observed"]["earlier"][0];
     assert_eq!(
         (earlier["samples"].as_u64(), earlier["source"].as_str()),
         (Some(864), Some("checks"))
@@ -196,7 +196,7 @@ fn one_look_and_a_history_are_enough_for_a_verdict() {
 
     let text = flowing(&ended);
     assert!(text.contains("app leaks: it holds 200 MiB and grows by 6.0 MiB/h"), "{text}");
-    assert!(text.contains("(300 checks; 1 of 2 services) and one look now"), "{text}");
+    assert!(text.contains("(300 checks; 1 of 2 services) and one sample now"), "{text}");
     assert!(text.contains("grew steadily for"), "{text}");
     assert_eq!(ended.code, Some(1));
 }
@@ -239,7 +239,7 @@ fn a_service_larger_than_ever_is_not_called_flat() {
     let db = service(&report, "db");
     assert_eq!((db["verdict"].as_str(), code), (Some("unclear"), Some(0)));
     let reason = db["reason"].as_str().unwrap();
-    assert!(reason.contains("holds more now than it ever did in the 16 h"), "{reason}");
+    assert!(reason.contains("holds more now than ever in the 16 h"), "{reason}");
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn the_history_of_another_boot_is_left_out_and_reported() {
     let (report, code) = world.report(&["--for", "0"]);
 
     assert_ne!(verdict(&report, "app"), "leaking");
-    assert_eq!(report["looked"]["earlier"].as_array().unwrap().len(), 0);
+    assert_eq!(report["observed"]["earlier"].as_array().unwrap().len(), 0);
     let unseen = report["unseen"].to_string();
     assert!(unseen.contains("the history of app") && unseen.contains("another boot"), "{unseen}");
     assert_eq!(code, Some(0));
@@ -293,7 +293,7 @@ fn each_service_is_judged_by_the_history_that_saw_it_longest() {
 
     assert_eq!((verdict(&report, "app"), verdict(&report, "db")), ("leaking", "flat"));
     assert_eq!(code, Some(1));
-    let earlier = report["looked"]["earlier"].as_array().unwrap();
+    let earlier = report["observed"]["earlier"].as_array().unwrap();
     let by = |name: &str| {
         let index = service(&report, name)["earlier"]["index"].as_u64().unwrap() as usize;
         earlier[index]["name"].as_str().unwrap().split('-').next().unwrap().to_owned()
@@ -310,8 +310,8 @@ fn a_history_of_a_few_checks_gives_no_verdict_yet() {
 
     let text = flowing(&world.diagnose(&["--for", "0"]));
 
-    assert!(text.contains("too young to judge by: 5 of the 12 checks"), "{text}");
-    assert!(text.contains("Looked once,") && text.contains("Too little was seen"), "{text}");
+    assert!(text.contains("too short for a verdict: 5 of the 12 checks"), "{text}");
+    assert!(text.contains("One sample,") && text.contains("There are too few samples"), "{text}");
 }
 
 #[test]
@@ -371,7 +371,7 @@ fn the_history_directory_is_the_one_configured_for_checks() {
     assert!(configured(&file).contains("app leaks:"), "{}", configured(&file));
     // A broken configuration stops a check, not a diagnosis.
     fs::write(&file, "nonsense").unwrap();
-    assert!(configured(&file).contains("WHO HAS THE MEMORY"), "{}", configured(&file));
+    assert!(configured(&file).contains("WHAT HOLDS THE MEMORY"), "{}", configured(&file));
 }
 
 /// A recording is judged the same way, be it one of `record` or the history of a check.
@@ -385,8 +385,11 @@ fn a_recording_of_this_boot_counts_beside_the_live_samples() {
     let (report, code) = world.report(&more);
 
     assert_eq!((verdict(&report, "app"), code), ("leaking", Some(1)), "{report:#}");
-    assert_eq!(report["looked"]["earlier"][0]["source"], "recording");
-    assert!(report["looked"]["live_s"].as_f64().unwrap() > 1.0, "live samples were taken as well");
+    assert_eq!(report["observed"]["earlier"][0]["source"], "recording");
+    assert!(
+        report["observed"]["live_s"].as_f64().unwrap() > 1.0,
+        "live samples were taken as well"
+    );
 }
 
 /// Any user can choose names, those of files included.

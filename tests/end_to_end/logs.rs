@@ -57,7 +57,7 @@ fn large_logs_are_read_in_little_memory() {
     println!("{written} bytes of logs, {read} read in {took} s, peak {peak_kib} KiB");
     assert!(peak_kib < 20 * 1024, "{peak_kib} KiB");
     assert!(took.as_f64().unwrap() < 10.0, "bounded to 4 s, and one piece more: {took}");
-    let log_events = report["logs"]["traces"].as_array().unwrap();
+    let log_events = report["logs"]["events"].as_array().unwrap();
     assert!(
         log_events.iter().any(|log_event| log_event["who"] == "cron"),
         "the end is read first: {report}"

@@ -25,7 +25,7 @@ pub(crate) fn judge() -> EngineSettings {
     EngineSettings { max_extrapolation: 6.0, rules: Rules { act: false, ..Rules::default() } }
 }
 
-/// What was read, and what is to be said of it.
+/// What was read, and notes on what was not.
 #[derive(Default)]
 pub(crate) struct CheckHistories {
     pub(crate) earlier: Vec<EarlierSeries>,
@@ -77,7 +77,7 @@ impl CheckHistories {
                 _ => ("the histories of ", "are"),
             };
             let names = others.join(", ");
-            self.note(format!("{begin}{names} {is} of another boot or machine and left out: pids mean nobody any more"));
+            self.note(format!("{begin}{names} {is} of another boot or machine and left out: their pids mean other processes now"));
         }
     }
 
@@ -100,14 +100,14 @@ impl CheckHistories {
         if about.samples < LEAST_SAMPLES {
             let n = about.samples;
             self.note(format!(
-                "the history of {} is too young to judge by: {n} of the {LEAST_SAMPLES} checks that a verdict needs",
+                "the history of {} is too short for a verdict: {n} of the {LEAST_SAMPLES} checks that one needs",
                 about.name
             ));
         }
         let ago_s = now_t - about.span.1;
         if ago_s > STALE_INTERVALS * about.interval_s {
             let (ago, every) = (Seconds(ago_s), Seconds(about.interval_s));
-            self.note(format!("the history of {} ended {ago} ago, though a check came every {every}: see whether it still runs", about.name));
+            self.note(format!("the history of {} ended {ago} ago, though a check ran every {every}: see whether it still does", about.name));
         }
         self.earlier.push(earlier);
     }

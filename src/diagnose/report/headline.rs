@@ -55,10 +55,10 @@ pub fn headline(diagnosis: &Diagnosis, times: &Times) -> String {
     } else if diagnosis.looked.samples < LEAST_SAMPLES
         && diagnosis.services.iter().all(|service| service.earlier.is_none())
     {
-        text += "Too little was seen to name a leak.";
+        text += "There are too few samples to name a leak.";
     } else {
         text += &format!(
-            "Nothing leaks as far as {} can show; {} left of {}.",
+            "No leak shows in {}; {} left of {}.",
             shown(diagnosis),
             Bytes(diagnosis.memory.headroom()),
             Bytes(diagnosis.memory.limit())
@@ -70,7 +70,7 @@ pub fn headline(diagnosis: &Diagnosis, times: &Times) -> String {
     if failures > 0 {
         let last = diagnosis.logs.log_events.iter().find(|t| t.failure.is_of_memory());
         text += &format!(
-            " {but} logs tell of {}",
+            " {but} logs show {}",
             count(failures, "failure for lack of memory", "failures for lack of memory")
         );
         if let Some(log_event) = last {
@@ -84,28 +84,28 @@ pub fn headline(diagnosis: &Diagnosis, times: &Times) -> String {
     text
 }
 
-/// What is said where no process was judged.
+/// The finding where no process was judged.
 fn nothing(diagnosis: &Diagnosis) -> String {
     let memory = &diagnosis.memory;
     match &diagnosis.scope {
         ObservedScope::Machine => format!(
-            "No process was seen but leakwatch, what started it and the kernel's own, so there is \
+            "There is no process but leakwatch, what started it and kernel threads, so there is \
              nothing to judge; {} left of {}.",
             Bytes(memory.headroom()),
             Bytes(memory.limit())
         ),
         ObservedScope::Selected(asked) => format!(
             "No process matches {}, so there is nothing to judge. `ps -e` shows the names; without \
-             a selection the whole machine is looked at.",
+             a selection the whole machine is observed.",
             Plain(asked)
         ),
         ObservedScope::Recording => {
-            "There is no process in the recording, so nothing to judge.".to_owned()
+            "The recording has no process, so there is nothing to judge.".to_owned()
         }
     }
 }
 
-/// " But gunicorn still grows: ..": who may yet turn out to leak.
+/// " But gunicorn still grows: ..": a service that may yet turn out to leak.
 fn open_question(diagnosis: &Diagnosis) -> String {
     let warming =
         diagnosis.services.iter().filter(|s| s.verdict == ServiceVerdict::Warming && s.is_open());
@@ -141,7 +141,7 @@ pub fn is_bounded(diagnosis: &Diagnosis, service: &Service) -> bool {
     bounded(diagnosis, service).is_some()
 }
 
-/// "60 s", "a history of up to 38 h 00 min": how far it could be seen.
+/// "60 s now and up to 38 h 00 min before": how long the services were observed.
 fn shown(diagnosis: &Diagnosis) -> String {
     let looked = diagnosis.looked;
     let before = diagnosis.services.iter().filter_map(|service| service.earlier);
@@ -149,7 +149,7 @@ fn shown(diagnosis: &Diagnosis) -> String {
     let now = Seconds(looked.live_s + looked.history_s);
     match (longest_s > 0.0, looked.live_s > 0.0) {
         (true, true) => format!("{now} now and up to {} before", Seconds(longest_s)),
-        (true, false) => format!("one look now and up to {} before", Seconds(longest_s)),
+        (true, false) => format!("one sample now and up to {} before", Seconds(longest_s)),
         (false, _) => now.to_string(),
     }
 }
@@ -178,7 +178,7 @@ fn accusation(service: &Service, times: &Times) -> String {
         (Some(forecast), _) => text += &format!(" {}.", sentence(&end(forecast, times))),
         (None, Some((early, likely, late))) => {
             text += &format!(
-                " At the pace of requests seen now memory would end in {} ({} to {}), around {}.",
+                " At the present rate of requests memory would end in {} ({} to {}), around {}.",
                 Seconds(likely),
                 Seconds(early),
                 Seconds(late),

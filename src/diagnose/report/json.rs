@@ -1,14 +1,22 @@
 //! Json: a diagnosis as one object, for programs.
 //!
-//! Schema 1: `t`, `host`, `status` (the exit status), `headline`; `looked` (`live_s`, `history_s`,
-//! `samples`, and `earlier`, what was seen before the look: `source` (checks, recording), `name`,
-//! `interval_s`, `samples`, `from_t`, `to_t`, and how many `services` it judged); `memory`; `services`, worst first, each with `name`, `unit`, `server`, `roots`, `processes`,
-//! `workers`, `size_bytes`, `age_s`, `watched_s`, `verdict`, `reason`, `judged_by` (look, earlier), and where known
-//! `earlier` (`index` into `looked.earlier`, `span_s`), `growth`
-//! (`bytes_per_s`, `low`, `high`), `per_work` (`unit`, `bytes`, `low`, `high`, `basis`), `forecast`
-//! (seconds from `t`), `series` ([t, bytes]); `headroom`; `available` ([t, bytes]); `logs` (`log_events`, `sources`,
-//! `bytes`, `took_s`, `since_t`, `unread`); `remedies` (`service`, `root`, `changes`, `diff`, `apply`, `meaning`, `notes`);
-//! `next` (what to do to know more: `why`, `command`); `unseen`. Text is as it was found, not escaped for a terminal.
+//! Schema 1:
+//! - `t`, `host`, `status` (the exit status), `headline`;
+//! - `observed`: `live_s`, `history_s`, `samples`, and `earlier`, the series from before the live samples:
+//!   `source` (checks, recording), `name`, `interval_s`, `samples`, `from_t`, `to_t`, and how many
+//!   `services` it judged;
+//! - `memory`, `ceilings`, `memory_failures` (of the last minute);
+//! - `services`, the worst first: `name`, `unit`, `server`, `roots`, `processes`, `workers`,
+//!   `size_bytes`, `age_s`, `watched_s`, `verdict`, `reason`, `judged_by` (live, earlier), `headroom`,
+//!   `series` ([t, bytes]), and where known `earlier` (`index` into `observed.earlier`, `span_s`),
+//!   `growth` (`bytes_per_s`, `low`, `high`), `per_work` (`unit`, `bytes`, `low`, `high`, `basis`),
+//!   `forecast` (seconds from `t`);
+//! - `available` ([t, bytes]);
+//! - `logs`: `events`, `sources`, `bytes`, `took_s`, `since_t`, `unread`;
+//! - `remedies`: `service`, `root`, `changes`, `computed`, `diff`, `apply`, `meaning`, `notes`;
+//! - `next` (how to learn more: `why`, `command`), `unseen`.
+//!
+//! Text is as it was found, not escaped for a terminal.
 
 use super::{Times, headline, meaning, next, pace, reason};
 use crate::core::model::forecast::Forecast;
@@ -37,7 +45,7 @@ pub fn write(out: &mut impl Write, diagnosis: &Diagnosis, times: &Times) -> io::
         "host": { "name": hostname, "machine": machine, "uptime_s": diagnosis.uptime_s },
         "status": diagnosis.status as u8,
         "headline": headline(diagnosis, times),
-        "looked": {
+        "observed": {
             "live_s": diagnosis.looked.live_s,
             "history_s": history_s,
             "samples": diagnosis.looked.samples,
@@ -55,20 +63,20 @@ pub fn write(out: &mut impl Write, diagnosis: &Diagnosis, times: &Times) -> io::
                 "used": ceiling.used, "limit": ceiling.limit,
             })
         }).collect::<Vec<_>>(),
-        "failing_now": diagnosis.memory_failures.iter().map(|sign| json!({
+        "memory_failures": diagnosis.memory_failures.iter().map(|sign| json!({
             "kind": sign.kind.name(), "ceiling": sign.ceiling.name(), "count": sign.count,
         })).collect::<Vec<_>>(),
         "services": diagnosis.services.iter().map(service).collect::<Vec<_>>(),
         "available": diagnosis.available,
         "logs": {
-            "traces": logs.log_events.iter().map(log_event).collect::<Vec<_>>(),
+            "events": logs.log_events.iter().map(log_event).collect::<Vec<_>>(),
             "sources": logs.sources,
             "bytes": logs.bytes,
             "took_s": logs.took_s,
             "since_t": logs.since_t,
             "unread": logs.unread,
         },
-        "cures": diagnosis.remedies.iter().map(remedy).collect::<Vec<_>>(),
+        "remedies": diagnosis.remedies.iter().map(remedy).collect::<Vec<_>>(),
         "next": next(diagnosis).iter().map(|(why, command)| json!({ "why": why, "command": command })).collect::<Vec<_>>(),
         "unseen": diagnosis.unseen,
     });
@@ -169,11 +177,11 @@ fn remedy(remedy: &Remedy) -> Value {
         "service": remedy.service,
         "root": remedy.root.map(|id| json!({ "pid": id.pid, "start": id.start })),
         "changes": remedy.changes.iter().map(change).collect::<Vec<_>>(),
-        "reckoned": remedy.computed.map(|(inputs, values)| json!({
+        "computed": remedy.computed.map(|(inputs, values)| json!({
             "leak_bytes": inputs.leak,
             "young_bytes": inputs.young,
             "requests_per_s": inputs.rate,
-            "guessed": remedy.guessed_waits.is_some(),
+            "estimated": remedy.guessed_waits.is_some(),
             "memory_bytes": inputs.memory,
             "full_bytes": values.full,
             "workers": values.cap,

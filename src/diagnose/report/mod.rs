@@ -1,4 +1,4 @@
-//! Diagnosis: the words in which text, page and JSON say the same.
+//! Report: a diagnosis as text, page and JSON, in the same words.
 
 mod headline;
 pub mod html;
@@ -48,7 +48,7 @@ pub fn seen(diagnosis: &Diagnosis) -> String {
     let samples = |n: u32| count(u64::from(n), "sample", "samples");
     let now = match looked.live_s > 0.0 {
         true => format!("{} now ({})", Seconds(looked.live_s), samples(looked.samples)),
-        false => "one look now".to_owned(),
+        false => "one sample now".to_owned(),
     };
     let one = |about: &SeriesSummary, more: &str| match about.source {
         Source::Checks => {
@@ -89,7 +89,7 @@ pub fn end(forecast: &Forecast, times: &Times) -> String {
             effect.sentence()
         ),
         false => format!(
-            "{} later than can be told from the {} it was watched; {}",
+            "{}, but not within 8 times the {} observed; {}",
             effect.verb(),
             Seconds(window_s),
             effect.sentence()
@@ -111,18 +111,18 @@ pub fn left(ceiling: &Ceiling) -> String {
     )
 }
 
-/// When a trace was seen: "Nov 23 02:11 to 02:40".
+/// When a log event was seen: "Nov 23 02:11 to 02:40".
 pub fn when(log_event: &LogEvent, times: &Times) -> String {
     match (log_event.first_t, log_event.last_t) {
         (Some(first), Some(last)) if last - first >= 60.0 => {
             format!("{} to {}", times.minute(first), times.minute(last))
         }
         (_, Some(last)) => times.minute(last),
-        _ => "at a time not told".to_owned(),
+        _ => "at an unknown time".to_owned(),
     }
 }
 
-/// What is said where no trace was found.
+/// The sentence where no log event was found.
 pub fn no_trace(logs: &Logs) -> &'static str {
     match logs.unread.is_empty() {
         true => "No failed fork, no OOM kill, no lack of memory.",

@@ -1,4 +1,4 @@
-//! Service: what is said of one service: its processes, how fast it grows, the verdict and why.
+//! Service: one service in words: its processes, how fast it grows, the verdict and why.
 
 use crate::core::model::ceiling::Unit;
 use crate::core::model::units::{Bytes, BytesPerSecond, Rate, Seconds};
@@ -33,7 +33,7 @@ pub(super) fn its(service: &Service) -> String {
     }
 }
 
-/// How fast a service grows by what accuses it, with its interval: bytes a second.
+/// The growth that accuses a service, with its interval: bytes a second.
 pub fn pace(service: &Service) -> Option<(f64, f64, f64)> {
     match service.verdict {
         ServiceVerdict::Leaks | ServiceVerdict::Suspect => {
@@ -54,7 +54,7 @@ pub fn pace(service: &Service) -> Option<(f64, f64, f64)> {
     }
 }
 
-/// "+46 MiB/h (41 to 52)", or what can be said.
+/// "+46 MiB/h (41 to 52)", or as much as is known.
 pub fn growth(service: &Service) -> String {
     if let Some(tasks) = service.tasks.filter(|_| service.steady.is_none()) {
         return format!("{} processes or threads", Rate(tasks, Unit::Tasks));
@@ -111,7 +111,7 @@ pub(super) fn judged_s(service: &Service) -> f64 {
     }
 }
 
-/// Why that verdict: what convicts it, or what clears it.
+/// Why that verdict: what proves the leak, or what clears the service.
 pub fn reason(service: &Service) -> String {
     let watched = Seconds(service.watched_s);
     let up = format!("up {}", Seconds(service.age_s));
@@ -126,15 +126,16 @@ pub fn reason(service: &Service) -> String {
             };
             let window = service.steady.map_or(service.watched_s, |steady| steady.window_s);
             format!(
-                "{who} grew steadily for {}, more than ever fell back, and did not slow down",
+                "{who} grew steadily for {}, by more than its largest drop, without slowing down",
                 Seconds(window)
             )
         }
         ServiceVerdict::Likely { .. } => {
-            "those workers hold most that have worked most, and it does not level off".to_owned()
+            "workers that handled more requests hold more memory, and the growth does not level off"
+                .to_owned()
         }
         ServiceVerdict::Suspect if is_larger(service) => format!(
-            "grew steadily in these {}, to more than it ever held in the {} before; look longer",
+            "grew steadily in these {}, to more than it ever held in the {} before; observe it longer",
             Seconds(judged_s(service)),
             Seconds(service.earlier.map_or(0.0, |before| before.span_s))
         ),
@@ -143,26 +144,26 @@ pub fn reason(service: &Service) -> String {
             Seconds(judged_s(service))
         ),
         ServiceVerdict::Unclear if is_larger(service) => format!(
-            "holds more now than it ever did in the {} before; {up}",
+            "holds more now than ever in the {} before; {up}",
             Seconds(service.earlier.map_or(0.0, |before| before.span_s))
         ),
         ServiceVerdict::Unclear if service.growth.is_none() => {
-            format!("seen too briefly to say; {up}")
+            format!("seen too briefly for a verdict; {up}")
         }
         ServiceVerdict::Unclear => {
-            format!("grew in {watched}, not steadily enough to say more; {up}")
+            format!("grew in {watched}, but not steadily enough for a verdict; {up}")
         }
         ServiceVerdict::Flat => format!("flat for {watched}; {up}"),
         ServiceVerdict::Settled(flat_s) => {
-            format!("grew, then flat for {}: it filled up; {up}", Seconds(flat_s))
+            format!("grew, then flat for {}: it has filled up; {up}", Seconds(flat_s))
         }
         ServiceVerdict::Shrank => format!("gave memory back in these {watched}; {up}"),
-        ServiceVerdict::Warming => format!("grows, but more and more slowly: it warms up; {up}"),
+        ServiceVerdict::Warming => format!("grows more and more slowly: it is warming up; {up}"),
         ServiceVerdict::WithLoad => {
-            format!("grows as its CPU use grows: more to do, no leak; {up}")
+            format!("grows as its CPU use grows: more work, no leak; {up}")
         }
         ServiceVerdict::Slight(end_s) => {
-            format!("grew a little; at that pace memory would last {}", Seconds(end_s))
+            format!("grew a little; at that rate memory would last {}", Seconds(end_s))
         }
         ServiceVerdict::TooSlow(lasts_s) => format!(
             "{up}: even if all it holds had leaked, memory would last another {}",
@@ -176,9 +177,7 @@ pub fn per_work(service: &Service) -> Option<String> {
     let PerWork { bytes, between: (low, high), unit, basis, .. } = service.per_work?;
     let (what, many) = match unit {
         WorkUnit::Requests => ("every request", "requests"),
-        WorkUnit::Waits => {
-            ("every time it waits for something (twice a request and more)", "times")
-        }
+        WorkUnit::Waits => ("every wait (two or more a request)", "waits"),
     };
     let of = match basis {
         Basis::Watched(work) => format!("seen over {work:.0} {many}"),
@@ -190,13 +189,13 @@ pub fn per_work(service: &Service) -> Option<String> {
     Some(format!("{what} leaves {} behind ({interval}{of})", size(bytes)))
 }
 
-/// Whether there is something to say of a service by itself: it is accused, or not small.
+/// Whether a service deserves a row of its own: it is accused or suspect, or not small.
 pub fn matters(service: &Service) -> bool {
     const SMALL: f64 = 8.0 * 1024.0 * 1024.0;
     service.verdict.accuses() || service.verdict == ServiceVerdict::Suspect || service.size >= SMALL
 }
 
-/// What is to be said of the services that are not listed; nothing if there are none.
+/// One sentence on the services that are not listed; `None` if there are none.
 pub fn others<'s>(services: impl Iterator<Item = &'s Service>) -> Option<String> {
     let is_unclear =
         |s: &Service| matches!(s.verdict, ServiceVerdict::Unclear | ServiceVerdict::Suspect);
@@ -207,12 +206,12 @@ pub fn others<'s>(services: impl Iterator<Item = &'s Service>) -> Option<String>
     }
     Some(match (all, unclear) {
         (0, _) => return None,
-        (1, 0) => "does not grow to speak of".to_owned(),
-        (_, 0) => "none of them grows to speak of".to_owned(),
-        (1, _) => "seen too briefly to say".to_owned(),
-        (all, unclear) if all == unclear => "seen too briefly to say".to_owned(),
+        (1, 0) => "does not grow noticeably".to_owned(),
+        (_, 0) => "none of them grows noticeably".to_owned(),
+        (1, _) => "seen too briefly for a verdict".to_owned(),
+        (all, unclear) if all == unclear => "seen too briefly for a verdict".to_owned(),
         (_, unclear) => {
-            format!("none grows to speak of, {unclear} of them seen too briefly to say")
+            format!("none grows noticeably, {unclear} of them seen too briefly for a verdict")
         }
     })
 }

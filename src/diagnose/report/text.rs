@@ -87,7 +87,7 @@ impl<W: Write> WrappedText<'_, W> {
         if diagnosis.services.is_empty() {
             return Ok(());
         }
-        self.title("WHO HAS THE MEMORY")?;
+        self.title("WHAT HOLDS THE MEMORY")?;
         let listed: Vec<&Service> =
             diagnosis.services.iter().filter(|s| matters(s)).take(MOST).collect();
         let widest = listed.iter().map(|s| Plain(&s.name).to_string().chars().count()).max();
@@ -177,7 +177,7 @@ impl<W: Write> WrappedText<'_, W> {
         for ceiling in &diagnosis.ceilings {
             self.hang("  - ", &format!("{}.", left(ceiling)))?;
         }
-        self.hang("  ", "All of them, and where each is set: leakwatch ceilings")
+        self.hang("  ", "All limits, and where each is set: leakwatch ceilings")
     }
 
     fn logs(&mut self, diagnosis: &Diagnosis, times: &Times) -> io::Result<()> {
@@ -186,7 +186,7 @@ impl<W: Write> WrappedText<'_, W> {
             return Ok(());
         }
         let days = ((diagnosis.t - logs.since_t) / 86_400.0).round();
-        self.title(&format!("WHAT THE LOGS SAY OF THE LAST {days:.0} DAYS"))?;
+        self.title(&format!("LOGS OF THE LAST {days:.0} DAYS"))?;
         if logs.log_events.is_empty() {
             self.hang("  ", no_trace(logs))?;
         }
@@ -247,7 +247,7 @@ impl<W: Write> WrappedText<'_, W> {
                 writeln!(self.out)?;
             }
             if !remedy.apply.is_empty() {
-                self.hang("     ", "Check it and put it into force:")?;
+                self.hang("     ", "Check it and apply it:")?;
                 self.command(Plain(&remedy.apply))?;
             }
             for note in &remedy.notes {
@@ -256,14 +256,14 @@ impl<W: Write> WrappedText<'_, W> {
         }
         if let Some(first) = culprits.first().filter(|first| !is_bounded(diagnosis, first)) {
             let command = meanwhile(first);
-            let text = "have leakwatch end its leaking workers gently, in time (first see what it would do):";
+            let text = "let leakwatch end its leaking workers gently before memory runs out (first as a dry run):";
             let text = match diagnosis.remedies.is_empty() {
                 true => sentence(text),
                 false => format!("Until then {text}"),
             };
             self.hang(&number(), &text)?;
             self.command(format_args!("{command} --dry-run"))?;
-            self.hang(&number(), "Recycling bounds a leak, it does not cure it. To find it: note which requests make a worker grow (its size before and after, in the access log's order), switch off modules or extensions one by one, and update them first.")?;
+            self.hang(&number(), "Recycling bounds a leak but does not fix it. To find it, note which requests make a worker grow (its size before and after, in the access log's order), switch off modules or extensions one by one, and update them first.")?;
         }
         for (why, command) in next {
             self.hang(&number(), why)?;
@@ -305,7 +305,7 @@ impl<W: Write> WrappedText<'_, W> {
     }
 }
 
-/// How long was looked, in words.
+/// How long the services were observed, in words.
 pub fn looked(diagnosis: &Diagnosis) -> String {
     let looked = diagnosis.looked;
     let samples = looked.samples;
@@ -316,8 +316,8 @@ pub fn looked(diagnosis: &Diagnosis) -> String {
         (true, _) => {
             format!("From a recording of {} ({samples} samples)", Seconds(looked.history_s))
         }
-        (false, true) => format!("Looked for {} ({samples} samples)", Seconds(looked.live_s)),
-        (false, false) => "Looked once".to_owned(),
+        (false, true) => format!("Observed for {} ({samples} samples)", Seconds(looked.live_s)),
+        (false, false) => "One sample".to_owned(),
     }
 }
 
