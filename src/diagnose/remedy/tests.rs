@@ -416,8 +416,8 @@ proptest! {
         setup.recycle.value = recycle.unwrap_or(0);
         let remedy = of(&service, Some(&setup), Some(&readings()), memory);
         let then = |setting: &ConfiguredSetting| {
-            let changes = remedy.iter().flat_map(|remedy| &remedy.changes);
-            changes.filter(|c| c.name == setting.name()).last().map_or(setting.value, |c| c.now)
+            let mut changes = remedy.iter().flat_map(|remedy| &remedy.changes);
+            changes.rfind(|c| c.name == setting.name()).map_or(setting.value, |c| c.now)
         };
         let requests = then(&setup.recycle) + setup.jitter.as_ref().map_or(0, then);
         let workers = then(&setup.cap);

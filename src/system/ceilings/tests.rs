@@ -149,7 +149,7 @@ fn a_users_tasks_are_counted_in_all_trees_and_root_is_exempt() {
 
     machine.put("proc/70/status", &STATUS.replace("1000", "0"));
     assert_eq!(machine.limits(), []);
-    assert!(machine.notes().contains("user-tasks: process 70: not limited, root and"));
+    assert!(machine.notes().contains("user-tasks: process 70: not limited: root and"));
 }
 
 #[test]
