@@ -17,6 +17,7 @@ use crate::common::lines::Lines;
 use crate::common::needs::{self, Need};
 use crate::common::process::{self, Id};
 use crate::common::service;
+use crate::common::wait;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
@@ -83,6 +84,9 @@ impl Cluster {
             (psql, input)
         };
         let sessions = Arc::new(Mutex::new((0..SESSIONS).map(|_| open()).collect::<Vec<_>>()));
+        // A watch that starts before there is a session has no worker to speak of.
+        let all = wait::until(PROMPTLY, || backends(postmaster.id()) >= SESSIONS);
+        assert!(all, "{} of {SESSIONS} sessions", backends(postmaster.id()));
         let over = Arc::new(AtomicBool::new(false));
         let feeder = std::thread::spawn({
             let (sessions, over) = (Arc::clone(&sessions), Arc::clone(&over));
@@ -106,6 +110,13 @@ impl Cluster {
             .expect_line(PROMPTLY, "that says what is watched", |line| line.contains("watching"));
         cli
     }
+}
+
+/// The server's processes that serve a session: their titles name where it comes from.
+fn backends(postmaster: u32) -> usize {
+    let title = |id: &Id| std::fs::read(format!("/proc/{}/cmdline", id.pid)).unwrap_or_default();
+    let serves = |id: &Id| String::from_utf8_lossy(&title(id)).contains("[local]");
+    process::children(postmaster).iter().filter(|id| serves(id)).count()
 }
 
 /// Statements of 400 columns, which a session keeps until it ends.
