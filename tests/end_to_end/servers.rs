@@ -34,7 +34,7 @@ struct Scene {
 
 /// What was seen of a pool while the load ran.
 struct Watched {
-    /// Most and least workers at a time.
+    /// The most workers at a time, and the fewest since then.
     most: usize,
     least: usize,
 }
@@ -91,7 +91,12 @@ impl Scene {
         while Instant::now() < end && self.memory.oom_kills() == 0 && !done() {
             std::thread::sleep(Duration::from_millis(50));
             let now = self.service.workers().len();
-            seen = Watched { most: seen.most.max(now), least: seen.least.min(now) };
+            // A pool that still starts workers for its load has not fallen.
+            let grew = now > seen.most;
+            seen = Watched {
+                most: seen.most.max(now),
+                least: if grew { now } else { seen.least.min(now) },
+            };
         }
         seen
     }
