@@ -192,3 +192,99 @@ fn summaries(all: &[EarlierSeries], services: &[Service]) -> Vec<SeriesSummary> 
     };
     all.iter().enumerate().map(summary).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::model::process::{Comm, Proc};
+    use crate::core::model::sample::Memory;
+    use crate::diagnose::earlier::histories::judge;
+    use crate::diagnose::findings::WorkUnit;
+    use std::fs;
+
+    const MIB: u64 = 1 << 20;
+
+    fn proc(pid: u32, ppid: u32, comm: &str, mib: u64) -> Proc {
+        let (id, comm) = (ProcId { pid, start: 1 }, Comm::new(comm.as_bytes()));
+        let bytes = mib * MIB;
+        Proc { id, ppid, comm, rss: bytes, anon: Some(bytes), swap: 0, cpu_s: 0.0, threads: 1 }
+    }
+
+    /// A master 10 of two workers, of which 12 starts a job 20, beside a lone process 30.
+    fn sample(t: f64) -> Sample {
+        let procs = vec![
+            proc(10, 1, "app", 50),
+            proc(11, 10, "app", 60),
+            proc(12, 10, "app", 70),
+            proc(20, 12, "job", 5),
+            proc(30, 1, "db", 300),
+        ];
+        let memory = Memory { total: 1000 * MIB, available: 500 * MIB, ..Memory::default() };
+        Sample { t, uptime_s: Some(t), memory, procs, ..Sample::default() }
+    }
+
+    /// A procfs with the cgroup of each process and how often the workers have waited.
+    fn procfs(dir: &Path, waits: u64) {
+        for (pid, unit) in [(10, "app"), (11, "app"), (12, "app"), (20, "app"), (30, "db")] {
+            let task = dir.join(format!("{pid}/task/{pid}"));
+            fs::create_dir_all(&task).unwrap();
+            let cgroup = format!("0::/system.slice/{unit}.service\n");
+            fs::write(dir.join(format!("{pid}/cgroup")), cgroup).unwrap();
+            let status = format!("voluntary_ctxt_switches:\t{waits}\n");
+            fs::write(task.join("status"), status).unwrap();
+        }
+    }
+
+    fn header() -> Header {
+        Header { interval_s: 1.0, clock_ticks: 100, page_size: 4096, hostname: "vps1".to_owned() }
+    }
+
+    fn diagnosis(observer: &Observer) -> Diagnosis {
+        observer.diagnose(&[], Logs::default(), Looked::default())
+    }
+
+    #[test]
+    fn the_processes_of_a_unit_are_one_service_whose_workers_share_their_masters_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        procfs(dir.path(), 0);
+        let mut observer = Observer::live(Engine::new(&header(), judge()), &header(), dir.path());
+        observer.observe(&sample(1.0));
+        let services = diagnosis(&observer).services;
+        let sizes: Vec<_> =
+            services.iter().map(|s| (s.name.as_str(), s.size as u64 / MIB)).collect();
+        // Of 60 and 70 MiB the workers have 10 and 20 to themselves.
+        assert_eq!(sizes, [("db.service", 300), ("app.service", 50 + 10 + 20 + 5)]);
+        assert_eq!((services[1].processes, services[1].workers), (4, 3));
+    }
+
+    #[test]
+    fn work_is_the_difference_between_start_and_finish() {
+        let dir = tempfile::tempdir().unwrap();
+        procfs(dir.path(), 1000);
+        let mut observer = Observer::live(Engine::new(&header(), judge()), &header(), dir.path());
+        observer.observe(&sample(1.0));
+        observer.before();
+        observer.start(1.0);
+        procfs(dir.path(), 1200);
+        observer.observe(&sample(11.0));
+        observer.finish(11.0);
+        let [readings] = observer.servers.readings() else { panic!("one master") };
+        assert_eq!((readings.master.pid, readings.unit), (10, WorkUnit::Waits));
+        assert_eq!(readings.rate(), Some(40.0), "two workers, 200 waits each in 10 s");
+        assert_eq!(readings.master_own, 50.0 * MIB as f64);
+    }
+
+    #[test]
+    fn a_recording_has_no_units_and_no_work() {
+        let mut observer = Observer::recorded(Engine::new(&header(), judge()), &header());
+        observer.observe(&sample(1.0));
+        observer.before();
+        observer.start(1.0);
+        observer.finish(11.0);
+        let diagnosis = diagnosis(&observer);
+        let names: Vec<&str> = diagnosis.services.iter().map(|s| s.name.as_str()).collect();
+        assert_eq!(names, ["db", "app"]);
+        assert!(diagnosis.services.iter().all(|service| !service.is_unit));
+        assert!(diagnosis.services.iter().all(|service| service.per_work.is_none()));
+    }
+}

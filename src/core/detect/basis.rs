@@ -1,8 +1,11 @@
 //! What every judgement rests on: the constants, the thresholds that follow from them, and the
 //! time counted so far.
 
-use crate::core::detect::constants::Constants;
+use std::cell::{RefCell, RefMut};
+
+use crate::core::detect::constants::{Constants, LEVELS, WINDOW_LENGTHS};
 use crate::core::detect::sample_clock::SampleClock;
+use crate::core::detect::series::growth_window::GrowthWindow;
 use crate::core::detect::series::thresholds::TestThresholds;
 use crate::core::model::ceiling::Unit;
 
@@ -14,6 +17,10 @@ pub struct JudgeBasis {
     pub clock: SampleClock,
     bytes: TestThresholds,
     tasks: TestThresholds,
+    /// The windows of the series that is judged right now. One buffer serves all of them, so that
+    /// no judgement allocates; as an array on the stack of each, it cost 6 % more instructions
+    /// (1.5 KiB to clear and to move).
+    windows: RefCell<Vec<GrowthWindow>>,
 }
 
 impl JudgeBasis {
@@ -24,7 +31,19 @@ impl JudgeBasis {
             clock: SampleClock::new(interval_s),
             bytes: TestThresholds::footprint(&constants, page_size),
             tasks: TestThresholds::count(&constants),
+            windows: RefCell::new(Vec::with_capacity(LEVELS * WINDOW_LENGTHS.len())),
         }
+    }
+
+    /// The windows, in the buffer that all judgements share: drop them before the next series.
+    pub fn collect(
+        &self,
+        windows: impl Iterator<Item = GrowthWindow>,
+    ) -> RefMut<'_, Vec<GrowthWindow>> {
+        let mut buffer = self.windows.borrow_mut();
+        buffer.clear();
+        buffer.extend(windows);
+        buffer
     }
 
     /// How a series in that unit is tested.

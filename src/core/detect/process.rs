@@ -7,7 +7,7 @@ use crate::core::detect::earlier_runs::{EarlierRuns, RunComparison};
 use crate::core::detect::process_state::{ProcessState, RecentFootprints};
 use crate::core::detect::sample_clock::{SampleTime, block};
 use crate::core::detect::series::block_minima::Series;
-use crate::core::detect::series::growth_window::{GrowthWindow, GrowthWindows};
+use crate::core::detect::series::growth_window::GrowthWindow;
 use crate::core::detect::series::window::GrowthShape;
 use crate::core::detect::short_lived::PoolMember;
 use crate::core::detect::subtree::Subtree;
@@ -224,17 +224,17 @@ impl Process {
         events: &mut Vec<Event>,
     ) {
         let life = self.life();
-        let all: GrowthWindows = self.series.growth_windows(now).collect();
-        let steady: GrowthWindows = all.iter().copied().filter(GrowthWindow::is_steady).collect();
-        let proof = steady
+        let mut windows = context.basis.collect(self.series.growth_windows(now));
+        let mut suspicion = context.suspicion(&windows, life);
+        windows.retain(GrowthWindow::is_steady);
+        let proof = windows
             .iter()
             .rev()
             .find_map(|window| context.leak_rule(window, life).map(|why| (why, window)));
-        let best = proof.map(|(_, window)| window).or(steady.last());
+        let best = proof.map(|(_, window)| window).or(windows.last());
         self.state.evidence = best.map(|window| context.evidence(window));
-        self.state.kill_evidence = kill_evidence(&steady, context);
-        self.exhaustion = context.exhaustion(&steady).or(self.exhaustion);
-        let mut suspicion = context.suspicion(&all, life);
+        self.state.kill_evidence = kill_evidence(&windows, context);
+        self.exhaustion = context.exhaustion(&windows).or(self.exhaustion);
         let is_warming = suspicion.is_some() && self.follows_earlier_run(context, runs);
         if is_warming {
             suspicion = suspicion.map(|found| Suspicion { verdict: Verdict::Warming, ..found });

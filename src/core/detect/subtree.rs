@@ -6,7 +6,7 @@
 use crate::core::detect::constants::{Constants, INTERVAL_LEVEL};
 use crate::core::detect::sample_clock::{SampleTime, block};
 use crate::core::detect::series::block_minima::Series;
-use crate::core::detect::series::growth_window::{GrowthWindow, GrowthWindows};
+use crate::core::detect::series::growth_window::GrowthWindow;
 use crate::core::detect::series::window::GrowthShape;
 use crate::core::detect::verdict::JudgeContext;
 use crate::core::model::ceiling::Unit;
@@ -126,8 +126,8 @@ impl Subtree {
     /// A child leak by the memory that is left: footprint and number both grow.
     fn leak_in_bytes(&self, now: u64, context: &JudgeContext<'_>) -> Option<ChildLeak> {
         let Constants { patient_life, max_extrapolation, passes, .. } = context.basis.constants;
-        let windows: GrowthWindows =
-            self.sum.growth_windows(now).filter(GrowthWindow::is_steady).collect();
+        let steady = self.sum.growth_windows(now).filter(GrowthWindow::is_steady);
+        let windows = context.basis.collect(steady);
         let left = context.ceiling.headroom().left as f64;
         let urgent = windows.iter().any(|window| {
             context.slope(window) * max_extrapolation * context.window_s(window) >= left
@@ -155,12 +155,10 @@ impl Subtree {
     ) -> Option<ChildLeak> {
         let Constants { max_extrapolation, passes, samples, least_headroom, .. } =
             context.basis.constants;
-        let windows: GrowthWindows = self
-            .count
-            .growth_windows(now)
-            .filter(GrowthWindow::is_steady)
-            .map(|window| GrowthWindow { shape: window.shape.scaled(threads), ..window })
-            .collect();
+        let steady = self.count.growth_windows(now).filter(GrowthWindow::is_steady);
+        let windows = context.basis.collect(
+            steady.map(|window| GrowthWindow { shape: window.shape.scaled(threads), ..window }),
+        );
         let headroom = context.ceiling.headroom();
         let left = (headroom.left as f64).max(least_headroom * headroom.limit as f64);
         let urgent = windows.iter().rev().find(|window| {

@@ -6,7 +6,7 @@
 use crate::core::detect::ceilings::last_forecast::LastForecast;
 use crate::core::detect::sample_clock::SampleTime;
 use crate::core::detect::series::block_minima::Series;
-use crate::core::detect::series::growth_window::{GrowthWindow, GrowthWindows};
+use crate::core::detect::series::growth_window::GrowthWindow;
 use crate::core::detect::verdict::{JudgeContext, ProcessLife};
 use crate::core::model::ceiling::Unit;
 use crate::core::model::forecast::Forecast;
@@ -61,8 +61,8 @@ impl ThreadSeries {
         context: &JudgeContext<'_>,
         life: ProcessLife,
     ) -> Option<ThreadLeak> {
-        let windows: GrowthWindows =
-            self.count.growth_windows(now).filter(GrowthWindow::is_steady).collect();
+        let steady = self.count.growth_windows(now).filter(GrowthWindow::is_steady);
+        let windows = context.basis.collect(steady);
         let proof = windows.iter().rev().find(|w| context.leak_rule(w, life).is_some())?;
         Some(ThreadLeak {
             evidence: context.evidence(proof),

@@ -10,7 +10,7 @@ use crate::core::detect::ceilings::last_forecast::LastForecast;
 use crate::core::detect::ceilings::series::{CeilingId, CeilingSeries, Headroom};
 use crate::core::detect::sample_clock::SampleTime;
 use crate::core::detect::series::block_minima::Series;
-use crate::core::detect::series::growth_window::{GrowthWindow, GrowthWindows};
+use crate::core::detect::series::growth_window::GrowthWindow;
 use crate::core::detect::verdict::{JudgeContext, ProcessLife};
 use crate::core::model::ceiling::{FilledBy, Unit};
 use crate::core::model::verdict::FindingReason;
@@ -127,8 +127,8 @@ impl CeilingUsage {
     fn judge(&mut self, now: u64, basis: &JudgeBasis) -> Option<UsageTrend> {
         let context = JudgeContext::new(basis, &self.series);
         let left = self.headroom().left as f64;
-        let windows: GrowthWindows =
-            self.used.growth_windows(now).filter(GrowthWindow::is_steady).collect();
+        let steady = self.used.growth_windows(now).filter(GrowthWindow::is_steady);
+        let windows = basis.collect(steady);
         let end_s = |window: &GrowthWindow| left / context.slope(window);
         self.unproven_end_s = windows.iter().map(end_s).fold(f64::INFINITY, f64::min);
         let life = ProcessLife { samples: self.samples, age_s: f64::INFINITY };

@@ -1,8 +1,5 @@
-//! The windows of one series that passed their tests, kept on the stack.
+//! A window of a series that passed its tests.
 
-use std::ops::Deref;
-
-use crate::core::detect::constants::{LEVELS, WINDOW_LENGTHS};
 use crate::core::detect::sample_clock::block;
 use crate::core::detect::series::window::{GrowthShape, ThirdMedians};
 
@@ -24,15 +21,6 @@ pub struct GrowthWindow {
 }
 
 impl GrowthWindow {
-    const NONE: Self = Self {
-        level: 0,
-        blocks: 0,
-        shape: ThirdMedians::FLAT,
-        growth: GrowthShape::Steady,
-        paused: false,
-        passes: 0,
-    };
-
     /// Its length in finest blocks.
     pub fn length(&self) -> u64 {
         self.blocks as u64 * block(self.level)
@@ -51,32 +39,5 @@ impl GrowthWindow {
     /// Whether CPU use leaves the growth unexplained.
     pub fn is_steady(&self) -> bool {
         matches!(self.growth, GrowthShape::Steady | GrowthShape::AtEqualLoad)
-    }
-}
-
-/// The windows of one series, short ones first: at most one of each length on each level, so they
-/// fit on the stack (1.5 KiB) and judging allocates nothing.
-#[derive(Clone, Debug)]
-pub struct GrowthWindows {
-    windows: [GrowthWindow; LEVELS * WINDOW_LENGTHS.len()],
-    len: usize,
-}
-
-impl FromIterator<GrowthWindow> for GrowthWindows {
-    fn from_iter<I: IntoIterator<Item = GrowthWindow>>(windows: I) -> Self {
-        let mut found = Self { windows: [GrowthWindow::NONE; _], len: 0 };
-        for (place, window) in found.windows.iter_mut().zip(windows) {
-            *place = window;
-            found.len += 1;
-        }
-        found
-    }
-}
-
-impl Deref for GrowthWindows {
-    type Target = [GrowthWindow];
-
-    fn deref(&self) -> &[GrowthWindow] {
-        &self.windows[..self.len]
     }
 }
