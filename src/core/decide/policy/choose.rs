@@ -1,0 +1,151 @@
+//! Which process must end now, if any.
+
+use super::{LEAST_LEAD_INTERVALS, Policy};
+use crate::core::decide::danger::Danger;
+use crate::core::decide::eligibility::private_bytes;
+use crate::core::decide::hung::hangs;
+use crate::core::decide::rules::Method;
+use crate::core::detect::Detector;
+use crate::core::detect::process_state::ProcessState;
+use crate::core::model::ceiling::CeilingKind;
+use crate::core::model::event::Event;
+use crate::core::model::forecast::Forecast;
+use crate::core::model::order::{NotEnded, Order, OrderReason};
+use crate::core::model::process::ProcId;
+use crate::core::model::verdict::Verdict;
+use crate::core::servers;
+use crate::core::servers::{FailedFork, Server};
+use std::cmp::Reverse;
+
+impl Policy {
+    /// Chooses a victim, if some tree is in danger.
+    pub(super) fn choose(
+        &mut self,
+        t: f64,
+        detector: &Detector,
+        events: &mut Vec<Event>,
+    ) -> Option<Order> {
+        let candidates = || {
+            let convicted = leaking(detector).filter(|s| s.kill_evidence.is_some());
+            let in_danger = convicted.filter_map(|s| Some((s, self.danger_of(s, detector)?)));
+            in_danger.filter(|(s, f)| self.may_end_now(s, f.earliest_s, detector))
+        };
+        // The one whose end gives back most; of equals the lower pid, so that a replay chooses alike.
+        let most = candidates().map(|(s, _)| private_bytes(s, detector)).max().unwrap_or(0);
+        let best = candidates().max_by_key(|(s, _)| {
+            let preference = self.eligibility.preference(s, most, detector);
+            (preference, private_bytes(s, detector), Reverse(s.id))
+        });
+        if let Some((s, forecast)) = best {
+            // The last idle worker is kept until another is idle, as long as that may be.
+            let is_urgent = forecast.earliest_s <= self.rules().lead_s(self.server(s)) / 2.0;
+            if self.eligibility.preference(s, most, detector) == 0 && !is_urgent {
+                return None;
+            }
+            return self.order(t, s, OrderReason::Danger, forecast, detector);
+        }
+        self.report_not_ended(detector, events);
+        // What is in an emergency is near.
+        let may_end = |s: &ProcessState| self.may_end_now(s, 0.0, detector);
+        let victim = self.emergency.fastest(detector, self.rules().lead_s, may_end);
+        if let Some((id, forecast)) = victim
+            && let Some(s) = detector.process_state(id)
+        {
+            return self.order(t, s, OrderReason::Emergency, forecast, detector);
+        }
+        self.choose_by_tasks(t, detector)
+    }
+
+    /// Reports, once of each, why processes that leak are not ended although memory is in danger.
+    fn report_not_ended(&mut self, detector: &Detector, events: &mut Vec<Event>) {
+        for s in leaking(detector) {
+            let fork_fails = || self.fork_fails(s, detector).map(NotEnded::ForkFails);
+            if let Some(Forecast { earliest_s, .. }) = self.danger_of(s, detector)
+                && let Some(why) =
+                    self.eligibility.not_ended_now(s, earliest_s, detector).or_else(fork_fails)
+                && !self.reported.contains(&s.id)
+            {
+                self.reported.push(s.id);
+                let ProcessState { id, comm, root, .. } = *s;
+                events.push(Event::NotEnded { id, comm, root, why });
+            }
+        }
+    }
+
+    /// Chooses a victim, if forks are about to fail in some tree for want of tasks: a process that
+    /// starts threads without end, or else the eldest of the children that pile up and do nothing.
+    fn choose_by_tasks(&mut self, t: f64, detector: &Detector) -> Option<Order> {
+        if !detector.is_short_of_tasks() {
+            return None;
+        }
+        let candidates = detector.process_states().filter_map(|s| {
+            let forecast = self.task_danger(s.root, detector)?;
+            let reason = match s.thread_leak {
+                Some(_) => OrderReason::Danger,
+                None => hangs(s, &forecast, detector).then_some(OrderReason::Hung)?,
+            };
+            let may_end = self.may_end_now(s, f64::INFINITY, detector);
+            may_end.then_some((s, reason, forecast))
+        });
+        let (s, reason, forecast) =
+            candidates.max_by_key(|(s, ..)| (s.threads, Reverse((s.id.start, s.id.pid))))?;
+        self.order(t, s, reason, forecast, detector)
+    }
+
+    pub(super) fn server(&self, s: &ProcessState) -> &'static Server {
+        self.eligibility.server(s.id).unwrap_or(&servers::UNKNOWN)
+    }
+
+    /// Whether a process may be ended at this very moment, so many seconds before the end.
+    fn may_end_now(&self, s: &ProcessState, end_s: f64, detector: &Detector) -> bool {
+        let is_reloading = || s.parent.is_some_and(|master| self.reloads.contains(master));
+        let reloads = matches!(self.rules().method(self.server(s)), Method::Reload(_));
+        self.eligibility.may_end(s, end_s, detector)
+            && !self.retries.holds(s.id)
+            && self.fork_fails(s, detector).is_none()
+            && !(reloads && is_reloading())
+    }
+
+    /// What its master would do, if forks fail already and it does not outlive that.
+    fn fork_fails(&self, s: &ProcessState, detector: &Detector) -> Option<&'static str> {
+        let FailedFork::Ends(what) = self.server(s).failed_fork else { return None };
+        let headroom = detector.headroom(s.root);
+        // Under a commit limit a fork is charged with all that its parent has of its own.
+        let master = s.parent.and_then(|id| detector.process_state(id)).map_or(0, |p| p.footprint);
+        let no_commit = headroom.kind == CeilingKind::Commit && headroom.left < master;
+        let no_task = detector.nearest_in_tasks(s.root).is_some_and(|tasks| tasks.left == 0);
+        (no_commit || no_task || self.refused_forks.concerns(s.root)).then_some(what)
+    }
+
+    /// The forecast of a process's tree, if its memory may end within the lead time of its server.
+    fn danger_of(&self, s: &ProcessState, detector: &Detector) -> Option<Forecast> {
+        self.memory_danger(s.root, self.server(s), detector)
+    }
+
+    /// The forecast of a tree whose memory may end within the lead time, on evidence long enough.
+    /// How early that is depends on the server whose worker would have to go.
+    pub(super) fn memory_danger(
+        &self,
+        root: ProcId,
+        server: &Server,
+        detector: &Detector,
+    ) -> Option<Forecast> {
+        let lead_s = self.rules().lead_s(server).max(self.least_lead_s());
+        Danger::in_bytes(root, &self.eligibility, detector)?.within(lead_s)
+    }
+
+    /// The forecast of a tree in which fork may fail within the lead time for want of tasks, on
+    /// evidence long enough.
+    pub(super) fn task_danger(&self, root: ProcId, detector: &Detector) -> Option<Forecast> {
+        let lead_s = self.rules().lead_s.max(self.least_lead_s());
+        Danger::in_tasks(root, detector)?.within(lead_s)
+    }
+
+    fn least_lead_s(&self) -> f64 {
+        LEAST_LEAD_INTERVALS * self.interval_s
+    }
+}
+
+fn leaking(detector: &Detector) -> impl Iterator<Item = &ProcessState> {
+    detector.flagged().filter(|s| s.verdict == Verdict::Leaking)
+}
