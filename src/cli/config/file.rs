@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys;
 use super::keys::KeyKind;
-use super::merge::{ConfigSetting, Origin};
+use super::setting::{ConfigSetting, Origin};
 
 /// The settings of a file.
 #[derive(Debug, Default)]

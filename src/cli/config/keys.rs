@@ -1,6 +1,6 @@
 //! A setting has the name and the values of the option that it stands for.
 
-use super::merge::ConfigSetting;
+use super::setting::ConfigSetting;
 use anyhow::{Result, anyhow};
 use clap::{Arg, ArgAction, Command};
 use std::error::Error;

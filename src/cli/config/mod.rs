@@ -9,6 +9,7 @@
 mod file;
 mod keys;
 mod merge;
+mod setting;
 mod show;
 mod sources;
 mod typed;
@@ -16,7 +17,8 @@ mod typed;
 use crate::cli::options::Cli;
 use anyhow::Result;
 use clap::{Command, CommandFactory, FromArgMatches};
-use merge::{ConfigSetting, MergedConfig};
+use merge::MergedConfig;
+use setting::ConfigSetting;
 pub use show::show;
 use std::ffi::OsString;
 use typed::Typed;

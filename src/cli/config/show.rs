@@ -2,7 +2,8 @@
 
 use super::keys;
 use super::keys::KeyKind;
-use super::merge::{ConfigSetting, MergedConfig};
+use super::merge::MergedConfig;
+use super::setting::ConfigSetting;
 use crate::cli::options::Cli;
 use anyhow::Result;
 use clap::{ArgMatches, CommandFactory};

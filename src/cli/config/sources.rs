@@ -2,7 +2,7 @@
 
 use super::keys;
 use super::keys::KeyKind;
-use super::merge::{ConfigSetting, Origin};
+use super::setting::{ConfigSetting, Origin};
 use crate::system::machine;
 use anyhow::{Context, Result, anyhow};
 use clap::Command;

@@ -1,7 +1,7 @@
 //! The command line as it was typed: the command and its options, wherever they stand.
 
 use super::keys;
-use super::merge::ConfigSetting;
+use super::setting::ConfigSetting;
 use crate::cli::options::Cli;
 use anyhow::{Result, bail};
 use clap::parser::ValueSource;

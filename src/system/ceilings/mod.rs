@@ -29,7 +29,6 @@ use kernel_log::{KernelLog, News};
 use std::collections::BTreeMap;
 use std::path::Path;
 use trees::{Cgroups, TreeLimits};
-use ulimits::Ulimits;
 
 /// What seldom changes is read in one of so many samples.
 const SLOW: u32 = 16;
@@ -183,7 +182,7 @@ impl CeilingReader {
     /// Limits of one tree.
     fn read_tree(&self, tree: &TreeLimits, view: &View<'_>, out: &mut Vec<Ceiling>) {
         let root = Some(tree.root);
-        let ulimits = Ulimits::ceilings(tree, view);
+        let ulimits = tree.ulimits.ceilings(tree.owner, tree.user, view);
         for Limit { kind, place, used, limit } in self.groups.limits(tree).chain(ulimits) {
             out.push(Ceiling { kind, root, place, used, limit });
         }

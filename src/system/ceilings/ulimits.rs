@@ -5,10 +5,9 @@
 
 use super::View;
 use super::cgroup::Limit;
-use super::trees::TreeLimits;
 use super::users;
 use super::users::Owner;
-use crate::core::model::ceiling::CeilingKind;
+use crate::core::model::ceiling::{CeilingKind, Place};
 use crate::system::proc::parse::{lines, number};
 
 /// The limits of a tree's forker that can fail a fork; none where a limit does not bind.
@@ -27,12 +26,14 @@ impl Ulimits {
 
     /// The limits of a tree's forker as ceilings.
     pub(in crate::system) fn ceilings(
-        tree: &TreeLimits,
+        self,
+        owner: Option<Owner>,
+        user: Place,
         view: &View<'_>,
     ) -> impl Iterator<Item = Limit> + use<> {
-        let tasks = tree.ulimits.max_tasks.zip(tree.owner).map(|(limit, owner)| Limit {
+        let tasks = self.max_tasks.zip(owner).map(|(limit, owner)| Limit {
             kind: CeilingKind::UserTasks,
-            place: tree.user,
+            place: user,
             used: users::tasks(view.known, owner.uid),
             limit,
         });
