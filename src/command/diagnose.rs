@@ -1,8 +1,8 @@
 //! Diagnose: a short look at the whole machine, its logs and its servers' settings, beside what earlier
 //! checks or a recording saw, and one report.
 
-use super::terminal;
-use crate::cli::options::{DiagnoseOptions, ReportFormat, SelectOptions};
+use super::{take, terminal};
+use crate::cli::options::{DiagnoseOptions, ReportFormat};
 use crate::cli::resolve;
 use crate::core::engine::Engine;
 use crate::core::model::event::Severity;
@@ -17,7 +17,6 @@ use crate::diagnose::report::{Times, json, text};
 use crate::diagnose::{Diagnosis, Looked, ObservedScope};
 use crate::store::recording::Reader;
 use crate::system::machine;
-use crate::system::sampler::Sampler;
 use crate::system::wait::{Waiter, Wake};
 use anyhow::{Context, Result, anyhow};
 use std::io::{IsTerminal, Write};
@@ -72,16 +71,11 @@ fn look(
     let interval_s = (options.time / SAMPLES).clamp(INTERVAL_S.0, INTERVAL_S.1);
     let header = machine::header(interval_s);
     let mut stopped = false;
-    let SelectOptions { procfs, sysfs, .. } = &options.select;
-    let selection = resolve::selection(&options.select)?;
-    let mut probe = Sampler::new(procfs, sysfs.as_deref(), selection, None)?;
+    let procfs = &options.select.procfs;
+    let mut sampler = resolve::sampler(&options.select, None)?;
     let mut observer = Observer::live(Engine::new(&header, judge()), &header, procfs);
     let mut sample = Sample::default();
-    let take = |probe: &mut Sampler, sample: &mut Sample| {
-        let uptime_s = waiter.uptime_s();
-        probe.sample(waiter.unix_time(uptime_s), Some(uptime_s), sample)
-    };
-    take(&mut probe, &mut sample)?;
+    take(&mut sampler, waiter, &mut sample)?;
     observer.observe(&sample);
     observer.before();
     let roots = observer.service_roots();
@@ -112,7 +106,7 @@ fn look(
             Wake::Stop | Wake::HangUp => stopped = true,
             Wake::ShowState | Wake::Continued => continue,
         }
-        take(&mut probe, &mut sample)?;
+        take(&mut sampler, waiter, &mut sample)?;
         observer.observe(&sample);
         go_on(&sample);
         due_s = (due_s + interval_s).max(waiter.uptime_s());
@@ -123,21 +117,25 @@ fn look(
     observer.finish(waiter.uptime_s());
     let mut diagnosis = observer.diagnose(&histories.earlier, read, looked);
     diagnosis.uptime_s = Some(waiter.uptime_s());
-    diagnosis.scope = match options.select.is_empty() {
-        true => ObservedScope::Machine,
-        false => ObservedScope::Selected(resolve::wanted(&options.select)),
+    diagnosis.scope = if options.select.is_empty() {
+        ObservedScope::Machine
+    } else {
+        ObservedScope::Selected(resolve::wanted(&options.select))
     };
-    diagnosis.unseen.extend(probe.take_notes());
+    diagnosis.unseen.extend(sampler.take_notes());
     diagnosis.unseen.extend(histories.notes);
-    if stopped && options.time > looked.live_s + 1.0 {
-        diagnosis.unseen.push("the look was ended early, by Ctrl-C".to_owned());
-    }
-    if options.select.patterns.is_empty() && !machine::is_root() {
-        diagnosis.unseen.push(
-            "not run as root: what others' workers have to themselves, their settings, some logs and the history of root's checks cannot be read; sizes are estimates then".to_owned(),
-        );
-    }
+    diagnosis.unseen.extend(limitations(options, stopped && options.time > looked.live_s + 1.0));
     Ok(diagnosis)
+}
+
+/// What was not seen, by the user's choice or for lack of rights.
+fn limitations(options: &DiagnoseOptions, ended_early: bool) -> impl Iterator<Item = String> {
+    let early = ended_early.then(|| "the watching ended early, by Ctrl-C".to_owned());
+    let no_root = options.select.patterns.is_empty() && !machine::is_root();
+    let unread = no_root.then(|| {
+        "not run as root: the private memory of other users' workers, their settings, some logs and the history of root's checks cannot be read; sizes are estimates then".to_owned()
+    });
+    early.into_iter().chain(unread)
 }
 
 fn read_logs(

@@ -95,10 +95,7 @@ impl Exposition {
     ) -> io::Result<()> {
         self.gather(engine, sample);
         let watch = Escaped(&self.watch);
-        let mut one = |name: &str, kind: &str, help: &str, value: f64| {
-            head(out, name, kind, help)?;
-            writeln!(out, "{name}{{watch=\"{watch}\"}} {value}")
-        };
+        let mut one = |name, kind, help, value| self.write_one(out, name, kind, help, value);
         let status = engine.status() as u8;
         one(
             "leakwatch_status",
@@ -112,12 +109,39 @@ impl Exposition {
             "1: leaking workers are ended, 0: they are only reported.",
             f64::from(u8::from(self.acts)),
         )?;
+        one("leakwatch_leaks_total", "counter", "Leaks found since the start.", self.leaks as f64)?;
         one(
-            "leakwatch_last_sample_timestamp_seconds",
-            "gauge",
-            "Time of the last sample.",
-            sample.t,
+            "leakwatch_signal_errors_total",
+            "counter",
+            "Orders whose signal could not be sent.",
+            self.signal_errors as f64,
         )?;
+        head(out, "leakwatch_build_info", "gauge", "Always 1; the version is a label.")?;
+        let version = env!("CARGO_PKG_VERSION");
+        writeln!(out, "leakwatch_build_info{{watch=\"{watch}\",version=\"{version}\"}} 1")?;
+        self.write_self(out, sample.t, own)?;
+        self.write_counters(out)?;
+        self.write_trees(out)?;
+        self.write_ceilings(out, sample)
+    }
+
+    /// A metric with the watch as its only label.
+    fn write_one(
+        &self,
+        out: &mut impl Write,
+        name: &str,
+        kind: &str,
+        help: &str,
+        value: f64,
+    ) -> io::Result<()> {
+        head(out, name, kind, help)?;
+        writeln!(out, "{name}{{watch=\"{}\"}} {value}", Escaped(&self.watch))
+    }
+
+    /// What leakwatch itself uses, and how late its samples come.
+    fn write_self(&self, out: &mut impl Write, t: f64, own: SelfReport) -> io::Result<()> {
+        let mut one = |name, kind, help, value| self.write_one(out, name, kind, help, value);
+        one("leakwatch_last_sample_timestamp_seconds", "gauge", "Time of the last sample.", t)?;
         one(
             "leakwatch_sample_delay_seconds",
             "gauge",
@@ -147,20 +171,7 @@ impl Exposition {
             "gauge",
             "Resident memory of leakwatch itself without file pages.",
             own.usage.anon as f64,
-        )?;
-        one("leakwatch_leaks_total", "counter", "Leaks found since the start.", self.leaks as f64)?;
-        one(
-            "leakwatch_signal_errors_total",
-            "counter",
-            "Orders whose signal could not be sent.",
-            self.signal_errors as f64,
-        )?;
-        head(out, "leakwatch_build_info", "gauge", "Always 1; the version is a label.")?;
-        let version = env!("CARGO_PKG_VERSION");
-        writeln!(out, "leakwatch_build_info{{watch=\"{watch}\",version=\"{version}\"}} 1")?;
-        self.write_counters(out)?;
-        self.write_trees(out)?;
-        self.write_ceilings(out, sample)
+        )
     }
 
     fn write_counters(&self, out: &mut impl Write) -> io::Result<()> {

@@ -11,45 +11,18 @@ use crate::report::escape::Plain;
 
 /// The finding in a sentence or three.
 pub fn headline(diagnosis: &Diagnosis, times: &Times) -> String {
-    let (mut text, mut but) = (String::new(), "The");
+    let mut text = String::new();
     if !diagnosis.memory_failures.is_empty() {
         text += "It is happening now: the kernel refuses forks or ends processes. ";
     }
     let culprits: Vec<&Service> = diagnosis.culprits().collect();
-    if let Some(first) = culprits.first() {
-        text += &accusation(first, times);
-        if let Some(change) = bounded(diagnosis, first).and_then(|remedy| remedy.changes.first()) {
-            text += &format!(
-                " But its workers end before that ({} {}), and memory holds them at their largest.",
-                change.name, change.now
-            );
-        }
-        if culprits.len() > 1 {
-            let others: Vec<String> = culprits.iter().skip(1).take(3).map(|s| name(s)).collect();
-            let so = if others.len() == 1 { "So does" } else { "So do" };
-            text += &format!(" {so} {}.", listed(&others));
-        }
-        return text;
+    if let Some((first, others)) = culprits.split_first() {
+        return text + &found(diagnosis, first, others, times);
     }
-    let failures: u64 = diagnosis
-        .logs
-        .log_events
-        .iter()
-        .filter(|t| t.failure.is_of_memory())
-        .map(|t| t.count)
-        .sum();
-    let suspects: Vec<&Service> =
-        diagnosis.services.iter().filter(|s| s.verdict == ServiceVerdict::Suspect).collect();
-    if let Some(first) = suspects.first() {
-        text += &format!(
-            "{} may leak: {} grew by {} without a break, but {} is too short to tell that from warming up.",
-            name(first),
-            its(first),
-            BytesPerSecond(first.steady.map_or(0.0, |steady| steady.rate))
-                .to_string()
-                .trim_start_matches('+'),
-            Seconds(judged_s(first))
-        );
+    let suspect = diagnosis.services.iter().find(|s| s.verdict == ServiceVerdict::Suspect);
+    let mut but = "The";
+    if let Some(suspect) = suspect {
+        text += &suspicion(suspect);
     } else if diagnosis.services.is_empty() {
         text += &nothing(diagnosis);
     } else if diagnosis.looked.samples < LEAST_SAMPLES
@@ -67,21 +40,46 @@ pub fn headline(diagnosis: &Diagnosis, times: &Times) -> String {
         but = if open.is_empty() { "But the" } else { "The" };
         text += &open;
     }
-    if failures > 0 {
-        let last = diagnosis.logs.log_events.iter().find(|t| t.failure.is_of_memory());
+    text + &logged(diagnosis, but, times)
+}
+
+/// What leaks: the service that is most urgent, what already bounds it, and which others leak too.
+fn found(diagnosis: &Diagnosis, first: &Service, others: &[&Service], times: &Times) -> String {
+    let mut text = accusation(first, times);
+    if let Some(change) = bounded(diagnosis, first).and_then(|remedy| remedy.changes.first()) {
         text += &format!(
-            " {but} logs show {}",
-            count(failures, "failure for lack of memory", "failures for lack of memory")
+            " But its workers end before that ({} {}), and memory holds them at their largest.",
+            change.name, change.now
         );
-        if let Some(log_event) = last {
-            text += &format!(", the last of {}", Plain(&log_event.who));
-            if let Some(t) = log_event.last_t {
-                text += &format!(" on {}", times.minute(t));
-            }
-        }
-        text += ".";
     }
-    text
+    let others: Vec<String> = others.iter().take(3).map(|s| name(s)).collect();
+    match others.len() {
+        0 => text,
+        1 => text + &format!(" So does {}.", listed(&others)),
+        _ => text + &format!(" So do {}.", listed(&others)),
+    }
+}
+
+/// What may leak, and why that is not certain.
+fn suspicion(suspect: &Service) -> String {
+    let rate = BytesPerSecond(suspect.steady.map_or(0.0, |steady| steady.rate)).to_string();
+    format!(
+        "{} may leak: {} grew by {} without a break, but {} is too short to tell that from warming up.",
+        name(suspect),
+        its(suspect),
+        rate.trim_start_matches('+'),
+        Seconds(judged_s(suspect))
+    )
+}
+
+/// The failures for lack of memory in the logs, if there are any.
+fn logged(diagnosis: &Diagnosis, but: &str, times: &Times) -> String {
+    let of_memory = || diagnosis.logs.log_events.iter().filter(|t| t.failure.is_of_memory());
+    let failures: u64 = of_memory().map(|t| t.count).sum();
+    let Some(last) = of_memory().next().filter(|_| failures > 0) else { return String::new() };
+    let failures = count(failures, "failure for lack of memory", "failures for lack of memory");
+    let on = last.last_t.map_or(String::new(), |t| format!(" on {}", times.minute(t)));
+    format!(" {but} logs show {failures}, the last of {}{on}.", Plain(&last.who))
 }
 
 /// The finding where no process was judged.

@@ -227,11 +227,7 @@ impl WatchedProcess {
             return ReadResult::Zombie;
         }
         if swapping || self.swap > 0 {
-            // statm does not tell swap, and status costs ten times as much: only while it matters.
-            let mut status = [0; 2048];
-            let text = proc.read(id.pid, "status", &mut status).unwrap_or_default();
-            // What cannot be read for a moment has not come back to memory.
-            self.swap = parse::kib_line(text, b"VmSwap").unwrap_or(self.swap);
+            self.read_swap(proc, id);
         }
         // Told anew after an exec, also one that keeps the name, and when threads come or go.
         // And once it has settled: for a moment a fork still wears the title of its master.
@@ -240,7 +236,7 @@ impl WatchedProcess {
             && self.image == stat.image
             && (self.threads > 1) == (stat.threads > 1);
         (self.image, self.threads, self.pages) = (stat.image, stat.threads, pages);
-        let look = Proc {
+        let proc = Proc {
             id,
             ppid: stat.ppid,
             comm: Comm::new(stat.comm),
@@ -250,8 +246,16 @@ impl WatchedProcess {
             cpu_s: stat.cpu_ticks as f64 / clock_ticks,
             threads: stat.threads.max(1),
         };
-        self.last = Some(look);
-        ReadResult::Alive(look)
+        self.last = Some(proc);
+        ReadResult::Alive(proc)
+    }
+
+    /// statm does not tell swap, and status costs ten times as much: it is read only while it matters.
+    fn read_swap(&mut self, proc: &ProcDir, id: ProcId) {
+        let mut status = [0; 2048];
+        let text = proc.read(id.pid, "status", &mut status).unwrap_or_default();
+        // What cannot be read for a moment has not come back to memory.
+        self.swap = parse::kib_line(text, b"VmSwap").unwrap_or(self.swap);
     }
 }
 
