@@ -34,7 +34,7 @@ struct Scene {
 
 /// What was seen of a pool while the load ran.
 struct Watched {
-    /// The most workers at a time, and the fewest since then.
+    /// Most workers at a time, and the least of them after that: a pool that grows has not fallen.
     most: usize,
     least: usize,
 }
@@ -91,12 +91,10 @@ impl Scene {
         while Instant::now() < end && self.memory.oom_kills() == 0 && !done() {
             std::thread::sleep(Duration::from_millis(50));
             let now = self.service.workers().len();
-            // A pool that still starts workers for its load has not fallen.
-            let grew = now > seen.most;
-            seen = Watched {
-                most: seen.most.max(now),
-                least: if grew { now } else { seen.least.min(now) },
-            };
+            if now > seen.most {
+                seen = Watched { most: now, least: now };
+            }
+            seen.least = seen.least.min(now);
         }
         seen
     }

@@ -54,6 +54,7 @@ fn stronger(weaker: &[ConfigSetting], stronger: &[ConfigSetting]) -> Vec<ConfigS
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::setting::Origin;
     use super::*;
 
     pub(in super::super) fn setting(key: &str, values: &[&str]) -> ConfigSetting {
