@@ -70,14 +70,15 @@ impl Engine {
         &self.assessment
     }
 
-    /// Goes on under other rules. What depends on a program counts once a sample tells of it again.
+    /// Continues under other rules. A rule about programs applies to each program when a sample next
+    /// lists it.
     pub fn set_rules(&mut self, rules: Rules) {
         self.lead_s = rules.lead_s;
         self.policy.set_rules(rules);
     }
 
-    /// Whether what is observed lies in the past: then no order is given, those that were given are
-    /// [recalled](Self::recall).
+    /// Whether the samples that follow lie in the past: then the engine gives no order, and takes over
+    /// those that were given by [`Self::apply_earlier_action`].
     pub fn set_replaying(&mut self, past: bool) {
         self.policy.set_replaying(past);
     }

@@ -71,6 +71,9 @@ pub struct IniFile {
     pub long_option: &'static str,
     /// The section with the settings; empty where each pool has a section named after it.
     pub section: &'static str,
+    /// The setting that includes other files. Empty where includes are not followed: a server's
+    /// process names what is read for it, so no more is read than its advice needs.
+    pub include: &'static str,
     /// Settings with the address of a status page, the first that is set counts.
     pub status_address: &'static [&'static str],
     /// The setting with the path of that page; empty where connecting is asking.
@@ -87,7 +90,8 @@ pub struct IniFile {
 pub enum Environment {
     /// One variable that holds options as on the command line (GUNICORN_CMD_ARGS).
     Options(&'static str),
-    /// One variable a setting, with this prefix (UWSGI_MAX_REQUESTS).
+    /// One variable for each of the settings that the advice changes, with this prefix
+    /// (UWSGI_MAX_REQUESTS). No other variable is read: not one that names a file or an address.
     Prefix(&'static str),
 }
 

@@ -32,6 +32,7 @@ pub(super) static PHP_FPM: Server = Server {
             short_option: "-y",
             long_option: "--fpm-config",
             section: "",
+            include: "include",
             status_address: &["pm.status_listen", "listen"],
             status_path: "pm.status_path",
             logs: &["error_log"],

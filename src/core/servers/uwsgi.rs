@@ -35,6 +35,7 @@ pub(super) static UWSGI: Server = Server {
             short_option: "",
             long_option: "--ini",
             section: "uwsgi",
+            include: "",
             status_address: &["stats", "stats-server"],
             status_path: "",
             logs: &["logto", "daemonize"],

@@ -18,12 +18,12 @@ pub(super) fn read(
     running: &RunningServer,
     pool: &str,
 ) -> Option<Setup> {
-    let environment = server.advice?.environment;
-    let running = running.with_environment(environment);
+    let running = running.with_environment(server);
     let main = main_file(file, &running);
     let mut all = Collected::default();
     if let Some(main) = &main {
-        all.collect(&running, main, if file.section.is_empty() { GLOBAL } else { file.section });
+        let section = if file.section.is_empty() { GLOBAL } else { file.section };
+        all.collect(&running, main, section, file.include);
     }
     let (entries, notes) = (&all.entries, all.notes);
     let mut heads = entries.iter().filter(|e| e.name.is_empty() && e.section != GLOBAL);
@@ -74,7 +74,7 @@ struct Collected {
 }
 
 impl Collected {
-    fn collect(&mut self, running: &RunningServer, path: &Path, section: &str) {
+    fn collect(&mut self, running: &RunningServer, path: &Path, section: &str, include: &str) {
         let name = path.display().to_string();
         // Each file once: files that include themselves or each other would never end.
         if self.seen.len() >= MOST_FILES || self.seen.iter().any(|known| known == path) {
@@ -86,10 +86,10 @@ impl Collected {
             Err(error) => return self.notes.push(format!("{name}: {error}")),
         };
         for entry in entries(&name, &text, section.to_owned()) {
-            if entry.name == "include" {
+            if !include.is_empty() && entry.name == include {
                 let pattern = running.cwd.join(&entry.value);
                 for inside in matching(running, &pattern).iter().take(MOST_FILES) {
-                    self.collect(running, inside, &entry.section);
+                    self.collect(running, inside, &entry.section, include);
                 }
             } else {
                 self.entries.push(entry);
@@ -212,8 +212,9 @@ mod tests {
 
     fn uwsgi(args: &str, env: &[(&str, &str)]) -> Setup {
         let dir = tempfile::tempdir().unwrap();
-        let ini = "[uwsgi]\nprocesses = 4\nstats = :9191\n";
+        let ini = "[uwsgi]\nprocesses = 4\nstats = :9191\ninclude = other.ini\n";
         fs::write(dir.path().join("app.ini"), ini).unwrap();
+        fs::write(dir.path().join("other.ini"), "[uwsgi]\nmax-requests = 7\n").unwrap();
         let running = RunningServer {
             args: args.split(' ').map(str::to_owned).collect(),
             env: env.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
@@ -233,5 +234,10 @@ mod tests {
         assert_eq!(uwsgi("uwsgi --ini app.ini:prod", &[]).cap.value, 4);
         assert_eq!(uwsgi("uwsgi -p 8", &[]).cap.value, 8);
         assert_eq!(uwsgi("uwsgi", &[("UWSGI_MAX_REQUESTS", "500")]).recycle.value, 500);
+    }
+
+    #[test]
+    fn what_a_uwsgi_file_includes_is_not_opened() {
+        assert_eq!(uwsgi("uwsgi --ini app.ini", &[]).recycle.value, 0);
     }
 }

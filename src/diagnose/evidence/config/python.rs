@@ -11,7 +11,7 @@ use crate::diagnose::findings::{ConfiguredSetting, FileLine, Setup};
 /// Reads how `running` is set up.
 pub(super) fn read(server: &'static Server, running: &RunningServer) -> Option<Setup> {
     let advice = server.advice?;
-    let running = running.with_environment(advice.environment);
+    let running = running.with_environment(server);
     let named = running.option("-c", "--config").unwrap_or("gunicorn.conf.py");
     let path = running.cwd.join(named.trim_start_matches("file:"));
     let file = path.display().to_string();

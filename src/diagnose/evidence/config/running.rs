@@ -1,6 +1,6 @@
 //! Running server: the command line, environment and root of a server's master.
 
-use crate::core::servers::{Environment, ServerSetting};
+use crate::core::servers::{Environment, Server, ServerSetting};
 use std::path::{Path, PathBuf};
 
 /// A running server's master, as /proc tells.
@@ -48,17 +48,21 @@ impl RunningServer {
 
     /// The same with the options of its environment before those of its command line, which override
     /// them since the last one counts.
-    pub(super) fn with_environment(&self, environment: Option<Environment>) -> Self {
-        let words: Vec<String> = match environment {
+    pub(super) fn with_environment(&self, server: &Server) -> Self {
+        let words: Vec<String> = match server.advice.and_then(|advice| advice.environment) {
             None => Vec::new(),
             Some(Environment::Options(name)) => {
                 let words = self.variable(name).unwrap_or_default().split_whitespace();
                 words.map(str::to_owned).collect()
             }
             Some(Environment::Prefix(prefix)) => {
+                let settings = || server.recycle.iter().chain(server.cap);
+                let is_setting = |name: &str| {
+                    settings().any(|of| of.name() == name || of.aliases.contains(&name))
+                };
                 let option = |(name, value): &(String, String)| {
                     let name = name.strip_prefix(prefix)?.to_ascii_lowercase().replace('_', "-");
-                    Some(format!("--{name}={value}"))
+                    is_setting(&name).then(|| format!("--{name}={value}"))
                 };
                 self.env.iter().filter_map(option).collect()
             }
@@ -164,12 +168,20 @@ mod tests {
     fn the_command_line_overrides_the_environment() {
         let cap = &by_key("uwsgi").unwrap().cap[0];
         let env = vec![("UWSGI_PROCESSES".to_owned(), "8".to_owned())];
-        let prefix = Some(Environment::Prefix("UWSGI_"));
+        let uwsgi = by_key("uwsgi").unwrap();
         let of = |args: &[&str]| {
-            RunningServer { env: env.clone(), ..started(args) }.with_environment(prefix)
+            RunningServer { env: env.clone(), ..started(args) }.with_environment(uwsgi)
         };
         assert_eq!(of(&["uwsgi"]).typed(cap), Some("8"));
         assert_eq!(of(&["uwsgi", "-p", "4"]).typed(cap), Some("4"));
         assert_eq!(of(&["uwsgi", "--workers=5"]).typed(cap), Some("8"), "the first name counts");
+    }
+
+    #[test]
+    fn the_environment_names_no_file_no_address_and_no_log() {
+        let env = ["UWSGI_INI", "UWSGI_INCLUDE", "UWSGI_STATS", "UWSGI_LOGTO", "UWSGI_DAEMONIZE"]
+            .map(|name| (name.to_owned(), "/etc/shadow".to_owned()));
+        let running = RunningServer { env: env.to_vec(), ..started(&["uwsgi"]) };
+        assert_eq!(running.with_environment(by_key("uwsgi").unwrap()).args, ["uwsgi"]);
     }
 }
