@@ -30,7 +30,7 @@ use crate::diagnose::services::service::{Service, ServiceVerdict};
 use crate::diagnose::size_history::Point;
 use crate::diagnose::work_readings::WorkReadings;
 
-/// What was looked at.
+/// What was observed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum ObservedScope {
     /// All that runs here.
@@ -62,7 +62,7 @@ pub struct Diagnosis {
     pub host: (String, String),
     /// Seconds since boot, where known.
     pub uptime_s: Option<f64>,
-    /// What was looked at.
+    /// What was observed.
     pub scope: ObservedScope,
     /// How long was looked.
     pub looked: Looked,

@@ -49,7 +49,7 @@ struct SignalRetry {
 }
 
 impl SignalRetries {
-    /// Whose time is up by the sample at `t`; forgets processes that are gone.
+    /// Notes which retries are due by the sample at `t`; forgets processes that are gone.
     pub fn observe(&mut self, t: f64, detector: &Detector) {
         self.0.retain_mut(|retry| {
             retry.waits = t < retry.until_t;
@@ -98,7 +98,7 @@ impl Reloads {
         self.0.push((master, t));
     }
 
-    /// Whether that master is at it.
+    /// Whether that master is replacing its workers.
     pub fn contains(&self, master: ProcId) -> bool {
         self.0.iter().any(|(of, _)| *of == master)
     }

@@ -24,9 +24,9 @@ const MOST_TRACES: usize = 10;
 const SPARK: usize = 10;
 /// Lines of a log's own words.
 const QUOTED: usize = 2;
-/// Where what is said of a service begins, on lines below its own.
+/// The column at which the text about a service begins, on the lines below its name.
 const DETAILS: &str = "           ";
-/// Columns that are worth writing into: in fewer, what is said of a service stands below it.
+/// Columns that are worth writing into: in fewer, the text about a service stands below its name.
 const NARROWEST: usize = 32;
 
 /// Writes the report.

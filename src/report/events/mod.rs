@@ -24,7 +24,7 @@ pub enum EventFormat {
 }
 
 impl EventFormat {
-    /// Whether it is for people: then whatever else is said to them may stand between the events.
+    /// Whether it is for people: then other messages may stand between the events.
     pub fn is_for_people(self) -> bool {
         self == Self::Text
     }

@@ -1,7 +1,7 @@
 //! Lines: a history read line by line. What is no sample is passed over and counted.
 //!
 //! That takes no lock: a line is appended by one write, and a history that is rewritten takes the
-//! place of the old one by a rename, so whoever reads meanwhile has the old one to its end.
+//! place of the old one by a rename, so a reader that opened the old one reads it to its end.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};

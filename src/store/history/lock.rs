@@ -1,4 +1,4 @@
-//! Lock: one at a time for each selection, whoever started it.
+//! Lock: one process at a time for each selection, whichever way it was started.
 //!
 //! An flock dies with its process, so nothing is ever left locked; its file stays and means
 //! nothing by itself.

@@ -139,7 +139,7 @@ fn of_another_boot_it_is_kept_beside_and_begun_anew() {
     check(dir.path(), 1e9, &[]);
     let old = fs::read(file(dir.path())).unwrap();
     let mut history = open(dir.path(), "boot-2");
-    history.replay(&mut sample(1e9 + 300.0), |_, _| panic!("pids mean nobody any more")).unwrap();
+    history.replay(&mut sample(1e9 + 300.0), |_, _| panic!("old pids name no process")).unwrap();
     history.add(&sample(1e9 + 300.0), &[], SIZE).unwrap();
     assert_eq!(fs::read(dir.path().join("app.history.jsonl.1")).unwrap(), old);
     assert!(fs::read_to_string(file(dir.path())).unwrap().contains("boot-2"));

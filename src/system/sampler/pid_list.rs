@@ -1,4 +1,4 @@
-//! Which pids have to be looked at in a sample.
+//! Which pids a sample has to read.
 
 use crate::system::proc::procdir::ProcDir;
 use crate::system::proc::watched::KnownProcess;

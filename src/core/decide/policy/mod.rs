@@ -1,8 +1,8 @@
 //! Policy: from verdicts and forecasts to orders, one victim at a time.
 //!
 //! It answers the third question only: must this process end now? A process is ordered to end
-//! when it is convicted as leaking, and memory may end within the lead time, and the growth of all
-//! that leak below that ceiling was watched for twice as long as is left. Acting late on long
+//! when its verdict is leaking, memory may run out within the lead time, and the growth of all
+//! processes that leak below that ceiling was watched for twice as long as is left. Acting late on long
 //! evidence is what takes wrong kills to zero: the first ramp of a cache, a saw or a batch job has
 //! mostly ended by then. The one exception is [`emergency`](crate::core::decide::emergency).
 //!

@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 
 /// Bytes read at a time.
 const CHUNK: usize = 1 << 20;
-/// Files looked at, the newest ones.
+/// The most files that are read, the newest first.
 const MOST_FILES: usize = 400;
 /// Directories below the one given.
 const DEEPEST: usize = 3;
-/// Entries of directories looked at in all.
+/// The most entries of directories that are read in all.
 const MOST_ENTRIES: usize = 20_000;
 /// Records of the kernel's ring: it holds some ten thousand at most.
 const MOST_RECORDS: usize = 65_536;

@@ -18,7 +18,7 @@ const PATIENCE_MS: u16 = 100;
 const LONGEST: usize = 1 << 18;
 
 /// Asks journalctl for what may matter. It needs a fork: where that fails for lack of memory, this
-/// is said like any other program's failure.
+/// is reported like any other program's failure.
 pub(super) fn read(
     program: &Path,
     since_t: f64,

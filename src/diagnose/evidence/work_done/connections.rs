@@ -17,7 +17,7 @@ pub(super) const LINGERS_S: f64 = 60.0;
 const COUNTED_S: f64 = 50.0;
 /// Bytes read of the list: 200 000 connections of 150 bytes.
 const LONGEST: u64 = 32 << 20;
-/// Descriptors looked at of a process.
+/// The most descriptors of one process that are read.
 const MOST_FDS: usize = 4096;
 /// States of a socket (include/net/tcp_states.h), as the list has them.
 const TIME_WAIT: &str = "06";
