@@ -131,17 +131,17 @@ impl Engine {
         &self.policy
     }
 
-    /// Seconds until memory ends if suspects go on as well: not evidence enough to say so, but
+    /// Seconds until memory ends if all that grows goes on: not evidence enough to say so, but
     /// enough to look more often.
-    fn suspected_end_s(&self) -> f64 {
+    fn growth_end_s(&self) -> f64 {
         let detector = &self.detector;
-        let suspects = || detector.flagged();
+        let growing = || detector.flagged();
         let end_s = |root| {
-            let tree = suspects().filter(|s| s.root == root);
+            let tree = growing().filter(|s| s.root == root);
             let slope: f64 = tree.filter_map(|s| s.evidence).map(|e| e.slope.max(0.0)).sum();
             detector.headroom(root).left as f64 / slope
         };
-        suspects().map(|s| end_s(s.root)).fold(f64::INFINITY, f64::min)
+        growing().map(|s| end_s(s.root)).fold(f64::INFINITY, f64::min)
     }
 
     /// What was found since the start: critical only if memory is in danger now, a leak also if
@@ -156,7 +156,7 @@ impl Engine {
         let roots = || detector.roots();
         let ends = || roots().filter_map(|s| detector.forecast(s.id));
         let end_s = nearest_end_s(ends());
-        let nearest_s = end_s.min(self.suspected_end_s()).min(detector.unproven_end_s());
+        let nearest_s = end_s.min(self.growth_end_s()).min(detector.unproven_end_s());
         let left = roots()
             .map(|s| detector.headroom(s.id))
             .map(|h| h.left as f64 / (h.limit as f64).max(1.0))

@@ -43,7 +43,7 @@ impl Report<'_> {
         let count = |of: fn(&TreeSummary) -> usize| trees.iter().map(of).sum::<usize>();
         write!(out, " processes={};;;0", count(|tree| tree.workers + 1))?;
         write!(out, " leaking={};;;0", count(|tree| tree.leaking))?;
-        write!(out, " suspects={};;;0", count(|tree| tree.suspects))?;
+        write!(out, " growing={};;;0", count(|tree| tree.growing))?;
         write!(out, " footprint={}B;;;0", trees.iter().map(|tree| tree.footprint).sum::<u64>())?;
         if let Some(tree) = self.nearest() {
             let (left, limit) = (tree.headroom.left, tree.headroom.limit);
@@ -58,7 +58,7 @@ impl Report<'_> {
     }
 
     /// Writes the result: the line for people, or an event `check` with `state`, `text`, `processes`,
-    /// `leaking`, `suspects`, `footprint_bytes`, `samples` and `watched_s`.
+    /// `leaking`, `growing`, `footprint_bytes`, `samples` and `watched_s`.
     ///
     /// # Errors
     /// When `out` cannot be written.
@@ -76,7 +76,7 @@ impl Report<'_> {
         fields.text("text", self.text())?;
         fields.value("processes", count(|tree| tree.workers + 1))?;
         fields.value("leaking", count(|tree| tree.leaking))?;
-        fields.value("suspects", count(|tree| tree.suspects))?;
+        fields.value("growing", count(|tree| tree.growing))?;
         fields.value("footprint_bytes", footprint)?;
         fields.value("samples", self.samples)?;
         fields.value("watched_s", self.watched_s)?;
@@ -180,7 +180,7 @@ mod tests {
             workers: 24,
             footprint: GIB,
             leaking,
-            suspects: 0,
+            growing: 0,
             headroom: Headroom { kind, place, left: GIB, limit: 2 * GIB },
             forecast: (leaking > 0).then_some(forecast),
         }
@@ -201,20 +201,20 @@ mod tests {
             line(CheckState::Warning, &[tree(3), tree(0)], 300),
             "LEAKWATCH WARNING - apa/che2(800): 3 of 25 processes leak; memory runs out in 6 h 10 min \
              (5 h 30 min to 6 h 57 min), usage +46 MiB/h | processes=50;;;0 leaking=3;;;0 \
-             suspects=0;;;0 footprint=2147483648B;;;0 headroom=1073741824B;;;0;2147483648 \
+             growing=0;;;0 footprint=2147483648B;;;0 headroom=1073741824B;;;0;2147483648 \
              exhaustion=22200s;;900:;0\n"
         );
         assert_eq!(
             line(CheckState::Ok, &[tree(0)], 300),
             "LEAKWATCH OK - apa/che2(800), 25 processes: nothing leaks; 300 samples in 24 h 00 min; \
              1.0 GiB of 2.0 GiB left of RAM and swap | processes=25;;;0 leaking=0;;;0 \
-             suspects=0;;;0 footprint=1073741824B;;;0 headroom=1073741824B;;;0;2147483648 \
+             growing=0;;;0 footprint=1073741824B;;;0 headroom=1073741824B;;;0;2147483648 \
              exhaustion=U;;900:;0\n"
         );
         assert_eq!(
             line(CheckState::Unknown, &[], 1),
             "LEAKWATCH UNKNOWN - no process matches pattern 'apache2' | processes=0;;;0 \
-             leaking=0;;;0 suspects=0;;;0 footprint=0B;;;0 exhaustion=U;;900:;0\n"
+             leaking=0;;;0 growing=0;;;0 footprint=0B;;;0 exhaustion=U;;900:;0\n"
         );
     }
 

@@ -145,7 +145,7 @@ fn rule_cells(row: &WindowRow) -> Option<Vec<String>> {
     };
     let so = match (leak, suspect) {
         (Some(why), _) => why.name(),
-        (None, Some(_)) => "suspect",
+        (None, Some(_)) => "growing",
         (None, None) => "no",
     };
     Some(vec![

@@ -48,7 +48,7 @@ pub fn level(event: &Event) -> u8 {
         Event::Leak(_) | Event::Order(_) | Event::NotEnded { .. } => 4,
         Event::Outcome(Outcome { result: OutcomeResult::Stayed, .. }) => 4,
         Event::Outcome(_)
-        | Event::Suspect(_)
+        | Event::Growing(_)
         | Event::Forecast { .. }
         | Event::VerdictCleared { .. }
         | Event::ForecastCleared { .. } => 5,
@@ -58,7 +58,7 @@ pub fn level(event: &Event) -> u8 {
 /// The process that an event is about, and the root of its tree.
 fn about(event: &Event) -> (Option<(ProcId, Comm)>, Option<ProcId>) {
     match event {
-        Event::Leak(f) | Event::Suspect(f) => (Some((f.id, f.comm)), Some(f.root)),
+        Event::Leak(f) | Event::Growing(f) => (Some((f.id, f.comm)), Some(f.root)),
         Event::VerdictCleared { id, comm, root, .. } | Event::NotEnded { id, comm, root, .. } => {
             (Some((*id, *comm)), Some(*root))
         }

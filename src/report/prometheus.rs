@@ -42,7 +42,7 @@ struct TreeMetrics {
     processes: u64,
     footprint: u64,
     leaking: u64,
-    suspects: u64,
+    growing: u64,
     growth: f64,
     forecast: Option<Forecast>,
 }
@@ -224,13 +224,13 @@ impl Exposition {
             tree.leaking as f64
         })?;
         each(
-            "leakwatch_tree_suspect_processes",
+            "leakwatch_tree_growing_processes",
             "Members that grow steadily, not yet long enough to call it a leak.",
-            |tree| tree.suspects as f64,
+            |tree| tree.growing as f64,
         )?;
         each(
             "leakwatch_tree_growth_bytes_per_second",
-            "Growth of the leaking and suspect members.",
+            "Growth of the leaking and growing members.",
             |tree| tree.growth,
         )?;
         let name = "leakwatch_exhaustion_seconds";
@@ -297,9 +297,9 @@ impl Exposition {
             let index = self.trees.iter().position(|tree| tree.comm == root.comm);
             let index = index.unwrap_or_else(|| {
                 let (comm, forecast) = (root.comm, None);
-                let (processes, footprint, leaking, suspects, growth) = (0, 0, 0, 0, 0.0);
+                let (processes, footprint, leaking, growing, growth) = (0, 0, 0, 0, 0.0);
                 let tree =
-                    TreeMetrics { comm, processes, footprint, leaking, suspects, growth, forecast };
+                    TreeMetrics { comm, processes, footprint, leaking, growing, growth, forecast };
                 self.trees.push(tree);
                 self.trees.len() - 1
             });
@@ -307,9 +307,9 @@ impl Exposition {
             tree.processes += 1;
             tree.footprint += s.footprint;
             tree.leaking += u64::from(s.leaks());
-            tree.suspects += u64::from(s.verdict == Verdict::Suspect);
+            tree.growing += u64::from(s.verdict == Verdict::Growing);
             let evidence = s.evidence.filter(|e| e.unit == Unit::Bytes);
-            if let Some(evidence) = evidence.filter(|_| s.verdict >= Verdict::Suspect) {
+            if let Some(evidence) = evidence.filter(|_| s.verdict >= Verdict::Growing) {
                 tree.growth += evidence.slope;
             }
             if s.id == s.root {
@@ -322,7 +322,7 @@ impl Exposition {
             }
         }
         self.trees.sort_unstable_by(|a, b| {
-            let weight = |tree: &TreeMetrics| (tree.leaking > 0, tree.suspects > 0, tree.footprint);
+            let weight = |tree: &TreeMetrics| (tree.leaking > 0, tree.growing > 0, tree.footprint);
             weight(b).cmp(&weight(a)).then(a.comm.as_bytes().cmp(b.comm.as_bytes()))
         });
         self.trees.truncate(MOST);

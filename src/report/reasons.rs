@@ -29,10 +29,10 @@ pub(crate) fn conclusion(explanation: &Explanation) -> String {
             format!("leaking with its worker pool; by itself: {nearest}")
         }
         (Verdict::Leaking, ..) => format!("leaking from before{stands}; now: {nearest}"),
-        (Verdict::Suspect, Some(RuleChecks { suspect: Some(why), .. }), _) => {
-            format!("suspect: on the way to {}; {nearest}", rule(*why))
+        (Verdict::Growing, Some(RuleChecks { suspect: Some(why), .. }), _) => {
+            format!("growing: on the way to {}; {nearest}", rule(*why))
         }
-        (Verdict::Suspect, ..) => format!("suspect from before{stands}; now: {nearest}"),
+        (Verdict::Growing, ..) => format!("growing from before{stands}; now: {nearest}"),
         (Verdict::Warming | Verdict::LoadCoupled, ..) => {
             let (growth, how) = match verdict {
                 Verdict::Warming => (GrowthShape::Slowing, "is slowing down"),

@@ -28,15 +28,15 @@ pub struct TreeSummary {
     pub footprint: u64,
     /// Members convicted of leaking.
     pub leaking: usize,
-    /// Members suspected of leaking.
-    pub suspects: usize,
+    /// Members that grow steadily.
+    pub growing: usize,
     /// The nearest ceiling.
     pub headroom: Headroom,
     /// When it will be reached.
     pub forecast: Option<Forecast>,
 }
 
-/// All trees of the last sample, worst first: leaking, then suspect, then by footprint.
+/// All trees of the last sample, worst first: leaking, then growing, then by footprint.
 pub fn trees(engine: &Engine) -> Vec<TreeSummary> {
     let detector = engine.detector();
     let mut trees: Vec<TreeSummary> = Vec::new();
@@ -53,7 +53,7 @@ pub fn trees(engine: &Engine) -> Vec<TreeSummary> {
                 workers: 0,
                 footprint: 0,
                 leaking: 0,
-                suspects: 0,
+                growing: 0,
                 headroom: detector.headroom(s.root),
                 forecast: detector.forecast(s.root),
             });
@@ -74,10 +74,10 @@ pub fn trees(engine: &Engine) -> Vec<TreeSummary> {
         }
         tree.footprint += s.footprint;
         tree.leaking += usize::from(s.leaks());
-        tree.suspects += usize::from(s.verdict == Verdict::Suspect);
+        tree.growing += usize::from(s.verdict == Verdict::Growing);
     }
     trees.sort_by_key(|tree| {
-        std::cmp::Reverse((tree.leaking, tree.suspects, tree.footprint, tree.root))
+        std::cmp::Reverse((tree.leaking, tree.growing, tree.footprint, tree.root))
     });
     trees
 }
@@ -146,10 +146,10 @@ pub fn write(
         };
         let size = Bytes(tree.footprint).to_string();
         write!(out, "  {bold}{name:<22}{off}  {workers:<11}  {size:>8}  {:<15}", tree.server)?;
-        match (tree.leaking, tree.suspects) {
+        match (tree.leaking, tree.growing) {
             (0, 0) => write!(out, "  nothing leaks")?,
-            (0, 1) => write!(out, "  1 suspect")?,
-            (0, n) => write!(out, "  {n} suspects")?,
+            (0, 1) => write!(out, "  1 grows")?,
+            (0, n) => write!(out, "  {n} grow")?,
             (1, _) => write!(out, "  1 LEAKING")?,
             (n, _) => write!(out, "  {n} LEAKING")?,
         }

@@ -61,8 +61,8 @@ fn every_change_of_verdict_is_explained_and_the_exit_and_the_end() {
         heads(&ended),
         [
             "app[9] started 9: new -> stable",
-            "app[9] started 9: stable -> suspect",
-            "app[9] started 9: suspect -> leaking",
+            "app[9] started 9: stable -> growing",
+            "app[9] started 9: growing -> leaking",
             "app[9] started 9: gone, was leaking",
             "app[9] started 20000: new -> stable",
             "app[9] started 20000: stable at the end of the recording",
@@ -72,7 +72,7 @@ fn every_change_of_verdict_is_explained_and_the_exit_and_the_end() {
     );
     let text = ended.out.text();
     for words in [
-        "=> suspect: on the way to patient",
+        "=> growing: on the way to patient",
         "for patient, small for its own size",
         "=> leaking: the window of 2 min proves it (patient",
         "=> stable: growth is too small, also in ",

@@ -198,8 +198,8 @@ fn run(file: &str, garbage: Garble, when: When) -> Found {
         for event in engine.observe(&sample).events() {
             match event {
                 Event::Leak(finding) if finding.id.pid == pid(LEAKY) => found.leak = true,
-                Event::Suspect(finding) if finding.id.pid == pid(LEAKY) => {}
-                Event::Leak(_) | Event::Suspect(_) | Event::Order(_) => {
+                Event::Growing(finding) if finding.id.pid == pid(LEAKY) => {}
+                Event::Leak(_) | Event::Growing(_) | Event::Order(_) => {
                     found.wrong.push(format!("sample {nth}: {event:?}"));
                 }
                 _ => {}

@@ -61,7 +61,7 @@ impl OrderUnderWay {
         let (headroom_before, headroom_after) = (before.left, after.left);
         let result = OutcomeResult::Gone { headroom_before, headroom_after, reclaimed };
         let forecast = match unit_of(&order) {
-            Unit::Bytes => detector.leak_forecast(order.root),
+            Unit::Bytes => detector.growth_forecast(order.root),
             Unit::Tasks => detector.task_forecast(order.root).map(|(forecast, _)| forecast),
         };
         Event::Outcome(Outcome { order, after_s, result, forecast })

@@ -6,7 +6,7 @@ use crate::core::detect::process_state::ProcessState;
 use crate::core::model::ceiling::CeilingKind;
 use crate::core::model::forecast::Forecast;
 use crate::core::model::process::ProcId;
-use crate::core::model::verdict::{Evidence, Verdict};
+use crate::core::model::verdict::Evidence;
 
 /// Growth watched, as a multiple of what is left, before a process may be ended.
 const EVIDENCE: f64 = 2.0;
@@ -20,15 +20,15 @@ pub struct Danger {
     /// What can be counted on below the ceiling.
     left: f64,
     limit: u64,
-    /// Growth that was watched of all that leak below the ceiling.
+    /// Growth that was watched of all that grow below the ceiling.
     watched: f64,
 }
 
 impl Danger {
-    /// The nearest ceiling on memory over a tree, which those that leak fill. The earliest end is
+    /// The nearest ceiling on memory over a tree, which long growths fill. The earliest end is
     /// that of the memory that can be counted on.
     pub fn in_bytes(root: ProcId, eligibility: &Eligibility, detector: &Detector) -> Option<Self> {
-        let forecast = detector.leak_forecast(root)?;
+        let forecast = detector.growth_forecast(root)?;
         let headroom = detector.headroom(root);
         // A ceiling with a place may be over several trees; then each counts its own, which is careful.
         let is_shared = headroom.place.is_none() && headroom.kind != CeilingKind::Budget;
@@ -42,8 +42,8 @@ impl Danger {
         };
         let left = headroom.usable() + pretended as f64;
         let earliest_s = forecast.earliest_s * left / (headroom.left as f64).max(1.0);
-        let leaking = detector.flagged().filter(|s| s.verdict == Verdict::Leaking && is_below(s));
-        let counted = leaking.filter(|s| eligibility.excluded().all(|id| id != s.id));
+        let growing = detector.flagged().filter(|s| s.endangers && is_below(s));
+        let counted = growing.filter(|s| eligibility.excluded().all(|id| id != s.id));
         let watched = counted.filter_map(|s| s.kill_evidence).map(growth_watched).sum();
         let forecast = Forecast { earliest_s, ..forecast };
         Some(Self { forecast, left, limit: headroom.limit, watched })

@@ -47,7 +47,7 @@ pub struct WindowRow {
     pub rules: Option<RuleChecks>,
 }
 
-/// A verdict of leaking or suspect that holds for some time.
+/// A verdict of leaking or growing that holds for some time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HeldVerdict {
     /// The rule that was met first; none for a suspicion.

@@ -58,7 +58,7 @@ pub struct Detector {
     /// By slot, of the last sample.
     totals: Vec<SubtreeTotal>,
     /// Slots of the processes without a parent, of those that have or had children, and of those
-    /// that are suspect or leak: few, so that no search goes through all processes for them.
+    /// that grow or leak: few, so that no search goes through all processes for them.
     roots: Vec<usize>,
     parents: Vec<usize>,
     flagged: Vec<usize>,
@@ -140,7 +140,7 @@ impl Detector {
         self.roots.iter().map(|slot| &self.processes[*slot].state)
     }
 
-    /// Those of them that are suspect or leak.
+    /// Those of them that grow or leak.
     pub fn flagged(&self) -> impl Iterator<Item = &ProcessState> {
         self.flagged.iter().map(|slot| &self.processes[*slot].state)
     }
@@ -163,9 +163,9 @@ impl Detector {
         all.min_by(|a, b| a.likely_s.total_cmp(&b.likely_s))
     }
 
-    /// When the nearest ceiling on memory over the tree below `root` is reached by what leaks below
-    /// that ceiling; none if nothing in the tree leaks.
-    pub fn leak_forecast(&self, root: ProcId) -> Option<Forecast> {
+    /// When the nearest ceiling on memory over the tree below `root` is reached by the long growths
+    /// below that ceiling; none if nothing in the tree [endangers](ProcessState::endangers) it.
+    pub fn growth_forecast(&self, root: ProcId) -> Option<Forecast> {
         self.tree_forecasts.of(root)
     }
 

@@ -92,6 +92,7 @@ impl Process {
             age_s: 0.0,
             samples: 0,
             verdict: Verdict::New,
+            endangers: false,
             evidence: None,
             kill_evidence: None,
             threads: proc.threads,
@@ -214,6 +215,7 @@ impl Process {
             _ if self.state.samples < NEW_SAMPLES => Verdict::New,
             _ => Verdict::Stable,
         };
+        self.state.endangers = self.leak.is_some();
     }
 
     fn judge_windows(
@@ -269,6 +271,7 @@ impl Process {
     pub fn leaks_with_pool(&mut self, until: u64) {
         self.set_leaking(FindingReason::Pool, until);
         self.state.verdict = Verdict::Leaking;
+        self.state.endangers = true;
     }
 
     fn set_leaking(&mut self, why: FindingReason, until: u64) {
@@ -308,11 +311,11 @@ impl Process {
         if self.leak.is_some() || was == is {
             return;
         }
-        if let Some(Suspicion { verdict: Verdict::Suspect, why, .. }) = found {
+        if let Some(Suspicion { verdict: Verdict::Growing, why, .. }) = found {
             let forecast = self.exhaustion.map(|exhaustion| exhaustion.forecast());
-            events.push(Event::Suspect(self.finding(why, forecast)));
-        } else if was == Some(Verdict::Suspect) {
-            events.push(self.cleared(Verdict::Suspect, ClearedReason::GrowthEnded));
+            events.push(Event::Growing(self.finding(why, forecast)));
+        } else if was == Some(Verdict::Growing) {
+            events.push(self.cleared(Verdict::Growing, ClearedReason::GrowthEnded));
         }
     }
 

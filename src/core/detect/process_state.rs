@@ -30,7 +30,10 @@ pub struct ProcessState {
     pub samples: u32,
     /// What is known of its growth.
     pub verdict: Verdict,
-    /// The longest window that proves a leak, else the longest of steady growth.
+    /// Whether it grows, whatever the cause, on evidence long enough to order it to end where memory
+    /// is in danger. Orders follow this, never the word `leaking`, which may be said later or never.
+    pub endangers: bool,
+    /// The longest window of long steady growth, else the longest of any steady growth.
     pub evidence: Option<Evidence>,
     /// The window that may justify ending it: the largest growth that CPU use neither explains nor
     /// hides, if the process takes a real part of what is lost.

@@ -57,11 +57,11 @@ impl Detector {
         self.flagged.clear();
         let verdict = |slot: &usize| self.processes[*slot].state.verdict;
         let present = self.trees.present().iter().map(|(slot, _)| *slot);
-        self.flagged.extend(present.filter(|slot| verdict(slot) >= Verdict::Suspect));
+        self.flagged.extend(present.filter(|slot| verdict(slot) >= Verdict::Growing));
         for slot in &self.flagged {
             let process = &self.processes[*slot];
-            let ProcessState { verdict, root, evidence, .. } = process.state;
-            if let Some(exhaustion) = process.exhaustion.filter(|_| verdict == Verdict::Leaking) {
+            let ProcessState { endangers, root, evidence, .. } = process.state;
+            if let Some(exhaustion) = process.exhaustion.filter(|_| endangers) {
                 self.tree_forecasts.add(root, self.ceilings.nearest(root).id(), &exhaustion);
             }
             if let Some(evidence) = evidence {

@@ -283,7 +283,7 @@ fn warm_up(detector: &mut Detector, machine: &Machine) -> Vec<&'static str> {
         detector.observe(&machine.sample(k as f64, rows, 110 * MIB), &mut events);
     }
     let word = |event: &Event| match event {
-        Event::Suspect(_) => Some("suspect"),
+        Event::Growing(_) => Some("growing"),
         Event::Leak(_) => Some("leak"),
         _ => None,
     };
@@ -291,10 +291,10 @@ fn warm_up(detector: &mut Detector, machine: &Machine) -> Vec<&'static str> {
 }
 
 #[test]
-fn a_second_warm_up_is_no_suspect_even_after_the_watch_restarts() {
+fn a_second_warm_up_is_no_news_even_after_the_watch_restarts() {
     let machine = Machine::new(4 * GIB, 8 * GIB);
     let mut first = Detector::with(&machine.header(), Constants::default());
-    assert_eq!(warm_up(&mut first, &machine), ["suspect"], "no earlier run is known yet");
+    assert_eq!(warm_up(&mut first, &machine), ["growing"], "no earlier run is known yet");
 
     let known = first.profiles(256);
 
@@ -312,7 +312,7 @@ fn a_second_warm_up_is_no_suspect_even_after_the_watch_restarts() {
     assert_eq!(warm_up(&mut second, &machine), [""; 0]);
     let mut stranger = Detector::with(&machine.header(), Constants::default());
     stranger.remember(&[Profile { parent: Comm::new(b"other"), ..known[0] }]);
-    assert_eq!(warm_up(&mut stranger, &machine), ["suspect"], "the known run had another parent");
+    assert_eq!(warm_up(&mut stranger, &machine), ["growing"], "the known run had another parent");
 }
 
 #[test]

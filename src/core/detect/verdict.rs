@@ -118,7 +118,7 @@ pub struct RuleChecks {
 /// What windows show short of a proven leak.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Suspicion {
-    /// The verdict: suspect, load-coupled or warming.
+    /// The verdict: growing, load-coupled or warming.
     pub verdict: Verdict,
     /// Length of the longest window that shows it, in finest blocks.
     pub length: u64,
@@ -265,7 +265,7 @@ impl<'a> JudgeContext<'a> {
         let suspicion = |window: &GrowthWindow| {
             let rule = self.rule(window, life, Degree::Suspicion);
             let verdict = match window.growth {
-                _ if rule.is_some() => Verdict::Suspect,
+                _ if rule.is_some() => Verdict::Growing,
                 GrowthShape::WithLoad => Verdict::LoadCoupled,
                 GrowthShape::Slowing => Verdict::Warming,
                 GrowthShape::Steady | GrowthShape::AtEqualLoad => return None,
@@ -277,7 +277,7 @@ impl<'a> JudgeContext<'a> {
         let mut worst: Option<Suspicion> = None;
         for found in windows.iter().rev().filter_map(suspicion) {
             match (found.verdict, worst.map(|worst| worst.verdict)) {
-                (Verdict::Suspect, _) => return Some(found),
+                (Verdict::Growing, _) => return Some(found),
                 (Verdict::LoadCoupled, Some(Verdict::Warming)) | (_, None) => worst = Some(found),
                 _ => {}
             }
@@ -403,7 +403,7 @@ mod tests {
             let world = world(lost);
             world.context().suspicion(&[window(EARLY, 3 * MIB)], life(200, OLD_S)).unwrap().verdict
         };
-        assert_eq!(suspicion(10 * MIB + 1), Verdict::Suspect, "suspicion does not ask");
+        assert_eq!(suspicion(10 * MIB + 1), Verdict::Growing, "suspicion does not ask");
     }
 
     #[test]
@@ -457,7 +457,7 @@ mod tests {
             let found = world.context().suspicion(&[window(EARLY, MIB)], life(samples, OLD_S));
             found.map(|found| (found.verdict, found.why))
         };
-        let suspect = Some((Verdict::Suspect, FindingReason::Urgent));
+        let suspect = Some((Verdict::Growing, FindingReason::Urgent));
         assert_eq!(suspicion(18 * MIB, 48), suspect);
         assert_eq!(suspicion(18 * MIB, 47), None);
         assert_eq!(suspicion(18 * MIB + 1, 48), None);
@@ -477,7 +477,7 @@ mod tests {
         let warming = [of(LEVEL, slowing), of(LEVEL + 1, slowing)];
         assert_eq!(suspicion(&warming), Some((Verdict::Warming, length(LEVEL + 1))));
         let suspect = [of(LEVEL, GrowthShape::Steady), of(LEVEL + 1, with_load)];
-        assert_eq!(suspicion(&suspect), Some((Verdict::Suspect, length(LEVEL))));
+        assert_eq!(suspicion(&suspect), Some((Verdict::Growing, length(LEVEL))));
         assert_eq!(suspicion(&[]), None);
     }
 

@@ -12,11 +12,11 @@ use crate::core::model::verdict::{ClearedReason, Finding, FindingScope, Verdict}
 /// Something that changed with this sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Event {
-    /// It grows steadily; not yet convicted.
-    Suspect(Finding),
+    /// It grows steadily and a limit comes nearer.
+    Growing(Finding),
     /// It leaks. Repeated when its forecast has changed.
     Leak(Finding),
-    /// A suspicion or conviction was withdrawn.
+    /// It no longer grows, or leaks.
     VerdictCleared {
         /// The process, or the root of the tree.
         id: ProcId,
@@ -88,7 +88,7 @@ impl Event {
             Self::NotEnded { .. } => 2,
             Self::Leak(_) => 3,
             Self::Forecast { .. } => 4,
-            Self::Suspect(_) => 5,
+            Self::Growing(_) => 5,
             Self::VerdictCleared { .. } | Self::ForecastCleared { .. } => 6,
         }
     }

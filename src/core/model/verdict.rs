@@ -18,9 +18,9 @@ pub enum Verdict {
     Warming,
     /// It grows as its CPU use grows.
     LoadCoupled,
-    /// It grows steadily, but not long or far enough to convict. Reported, never signalled.
-    Suspect,
-    /// It grows steadily, far more than it ever fell, and memory would end if it went on.
+    /// It grows steadily and a limit comes nearer: a leak, or a cache that fills, or a job.
+    Growing,
+    /// It grows, and there is positive evidence that this is no cache, job or warm-up.
     Leaking,
 }
 

@@ -91,7 +91,7 @@ impl EarlierKnowledge {
         let mut roots = BTreeSet::new();
         for member in members {
             let Some(then) = series.process_state(member.id) else { continue };
-            let flagged = matches!(then.verdict, Verdict::Leaking | Verdict::Suspect)
+            let flagged = matches!(then.verdict, Verdict::Leaking | Verdict::Growing)
                 && still_holds(series, then, member, gap_s);
             if flagged && then.verdict == Verdict::Leaking {
                 self.leaking.insert(member.id);

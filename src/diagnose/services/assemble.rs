@@ -201,7 +201,7 @@ impl<'a> Accused<'a> {
         let detector = engine.detector();
         let judged: Vec<&ProcessState> =
             members.iter().copied().filter(|member| !is_job(engine, member)).collect();
-        let grows = judged.iter().filter(|state| state.verdict >= Verdict::Suspect);
+        let grows = judged.iter().filter(|state| state.verdict >= Verdict::Growing);
         let evidence = grows.filter_map(|state| state.evidence);
         let evidence: Vec<Evidence> = evidence.filter(|e| e.unit == Unit::Bytes).collect();
         let rate: f64 = evidence.iter().map(|e| e.slope.max(0.0)).sum();
@@ -226,7 +226,7 @@ impl<'a> Accused<'a> {
             ServiceVerdict::Leaks
         } else if let Some(likely) = compared {
             likely
-        } else if has(Verdict::Suspect) {
+        } else if has(Verdict::Growing) {
             ServiceVerdict::Suspect
         } else {
             movement.verdict(has)
@@ -242,7 +242,7 @@ impl<'a> Accused<'a> {
 
     /// How many are suspect by the side that gave the verdict.
     fn suspects_with(&self, known: &EarlierKnowledge, judged: (ServiceVerdict, JudgedBy)) -> u32 {
-        let live = self.judged.iter().filter(|state| state.verdict == Verdict::Suspect).count();
+        let live = self.judged.iter().filter(|state| state.verdict == Verdict::Growing).count();
         let earlier = known.suspects.len();
         let by_earlier = judged == (ServiceVerdict::Suspect, JudgedBy::Earlier);
         (if by_earlier { live.max(earlier) } else { live }) as u32

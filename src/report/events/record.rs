@@ -2,7 +2,7 @@
 //!
 //! Schema 1. Every object has `schema`, `event` and `t` (seconds since the epoch). Then, by event:
 //!
-//! - `leak`, `suspect`: `scope` (`process` or `tree`), `pid`, `start`, `comm`, `root` (`pid`,
+//! - `leak`, `growing`: `scope` (`process` or `tree`), `pid`, `start`, `comm`, `root` (`pid`,
 //!   `start`), `why` (`urgent`, `patient`, `pool`, `pile-up`, `threads`), `footprint_bytes`, `tasks`;
 //!   with evidence `growth_bytes`, `from_bytes`, `window_s`, `slope_bytes_per_s`, `at_equal_load` (of
 //!   tasks `growth_tasks` and so on, as everywhere below); with a forecast
@@ -36,7 +36,7 @@
 //!   `delay_max_s`.
 //!
 //! - `check` (of `leakwatch check`, before the events of its sample): `state` (`ok`, `warning`, `critical`,
-//!   `unknown`), `text`, `processes`, `leaking`, `suspects`, `footprint_bytes`, `samples`, `watched_s`.
+//!   `unknown`), `text`, `processes`, `leaking`, `growing`, `footprint_bytes`, `samples`, `watched_s`.
 //!
 //! New fields may be added to schema 1; none changes its meaning.
 
@@ -53,7 +53,7 @@ use std::io::{self, Write};
 pub fn name(event: &Event) -> &'static str {
     match event {
         Event::Leak(_) => "leak",
-        Event::Suspect(_) => "suspect",
+        Event::Growing(_) => "growing",
         Event::VerdictCleared { .. } | Event::ForecastCleared { .. } => "cleared",
         Event::Forecast { .. } => "forecast",
         Event::Order(_) => "order",
@@ -71,7 +71,7 @@ pub(super) fn write_fields<W: Write>(
     event: &Event,
 ) -> io::Result<()> {
     match event {
-        Event::Leak(finding) | Event::Suspect(finding) => write_finding(out, t, finding),
+        Event::Leak(finding) | Event::Growing(finding) => write_finding(out, t, finding),
         Event::VerdictCleared { id, comm, root, scope, was, why } => {
             out.word("scope", scope_name(*scope))?;
             write_process(out, *id, *comm)?;

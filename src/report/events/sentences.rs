@@ -24,7 +24,7 @@ impl fmt::Display for Sentence<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Event::Leak(finding) => leak(f, finding),
-            Event::Suspect(finding) => suspect(f, finding),
+            Event::Growing(finding) => growing(f, finding),
             Event::VerdictCleared { was, why, .. } => verdict_cleared(f, *was, *why),
             Event::Forecast { forecast, .. } => exhaustion(f, forecast),
             Event::ForecastCleared { ceiling, place, .. } => {
@@ -110,7 +110,7 @@ impl fmt::Display for WithInterval<'_> {
     }
 }
 
-fn suspect(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
+fn growing(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
     match finding.evidence {
         Some(Evidence { unit, growth, window_s, slope, .. }) => {
             let (growth, rate) = (Amount(growth as u64, unit), Rate(slope, unit));
@@ -179,7 +179,7 @@ fn memory_failure(f: &mut fmt::Formatter<'_>, failure: &MemoryFailure) -> fmt::R
 }
 
 fn not_ended(f: &mut fmt::Formatter<'_>, why: NotEnded) -> fmt::Result {
-    f.write_str("leaking and memory is running out, but ")?;
+    f.write_str("growing and memory is running out, but ")?;
     match why {
         NotEnded::NotAWorker => f.write_str(
             "nothing would restart it: restart its service, or allow ending it with --allow-standalone",
@@ -220,7 +220,7 @@ fn ordered(f: &mut fmt::Formatter<'_>, order: &Order) -> fmt::Result {
         write!(f, "; {then} if still there in {grace}")?;
     }
     match order.reason {
-        OrderReason::Danger => write!(f, ": leaking, {size}"),
+        OrderReason::Danger => write!(f, ": growing, {size}"),
         OrderReason::Hung => write!(f, ": hung, one of the children that never exit"),
         OrderReason::Emergency => {
             write!(f, ": grows fastest, {size}, and memory goes too fast for more samples")
@@ -434,9 +434,9 @@ mod tests {
             leak(tasks(FindingReason::Threads, FindingScope::Process)),
             leak(tasks(FindingReason::PileUp, tree)),
             leak(Finding { why: FindingReason::PileUp, scope: tree, ..bare }),
-            Event::Suspect(finding()),
-            Event::Suspect(bare),
-            cleared(Verdict::Suspect, ClearedReason::GrowthEnded),
+            Event::Growing(finding()),
+            Event::Growing(bare),
+            cleared(Verdict::Growing, ClearedReason::GrowthEnded),
             cleared(Verdict::Leaking, ClearedReason::Exited),
             Event::Forecast { root: Some(ROOT), comm, forecast: forecast(1500.0) },
             Event::Forecast { root: Some(ROOT), comm, forecast: forecast(9000.0) },

@@ -46,7 +46,7 @@ pub fn write_message(out: &mut impl Write, event: &Event, style: Style) -> io::R
         Event::NotEnded { .. } => ("SPARED", RED),
         Event::Leak(_) => ("LEAK", RED),
         Event::Forecast { .. } => ("FORECAST", YELLOW),
-        Event::Suspect(_) => ("SUSPECT", YELLOW),
+        Event::Growing(_) => ("GROWING", YELLOW),
         Event::VerdictCleared { .. } | Event::ForecastCleared { .. } => ("CLEARED", GREEN),
         Event::MemoryFailure(_) => ("FAILING", RED),
     };
@@ -62,7 +62,7 @@ pub fn write_message(out: &mut impl Write, event: &Event, style: Style) -> io::R
 /// The process or tree that an event is about; none where it is the machine.
 fn subject(event: &Event) -> Option<Subject> {
     Some(match *event {
-        Event::Suspect(Finding { id, comm, scope, .. })
+        Event::Growing(Finding { id, comm, scope, .. })
         | Event::Leak(Finding { id, comm, scope, .. })
         | Event::VerdictCleared { id, comm, scope, .. } => Subject::of(comm, id, scope),
         Event::Forecast { root, comm, .. } | Event::ForecastCleared { root, comm, .. } => {

@@ -12,7 +12,6 @@ use crate::core::model::event::Event;
 use crate::core::model::forecast::Forecast;
 use crate::core::model::order::{NotEnded, Order, OrderReason};
 use crate::core::model::process::ProcId;
-use crate::core::model::verdict::Verdict;
 use crate::core::servers;
 use crate::core::servers::{FailedFork, Server};
 use std::cmp::Reverse;
@@ -26,8 +25,8 @@ impl Policy {
         events: &mut Vec<Event>,
     ) -> Option<Order> {
         let candidates = || {
-            let convicted = leaking(detector).filter(|s| s.kill_evidence.is_some());
-            let in_danger = convicted.filter_map(|s| Some((s, self.danger_of(s, detector)?)));
+            let growing = endangering(detector).filter(|s| s.kill_evidence.is_some());
+            let in_danger = growing.filter_map(|s| Some((s, self.danger_of(s, detector)?)));
             in_danger.filter(|(s, f)| self.may_end_now(s, f.earliest_s, detector))
         };
         // The one whose end gives back most; of equals the lower pid, so that a replay chooses alike.
@@ -56,9 +55,9 @@ impl Policy {
         self.choose_by_tasks(t, detector)
     }
 
-    /// Reports, once of each, why processes that leak are not ended although memory is in danger.
+    /// Reports, once of each, why processes that grow are not ended although memory is in danger.
     fn report_not_ended(&mut self, detector: &Detector, events: &mut Vec<Event>) {
-        for s in leaking(detector) {
+        for s in endangering(detector) {
             let fork_fails = || self.fork_fails(s, detector).map(NotEnded::ForkFails);
             if let Some(Forecast { earliest_s, .. }) = self.danger_of(s, detector)
                 && let Some(why) =
@@ -146,6 +145,6 @@ impl Policy {
     }
 }
 
-fn leaking(detector: &Detector) -> impl Iterator<Item = &ProcessState> {
-    detector.flagged().filter(|s| s.verdict == Verdict::Leaking)
+fn endangering(detector: &Detector) -> impl Iterator<Item = &ProcessState> {
+    detector.flagged().filter(|s| s.endangers)
 }

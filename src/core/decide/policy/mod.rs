@@ -1,9 +1,9 @@
 //! Policy: from verdicts and forecasts to orders, one victim at a time.
 //!
 //! It answers the third question only: must this process end now? A process is ordered to end
-//! when its verdict is leaking, memory may run out within the lead time, and the growth of all
-//! processes that leak below that ceiling was watched for twice as long as is left. Acting late on long
-//! evidence is what takes wrong kills to zero: the first ramp of a cache, a saw or a batch job has
+//! when it grows on long evidence, memory may run out within the lead time, and the growth of all
+//! processes that do so below that ceiling was watched for twice as long as is left. Whether the word
+//! for it is `growing` or `leaking` does not matter. Acting late on long evidence is what takes wrong kills to zero: the first ramp of a cache, a saw or a batch job has
 //! mostly ended by then. The one exception is [`emergency`](crate::core::decide::emergency).
 //!
 //! The next sample is the only feedback. An order is remembered; if its victim is still there
@@ -164,7 +164,7 @@ impl Policy {
         match *past {
             EarlierAction::Ordered { step, signal, grace_s, reason, unit, .. } => {
                 let forecast = match unit {
-                    Unit::Bytes => detector.leak_forecast(s.root),
+                    Unit::Bytes => detector.growth_forecast(s.root),
                     Unit::Tasks => detector.task_forecast(s.root).map(|(forecast, _)| forecast),
                 };
                 let signal = OrderedSignal { step, signal, grace_s, then: None };
