@@ -16,9 +16,9 @@ use crate::diagnose::report::html;
 use crate::diagnose::report::{Times, json, text};
 use crate::diagnose::{Diagnosis, Looked, ObservedScope};
 use crate::store::recording::Reader;
-use crate::system::machine;
 use crate::system::wait::{Waiter, Wake};
-use anyhow::{Context, Result, anyhow};
+use crate::system::{machine, new_file};
+use anyhow::{Context, Result};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 
@@ -44,19 +44,20 @@ pub fn run(
     let mut progress = Progress { err, talk, shown: false };
     let waiter = Waiter::new()?;
     let zone = machine::zone();
-    let recording = options.recording.as_deref().map(Recording::open).transpose()?;
+    let open = || options.recording.as_deref().map(Recording::open).transpose();
+    let recording = waiter.interruptible(open)?;
     let boot_t = waiter.unix_time(0.0);
     let goes_on = |recording: &Recording| recording.goes_on(boot_t);
     let diagnosis = match recording {
         Some(recording) if !goes_on(&recording) => {
             progress.say("reading the recording")?;
-            recording.judge_alone()?
+            waiter.interruptible(|| recording.judge_alone())?
         }
         recording => look(options, recording, &waiter, &zone, &mut progress)?,
     };
     progress.clear()?;
     let times = Times { zone, now_t: diagnosis.t };
-    write(options, &diagnosis, &times, out)?;
+    waiter.interruptible(|| write(options, &diagnosis, &times, out))?;
     Ok(diagnosis.status)
 }
 
@@ -82,11 +83,12 @@ fn look(
     let mut histories = CheckHistories::default();
     if let Some(dir) = resolve::state_to_read(&options.memory()) {
         progress.say("reading the history of checks")?;
-        histories.read(&dir, options.state_dir.is_some(), &machine::boot(procfs), sample.t, &roots);
+        let (is_named, boot) = (options.state_dir.is_some(), machine::boot(procfs));
+        waiter.interruptible(|| histories.read(&dir, is_named, &boot, sample.t, &roots));
     }
     if let Some(recording) = recording {
         progress.say("reading the recording")?;
-        histories.earlier.push(recording.judge(sample.t, &roots)?);
+        histories.earlier.push(waiter.interruptible(|| recording.judge(sample.t, &roots))?);
     }
     let mut go_on = |sample: &Sample| {
         histories.earlier.iter_mut().for_each(|earlier| earlier.observe_live(sample, &roots));
@@ -115,7 +117,8 @@ fn look(
     let looked = Looked { live_s, ..Looked::default() };
     progress.say("reading settings")?;
     observer.finish(waiter.uptime_s());
-    let mut diagnosis = observer.diagnose(&histories.earlier, read, looked);
+    let mut diagnosis =
+        waiter.interruptible(|| observer.diagnose(&histories.earlier, read, looked));
     diagnosis.uptime_s = Some(waiter.uptime_s());
     diagnosis.scope = if options.select.is_empty() {
         ObservedScope::Machine
@@ -172,25 +175,23 @@ fn write(
     times: &Times,
     out: &mut impl Write,
 ) -> Result<()> {
-    let file = |path: &Path, text: &[u8]| {
-        std::fs::write(path, text).map_err(|e| anyhow!("cannot write '{}': {e}", path.display()))
-    };
     match options.format {
         ReportFormat::Text => text::write(out, diagnosis, times, terminal::layout(options.color)),
         ReportFormat::Json => json::write(out, diagnosis, times),
     }
     .context("cannot write the report")?;
     out.flush().context("cannot write the report")?;
-    if let Some(path) = &options.html {
+    // One that cannot be written does not cost the other.
+    let page = options.html.as_deref().map_or(Ok(()), |path| {
         let mut page = Vec::new();
         html::write(&mut page, diagnosis, times, &[])?;
-        file(path, &page)?;
-    }
-    if let Some(path) = &options.write_advice {
+        new_file::replace(path, &page)
+    });
+    let patch = options.write_advice.as_deref().map_or(Ok(()), |path| {
         let all: String = diagnosis.remedies.iter().map(|remedy| remedy.diff.as_str()).collect();
-        file(path, all.as_bytes())?;
-    }
-    Ok(())
+        new_file::replace(path, all.as_bytes())
+    });
+    page.and(patch)
 }
 
 /// A recording, read as far as its first sample.

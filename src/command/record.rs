@@ -6,12 +6,11 @@ use crate::cli::resolve;
 use crate::core::model::event::Severity;
 use crate::core::model::sample::Sample;
 use crate::store::recording::Writer;
-use crate::system::machine;
 use crate::system::wait::{Waiter, Wake};
+use crate::system::{machine, new_file};
 use anyhow::{Context, Result, anyhow};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use std::fs::File;
 use std::io::{BufWriter, Write};
 
 /// Records until SIGINT or SIGTERM, or until `--samples` are taken.
@@ -25,9 +24,9 @@ pub fn run(
 ) -> Result<Severity> {
     let name = options.file.display();
     let create = || {
-        File::create_new(&options.file).map_err(|e| {
-            let hint = "name a new file; leakwatch never overwrites a recording";
-            anyhow!("cannot record to '{name}': {e}\n  hint: {hint}")
+        new_file::create(&options.file).map_err(|e| match format!("{e:#}") {
+            e if e.contains("hint:") => anyhow!("cannot record to '{name}': {e}"),
+            e => anyhow!("cannot record to '{name}': {e}\n  hint: name a new file; leakwatch never overwrites a recording"),
         })
     };
     let gz = options.file.extension().is_some_and(|e| e == "gz");

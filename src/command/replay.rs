@@ -21,8 +21,8 @@ use crate::report::explain;
 use crate::report::explain::ExplainedAt;
 use crate::report::words::Style;
 use crate::store::recording::Reader;
-use crate::system::machine;
-use anyhow::{Result, anyhow, bail};
+use crate::system::{machine, new_file};
+use anyhow::{Result, bail};
 use std::io::Write;
 use std::path::Path;
 
@@ -96,7 +96,7 @@ impl Page {
         let times = Times { zone: machine::zone(), now_t: diagnosis.t };
         let mut page = Vec::new();
         html::write(&mut page, &diagnosis, &times, &self.moments)?;
-        std::fs::write(path, page).map_err(|e| anyhow!("cannot write '{}': {e}", path.display()))
+        new_file::replace(path, &page)
     }
 }
 

@@ -11,8 +11,8 @@
 //! a whole by a rename. It is not synced to the disk first: that may block for long just when
 //! memory is short, and a file that a power cut tore is found out and left.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -22,6 +22,7 @@ use serde::Deserialize;
 use crate::core::model::json_text::write_comm;
 use crate::core::model::profile::Profile;
 use crate::store::recording::CommText;
+use crate::system::{foreign_file, trusted_path};
 
 /// The file's name.
 const FILE: &str = "programs.jsonl";
@@ -67,11 +68,10 @@ pub fn read(dir: &Path) -> Result<Vec<Profile>> {
         Ok(about) => ensure!(about.is_file(), "'{name}' is no regular file"),
         Err(error) => return Err(error).with_context(|| format!("'{name}' cannot be read")),
     }
-    let mut text = Vec::new();
-    File::open(&path)
-        .and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut text))
+    trusted_path::ensure_directory(dir, &trusted_path::owners())?;
+    let text = foreign_file::open_no_link(&path)
+        .and_then(|file| foreign_file::read(file, MOST_BYTES))
         .with_context(|| format!("'{name}' cannot be read"))?;
-    ensure!(text.len() as u64 <= MOST_BYTES, "'{name}' is too long");
     parse(&text).with_context(|| format!("'{name}' is torn or garbled"))
 }
 
@@ -101,6 +101,7 @@ pub fn write(dir: &Path, profiles: &[Profile]) -> Result<()> {
         .mode(0o700)
         .create(dir)
         .with_context(|| format!("'{name}' cannot be made"))?;
+    trusted_path::ensure_directory(dir, &trusted_path::owners())?;
     let new = dir.join(NEW);
     // Left by a run that was killed; whatever it is, it is not written through.
     let _ = fs::remove_file(&new);

@@ -1,14 +1,17 @@
 //! The machine: every system call is made here.
 
 mod ceilings;
+pub mod foreign_file;
 pub mod hook;
 pub(crate) mod kernel_lines;
 pub mod machine;
 pub mod metrics_file;
+pub mod new_file;
 pub mod nonblocking_output;
 pub mod prepare;
 pub mod proc;
 pub mod sampler;
 pub mod signal;
 pub mod systemd;
+pub mod trusted_path;
 pub mod wait;

@@ -102,6 +102,18 @@ impl Waiter {
         Ok(Self { signals, offset_s: unix_s() - uptime_s() })
     }
 
+    /// Does what may take long and is of no use in part: meanwhile SIGINT and SIGTERM end the process.
+    pub fn interruptible<T>(&self, work: impl FnOnce() -> T) -> T {
+        let mut mask = SigSet::empty();
+        mask.add(Signal::SIGINT);
+        mask.add(Signal::SIGTERM);
+        // Where the kernel refuses, they wait, as everywhere else.
+        let _ = mask.thread_unblock();
+        let done = work();
+        let _ = mask.thread_block();
+        done
+    }
+
     /// Seconds since boot, time spent suspended included.
     pub fn uptime_s(&self) -> f64 {
         uptime_s()

@@ -34,6 +34,7 @@ mod harness;
 mod hook;
 mod hostile;
 mod last_minute;
+mod local_user;
 mod logs;
 mod own;
 mod package;

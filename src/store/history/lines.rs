@@ -4,18 +4,17 @@
 //! place of the old one by a rename, so a reader that opened the old one reads it to its end.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
-use rustix::fs::OFlags;
+use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use super::{BUFFER, line};
 use crate::core::model::order::EarlierAction;
 use crate::core::model::sample::{Header, Sample};
-use crate::store::recording::parse_header;
+use crate::store::recording::{LONGEST_LINE, parse_header};
+use crate::system::foreign_file;
 
 /// A history, open for reading.
 pub struct HistoryLines {
@@ -44,11 +43,8 @@ impl HistoryLines {
     /// What cannot be read.
     pub fn open(path: &Path) -> Result<Self> {
         let name = path.display();
-        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-        let file = File::options().read(true).custom_flags(flags).open(path);
-        let file = file.with_context(|| format!("'{name}' cannot be read"))?;
-        let is_file = file.metadata().is_ok_and(|about| about.is_file());
-        ensure!(is_file, "'{name}' is no regular file");
+        let file =
+            foreign_file::open_no_link(path).with_context(|| format!("'{name}' cannot be read"))?;
         let mut lines = Self {
             input: BufReader::with_capacity(BUFFER, file),
             line: Vec::new(),
@@ -67,7 +63,10 @@ impl HistoryLines {
     /// Reads a whole line; false at the end, which may be within one.
     fn fill(&mut self) -> std::io::Result<bool> {
         self.line.clear();
-        self.input.read_until(b'\n', &mut self.line)?;
+        self.input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut self.line)?;
+        if self.line.len() as u64 >= LONGEST_LINE {
+            return Err(std::io::Error::other("a line has more than 32 MiB"));
+        }
         let whole = self.line.ends_with(b"\n");
         self.whole += if whole { self.line.len() as u64 } else { 0 };
         Ok(whole)

@@ -11,6 +11,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use rustix::fs::OFlags;
 
+use crate::system::{foreign_file, trusted_path};
+
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
 pub struct SelectionLock {
@@ -25,6 +27,7 @@ impl SelectionLock {
     pub fn take(dir: &Path, name: &str) -> Result<Option<Self>> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
         made.with_context(|| format!("'{}' cannot be made", dir.display()))?;
+        trusted_path::ensure_directory(dir, &trusted_path::owners())?;
         let path = dir.join(format!("{name}.lock"));
         let file = open(OpenOptions::new().read(true).create(true), &path)
             .with_context(|| format!("'{}' cannot be opened", path.display()))?;
@@ -39,7 +42,8 @@ impl SelectionLock {
 
     /// Whether somebody holds the lock `name` in `dir`; not if it cannot be told.
     pub fn is_held(dir: &Path, name: &str) -> bool {
-        let Ok(file) = File::open(dir.join(format!("{name}.lock"))) else { return false };
+        let path = dir.join(format!("{name}.lock"));
+        let Ok(file) = foreign_file::open_no_link(&path) else { return false };
         let taken = file.try_lock_shared();
         file.unlock().ok();
         matches!(taken, Err(TryLockError::WouldBlock))
@@ -60,7 +64,7 @@ impl Drop for SelectionLock {
 
 /// Opens a file for writing that only its owner may read, and never through a link.
 pub(super) fn open(how: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    let flags = OFlags::NOFOLLOW.bits().cast_signed();
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     how.write(true).truncate(false).mode(0o600).custom_flags(flags).open(path)
 }
 

@@ -31,7 +31,7 @@ mod read;
 mod write;
 
 pub use comm_text::CommText;
-pub use read::{Reader, parse_header, parse_sample};
+pub use read::{LONGEST_LINE, Reader, parse_header, parse_sample};
 pub use write::Writer;
 
 /// The value of the header's `format`.

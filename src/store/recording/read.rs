@@ -39,6 +39,9 @@ pub(super) fn parse_any(line: &[u8], sample: &mut Sample) -> serde_json::Result<
 
 /// Bytes read at once.
 const BUFFER: usize = 1 << 18;
+/// Bytes of a line, so that a file of something else, or one that was packed to be far larger, is not
+/// taken into memory. 200 000 processes have so many.
+pub const LONGEST_LINE: u64 = 32 << 20;
 
 /// Reads a recording line by line.
 pub struct Reader<R = Box<dyn BufRead>> {
@@ -134,7 +137,15 @@ impl<R: BufRead> Reader<R> {
     fn fill(&mut self) -> Result<bool> {
         self.line.clear();
         self.number += 1;
-        match self.input.read_until(b'\n', &mut self.line) {
+        let mut input = (&mut self.input).take(LONGEST_LINE);
+        match input.read_until(b'\n', &mut self.line) {
+            Ok(length) if length as u64 >= LONGEST_LINE => {
+                bail!(
+                    "{}, line {}: has more than 32 MiB, so it is no sample",
+                    self.name,
+                    self.number
+                )
+            }
             Ok(length) => Ok(length > 0),
             // A compressed recording that was cut off.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && self.number > 1 => {

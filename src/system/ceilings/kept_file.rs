@@ -1,6 +1,7 @@
 //! Kept: small files that stay open and are read anew each time: a limit, a counter, a list of
 //! counters. A kept descriptor costs 1 to 3 µs a read and works when `open` would need memory.
 
+use crate::system::foreign_file;
 use crate::system::proc::parse::{named_line, number};
 use crate::system::proc::procdir::read_kept;
 use std::fs::File;
@@ -15,7 +16,7 @@ pub(in crate::system) struct KeptFile {
 
 impl KeptFile {
     pub(in crate::system) fn open(path: PathBuf) -> std::io::Result<Self> {
-        Ok(Self { file: File::open(&path)?, path })
+        Ok(Self { file: foreign_file::open(&path)?, path })
     }
 
     pub(in crate::system) fn path(&self) -> &Path {

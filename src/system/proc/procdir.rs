@@ -85,7 +85,8 @@ impl ProcDir {
         write!(rest, "{pid}/{name}").map_err(|_| Errno::NAMETOOLONG)?;
         let unused = rest.len();
         let path = path.get(..path.len() - unused).unwrap_or_default();
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        // --procfs may name a directory of anything: a fifo in it is not waited for.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         Ok(File::from(rustix::fs::openat(&self.fd, path, flags, Mode::empty())?))
     }
 
@@ -123,7 +124,7 @@ pub(crate) fn read_in<'b>(
     name: &str,
     buffer: &'b mut [u8],
 ) -> Result<&'b [u8], Errno> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     read_kept(&File::from(rustix::fs::openat(directory, name, flags, Mode::empty())?), buffer)
 }
 

@@ -1,6 +1,7 @@
 //! Files of the machine as a whole that each sample reads, kept open.
 
 use crate::core::model::sample::{CommitCharge, Memory};
+use crate::system::foreign_file;
 use crate::system::proc::parse;
 use crate::system::proc::procdir::{is_procfs, read_kept};
 use anyhow::{Context, Result};
@@ -32,10 +33,10 @@ impl MachineFiles {
     /// When it has no meminfo.
     pub(super) fn open(root: &Path) -> std::io::Result<Self> {
         Ok(Self {
-            meminfo: File::open(root.join("meminfo"))?,
-            stat: File::open(root.join("stat")).ok(),
-            loadavg: File::open(root.join("loadavg")).ok(),
-            overcommit: File::open(root.join("sys/vm/overcommit_memory")).ok(),
+            meminfo: foreign_file::open(&root.join("meminfo"))?,
+            stat: foreign_file::open(&root.join("stat")).ok(),
+            loadavg: foreign_file::open(&root.join("loadavg")).ok(),
+            overcommit: foreign_file::open(&root.join("sys/vm/overcommit_memory")).ok(),
             overcommit_mode: 0,
         })
     }

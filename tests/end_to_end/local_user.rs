@@ -1,0 +1,302 @@
+//! A local user gains nothing from root's leakwatch: no file is read or written, no socket asked and no
+//! command run that he could not reach himself. SECURITY.md names these tests.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::common::cli::{Cli, Ended, PROMPTLY};
+use crate::common::fake_proc::{Fake, FakeProc, pid};
+use crate::common::needs::{self, Need};
+use tempfile::TempDir;
+
+/// The user who wants more than he has: nobody's number.
+const USER: u32 = 54_321;
+
+/// A directory of root's, with one of the user's inside.
+struct Stage {
+    dir: TempDir,
+}
+
+impl Stage {
+    fn new() -> Self {
+        needs::require(&[Need::Root]);
+        let dir = tempfile::tempdir().unwrap();
+        mode(dir.path(), 0o755);
+        let stage = Self { dir };
+        fs::create_dir(stage.users("")).unwrap();
+        give(&stage.users(""));
+        stage
+    }
+
+    /// A path of root's.
+    fn roots(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A path of the user's.
+    fn users(&self, name: &str) -> PathBuf {
+        self.dir.path().join("user").join(name)
+    }
+
+    /// A file of the user's.
+    fn users_file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.users(name);
+        fs::write(&path, text).unwrap();
+        give(&path);
+        path
+    }
+
+    /// A directory like /tmp.
+    fn shared(&self) -> PathBuf {
+        let path = self.roots("shared");
+        fs::create_dir(&path).unwrap();
+        mode(&path, 0o1777);
+        path
+    }
+}
+
+fn mode(path: &Path, bits: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(bits)).unwrap();
+}
+
+fn give(path: &Path) {
+    lchown(path, Some(USER), Some(USER)).unwrap();
+}
+
+fn fifo(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+fn text(path: &Path) -> String {
+    fs::read_to_string(path).unwrap()
+}
+
+fn idle_machine() -> FakeProc {
+    let proc = FakeProc::with_memory_kib(1 << 20);
+    proc.show(&Fake::new(pid(0), "web"));
+    proc
+}
+
+/// A diagnosis of an idle machine that writes both files.
+fn written(page: &Path, patch: &Path) -> Ended {
+    let (proc, logs) = (idle_machine(), tempfile::tempdir().unwrap());
+    let mut args = vec!["diagnose", "--for", "0", "--no-state", "--procfs"];
+    args.extend([proc.path().to_str().unwrap(), "--logs", logs.path().to_str().unwrap()]);
+    args.extend(["--html", page.to_str().unwrap(), "--write-advice", patch.to_str().unwrap()]);
+    Cli::leakwatch(args).end(PROMPTLY)
+}
+
+// ---- The configuration ----
+
+const CONFIG: &str = "on-event = 'id'\npattern = 'x'\n";
+
+fn refused(config: &Path, why: &str) {
+    let ended = Cli::leakwatch(["config", "--config", config.to_str().unwrap()]).end(PROMPTLY);
+    let said = ended.err.text();
+    assert_eq!((ended.code, ended.out.text().as_str()), (Some(3), ""), "{said}");
+    assert!(said.contains(why) && said.contains("hint: "), "{said}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_configuration_of_another_user_is_refused() {
+    let stage = Stage::new();
+    let config = stage.roots("lw.toml");
+    fs::write(&config, CONFIG).unwrap();
+    give(&config);
+    refused(&config, "belongs to uid 54321");
+    refused(&stage.users_file("lw.toml", CONFIG), "belongs to uid 54321");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_configuration_that_a_group_or_everybody_may_write_to_is_refused() {
+    let stage = Stage::new();
+    let config = stage.roots("lw.toml");
+    fs::write(&config, CONFIG).unwrap();
+    chown(&config, None, Some(USER)).unwrap();
+    mode(&config, 0o660);
+    refused(&config, "writable by the group 54321");
+    mode(&config, 0o666);
+    refused(&config, "writable by every user");
+    mode(&config, 0o640);
+    let ended = Cli::leakwatch(["config", "--config", config.to_str().unwrap()]).end(PROMPTLY);
+    assert_eq!(ended.code, Some(0), "{}", ended.err.text());
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_configuration_in_a_directory_that_others_may_write_to_is_refused() {
+    let stage = Stage::new();
+    let open = stage.roots("open");
+    fs::create_dir(&open).unwrap();
+    let config = open.join("lw.toml");
+    fs::write(&config, CONFIG).unwrap();
+    mode(&open, 0o777);
+    refused(&config, "open' is writable by every user");
+    mode(&open, 0o775);
+    chown(&open, None, Some(USER)).unwrap();
+    refused(&config, "open' is writable by the group 54321");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_configuration_by_way_of_another_users_link_is_refused() {
+    let stage = Stage::new();
+    let config = stage.roots("lw.toml");
+    fs::write(&config, CONFIG).unwrap();
+    let link = stage.shared().join("link.toml");
+    symlink(&config, &link).unwrap();
+    give(&link);
+    refused(&link, "belongs to uid 54321");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_configuration_that_is_a_fifo_or_a_device_is_refused_at_once() {
+    let stage = Stage::new();
+    fifo(&stage.roots("fifo"));
+    refused(&stage.roots("fifo"), "no regular file");
+    refused(Path::new("/dev/zero"), "no regular file");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn another_users_drop_in_is_refused_at_a_reload_too() {
+    let stage = Stage::new();
+    let proc = idle_machine();
+    let config = stage.roots("lw.toml");
+    let procfs = format!("procfs = '{}'\npattern = 'web'\n", proc.path().display());
+    fs::write(&config, &procfs).unwrap();
+    let cli = Cli::leakwatch(["--no-state", "--config", config.to_str().unwrap()]);
+    cli.err.expect_line(PROMPTLY, "that says what is watched", |line| line.contains("web"));
+    fs::write(&config, procfs + "interval = '1s'\n").unwrap();
+    give(&config);
+    cli.signal(nix::sys::signal::Signal::SIGHUP);
+    cli.err.expect_line(PROMPTLY, "that refuses it", |line| line.contains("belongs to uid"));
+    assert_eq!(cli.stop().code, Some(0));
+}
+
+// ---- What root writes ----
+
+#[test]
+#[ignore = "needs root"]
+fn page_and_patch_are_not_written_through_what_a_user_put_there() {
+    let stage = Stage::new();
+    let shared = stage.shared();
+    let precious = stage.roots("precious");
+    fs::write(&precious, "precious").unwrap();
+    let (page, patch) = (shared.join("page.html"), shared.join("fix.patch"));
+    symlink(&precious, &page).unwrap();
+    fs::write(&patch, "mine").unwrap();
+    mode(&patch, 0o666);
+    give(&page);
+    give(&patch);
+
+    let ended = written(&page, &patch);
+
+    assert_eq!(ended.code, Some(0), "{}", ended.err.text());
+    assert_eq!(text(&precious), "precious");
+    for path in [&page, &patch] {
+        let found = fs::symlink_metadata(path).unwrap();
+        assert!(found.is_file());
+        assert_eq!((found.uid(), found.mode() & 0o777), (0, 0o600), "{}", path.display());
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_users_fifo_in_place_of_the_page_is_not_waited_for() {
+    let stage = Stage::new();
+    let shared = stage.shared();
+    let page = shared.join("page.html");
+    fifo(&page);
+    give(&page);
+    let ended = written(&page, &stage.roots("fix.patch"));
+    assert_eq!(ended.code, Some(0), "{}", ended.err.text());
+    assert!(text(&page).contains("<html"));
+}
+
+#[test]
+#[ignore = "needs root"]
+fn nothing_is_written_where_a_user_could_exchange_it() {
+    let stage = Stage::new();
+    let ended = written(&stage.users("page.html"), &stage.roots("fix.patch"));
+    assert_eq!(ended.code, Some(3));
+    assert!(ended.err.text().contains("belongs to uid 54321"), "{}", ended.err.text());
+    assert!(!stage.users("page.html").exists());
+    assert!(stage.roots("fix.patch").exists(), "one that cannot be written costs no other");
+    let args = ["record", "--samples", "1", "-i", "1s"];
+    let record = stage.users("a.jsonl");
+    let ended = Cli::leakwatch(args.into_iter().chain([record.to_str().unwrap()])).end(PROMPTLY);
+    assert_eq!(ended.code, Some(3), "{}", ended.err.text());
+    assert!(!record.exists());
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_recording_is_its_owners_alone() {
+    let stage = Stage::new();
+    let record = stage.roots("a.jsonl");
+    let args = ["record", "--samples", "1", "-i", "1s", record.to_str().unwrap()];
+    let ended = Cli::leakwatch(args).end(PROMPTLY);
+    assert_eq!(ended.code, Some(0), "{}", ended.err.text());
+    assert_eq!(fs::metadata(&record).unwrap().mode() & 0o777, 0o600);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_state_directory_of_another_user_is_neither_read_nor_written() {
+    let stage = Stage::new();
+    let proc = idle_machine();
+    let users = stage.users("");
+    let args = ["check", "--pattern", "web", "--procfs", proc.path().to_str().unwrap()];
+    let args = args.into_iter().chain(["--state-dir", users.to_str().unwrap()]);
+    let ended = Cli::leakwatch(args).end(PROMPTLY);
+    assert!(ended.err.text().contains("belongs to uid 54321"), "{}", ended.err.text());
+    assert_eq!(fs::read_dir(&users).unwrap().count(), 0);
+}
+
+// ---- Nothing waits, nothing grows without end ----
+
+#[test]
+fn a_procfs_with_a_fifo_in_place_of_a_file_is_refused_at_once() {
+    for name in ["meminfo", "stat", "loadavg"] {
+        let proc = idle_machine();
+        let path = proc.path().join(name);
+        fs::remove_file(&path).ok();
+        fifo(&path);
+        let args = ["diagnose", "--for", "0", "--no-state", "--procfs"];
+        let logs = tempfile::tempdir().unwrap();
+        let more = [proc.path().to_str().unwrap(), "--logs", logs.path().to_str().unwrap()];
+        let ended = Cli::leakwatch(args.into_iter().chain(more)).end(PROMPTLY);
+        let wanted = if name == "meminfo" { Some(3) } else { Some(0) };
+        assert_eq!(ended.code, wanted, "{name}: {}", ended.err.text());
+    }
+}
+
+/// Runs leakwatch with at most so much address space, which an unbounded line would exceed.
+fn in_half_a_gibibyte(args: &[&str]) -> Ended {
+    let limit = ["prlimit", "--as=536870912", "--"].map(str::to_owned);
+    Cli::leakwatch_by(&limit, args).end(Duration::from_secs(60))
+}
+
+#[test]
+fn a_recording_without_a_line_end_is_an_error_and_not_read_into_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("bomb.jsonl.gz");
+    let file = fs::File::create(&path).unwrap();
+    let mut packed = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+    for _ in 0..800 {
+        std::io::Write::write_all(&mut packed, &vec![b'x'; 1 << 20]).unwrap();
+    }
+    packed.finish().unwrap();
+    for file in [path.to_str().unwrap(), "/dev/zero"] {
+        let ended = in_half_a_gibibyte(&["replay", file]);
+        assert_eq!(ended.code, Some(3), "{file}: {}", ended.err.text());
+        assert!(ended.err.text().contains("more than 32 MiB"), "{file}: {}", ended.err.text());
+    }
+}
