@@ -58,7 +58,7 @@ impl Names {
                 RecognisedBy::Exe(names) | RecognisedBy::Title(names) => {
                     names.iter().find(|name| name.starts_with(base(logged)))
                 }
-                RecognisedBy::Dir(_) | RecognisedBy::Fork => None,
+                RecognisedBy::Dir(_) | RecognisedBy::TitleBegins(_) | RecognisedBy::Fork => None,
             });
             only(names.copied())
         })

@@ -97,6 +97,9 @@ fn write_full(out: &mut impl Write, server: &Server) -> io::Result<()> {
     if !server.apply.is_empty() {
         line("apply", server.apply)?;
     }
+    if !server.verified.is_empty() {
+        line("verified", server.verified)?;
+    }
     writeln!(out)
 }
 
@@ -105,6 +108,9 @@ fn known_by(server: &Server) -> String {
         RecognisedBy::Exe(names) => format!("executable {}", names.join(", ")),
         RecognisedBy::Dir(dir) => format!("an executable below {dir}/"),
         RecognisedBy::Title(names) => format!("{} in an interpreter's title", names.join(" or ")),
+        RecognisedBy::TitleBegins(texts) => {
+            format!("a title that begins with {}", texts.join(" or ").trim_end())
+        }
         RecognisedBy::Fork => "a fork of its parent that no other row names".to_owned(),
     });
     let mut by = by.collect::<Vec<_>>().join("; ");
@@ -138,7 +144,7 @@ fn wrap(out: &mut dyn Write, what: &str, text: &str) -> io::Result<()> {
 /// `signals` (each with `step`, `signal` and, for the first, `grace_s`), `only_if` (an option) and
 /// `instead` (words) where a condition or no signal applies, `helpers`, `survives_failed_fork` (absent
 /// if not known), `recycle` and `cap` (each with `line`, `counts`, `default`, `versions`), `files`
-/// (each with `distribution`, `path`) and `apply`.
+/// (each with `distribution`, `path`), `apply` and `verified` (words).
 ///
 /// # Errors
 /// When `out` cannot be written.
@@ -173,6 +179,7 @@ fn as_json(server: &Server) -> Value {
         "cap": settings(server.cap),
         "files": Value::Array(files.collect()),
         "apply": server.apply,
+        "verified": server.verified,
     });
     let mut more = |key: &str, value: Value| {
         if let Value::Object(object) = &mut object {
@@ -229,6 +236,6 @@ mod tests {
             assert!(server["signals"].is_array() || server["instead"].is_string(), "{server}");
         }
         assert_eq!(json["servers"][0]["signals"][0]["signal"], "USR1");
-        assert_eq!(json["servers"][0]["recycle"][0]["line"], "MaxConnectionsPerChild N");
+        assert_eq!(json["servers"][0]["recycle"][0]["line"], "maximum-requests=N");
     }
 }

@@ -18,6 +18,7 @@ mod rules;
 mod worlds;
 
 mod garbage;
+mod machines;
 mod man;
 mod orders;
 mod replay;

@@ -7,7 +7,11 @@ use super::{RecognisedBy, Server, ServerSetting, WorkerPolicy};
 pub(super) static CELERY: Server = Server {
     name: "Celery",
     key: "celery",
-    by: &[RecognisedBy::Title(&["celery", "celeryd"])],
+    verified: "source and manual, Celery 5",
+    by: &[
+        RecognisedBy::Title(&["celery", "celeryd"]),
+        RecognisedBy::TitleBegins(&["[celeryd", "celeryd: "]),
+    ],
     workers: WorkerPolicy::Report(
         "every signal loses the task of a pool process; TERM to its main process stops all of it gently",
     ),

@@ -22,6 +22,7 @@ const FILES: &[(&str, &str)] =
 pub(super) static SYNC: Server = Server {
     name: "gunicorn sync",
     key: "gunicorn",
+    verified: "tried under load, gunicorn 20.1",
     by: &[RecognisedBy::Title(&["gunicorn", "gunicorn3"]), RecognisedBy::Exe(&["gunicorn"])],
     threads: ThreadCount::One,
     // `timeout` is 30 s by default, then the master itself kills a silent worker.
@@ -39,6 +40,7 @@ pub(super) static SYNC: Server = Server {
 pub(super) static GTHREAD: Server = Server {
     name: "gunicorn gthread",
     key: "gunicorn-gthread",
+    verified: "tried under load, gunicorn 20.1",
     by: SYNC.by,
     threads: ThreadCount::Many,
     workers: WorkerPolicy::End(Termination::gently(Signal::Term, 35.0, &[Step::Kill])),

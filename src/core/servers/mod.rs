@@ -19,20 +19,31 @@ mod apache;
 mod celery;
 mod databases;
 mod gunicorn;
+mod haproxy;
+mod hypnotoad;
+mod jobs;
+mod kamailio;
+mod lsphp;
 mod mail;
 mod nginx;
+mod odoo;
 mod others;
 mod passenger;
 mod php_fpm;
+mod pitchfork;
 mod postgres;
+mod proxies;
 mod puma;
 mod recognise;
 mod row;
 mod sessions;
+mod shares;
 mod sidekiq;
 mod unicorn;
 mod user_row;
+mod uvicorn;
 mod uwsgi;
+mod zabbix;
 
 pub use advice::{
     Advice, ConfigSyntax, Environment, IniFile, LONG_LIFE_S, ReloadCopies, SHORT_LIFE_S,
@@ -47,6 +58,7 @@ pub use user_row::UserServer;
 
 /// All rows. The first row that fits a process is its row.
 pub static TABLE: &[&Server] = &[
+    &apache::MOD_WSGI,
     &apache::PREFORK,
     &apache::THREADED,
     &php_fpm::PHP_FPM,
@@ -56,20 +68,43 @@ pub static TABLE: &[&Server] = &[
     &uwsgi::UWSGI,
     &puma::PUMA,
     &unicorn::UNICORN,
+    &pitchfork::PITCHFORK,
+    &odoo::ODOO,
+    &hypnotoad::HYPNOTOAD,
+    &hypnotoad::STARMAN,
+    &lsphp::LSPHP,
+    &haproxy::HAPROXY,
+    &uvicorn::UVICORN,
     &postgres::POSTGRES,
     &passenger::PASSENGER,
     &celery::CELERY,
     &sidekiq::SIDEKIQ,
+    &jobs::RESQUE,
+    &jobs::JOBS,
+    &zabbix::ZABBIX,
+    &kamailio::KAMAILIO,
+    &proxies::VARNISH,
+    &proxies::SQUID,
+    &proxies::UNIT,
+    &proxies::LITESPEED,
     &databases::MYSQL,
     &databases::DATABASE,
+    &databases::PGPOOL,
+    &shares::SAMBA,
     &mail::POSTFIX,
     &mail::DOVECOT,
     &mail::EXIM,
+    &mail::SENDMAIL,
+    &mail::CYRUS,
+    &mail::MAIL,
     &sessions::SSHD,
     &sessions::FTPD,
+    &shares::TRANSFER,
     &sessions::CRON,
     &sessions::SUPERVISOR,
     &sessions::SESSION,
+    &jobs::BATCH,
+    &proxies::DAEMON,
     &others::PREFORKING,
     &others::UNKNOWN,
 ];
@@ -94,11 +129,18 @@ mod tests {
     }
 
     #[test]
+    fn each_row_says_how_it_was_verified() {
+        for server in TABLE.iter().filter(|server| server.is_known()) {
+            assert!(!server.verified.is_empty(), "{}", server.name);
+        }
+    }
+
+    #[test]
     fn a_server_with_settings_says_how_they_are_applied() {
         for server in TABLE {
             let settings = server.recycle.iter().chain(server.cap);
             for ServerSetting { line, counts, .. } in settings {
-                assert!(line.contains(" N") && !counts.is_empty(), "{server:?}");
+                assert!(line.contains('N') && !counts.is_empty(), "{server:?}");
             }
             let is_set = !server.recycle.is_empty() || !server.cap.is_empty();
             assert!(!is_set || !server.apply.is_empty(), "{}", server.name);

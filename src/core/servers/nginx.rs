@@ -8,7 +8,20 @@ use crate::core::model::signal::Signal;
 pub(super) static NGINX: Server = Server {
     name: "nginx",
     key: "nginx",
-    by: &[RecognisedBy::Exe(&["nginx"])],
+    verified: "tried under load, nginx 1.22; angie and the other forks by their sources",
+    by: &[
+        RecognisedBy::Exe(&[
+            "nginx",
+            "angie",
+            "freenginx",
+            "openresty",
+            "tengine",
+            "nginx-debug",
+            "angie-debug",
+            "sw-cp-serverd",
+        ]),
+        RecognisedBy::TitleBegins(&["nginx: ", "angie: "]),
+    ],
     helpers: &["cache manager process", "cache loader process", "privileged agent process"],
     workers: WorkerPolicy::End(Termination::gently(Signal::Quit, 60.0, TERM_KILL)),
     failed_fork: FailedFork::Ends("does not replace that worker, also not later; reload it"),

@@ -8,7 +8,18 @@ use super::{RecognisedBy, Server, ServerSetting, WorkerPolicy};
 pub(super) static PASSENGER: Server = Server {
     name: "Passenger",
     key: "passenger",
-    by: &[RecognisedBy::Exe(&["PassengerAgent"]), RecognisedBy::Title(&["Passenger"])],
+    verified: "source and manual, Passenger 6",
+    by: &[
+        RecognisedBy::Exe(&[
+            "PassengerAgent",
+            "PassengerWatchdog",
+            "PassengerHelperAgent",
+            "PassengerLoggingAgent",
+        ]),
+        RecognisedBy::Title(&["Passenger"]),
+        // Versions 3 and 4 name their applications so.
+        RecognisedBy::TitleBegins(&["Passenger", "Rack: /", "Rails: /"]),
+    ],
     workers: WorkerPolicy::Report(
         "no signal lets it finish its requests; `passenger-config detach-process PID` does",
     ),

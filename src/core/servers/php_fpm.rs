@@ -10,7 +10,11 @@ use crate::core::model::signal::Signal;
 pub(super) static PHP_FPM: Server = Server {
     name: "php-fpm",
     key: "php-fpm",
-    by: &[RecognisedBy::Exe(&["php-fpm"])],
+    verified: "tried under load, php-fpm 8.2",
+    by: &[
+        RecognisedBy::Exe(&["php-fpm", "php5-fpm", "php7-fpm", "sw-engine-fpm", "php-fpm-"]),
+        RecognisedBy::TitleBegins(&["php-fpm: pool ", "php-fpm: master process"]),
+    ],
     pool_title: "php-fpm: pool ",
     workers: WorkerPolicy::End(Termination::gently(Signal::Quit, 60.0, TERM_KILL)),
     failed_fork: FailedFork::Survives,

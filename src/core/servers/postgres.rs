@@ -9,7 +9,11 @@ use crate::core::model::signal::{Signal, Step};
 pub(super) static POSTGRES: Server = Server {
     name: "PostgreSQL",
     key: "postgres",
-    by: &[RecognisedBy::Exe(&["postgres", "postmaster"])],
+    verified: "tried under load, PostgreSQL 15",
+    by: &[
+        RecognisedBy::Exe(&["postgres", "postmaster", "edb-postgres", "edb-postmaster"]),
+        RecognisedBy::TitleBegins(&["postgres: "]),
+    ],
     helpers: &[
         "checkpointer",
         "background writer",

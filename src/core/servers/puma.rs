@@ -11,6 +11,7 @@ use crate::core::model::signal::{Signal, Step};
 pub(super) static PUMA: Server = Server {
     name: "puma",
     key: "puma",
+    verified: "tried under load, puma 5.6",
     by: &[RecognisedBy::Title(&["puma"])],
     workers: WorkerPolicy::End(Termination::gently(Signal::Term, 35.0, &[Step::Kill])),
     failed_fork: FailedFork::Ends("exits: the site is down"),

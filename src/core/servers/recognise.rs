@@ -7,9 +7,34 @@ use super::{PREFORKING, RecognisedBy, Server, TABLE, ThreadCount, UNKNOWN};
 use crate::core::model::process::{Comm, Program};
 
 /// Programs that run scripts: their title names the server.
-const INTERPRETERS: [&str; 6] = ["python", "pypy", "ruby", "perl", "node", "nodejs"];
-/// Words of a title that count: interpreter, an option or two, script.
+const INTERPRETERS: [&str; 8] =
+    ["python", "pypy", "ruby", "perl", "node", "nodejs", "php", "php-cli"];
+/// Words of a title that count where no interpreter begins it: "[ready] gunicorn: worker [app]".
 const WORDS: usize = 4;
+/// Options of interpreters whose value is a word of its own.
+const WITH_VALUE: [&str; 10] =
+    ["-W", "-X", "-I", "-r", "-C", "-d", "--require", "--import", "--loader", "--env-file"];
+/// Options after which code follows, and no script.
+const WITH_CODE: [&str; 4] = ["-c", "-e", "--eval", "-E"];
+/// Scripts that run the one that their arguments name.
+const RUNNERS: [&str; 16] = [
+    "bundle",
+    "exec",
+    "run",
+    "run-program",
+    "newrelic-admin",
+    "ddtrace-run",
+    "opentelemetry-instrument",
+    "opentelemetry",
+    "poetry",
+    "pipenv",
+    "uv",
+    "coverage",
+    "rake",
+    "manage.py",
+    "django-admin",
+    "catchsegv",
+];
 
 /// The server that a process belongs to, by its executable, its title, its threads, and whether it
 /// is a fork of its parent. The `user_rows` go before the table.
@@ -40,6 +65,7 @@ pub fn pool_name<'p>(server: &Server, program: &'p Program) -> &'p str {
 struct ProgramSeen<'a> {
     name: String,
     path: &'a str,
+    title: &'a str,
     words: Vec<&'a str>,
     /// Whether the words may name a script: an interpreter's, or those of an unreadable executable.
     scripted: bool,
@@ -47,7 +73,7 @@ struct ProgramSeen<'a> {
 
 impl<'a> ProgramSeen<'a> {
     fn of(program: &'a Program, comm: Comm) -> Self {
-        let words: Vec<&str> = program.title.split_ascii_whitespace().take(WORDS).collect();
+        let words = words(&program.title);
         let first = words.first().copied().unwrap_or("");
         let path = program.exe.trim_end_matches(" (deleted)");
         let name = match path {
@@ -56,8 +82,8 @@ impl<'a> ProgramSeen<'a> {
             "" => comm.to_string(),
             path => base(path).to_owned(),
         };
-        let scripted = path.is_empty() || INTERPRETERS.iter().any(|i| is_version_of(&name, i));
-        Self { name, path, words, scripted }
+        let scripted = path.is_empty() || is_interpreter(&name);
+        Self { name, path, title: &program.title, words, scripted }
     }
 
     fn is(&self, by: RecognisedBy) -> bool {
@@ -67,9 +93,40 @@ impl<'a> ProgramSeen<'a> {
             RecognisedBy::Title(names) => {
                 self.scripted && self.words.iter().any(|word| names.contains(&base(word)))
             }
+            RecognisedBy::TitleBegins(texts) => {
+                texts.iter().any(|text| self.title.starts_with(text))
+            }
             RecognisedBy::Fork => false,
         }
     }
+}
+
+/// The words of a title that may name a server: of an interpreter's command line itself and its
+/// script, or what a script that runs others is to run; of any other title the first ones.
+fn words(title: &str) -> Vec<&str> {
+    let mut all = title.split_ascii_whitespace();
+    let Some(first) = all.next() else { return Vec::new() };
+    if !is_interpreter(base(first)) {
+        return title.split_ascii_whitespace().take(WORDS).collect();
+    }
+    let mut words = vec![first];
+    while let Some(word) = all.next() {
+        if WITH_CODE.contains(&word) {
+            break;
+        } else if WITH_VALUE.contains(&word) {
+            all.next();
+        } else if !word.starts_with('-') {
+            words.push(word);
+            if !RUNNERS.contains(&base(word)) {
+                break;
+            }
+        }
+    }
+    words
+}
+
+fn is_interpreter(name: &str) -> bool {
+    INTERPRETERS.iter().any(|interpreter| is_version_of(name, interpreter))
 }
 
 /// The last part of a path, or of a title's first word: "/usr/bin/puma" and "puma:" are "puma".
@@ -78,9 +135,10 @@ fn base(word: &str) -> &str {
     word.rsplit('/').next().unwrap_or(word)
 }
 
-/// "php-fpm8.2" is a version of "php-fpm".
+/// "php-fpm8.2" is a version of "php-fpm", and Bitnami's "httpd.bin" is "httpd".
 pub(super) fn is_version_of(name: &str, program: &str) -> bool {
-    name.strip_prefix(program)
+    name.trim_end_matches(".bin")
+        .strip_prefix(program)
         .is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit() || c == '.'))
 }
 
@@ -127,6 +185,67 @@ mod tests {
             ("/usr/bin/python3.11", "/usr/bin/python3 /usr/bin/supervisord -n", 1, "supervisord"),
         ] {
             assert_eq!(name(exe, title, threads), expected, "{title}");
+        }
+    }
+
+    #[test]
+    fn the_script_is_found_behind_options_and_runners_and_nowhere_else() {
+        for (title, expected) in [
+            ("python3 -u -W ignore /usr/bin/gunicorn app:app", "gunicorn sync"),
+            ("python3 -X dev -m gunicorn app:app", "gunicorn sync"),
+            ("python3 /venv/bin/newrelic-admin run-program gunicorn app:app", "gunicorn sync"),
+            ("python3 manage.py rqworker default", "job queue"),
+            ("python3 /srv/train.py --server gunicorn", "unknown"),
+            ("python3 -c import gunicorn", "unknown"),
+            ("python3 /usr/bin/odoo --config /etc/odoo/odoo.conf", "Odoo"),
+            ("odoo: WorkerHTTP 4711", "Odoo"),
+            ("resque-1.27.4: Processing mail since 1324410958", "Resque"),
+        ] {
+            assert_eq!(name("/usr/bin/python3.11", title, 1), expected, "{title}");
+        }
+    }
+
+    #[test]
+    fn packagers_give_servers_other_names_and_places() {
+        for (exe, title, threads, expected) in [
+            ("/opt/bitnami/apache2/bin/httpd.bin", "", 1, "Apache prefork"),
+            ("/opt/bitnami/apache2/bin/httpd.bin", "", 27, "Apache event/worker"),
+            ("/usr/sbin/httpd.itk", "", 1, "Apache prefork"),
+            ("/usr/sbin/apache2", "(wsgi:app)        -k start", 17, "mod_wsgi daemon"),
+            ("/opt/rh/httpd24/root/usr/sbin/httpd", "", 1, "Apache prefork"),
+            ("/usr/edb/as15/bin/edb-postgres", "postgres: a b idle", 1, "PostgreSQL"),
+            ("/opt/pg/bin/postgres.bin", "", 1, "PostgreSQL"),
+            ("/usr/sbin/angie", "angie: worker process", 1, "nginx"),
+            ("/usr/sbin/sw-engine-fpm", "", 1, "php-fpm"),
+            ("/usr/sbin/fpm", "php-fpm: pool shop", 1, "php-fpm"),
+            ("/opt/cpanel/ea-php81/root/usr/bin/lsphp", "lsphp", 1, "LiteSpeed PHP"),
+            ("/opt/bitnami/mysql/bin/mysqld.bin", "", 40, "MySQL, MariaDB"),
+            ("/usr/bin/ruby2.1", "Rack: /srv/app", 1, "Passenger"),
+        ] {
+            assert_eq!(name(exe, title, threads), expected, "{exe} {title}");
+        }
+    }
+
+    #[test]
+    fn what_takes_its_service_down_is_only_reported() {
+        for exe in [
+            "/usr/sbin/zabbix_server",
+            "/usr/sbin/kamailio",
+            "/usr/sbin/varnishd",
+            "/usr/sbin/unitd",
+            "/usr/local/lsws/bin/openlitespeed",
+            "/usr/sbin/smbd",
+            "/usr/sbin/pgpool",
+            "/usr/bin/rsync",
+            "/usr/lib/cyrus/bin/imapd",
+            "/usr/sbin/sendmail-mta",
+            "/usr/sbin/squid",
+            "/usr/bin/xargs",
+            "/usr/bin/make",
+            "/usr/lib/jvm/bin/java",
+        ] {
+            let server = recognise(&program(exe, "", 1), Comm::new(b"x"), &[]);
+            assert!(matches!(server.workers, WorkerPolicy::Report(_)), "{exe}: {server:?}");
         }
     }
 

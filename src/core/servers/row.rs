@@ -10,6 +10,8 @@ pub struct Server {
     pub name: &'static str,
     /// Its name for options and programs: "apache-prefork".
     pub key: &'static str,
+    /// How what the row says was verified, for people; empty where nothing is known.
+    pub verified: &'static str,
     /// How its processes are recognised; any one of these suffices.
     pub by: &'static [RecognisedBy],
     /// How many threads they have, where that tells two rows apart.
@@ -51,7 +53,10 @@ impl Server {
     pub fn title_word(&self) -> Option<&'static str> {
         self.by.iter().find_map(|by| match by {
             RecognisedBy::Title(names) => names.first().copied(),
-            RecognisedBy::Exe(_) | RecognisedBy::Dir(_) | RecognisedBy::Fork => None,
+            RecognisedBy::Exe(_)
+            | RecognisedBy::Dir(_)
+            | RecognisedBy::TitleBegins(_)
+            | RecognisedBy::Fork => None,
         })
     }
 
@@ -70,6 +75,8 @@ pub enum RecognisedBy {
     Dir(&'static str),
     /// By one of the first words of an interpreter's title: its executable is the interpreter.
     Title(&'static [&'static str]),
+    /// By how the title begins, whatever runs it: for servers that set it ("postgres: ").
+    TitleBegins(&'static [&'static str]),
     /// By being a fork of its parent, without exec, that matches no other row.
     Fork,
 }
@@ -182,6 +189,7 @@ impl ServerSetting {
 pub(super) const BLANK: Server = Server {
     name: "",
     key: "",
+    verified: "",
     by: &[],
     threads: ThreadCount::Any,
     log_name: "",

@@ -8,7 +8,8 @@ use super::{RecognisedBy, Server, ServerSetting, WorkerPolicy};
 pub(super) static SSHD: Server = Server {
     name: "sshd",
     key: "sshd",
-    by: &[RecognisedBy::Exe(&["sshd", "sshd-session", "sshd-auth"])],
+    verified: "manual",
+    by: &[RecognisedBy::Exe(&["sshd", "sshd-session", "sshd-auth", "dropbear"])],
     runs_others: true,
     workers: WorkerPolicy::Report("it is a user's session; end it yourself if it must go"),
     cap: &[ServerSetting::new("MaxStartups N", "connections not logged in yet", "10:30:100")],
@@ -21,6 +22,7 @@ pub(super) static SSHD: Server = Server {
 pub(super) static FTPD: Server = Server {
     name: "FTP server",
     key: "ftpd",
+    verified: "manuals; source of pure-ftpd",
     by: &[RecognisedBy::Exe(&[
         "pure-ftpd",
         "pure-ftpd-mysql",
@@ -28,6 +30,9 @@ pub(super) static FTPD: Server = Server {
         "pure-ftpd-ldap",
         "vsftpd",
         "proftpd",
+        "ftpd",
+        "in.ftpd",
+        "sftpgo",
     ])],
     workers: WorkerPolicy::Report("it is a user's transfer; end it yourself if it must go"),
     cap: &[ServerSetting::new(
@@ -47,7 +52,8 @@ pub(super) static FTPD: Server = Server {
 pub(super) static CRON: Server = Server {
     name: "cron",
     key: "cron",
-    by: &[RecognisedBy::Exe(&["cron", "crond", "atd", "anacron", "fcron"])],
+    verified: "manuals",
+    by: &[RecognisedBy::Exe(&["cron", "crond", "atd", "anacron", "fcron", "cronie"])],
     runs_others: true,
     workers: WorkerPolicy::Report("it is a job, which would not start again before its next time"),
     ..BLANK
@@ -57,6 +63,7 @@ pub(super) static CRON: Server = Server {
 pub(super) static SUPERVISOR: Server = Server {
     name: "supervisord",
     key: "supervisord",
+    verified: "manual",
     by: &[
         RecognisedBy::Title(&["supervisord"]),
         RecognisedBy::Exe(&["supervisord", "runsvdir", "runsv", "s6-supervise"]),
@@ -70,6 +77,7 @@ pub(super) static SUPERVISOR: Server = Server {
 pub(super) static SESSION: Server = Server {
     name: "session",
     key: "session",
+    verified: "manuals",
     by: &[RecognisedBy::Exe(&[
         "bash",
         "sh",
@@ -94,6 +102,26 @@ pub(super) static SESSION: Server = Server {
         "conmon",
         "dockerd",
         "lxc-start",
+        "podman",
+        "docker-containerd-shim",
+        "tini",
+        "dumb-init",
+        "xinetd",
+        "inetd",
+        "mosh-server",
+        "telnetd",
+        "in.telnetd",
+        "xrdp",
+        "xrdp-sesman",
+        "Xvnc",
+        "Xorg",
+        "gdm",
+        "gdm3",
+        "sddm",
+        "lightdm",
+        "rserver",
+        "rsession",
+        "ttyd",
     ])],
     runs_others: true,
     workers: WorkerPolicy::Report(

@@ -9,6 +9,7 @@ use crate::core::model::signal::Signal;
 pub(super) static UNICORN: Server = Server {
     name: "unicorn",
     key: "unicorn",
+    verified: "tried under load, unicorn 6.0",
     by: &[RecognisedBy::Title(&["unicorn", "unicorn_rails"])],
     workers: WorkerPolicy::End(Termination::gently(Signal::Quit, 60.0, TERM_KILL)),
     failed_fork: FailedFork::Ends("exits: the site is down"),

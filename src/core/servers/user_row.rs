@@ -89,7 +89,7 @@ impl UserServer {
             RecognisedBy::Exe(of) | RecognisedBy::Title(of) => {
                 names.iter().any(|name| of.iter().any(|known| is_version_of(name, known)))
             }
-            RecognisedBy::Dir(_) | RecognisedBy::Fork => false,
+            RecognisedBy::Dir(_) | RecognisedBy::TitleBegins(_) | RecognisedBy::Fork => false,
         };
         let known = TABLE.iter().copied().find(|server| server.by.iter().any(is_it));
         let known = known.unwrap_or(&BLANK);

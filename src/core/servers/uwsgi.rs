@@ -12,8 +12,21 @@ use crate::core::model::signal::Signal;
 pub(super) static UWSGI: Server = Server {
     name: "uwsgi",
     key: "uwsgi",
-    by: &[RecognisedBy::Exe(&["uwsgi", "uwsgi-core", "uwsgi_python"])],
-    helpers: &["uWSGI http", "uWSGI master", "uWSGI mule", "uWSGI spooler", "uWSGI cheaper"],
+    verified: "tried under load, uWSGI 2.0",
+    by: &[
+        RecognisedBy::Exe(&["uwsgi", "uwsgi-core", "uwsgi_python", "uwsgi-python", "pyuwsgi"]),
+        RecognisedBy::Title(&["uwsgi", "pyuwsgi"]),
+        RecognisedBy::TitleBegins(&["uWSGI worker ", "uWSGI master"]),
+    ],
+    helpers: &[
+        "uWSGI http",
+        "uWSGI master",
+        "uWSGI mule",
+        "uWSGI spooler",
+        "uWSGI cheaper",
+        "router",
+        "emperor",
+    ],
     workers: WorkerPolicy::End(Termination::gently(Signal::Hup, 60.0, TERM_KILL)),
     failed_fork: FailedFork::Ends("serves on and leaves that worker's place empty for good"),
     recycle: &[
