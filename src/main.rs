@@ -8,9 +8,10 @@ use leakwatch::cli::config::{self, Parsed};
 use leakwatch::cli::options::{Cli, Command};
 use leakwatch::command;
 use leakwatch::core::alerting::worse;
+use leakwatch::diagnose::evidence::inquiry;
 use leakwatch::report::journal::Leveled;
 use leakwatch::system::nonblocking_output::NonblockingOutput;
-use leakwatch::system::{hook, systemd};
+use leakwatch::system::{helper, hook, systemd};
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -20,6 +21,9 @@ const FAILED: u8 = 3;
 
 fn main() -> ExitCode {
     let status = match hook::asked_for() {
+        None if helper::is_asked_for() => {
+            inquiry::serve(io::stdin().lock(), io::stdout().lock()).map(|()| 0)
+        }
         Some(command) => {
             let stdin = io::stdin().lock();
             hook::serve(&command, hook::LIMIT_S, stdin, &mut io::stderr()).map(|()| 0)

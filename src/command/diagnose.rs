@@ -28,6 +28,9 @@ const SAMPLES: f64 = 160.0;
 const INTERVAL_S: (f64, f64) = (0.25, 5.0);
 /// Seconds that logs may take.
 const LOGS_S: f64 = 4.0;
+/// Seconds that the settings of all servers may take, and the work of their processes.
+const SETTINGS_S: f64 = 4.0;
+const WORK_S: f64 = 4.0;
 /// A recording is judged beside the look if its boot was at the same time, give or take so much.
 const SAME_BOOT_S: f64 = 60.0;
 
@@ -71,14 +74,14 @@ fn look(
 ) -> Result<Diagnosis> {
     let interval_s = (options.time / SAMPLES).clamp(INTERVAL_S.0, INTERVAL_S.1);
     let header = machine::header(interval_s);
-    let mut stopped = false;
     let procfs = &options.select.procfs;
     let mut sampler = resolve::sampler(&options.select, None)?;
     let mut observer = Observer::live(Engine::new(&header, judge()), &header, procfs);
     let mut sample = Sample::default();
     take(&mut sampler, waiter, &mut sample)?;
     observer.observe(&sample);
-    observer.before();
+    let mut stopped = false;
+    observer.before(&mut patience(waiter, SETTINGS_S, &mut stopped));
     let roots = observer.service_roots();
     let mut histories = CheckHistories::default();
     if let Some(dir) = resolve::state_to_read(&options.memory()) {
@@ -97,7 +100,7 @@ fn look(
     progress.say("reading logs")?;
     let boot_t = waiter.unix_time(0.0);
     let read = read_logs(options, waiter, zone, &observer, boot_t, &mut stopped);
-    observer.start(waiter.uptime_s());
+    observer.start(waiter.uptime_s(), &mut patience(waiter, WORK_S, &mut stopped));
     let from_s = waiter.uptime_s();
     let until_s = from_s + options.time;
     let mut due_s = from_s + interval_s;
@@ -116,9 +119,11 @@ fn look(
     let live_s = if options.time > 0.0 { waiter.uptime_s() - from_s } else { 0.0 };
     let looked = Looked { live_s, ..Looked::default() };
     progress.say("reading settings")?;
-    observer.finish(waiter.uptime_s());
+    observer.finish(waiter.uptime_s(), &mut patience(waiter, WORK_S, &mut stopped));
     let mut diagnosis =
         waiter.interruptible(|| observer.diagnose(&histories.earlier, read, looked));
+    // A stop during the look is no reason to leave it unverified.
+    observer.verify(&mut diagnosis, &mut patience(waiter, WORK_S, &mut false));
     diagnosis.uptime_s = Some(waiter.uptime_s());
     diagnosis.scope = if options.select.is_empty() {
         ObservedScope::Machine
@@ -141,6 +146,15 @@ fn limitations(options: &DiagnoseOptions, ended_early: bool) -> impl Iterator<It
     early.into_iter().chain(unread)
 }
 
+/// Whether to go on with what may take so many seconds: not once a signal came.
+fn patience(waiter: &Waiter, most_s: f64, stopped: &mut bool) -> impl FnMut() -> bool {
+    let until_s = waiter.uptime_s() + most_s;
+    move || {
+        *stopped |= matches!(waiter.wait_until(0.0), Wake::Stop);
+        !*stopped && waiter.uptime_s() < until_s
+    }
+}
+
 fn read_logs(
     options: &DiagnoseOptions,
     waiter: &Waiter,
@@ -157,14 +171,10 @@ fn read_logs(
         None => LogSources::usual(since_t),
     };
     if options.logs.is_none() {
-        sources.files.extend(observer.logs().map(Into::into));
+        sources.files.extend(observer.logs());
     }
     let stamps = Stamps::new(zone.clone(), now_t, boot_t);
-    let mut go_on = || {
-        *stopped |= matches!(waiter.wait_until(0.0), Wake::Stop);
-        !*stopped && waiter.uptime_s() - start_s < LOGS_S
-    };
-    let mut found = logs::read(&sources, &stamps, &mut go_on);
+    let mut found = logs::read(&sources, &stamps, &mut patience(waiter, LOGS_S, stopped));
     found.took_s = waiter.uptime_s() - start_s;
     found
 }

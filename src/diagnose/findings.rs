@@ -6,6 +6,7 @@
 //! out.
 
 use crate::core::servers::{Server, ServerSetting};
+use serde::{Deserialize, Serialize};
 
 /// What a failed fork lacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,7 +114,7 @@ pub struct Logs {
 }
 
 /// Where a setting stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileLine {
     /// The file.
     pub file: String,
@@ -157,7 +158,7 @@ impl ConfiguredSetting {
 }
 
 /// A status page on loopback.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusPage {
     /// `127.0.0.1:80`, or the path of a Unix socket.
     pub address: String,
@@ -185,8 +186,10 @@ pub struct Setup {
     pub insert: Option<FileLine>,
     /// Its executable.
     pub exe: String,
-    /// The interpreter that runs it, as it was called, where there is one.
+    /// The interpreter that runs it, where there is one.
     pub interpreter: Option<String>,
+    /// User and group of its master: what checks its configuration needs no other rights.
+    pub owner: Option<(u32, u32)>,
     /// Options of its command line that name its configuration: needed to check that one.
     pub options: Vec<String>,
     /// Its status page on loopback, if it has one.
@@ -200,7 +203,7 @@ pub struct Setup {
 }
 
 /// In what a process's work is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WorkUnit {
     /// Requests, as its server counts them.
     Requests,
@@ -210,7 +213,7 @@ pub enum WorkUnit {
 }
 
 /// Work that processes have done since they started.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WorkDone {
     /// In what it is counted.
     pub unit: WorkUnit,

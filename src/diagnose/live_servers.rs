@@ -1,20 +1,26 @@
 //! Live servers: the settings of the servers that run here, and the work that their workers do.
 
 use crate::core::model::process::ProcId;
-use crate::core::servers::StatusProtocol;
-use crate::diagnose::evidence::config::{self, RunningServer};
+use crate::diagnose::evidence::config::RunningServer;
+use crate::diagnose::evidence::inquiry::Subject;
+use crate::diagnose::evidence::logs::ServerLog;
 use crate::diagnose::evidence::work_done;
 use crate::diagnose::findings::{Setup, StatusPage, WorkDone, WorkUnit};
 use crate::diagnose::grouping::Master;
 use crate::diagnose::leak_per_request::Worker;
+use crate::diagnose::remedy::Remedy;
 use crate::diagnose::services::service::Service;
 use crate::diagnose::work_readings::WorkReadings;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Workers whose waits and private memory are read: half a millisecond each.
 const MOST_WORKERS: usize = 2000;
+/// Servers whose settings are read, each by a helper that takes 5 ms: those with most workers.
+const MOST_SERVERS: usize = 64;
+/// Notes on what was not read.
+const MOST_NOTES: usize = 20;
 
 /// What is read of the servers of a living machine.
 #[derive(Default)]
@@ -24,8 +30,12 @@ pub(super) struct LiveServers {
     masters: Vec<Master>,
     /// By the root of the service.
     configs: BTreeMap<ProcId, Setup>,
+    /// By the root of the service: the master of its settings, and the name of its pool.
+    subjects: BTreeMap<ProcId, (Subject, String)>,
     /// By the root of the service.
-    status_pages: BTreeMap<ProcId, (StatusProtocol, StatusPage)>,
+    status_pages: BTreeMap<ProcId, StatusPage>,
+    /// Masters whose settings were looked for.
+    seen: BTreeSet<ProcId>,
     readings: Vec<WorkReadings>,
     started_s: f64,
     notes: Vec<String>,
@@ -52,40 +62,78 @@ impl LiveServers {
     }
 
     /// Further logs that servers write.
-    pub(super) fn logs(&self) -> impl Iterator<Item = &str> {
-        self.configs.values().flat_map(|setup| setup.logs.iter().map(String::as_str))
+    pub(super) fn logs(&self) -> impl Iterator<Item = ServerLog> {
+        self.configs.values().flat_map(|setup| {
+            let owner = setup.owner.map(|(uid, _)| uid).filter(|uid| *uid != 0);
+            setup.logs.iter().map(move |path| ServerLog { path: path.into(), owner })
+        })
     }
 
     /// Takes the masters of the last sample, and reads the settings of those that are new.
-    pub(super) fn see(&mut self, masters: Vec<Master>) {
+    pub(super) fn see(&mut self, masters: Vec<Master>, go_on: &mut dyn FnMut() -> bool) {
         for master in &masters {
-            if !self.configs.contains_key(&master.root) {
-                self.read_setup(master);
+            let has_settings = master.server.advice.is_some() || master.server.status.is_some();
+            let is_read = self.configs.contains_key(&master.root) || self.seen.contains(&master.id);
+            if !has_settings || is_read || self.seen.len() >= MOST_SERVERS || !go_on() {
+                continue;
+            }
+            self.seen.insert(master.id);
+            if let Err(why) = self.read_setup(master, go_on) {
+                let (name, pid) = (master.server.name, master.id.pid);
+                self.note(format!("the settings of {name} (process {pid}) were not read: {why}"));
             }
         }
         self.masters = masters;
     }
 
-    fn read_setup(&mut self, master: &Master) {
-        let server = master.server;
-        if server.advice.is_none() && server.status.is_none() {
-            return;
+    /// The first notes are enough.
+    fn note(&mut self, what: String) {
+        if self.notes.len() < MOST_NOTES {
+            self.notes.push(what);
         }
-        let running = RunningServer::look(&self.procfs, master.id.pid);
+    }
+
+    fn read_setup(
+        &mut self,
+        master: &Master,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<(), String> {
+        let server = master.server;
+        let subject = Subject::look(&self.procfs, master.id, server)?;
+        let pool = self.pool_name(master);
         let page = if server.advice.is_none() {
-            config::status_page(server, &running)
-        } else if let Some(setup) = config::read(server, &running, &self.pool_name(master)) {
+            subject.status_page(go_on)?
+        } else {
+            let setup = subject.setup(&pool, Vec::new(), go_on)?;
+            let setup = setup.ok_or("no configuration was found, or it may not be read")?;
             let page = setup.status.clone();
             self.configs.insert(master.root, setup);
             page
-        } else {
-            self.notes.push(format!(
-                "the configuration of {} (process {}) was not found or may not be read; run as root",
-                server.name, master.id.pid
-            ));
-            None
         };
-        self.status_pages.extend(server.status.zip(page).map(|page| (master.root, page)));
+        self.status_pages.extend(page.map(|page| (master.root, page)));
+        self.subjects.insert(master.root, (subject, pool));
+        Ok(())
+    }
+
+    /// Takes a diff back unless its server, reading the files as they would be then, finds the very
+    /// values that are proposed.
+    pub(super) fn verify(
+        &self,
+        service: &Service,
+        remedy: &mut Remedy,
+        go_on: &mut dyn FnMut() -> bool,
+    ) {
+        let root = service.roots.iter().find(|root| self.configs.contains_key(root));
+        let Some((setup, (subject, pool))) =
+            root.and_then(|root| self.configs.get(root).zip(self.subjects.get(root)))
+        else {
+            return;
+        };
+        let Some(changed) = remedy.changed_files(setup) else { return };
+        let read = subject.setup(pool, changed, go_on);
+        if !read.is_ok_and(|read| read.is_some_and(|read| remedy.is_in_force(&read))) {
+            remedy.take_diff_back();
+        }
     }
 
     /// The name of the pool that its largest worker belongs to: "www" of "php-fpm: pool www".
@@ -98,14 +146,22 @@ impl LiveServers {
     }
 
     /// Reads the work of all workers before the samples that are watched.
-    pub(super) fn start(&mut self, uptime_s: f64) {
+    pub(super) fn start(&mut self, uptime_s: f64, go_on: &mut dyn FnMut() -> bool) {
         self.started_s = uptime_s;
-        self.readings = self.masters.iter().map(|master| self.read_before(master)).collect();
+        let masters = self.masters.iter();
+        let before: Vec<_> = masters.map(|master| self.read_before(master, go_on)).collect();
+        let (readings, notes): (_, Vec<_>) = before.into_iter().unzip();
+        self.readings = readings;
+        notes.into_iter().flatten().for_each(|note| self.note(note));
     }
 
-    fn read_before(&self, master: &Master) -> WorkReadings {
-        let (work, _) = self.work(master, None);
-        WorkReadings {
+    fn read_before(
+        &self,
+        master: &Master,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> (WorkReadings, Option<String>) {
+        let (work, note) = self.work(master, None, go_on);
+        let reading = WorkReadings {
             root: master.root,
             master: master.id,
             unit: work.unit,
@@ -115,27 +171,33 @@ impl LiveServers {
             span_s: 0.0,
             per_connection: None,
             master_own: 0.0,
-        }
+        };
+        (reading, note)
     }
 
     /// Reads it again after them.
-    pub(super) fn finish(&mut self, uptime_s: f64) {
+    pub(super) fn finish(&mut self, uptime_s: f64, go_on: &mut dyn FnMut() -> bool) {
         let span_s = uptime_s - self.started_s;
         let (mut readings, mut notes) = (Vec::new(), Vec::new());
         for master in &self.masters {
-            let (reading, note) = self.read_after(master, span_s);
+            let (reading, note) = self.read_after(master, span_s, go_on);
             readings.push(reading);
             notes.extend(note);
         }
         // Of several masters in a tree, the one with the most workers is what the tree is for.
         readings.sort_by_key(|reading| Reverse(reading.after.len()));
         self.readings = readings;
-        self.notes.append(&mut notes);
+        notes.into_iter().for_each(|note| self.note(note));
     }
 
-    fn read_after(&self, master: &Master, span_s: f64) -> (WorkReadings, Option<String>) {
+    fn read_after(
+        &self,
+        master: &Master,
+        span_s: f64,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> (WorkReadings, Option<String>) {
         let known = self.readings.iter().find(|reading| reading.master == master.id);
-        let (work, note) = self.work(master, known.map(|reading| reading.unit));
+        let (work, note) = self.work(master, known.map(|reading| reading.unit), go_on);
         let comparable = known.filter(|known| known.unit == work.unit && span_s >= 1.0);
         let per_connection = work
             .totals
@@ -168,7 +230,12 @@ impl LiveServers {
 
     /// The work of a master's workers, in requests if its server counts them, and a note where it
     /// should but could not be asked.
-    fn work(&self, master: &Master, unit: Option<WorkUnit>) -> (WorkDone, Option<String>) {
+    fn work(
+        &self,
+        master: &Master,
+        unit: Option<WorkUnit>,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> (WorkDone, Option<String>) {
         let waits = || {
             let pids = master.workers.iter().take(MOST_WORKERS).map(|(pid, _)| *pid);
             work_done::waits(&self.procfs, pids)
@@ -176,10 +243,11 @@ impl LiveServers {
         if unit == Some(WorkUnit::Waits) {
             return (waits(), None);
         }
-        let Some((protocol, page)) = self.status_pages.get(&master.root) else {
+        let subject = self.subjects.get(&master.root);
+        let Some(((subject, _), page)) = subject.zip(self.status_pages.get(&master.root)) else {
             return (waits(), None);
         };
-        match work_done::ask(*protocol, page) {
+        match subject.work(page, go_on) {
             Ok(work) => (work, None),
             Err(why) => {
                 let note = format!(

@@ -12,6 +12,7 @@ use crate::core::model::sample::{Header, Sample};
 use crate::diagnose;
 use crate::diagnose::cut_names::Names;
 use crate::diagnose::earlier::series::{EarlierSeries, SeriesSummary, ServiceRoots, available};
+use crate::diagnose::evidence::logs::ServerLog;
 use crate::diagnose::evidence::unit;
 use crate::diagnose::findings::Logs;
 use crate::diagnose::grouping::{masters, private_bytes, service_root};
@@ -113,24 +114,37 @@ impl Observer {
     }
 
     /// Reads the settings of servers after the first sample.
-    pub(crate) fn before(&mut self) {
-        self.servers.see(masters(&self.engine, &self.units));
+    pub(crate) fn before(&mut self, go_on: &mut dyn FnMut() -> bool) {
+        self.servers.see(masters(&self.engine, &self.units), go_on);
     }
 
     /// Further logs that servers write, by their settings.
-    pub(crate) fn logs(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn logs(&self) -> impl Iterator<Item = ServerLog> {
         self.servers.logs()
     }
 
     /// Reads how much work workers have done, right before the samples that are watched.
-    pub(crate) fn start(&mut self, uptime_s: f64) {
-        self.servers.start(uptime_s);
+    pub(crate) fn start(&mut self, uptime_s: f64, go_on: &mut dyn FnMut() -> bool) {
+        self.servers.start(uptime_s, go_on);
     }
 
     /// Reads it again after them, and the settings of servers that are new.
-    pub(crate) fn finish(&mut self, uptime_s: f64) {
-        self.servers.see(masters(&self.engine, &self.units));
-        self.servers.finish(uptime_s);
+    pub(crate) fn finish(&mut self, uptime_s: f64, go_on: &mut dyn FnMut() -> bool) {
+        self.servers.see(masters(&self.engine, &self.units), go_on);
+        self.servers.finish(uptime_s, go_on);
+    }
+
+    /// Reads the settings again as each diff makes them, and takes back those that do not hold.
+    pub(crate) fn verify(&self, diagnosis: &mut Diagnosis, go_on: &mut dyn FnMut() -> bool) {
+        let Diagnosis { services, remedies, .. } = diagnosis;
+        for remedy in remedies {
+            let is_of = |service: &&Service| {
+                service.name == remedy.service && service.roots.first() == remedy.root.as_ref()
+            };
+            if let Some(service) = services.iter().find(is_of) {
+                self.servers.verify(service, remedy, go_on);
+            }
+        }
     }
 
     /// Puts all together.
@@ -263,11 +277,11 @@ mod tests {
         procfs(dir.path(), 1000);
         let mut observer = Observer::live(Engine::new(&header(), judge()), &header(), dir.path());
         observer.observe(&sample(1.0));
-        observer.before();
-        observer.start(1.0);
+        observer.before(&mut || true);
+        observer.start(1.0, &mut || true);
         procfs(dir.path(), 1200);
         observer.observe(&sample(11.0));
-        observer.finish(11.0);
+        observer.finish(11.0, &mut || true);
         let [readings] = observer.servers.readings() else { panic!("one master") };
         assert_eq!((readings.master.pid, readings.unit), (10, WorkUnit::Waits));
         assert_eq!(readings.rate(), Some(40.0), "two workers, 200 waits each in 10 s");
@@ -278,9 +292,9 @@ mod tests {
     fn a_recording_has_no_units_and_no_work() {
         let mut observer = Observer::recorded(Engine::new(&header(), judge()), &header());
         observer.observe(&sample(1.0));
-        observer.before();
-        observer.start(1.0);
-        observer.finish(11.0);
+        observer.before(&mut || true);
+        observer.start(1.0, &mut || true);
+        observer.finish(11.0, &mut || true);
         let diagnosis = diagnosis(&observer);
         let names: Vec<&str> = diagnosis.services.iter().map(|s| s.name.as_str()).collect();
         assert_eq!(names, ["db", "app"]);

@@ -2,6 +2,7 @@
 
 mod ceilings;
 pub mod foreign_file;
+pub mod helper;
 pub mod hook;
 pub(crate) mod kernel_lines;
 pub mod machine;
@@ -10,6 +11,7 @@ pub mod new_file;
 pub mod nonblocking_output;
 pub mod prepare;
 pub mod proc;
+pub mod rights;
 pub mod sampler;
 pub mod signal;
 pub mod systemd;

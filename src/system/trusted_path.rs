@@ -103,6 +103,27 @@ pub fn open(path: &Path, owners: &[u32]) -> Result<File> {
     Ok(File::from(file))
 }
 
+/// Whether nobody but `owners` can change a running program's file, or put another in its place.
+/// `link` is its /proc/PID/exe.
+///
+/// # Errors
+/// Somebody can, or it cannot be told.
+pub fn ensure_program(link: &Path, owners: &[u32]) -> Result<()> {
+    let path = std::fs::read_link(link).context("its program cannot be told")?;
+    let name = path.to_string_lossy();
+    let path = Path::new(name.trim_end_matches(" (deleted)"));
+    // What runs, wherever its path leads by now or in whichever container.
+    let running = rustix::fs::stat(link).with_context(|| format!("'{}'", path.display()))?;
+    ensure_closed(path, &running, owners)?;
+    let is_here =
+        std::fs::read_link(link.with_file_name("root")).is_ok_and(|r| r == Path::new("/"));
+    if is_here {
+        let place = find(path, owners)?;
+        ensure_owner(path, place.found.map_or(0, |stat| stat.st_uid), owners)?;
+    }
+    Ok(())
+}
+
 /// Whether nobody but `owners` can change a directory, or put another in its place.
 ///
 /// # Errors

@@ -2,73 +2,13 @@
 //! command run that he could not reach himself. SECURITY.md names these tests.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::os::unix::fs::{MetadataExt, chown, symlink};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::common::cli::{Cli, Ended, PROMPTLY};
 use crate::common::fake_proc::{Fake, FakeProc, pid};
-use crate::common::needs::{self, Need};
-use tempfile::TempDir;
-
-/// The user who wants more than he has: nobody's number.
-const USER: u32 = 54_321;
-
-/// A directory of root's, with one of the user's inside.
-struct Stage {
-    dir: TempDir,
-}
-
-impl Stage {
-    fn new() -> Self {
-        needs::require(&[Need::Root]);
-        let dir = tempfile::tempdir().unwrap();
-        mode(dir.path(), 0o755);
-        let stage = Self { dir };
-        fs::create_dir(stage.users("")).unwrap();
-        give(&stage.users(""));
-        stage
-    }
-
-    /// A path of root's.
-    fn roots(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    /// A path of the user's.
-    fn users(&self, name: &str) -> PathBuf {
-        self.dir.path().join("user").join(name)
-    }
-
-    /// A file of the user's.
-    fn users_file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.users(name);
-        fs::write(&path, text).unwrap();
-        give(&path);
-        path
-    }
-
-    /// A directory like /tmp.
-    fn shared(&self) -> PathBuf {
-        let path = self.roots("shared");
-        fs::create_dir(&path).unwrap();
-        mode(&path, 0o1777);
-        path
-    }
-}
-
-fn mode(path: &Path, bits: u32) {
-    fs::set_permissions(path, fs::Permissions::from_mode(bits)).unwrap();
-}
-
-fn give(path: &Path) {
-    lchown(path, Some(USER), Some(USER)).unwrap();
-}
-
-fn fifo(path: &Path) {
-    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
-}
+use crate::common::impostor::{Stage, USER, fifo, give, mode};
 
 fn text(path: &Path) -> String {
     fs::read_to_string(path).unwrap()

@@ -33,6 +33,7 @@ mod forks;
 mod harness;
 mod hook;
 mod hostile;
+mod impostor;
 mod last_minute;
 mod local_user;
 mod logs;

@@ -72,8 +72,8 @@ const ADVICE: Advice = Advice {
     // The master reads its file again at HUP and ends if that has an error; units often have no
     // ExecReload.
     apply: &[
-        "{python} -m py_compile {file} && systemctl kill -s HUP --kill-who=main {main_unit}",
-        "{python} -m py_compile {file} && kill -HUP {master}",
+        "{python} -I -c 'import ast,sys;ast.parse(open(sys.argv[1],\"rb\").read())' {file} && systemctl kill -s HUP --kill-who=main {main_unit}",
+        "{python} -I -c 'import ast,sys;ast.parse(open(sys.argv[1],\"rb\").read())' {file} && kill -HUP {master}",
         "systemctl kill -s HUP --kill-who=main {main_unit}",
         "kill -HUP {master}",
     ],

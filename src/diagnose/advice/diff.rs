@@ -1,9 +1,10 @@
 //! Diff: a proposal as a unified diff, for `patch` and for the eye.
+//!
+//! It shows the lines that change and no others: what stands beside them may be secret. Root applies
+//! it, so nothing in a path or a line may begin another line of it.
 
 use std::fmt::Write;
 
-/// Lines shown around a change.
-const CONTEXT: usize = 3;
 /// The mark of a last line without a newline.
 const OPEN: &str = "\\ No newline at end of file";
 
@@ -16,6 +17,8 @@ pub struct Edit {
     pub text: String,
     /// Whether it goes after the line.
     pub insert: bool,
+    /// Whether that line is one of these settings, and so may be shown: one without an end has to be.
+    pub beside_setting: bool,
 }
 
 /// The line with another value; the rest of the line stays.
@@ -44,74 +47,115 @@ pub fn indent(line: &str) -> &str {
     line.get(..line.len() - line.trim_start().len()).unwrap_or_default()
 }
 
-/// A unified diff of a file with these changes; empty where nothing changes.
+/// A unified diff of a file with these changes; empty where nothing changes, and where it cannot be
+/// written without showing other lines or with lines of its own alone.
 pub fn unified(path: &str, text: &str, edits: &[Edit]) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let mut edits: Vec<&Edit> = edits.iter().collect();
-    edits.sort_by_key(|edit| (edit.line, edit.insert));
-    let at = |edit: &Edit| edit.line.min(lines.len());
-    edits.retain(|edit| edit.insert || lines.get(edit.line.wrapping_sub(1)) != Some(&&*edit.text));
-    let mut out = String::new();
-    let (mut shift, mut rest) = (0, &edits[..]);
-    while let Some(first) = rest.first() {
-        // One hunk as long as contexts touch.
-        let mut end = 1;
-        while let (Some(last), Some(next)) = (rest.get(end - 1), rest.get(end)) {
-            if at(next) > at(last) + 2 * CONTEXT {
-                break;
-            }
-            end += 1;
-        }
-        let (hunk, later) = rest.split_at(end);
-        rest = later;
-        let last = hunk.last().map_or(0, |edit| at(edit));
-        let from =
-            at(first).saturating_sub(if first.insert { CONTEXT - 1 } else { CONTEXT }).max(1);
-        let to = (last + CONTEXT).min(lines.len());
-        let (mut body, mut old, mut new) = (String::new(), 0, 0);
-        let mut line = |sign: char, text: &str| {
-            let _ = writeln!(body, "{sign}{text}");
-            old += usize::from(sign != '+');
-            new += usize::from(sign != '-');
-        };
-        for number in from..=to {
-            let present = lines.get(number - 1).copied().unwrap_or_default();
-            let here = || hunk.iter().filter(|edit| at(edit) == number);
-            // patch(1) refuses a last line without a newline unless the diff marks it.
-            let open = number == lines.len() && !text.ends_with('\n');
-            let followed = here().any(|edit| edit.insert);
-            match here().find(|edit| !edit.insert).map(|edit| edit.text.as_str()) {
-                None if open && followed => {
-                    line('-', &format!("{present}\n{OPEN}"));
-                    line('+', present);
-                }
-                None if open => line(' ', &format!("{present}\n{OPEN}")),
-                None => line(' ', present),
-                Some(new) if open => {
-                    line('-', &format!("{present}\n{OPEN}"));
-                    line('+', new);
-                }
-                Some(new) => {
-                    line('-', present);
-                    line('+', new);
-                }
-            }
-            here().filter(|edit| edit.insert).for_each(|edit| line('+', &edit.text));
-        }
-        if lines.is_empty() {
-            hunk.iter().for_each(|edit| line('+', &edit.text));
-        }
-        let start = if lines.is_empty() { 0 } else { from };
-        let (new_start, grown) = (from + shift, new - old.min(new));
-        let _ = writeln!(out, "@@ -{start},{old} +{new_start},{new} @@");
-        out += &body;
-        shift += grown;
-    }
-    if out.is_empty() {
-        return out;
+    edits.sort_by_key(|edit| (edit.line.min(lines.len()), edit.insert));
+    let changes = |edit: &Edit| {
+        let present = edit.line.checked_sub(1).and_then(|at| lines.get(at));
+        present.is_some_and(|present| *present != edit.text)
+    };
+    edits.retain(|edit| edit.insert || changes(edit));
+    let is_plain = |line: &str| !line.chars().any(|c| c.is_control() && c != '\t');
+    if edits.is_empty() || !is_plain(path) || !edits.iter().all(|edit| is_plain(&edit.text)) {
+        return String::new();
     }
     let old = if text.is_empty() { "/dev/null" } else { path };
-    format!("--- {old}\n+++ {path}\n{out}")
+    let mut out = format!("--- {old}\n+++ {path}\n");
+    let (mut shift, mut rest) = (0, &edits[..]);
+    while let Some(first) = rest.first() {
+        let at = first.line.min(lines.len());
+        let (here, later) = rest.split_at(rest.partition_point(|e| e.line.min(lines.len()) <= at));
+        rest = later;
+        let is_open = at == lines.len() && !text.is_empty() && !text.ends_with('\n');
+        let present = at.checked_sub(1).and_then(|at| lines.get(at)).copied().unwrap_or_default();
+        let Some(hunk) = Hunk::of(here, present, is_open).filter(|_| is_plain(present)) else {
+            return String::new();
+        };
+        shift += hunk.write(&mut out, at, shift);
+    }
+    out
+}
+
+/// The changes at one line.
+struct Hunk<'e> {
+    old: Option<&'e str>,
+    new: Vec<&'e str>,
+    /// Whether the old line has no end.
+    is_open: bool,
+}
+
+impl<'e> Hunk<'e> {
+    fn of(edits: &[&'e Edit], present: &'e str, is_open: bool) -> Option<Self> {
+        let changed = edits.iter().find(|edit| !edit.insert).map(|edit| edit.text.as_str());
+        let added = edits.iter().filter(|edit| edit.insert);
+        // patch(1) adds nothing after a line without an end.
+        let must_show = is_open && changed.is_none();
+        if must_show && !added.clone().all(|edit| edit.beside_setting) {
+            return None;
+        }
+        let kept = changed.or(must_show.then_some(present));
+        let new = kept.into_iter().chain(added.map(|edit| edit.text.as_str())).collect();
+        Some(Self { old: kept.map(|_| present), new, is_open })
+    }
+
+    /// Writes it for a line that `shift` lines were added before; how many it adds itself.
+    fn write(&self, out: &mut String, at: usize, shift: usize) -> usize {
+        let old = usize::from(self.old.is_some());
+        // What is only added goes after the line with that number.
+        let to = at + shift + usize::from(old == 0);
+        let _ = writeln!(out, "@@ -{at},{old} +{to},{} @@", self.new.len());
+        if let Some(old) = self.old {
+            let _ = writeln!(out, "-{old}");
+            if self.is_open {
+                let _ = writeln!(out, "{OPEN}");
+            }
+        }
+        self.new.iter().for_each(|line| {
+            let _ = writeln!(out, "+{line}");
+        });
+        self.new.len() - old
+    }
+}
+
+/// What the part of a diff for one file makes of its text; none where there is no such part, and unless
+/// it fits exactly, as patch(1) takes it without guessing.
+pub fn applied(path: &str, text: &str, diff: &str) -> Option<String> {
+    let old = if text.is_empty() { "/dev/null" } else { path };
+    let (_, part) = diff.split_once(&format!("--- {old}\n+++ {path}\n"))?;
+    let mut lines = part.lines().peekable();
+    let mut source = text.split_inclusive('\n');
+    let (mut out, mut taken) = (String::new(), 0);
+    while let Some(head) = lines.next_if(|line| !line.starts_with("--- ")) {
+        let (from, to) = head.strip_prefix("@@ -")?.strip_suffix(" @@")?.split_once(" +")?;
+        let range = |text: &str| {
+            let (at, count) = text.split_once(',')?;
+            Some((at.parse::<usize>().ok()?, count.parse::<usize>().ok()?))
+        };
+        let ((at, old), (_, new)) = (range(from)?, range(to)?);
+        let before = if old == 0 { at } else { at.checked_sub(1)? };
+        while taken < before {
+            out += source.next()?;
+            taken += 1;
+        }
+        for _ in 0..old {
+            let gone = source.next()?;
+            taken += 1;
+            let same = lines.next()?.strip_prefix('-') == Some(gone.trim_end_matches('\n'));
+            let open = lines.next_if(|line| *line == OPEN).is_some();
+            if !same || open == gone.ends_with('\n') {
+                return None;
+            }
+        }
+        for _ in 0..new {
+            out += lines.next()?.strip_prefix('+')?;
+            out.push('\n');
+        }
+    }
+    source.for_each(|line| out += line);
+    Some(out)
 }
 
 #[cfg(test)]
@@ -124,7 +168,7 @@ mod tests {
         if Command::new("patch").arg("--version").output().is_err() {
             return;
         }
-        let edit = |text: &str, insert| Edit { line: 2, text: text.to_owned(), insert };
+        let edit = |text: &str, insert| edit(2, text, insert);
         for (edits, wanted) in [
             (vec![edit("b = 3", false)], "a = 1\nb = 3\n"),
             (vec![edit("c = 4", true)], "a = 1\nb = 2\nc = 4\n"),
@@ -141,6 +185,50 @@ mod tests {
                 Command::new("patch").args(["-s", "-p1", "-d", "/", "-i"]).arg(&patch).status();
             assert!(done.unwrap().success(), "{diff}");
             assert_eq!(std::fs::read_to_string(&file).unwrap(), wanted, "{diff}");
+            let path = file.display().to_string();
+            assert_eq!(applied(&path, "a = 1\nb = 2", &diff).unwrap(), wanted);
+        }
+        let beside_another = Edit { beside_setting: false, ..edit("c = 4", true) };
+        assert_eq!(unified("/x", "a = 1\nb = 2", &[beside_another]), "", "b = 2 may be secret");
+    }
+
+    #[test]
+    fn a_path_or_a_line_of_several_lines_is_no_diff() {
+        for path in ["/a\n--- /b\n+++ /b", "/a\r", "/\u{85}a", "/a\x0b"] {
+            assert_eq!(unified(path, "a = 1\n", &[edit(1, "a = 2", false)]), "", "{path:?}");
+        }
+        for text in ["a = 2\n+++ /b", "a = 2\r"] {
+            assert_eq!(unified("/a", "a = 1\n", &[edit(1, text, false)]), "", "{text:?}");
+        }
+        assert_eq!(unified("/a", "a = 1\x0c\n", &[edit(1, "a = 2", false)]), "");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn it_shows_no_line_but_those_that_change(
+            lines in proptest::collection::vec("[-+@ a-z/=0-9\\\\]{0,12}", 1..12),
+            at in proptest::collection::vec((1..14_usize, proptest::bool::ANY), 1..4),
+            ends in proptest::bool::ANY,
+        ) {
+            let text = lines.join("\n") + if ends { "\n" } else { "" };
+            let edits: Vec<Edit> = at
+                .iter()
+                .map(|(line, insert)| Edit { beside_setting: false, ..edit(*line, "new = 1", *insert) })
+                .collect();
+            let diff = unified("/etc/x", &text, &edits);
+            if diff.is_empty() {
+                return Ok(());
+            }
+            let after = applied("/etc/x", &text, &diff);
+            proptest::prop_assert!(after.is_some(), "{}", diff);
+            // Whatever the lines of the file are, patch(1) counts lines and sees one file.
+            proptest::prop_assert_eq!(diff.lines().filter(|line| line.starts_with("+++ ")).count(), 1);
+            let lines: Vec<&str> = text.lines().collect();
+            for shown in diff.lines().skip(2).filter_map(|line| line.strip_prefix('-')) {
+                let changed = edits.iter().filter(|edit| !edit.insert);
+                let mut changed = changed.map(|edit| lines.get(edit.line - 1));
+                proptest::prop_assert!(changed.any(|line| line == Some(&shown)), "{}", diff);
+            }
         }
     }
 
@@ -174,7 +262,7 @@ mod tests {
     }
 
     fn edit(line: usize, text: &str, insert: bool) -> Edit {
-        Edit { line, text: text.to_owned(), insert }
+        Edit { line, text: text.to_owned(), insert, beside_setting: true }
     }
 
     #[test]
@@ -196,7 +284,7 @@ mod tests {
     #[test]
     fn it_reads_as_a_diff() {
         let diff = unified("/etc/x", "a\nb\nc\n", &[edit(2, "B", false)]);
-        assert_eq!(diff, "--- /etc/x\n+++ /etc/x\n@@ -1,3 +1,3 @@\n a\n-b\n+B\n c\n");
+        assert_eq!(diff, "--- /etc/x\n+++ /etc/x\n@@ -2,1 +2,1 @@\n-b\n+B\n");
         assert_eq!(unified("/etc/x", "a\n", &[edit(1, "a", false)]), "");
         let new = unified("/etc/x", "", &[edit(1, "a", true), edit(1, "b", true)]);
         assert_eq!(new, "--- /dev/null\n+++ /etc/x\n@@ -0,0 +1,2 @@\n+a\n+b\n");

@@ -5,13 +5,15 @@ mod connections;
 mod fastcgi;
 mod http;
 
-pub use connections::closed_per_s;
+pub use connections::{closed_per_s, ensure_listens};
 
 use crate::core::servers::StatusProtocol;
 use crate::diagnose::findings::{StatusPage, WorkDone, WorkUnit};
+use crate::system::foreign_file;
 use serde::Deserialize;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -21,16 +23,29 @@ const TIMEOUT: Duration = Duration::from_millis(1500);
 /// Bytes of an answer: a page of 1000 workers has 300 kB.
 const LONGEST: u64 = 4 << 20;
 
+/// Who must listen at the address that is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Listener<'a> {
+    /// Where its files are.
+    pub root: &'a Path,
+    /// Its pid.
+    pub pid: u32,
+}
+
 /// Asks the status page of a server for the work of its processes. Asking needs a free worker of
 /// Apache's and php-fpm's and is itself counted by them as a request.
 ///
 /// # Errors
 /// In words: no page, none on loopback, no answer.
-pub fn ask(protocol: StatusProtocol, page: &StatusPage) -> Result<WorkDone, String> {
+pub fn ask(
+    protocol: StatusProtocol,
+    page: &StatusPage,
+    at: &Listener<'_>,
+) -> Result<WorkDone, String> {
     let StatusPage { address, path } = page;
     match protocol {
         StatusProtocol::ModStatus => {
-            let page = exchange(address, &http::request(path))?;
+            let page = exchange(address, &http::request(path), at)?;
             let page = http::body(&page)?;
             let done = http::server_status(&page);
             let source = format!("http://{address}{path}");
@@ -38,7 +53,7 @@ pub fn ask(protocol: StatusProtocol, page: &StatusPage) -> Result<WorkDone, Stri
             counted(source, done, totals)
         }
         StatusProtocol::FpmStatus => {
-            let answer = exchange(address, &fastcgi::request(path, "json&full"))?;
+            let answer = exchange(address, &fastcgi::request(path, "json&full"), at)?;
             let body = fastcgi::body(&answer).ok_or("its answer is no FastCGI")?;
             let page: FpmPage =
                 serde_json::from_str(&body).map_err(|e| format!("its answer is strange: {e}"))?;
@@ -46,7 +61,7 @@ pub fn ask(protocol: StatusProtocol, page: &StatusPage) -> Result<WorkDone, Stri
             counted(format!("{address} {path}"), done, None)
         }
         StatusProtocol::UwsgiStats => {
-            let answer = exchange(address, &[])?;
+            let answer = exchange(address, &[], at)?;
             let text = String::from_utf8_lossy(&answer);
             let page: UwsgiPage =
                 serde_json::from_str(&text).map_err(|e| format!("its answer is strange: {e}"))?;
@@ -54,7 +69,7 @@ pub fn ask(protocol: StatusProtocol, page: &StatusPage) -> Result<WorkDone, Stri
             counted(format!("stats server {address}"), done, None)
         }
         StatusProtocol::PumaControl => {
-            let answer = exchange(address, &http::request(path))?;
+            let answer = exchange(address, &http::request(path), at)?;
             let page: PumaPage = serde_json::from_str(&http::body(&answer)?)
                 .map_err(|e| format!("its answer is strange: {e}"))?;
             // A worker that has just started has not reported yet.
@@ -117,12 +132,11 @@ struct PumaStatus {
 }
 
 /// Sends the question and reads the whole answer.
-fn exchange(address: &str, question: &[u8]) -> Result<Vec<u8>, String> {
+fn exchange(address: &str, question: &[u8], at: &Listener<'_>) -> Result<Vec<u8>, String> {
     let told = |error: std::io::Error| format!("{address}: {error}");
     let mut answer = Vec::new();
     if address.starts_with('/') {
-        // A socket whose queue is full would be waited for without end.
-        let mut stream = unix(Path::new(address)).map_err(told)?;
+        let mut stream = unix(Path::new(address), at).map_err(told)?;
         stream.set_read_timeout(Some(TIMEOUT)).map_err(told)?;
         stream.set_write_timeout(Some(TIMEOUT)).map_err(told)?;
         stream.write_all(question).map_err(told)?;
@@ -141,12 +155,20 @@ fn exchange(address: &str, question: &[u8]) -> Result<Vec<u8>, String> {
     Ok(answer)
 }
 
-/// Connects without waiting.
-fn unix(path: &Path) -> std::io::Result<UnixStream> {
+/// Connects without waiting, since a socket whose queue is full would be waited for without end. The
+/// socket is found before it is connected to, so that no link leads out of a container; nothing is sent
+/// unless the very process listens there.
+fn unix(path: &Path, at: &Listener<'_>) -> std::io::Result<UnixStream> {
     use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+    let found = foreign_file::find_below(at.root, path)?;
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    let name = format!("/proc/self/fd/{}", found.as_raw_fd());
+    rustix::net::connect(&socket, &SocketAddrUnix::new(name)?)?;
+    let listener = rustix::net::sockopt::socket_peercred(&socket)?.pid.as_raw_nonzero().get();
+    if listener.cast_unsigned() != at.pid {
+        return Err(std::io::Error::other("another process listens there"));
+    }
     let stream = UnixStream::from(socket);
     stream.set_nonblocking(false)?;
     Ok(stream)
@@ -185,11 +207,28 @@ pub fn private(procfs: &Path, pid: u32) -> Option<u64> {
 mod tests {
     use super::*;
     use std::net::TcpListener;
+    use std::os::unix::net::UnixListener;
+
+    static HERE: std::sync::LazyLock<Listener<'static>> =
+        std::sync::LazyLock::new(|| Listener { root: Path::new("/"), pid: 0 });
+
+    #[test]
+    fn a_socket_of_another_process_is_not_spoken_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let listener = UnixListener::bind(&path).unwrap();
+        let own = Listener { root: Path::new("/"), pid: std::process::id() };
+        assert!(unix(&path, &own).is_ok());
+        assert!(unix(&path, &HERE).unwrap_err().to_string().contains("another process"));
+        let inside = Listener { root: dir.path(), ..own };
+        assert!(unix(Path::new("/s"), &inside).is_ok());
+        drop(listener);
+    }
 
     #[test]
     fn only_loopback_is_asked() {
-        assert!(exchange("192.0.2.1:80", b"").unwrap_err().contains("not on loopback"));
-        assert!(exchange("localhost:80", b"").unwrap_err().contains("no address"));
+        assert!(exchange("192.0.2.1:80", b"", &HERE).unwrap_err().contains("not on loopback"));
+        assert!(exchange("localhost:80", b"", &HERE).unwrap_err().contains("no address"));
     }
 
     #[test]
@@ -203,8 +242,8 @@ mod tests {
             // Accepts, and never says a word.
             listener.accept().unwrap()
         });
-        assert!(exchange(&address, b"").unwrap().ends_with(b"]}"));
-        assert!(exchange(&address, b"").is_err());
+        assert!(exchange(&address, b"", &HERE).unwrap().ends_with(b"]}"));
+        assert!(exchange(&address, b"", &HERE).is_err());
         server.join().unwrap();
     }
 
@@ -223,7 +262,7 @@ mod tests {
                 .unwrap();
         });
         let control = StatusPage { address: address.clone(), path: "/stats?token=abc".to_owned() };
-        let work = ask(StatusProtocol::PumaControl, &control).unwrap();
+        let work = ask(StatusProtocol::PumaControl, &control, &HERE).unwrap();
         assert_eq!(work.done, [(7, 4), (8, 1)]);
         assert_eq!(work.source, format!("control server {address}"));
         server.join().unwrap();

@@ -17,8 +17,21 @@ pub(super) fn quoted(word: &str) -> String {
 impl Subject<'_> {
     /// The first template of its server whose words are all known.
     pub(super) fn apply(&self) -> String {
-        let mut filled = self.advice.apply.iter().filter_map(|template| self.fill(template));
+        let fill = |template: &&str| Some(self.as_owner(template) + &self.fill(template)?);
+        let mut filled = self.advice.apply.iter().filter_map(fill);
         filled.next().unwrap_or_default()
+    }
+
+    /// What a check begins with where the server is not root's: its configuration is read with its
+    /// own rights, since reading may run what stands there.
+    fn as_owner(&self, template: &str) -> String {
+        let is_check = ["{program}", "{python}"].iter().any(|word| template.starts_with(word));
+        match self.setup.owner {
+            Some((uid, gid)) if is_check && uid != 0 => {
+                format!("setpriv --reuid={uid} --regid={gid} --clear-groups ")
+            }
+            _ => String::new(),
+        }
     }
 
     /// A template with its words; none if one is not known.

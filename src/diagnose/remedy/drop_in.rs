@@ -47,7 +47,12 @@ fn variable(prefix: &str, planned: &Planned<'_>) -> String {
 /// A drop-in for the service's unit as a diff, and how to put it into force.
 fn drop_in(service: &Service, lines: &[&str], restart: bool) -> (String, String) {
     let file = format!("/etc/systemd/system/{}.d/50-memory.conf", service.name);
-    let edit = |text: &&str| Edit { line: 1, text: (*text).to_owned(), insert: true };
+    let edit = |text: &&str| Edit {
+        line: 1,
+        text: (*text).to_owned(),
+        insert: true,
+        beside_setting: false,
+    };
     let diff = unified(&file, "", &lines.iter().map(edit).collect::<Vec<_>>());
     let unit = quoted(service.name.trim_end_matches(".service"));
     let apply = if restart {

@@ -71,7 +71,10 @@ impl Subject<'_> {
         if let Some(place) = setting.in_file() {
             let edit = self.line(&place.file, place.line).map(|line| {
                 let text = with_value(line, setting.value, now);
-                (place.file.clone(), Edit { line: place.line, text, insert: false })
+                (
+                    place.file.clone(),
+                    Edit { line: place.line, text, insert: false, beside_setting: true },
+                )
             });
             return (Some((place.file.clone(), Some(place.line))), edit);
         }
@@ -84,7 +87,8 @@ impl Subject<'_> {
             let line = place.line.min(text.lines().count());
             let beside = self.line(&place.file, line).unwrap_or_default();
             let text = format!("{}{}", self.indentation(beside), setting.of.with(now));
-            (place.file.clone(), Edit { line, text, insert: true })
+            let beside_setting = self.is_setting(beside);
+            (place.file.clone(), Edit { line, text, insert: true, beside_setting })
         });
         (Some((place.file.clone(), None)), edit)
     }
@@ -92,11 +96,15 @@ impl Subject<'_> {
     /// The indentation of a new line after `beside`: the same, unless that begins a section, or is
     /// Python of another statement, such as the last line of a function.
     fn indentation<'l>(&self, beside: &'l str) -> &'l str {
-        let (recycle, cap) = (self.setup.recycle.name(), self.setup.cap.name());
-        let is_ours = beside.contains(recycle) || beside.contains(cap);
         let begins_section = beside.trim_start().starts_with(['[', '<']);
-        let is_other_code = self.advice.syntax == ConfigSyntax::Python && !is_ours;
+        let is_other_code = self.advice.syntax == ConfigSyntax::Python && !self.is_setting(beside);
         if begins_section || is_other_code { "" } else { indent(beside) }
+    }
+
+    /// Whether a line is one of the settings that may change.
+    fn is_setting(&self, line: &str) -> bool {
+        let begins = |name: &str| line.trim_start().starts_with(name);
+        begins(self.setup.recycle.name()) || begins(self.setup.cap.name())
     }
 
     fn text(&self, file: &str) -> Option<&str> {

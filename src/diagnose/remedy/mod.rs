@@ -15,6 +15,7 @@ use self::edits::Planned;
 use super::services::service::{Service, ServiceVerdict};
 use crate::core::model::process::ProcId;
 use crate::core::servers::{Advice, Server};
+use crate::diagnose::advice::diff::applied;
 use crate::diagnose::advice::{Inputs, Values};
 use crate::diagnose::findings::Setup;
 use crate::diagnose::work_readings::WorkReadings;
@@ -94,6 +95,36 @@ pub(super) fn of(
 }
 
 impl Remedy {
+    /// The files of a setup as its diff makes them; none where it changes no such file.
+    pub(super) fn changed_files(&self, setup: &Setup) -> Option<Vec<(String, String)>> {
+        let files = setup.files.iter();
+        let changed = files.filter(|(file, _)| self.diff.contains(&format!("\n+++ {file}\n")));
+        let changed = changed.map(|(file, text)| {
+            // One that does not fit leaves the text as it was, which then gives other values.
+            (file.clone(), applied(file, text, &self.diff).unwrap_or_else(|| text.clone()))
+        });
+        Some(changed.collect::<Vec<_>>()).filter(|changed| !changed.is_empty())
+    }
+
+    /// Whether a setup has the values that it proposes in files.
+    pub(super) fn is_in_force(&self, setup: &Setup) -> bool {
+        let settings = || [Some(&setup.recycle), setup.jitter.as_ref(), Some(&setup.cap)];
+        self.changes.iter().filter(|change| change.file.is_some()).all(|change| {
+            let mut settings = settings().into_iter().flatten();
+            settings.any(|of| of.name() == change.name && of.value == change.now)
+        })
+    }
+
+    /// Proposes its values without a diff.
+    pub(super) fn take_diff_back(&mut self) {
+        self.diff.clear();
+        self.apply.clear();
+        self.notes.push(
+            "no diff: read again with it, the configuration has other values, so change it by hand"
+                .to_owned(),
+        );
+    }
+
     /// One that changes nothing yet.
     fn blank(service: &Service, reason: RemedyReason) -> Self {
         Self {

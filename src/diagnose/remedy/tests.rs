@@ -7,6 +7,7 @@ use crate::core::model::process::Comm;
 use crate::core::model::units::MIB;
 use crate::core::servers::{UNKNOWN, by_key};
 use crate::diagnose::advice::Bound;
+use crate::diagnose::advice::diff::applied;
 use crate::diagnose::evidence::config::{self, RunningServer};
 use crate::diagnose::findings::{ConfiguredSetting, FileLine, WorkUnit};
 use crate::diagnose::leak_per_request::{Basis, PerWork, Worker};
@@ -90,6 +91,7 @@ fn setup(key: &str, text: &str, cap: u64, line: usize) -> Setup {
         insert: place,
         exe: "/usr/sbin/apache2".to_owned(),
         interpreter: None,
+        owner: None,
         options: Vec::new(),
         status: None,
         logs: Vec::new(),
@@ -107,8 +109,8 @@ fn both_values_come_as_one_diff_with_the_command_that_applies_it() {
     let remedy = remedy("apache2.service", &setup("apache-prefork", CONF, 150, 3), &readings());
     assert_eq!(
         remedy.diff,
-        "--- /etc/x.conf\n+++ /etc/x.conf\n@@ -1,4 +1,5 @@\n # comment\n <IfModule mpm_prefork_module>\n\
-         -\tMaxRequestWorkers\t150\n+\tMaxRequestWorkers\tCAP\n+\tMaxConnectionsPerChild RECYCLE\n </IfModule>\n"
+        "--- /etc/x.conf\n+++ /etc/x.conf\n@@ -3,1 +3,2 @@\n\
+         -\tMaxRequestWorkers\t150\n+\tMaxRequestWorkers\tCAP\n+\tMaxConnectionsPerChild RECYCLE\n"
             .replace("CAP", &remedy.changes[1].now.to_string())
             .replace("RECYCLE", &remedy.changes[0].now.to_string())
     );
@@ -192,7 +194,7 @@ fn no_gunicorn_worker_outlives_the_computed_requests_and_no_two_end_together() {
 
 #[test]
 fn a_file_of_gunicorn_is_checked_before_its_master_reads_it() {
-    let check = "/srv/venv/bin/python -m py_compile /etc/x.conf && ";
+    let check = "/srv/venv/bin/python -I -c 'import ast,sys;ast.parse(open(sys.argv[1],\"rb\").read())' /etc/x.conf && ";
     assert_eq!(gunicorn("shop", 400).apply, format!("{check}kill -HUP 812"));
     let unit = gunicorn("shop.service", 400);
     assert_eq!(unit.apply, format!("{check}systemctl kill -s HUP --kill-who=main shop"));
@@ -204,7 +206,7 @@ fn where_a_reload_does_not_fit_workers_are_ended_one_by_one_first() {
     let tight = gunicorn("shop", 140);
     assert_eq!(
         tight.apply,
-        "/srv/venv/bin/python -m py_compile /etc/x.conf && \
+        "/srv/venv/bin/python -I -c 'import ast,sys;ast.parse(open(sys.argv[1],\"rb\").read())' /etc/x.conf && \
          for p in $(pgrep -P 812); do kill -TERM $p; sleep 2; done && kill -HUP 812"
     );
     assert!(tight.notes[0].contains("up to 150 MiB where 140 MiB are left"), "{:?}", tight.notes);
@@ -271,29 +273,10 @@ fn every_template_can_be_filled() {
     }
 }
 
-/// What a unified diff makes of a text: its hunks with the lines between them.
+/// What a diff makes of a text.
 fn patched(text: &str, diff: &str) -> String {
-    let old: Vec<&str> = text.lines().collect();
-    let (mut new, mut at) = (Vec::new(), 0);
-    for line in diff.lines().skip(2) {
-        if let Some(range) = line.strip_prefix("@@ -") {
-            let start: usize = range.split(',').next().unwrap().parse().unwrap();
-            let start = start.saturating_sub(1);
-            new.extend_from_slice(&old[at..start]);
-            at = start;
-        } else if let Some(added) = line.strip_prefix('+') {
-            new.push(added);
-        } else if let Some(kept) = line.strip_prefix(' ') {
-            assert_eq!(old[at], kept, "{diff}");
-            new.push(kept);
-            at += 1;
-        } else if let Some(gone) = line.strip_prefix('-') {
-            assert_eq!(old[at], gone, "{diff}");
-            at += 1;
-        }
-    }
-    new.extend_from_slice(&old[at..]);
-    new.join("\n") + "\n"
+    let path = diff.lines().nth(1).unwrap().strip_prefix("+++ ").unwrap();
+    applied(path, text, diff).unwrap_or_else(|| panic!("{diff}"))
 }
 
 /// How a server of each syntax writes a file with these lines for its cap and its recycle setting.

@@ -2,7 +2,7 @@
 //! `<IfVersion>` as httpd has them, from where Debian, Red Hat and SUSE keep it or `-f`, `-d` and
 //! `-D` say.
 
-use super::files::{MOST_FILES, below, matching, real, text};
+use super::files::{MOST_FILES, is_dir, matching, real, text};
 use super::{RunningServer, setup};
 use crate::core::servers::{Server, ServerSetting, ThreadCount};
 use crate::diagnose::findings::{ConfiguredSetting, FileLine, Setup, StatusPage};
@@ -277,7 +277,7 @@ impl<'r> Conf<'r> {
             self.note(format!("{}: not found", path.display()));
         }
         for path in found {
-            if below(self.running, &path).is_dir() {
+            if is_dir(self.running, &path) {
                 for inside in matching(self.running, &path.join("*")) {
                     self.file(&inside, depth + 1);
                 }

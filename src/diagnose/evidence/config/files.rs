@@ -2,40 +2,70 @@
 
 use super::RunningServer;
 use crate::diagnose::findings::FileLine;
+use crate::system::foreign_file;
 use glob::Pattern;
-use std::io::Read;
+use rustix::fs::FileType;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// Bytes read of a configuration file.
 const LARGEST: u64 = 1 << 20;
-/// Configuration files read of one server.
+/// Configuration files read of one server, and their bytes.
 pub(super) const MOST_FILES: usize = 500;
+const MOST_BYTES: u64 = 4 << 20;
+/// Names looked at in a directory.
+const MOST_NAMES: usize = 10_000;
 
 /// The text of a file below the server's root, made valid where it is no UTF-8.
-pub(super) fn text(running: &RunningServer, path: &Path) -> std::io::Result<String> {
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(below(running, path))?;
-    if !file.metadata()?.is_file() {
-        return Err(std::io::Error::other("is no file"));
+pub(super) fn text(running: &RunningServer, path: &Path) -> io::Result<String> {
+    // It would be several lines of a diff.
+    if path.to_string_lossy().chars().any(char::is_control) {
+        return Err(io::Error::other("has control characters in its name"));
     }
-    file.take(LARGEST).read_to_end(&mut bytes)?;
+    if !running.changed.is_empty() {
+        let name = real(running, path).display().to_string();
+        let is_of = |(file, _): &&(String, String)| *file == name || Path::new(file) == path;
+        if let Some((_, text)) = running.changed.iter().find(is_of) {
+            return Ok(text.clone());
+        }
+    }
+    let file = foreign_file::open_below(&running.root, path)?;
+    let left = MOST_BYTES.saturating_sub(running.bytes_read.get());
+    let bytes = foreign_file::read(file, LARGEST.min(left)).map_err(|error| match left {
+        ..LARGEST => io::Error::other("all its files together have more than 4 MiB"),
+        _ => error,
+    })?;
+    running.bytes_read.set(running.bytes_read.get() + bytes.len() as u64);
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Our path to a file that the server knows by `path`.
-pub(super) fn below(running: &RunningServer, path: &Path) -> PathBuf {
-    running.root.join(path.strip_prefix("/").unwrap_or(path))
+/// Whether there is such a file, and a directory.
+fn stat(running: &RunningServer, path: &Path) -> io::Result<rustix::fs::Stat> {
+    Ok(rustix::fs::fstat(foreign_file::find_below(&running.root, path)?)?)
+}
+
+/// Whether that is a directory.
+pub(super) fn is_dir(running: &RunningServer, path: &Path) -> bool {
+    let is = |stat: rustix::fs::Stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+    stat(running, path).is_ok_and(is)
 }
 
 /// A path without its links, as the server sees it.
 pub(super) fn real(running: &RunningServer, path: &Path) -> PathBuf {
-    match below(running, path).canonicalize() {
+    let found = foreign_file::find_below(&running.root, path);
+    match found.and_then(|fd| std::fs::read_link(descriptor(&fd))) {
         Ok(real) => match real.strip_prefix(&running.root) {
             Ok(inside) => Path::new("/").join(inside),
             Err(_) => real,
         },
         Err(_) => path.to_owned(),
     }
+}
+
+/// The path by which this process reaches what it has found.
+fn descriptor(fd: &OwnedFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()))
 }
 
 /// The files that match a pattern whose parts may hold `*`, `?` and `[..]`, sorted by name.
@@ -49,8 +79,9 @@ pub(super) fn matching(running: &RunningServer, pattern: &Path) -> Vec<PathBuf> 
         }
         let mut next = Vec::new();
         for dir in &found {
-            let Ok(entries) = std::fs::read_dir(below(running, dir)) else { continue };
-            let names = entries.flatten().map(|entry| entry.file_name());
+            let Ok(found) = foreign_file::find_below(&running.root, dir) else { continue };
+            let Ok(entries) = std::fs::read_dir(descriptor(&found)) else { continue };
+            let names = entries.flatten().take(MOST_NAMES).map(|entry| entry.file_name());
             let mut names: Vec<String> =
                 names.map(|name| name.to_string_lossy().into_owned()).collect();
             names.retain(|name| matches(&part, name) && !name.starts_with('.'));
@@ -60,7 +91,7 @@ pub(super) fn matching(running: &RunningServer, pattern: &Path) -> Vec<PathBuf> 
         next.truncate(MOST_FILES);
         found = next;
     }
-    found.retain(|path| below(running, path).exists());
+    found.retain(|path| stat(running, path).is_ok());
     found
 }
 

@@ -1,7 +1,7 @@
 //! Ini: a main file with its includes, in sections; php-fpm's pools, uWSGI's `[uwsgi]`.
 
 use super::files::{MOST_FILES, matching, text};
-use super::ini_entries::{IniEntry, entries};
+use super::ini_entries::{IniEntry, MOST_ENTRIES, entries};
 use super::{RunningServer, setup};
 use crate::core::servers::{IniFile, Server, ServerSetting};
 use crate::diagnose::findings::{ConfiguredSetting, FileLine, Setup, StatusPage};
@@ -86,6 +86,9 @@ impl Collected {
             Err(error) => return self.notes.push(format!("{name}: {error}")),
         };
         for entry in entries(&name, &text, section.to_owned()) {
+            if self.entries.len() >= MOST_ENTRIES {
+                return;
+            }
             if !include.is_empty() && entry.name == include {
                 let pattern = running.cwd.join(&entry.value);
                 for inside in matching(running, &pattern).iter().take(MOST_FILES) {

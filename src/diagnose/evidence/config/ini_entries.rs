@@ -15,10 +15,16 @@ pub(super) struct IniEntry {
     pub(super) place: FileLine,
 }
 
+/// Entries kept of one server: php-fpm's own file with every setting has 60.
+pub(super) const MOST_ENTRIES: usize = 20_000;
+
 /// The entries of a file, in order; those before its first section belong to `section`.
 pub(super) fn entries(file: &str, text: &str, mut section: String) -> Vec<IniEntry> {
     let mut entries = Vec::new();
     for (line, text) in (1..).zip(text.lines()) {
+        if entries.len() >= MOST_ENTRIES {
+            break;
+        }
         let text = text.trim();
         if text.is_empty() || text.starts_with([';', '#']) {
             continue;

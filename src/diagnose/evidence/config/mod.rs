@@ -52,6 +52,7 @@ fn setup(
         insert,
         exe: running.exe.clone(),
         interpreter: None,
+        owner: None,
         options: Vec::new(),
         status: None,
         logs: Vec::new(),

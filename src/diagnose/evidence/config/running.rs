@@ -1,10 +1,17 @@
 //! Running server: the command line, environment and root of a server's master.
 
 use crate::core::servers::{Environment, Server, ServerSetting};
+use crate::system::foreign_file;
+use serde::{Deserialize, Serialize};
+use std::cell::Cell;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
+/// Bytes read of a command line or an environment.
+const LONGEST: u64 = 256 << 10;
+
 /// A running server's master, as /proc tells.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RunningServer {
     /// Its executable.
     pub exe: String,
@@ -16,6 +23,11 @@ pub struct RunningServer {
     pub env: Vec<(String, String)>,
     /// Where its files are: `/`, or `/proc/PID/root` of one in a container.
     pub root: PathBuf,
+    /// Files that are read as if they had these texts.
+    pub changed: Vec<(String, String)>,
+    /// Bytes of its files that were read so far.
+    #[serde(skip)]
+    pub bytes_read: Cell<u64>,
 }
 
 impl RunningServer {
@@ -23,7 +35,11 @@ impl RunningServer {
     pub fn look(procfs: &Path, pid: u32) -> Self {
         let dir = procfs.join(pid.to_string());
         let words = |name: &str| {
-            let bytes = std::fs::read(dir.join(name)).unwrap_or_default();
+            let mut bytes = Vec::new();
+            if let Ok(file) = foreign_file::open(&dir.join(name)) {
+                // What was read until an error is used.
+                let _ = file.take(LONGEST).read_to_end(&mut bytes);
+            }
             let words = bytes.split(|byte| *byte == 0).filter(|word| !word.is_empty());
             words.map(|word| String::from_utf8_lossy(word).into_owned()).collect::<Vec<_>>()
         };
@@ -43,6 +59,8 @@ impl RunningServer {
             cwd: link("cwd"),
             env: words("environ").iter().filter_map(pair).collect(),
             root,
+            changed: Vec::new(),
+            bytes_read: Cell::default(),
         }
     }
 

@@ -1,9 +1,9 @@
 //! Files: log files from the end backwards, compressed ones as far as time allows.
 
-use super::LogSources;
 use super::gather::LogEventCounts;
 use super::wordings;
 use super::wordings::LogEntry;
+use super::{LogSources, ServerLog};
 use flate2::bufread::MultiGzDecoder;
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
@@ -27,6 +27,8 @@ struct Log {
     path: PathBuf,
     mtime: i64,
     gz: bool,
+    /// The user who must own it.
+    owner: Option<u32>,
 }
 
 /// Reads the files of the directory and the further ones, the newest first.
@@ -38,10 +40,10 @@ pub(super) fn read_all(
     let mut logs = Vec::new();
     let mut budget = MOST_ENTRIES;
     collect(&sources.dir, 0, &mut budget, &mut logs, found);
-    for path in &sources.files {
+    for ServerLog { path, owner } in &sources.files {
         // A file below the directory is there already.
         if let Some(log) = log(path).filter(|_| !path.starts_with(&sources.dir)) {
-            logs.push(log);
+            logs.push(Log { owner: *owner, ..log });
         }
     }
     logs.retain(|log| !found.is_old(log.mtime as f64));
@@ -54,7 +56,7 @@ pub(super) fn read_all(
     logs.truncate(MOST_FILES);
     for (index, log) in logs.iter().enumerate() {
         let name = log.path.display().to_string();
-        let end = match open(&log.path) {
+        let end = match open(&log.path).and_then(|file| of_owner(file, log.owner)) {
             Ok(file) if log.gz => read_gz(file, &log.path, found, go_on),
             Ok(file) => read_backwards(&file, &log.path, found, go_on),
             Err(error) => {
@@ -117,7 +119,17 @@ fn log(path: &Path) -> Option<Log> {
     if is_no_log || packed.iter().any(|end| name.ends_with(end)) || !meta.is_file() {
         return None;
     }
-    Some(Log { path: path.to_owned(), mtime: meta.mtime(), gz: name.ends_with(".gz") })
+    Some(Log { path: path.to_owned(), mtime: meta.mtime(), gz: name.ends_with(".gz"), owner: None })
+}
+
+/// The file, if it belongs to whom it must.
+fn of_owner(file: File, owner: Option<u32>) -> std::io::Result<File> {
+    match owner {
+        Some(owner) if file.metadata()?.uid() != owner => {
+            Err(std::io::Error::other("is not its server's user's, who named it"))
+        }
+        _ => Ok(file),
+    }
 }
 
 /// Opens a regular file. Whoever may write to a log directory could have put something else in its

@@ -17,13 +17,22 @@ pub use timestamp::Stamps;
 use crate::diagnose::findings::Logs;
 use std::path::{Path, PathBuf};
 
+/// A log that a server's settings name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerLog {
+    /// The file.
+    pub path: PathBuf,
+    /// The user who must own it, where that user's word is all that names it.
+    pub owner: Option<u32>,
+}
+
 /// Which logs.
 #[derive(Clone, Debug)]
 pub struct LogSources {
     /// The directory of log files.
     pub dir: PathBuf,
     /// Further files, such as servers' configured error logs.
-    pub files: Vec<PathBuf>,
+    pub files: Vec<ServerLog>,
     /// The program that reads the journal; none where it is not to be asked.
     pub journalctl: Option<PathBuf>,
     /// The kernel's ring buffer; none where it is not to be read.

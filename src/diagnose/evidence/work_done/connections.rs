@@ -8,6 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Read;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 /// Seconds that the kernel keeps a closed connection (TCP_TIMEWAIT_LEN, include/net/tcp.h).
@@ -50,6 +51,36 @@ pub fn closed_per_s(procfs: &Path, pid: u32, within_s: f64) -> Option<f64> {
     (closed > 0 && !is_full).then_some(closed as f64 / within_s)
 }
 
+/// Whether process `pid` of user `uid` itself listens at an address, as far as the kernel tells: nobody
+/// else is asked in its name. Of a socket in the file system only the answer to a connection tells.
+///
+/// # Errors
+/// In words: it does not, or not in this network.
+pub fn ensure_listens(procfs: &Path, pid: u32, uid: u32, address: &str) -> Result<(), String> {
+    if address.starts_with('/') {
+        return Ok(());
+    }
+    let at: SocketAddr = address.parse().map_err(|_| format!("{address}: no address"))?;
+    let dir = procfs.join(pid.to_string());
+    let network = |dir: &Path| std::fs::read_link(dir.join("ns/net")).ok();
+    if network(&dir).is_some_and(|of| network(Path::new("/proc/self")).is_some_and(|own| own != of))
+    {
+        return Err(format!("{address}: is in a network of its own"));
+    }
+    let (own, may_tell) = (sockets(&dir.join("fd")), std::fs::read_dir(dir.join("fd")).is_ok());
+    let lists: Vec<String> = ["tcp", "tcp6"].iter().map(|name| list(&dir, name)).collect();
+    let all = lists.iter().flat_map(|list| list.lines().filter_map(Socket::read));
+    let mut here = all.filter(|socket| socket.state == LISTEN && socket.is_at(at));
+    let is_own = |socket: Socket<'_>| match may_tell {
+        true => own.contains(&socket.inode),
+        false => socket.uid == uid,
+    };
+    match here.any(is_own) {
+        true => Ok(()),
+        false => Err(format!("{address}: it does not listen there")),
+    }
+}
+
 /// The inodes of a process's sockets.
 fn sockets(fds: &Path) -> BTreeSet<u64> {
     let links = std::fs::read_dir(fds).into_iter().flatten().flatten().take(MOST_FDS);
@@ -71,7 +102,8 @@ fn list(dir: &Path, name: &str) -> String {
 
 /// A line of /proc/PID/net/tcp.
 struct Socket<'a> {
-    /// Its own port, in hexadecimal digits.
+    /// Its own address and port, in hexadecimal digits.
+    address: &'a str,
     port: &'a str,
     /// Address and port of its other end.
     peer: &'a str,
@@ -81,6 +113,7 @@ struct Socket<'a> {
     state: &'a str,
     /// Seconds until its timer ends.
     left_s: f64,
+    uid: u32,
     inode: u64,
 }
 
@@ -104,16 +137,60 @@ impl<'a> Socket<'a> {
         let (peer, peer_port) = fields.next()?.rsplit_once(':')?;
         let state = fields.next()?;
         let (_, left) = fields.nth(1)?.split_once(':')?;
-        let inode = fields.nth(3)?.parse().ok()?;
+        let uid = fields.nth(1)?.parse().ok()?;
+        let inode = fields.nth(1)?.parse().ok()?;
         // In hundredths of a second (USER_HZ).
         let left_s = i64::from_str_radix(left, 16).ok()? as f64 / 100.0;
-        Some(Self { port, peer, peer_port, to_itself: address == peer, state, left_s, inode })
+        let to_itself = address == peer;
+        Some(Self { address, port, peer, peer_port, to_itself, state, left_s, uid, inode })
+    }
+
+    /// Whether what is sent to that address arrives here.
+    fn is_at(&self, at: SocketAddr) -> bool {
+        let address = self.ip();
+        u16::from_str_radix(self.port, 16) == Ok(at.port())
+            && address.is_some_and(|own| own.is_unspecified() || own == at.ip())
+    }
+
+    /// Its address, which the kernel writes as words of 32 bits in the machine's order of bytes.
+    fn ip(&self) -> Option<IpAddr> {
+        let word = |at: usize| {
+            let digits = self.address.get(8 * at..8 * at + 8)?;
+            Some(u32::from_str_radix(digits, 16).ok()?.to_ne_bytes())
+        };
+        if self.address.len() == 8 {
+            return word(0).map(IpAddr::from);
+        }
+        let mut bytes = [0; 16];
+        for (at, part) in bytes.chunks_mut(4).enumerate() {
+            part.copy_from_slice(&word(at)?);
+        }
+        Some(Ipv6Addr::from(bytes).to_canonical())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_who_listens_at_an_address_is_asked_there() {
+        use std::net::TcpListener;
+        let (procfs, own) = (Path::new("/proc"), std::process::id());
+        let uid = rustix::process::geteuid().as_raw();
+        for bound in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0"] {
+            // Some machines have no IPv6.
+            let Ok(listener) = TcpListener::bind(bound) else { continue };
+            let port = listener.local_addr().unwrap().port();
+            let host = if bound.starts_with('[') { "[::1]" } else { "127.0.0.1" };
+            let address = format!("{host}:{port}");
+            assert_eq!(ensure_listens(procfs, own, uid, &address), Ok(()), "{bound}");
+            assert!(ensure_listens(procfs, 1, u32::MAX, &address).is_err(), "{bound}");
+            drop(listener);
+            assert!(ensure_listens(procfs, own, uid, &address).is_err(), "{bound}");
+        }
+        assert!(ensure_listens(procfs, own, uid, "localhost:80").is_err());
+    }
     use std::io::Write;
     use std::net::{TcpListener, TcpStream};
 

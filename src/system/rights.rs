@@ -1,0 +1,110 @@
+//! Rights: whose rights a process has, and how to have no others from now on.
+
+use anyhow::{Context, Result, ensure};
+use nix::unistd::{Gid, Uid, getresgid, getresuid, setgroups, setresgid, setresuid};
+use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_no_new_privs};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// User, group and further groups of a process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rights {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// The further groups.
+    pub groups: Vec<u32>,
+}
+
+impl Rights {
+    /// Those of a process; none where they are mixed, as those of a set-user-ID program are: what it
+    /// says may then be another's word.
+    pub fn of(procfs: &Path, pid: u32) -> Option<Self> {
+        Self::parse(&std::fs::read_to_string(procfs.join(format!("{pid}/status"))).ok()?)
+    }
+
+    fn parse(status: &str) -> Option<Self> {
+        let numbers = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            let words = line.split_ascii_whitespace().map(|word| word.parse::<u32>().ok());
+            words.collect::<Option<Vec<u32>>>()
+        };
+        // Real, effective, saved, and that of the file system.
+        let same = |ids: Vec<u32>| match ids.as_slice() {
+            [first, rest @ ..] if rest.iter().all(|id| id == first) => Some(*first),
+            _ => None,
+        };
+        let (uid, gid) = (same(numbers("Uid:")?)?, same(numbers("Gid:")?)?);
+        Some(Self { uid, gid, groups: numbers("Groups:").unwrap_or_default() })
+    }
+
+    /// Gives up all others for good.
+    ///
+    /// # Errors
+    /// The kernel refuses, or says that some are left.
+    pub fn keep_only(&self) -> Result<()> {
+        let groups: Vec<Gid> = self.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
+        let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
+        setgroups(&groups).context("cannot give up groups")?;
+        setresgid(gid, gid, gid).context("cannot give up its group")?;
+        setresuid(uid, uid, uid).context("cannot give up its user")?;
+        let (users, all) = (getresuid()?, getresgid()?);
+        let is_user = [users.real, users.effective, users.saved] == [uid; 3];
+        let is_group = [all.real, all.effective, all.saved] == [gid; 3];
+        ensure!(is_user && is_group, "some rights are left");
+        // Root reads what its servers read, also where they have given files away.
+        let kept = match self.uid {
+            0 => {
+                CapabilitySet::DAC_OVERRIDE
+                    | CapabilitySet::DAC_READ_SEARCH
+                    | CapabilitySet::SYS_PTRACE
+            }
+            _ => CapabilitySet::empty(),
+        };
+        let now = rustix::thread::capabilities(None).context("cannot tell its capabilities")?;
+        let left = CapabilitySets {
+            effective: kept & now.permitted,
+            permitted: kept & now.permitted,
+            inheritable: CapabilitySet::empty(),
+        };
+        set_capabilities(None, left).context("cannot give up capabilities")?;
+        set_no_new_privs(true).context("cannot refuse new rights")
+    }
+}
+
+/// Limits what this process may use: so many bytes of address space and seconds of a processor, no
+/// file written, no core. It ends with its parent.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn limit(memory: u64, cpu_s: u64) -> Result<()> {
+    for (resource, most) in
+        [(Resource::As, memory), (Resource::Cpu, cpu_s), (Resource::Fsize, 0), (Resource::Core, 0)]
+    {
+        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
+            .context("cannot limit itself")?;
+    }
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .context("cannot end with its parent")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STATUS: &str = "Name:\tx\nUid:\t33\t33\t33\t33\nGid:\t34\t34\t34\t34\nFDSize:\t64\nGroups:\t4 33 \nNStgid:\t7\n";
+
+    #[test]
+    fn the_rights_of_a_process_are_read_and_mixed_ones_are_none() {
+        let read = Rights::parse(STATUS).unwrap();
+        assert_eq!(read, Rights { uid: 33, gid: 34, groups: vec![4, 33] });
+        for (is, was) in [("33\t0\t33\t33", "33\t33\t33\t33"), ("34\t34\t0\t34", "34\t34\t34\t34")]
+        {
+            assert_eq!(Rights::parse(&STATUS.replace(was, is)), None);
+        }
+        assert_eq!(Rights::parse(""), None);
+        assert_eq!(Rights::parse("Uid:\tx\nGid:\t1\n"), None);
+    }
+}
