@@ -5,10 +5,14 @@ case $LEAKWATCH_EVENT in
     leak | order | outcome | not_ended | signal_failed | memory_failure) ;;
     *) exit 0 ;;
 esac
-/usr/sbin/sendmail -t <<MAIL
+# A process chose its own name: of that only these characters get into a header, and the text is one line.
+name=$(printf '%.60s' "${LEAKWATCH_COMM:-}" | LC_ALL=C tr -c 'A-Za-z0-9 ._/:@+-' '?')
+text=$(printf '%s' "$LEAKWATCH_TEXT" | LC_ALL=C tr '\000-\037\177' '?')
+# -i: a line with a dot alone does not end the mail.
+/usr/sbin/sendmail -t -i <<MAIL
 To: ${1:-root}
-Subject: leakwatch on $(uname -n): $LEAKWATCH_EVENT ${LEAKWATCH_COMM:-}
+Subject: leakwatch on $(uname -n): $LEAKWATCH_EVENT $name
 Auto-Submitted: auto-generated
 
-$LEAKWATCH_TEXT
+$text
 MAIL

@@ -1,29 +1,8 @@
 //! Escape: text that others wrote, made harmless for a terminal and for a page.
 
+pub use crate::core::model::plain_text::Plain;
+use crate::core::model::plain_text::is_hidden;
 use std::fmt;
-
-/// Shows text on one line without anything that moves the cursor, hides or turns text around:
-/// control characters, the marks of writing direction, and invisible ones are escaped.
-#[derive(Clone, Copy, Debug)]
-pub struct Plain<'a>(pub &'a str);
-
-impl fmt::Display for Plain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                c if c.is_control() || is_hidden(c) => write!(f, "{}", c.escape_default())?,
-                c => write!(f, "{c}")?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Unicode's marks of direction, joiners and other characters that are not seen but act.
-fn is_hidden(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
 
 /// Shows text as a page's text or an attribute's value in quotes.
 #[derive(Clone, Copy, Debug)]

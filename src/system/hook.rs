@@ -4,6 +4,7 @@
 //! short leakwatch forks nothing, and a hook that fails or hangs changes nothing in the watch. The
 //! helper starts commands by posix_spawn, which copies no page table.
 
+use crate::core::model::plain_text::ShellText;
 use crate::system::prepare;
 use crate::system::signal;
 use crate::system::wait;
@@ -117,7 +118,7 @@ pub fn serve(
         let child = Command::new("/bin/sh")
             .args(["-c", command])
             .envs(event.iter().filter_map(|(key, value)| variable(key, value)))
-            .env("LEAKWATCH_TEXT", text.trim_end())
+            .env("LEAKWATCH_TEXT", ShellText(text.trim_end()).to_string())
             .env("LEAKWATCH_JSON", &json)
             .stdin(Stdio::null())
             // Its whole group is ended if it takes too long.
@@ -142,11 +143,12 @@ pub fn serve(
     Ok(())
 }
 
-/// `"footprint_bytes": 7` as LEAKWATCH_FOOTPRINT_BYTES=7; objects are left to LEAKWATCH_JSON.
+/// `"footprint_bytes": 7` as LEAKWATCH_FOOTPRINT_BYTES=7, always one line of plain text; objects are left
+/// to LEAKWATCH_JSON.
 fn variable(key: &str, value: &Value) -> Option<(String, String)> {
     let value = match value {
-        // No variable can hold a NUL.
-        Value::String(text) => text.replace('\0', ""),
+        // A process chose its name, and a hook puts it into headers and commands.
+        Value::String(text) => ShellText(text).to_string(),
         Value::Number(_) | Value::Bool(_) => value.to_string(),
         _ => return None,
     };
@@ -179,7 +181,33 @@ mod tests {
         assert_eq!(served(&command, 10.0, &ORDER.repeat(2)), "");
 
         let text = std::fs::read_to_string(out).unwrap();
-        assert_eq!(text, "order 7 ab ORDER a[7]\n".repeat(2));
+        assert_eq!(text, "order 7 a?b ORDER a[7]\n".repeat(2));
+    }
+
+    #[test]
+    fn no_variable_has_more_than_one_line_whatever_a_process_is_called() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out");
+        for name in [
+            "x\nBcc:evil@e.co",
+            "x\\nBcc:evil",
+            "\r\nA",
+            "a\u{2028}b",
+            "\u{1b}[2J",
+            "$(id)`id`",
+            "\u{85}x",
+        ] {
+            let event = serde_json::json!({ "event": "order", "comm": name, "place": name });
+            // dash's echo makes a line break of a backslash and an n.
+            let command = format!(
+                "echo \"$LEAKWATCH_COMM|$LEAKWATCH_PLACE|$LEAKWATCH_TEXT\" >{}",
+                out.display()
+            );
+            assert_eq!(served(&command, 10.0, &format!("{event}\nORDER {}\n", "x")), "");
+            let text = std::fs::read_to_string(&out).unwrap();
+            assert_eq!(text.lines().count(), 1, "{name:?}: {text:?}");
+            assert!(!text.trim_end().chars().any(char::is_control), "{text:?}");
+        }
     }
 
     #[test]

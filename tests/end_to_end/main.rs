@@ -32,6 +32,7 @@ mod fork_failure;
 mod forks;
 mod harness;
 mod hook;
+mod hook_examples;
 mod hostile;
 mod impostor;
 mod last_minute;

@@ -102,9 +102,11 @@ pub struct WatchOptions {
     /// The command finds the event in LEAKWATCH_EVENT (leak, order, outcome, not_ended,
     /// memory_failure, ...), its line in LEAKWATCH_TEXT and its JSON object in LEAKWATCH_JSON. Each
     /// field of the object also has a variable of its own, such as LEAKWATCH_PID, LEAKWATCH_COMM and
-    /// LEAKWATCH_SIGNAL. A helper process, started with the watch, runs the commands one after
-    /// another, for at most 30 s each. Errors are printed on standard error and change nothing else.
-    /// examples/hooks has one command for mail and one for a webhook.
+    /// LEAKWATCH_SIGNAL. All but LEAKWATCH_JSON are one line of plain text: a control character in the
+    /// name of a process is a question mark there, and so is a backslash. A helper process, started
+    /// with the watch, runs the commands one after another, for at most 30 s each. Errors are printed
+    /// on standard error and change nothing else. examples/hooks has one command for mail and one for
+    /// a webhook.
     #[arg(long, value_name = "COMMAND", help_heading = "Output")]
     pub on_event: Option<String>,
     /// Which configuration to read.

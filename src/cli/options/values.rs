@@ -67,6 +67,9 @@ pub(super) fn interval(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Bytes that no machine has: 2^60, an exbibyte.
+const LARGEST: f64 = (1_u64 << 60) as f64;
+
 /// A size in bytes: a number with K, M, G or T for powers of 1024, as `free` and systemd use them.
 pub(super) fn size(text: &str) -> Result<u64, String> {
     let wrong = || "write 512M or 1.5G".to_owned();
@@ -82,6 +85,9 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
         _ => return Err(wrong()),
     };
     match digits.trim().parse::<f64>() {
+        Ok(n) if n.is_finite() && n * factor >= LARGEST => {
+            Err("that is more than any machine has; write 512M or 1.5G".to_owned())
+        }
         Ok(n) if n.is_finite() && n > 0.0 => Ok((n * factor) as u64),
         _ => Err(wrong()),
     }

@@ -23,9 +23,14 @@ fn name(path: &str) -> Option<String> {
             return Some(format!("container {name}"));
         }
     }
-    // The innermost one: units of a user's own manager are below user@1000.service.
-    let unit = parts().rfind(|part| part.ends_with(".service"))?;
-    (!unit.starts_with("user@")).then(|| unit.to_owned())
+    // The outermost one: below it a service may name groups as it likes. Those of a user's own manager
+    // are below user@1000.service and must not pass for the machine's.
+    let mut units = parts().filter(|part| part.ends_with(".service"));
+    let unit = units.next()?;
+    match unit.strip_prefix("user@").and_then(|rest| rest.strip_suffix(".service")) {
+        Some(user) => units.next_back().map(|unit| format!("{unit} of user {user}")),
+        None => Some(unit.to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -43,8 +48,9 @@ mod tests {
             ),
             (
                 "/user.slice/user-1000.slice/user@1000.service/app.slice/a.service",
-                Some("a.service".to_owned()),
+                Some("a.service of user 1000".to_owned()),
             ),
+            ("/system.slice/app.service/apache2.service", Some("app.service".to_owned())),
             ("/user.slice/user-1000.slice/user@1000.service/init.scope", None),
             ("/user.slice/user-1000.slice/session-3.scope", None),
             (

@@ -69,8 +69,9 @@ impl Subject<'_> {
     }
 
     fn unit(&self) -> Option<String> {
-        let name = self.service.name.trim_end_matches(".service");
-        self.service.is_unit.then(|| quoted(name))
+        // Not a container, nor a unit of a user's own manager.
+        let name = self.service.name.strip_suffix(".service").filter(|_| self.service.is_unit);
+        name.map(quoted)
     }
 
     /// Where a reload would need more memory than is left, workers are ended one by one first: what

@@ -16,7 +16,8 @@ impl Subject<'_> {
     /// What is on the command line stays out: it overrides the environment.
     pub(super) fn by_environment(&self, planned: &[Planned<'_>]) -> Option<(String, String)> {
         let free = || planned.iter().filter(|planned| planned.setting.place.is_none());
-        if !self.service.is_unit || free().next().is_none() {
+        let is_unit = self.service.is_unit && self.service.name.ends_with(".service");
+        if !is_unit || free().next().is_none() {
             return None;
         }
         let assigned = |word: fn(&str, &Planned<'_>) -> String, prefix: &str| {
@@ -66,7 +67,8 @@ fn drop_in(service: &Service, lines: &[&str], restart: bool) -> (String, String)
 /// What bounds a service whose own settings are not known.
 pub(super) fn of_unit(service: &Service) -> Remedy {
     let mut remedy = Remedy::blank(service, RemedyReason::Unmeasured);
-    if service.is_unit && service.name.ends_with(".service") {
+    let is_unit = service.is_unit && service.name.ends_with(".service");
+    if is_unit {
         let left = service.headroom.left as f64;
         let limit = |name: &str, share: f64| {
             format!("{name}={:.0}M", (service.size + share * left) / MIB as f64)
@@ -79,7 +81,7 @@ pub(super) fn of_unit(service: &Service) -> Remedy {
     }
     if service.workers == 0 {
         let unit = quoted(service.name.trim_end_matches(".service"));
-        remedy.notes.push(if service.is_unit {
+        remedy.notes.push(if is_unit {
             format!("a restart gives the memory back: `systemctl restart {unit}`, at a quiet hour")
         } else {
             "a restart gives the memory back; do it at a quiet hour".to_owned()
