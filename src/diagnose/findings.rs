@@ -28,6 +28,8 @@ pub enum Failure {
     OomKill,
     /// The same, because a memory cgroup was at its limit.
     OomKillInCgroup,
+    /// A daemon that acts before the kernel (earlyoom, systemd-oomd) ended a process.
+    OomDaemonKill,
     /// A program was refused memory.
     NoMemory,
     /// A service went down over it.
@@ -48,6 +50,7 @@ impl Failure {
             Self::ForkFailed(MissingResource::Unsaid) => "fork-failed",
             Self::OomKill => "oom-kill",
             Self::OomKillInCgroup => "oom-kill-in-cgroup",
+            Self::OomDaemonKill => "oom-daemon-kill",
             Self::NoMemory => "no-memory",
             Self::Down => "service-down",
             Self::Killed => "worker-killed",
@@ -63,6 +66,7 @@ impl Failure {
             Self::ForkFailed(MissingResource::Unsaid) => "fork failed",
             Self::OomKill => "ended by the kernel's OOM killer",
             Self::OomKillInCgroup => "ended by the OOM killer at its cgroup's limit",
+            Self::OomDaemonKill => "ended by a daemon that acts before the kernel's OOM killer",
             Self::NoMemory => "was refused memory",
             Self::Down => "went down over it",
             Self::Killed => "lost a worker to SIGKILL",

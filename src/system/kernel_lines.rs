@@ -10,6 +10,8 @@ pub(crate) enum KernelLine<'a> {
     KilledInCgroup(Victim<'a>),
     /// `Out of memory: Kill process .. or sacrifice child`: before 5.0 the first line of a kill,
     WillKill,
+    /// the same at a cgroup's limit,
+    WillKillInCgroup(Victim<'a>),
     /// and `Killed process ..` the second, of the machine's kills and of those in cgroups alike.
     KilledSomewhere(Victim<'a>),
     /// `cgroup: fork rejected by pids controller in ..`: that cgroup's path.
@@ -27,9 +29,24 @@ pub(crate) struct Victim<'a>(&'a str);
 impl<'a> Victim<'a> {
     /// The name, which may hold parentheses itself.
     pub(crate) fn name(self) -> Option<&'a str> {
-        let (_, rest) = self.0.split_once(" (").or_else(|| self.0.split_once(", UID "))?;
-        let end = rest.find(") total-vm").or_else(|| rest.find("),")).or_else(|| rest.rfind(')'));
+        let Some((_, rest)) = self.0.split_once(" (").or_else(|| self.0.split_once(", UID "))
+        else {
+            // "VM: killing process httpd" has no pid.
+            return self.0.split(' ').next().filter(|name| !name.is_empty());
+        };
+        let rest = rest.split_once(", (").map_or(rest, |(_, name)| name);
+        let end = rest
+            .find(") total-vm")
+            .or_else(|| rest.find(") score "))
+            .or_else(|| rest.find("),"))
+            .or_else(|| rest.rfind(')'));
         rest.get(..end?)
+    }
+
+    /// The pid, if it is said.
+    pub(crate) fn pid(self) -> Option<u32> {
+        let digits = self.0.bytes().take_while(u8::is_ascii_digit).count();
+        self.0.get(..digits)?.parse().ok()
     }
 }
 
@@ -38,33 +55,79 @@ impl<'a> KernelLine<'a> {
     pub(crate) fn parse(message: &'a str) -> Option<Self> {
         let text = without_time(message);
         let after = |words: &str| text.strip_prefix(words);
-        if let Some(rest) = after("Out of memory: Killed process ") {
-            Some(Self::Killed(Victim(rest)))
-        } else if let Some(rest) = after("Memory cgroup out of memory: Killed process ") {
-            Some(Self::KilledInCgroup(Victim(rest)))
-        } else if let Some(rest) = after("Killed process ") {
+        // Before 2.6.20 with a capital; "(oom_kill_allocating_task)" where that is set.
+        if let Some(rest) = after("Out of memory").or_else(|| after("Out of Memory")) {
+            return killed(rest, Self::Killed, |_| Self::WillKill);
+        }
+        if let Some(rest) = after("Memory cgroup out of memory") {
+            return killed(rest, Self::KilledInCgroup, Self::WillKillInCgroup);
+        }
+        if let Some(rest) = after("Killed process ") {
             Some(Self::KilledSomewhere(Victim(rest)))
+        } else if let Some(rest) =
+            after("OOM killed process ").or_else(|| after("VM: killing process "))
+        {
+            Some(Self::Killed(Victim(rest)))
         } else if let Some(path) = after("cgroup: fork rejected by pids controller in ") {
             Some(Self::ForkRejected(path.trim()))
-        } else if after("Out of memory: Kill process ").is_some() {
-            Some(Self::WillKill)
         } else if after("__vm_enough_memory:")
             .is_some_and(|rest| rest.contains("not enough memory"))
         {
             Some(Self::CommitRefused)
         } else {
-            let (name, _) = text.split_once(": page allocation failure: order:0")?;
-            Some(Self::NoPage(name))
+            let (name, rest) = text.split_once(": page allocation failure")?;
+            rest.get(1..)?.trim_start().starts_with("order:0").then_some(Self::NoPage(name))
         }
     }
 }
 
-/// A message without the `[12345.678901] ` that printk.time adds in syslog.
-pub(crate) fn without_time(message: &str) -> &str {
-    match message.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {
-        Some((time, rest)) if time.trim().parse::<f64>().is_ok() => rest,
-        _ => message,
+/// What follows "Out of memory": `: Killed process 7 (x)`, ` (oom_kill_allocating_task): Kill process ..`, or
+/// of Virtuozzo ` in UB 1234: OOM killed process 7 (x)`, which is a container's.
+fn killed<'a>(
+    rest: &'a str,
+    done: fn(Victim<'a>) -> KernelLine<'a>,
+    announced: fn(Victim<'a>) -> KernelLine<'a>,
+) -> Option<KernelLine<'a>> {
+    let (how, rest) = rest.split_once(": ")?;
+    if let Some(victim) = rest.strip_prefix("OOM killed process ") {
+        return how.starts_with(" in ").then_some(KernelLine::KilledInCgroup(Victim(victim)));
     }
+    if !(how.is_empty() || how.starts_with(" (")) {
+        return None;
+    }
+    if let Some(victim) = rest.strip_prefix("Killed process ") {
+        return Some(done(Victim(victim)));
+    }
+    let victim =
+        rest.strip_prefix("Kill process ").or_else(|| rest.strip_prefix("kill process "))?;
+    Some(announced(Victim(victim)))
+}
+
+/// A message without the `[12345.678901] ` that printk.time adds in syslog, the `[ T1234] ` of the
+/// thread, and the priority that dmesg puts before them (`<3>`, `kern  :err   : `).
+pub(crate) fn without_time(message: &str) -> &str {
+    let mut text = message;
+    if let Some((level, rest)) = text.strip_prefix('<').and_then(|rest| rest.split_once('>'))
+        && level.parse::<u8>().is_ok()
+    {
+        text = rest;
+    }
+    if let Some(rest) = text.strip_prefix("kern ") {
+        text = rest.splitn(3, ':').nth(2).map_or(text, str::trim_start);
+    }
+    for _ in 0..3 {
+        let Some((inside, rest)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']'))
+        else {
+            break;
+        };
+        let inside = inside.trim();
+        let is_caller = inside.strip_prefix(['T', 'C']).is_some_and(|id| id.parse::<u32>().is_ok());
+        if inside.parse::<f64>().is_err() && !is_caller {
+            break;
+        }
+        text = rest.trim_start();
+    }
+    text
 }
 
 #[cfg(test)]
@@ -85,6 +148,25 @@ mod tests {
         ] {
             assert_eq!(name(line), Some("a (b)"), "{line}");
         }
+        for line in [
+            "Out of Memory: Killed process 7 (httpd).",
+            "<3>[  12.34][ T1234] Out of memory: Killed process 7 (httpd) total-vm:1kB",
+            "kern  :err   : [  12.34] Out of memory: Killed process 7 (httpd) total-vm:1kB",
+            "Out of memory (oom_kill_allocating_task): Killed process 7 (httpd) total-vm:1kB",
+            "Out of memory in UB 1234: OOM killed process 7 (httpd) score 0 vm:1kB, rss:1kB, swap:0kB",
+            "Killed process 7, UID 48, (httpd) total-vm:1kB",
+            "VM: killing process httpd",
+        ] {
+            assert_eq!(name(line), Some("httpd"), "{line}");
+        }
+        let announced =
+            "Memory cgroup out of memory: Kill process 7 (x) score 9 or sacrifice child";
+        let Some(KernelLine::WillKillInCgroup(victim)) = KernelLine::parse(announced) else {
+            panic!("{announced}")
+        };
+        assert_eq!(victim.pid(), Some(7));
+        let page = "httpd: page allocation failure. order:0, mode:0x20";
+        assert_eq!(KernelLine::parse(page), Some(KernelLine::NoPage("httpd")));
         let old = "Out of memory: Kill process 7 (x) score 9 or sacrifice child";
         assert_eq!(KernelLine::parse(old), Some(KernelLine::WillKill));
         assert_eq!(KernelLine::parse("user: Out of memory: Killed process 7 (x)"), None);

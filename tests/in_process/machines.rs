@@ -1,6 +1,7 @@
 //! Machines as they are out there: cases taken from public reports, reduced to what must be recognised,
 //! in tests/fixtures/machines. Each kind of case has a file and a module here.
 
+mod logs;
 mod trees;
 
 /// A case: its name, its lines, and what must come of it (the lines that begin with "> ").

@@ -74,7 +74,9 @@ fn suspicion(suspect: &Service) -> String {
 
 /// The failures for lack of memory in the logs, if there are any.
 fn logged(diagnosis: &Diagnosis, but: &str, times: &Times) -> String {
-    let of_memory = || diagnosis.logs.log_events.iter().filter(|t| t.failure.is_of_memory());
+    // Of when a line without a time is nobody knows: it may be years old.
+    let dated = || diagnosis.logs.log_events.iter().filter(|t| t.last_t.is_some());
+    let of_memory = || dated().filter(|t| t.failure.is_of_memory());
     let failures: u64 = of_memory().map(|t| t.count).sum();
     let Some(last) = of_memory().next().filter(|_| failures > 0) else { return String::new() };
     let failures = count(failures, "failure for lack of memory", "failures for lack of memory");

@@ -125,6 +125,9 @@ pub fn when(log_event: &LogEvent, times: &Times) -> String {
 /// The sentence where no log event was found.
 pub fn no_trace(logs: &Logs) -> &'static str {
     match logs.unread.is_empty() {
+        _ if logs.sources == 0 => {
+            "No log was read: whether forks failed or the OOM killer came is not known."
+        }
         true => "No failed fork, no OOM kill, no lack of memory.",
         false => "No failed fork, no OOM kill, no lack of memory in what could be read.",
     }

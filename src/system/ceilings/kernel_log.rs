@@ -93,6 +93,7 @@ impl News {
             // A kill in a cgroup is counted by that cgroup itself. Of the two lines of a kill before
             // Linux 5.0 the first counts.
             Some(KernelLine::KilledInCgroup(_) | KernelLine::KilledSomewhere(_))
+            | Some(KernelLine::WillKillInCgroup(_))
             | Some(KernelLine::ForkRejected(_) | KernelLine::NoPage(_))
             | None => {}
         }

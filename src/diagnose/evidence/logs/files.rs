@@ -1,10 +1,11 @@
 //! Files: log files from the end backwards, compressed ones as far as time allows.
 
-use super::gather::LogEventCounts;
-use super::wordings;
+use super::gather::{LogEventCounts, hit};
 use super::wordings::LogEntry;
 use super::{LogSources, ServerLog};
+use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
+use lzma_rust2::XzReader;
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -26,10 +27,25 @@ const MOST_RECORDS: usize = 65_536;
 struct Log {
     path: PathBuf,
     mtime: i64,
-    gz: bool,
+    packing: Packing,
     /// The user who must own it.
     owner: Option<u32>,
 }
+
+/// How a log file is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Packing {
+    Plain,
+    Gzip,
+    /// SUSE rotates to this, and some to the next.
+    Xz,
+    Bzip2,
+    /// In a way that is not read here.
+    Other,
+}
+
+/// KiB that unpacking may take; `xz -9` asks for 65 MiB.
+const XZ_KIB: u32 = 80 << 10;
 
 /// Reads the files of the directory and the further ones, the newest first.
 pub(super) fn read_all(
@@ -48,7 +64,7 @@ pub(super) fn read_all(
     }
     logs.retain(|log| !found.is_old(log.mtime as f64));
     // Plain ones first: of a compressed one the end is only had by way of its beginning.
-    logs.sort_by_key(|log| (log.gz, std::cmp::Reverse(log.mtime)));
+    logs.sort_by_key(|log| (log.packing != Packing::Plain, std::cmp::Reverse(log.mtime)));
     let many = logs.len().saturating_sub(MOST_FILES);
     if many > 0 {
         found.unread(format!("{many} older log files"));
@@ -57,8 +73,16 @@ pub(super) fn read_all(
     for (index, log) in logs.iter().enumerate() {
         let name = log.path.display().to_string();
         let end = match open(&log.path).and_then(|file| of_owner(file, log.owner)) {
-            Ok(file) if log.gz => read_gz(file, &log.path, found, go_on),
-            Ok(file) => read_backwards(&file, &log.path, found, go_on),
+            Ok(file) if log.packing == Packing::Plain => {
+                read_backwards(&file, &log.path, found, go_on)
+            }
+            Ok(file) => match unpacked(file, log.packing) {
+                Some(mut text) => read_packed(&mut *text, &log.path, found, go_on),
+                None => {
+                    found.unread(format!("{name}: packed in a way that is not read here"));
+                    continue;
+                }
+            },
             Err(error) => {
                 found.unread(format!("{name}: {error}"));
                 continue;
@@ -114,12 +138,19 @@ fn log(path: &Path) -> Option<Log> {
     let is_no_log = ["access", "wtmp", "btmp", "lastlog", "faillog", "tallylog", "sa.", "dpkg"]
         .iter()
         .any(|word| name.contains(word));
-    let packed = [".xz", ".bz2", ".zst", ".journal", ".journal~", ".db", ".dat"];
+    let no_text = [".journal", ".journal~", ".db", ".dat"];
     let meta = std::fs::symlink_metadata(path).ok()?;
-    if is_no_log || packed.iter().any(|end| name.ends_with(end)) || !meta.is_file() {
+    if is_no_log || no_text.iter().any(|end| name.ends_with(end)) || !meta.is_file() {
         return None;
     }
-    Some(Log { path: path.to_owned(), mtime: meta.mtime(), gz: name.ends_with(".gz"), owner: None })
+    let packing = match name.rsplit('.').next() {
+        Some("gz") => Packing::Gzip,
+        Some("xz" | "lzma") => Packing::Xz,
+        Some("bz2") => Packing::Bzip2,
+        Some("zst" | "lz4" | "zip" | "z" | "7z" | "br") => Packing::Other,
+        _ => Packing::Plain,
+    };
+    Some(Log { path: path.to_owned(), mtime: meta.mtime(), packing, owner: None })
 }
 
 /// The file, if it belongs to whom it must.
@@ -195,19 +226,29 @@ fn is_old(piece: &[u8], found: &LogEventCounts) -> bool {
     lines
         .find_map(|line| {
             let line = String::from_utf8_lossy(line.get(..64).unwrap_or(line));
-            found.stamps().split(&line).0
+            found.stamps().split(&line).t
         })
         .is_some_and(|t| found.is_old(t))
 }
 
-fn read_gz(
-    file: File,
+/// What a packed file holds, as text that is read from its beginning.
+fn unpacked(file: File, packing: Packing) -> Option<Box<dyn Read>> {
+    let file = BufReader::with_capacity(1 << 16, file);
+    match packing {
+        Packing::Gzip => Some(Box::new(MultiGzDecoder::new(file))),
+        Packing::Xz => Some(Box::new(XzReader::new_mem_limit(file, true, XZ_KIB))),
+        Packing::Bzip2 => Some(Box::new(MultiBzDecoder::new(file))),
+        Packing::Plain | Packing::Other => None,
+    }
+}
+
+fn read_packed(
+    text: &mut dyn Read,
     path: &Path,
     found: &mut LogEventCounts,
     go_on: &mut dyn FnMut() -> bool,
 ) -> ReadEnd {
     let (program, name) = (program_of(path), path.display().to_string());
-    let mut text = MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file));
     let mut buffer = vec![0; CHUNK];
     let mut kept = 0;
     loop {
@@ -236,18 +277,80 @@ fn read_gz(
     }
 }
 
+/// Directories of logs that are named after their program, and its name.
+const OF_PROGRAM: [(&str, &str); 26] = [
+    ("apache2", "apache2"),
+    ("httpd", "httpd"),
+    ("nginx", "nginx"),
+    ("angie", "angie"),
+    ("postgresql", "postgresql"),
+    ("mysql", "mysql"),
+    ("mariadb", "mariadb"),
+    ("uwsgi", "uwsgi"),
+    ("gunicorn", "gunicorn"),
+    ("redis", "redis"),
+    ("tomcat", "tomcat"),
+    ("elasticsearch", "elasticsearch"),
+    ("opensearch", "opensearch"),
+    ("jenkins", "jenkins"),
+    ("haproxy", "haproxy"),
+    ("varnish", "varnish"),
+    ("squid", "squid"),
+    ("samba", "samba"),
+    ("mongodb", "mongod"),
+    ("rabbitmq", "rabbitmq"),
+    ("celery", "celery"),
+    ("odoo", "odoo"),
+    ("kamailio", "kamailio"),
+    ("puma", "puma"),
+    ("unicorn", "unicorn"),
+    ("pgpool", "pgpool"),
+];
+/// Names of files that say nothing of a program.
+const OF_ANY: [&str; 18] = [
+    "error",
+    "errors",
+    "main",
+    "other",
+    "ssl",
+    "log",
+    "out",
+    "err",
+    "stderr",
+    "stdout",
+    "server",
+    "production",
+    "app",
+    "application",
+    "debug",
+    "current",
+    "console",
+    "output",
+];
+
 /// Which program writes a log, by its place: `apache2/error.log`, `php8.2-fpm.log.1`.
 fn program_of(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let stem = name.split(['.', '-', '_']).next().unwrap_or_default();
+    let dirs = || path.parent().into_iter().flat_map(Path::components).rev().take(DEEPEST);
     let dir = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+    let known = || {
+        dirs().find_map(|dir| {
+            let dir = dir.as_os_str().to_string_lossy();
+            let bare = dir.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
+            OF_PROGRAM.iter().find(|(of, _)| *of == dir || *of == bare).map(|(_, name)| *name)
+        })
+    };
     match stem {
         php if php.starts_with("php") => "php-fpm".to_owned(),
-        "error" | "main" | "other" | "ssl" | "log" if dir != "log" => dir.into_owned(),
-        _ if ["apache2", "httpd", "nginx", "postgresql", "mysql", "uwsgi"].contains(&&*dir) => {
-            dir.into_owned()
-        }
-        _ => stem.to_owned(),
+        "dmesg" | "vmcore" => "dmesg".to_owned(),
+        "zabbix" => name.split(['.', '-']).next().unwrap_or_default().to_owned(),
+        "catalina" | "localhost" => "tomcat".to_owned(),
+        _ => match known() {
+            Some(program) => program.to_owned(),
+            None if OF_ANY.contains(&stem) && dir != "log" => dir.into_owned(),
+            None => stem.to_owned(),
+        },
     }
 }
 
@@ -288,11 +391,8 @@ fn kmsg_record(record: &str, found: &mut LogEventCounts) {
         return;
     }
     let t = micros.map(|micros| found.stamps().since_boot(micros));
-    if let Some((failure, who)) =
-        wordings::read(&LogEntry { tag: "kernel", body, of_client: false })
-    {
-        found.add(t, failure, who, body, "kernel messages");
-    }
+    let entry = LogEntry { tag: "kernel", body, ..LogEntry::default() };
+    hit(t, &entry, "kernel messages").into_iter().for_each(|hit| found.take(hit));
 }
 
 #[cfg(test)]
@@ -303,6 +403,7 @@ mod tests {
     use jiff::tz::TimeZone;
     use std::io::Write;
 
+    const XZ: &[u8] = b"\xfd\x37\x7a\x58\x5a\x00\x00\x04\xe6\xd6\xb4\x46\x02\x00\x21\x01\x16\x00\x00\x00\x74\x2f\xe5\xa3\x01\x00\x3e\x4e\x6f\x76\x20\x32\x30\x20\x31\x30\x3a\x30\x30\x3a\x30\x30\x20\x68\x20\x73\x73\x68\x64\x5b\x31\x5d\x3a\x20\x65\x72\x72\x6f\x72\x3a\x20\x66\x6f\x72\x6b\x3a\x20\x43\x61\x6e\x6e\x6f\x74\x20\x61\x6c\x6c\x6f\x63\x61\x74\x65\x20\x6d\x65\x6d\x6f\x72\x79\x0a\x00\x00\x8e\xfd\x22\xa8\x0c\xb4\x30\x3a\x00\x01\x57\x3f\x85\x53\x1a\x63\x1f\xb6\xf3\x7d\x01\x00\x00\x00\x00\x04\x59\x5a";
     /// 2026-11-24 12:00:00 UTC.
     const NOW: f64 = 1_795_521_600.0;
 
@@ -329,10 +430,18 @@ mod tests {
         let mut gz = flate2::write::GzEncoder::new(gz, flate2::Compression::fast());
         gz.write_all(fork("22 10:00:00").as_bytes()).unwrap();
         gz.finish().unwrap();
+        let bz2 = File::create(dir.path().join("auth.log.3.bz2")).unwrap();
+        let mut bz2 = bzip2::write::BzEncoder::new(bz2, bzip2::Compression::fast());
+        bz2.write_all(fork("21 10:00:00").as_bytes()).unwrap();
+        bz2.finish().unwrap();
+        // `printf 'Nov 20 10:00:00 h sshd[1]: error: fork: Cannot allocate memory\n' | xz`
+        std::fs::write(dir.path().join("auth.log-20261120.xz"), XZ).unwrap();
+        std::fs::write(dir.path().join("auth.log.4.zst"), b"x").unwrap();
         std::fs::write(dir.path().join("access.log"), fork("24 11:00:00")).unwrap();
         std::os::unix::fs::symlink("auth.log", dir.path().join("link.log")).unwrap();
         let logs = look(dir.path());
-        assert_eq!((counted(&logs), logs.sources), (3, 3), "{logs:?}");
+        assert_eq!((counted(&logs), logs.sources), (5, 5), "{logs:?}");
+        assert!(logs.unread[0].contains("auth.log.4.zst: packed"), "{:?}", logs.unread);
     }
 
     #[test]
@@ -420,6 +529,11 @@ mod tests {
             ("/var/log/gunicorn/error.log", "gunicorn"),
             ("/var/log/syslog", "syslog"),
             ("/tmp/x/dmesg.0", "dmesg"),
+            ("/var/log/zabbix/zabbix_server.log", "zabbix_server"),
+            ("/var/log/tomcat9/catalina.out", "tomcat"),
+            ("/var/log/uwsgi/app/shop.log", "uwsgi"),
+            ("/var/log/shop/error.log", "shop"),
+            ("/var/log/supervisor/worker-stderr.log", "worker"),
         ] {
             assert_eq!(program_of(Path::new(path)), program, "{path}");
         }

@@ -3,6 +3,7 @@
 use super::lines::{Search, split};
 use super::timestamp::Stamps;
 use super::wordings;
+use super::wordings::{LogEntry, Only, Proved};
 use crate::core::model::process::Comm;
 use crate::diagnose::findings::{Failure, LogEvent, Logs};
 use crate::system::kernel_lines::without_time;
@@ -18,6 +19,15 @@ const MOST_LINES: usize = 65_536;
 const TEXT: usize = 300;
 /// Notes on what could not be read.
 const MOST_NOTES: usize = 8;
+/// Lines kept that count only beside others.
+const MOST_OPEN: usize = 4096;
+/// Seconds between the two lines of one kill.
+const ONE_KILL_S: f64 = 10.0;
+/// Seconds in which a service goes down over what failed.
+const DOWN_S: f64 = 120.0;
+/// Bytes and lines looked back for the time of a line that has none, and for what a traceback was about.
+const BACK: usize = 16_384;
+const LINES_BACK: usize = 12;
 
 /// What was found so far.
 pub struct LogEventCounts<'s> {
@@ -26,17 +36,48 @@ pub struct LogEventCounts<'s> {
     since_t: f64,
     seen: BTreeSet<u64>,
     logs: Logs,
+    /// Lines that count only beside others.
+    open: Vec<Hit>,
+    /// Kills that were announced at a cgroup's limit, by pid.
+    announced: Vec<(u32, Option<f64>)>,
+    /// Who failed and when; who was killed by a daemon and when.
+    failed: Vec<(String, Option<f64>)>,
+    told: Vec<(String, Option<f64>)>,
+}
+
+/// A line that proves something.
+#[derive(Debug)]
+pub(super) struct Hit {
+    pub(super) t: Option<f64>,
+    pub(super) proved: Proved,
+    /// The program that wrote it.
+    pub(super) tag: String,
+    pub(super) body: String,
+    pub(super) source: String,
 }
 
 impl<'s> LogEventCounts<'s> {
     /// Nothing yet.
     pub fn new(stamps: &'s Stamps, since_t: f64) -> Self {
         let logs = Logs { since_t, ..Logs::default() };
-        Self { search: Search::new(), stamps, since_t, seen: BTreeSet::new(), logs }
+        Self {
+            search: Search::new(),
+            stamps,
+            since_t,
+            seen: BTreeSet::new(),
+            logs,
+            open: Vec::new(),
+            announced: Vec::new(),
+            failed: Vec::new(),
+            told: Vec::new(),
+        }
     }
 
     /// What was found, the latest first.
     pub fn finish(mut self) -> Logs {
+        for hit in std::mem::take(&mut self.open) {
+            self.settle(hit);
+        }
         let last = |log_event: &LogEvent| log_event.last_t.unwrap_or(0.0);
         self.logs.log_events.sort_by(|a, b| last(b).total_cmp(&last(a)));
         self.logs
@@ -71,28 +112,92 @@ impl<'s> LogEventCounts<'s> {
     pub(super) fn text(&mut self, text: &[u8], file: &str, source: &str) {
         let Self { search, stamps, .. } = self;
         let mut found = Vec::new();
-        search.lines(text, |line| {
+        search.lines(text, |at, line| {
             let line = String::from_utf8_lossy(line);
             let line = line.trim_end_matches('\r');
             let (t, entry) = split(line, file, stamps);
-            if let Some((failure, who)) = wordings::read(&entry) {
-                found.push((t, failure, who.to_owned(), entry.body.to_owned()));
+            if t.is_some() {
+                found.extend(hit(t, &entry, source));
+                return;
             }
+            // A traceback has the time of its first line.
+            let before = text.get(at.saturating_sub(BACK)..at).unwrap_or_default();
+            let before = String::from_utf8_lossy(before);
+            let (t, above) = above(&before, stamps);
+            found.extend(hit(t, &LogEntry { above, ..entry }, source));
         });
-        for (t, failure, who, body) in found {
-            self.add(t, failure, &who, &body, source);
+        found.into_iter().for_each(|hit| self.take(hit));
+    }
+
+    /// Counts a line, or keeps it until the others are known.
+    pub(super) fn take(&mut self, hit: Hit) {
+        match hit.proved.only {
+            Only::Announces(pid) => {
+                if self.announced.len() < MOST_OPEN {
+                    self.announced.push((pid, hit.t));
+                }
+            }
+            Only::Always => self.count(hit),
+            Only::After | Only::UnlessTold | Only::Kill(_) => {
+                if self.open.len() < MOST_OPEN {
+                    self.open.push(hit);
+                }
+            }
         }
     }
 
+    /// Counts a line that was kept, if the others let it count.
+    fn settle(&mut self, mut hit: Hit) {
+        let near = |other: Option<f64>, seconds: f64| match (hit.t, other) {
+            (Some(a), Some(b)) => (a - b).abs() <= seconds,
+            (None, None) => true,
+            _ => false,
+        };
+        let counts = match hit.proved.only {
+            Only::Kill(pid) => {
+                if self.announced.iter().any(|(of, t)| *of == pid && near(*t, ONE_KILL_S)) {
+                    hit.proved.failure = Failure::OomKillInCgroup;
+                }
+                true
+            }
+            Only::After => self
+                .failed
+                .iter()
+                .any(|(who, t)| (*who == hit.proved.who || *who == hit.tag) && near(*t, DOWN_S)),
+            Only::UnlessTold => {
+                !self.told.iter().any(|(who, t)| *who == hit.proved.who && near(*t, ONE_KILL_S))
+            }
+            Only::Always | Only::Announces(_) => true,
+        };
+        if counts {
+            self.count(hit);
+        }
+    }
+
+    fn count(&mut self, hit: Hit) {
+        let Hit { t, proved, body, source, .. } = hit;
+        if proved.failure == Failure::OomDaemonKill {
+            // Both the daemon and systemd tell of it, and TERM may be followed by KILL.
+            let near = |other: &Option<f64>| match (t, *other) {
+                (Some(a), Some(b)) => (a - b).abs() <= ONE_KILL_S,
+                _ => false,
+            };
+            if self.told.iter().any(|(who, other)| *who == proved.who && near(other)) {
+                return;
+            }
+            if self.told.len() < MOST_OPEN {
+                self.told.push((proved.who.clone(), t));
+            }
+        } else if !matches!(proved.failure, Failure::CapReached | Failure::Down)
+            && self.failed.len() < MOST_OPEN
+        {
+            self.failed.push((proved.who.clone(), t));
+        }
+        self.add(t, proved.failure, &proved.who, &body, &source);
+    }
+
     /// Counts one line, unless it was counted before or is too old.
-    pub(super) fn add(
-        &mut self,
-        t: Option<f64>,
-        failure: Failure,
-        who: &str,
-        body: &str,
-        source: &str,
-    ) {
+    fn add(&mut self, t: Option<f64>, failure: Failure, who: &str, body: &str, source: &str) {
         if t.is_some_and(|t| self.is_old(t)) || !self.is_new(t, failure, who, body) {
             return;
         }
@@ -154,6 +259,28 @@ impl<'s> LogEventCounts<'s> {
     }
 }
 
+/// What a line proves, with all that is kept of it.
+pub(super) fn hit(t: Option<f64>, entry: &LogEntry<'_>, source: &str) -> Option<Hit> {
+    let proved = wordings::read(entry)?;
+    let (tag, body) = (entry.tag.to_owned(), entry.body.to_owned());
+    Some(Hit { t, proved, tag, body, source: source.to_owned() })
+}
+
+/// The time of the nearest line above that has one, and the lines from there on.
+fn above<'a>(before: &'a str, stamps: &Stamps) -> (Option<f64>, &'a str) {
+    let mut from = before.len();
+    for (nth, line) in before.trim_end_matches('\n').rsplit('\n').enumerate() {
+        let t = stamps.split(line).t;
+        if nth < LINES_BACK {
+            from = from.saturating_sub(line.len() + 1);
+        }
+        if t.is_some() {
+            return (t, before.get(from..).unwrap_or_default());
+        }
+    }
+    (None, before.get(from..).unwrap_or_default())
+}
+
 /// A program's name without its path and what it does there: `/usr/sbin/CRON`, `postfix/master`. A path
 /// that the kernel may have cut stays whole: what it was is told by what runs.
 fn program(who: &str) -> String {
@@ -207,6 +334,32 @@ mod tests {
             (log_event.count, log_event.first_t, log_event.last_t),
             (3, Some(t - 3600.0), Some(t + 9.0))
         );
+    }
+
+    #[test]
+    fn a_traceback_has_the_time_of_its_first_line_and_tells_what_it_was_about() {
+        let text = "[2026-11-24 10:00:00 +0000] [7] [ERROR] Exception in worker\nTraceback\n    pid = os.fork()\nOSError: [Errno 12] Cannot allocate memory\n";
+        let logs = gather(&[(text, "gunicorn.log")]);
+        let [event] = &logs.log_events[..] else { panic!("{logs:?}") };
+        assert_eq!(event.failure, Failure::ForkFailed(MissingResource::Memory));
+        assert_eq!(event.last_t, Some(1_795_514_400.0));
+    }
+
+    #[test]
+    fn of_a_kill_before_linux_5_the_first_line_tells_whose_limit_it_was() {
+        let text = "Nov 24 10:00:00 h kernel: Memory cgroup out of memory: Kill process 7 (php) score 1004 or sacrifice child\nNov 24 10:00:00 h kernel: Killed process 7 (php) total-vm:1kB\n";
+        let logs = gather(&[(text, "messages")]);
+        let [event] = &logs.log_events[..] else { panic!("{logs:?}") };
+        assert_eq!((event.failure, event.count), (Failure::OomKillInCgroup, 1));
+    }
+
+    #[test]
+    fn a_kill_by_a_daemon_counts_once_and_a_service_goes_down_only_over_a_failure() {
+        let text = "Nov 24 10:00:00 h systemd-oomd[3]: Killed /system.slice/httpd.service due to memory pressure for /system.slice being 64% > 1%\nNov 24 10:00:00 h systemd[1]: httpd.service: systemd-oomd killed 2 process(es) in this unit.\nNov 24 10:00:00 h systemd[1]: httpd.service: Main process exited, code=killed, status=9/KILL\nNov 24 10:00:01 h supervisord[7]: INFO gave up: web entered FATAL state, too many start retries\n";
+        let logs = gather(&[(text, "messages")]);
+        let [event] = &logs.log_events[..] else { panic!("{logs:?}") };
+        assert_eq!((event.failure, event.count), (Failure::OomDaemonKill, 1));
+        assert_eq!(event.who, "httpd.service");
     }
 
     #[test]

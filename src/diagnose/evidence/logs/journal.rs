@@ -1,7 +1,6 @@
 //! Journal: what systemd's journal says, by way of journalctl: its files are not ours to parse.
 
-use super::gather::LogEventCounts;
-use super::wordings;
+use super::gather::{LogEventCounts, hit};
 use super::wordings::{LogEntry, needles};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Deserialize;
@@ -134,11 +133,9 @@ fn take(line: &[u8], found: &mut LogEventCounts) {
     for body in message.lines() {
         // An application's own stamp and brackets may stand before what it says.
         let (_, inner) = super::lines::split(body, &tag, found.stamps());
-        let entry = if is_kernel { LogEntry { tag: &tag, body, of_client: false } } else { inner };
-        let entry = LogEntry { tag: &tag, ..entry };
-        if let Some((failure, who)) = wordings::read(&entry) {
-            found.add(t, failure, who, entry.body, "journal");
-        }
+        let entry = if is_kernel { LogEntry { body, ..LogEntry::default() } } else { inner };
+        let hit = hit(t, &LogEntry { tag: &tag, ..entry }, "journal");
+        hit.into_iter().for_each(|hit| found.take(hit));
     }
 }
 

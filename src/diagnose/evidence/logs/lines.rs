@@ -1,6 +1,6 @@
 //! Lines: finds the few that may matter in a piece of text, fast, and splits them.
 
-use super::timestamp::Stamps;
+use super::timestamp::{Stamped, Stamps};
 use super::wordings::{LogEntry, needles};
 use aho_corasick::AhoCorasick;
 use aho_corasick::packed::Searcher;
@@ -22,9 +22,9 @@ impl Search {
         Self { fast: Searcher::new(&needles), needles: AhoCorasick::new(&needles).ok() }
     }
 
-    /// Calls `each` with every line of `text` that has a needle, in order. Without one the search
+    /// Calls `each` with every line of `text` that has a needle, and where it begins, in order. Without one the search
     /// is not to be had, and every line has.
-    pub(super) fn lines<'t>(&self, text: &'t [u8], mut each: impl FnMut(&'t [u8])) {
+    pub(super) fn lines<'t>(&self, text: &'t [u8], mut each: impl FnMut(usize, &'t [u8])) {
         let mut from = 0;
         while let Some(rest) = text.get(from..).filter(|rest| !rest.is_empty()) {
             let at = match (&self.fast, &self.needles) {
@@ -36,8 +36,9 @@ impl Search {
             let before = text.get(..at).unwrap_or_default();
             let begin = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |n| n + 1);
             let end = memchr_newline(text, at);
-            let line = text.get(begin.max(from)..end).unwrap_or_default();
-            each(line.get(..LONGEST).unwrap_or(line));
+            let begin = begin.max(from);
+            let line = text.get(begin..end).unwrap_or_default();
+            each(begin, line.get(..LONGEST).unwrap_or(line));
             from = end + 1;
         }
     }
@@ -54,38 +55,82 @@ pub(super) fn split<'a>(
     file: &'a str,
     stamps: &Stamps,
 ) -> (Option<f64>, LogEntry<'a>) {
-    let (t, mut body) = stamps.split(line);
-    let bracketed = line.starts_with('[');
+    if let Some((t, body)) = docker(line, stamps) {
+        return (t, LogEntry { tag: file, body, ..LogEntry::default() });
+    }
+    let Stamped { t, rest: mut body, by_syslog } = stamps.split(line);
+    // A saved dmesg has the kernel's lines alone, with its own time or without.
+    if file == "dmesg" {
+        return (t, LogEntry { tag: "kernel", body, ..LogEntry::default() });
+    }
     let (mut tag, mut of_client) = (file, false);
-    if bracketed {
+    if line.starts_with('[') {
         // "[mpm_prefork:alert] [pid 7:tid 7] [client 1.2.3.4:5] (12)Cannot .."
         while let Some((inside, rest)) = body.strip_prefix('[').and_then(|b| b.split_once(']')) {
             of_client |= inside.starts_with("client") || inside.starts_with("remote");
             body = rest.trim_start();
         }
-        // dmesg: the time since boot, then the message.
-        if line.get(1..).is_some_and(|l| l.trim_start().starts_with(|c: char| c.is_ascii_digit()))
-            && file == "dmesg"
-        {
-            tag = "kernel";
-        }
     } else if t.is_some()
-        && let Some((own, rest)) = tagged(body)
+        && let Some((own, rest)) = if by_syslog { tagged(body) } else { of_facility(body) }
     {
-        (tag, body) = (own, rest);
+        // The program may have put its own time before its words.
+        (tag, body) = (own, stamps.split(rest).rest);
     }
-    (t, LogEntry { tag, body, of_client })
+    (t, LogEntry { tag, body, of_client, above: "" })
 }
 
-/// "host sshd[812]: error .." as `sshd` and the message.
+/// "host sshd[812]: error .." as `sshd` and the message; some leave out the host.
 fn tagged(text: &str) -> Option<(&str, &str)> {
-    let (_host, rest) = text.split_once(' ')?;
+    let (host, rest) = text.split_once(' ')?;
+    if host.ends_with(':') {
+        return named(host.trim_end_matches(':'), rest);
+    }
+    // Programs that write such a time themselves put a level behind it, or a number.
+    let level = ["TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "FATAL", "PANIC"];
+    if level.contains(&host) || host.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    if let Some(found) = of_facility(rest) {
+        return Some(found);
+    }
     let (tag, body) = rest.split_once(": ")?;
+    named(tag, body)
+}
+
+/// What busybox and OpenWrt write: "kern.err kernel: [12.3] Out of memory".
+fn of_facility(text: &str) -> Option<(&str, &str)> {
+    let (priority, rest) = text.split_once(' ')?;
+    let (facility, level) = priority.split_once('.')?;
+    let levels =
+        ["emerg", "alert", "crit", "err", "error", "warn", "warning", "notice", "info", "debug"];
+    if !levels.contains(&level)
+        || !facility.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    {
+        return None;
+    }
+    let (tag, body) = rest.split_once(": ")?;
+    named(tag, body)
+}
+
+/// A tag without its pid, and the message. The kernel has no pid: what says so is another's.
+fn named<'a>(tag: &'a str, body: &'a str) -> Option<(&'a str, &'a str)> {
     let name = tag.split('[').next()?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./()".contains(c);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./()@".contains(c);
     let is_tag = !name.is_empty() && name.len() <= 48 && name.chars().all(plain);
+    if !is_tag {
+        return None;
+    }
     // A forked child of cron and systemd before its exec: "(apache2)".
-    is_tag.then(|| (name.trim_matches(['(', ')']), body))
+    let name = name.trim_matches(['(', ')']);
+    Some((if name == "kernel" && tag.contains('[') { "" } else { name }, body))
+}
+
+/// A line of Docker's: `{"log":"fork: ..\n","stream":"stderr","time":"2026-11-24T10:00:00Z"}`.
+fn docker<'a>(line: &'a str, stamps: &Stamps) -> Option<(Option<f64>, &'a str)> {
+    let (body, rest) = line.strip_prefix("{\"log\":\"")?.split_once("\",\"stream\":")?;
+    let time = rest.split_once("\"time\":\"").map(|(_, time)| time);
+    let t = time.and_then(|time| stamps.split(time).t);
+    Some((t, body.trim_end_matches("\\n")))
 }
 
 #[cfg(test)]
@@ -96,7 +141,7 @@ mod tests {
 
     fn parts(line: &str, file: &str) -> (String, String, bool) {
         let stamps = Stamps::new(TimeZone::UTC, 1.795e9, 0.0);
-        let (_, LogEntry { tag, body, of_client }) = split(line, file, &stamps);
+        let (_, LogEntry { tag, body, of_client, .. }) = split(line, file, &stamps);
         (tag.to_owned(), body.to_owned(), of_client)
     }
 
@@ -118,6 +163,36 @@ mod tests {
         assert_eq!(parts(line, "apache2"), ("apache2".into(), "AH: x".into(), true));
         let line = "[Tue Nov 24 10:00:00.1 2026] [mpm_prefork:alert] [pid 7] (12)Cannot: x";
         assert_eq!(parts(line, "apache2"), ("apache2".into(), "(12)Cannot: x".into(), false));
+    }
+
+    #[test]
+    fn what_looks_like_a_tag_and_is_none_is_left() {
+        for (line, file, tag, body) in [
+            (
+                "2026-11-24 02:59:14,427 INFO spawnerr: Too many",
+                "supervisord",
+                "supervisord",
+                "INFO spawnerr: Too many",
+            ),
+            (
+                "2026-11-24 10:00:00.000 UTC [812] LOG:  could not fork: x",
+                "postgresql",
+                "postgresql",
+                "[812] LOG:  could not fork: x",
+            ),
+            ("Nov 24 10:00:00 alpine kern.err kernel: [1.5] x", "messages", "kernel", "[1.5] x"),
+            ("Nov 24 10:00:00 h kernel[7]: Out of memory", "messages", "", "Out of memory"),
+            ("Nov 24 10:00:00 kernel: Out of memory", "messages", "kernel", "Out of memory"),
+            ("2026-11-24T10:00:00Z ERROR spawn: x", "app", "app", "ERROR spawn: x"),
+            (
+                "{\"log\":\"fork: x\\n\",\"stream\":\"stderr\",\"time\":\"2026-11-24T10:00:00Z\"}",
+                "app",
+                "app",
+                "fork: x",
+            ),
+        ] {
+            assert_eq!(parts(line, file), (tag.to_owned(), body.to_owned(), false), "{line}");
+        }
     }
 
     #[test]
@@ -154,7 +229,7 @@ mod tests {
         let search = Search::new();
         crate::core::fuzz::fuzz("logs", 2, &texts, |text| {
             let mut lines = 0;
-            search.lines(text, |_| lines += 1);
+            search.lines(text, |_, _| lines += 1);
             assert!(lines <= text.len());
         });
         let mut found = super::super::LogEventCounts::new(&stamps, 0.0);
@@ -171,7 +246,7 @@ mod tests {
             let wanted: Vec<&str> = lines.iter().map(String::as_str)
                 .filter(|line| needles().iter().any(|needle| line.contains(needle))).collect();
             let mut found = Vec::new();
-            Search::new().lines(text.as_bytes(), |line| found.push(std::str::from_utf8(line).unwrap()));
+            Search::new().lines(text.as_bytes(), |_, line| found.push(std::str::from_utf8(line).unwrap()));
             prop_assert_eq!(found, wanted);
         }
     }

@@ -7,12 +7,14 @@
 mod files;
 mod gather;
 mod journal;
+mod languages;
 mod lines;
+mod prefixes;
 mod timestamp;
 mod wordings;
 
 pub use gather::LogEventCounts;
-pub use timestamp::Stamps;
+pub use timestamp::{Stamped, Stamps};
 
 use crate::diagnose::findings::Logs;
 use std::path::{Path, PathBuf};

@@ -1,16 +1,25 @@
 //! Wordings: which lines prove that a fork failed or memory ran out, and whose failure it was.
 //!
-//! The wordings are those of the programs' sources and binaries; each was seen or read (httpd 2.4,
-//! php-fpm 8.2, systemd 252, cronie and vixie cron, OpenSSH 9.2, postfix, dovecot, exim, gunicorn
-//! 20 and 21, uWSGI 2.0, puma, unicorn, PostgreSQL 15, Linux 4 to 6). A new wording is one row of
-//! [`WORDINGS`] and one line of the test. Where a wording begins a message, its row says so: what a
-//! client sent may stand further on in a line.
+//! The wordings are those of the programs' sources and binaries, each seen or read: httpd 2.2 and 2.4,
+//! php-fpm and PHP 5 to 8, systemd 219 to 255, the crons, OpenSSH, mail servers, gunicorn, uWSGI, puma,
+//! unicorn, PostgreSQL, MySQL, Redis, supervisord, HAProxy, Varnish, Kamailio, Zabbix, Java, node, Go,
+//! earlyoom, systemd-oomd, containerd, kubelet, Linux 2.6 to 6. A new wording is one row of the table and
+//! one line of the test. Each begins a message (see `prefixes`) or belongs to a form that its program
+//! alone writes, for what a client sent may stand further on in a line.
 
+mod reasons;
+mod table;
+
+use super::languages;
+use super::languages::in_english;
+use super::prefixes::heads;
 use crate::diagnose::findings::{Failure, MissingResource};
 use crate::system::kernel_lines::KernelLine;
+use reasons::{missing_at_end, missing_before};
+use table::WORDINGS;
 
 /// A line without its time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LogEntry<'a> {
     /// The syslog tag, or what else names the program.
     pub(super) tag: &'a str,
@@ -18,12 +27,40 @@ pub(super) struct LogEntry<'a> {
     pub(super) body: &'a str,
     /// Whether a client is named before the message, which may thus be the client's own words.
     pub(super) of_client: bool,
+    /// The few lines before it, where they are at hand: a traceback says in them what it was about.
+    pub(super) above: &'a str,
+}
+
+/// What a line proves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Proved {
+    /// What failed.
+    pub(super) failure: Failure,
+    /// Whose failure it was; empty where the line has no name.
+    pub(super) who: String,
+    /// Whether another line decides if it counts.
+    pub(super) only: Only,
+}
+
+/// When a line counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Only {
+    /// In any case.
+    Always,
+    /// If the same program failed shortly before: a service that goes down for another reason says the
+    /// same.
+    After,
+    /// Unless a killer told of the same end.
+    UnlessTold,
+    /// A kill of this process, at its cgroup's limit if the line before announced that.
+    Kill(u32),
+    /// Not by itself: it announces such a kill.
+    Announces(u32),
 }
 
 /// A row: what a line looks like, what it proves, and whose failure it was.
 struct Wording {
-    /// Whether it is a message of systemd about a unit: "a.service: Failed to fork: ..".
-    of_unit: bool,
+    kind: Kind,
     /// The message begins, goes on and ends like this; empty texts match everything.
     begins: &'static str,
     has: &'static str,
@@ -32,13 +69,33 @@ struct Wording {
     who: Who,
 }
 
+/// Where a wording stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// At the head of a message.
+    Message,
+    /// The same, also behind a client's address: a module's own words on what it did for the client.
+    AlsoOfClients,
+    /// In systemd's message on a unit: "a.service: Failed to fork: ..".
+    Unit,
+}
+
 /// What a wording proves.
 #[derive(Clone, Copy)]
 enum Proof {
-    /// A fork failed, for the reason that the message gives.
+    /// A fork failed, for the reason that the message gives, if it gives one.
     ForkFailed,
+    /// A fork failed, if the message says that it was for lack of memory or tasks.
+    ForkBecause,
+    /// The program was refused memory, if the message ends with that; in a traceback of a fork, a fork
+    /// failed.
+    OutOfMemory,
     /// This failure.
     Of(Failure),
+    /// The service went down, which counts after another failure of the same program.
+    DownAfter,
+    /// A kill, which counts unless a killer told of it.
+    KilledUnlessTold,
     /// Nothing: a later row must not match.
     Nothing,
 }
@@ -52,96 +109,48 @@ enum Who {
     Shell,
     /// This program, whatever its processes are called.
     Program(&'static str),
+    /// The word behind the beginning: "exited: NAME (terminated by SIGKILL".
+    NextWord,
+    /// What stands in double quotes.
+    InQuotes,
+    /// What stands in brackets, without a number: "App [NAME:0]".
+    InBrackets,
+    /// The container whose number the line has.
+    Container,
     /// The unit that systemd names.
     Unit,
 }
 
 const fn has(has: &'static str, proves: Proof, who: Who) -> Wording {
-    Wording { of_unit: false, begins: "", has, ends: "", proves, who }
+    Wording { kind: Kind::Message, begins: "", has, ends: "", proves, who }
 }
 
 const fn begins(begins: &'static str, proves: Proof, who: Who) -> Wording {
-    Wording { of_unit: false, begins, has: "", ends: "", proves, who }
+    Wording { kind: Kind::Message, begins, has: "", ends: "", proves, who }
+}
+
+const fn ends(ends: &'static str, proves: Proof, who: Who) -> Wording {
+    Wording { kind: Kind::Message, begins: "", has: "", ends, proves, who }
+}
+
+/// Begins, whoever is named before it.
+const fn of(begins: &'static str, proves: Proof, who: Who) -> Wording {
+    Wording { kind: Kind::AlsoOfClients, begins, has: "", ends: "", proves, who }
 }
 
 const fn unit(begins: &'static str, has: &'static str, proves: Proof) -> Wording {
-    Wording { of_unit: true, begins, has, ends: "", proves, who: Who::Unit }
+    Wording { kind: Kind::Unit, begins, has, ends: "", proves, who: Who::Unit }
 }
 
-use Proof::{ForkFailed, Nothing, Of};
-use Who::{Program, Shell, Tag};
-
-const APACHE: Who = Program("apache2");
-const NO_TASKS: Proof = Of(Failure::ForkFailed(MissingResource::Tasks));
-const KILLED: Proof = Of(Failure::Killed);
-const DOWN: Proof = Of(Failure::Down);
-const CAP_REACHED: Proof = Of(Failure::CapReached);
-const NO_MEMORY: Proof = Of(Failure::NoMemory);
-
-/// All wordings but the kernel's; of several that match, the first counts.
-const WORDINGS: &[Wording] = &[
-    // Apache: "(12)Cannot allocate memory: AH00159: fork: Unable to fork new process"; 2.2 has no AH
-    // number. Event and worker fail to make threads instead.
-    has("fork: Unable to fork new process", ForkFailed, APACHE),
-    has("unable to create worker thread", ForkFailed, APACHE),
-    // bash says "retry:" up to four times before it gives up, which is counted once. The words of nginx
-    // and postfix are caught here as well.
-    has("fork: Cannot allocate memory", ForkFailed, Shell),
-    has("fork: Resource temporarily unavailable", ForkFailed, Shell),
-    begins("(CRON) error (can't fork", ForkFailed, Program("cron")),
-    begins("(CRON) DEATH (can't fork", ForkFailed, Program("cron")),
-    Wording { begins: "(", ..has(") CAN'T FORK (", ForkFailed, Program("cron")) },
-    // OpenSSH.
-    begins("fatal: fork of unprivileged child failed", ForkFailed, Tag),
-    begins("error: fork: ", ForkFailed, Tag),
-    Wording { has: "fork", ..begins("error: do_exec", ForkFailed, Tag) },
-    // supervisord.
-    begins("Too many processes in process table to spawn ", NO_TASKS, Tag),
-    begins("unknown error during fork for ", ForkFailed, Tag),
-    has("fork() failed", ForkFailed, Tag),
-    has("fork(): Cannot allocate memory", ForkFailed, Tag),
-    has("fork(): Resource temporarily", ForkFailed, Tag),
-    has("fork(2) (Errno::ENOMEM)", ForkFailed, Tag),
-    has("could not fork ", ForkFailed, Tag),
-    has("process fork failed", ForkFailed, Tag),
-    has("fork of queue-runner process failed", ForkFailed, Tag),
-    has("Fork failed: ", ForkFailed, Tag),
-    has("Unable to start a standalone server: [fork", ForkFailed, Tag),
-    has("unable to create native thread", ForkFailed, Tag),
-    // dash gives no reason.
-    Wording { ends: ": Cannot fork", ..has("", ForkFailed, Shell) },
-    has("server reached MaxRequestWorkers setting", CAP_REACHED, APACHE),
-    has("server reached MaxClients setting", CAP_REACHED, APACHE),
-    has("server reached pm.max_children setting", CAP_REACHED, Tag),
-    has("Apache is exiting!", DOWN, Tag),
-    has("entered FATAL state", DOWN, Tag),
-    has("exited on signal 9", KILLED, Tag),
-    has("terminated due to signal 9", KILLED, Tag),
-    has("was sent SIGKILL!", KILLED, Tag),
-    has("killed by signal 9", KILLED, Tag),
-    has("SIGKILL (signal 9)", KILLED, Tag),
-    has("terminated by signal 9", KILLED, Tag),
-    has("killed with signal 9", KILLED, Tag),
-    // A script's own limit (PHP's memory_limit) is no lack of memory.
-    has("Allowed memory size of", Nothing, Tag),
-    has("Cannot allocate memory", NO_MEMORY, Tag),
-    has("cannot allocate memory", NO_MEMORY, Tag),
-    has("[Errno 12]", NO_MEMORY, Tag),
-    has("Errno::ENOMEM", NO_MEMORY, Tag),
-    has("MemoryError", NO_MEMORY, Tag),
-    has("insufficient memory for", NO_MEMORY, Tag),
-    has("Out of memory", NO_MEMORY, Tag),
-    unit("Failed to fork: ", "", ForkFailed),
-    unit("Failed to run ", "Cannot allocate memory", ForkFailed),
-    unit("Failed to run ", "Resource temporarily unavailable", ForkFailed),
-    unit("Failed with result 'oom-kill'", "", DOWN),
-    unit("Failed with result 'resources'", "", DOWN),
-    unit("systemd-oomd killed ", "", Of(Failure::OomKill)),
-    unit("", "code=killed, status=9/KILL", KILLED),
-];
-
 /// What every kernel line that proves something has, in the words of [`KernelLine`].
-const KERNEL: [&str; 3] = ["fork rejected", "page allocation failure", "Killed process"];
+const KERNEL: [&str; 6] = [
+    "fork rejected",
+    "page allocation failure",
+    "illed process",
+    "Kill process",
+    "killing process",
+    "kill process",
+];
 
 /// A message that ends in "Cannot fork" is a shell's only if it is short.
 const LONGEST_END: usize = 200;
@@ -163,343 +172,203 @@ impl Wording {
 }
 
 /// Parts of wordings that are rare in logs: searched for in place of a wording that has one. A wording
-/// that has none is searched for as it is, so this list is for speed only: whole wordings are two to
-/// three times slower (300 instead of 800 MB/s), since many begin like common words ("error", "code").
-const RARE_PARTS: [&str; 22] = [
+/// that has none is searched for as it is. They make the search fast: whole wordings are two to three
+/// times slower (300 instead of 800 MB/s), since many begin like common words ("error", "code").
+const RARE_PARTS: [&str; 46] = [
     "fork",
     "Fork",
     "FORK",
     "ut of memory",
-    "annot allocate memory",
+    "ut Of Memory",
+    "annot allocate ",
+    "ailed to allocate memory",
+    "emory allocation",
+    "insufficient memory",
+    "memory exhausted",
     "oom-kill",
+    "oom_kill event",
     "oomd killed",
-    "Killed process",
     "allocation failure",
     "MemoryError",
+    "bad_alloc",
     "Errno 12",
+    "rror=12",
+    "rrno=12",
+    "rror=11",
     "ENOMEM",
+    "EAGAIN",
+    "child process: 1",
+    "pawn ",
+    "clone",
+    "posix_spawn",
+    "pthread_create",
+    "thread_create",
+    "hread creation",
+    "reate thread",
+    "reate Thread",
+    "create a new thread",
+    "create new OS thread",
+    "start new thread",
     "native thread",
-    "nsufficient memory",
-    "ignal 9",
+    "worker thread",
+    "signal 9",
+    "signal=9",
+    "signal:9",
     "SIGKILL",
     "9/KILL",
+    "Killed",
+    "code 137",
     "server reached ",
     "FATAL state",
-    "Apache is exiting",
-    "'resources'",
     "in process table",
 ];
 
 /// The texts of which every line that matters has one: what the search looks for.
 pub(super) fn needles() -> Vec<&'static str> {
-    let proving = WORDINGS.iter().filter(|wording| !matches!(wording.proves, Nothing));
-    let kernel = KERNEL.map(|text| has(text, Nothing, Tag).needle());
+    let proving = WORDINGS.iter().filter(|wording| !matches!(wording.proves, Proof::Nothing));
+    let kernel = KERNEL.map(|text| has(text, Proof::Nothing, Who::Tag).needle());
     let mut needles: Vec<&str> = proving.map(Wording::needle).chain(kernel).collect();
+    needles.extend(languages::NEEDLES);
     needles.sort_unstable();
     needles.dedup();
+    // What has another needle in it is found by that one.
+    let all = needles.clone();
+    needles.retain(|needle| !all.iter().any(|other| other != needle && needle.contains(other)));
     needles
 }
 
-/// What the line proves and whose failure it is; the name may be empty where the line has none.
-pub(super) fn read<'a>(entry: &LogEntry<'a>) -> Option<(Failure, &'a str)> {
-    let LogEntry { tag, body, of_client } = *entry;
-    let of_unit = matches!(tag, "systemd" | "systemd-oomd");
+/// What the line proves and whose failure it is.
+pub(super) fn read(entry: &LogEntry<'_>) -> Option<Proved> {
+    let LogEntry { tag, body, .. } = *entry;
     if tag == "kernel" {
-        return kernel(body);
+        let (failure, who, only) = kernel(body)?;
+        return Some(Proved { failure, who: who.to_owned(), only });
     }
-    if of_client && !of_unit {
+    let text = in_english(body);
+    if tag == "systemd-oomd" {
+        return oomd(&text);
+    }
+    let (kind, unit, text) = match tag {
+        "systemd" => match of_unit(&text) {
+            Some((unit, rest)) => (Kind::Unit, unit, rest),
+            None => (Kind::Message, "", &*text),
+        },
+        _ => (Kind::Message, "", &*text),
+    };
+    let fits = |wording: &&Wording| match wording.kind {
+        Kind::Unit => kind == Kind::Unit,
+        Kind::AlsoOfClients => kind == Kind::Message,
+        Kind::Message => kind == Kind::Message && !entry.of_client,
+    };
+    // A row that proves nothing counts wherever it stands.
+    let barred =
+        |wording: &&Wording| matches!(wording.proves, Proof::Nothing) && wording.matches(text);
+    if WORDINGS.iter().any(|wording| barred(&wording)) {
         return None;
     }
-    let (unit, text) = if of_unit { body.split_once(": ")? } else { ("", body) };
-    let matches = |wording: &&Wording| wording.of_unit == of_unit && wording.matches(text);
-    let wording = WORDINGS.iter().find(matches)?;
-    let failure = match wording.proves {
-        ForkFailed => Failure::ForkFailed(missing(text)),
-        Of(failure) => failure,
-        Nothing => return None,
+    let heads: Vec<&str> = heads(text).collect();
+    let (head, wording) = WORDINGS.iter().filter(fits).find_map(|wording| {
+        let head = heads.iter().find(|head| wording.matches(head))?;
+        Some((*head, wording))
+    })?;
+    let (failure, only) = prove(wording.proves, head, text, entry.above)?;
+    let who = who(wording, head, text, tag, unit);
+    Some(Proved { failure, who, only })
+}
+
+fn prove(proof: Proof, head: &str, text: &str, above: &str) -> Option<(Failure, Only)> {
+    let reason = || missing_at_end(head).or_else(|| missing_before(text, head));
+    let failure = match proof {
+        Proof::ForkFailed => Failure::ForkFailed(reason().unwrap_or(MissingResource::Unsaid)),
+        Proof::ForkBecause => Failure::ForkFailed(reason()?),
+        Proof::OutOfMemory => {
+            missing_at_end(head)?;
+            let of_fork =
+                ["fork", "_execute_child", "spawn"].iter().any(|word| above.contains(word));
+            if of_fork { Failure::ForkFailed(MissingResource::Memory) } else { Failure::NoMemory }
+        }
+        Proof::Of(failure) => failure,
+        Proof::DownAfter => return Some((Failure::Down, Only::After)),
+        Proof::KilledUnlessTold => return Some((Failure::Killed, Only::UnlessTold)),
+        Proof::Nothing => return None,
     };
-    let who = match wording.who {
-        Program(name) => name,
-        Who::Unit => unit,
-        Shell if tag.is_empty() => shell(body),
-        Tag | Shell => tag,
+    Some((failure, Only::Always))
+}
+
+/// The unit that a message of systemd is about, and the rest: "a.service: Failed ..", and before
+/// version 220 also "a.service failed ..".
+fn of_unit(text: &str) -> Option<(&str, &str)> {
+    let (word, rest) = text.split_once(' ')?;
+    let unit = word.trim_end_matches(':');
+    let kinds = ["service", "scope", "socket", "mount", "timer", "slice", "swap", "path", "target"];
+    let kind = unit.rsplit_once('.')?.1;
+    kinds.contains(&kind).then_some((unit, rest))
+}
+
+/// "Killed /system.slice/httpd.service due to memory pressure for /system.slice being 64.15% > ..".
+fn oomd(text: &str) -> Option<Proved> {
+    let (path, _) = text.strip_prefix("Killed ")?.split_once(" due to ")?;
+    let unit = path.rsplit('/').next()?.to_owned();
+    Some(Proved { failure: Failure::OomDaemonKill, who: unit, only: Only::Always })
+}
+
+fn who(wording: &Wording, head: &str, text: &str, tag: &str, unit: &str) -> String {
+    let behind = head.get(wording.begins.len()..).unwrap_or_default();
+    let found = match wording.who {
+        Who::Program(name) => Some(name),
+        Who::Unit => Some(unit),
+        Who::Shell if tag.is_empty() => shell(text),
+        Who::Tag | Who::Shell => None,
+        Who::NextWord => behind.split([' ', ',', ':', '(']).next(),
+        Who::InQuotes => head.split('"').nth(1),
+        Who::InBrackets => {
+            head.split(['[', ']']).nth(1).and_then(|inside| inside.split(':').next())
+        }
+        Who::Container => return container(text).unwrap_or_else(|| tag.to_owned()),
     };
-    Some((failure, who))
+    found.unwrap_or(tag).to_owned()
+}
+
+/// The container of `ContainerID:0123..` or `container_id:\"0123..`.
+fn container(text: &str) -> Option<String> {
+    let at = ["ContainerID:", "container_id:", "containerID="]
+        .iter()
+        .find_map(|key| Some(text.split_once(key)?.1.trim_start_matches(['\\', '"', '\''])))?;
+    let id: String = at.chars().take_while(char::is_ascii_hexdigit).take(12).collect();
+    (!id.is_empty()).then(|| format!("container {id}"))
 }
 
 /// The shell that wrote a line without a tag: "-bash: fork: ..".
-fn shell(body: &str) -> &str {
+fn shell(body: &str) -> Option<&str> {
     match body.trim_start_matches('-').split_once(": ") {
-        _ if body.ends_with(": Cannot fork") => "sh",
-        Some((name @ ("bash" | "sh"), _)) => name,
-        _ => "",
-    }
-}
-
-/// The resource that a message names.
-fn missing(text: &str) -> MissingResource {
-    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    if has(&["annot allocate memory", "ENOMEM", "(12:", "Errno 12]", "(12)"]) {
-        MissingResource::Memory
-    } else if has(&["temporarily unavailable", "EAGAIN", "(11:", "No child processes", "ulimit -u"])
-    {
-        MissingResource::Tasks
-    } else {
-        MissingResource::Unsaid
+        _ if body.ends_with(": Cannot fork") => Some("sh"),
+        Some((name @ ("bash" | "sh" | "zsh" | "ksh" | "ash"), _)) => Some(name),
+        _ => None,
     }
 }
 
 /// What a line of the kernel proves.
-fn kernel(body: &str) -> Option<(Failure, &str)> {
+fn kernel(body: &str) -> Option<(Failure, &str, Only)> {
+    let always = |failure, who| Some((failure, who, Only::Always));
     match KernelLine::parse(body)? {
-        KernelLine::Killed(victim) => Some((Failure::OomKill, victim.name()?)),
-        KernelLine::KilledInCgroup(victim) => Some((Failure::OomKillInCgroup, victim.name()?)),
+        KernelLine::Killed(victim) => always(Failure::OomKill, victim.name()?),
+        KernelLine::KilledInCgroup(victim) => always(Failure::OomKillInCgroup, victim.name()?),
         // Before 5.0; the other line of the same kill is not counted.
-        KernelLine::KilledSomewhere(victim) => Some((Failure::OomKill, victim.name()?)),
+        KernelLine::KilledSomewhere(victim) => {
+            let only = victim.pid().map_or(Only::Always, Only::Kill);
+            Some((Failure::OomKill, victim.name()?, only))
+        }
+        KernelLine::WillKillInCgroup(victim) => {
+            Some((Failure::OomKillInCgroup, victim.name()?, Only::Announces(victim.pid()?)))
+        }
         KernelLine::WillKill | KernelLine::CommitRefused => None,
         KernelLine::ForkRejected(path) => {
             let unit = path.rsplit('/').next().unwrap_or(path);
-            Some((Failure::ForkFailed(MissingResource::Tasks), unit))
+            always(Failure::ForkFailed(MissingResource::Tasks), unit)
         }
-        KernelLine::NoPage(name) => Some((Failure::NoMemory, name)),
+        KernelLine::NoPage(name) => always(Failure::NoMemory, name),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of(tag: &str, body: &str) -> Option<(Failure, String)> {
-        let entry = LogEntry { tag, body, of_client: false };
-        read(&entry).map(|(failure, who)| (failure, who.to_owned()))
-    }
-
-    #[test]
-    fn each_programs_own_words_are_known() {
-        use Failure::{CapReached, Down, ForkFailed, Killed, NoMemory, OomKill, OomKillInCgroup};
-        use MissingResource::{Memory, Tasks, Unsaid};
-        let known = [
-            (
-                "x",
-                "(12)Cannot allocate memory: AH00159: fork: Unable to fork new process",
-                ForkFailed(Memory),
-                "apache2",
-            ),
-            (
-                "x",
-                "(11)Resource temporarily unavailable: AH00159: fork: Unable to fork new process",
-                ForkFailed(Tasks),
-                "apache2",
-            ),
-            (
-                "x",
-                "(12)Cannot allocate memory: fork: Unable to fork new process",
-                ForkFailed(Memory),
-                "apache2",
-            ),
-            (
-                "x",
-                "AH00161: server reached MaxRequestWorkers setting, consider raising the MaxRequestWorkers setting",
-                CapReached,
-                "apache2",
-            ),
-            (
-                "kernel",
-                "[812.12] Out of memory: Killed process 4711 (apache2) total-vm:1kB, anon-rss:74512kB, UID:33",
-                OomKill,
-                "apache2",
-            ),
-            (
-                "kernel",
-                "Memory cgroup out of memory: Killed process 12 (a) (b)) total-vm:1kB",
-                OomKillInCgroup,
-                "a) (b)",
-            ),
-            (
-                "kernel",
-                "Killed process 12 (httpd) total-vm:1kB, anon-rss:2kB, file-rss:0kB",
-                OomKill,
-                "httpd",
-            ),
-            ("kernel", "Killed process 12, UID 48, (httpd) total-vm:1kB", OomKill, "httpd"),
-            (
-                "kernel",
-                "cgroup: fork rejected by pids controller in /system.slice/php8.2-fpm.service",
-                ForkFailed(Tasks),
-                "php8.2-fpm.service",
-            ),
-            ("kernel", "apache2: page allocation failure: order:0, mode:0x0", NoMemory, "apache2"),
-            ("systemd", "apache2.service: Failed with result 'oom-kill'.", Down, "apache2.service"),
-            (
-                "systemd",
-                "cron.service: Failed to fork: Cannot allocate memory",
-                ForkFailed(Memory),
-                "cron.service",
-            ),
-            (
-                "systemd",
-                "a.service: Failed to run 'start' task: Cannot allocate memory",
-                ForkFailed(Memory),
-                "a.service",
-            ),
-            (
-                "systemd",
-                "a.service: Main process exited, code=killed, status=9/KILL",
-                Killed,
-                "a.service",
-            ),
-            ("", "-bash: fork: Cannot allocate memory", ForkFailed(Memory), "bash"),
-            ("", "bash: fork: Resource temporarily unavailable", ForkFailed(Tasks), "bash"),
-            ("backup", "dash: 3: Cannot fork", ForkFailed(Unsaid), "backup"),
-            ("cron", "(CRON) error (can't fork)", ForkFailed(Unsaid), "cron"),
-            (
-                "crond",
-                "(root) CAN'T FORK (do_command): Cannot allocate memory",
-                ForkFailed(Memory),
-                "cron",
-            ),
-            ("sshd", "error: fork: Cannot allocate memory", ForkFailed(Memory), "sshd"),
-            ("sshd", "fatal: fork of unprivileged child failed", ForkFailed(Unsaid), "sshd"),
-            (
-                "postfix/master",
-                "fatal: master_spawn: fork: Cannot allocate memory -- throttling",
-                ForkFailed(Memory),
-                "postfix/master",
-            ),
-            (
-                "postfix/smtpd",
-                "fatal: mymalloc: insufficient memory for 4096 bytes",
-                NoMemory,
-                "postfix/smtpd",
-            ),
-            (
-                "dovecot",
-                "master: Error: fork() failed: Cannot allocate memory",
-                ForkFailed(Memory),
-                "dovecot",
-            ),
-            (
-                "exim4",
-                "daemon: accept process fork failed: Cannot allocate memory",
-                ForkFailed(Memory),
-                "exim4",
-            ),
-            (
-                "php-fpm",
-                "ERROR: fork() failed: Cannot allocate memory (12)",
-                ForkFailed(Memory),
-                "php-fpm",
-            ),
-            (
-                "php-fpm",
-                "WARNING: [pool www] child 3 exited on signal 9 (SIGKILL) after 2 seconds from start",
-                Killed,
-                "php-fpm",
-            ),
-            (
-                "php-fpm",
-                "WARNING: [pool www] server reached pm.max_children setting (5), consider raising it",
-                CapReached,
-                "php-fpm",
-            ),
-            (
-                "php",
-                "PHP Warning:  proc_open(): Fork failed: Cannot allocate memory in /x.php",
-                ForkFailed(Memory),
-                "php",
-            ),
-            (
-                "gunicorn",
-                "[ERROR] Worker (pid:7) was sent SIGKILL! Perhaps out of memory?",
-                Killed,
-                "gunicorn",
-            ),
-            ("gunicorn", "OSError: [Errno 12] Cannot allocate memory", NoMemory, "gunicorn"),
-            ("nginx", "[alert] 1#1: worker process 7 exited on signal 9", Killed, "nginx"),
-            (
-                "nginx",
-                "[alert] 1#1: fork() failed while spawning \"worker process\" (12: Cannot allocate memory)",
-                ForkFailed(Memory),
-                "nginx",
-            ),
-            (
-                "uwsgi",
-                "DAMN ! worker 1 (pid: 7) died, killed by signal 9 :( trying respawn ...",
-                Killed,
-                "uwsgi",
-            ),
-            (
-                "uwsgi",
-                "fork(): Cannot allocate memory [core/master_utils.c line 766]",
-                ForkFailed(Memory),
-                "uwsgi",
-            ),
-            (
-                "puma",
-                "in `_fork': Cannot allocate memory - fork(2) (Errno::ENOMEM)",
-                ForkFailed(Memory),
-                "puma",
-            ),
-            (
-                "unicorn",
-                "ERROR -- : reaped #<Process::Status: pid 7 SIGKILL (signal 9)> worker=1",
-                Killed,
-                "unicorn",
-            ),
-            (
-                "postgres",
-                "[7] LOG:  could not fork new process for connection: Cannot allocate memory",
-                ForkFailed(Memory),
-                "postgres",
-            ),
-            (
-                "postgres",
-                "[7] LOG:  server process (PID 8) was terminated by signal 9: Killed",
-                Killed,
-                "postgres",
-            ),
-            (
-                "supervisord",
-                "INFO gave up: x entered FATAL state, too many start retries too quickly",
-                Down,
-                "supervisord",
-            ),
-            (
-                "java",
-                "java.lang.OutOfMemoryError: unable to create native thread",
-                ForkFailed(Unsaid),
-                "java",
-            ),
-            ("", "MemoryError", NoMemory, ""),
-        ];
-        let needles = needles();
-        for (tag, body, failure, who) in known {
-            assert_eq!(of(tag, body), Some((failure, who.to_owned())), "{tag}: {body}");
-            assert!(needles.iter().any(|needle| body.contains(needle)), "not searched for: {body}");
-        }
-    }
-
-    #[test]
-    fn harmless_lines_prove_nothing() {
-        for (tag, body) in [
-            ("kernel", "apache2 invoked oom-killer: gfp_mask=0x140cca, order=0"),
-            ("kernel", "oom_reaper: reaped process 7 (apache2), now anon-rss:0kB"),
-            ("kernel", "Out of memory: Kill process 7 (apache2) score 9 or sacrifice child"),
-            ("kernel", "kswapd0: page allocation failure: order:4, mode:0x0"),
-            ("", "bash: fork: retry: Resource temporarily unavailable"),
-            ("php", "PHP Fatal error:  Allowed memory size of 134217728 bytes exhausted"),
-            ("git", "forked from upstream"),
-            ("dovecot", "imap-login: Login: user=<fork>"),
-        ] {
-            assert_eq!(of(tag, body), None, "{tag}: {body}");
-        }
-    }
-
-    #[test]
-    fn what_a_client_wrote_is_no_evidence() {
-        let body = "File does not exist: /Out of memory (12)Cannot allocate memory: AH00159: fork: Unable to fork new process";
-        assert_eq!(read(&LogEntry { tag: "apache2", body, of_client: true }), None);
-        // A request that looks like the kernel's line does not begin like it.
-        assert_eq!(of("kernel", "x Out of memory: Killed process 1 (init)"), None);
-    }
-}
+mod tests;

@@ -1,0 +1,217 @@
+//! Prefixes: what a program puts before its own words, and where those may therefore begin.
+//!
+//! What a client sent (a path, a user's name, a statement) stands further on in a line. So a wording
+//! has to begin the message, behind nothing but what loggers write: levels, names of programs and
+//! modules, pids, brackets.
+
+/// The most prefixes of one line.
+const MOST: usize = 12;
+/// Bytes of one prefix.
+const LONGEST: usize = 160;
+
+/// Words that loggers put before a message, alone or with a colon.
+const LEVELS: [&str; 38] = [
+    "TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "ERR", "CRITICAL", "CRIT",
+    "ALERT", "EMERG", "PANIC", "FATAL", "SEVERE", "LOG", "E", "F", "W", "I", "error", "fatal",
+    "warning", "crit", "alert", "panic", "info", "notice", "err", "Error", "Warning", "Fatal",
+    "Critical", "Info", "--", "-", "#", "*",
+];
+
+/// Phrases of more than one word before what an interpreter, a runtime or a server quotes.
+const PHRASES: [&str; 36] = [
+    // Of Apache, behind its number: "(12)Cannot allocate memory: AH00159: ..".
+    "Cannot allocate memory:",
+    "Resource temporarily unavailable:",
+    "stderr F ",
+    "stdout F ",
+    "*** ",
+    "PHP Warning:",
+    "PHP Fatal error:",
+    "PHP Parse error:",
+    "PHP message:",
+    "Fatal error:",
+    "Uncaught exception:",
+    "Uncaught Exception:",
+    "Unhandled exception:",
+    "unhandled exception:",
+    "Unhandled Exception:",
+    "Uncaught ErrorException:",
+    "Got error 'PHP message:",
+    "AH01071: Got error 'PHP message:",
+    "FastCGI sent in stderr: \"PHP message:",
+    "Caused by:",
+    "nested exception is",
+    "Error response from daemon:",
+    "OCI runtime create failed:",
+    "OCI runtime exec failed:",
+    "failed to create shim task:",
+    "failed to create shim:",
+    "failed to start shim:",
+    "unrecoverable fatal error:",
+    "fatal error:",
+    "ERROR: apport",
+    "Exception:",
+    "in `_fork':",
+    "in `fork':",
+    "in 'Process._fork':",
+    "in 'fork':",
+    "what():",
+];
+
+/// Names before a colon whose value others choose: nothing behind them is evidence.
+const OTHERS_WORDS: [&str; 40] = [
+    "statement",
+    "query",
+    "context",
+    "detail",
+    "hint",
+    "user",
+    "username",
+    "login",
+    "name",
+    "path",
+    "uri",
+    "url",
+    "request",
+    "referer",
+    "referrer",
+    "host",
+    "agent",
+    "user-agent",
+    "subject",
+    "from",
+    "to",
+    "cc",
+    "message-id",
+    "msg",
+    "message",
+    "input",
+    "output",
+    "search",
+    "comment",
+    "title",
+    "text",
+    "body",
+    "data",
+    "value",
+    "param",
+    "params",
+    "cookie",
+    "command",
+    "cmd",
+    "args",
+];
+
+/// Every place where the program's own words may begin: the message, and what is left of it after each
+/// prefix.
+pub(super) fn heads(message: &str) -> impl Iterator<Item = &str> {
+    let mut next = Some(message.trim_start());
+    let mut left = MOST;
+    std::iter::from_fn(move || {
+        let now = next?;
+        left = left.checked_sub(1)?;
+        next = after_prefix(now);
+        Some(now)
+    })
+}
+
+/// What is left of a text after its first prefix, if it begins with one.
+fn after_prefix(text: &str) -> Option<&str> {
+    if let Some(rest) = PHRASES.iter().find_map(|phrase| text.strip_prefix(phrase)) {
+        return Some(rest.trim_start());
+    }
+    // logrus: `time="2026-11-24T10:00:00Z" level=info msg="..`
+    for key in ["time=\"", "level=", "msg=\"", "error=\"", "err=\""] {
+        let Some(rest) = text.strip_prefix(key) else { continue };
+        return match key {
+            "time=\"" => Some(rest.split_once("\" ")?.1),
+            "level=" => Some(rest.split_once(' ')?.1),
+            _ => Some(rest),
+        };
+    }
+    if let Some(rest) = bracketed(text, '[', ']').or_else(|| bracketed(text, '(', ')')) {
+        return Some(rest.trim_start_matches([' ', ':']));
+    }
+    if let Some(rest) = text.strip_prefix("Exception in thread \"") {
+        return Some(rest.split_once("\" ")?.1);
+    }
+    if let Some(rest) = text.strip_prefix("line ") {
+        let (number, rest) = rest.split_once(": ")?;
+        return is_number(number).then_some(rest);
+    }
+    let (word, rest) = text.split_once(char::is_whitespace)?;
+    let rest = rest.trim_start();
+    let bare = word.trim_end_matches([':', '|']);
+    let named = word.len() > bare.len();
+    let is_prefix = word == ":"
+        || word.len() <= LONGEST
+            && (LEVELS.contains(&bare)
+                || is_number(bare.trim_start_matches(['*', '#']))
+                || (named && is_name(bare))
+                || (bare.starts_with('<') && bare.ends_with('>') && is_name(bare))
+                || is_class(bare)
+                || is_session(bare));
+    is_prefix.then_some(rest)
+}
+
+/// What follows a text in brackets, which is no client's address.
+fn bracketed(text: &str, open: char, close: char) -> Option<&str> {
+    let (inside, rest) = text.strip_prefix(open)?.split_once(close)?;
+    let is_clients = ["client", "remote"].iter().any(|word| inside.starts_with(word));
+    // "(root) CMD (..)" of cron is no prefix; "(1) : Current worker" of HAProxy is one.
+    let is_own = open == '[' || is_number(inside);
+    (inside.len() <= LONGEST && !is_clients && is_own).then_some(rest)
+}
+
+fn is_number(word: &str) -> bool {
+    !word.is_empty()
+        && word.len() < 12
+        && word.bytes().all(|b| b.is_ascii_digit() || b"#/".contains(&b))
+}
+
+/// The name of a program, a module or an exception: no blanks, no quotes, not one whose value others
+/// choose.
+fn is_name(word: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_.+$#@/()<>*-[]:`".contains(c);
+    let lower = word.trim_start_matches(['<', '[', '(']).to_ascii_lowercase();
+    !word.is_empty() && word.chars().all(plain) && !OTHERS_WORDS.contains(&lower.as_str())
+}
+
+/// "org.apache.catalina.core.StandardServer", "MY-010116"; not "v1.2" and no address.
+fn is_class(word: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_.$-".contains(c);
+    let starts = word.starts_with(|c: char| c.is_ascii_alphabetic());
+    starts && word.contains('.') && word.chars().all(plain)
+}
+
+/// PostgreSQL's "app@shop" before the level.
+fn is_session(word: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_.-@[]".contains(c);
+    word.matches('@').count() == 1 && word.chars().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_loggers_write_is_taken_off_and_nothing_else() {
+        for (message, head) in [
+            ("[alert] 1#1: fork() failed", Some("fork() failed")),
+            ("[813] app@shop ERROR:  out of memory", Some("out of memory")),
+            ("fatal: master_spawn: fork: x", Some("fork: x")),
+            ("/usr/local/bin/backup.sh: line 7: fork: x", Some("fork: x")),
+            ("[ALERT]    (1) : Current worker (25)", Some("Current worker (25)")),
+            ("kid1| fork: x", Some("fork: x")),
+            ("Invalid user fork: x from 10.0.0.7", None),
+            ("Invalid user a: fork: x from 10.0.0.7", None),
+            ("open() \"/fork: x\" failed", None),
+            ("STATEMENT:  fork: x", None),
+            ("(root) CMD (fork: x)", None),
+            ("user: fork: x", None),
+        ] {
+            let wanted = head.unwrap_or("fork: x");
+            assert_eq!(heads(message).any(|found| found == wanted), head.is_some(), "{message}");
+        }
+    }
+}
