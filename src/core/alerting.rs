@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 pub enum CheckState {
     /// No leak.
     Ok = 0,
-    /// A leak, or a limit that comes nearer.
+    /// A leak, growth, or a limit that comes nearer.
     Warning = 1,
     /// Memory or tasks are about to run out.
     Critical = 2,
@@ -61,6 +61,8 @@ pub fn worse(a: u8, b: u8) -> u8 {
 pub fn findings(engine: &Engine) -> Vec<String> {
     let detector = engine.detector();
     let leaks = detector.process_states().filter(|s| s.leaks()).map(|s| format!("leak {}", s.comm));
+    let grows = detector.process_states().filter(|s| s.endangers && !s.leaks());
+    let grows = grows.map(|s| format!("growing {}", s.comm));
     let roots = detector.process_states().filter(|s| s.parent.is_none());
     let ends = roots.filter_map(|s| {
         let forecast = detector.forecast(s.root)?;
@@ -70,7 +72,7 @@ pub fn findings(engine: &Engine) -> Vec<String> {
         Event::NotEnded { comm, why, .. } => Some(format!("not ended {comm} {}", why.name())),
         _ => None,
     });
-    leaks.chain(ends).chain(not_ended).collect()
+    leaks.chain(grows).chain(ends).chain(not_ended).collect()
 }
 
 /// What a check found, or last reported.

@@ -5,7 +5,8 @@ use crate::core::decide::policy::Policy;
 use crate::core::decide::rules::Rules;
 use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
-use crate::core::model::event::{Assessment, Event, Severity};
+use crate::core::model::event::{Assessment, Event, SOON_S, Severity};
+use crate::core::model::forecast::Forecast;
 use crate::core::model::order::EarlierAction;
 use crate::core::model::profile::Profile;
 use crate::core::model::sample::{Header, Sample};
@@ -163,13 +164,17 @@ impl Engine {
             .fold(1.0, f64::min);
         let leaks = detector.process_states().any(ProcessState::leaks)
             || detector.child_leaks().next().is_some();
+        let is_soon = |f: Forecast| f.is_reliable() && f.likely_s <= SOON_S;
+        let endangers = || roots().any(|s| detector.growth_forecast(s.id).is_some_and(is_soon));
+        let is_found = leaks || endangers();
         // An order in an emergency comes without a verdict: it counts as a leak found all the same.
         let is_leak = |event: &Event| matches!(event, Event::Leak(_));
-        self.found |=
-            self.assessment.order.is_some() || self.assessment.changes.iter().any(is_leak);
+        self.found |= is_found
+            || self.assessment.order.is_some()
+            || self.assessment.changes.iter().any(is_leak);
         self.assessment.status = if end_s <= self.lead_s || self.alarm.is_on() {
             Severity::Critical
-        } else if leaks {
+        } else if is_found {
             Severity::Leak
         } else {
             Severity::Fine

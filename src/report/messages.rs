@@ -174,7 +174,7 @@ pub fn went(err: &mut impl Write, root: ProcId) -> io::Result<()> {
 pub fn farewell(err: &mut impl Write, status: Severity) -> io::Result<()> {
     let how = match status {
         Severity::Fine => "nothing leaks",
-        Severity::Leak => "a leak was found",
+        Severity::Leak => "a leak, or growth that ends memory within two days, was found",
         Severity::Critical => "memory is about to run out",
     };
     writeln!(err, "leakwatch: stopped; {how} (exit status {})", status as u8)

@@ -21,14 +21,18 @@ pub(crate) fn conclusion(explanation: &Explanation) -> String {
         format!(", held for another {}", Seconds(for_s))
     });
     match (verdict, row.and_then(|row| row.rules.as_ref()), held) {
-        (Verdict::Leaking, Some(RuleChecks { leak: Some(why), .. }), _) => {
-            let row = row.map_or(0.0, |row| row.window_s);
-            format!("leaking: the window of {} proves it ({})", Seconds(row), rule(*why))
-        }
         (Verdict::Leaking, _, Some(HeldVerdict { why: Some(FindingReason::Pool), .. })) => {
             format!("leaking with its worker pool; by itself: {nearest}")
         }
+        (Verdict::Leaking, _, Some(HeldVerdict { why: Some(why), .. })) => {
+            let window = row.map_or(0.0, |row| row.window_s);
+            format!("leaking ({}); {} of growth show it{stands}", rule(why), Seconds(window))
+        }
         (Verdict::Leaking, ..) => format!("leaking from before{stands}; now: {nearest}"),
+        (Verdict::Growing, Some(RuleChecks { leak: Some(why), .. }), _) => {
+            let window = row.map_or(0.0, |row| row.window_s);
+            format!("growing: the window of {} shows it ({})", Seconds(window), rule(*why))
+        }
         (Verdict::Growing, Some(RuleChecks { suspect: Some(why), .. }), _) => {
             format!("growing: on the way to {}; {nearest}", rule(*why))
         }
@@ -100,6 +104,13 @@ fn rule(why: FindingReason) -> &'static str {
         FindingReason::Patient => {
             "patient: it grew by a large part of its own size through much of its life"
         }
+        FindingReason::AfterSettling => {
+            "after settling: it grew on well after its size had settled, without more work"
+        }
+        FindingReason::UnlikeSiblings => "unlike siblings: those at the same work do not grow",
+        FindingReason::NearEnd => "near the end: what fits its memory settles long before",
+        FindingReason::LongSteady => "long and steady: over much of the way, without slowing down",
+        FindingReason::Outgrown => "outgrown: it became several times what it was",
         FindingReason::Pool => "its worker pool",
         FindingReason::PileUp => "its children never exit",
         FindingReason::Threads => "its threads never exit",

@@ -66,10 +66,10 @@ impl Told {
         found.unwrap_or_else(|| panic!("{id:?} is in no service of {:#}", self.report))
     }
 
-    /// Whether it calls the service of that process leaking.
+    /// Whether it accuses the service of that process: it leaks, or grows for long.
     pub fn flags(&self, id: Id) -> bool {
         let verdict = self.service(id)["verdict"].as_str().unwrap();
-        ["leaking", "likely-leaking"].contains(&verdict)
+        ["leaking", "likely-leaking", "growing"].contains(&verdict)
     }
 
     /// Whether it finds nothing against it.

@@ -189,7 +189,7 @@ fn a_replay_can_be_a_page_with_its_orders_marked() {
 
     let ended = Cli::leakwatch(args).end(Duration::from_secs(60));
 
-    assert!(ended.out.text().contains("LEAK"), "the events are printed as ever");
+    assert!(ended.out.text().contains("GROWING"), "the events are printed as ever");
     let page = fs::read_to_string(page).unwrap();
     assert!(
         page.contains("leak named: /usr/sbin/apach") && page.contains("class=\"mark\""),
@@ -266,7 +266,7 @@ fn a_job_younger_than_a_minute_is_not_suspect_and_an_older_one_with_the_same_gro
 
     assert_eq!(young["services"][0]["verdict"], "unclear", "{}", young["services"][0]["reason"]);
     assert_eq!(young["status"], 0);
-    assert_eq!(old["services"][0]["verdict"], "leaking", "{}", old["services"][0]["reason"]);
+    assert_eq!(old["services"][0]["verdict"], "growing", "{}", old["services"][0]["reason"]);
     assert_eq!(old["status"], 1);
 }
 

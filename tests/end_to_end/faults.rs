@@ -158,7 +158,7 @@ fn one(call: &str, fault: &str, often: &str) -> Result<(), String> {
     }
     let leaky = server.started("leaky");
     for event in events::all(&ended.out) {
-        let flagged = ["leak", "order"].contains(&event.name());
+        let flagged = ["growing", "leak", "order"].contains(&event.name());
         if flagged && event.json["scope"] != "tree" && !leaky.contains(&event.pid()) {
             return Err(format!("not a leaking worker: {}\n{}", event.json, said()));
         }

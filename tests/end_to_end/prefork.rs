@@ -65,7 +65,7 @@ fn a_standalone_leaking_process_is_reported_and_never_signalled() {
     let server = Prefork::start(&["--alone", "--rate", "2M/s", "--max", "100M"]);
     let load = Load::start(Plan::of(server.port(), "/", 5.0));
     let cli = leakwatch(&server, &["--interval", "1s", "--budget", "80M", "--format", "json"]);
-    cli.out.expect_line(Duration::from_secs(60), "with a leak", |line| events::is(line, "leak"));
+    cli.out.expect_line(Duration::from_secs(60), "with growth", |line| events::is(line, "growing"));
 
     // Well over the budget, where a worker would long be gone.
     let leaked = || load.so_far().held_kib(server.master().pid) >= 90 << 10;

@@ -37,7 +37,7 @@ Examples:
   leakwatch replay --explain 2291 vps1.jsonl.gz
                                      explain the verdict on process 2291
 
-Exit status: 0 no leak, 1 a leak was found, 2 memory is about to run out, 3 leakwatch failed."
+Exit status: 0 no leak, 1 a leak, or growth that ends memory within two days, was found, 2 memory is about to run out, 3 leakwatch failed."
 )]
 pub struct Cli {
     /// The command; without one, watch.

@@ -89,7 +89,7 @@ impl Detector {
         let entry = process.member.as_ref().and_then(|(index, _)| self.pools.get(*index));
         let pool = entry.map(|entry| Siblings {
             members: entry.pool.members,
-            leaks: entry.leaks,
+            leaks: entry.verdict == Verdict::Leaking,
             group_factor,
         });
         Some(Explanation { pool, ..process.explain(&context, &self.runs) })
@@ -106,10 +106,10 @@ impl Process {
             full.map(|window| self.explain_window(window, context)).collect();
         windows.sort_by_key(|row| (row.window.length(), row.window.level));
         let for_s = |until: u64| context.basis.clock.seconds(until.saturating_sub(now));
-        let leak = self.leak.as_ref();
+        let leak = self.leak.as_ref().or(self.long_growth.as_ref());
         let leak = leak.map(|leak| HeldVerdict { why: Some(leak.why), for_s: for_s(leak.until) });
         let suspicion = self.suspicion;
-        let suspicion = suspicion.map(|(_, until)| HeldVerdict { why: None, for_s: for_s(until) });
+        let suspicion = suspicion.map(|found| HeldVerdict { why: None, for_s: for_s(found.until) });
         Explanation {
             state: self.state.clone(),
             headroom: context.ceiling.headroom(),

@@ -8,10 +8,12 @@ use crate::core::detect::pools::JUDGE_EVERY;
 use crate::core::detect::process::Process;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::detect::sample_clock::{SampleTime, block};
+use crate::core::detect::series::growth_window::GrowthWindow;
 use crate::core::detect::subtree::{Subtree, SubtreeTotal};
 use crate::core::detect::verdict::JudgeContext;
 use crate::core::model::event::Event;
 use crate::core::model::sample::Sample;
+use crate::core::model::verdict::{FindingReason, Verdict};
 
 impl Detector {
     /// Tells the series that count tasks which processes ended by order.
@@ -44,8 +46,12 @@ impl Detector {
             // A run that an order or the OOM killer ended did not come to its end.
             let by_itself = !process.ordered && left as f64 > constants.run_headroom * limit as f64;
             let long_enough = state.samples >= constants.run_samples;
-            if let Some(parent) = process.parent_comm.filter(|_| by_itself && long_enough) {
-                self.runs.ended((state.comm, parent), process.peak, process.watched);
+            // A service that starts again grows as it did before: but one that leaked until it was
+            // restarted does, too, so only a run that had come to rest is an example.
+            let rested = || process.rested().is_some_and(|rested| rested >= constants.rested);
+            if by_itself && long_enough && (process.parent_comm.is_some() || rested()) {
+                let name = (state.comm, process.parent_comm.unwrap_or_default());
+                self.runs.ended(name, process.peak, process.watched);
             }
             self.pools.leave(process);
         }
@@ -145,10 +151,46 @@ impl Detector {
         }
     }
 
-    /// Judges the pools, when that is due, and reports those that changed.
-    pub(super) fn judge_pools(&mut self, moment: &SampleTime, events: &mut Vec<Event>) {
+    /// Finds the one that grows where siblings of its program, at the same work, do not: what they
+    /// have in common, a cache, a warm-up, their requests, does not explain it.
+    pub(super) fn compare_siblings(&mut self, moment: &SampleTime) {
+        let mut found = Vec::new();
+        for slot in &self.flagged {
+            let process = &self.processes[*slot];
+            let Some((pool, _)) = process.member else { continue };
+            let nearest = self.ceilings.nearest(process.state.root).series();
+            let group_factor = process.group_factor;
+            let context = JudgeContext { group_factor, ..JudgeContext::new(&self.basis, nearest) };
+            let Some(window) = process.unproven_window(moment.now, &context) else { continue };
+            let GrowthWindow { level, blocks, .. } = window;
+            let Some((grown, load)) = process.series.growth_and_load(level, blocks) else {
+                continue;
+            };
+            let others = self.trees.present().iter().map(|(other, _)| other);
+            let siblings = others.filter(|other| *other != slot).filter_map(|other| {
+                let other = &self.processes[*other];
+                let (of, _) = other.member?;
+                let compared = other.series.growth_and_load(level, blocks);
+                compared.filter(|_| of == pool)
+            });
+            let (mut at_rest, mut alike) = (0, 0);
+            for (growth, work) in siblings {
+                at_rest += i32::from(growth < 0.2 * grown && work >= 0.3 * load);
+                alike += i32::from(growth > 0.5 * grown);
+            }
+            if at_rest >= 1 && alike <= at_rest {
+                found.push((*slot, moment.now + window.length() / 2));
+            }
+        }
+        for (slot, until) in found {
+            self.processes[slot].leaks(FindingReason::UnlikeSiblings, until);
+        }
+    }
+
+    /// Judges the pools, when that is due, and reports those that changed; returns whether it was.
+    pub(super) fn judge_pools(&mut self, moment: &SampleTime, events: &mut Vec<Event>) -> bool {
         if !self.pools.judge(moment, &self.basis.constants) {
-            return;
+            return false;
         }
         self.report_pools(events);
         // Two judgements beyond this one: a pool that slows down for a moment keeps its verdicts.
@@ -156,16 +198,16 @@ impl Detector {
         for (slot, _) in self.trees.present() {
             let process = &mut self.processes[*slot];
             let entry = process.member.and_then(|(index, _)| self.pools.get(index));
-            let (Some(entry), Some(settled)) = (entry.filter(|e| e.leaks), process.settled) else {
-                continue;
-            };
+            let entry = entry.filter(|entry| entry.grows());
+            let (Some(entry), Some(settled)) = (entry, process.settled) else { continue };
             let age = process.intervals();
             let growth = process.state.footprint as f64 - settled as f64;
             let mean_growth = entry.pool.mean_growth(age);
             let least = self.basis.constants.least_growth.max(0.5 * mean_growth);
             if age >= entry.pool.half_life() && growth >= least {
-                process.leaks_with_pool(until);
+                process.grows_with_pool(until, entry.verdict == Verdict::Leaking);
             }
         }
+        true
     }
 }

@@ -4,18 +4,22 @@
 //! appears, exits or begins to grow) it allocates nothing.
 
 pub mod basis;
+pub mod bend;
 pub mod ceilings;
 pub mod constants;
 pub mod earlier_runs;
 pub mod explain;
 mod judging;
+pub mod known_programs;
 pub mod pools;
 pub mod process;
 pub mod process_state;
+pub mod proof;
 mod reporting;
 pub mod sample_clock;
 pub mod series;
 pub mod short_lived;
+pub mod size_history;
 pub mod subtree;
 #[cfg(test)]
 mod tests;
@@ -102,8 +106,11 @@ impl Detector {
         self.judge_processes(&moment, sample, events);
         self.judge_subtrees(&moment);
         self.report_child_leaks(events);
-        self.judge_pools(&moment, events);
+        let is_pools_turn = self.judge_pools(&moment, events);
         self.join_forecasts();
+        if is_pools_turn {
+            self.compare_siblings(&moment);
+        }
         self.report_forecasts(&moment, events);
     }
 

@@ -7,6 +7,7 @@ use crate::core::detect::process::Process;
 use crate::core::detect::sample_clock::{SampleTime, block};
 use crate::core::detect::short_lived::ShortLivedPool;
 use crate::core::model::process::{Comm, ProcId};
+use crate::core::model::verdict::Verdict;
 
 /// Pools are judged every so many planned intervals.
 pub const JUDGE_EVERY: u64 = 12;
@@ -35,8 +36,10 @@ pub struct PoolEntry {
     pub comm: Comm,
     /// Their growth by age.
     pub pool: ShortLivedPool,
-    /// Whether it leaks, by the last judgement.
-    pub leaks: bool,
+    /// Stable, growing or leaking, by the last judgement, ...
+    pub verdict: Verdict,
+    /// ... and by the one before.
+    pub was: Verdict,
     /// Whether the last judgement changed that.
     pub changed: bool,
     /// Growth of the flagged members in the last sample, and in the one being counted.
@@ -44,6 +47,11 @@ pub struct PoolEntry {
 }
 
 impl PoolEntry {
+    /// Whether its members grow until they exit, whatever they are.
+    pub fn grows(&self) -> bool {
+        self.verdict >= Verdict::Growing
+    }
+
     /// How many times the growth of one member all flagged members make up together. A leak in
     /// every worker of a pool is one leak: of six alike each makes up only a sixth, and none is a
     /// bystander. A member that grows at less than half their mean speed counts alone.
@@ -64,7 +72,8 @@ impl Pools {
                 parent,
                 comm,
                 pool: ShortLivedPool::new(),
-                leaks: false,
+                verdict: Verdict::Stable,
+                was: Verdict::Stable,
                 changed: false,
                 flagged: Default::default(),
             };
@@ -94,7 +103,7 @@ impl Pools {
         }
         if let Some(entry) = &mut self.pools[*index] {
             let time = moment.step() as f64 / block(INTERVAL_LEVEL) as f64;
-            entry.pool.grew(member, intervals, process.grown, time);
+            entry.pool.grew(member, intervals, process.grown, process.load, time);
         }
     }
 
@@ -118,8 +127,9 @@ impl Pools {
     /// Removes a process that ended from its pool.
     pub fn leave(&mut self, process: &mut Process) {
         let Some((index, mut member)) = process.member.take() else { return };
+        let rested = process.rested();
         if let Some(entry) = &mut self.pools[index] {
-            entry.pool.exited(&mut member);
+            entry.pool.exited(&mut member, rested);
         }
     }
 
@@ -142,9 +152,9 @@ impl Pools {
         }
         self.judged = due;
         for entry in self.pools.iter_mut().flatten() {
-            let leaks = entry.pool.judge(constants);
-            entry.changed = leaks != entry.leaks;
-            entry.leaks = leaks;
+            entry.was = entry.verdict;
+            entry.verdict = entry.pool.judge(constants);
+            entry.changed = entry.verdict != entry.was;
         }
         true
     }

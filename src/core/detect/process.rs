@@ -4,12 +4,16 @@ use crate::core::detect::ceilings::forecast::Exhaustion;
 use crate::core::detect::ceilings::last_forecast::LastForecast;
 use crate::core::detect::constants::INTERVAL_LEVEL;
 use crate::core::detect::earlier_runs::{EarlierRuns, RunComparison};
+use crate::core::detect::known_programs::{ProgramKind, kind_of};
 use crate::core::detect::process_state::{ProcessState, RecentFootprints};
+use crate::core::detect::proof;
+use crate::core::detect::proof::Claim;
 use crate::core::detect::sample_clock::{SampleTime, block};
 use crate::core::detect::series::block_minima::Series;
 use crate::core::detect::series::growth_window::GrowthWindow;
 use crate::core::detect::series::window::GrowthShape;
 use crate::core::detect::short_lived::PoolMember;
+use crate::core::detect::size_history::SizeHistory;
 use crate::core::detect::subtree::Subtree;
 use crate::core::detect::threads::ThreadSeries;
 use crate::core::detect::tree::TreeNode;
@@ -24,6 +28,9 @@ use crate::core::model::verdict::{
 
 /// Samples from which on a process is no longer new.
 const NEW_SAMPLES: u32 = 12;
+
+/// The level whose minima tell which sizes it held: of eight planned intervals.
+const LEVEL_OF_SIZES: usize = INTERVAL_LEVEL + 3;
 
 /// The sample at which its start-up is over.
 const SETTLED_SAMPLES: u32 = 3;
@@ -50,29 +57,77 @@ pub struct Process {
     pub member: Option<(usize, PoolMember)>,
     /// Its tree's series, once it has children.
     pub subtree: Option<Box<Subtree>>,
-    /// When memory ends by its growth, if it grows.
-    pub exhaustion: Option<Exhaustion>,
     /// How many times its growth all siblings that grow alike made up when it was last judged.
     pub group_factor: f64,
     pub(super) series: Box<Series>,
     /// The proof that it leaks, while it holds.
-    pub(super) leak: Option<ActiveVerdict>,
-    /// The lesser verdict, and the finest blocks until which it holds.
-    pub(super) suspicion: Option<(Verdict, u64)>,
+    pub(super) leak: Option<HeldFinding>,
+    /// The evidence that it grows for so long that it endangers its ceiling, while it holds.
+    pub(super) long_growth: Option<HeldFinding>,
+    /// What windows show short of that, while it holds.
+    pub(super) suspicion: Option<HeldSuspicion>,
+    /// Its sizes before now.
+    sizes: SizeHistory,
+    /// What is only known of one that grows.
+    outlook: Option<Box<Outlook>>,
     /// Whether it was ever found to leak: then no earlier run explains its growth.
     pub(super) ever_leaked: bool,
     cpu_s: f64,
+    first_cpu_s: f64,
     /// Its threads, once their number changed.
     threads: Option<Box<ThreadSeries>>,
 }
 
-/// A verdict of leaking. It holds until half its window after the last proof.
-pub(super) struct ActiveVerdict {
+/// A leak or a long growth. It holds until half its window after the last evidence.
+#[derive(Clone, Copy)]
+pub(super) struct HeldFinding {
     /// The rule that was met first.
     pub(super) why: FindingReason,
     /// Finest blocks until which it holds.
     pub(super) until: u64,
-    last_reported: Option<LastForecast>,
+}
+
+/// What windows show short of a long growth. It holds as long.
+#[derive(Clone, Copy)]
+pub(super) struct HeldSuspicion {
+    verdict: Verdict,
+    /// The rule that it goes towards.
+    why: FindingReason,
+    /// Finest blocks until which it holds.
+    pub(super) until: u64,
+}
+
+/// What is only known of a process that grows.
+#[derive(Clone, Copy, Default)]
+struct Outlook {
+    /// When memory ends by its growth.
+    exhaustion: Option<Exhaustion>,
+    /// Its growth was seen to bend.
+    bent: Option<BentGrowth>,
+    /// What was last reported of it.
+    told: Option<Told>,
+}
+
+/// A growth that slows down as one that saturates does.
+#[derive(Clone, Copy)]
+struct BentGrowth {
+    /// Finest blocks until which it counts as one.
+    until: u64,
+    /// The length of the window that showed it.
+    length: u64,
+}
+
+/// A verdict that was reported, growing or leaking, with the end of memory that went with it.
+#[derive(Clone, Copy)]
+struct Told {
+    verdict: Verdict,
+    last: LastForecast,
+}
+
+/// Finds it, or holds it for longer.
+fn set(finding: &mut Option<HeldFinding>, why: FindingReason, until: u64) {
+    let held = finding.get_or_insert(HeldFinding { why, until });
+    held.until = held.until.max(until);
 }
 
 impl Process {
@@ -110,13 +165,16 @@ impl Process {
             parent_comm: None,
             member: None,
             subtree: None,
-            exhaustion: None,
             group_factor: 1.0,
             series: Box::new(Series::new(page_size)),
             leak: None,
+            long_growth: None,
             suspicion: None,
+            sizes: SizeHistory::default(),
+            outlook: None,
             ever_leaked: false,
             cpu_s: proc.cpu_s,
+            first_cpu_s: proc.cpu_s,
             threads: None,
             ordered: false,
         }
@@ -205,46 +263,175 @@ impl Process {
         self.group_factor = context.group_factor;
         let thresholds = context.basis.thresholds(Unit::Bytes);
         let judged = self.series.push(moment, self.state.footprint, self.load, thresholds);
-        let has_verdict = self.leak.is_some() || self.suspicion.is_some();
+        self.note_size(moment, context);
+        let has_verdict =
+            self.leak.is_some() || self.long_growth.is_some() || self.suspicion.is_some();
         if judged || has_verdict || self.state.evidence.is_some() {
-            self.judge_windows(moment.now, context, runs, events);
+            self.judge_windows(moment.now, context, runs);
         }
-        self.state.verdict = match (&self.leak, self.suspicion) {
-            (Some(_), _) => Verdict::Leaking,
-            (None, Some((verdict, _))) => verdict,
+        self.state.verdict = match (&self.leak, &self.long_growth, &self.suspicion) {
+            (Some(_), ..) => Verdict::Leaking,
+            (None, Some(_), _) => Verdict::Growing,
+            (None, None, Some(found)) => found.verdict,
             _ if self.state.samples < NEW_SAMPLES => Verdict::New,
             _ => Verdict::Stable,
         };
-        self.state.endangers = self.leak.is_some();
+        self.state.endangers = self.long_growth.is_some();
+        self.report_cleared(events);
     }
 
-    fn judge_windows(
-        &mut self,
-        now: u64,
-        context: &JudgeContext<'_>,
-        runs: &EarlierRuns,
-        events: &mut Vec<Event>,
-    ) {
+    /// Keeps what its size tells of its past.
+    fn note_size(&mut self, moment: &SampleTime, context: &JudgeContext<'_>) {
+        let constants = &context.basis.constants;
+        let least = constants.least_growth;
+        self.sizes.observe(self.watched, self.state.footprint, self.settled, least);
+        let level = LEVEL_OF_SIZES.max(moment.level);
+        if let Some(minimum) = self.series.new_minimum(level, moment.now) {
+            self.sizes.add_minimum(moment, minimum, self.cpu_s, constants);
+        }
+    }
+
+    fn judge_windows(&mut self, now: u64, context: &JudgeContext<'_>, runs: &EarlierRuns) {
         let life = self.life();
         let mut windows = context.basis.collect(self.series.growth_windows(now));
         let mut suspicion = context.suspicion(&windows, life);
+        let slows = |window: &&GrowthWindow| window.growth == GrowthShape::Slowing;
+        let slowing = windows.iter().filter(slows).map(GrowthWindow::length).max();
         windows.retain(GrowthWindow::is_steady);
-        let proof = windows
+        let long = windows
             .iter()
             .rev()
             .find_map(|window| context.leak_rule(window, life).map(|why| (why, window)));
-        let best = proof.map(|(_, window)| window).or(windows.last());
+        let best = long.map(|(_, window)| window).or(windows.last());
         self.state.evidence = best.map(|window| context.evidence(window));
         self.state.kill_evidence = kill_evidence(&windows, context);
-        self.exhaustion = context.exhaustion(&windows).or(self.exhaustion);
+        if let Some(exhaustion) = context.exhaustion(&windows) {
+            self.outlook.get_or_insert_default().exhaustion = Some(exhaustion);
+        }
         let is_warming = suspicion.is_some() && self.follows_earlier_run(context, runs);
         if is_warming {
             suspicion = suspicion.map(|found| Suspicion { verdict: Verdict::Warming, ..found });
-        } else if let Some((why, window)) = proof {
-            self.set_leaking(why, now + window.length() / 2);
+        } else {
+            if let Some((why, window)) = long {
+                set(&mut self.long_growth, why, now + window.length() / 2);
+            }
+            self.convict(now, slowing, &windows, context);
         }
-        self.expire(now, events);
-        self.set_suspicion(now, suspicion, events);
+        self.expire(now);
+        self.suspicion = match suspicion {
+            Some(Suspicion { verdict, length, why }) => {
+                Some(HeldSuspicion { verdict, why, until: now + length / 2 })
+            }
+            None => self.suspicion.filter(|found| found.until >= now),
+        };
+    }
+
+    /// Looks for proof that its growth is a leak, in the longest window that shows it; `slowing` is
+    /// the length of the longest window in which it slows down.
+    fn convict(
+        &mut self,
+        now: u64,
+        slowing: Option<u64>,
+        windows: &[GrowthWindow],
+        context: &JudgeContext<'_>,
+    ) {
+        let life = self.life();
+        let passes = context.basis.constants.passes;
+        let lasting = |window: &&GrowthWindow| window.passes >= passes && !window.paused;
+        let Some(window) = windows.iter().rev().find(lasting) else { return };
+        let is_grown = self.long_growth.is_some() || context.is_real_growth(window, life);
+        if !is_grown || !context.is_long_enough(window, life) {
+            return;
+        }
+        let until = now + window.length() / 2;
+        if let Some(leak) = &mut self.leak {
+            leak.until = leak.until.max(until);
+            return;
+        }
+        let claim = self.claim(now, window, windows, context);
+        let length = window.length();
+        let mut bent = self.outlook().bent;
+        let why = claim.proof(&context.basis.constants, || {
+            // A growth that bends looks straight now and then: only a longer window says more.
+            if bent.is_none_or(|bent| now >= bent.until || length > bent.length) {
+                let slows = slowing.is_some_and(|slowing| slowing >= length);
+                let bends = slows || proof::bends(&claim);
+                bent = bends.then_some(BentGrowth { until: now + length, length });
+            }
+            bent.is_some()
+        });
+        if bent.is_some() {
+            self.outlook.get_or_insert_default().bent = bent;
+        }
+        if let Some(why) = why {
+            set(&mut self.leak, why, until);
+            self.ever_leaked = true;
+        }
+    }
+
+    /// What the proof of a leak rests on.
+    fn claim<'a>(
+        &'a self,
+        now: u64,
+        window: &'a GrowthWindow,
+        steady: &'a [GrowthWindow],
+        context: &JudgeContext<'_>,
+    ) -> Claim<'a> {
+        let clock = &context.basis.clock;
+        let footprint = self.state.footprint as f64;
+        Claim {
+            window,
+            steady,
+            minima: self.series.minima(window.level, window.blocks),
+            now,
+            blocks_per_s: 1.0 / clock.seconds(1),
+            samples: context.samples(window, self.life()),
+            interval_s: clock.interval_s(),
+            footprint,
+            age_s: self.state.age_s,
+            lowest: self.sizes.lowest().map_or(footprint, |lowest| lowest as f64),
+            group_factor: self.group_factor,
+            left: context.ceiling.headroom().left as f64,
+            slope: context.slope(window),
+            held: self.sizes.held(),
+            cpu_s: self.cpu_s,
+            kind: self.kind(context),
+        }
+    }
+
+    /// The window by which it is compared with its siblings, if it endangers its ceiling and is not
+    /// known to leak.
+    pub(super) fn unproven_window(
+        &self,
+        now: u64,
+        context: &JudgeContext<'_>,
+    ) -> Option<GrowthWindow> {
+        let ProcessState { endangers, verdict, .. } = self.state;
+        let constants = &context.basis.constants;
+        let is_asked = endangers && verdict == Verdict::Growing;
+        if !is_asked || self.kind(context) == ProgramKind::Job {
+            return None;
+        }
+        let steady = self.series.growth_windows(now).filter(GrowthWindow::is_steady);
+        let window = steady.filter(|w| w.passes >= constants.passes && !w.paused).last()?;
+        let used = self.claim(now, &window, &[], context).used();
+        let is_enough = context.is_long_enough(&window, self.life());
+        (is_enough && used >= constants.sibling_used).then_some(window)
+    }
+
+    /// What is known of its program: a name in the table, or work at full speed since its start.
+    fn kind(&self, context: &JudgeContext<'_>) -> ProgramKind {
+        let watched_s = context.basis.clock.seconds(self.watched);
+        let busy = (self.cpu_s - self.first_cpu_s) / watched_s.max(f64::MIN_POSITIVE);
+        match kind_of(self.state.comm.as_bytes()) {
+            ProgramKind::Service if busy >= context.basis.constants.busy => ProgramKind::Job,
+            kind => kind,
+        }
+    }
+
+    /// The share of its life that it has rested for.
+    pub(super) fn rested(&self) -> Option<f64> {
+        self.sizes.rested(self.watched, self.watched)
     }
 
     pub(super) fn life(&self) -> ProcessLife {
@@ -263,71 +450,100 @@ impl Process {
         context: &JudgeContext<'_>,
         runs: &EarlierRuns,
     ) -> Option<RunComparison> {
-        let name = (self.state.comm, self.parent_comm?);
+        let name = (self.state.comm, self.parent_comm.unwrap_or_default());
         runs.compare(name, self.state.footprint, self.watched, &context.basis.constants)
     }
 
-    /// It leaks as a member of its pool, for as long as the pool is judged so.
-    pub fn leaks_with_pool(&mut self, until: u64) {
-        self.set_leaking(FindingReason::Pool, until);
-        self.state.verdict = Verdict::Leaking;
+    /// It grows as a member of its pool, for as long as the pool is judged so; `proven`: what the
+    /// members are is proven to leak.
+    pub fn grows_with_pool(&mut self, until: u64, proven: bool) {
+        set(&mut self.long_growth, FindingReason::Pool, until);
+        self.state.verdict = self.state.verdict.max(Verdict::Growing);
         self.state.endangers = true;
+        if proven {
+            self.leaks(FindingReason::Pool, until);
+        }
     }
 
-    fn set_leaking(&mut self, why: FindingReason, until: u64) {
-        let new = ActiveVerdict { why, until, last_reported: None };
-        let leak = self.leak.get_or_insert(new);
-        leak.until = leak.until.max(until);
+    /// It leaks, by what its siblings show.
+    pub fn leaks(&mut self, why: FindingReason, until: u64) {
+        set(&mut self.leak, why, until);
         self.ever_leaked = true;
+        self.state.verdict = Verdict::Leaking;
     }
 
     /// It is gone; its verdicts are withdrawn.
     pub fn exited(&mut self, events: &mut Vec<Event>) {
         let threads = self.threads.take().is_some_and(|threads| threads.last_reported.is_some());
-        if self.leak.take().is_some() || threads {
+        let leaked = self.leak.take().is_some() || threads;
+        let grew = self.long_growth.take().is_some();
+        let was = if leaked { Verdict::Leaking } else { Verdict::Growing };
+        if leaked || grew && self.outlook().told.is_some() {
             let why = if self.ordered { ClearedReason::Ended } else { ClearedReason::Exited };
-            events.push(self.cleared(Verdict::Leaking, why));
+            events.push(self.cleared(was, why));
         }
     }
 
-    /// Withdraws the verdict of leaking once it no longer holds.
-    fn expire(&mut self, now: u64, events: &mut Vec<Event>) {
-        if self.leak.as_ref().is_some_and(|leak| leak.until < now) {
-            self.leak = None;
-            events.push(self.cleared(Verdict::Leaking, ClearedReason::GrowthEnded));
+    /// Withdraws what no longer holds.
+    fn expire(&mut self, now: u64) {
+        for finding in [&mut self.leak, &mut self.long_growth] {
+            finding.take_if(|finding| finding.until < now);
         }
-        if self.leak.is_none() && self.state.evidence.is_none() {
-            self.exhaustion = None;
+        let has_verdict = self.leak.is_some() || self.long_growth.is_some();
+        if !has_verdict && self.state.evidence.is_none() {
+            // Told that it grew: that is withdrawn by what follows.
+            self.outlook.take_if(|outlook| outlook.told.is_none());
+            if let Some(outlook) = &mut self.outlook {
+                outlook.exhaustion = None;
+            }
         }
     }
 
-    fn set_suspicion(&mut self, now: u64, found: Option<Suspicion>, events: &mut Vec<Event>) {
-        let was = self.suspicion.map(|(verdict, _)| verdict);
-        self.suspicion = match found {
-            Some(Suspicion { verdict, length, .. }) => Some((verdict, now + length / 2)),
-            None => self.suspicion.filter(|(_, until)| *until >= now),
+    fn outlook(&self) -> Outlook {
+        self.outlook.as_deref().copied().unwrap_or_default()
+    }
+
+    /// When memory ends by its growth, if it grows.
+    pub fn exhaustion(&self) -> Option<Exhaustion> {
+        self.outlook().exhaustion
+    }
+
+    /// Reports that an earlier statement no longer holds.
+    fn report_cleared(&mut self, events: &mut Vec<Event>) {
+        let verdict = self.state.verdict;
+        let told = self.outlook.as_mut().map(|outlook| &mut outlook.told);
+        if let Some(told) = told.and_then(|told| told.take_if(|told| verdict < told.verdict)) {
+            events.push(self.cleared(told.verdict, ClearedReason::GrowthEnded));
+        }
+    }
+
+    /// Reports that it grows or leaks, when that is new or the end of memory has moved: by the
+    /// forecast of all that grows under its ceiling.
+    pub fn report(&mut self, now_s: f64, of_tree: Option<Forecast>, events: &mut Vec<Event>) {
+        let ProcessState { verdict, endangers, .. } = self.state;
+        let found = match verdict {
+            Verdict::Leaking => self.leak.as_ref(),
+            _ => self.long_growth.as_ref(),
         };
-        let is = self.suspicion.map(|(verdict, _)| verdict);
-        if self.leak.is_some() || was == is {
+        let suspected = self.suspicion.map_or(FindingReason::Patient, |found| found.why);
+        let why = found.map_or(suspected, |found| found.why);
+        let Outlook { exhaustion, told, .. } = self.outlook();
+        let own = || exhaustion.map(|exhaustion| exhaustion.forecast());
+        let of_tree = of_tree.filter(|_| exhaustion.is_some());
+        let forecast = if endangers { of_tree } else { own() };
+        let before = told.filter(|told| told.verdict == verdict);
+        // A growth that is short as yet is said once: its end moves with every sample.
+        if before.is_some() && !endangers && verdict == Verdict::Growing {
             return;
         }
-        if let Some(Suspicion { verdict: Verdict::Growing, why, .. }) = found {
-            let forecast = self.exhaustion.map(|exhaustion| exhaustion.forecast());
-            events.push(Event::Growing(self.finding(why, forecast)));
-        } else if was == Some(Verdict::Growing) {
-            events.push(self.cleared(Verdict::Growing, ClearedReason::GrowthEnded));
-        }
-    }
-
-    /// Reports that it leaks, when that is new or the end of memory has moved: by the forecast of
-    /// all that leaks under its ceiling.
-    pub fn report_leak(&mut self, now_s: f64, forecast: Option<Forecast>, events: &mut Vec<Event>) {
-        let Some(leak) = &mut self.leak else { return };
-        let forecast = forecast.filter(|_| self.exhaustion.is_some());
-        if let Some(news) = LastForecast::if_news(leak.last_reported, now_s, forecast.as_ref()) {
-            let is_update = leak.last_reported.replace(news).is_some();
-            let why = leak.why;
-            events.push(Event::Leak(Finding { is_update, ..self.finding(why, forecast) }));
+        let last = before.map(|told| told.last);
+        if let Some(last) = LastForecast::if_news(last, now_s, forecast.as_ref()) {
+            self.outlook.get_or_insert_default().told = Some(Told { verdict, last });
+            let finding = Finding { is_update: before.is_some(), ..self.finding(why, forecast) };
+            events.push(match verdict {
+                Verdict::Leaking => Event::Leak(finding),
+                _ => Event::Growing(finding),
+            });
         }
     }
 

@@ -30,7 +30,7 @@ impl Detector {
                 }
                 None if subtree.is_reported => {
                     subtree.is_reported = false;
-                    events.push(tree_cleared(state));
+                    events.push(tree_cleared(state, Verdict::Leaking));
                 }
                 _ => {}
             }
@@ -42,11 +42,12 @@ impl Detector {
         for (_, entry) in self.pools.iter().filter(|(_, entry)| entry.changed) {
             let Some(slot) = self.trees.slot(entry.parent) else { continue };
             let Process { state, subtree, .. } = &self.processes[slot];
-            events.push(if entry.leaks {
-                let size = subtree.as_ref().map_or((0, 0), |s| (s.footprint, s.processes));
-                Event::Leak(tree_finding(state, FindingReason::Pool, size))
-            } else {
-                tree_cleared(state)
+            let size = subtree.as_ref().map_or((0, 0), |s| (s.footprint, s.processes));
+            let finding = || tree_finding(state, FindingReason::Pool, size);
+            events.push(match entry.verdict {
+                Verdict::Leaking => Event::Leak(finding()),
+                Verdict::Growing => Event::Growing(finding()),
+                _ => tree_cleared(state, entry.was),
             });
         }
     }
@@ -61,7 +62,7 @@ impl Detector {
         for slot in &self.flagged {
             let process = &self.processes[*slot];
             let ProcessState { endangers, root, evidence, .. } = process.state;
-            if let Some(exhaustion) = process.exhaustion.filter(|_| endangers) {
+            if let Some(exhaustion) = process.exhaustion().filter(|_| endangers) {
                 self.tree_forecasts.add(root, self.ceilings.nearest(root).id(), &exhaustion);
             }
             if let Some(evidence) = evidence {
@@ -76,9 +77,7 @@ impl Detector {
         let now_s = self.basis.clock.seconds(moment.now);
         for slot in &self.flagged {
             let process = &mut self.processes[*slot];
-            if process.state.verdict == Verdict::Leaking {
-                process.report_leak(now_s, self.tree_forecasts.of(process.state.root), events);
-            }
+            process.report(now_s, self.tree_forecasts.of(process.state.root), events);
         }
         let comm = |root| {
             let slot = self.trees.slot(root);
@@ -114,7 +113,7 @@ impl Detector {
         let is_reported = |slot: &usize| {
             self.processes[*slot].subtree.as_ref().is_some_and(|subtree| subtree.is_reported)
         };
-        self.pools.iter().any(|(_, entry)| entry.leaks) || self.parents.iter().any(is_reported)
+        self.pools.iter().any(|(_, entry)| entry.grows()) || self.parents.iter().any(is_reported)
     }
 }
 
@@ -138,8 +137,8 @@ fn tree_finding(state: &ProcessState, why: FindingReason, size: (u64, u32)) -> F
 }
 
 /// The finding on the tree below a process is withdrawn.
-fn tree_cleared(state: &ProcessState) -> Event {
+fn tree_cleared(state: &ProcessState, was: Verdict) -> Event {
     let ProcessState { id, comm, root, .. } = *state;
-    let (was, why) = (Verdict::Leaking, ClearedReason::GrowthEnded);
+    let why = ClearedReason::GrowthEnded;
     Event::VerdictCleared { id, comm, root, scope: FindingScope::Tree, was, why }
 }

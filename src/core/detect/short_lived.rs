@@ -5,6 +5,7 @@
 //! and small late, a leak goes on to the end of every life.
 
 use crate::core::detect::constants::Constants;
+use crate::core::model::verdict::Verdict;
 
 /// Bins of age; the last begins at 1.4^41 intervals.
 const BINS: usize = 42;
@@ -40,6 +41,12 @@ pub struct ShortLivedPool {
     bins: Box<[AgeBin; BINS]>,
     exits: u32,
     agreed: u8,
+    /// CPU use times intervals of all members, and intervals.
+    load: f64,
+    time: f64,
+    /// Shares of their lives that members rested before they exited, and how many did.
+    rested: f64,
+    resting: f64,
     /// Living members.
     pub members: u32,
 }
@@ -81,12 +88,23 @@ impl AgeBin {
 impl ShortLivedPool {
     /// An empty pool.
     pub fn new() -> Self {
-        Self { bins: Box::new([AgeBin::default(); BINS]), exits: 0, agreed: 0, members: 0 }
+        Self {
+            bins: Box::new([AgeBin::default(); BINS]),
+            exits: 0,
+            agreed: 0,
+            load: 0.0,
+            time: 0.0,
+            rested: 0.0,
+            resting: 0.0,
+            members: 0,
+        }
     }
 
-    /// Adds what a member grew in one sample that stood for `time` intervals, at its age in
-    /// intervals.
-    pub fn grew(&mut self, member: &mut PoolMember, age: f64, growth: f64, time: f64) {
+    /// Adds what a member grew, and the cores that it used, in one sample that stood for `time`
+    /// intervals, at its age in intervals.
+    pub fn grew(&mut self, member: &mut PoolMember, age: f64, growth: f64, load: f64, time: f64) {
+        self.load += load * time;
+        self.time += time;
         let bin = bin_of(age);
         if bin != member.bin {
             self.leave_bin(member);
@@ -96,8 +114,10 @@ impl ShortLivedPool {
         member.time += time;
     }
 
-    /// A member ended.
-    pub fn exited(&mut self, member: &mut PoolMember) {
+    /// A member ended, after it had rested for that share of its life, if it ever grew.
+    pub fn exited(&mut self, member: &mut PoolMember, rested: Option<f64>) {
+        self.rested += rested.unwrap_or(0.0);
+        self.resting += f64::from(u8::from(rested.is_some()));
         self.leave_bin(member);
         self.exits = self.exits.saturating_add(1);
         self.members = self.members.saturating_sub(1);
@@ -137,11 +157,24 @@ impl ShortLivedPool {
         lived.map(|(bin, edge)| bin.growth / bin.time * edge * (WIDTH - 1.0)).sum()
     }
 
-    /// Judges the pool; returns whether its members leak.
-    pub fn judge(&mut self, constants: &Constants) -> bool {
+    /// Judges the pool: whether its members leak, or grow as tasks do, or neither.
+    pub fn judge(&mut self, constants: &Constants) -> Verdict {
         self.agreed =
             if self.grows_to_the_end(constants) { (self.agreed + 1).min(AGREE) } else { 0 };
-        self.agreed == AGREE
+        match self.agreed {
+            AGREE if self.does_tasks(constants) => Verdict::Growing,
+            AGREE => Verdict::Leaking,
+            _ => Verdict::Stable,
+        }
+    }
+
+    /// Whether its members do one task each: at work from start to end, or at rest for a while
+    /// once it is done. Measured: workers that are recycled rest for .03 to .05 of their lives and
+    /// use .05 cores; tasks that sleep rest for .22, those that compute use .9.
+    fn does_tasks(&self, constants: &Constants) -> bool {
+        let is_part = |sum: f64, of: f64, least: f64| of > 0.0 && sum >= least * of;
+        is_part(self.load, self.time, constants.busy)
+            || is_part(self.rested, self.resting, constants.rested)
     }
 
     fn grows_to_the_end(&self, constants: &Constants) -> bool {
@@ -199,10 +232,10 @@ mod tests {
                 let age = f64::from(age);
                 // No two lives are alike: each is up to a fifth slower than the first.
                 let pace = 1.0 - 0.2 * f64::from(life % 7) / 7.0;
-                pool.grew(&mut member, age, pace * growth(age), 1.0);
+                pool.grew(&mut member, age, pace * growth(age), 0.1, 1.0);
             }
-            pool.exited(&mut member);
-            leaks = pool.judge(&Constants::default());
+            pool.exited(&mut member, Some(0.04));
+            leaks = pool.judge(&Constants::default()) == Verdict::Leaking;
         }
         leaks
     }

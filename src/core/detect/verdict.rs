@@ -164,7 +164,7 @@ impl<'a> JudgeContext<'a> {
     }
 
     /// Samples taken within the window.
-    fn samples(&self, window: &GrowthWindow, life: ProcessLife) -> u32 {
+    pub fn samples(&self, window: &GrowthWindow, life: ProcessLife) -> u32 {
         self.basis.clock.samples_in(window.level, window.blocks).min(life.samples)
     }
 
@@ -174,6 +174,22 @@ impl<'a> JudgeContext<'a> {
         let growth = window.shape.growth() * self.group_factor;
         let share = self.ceiling.share(window.level, window.blocks, growth);
         Comparison::at_least(share, self.basis.constants.least_share)
+    }
+
+    /// Whether the window is long enough to prove anything.
+    pub fn is_long_enough(&self, window: &GrowthWindow, life: ProcessLife) -> bool {
+        let Constants { proof_s, proof_samples, .. } = self.basis.constants;
+        self.window_s(window) >= proof_s && self.samples(window, life) >= proof_samples
+    }
+
+    /// Whether the window shows growth that matters, by the rules of [long
+    /// growth](Self::leak_rule) whatever the number of samples.
+    pub fn is_real_growth(&self, window: &GrowthWindow, life: ProcessLife) -> bool {
+        let UrgentRule { reach, .. } = self.urgent(window, life, Degree::Proof);
+        let patient = self.patient(window, life, Degree::Proof);
+        let long = patient.of_life_s.passes || patient.doubled.passes;
+        reach.passes && self.takes_part(window).passes
+            || patient.own_growth.passes && patient.end_s.passes && long
     }
 
     /// The rule by which the window proves a leak, if any.

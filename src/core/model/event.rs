@@ -94,13 +94,16 @@ impl Event {
     }
 }
 
+/// Seconds (two days) within which the end of memory makes growth a finding, whatever its cause.
+pub const SOON_S: f64 = 2.0 * 86_400.0;
+
 /// How the machine stands, and so how leakwatch exits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// Nothing leaks.
     #[default]
     Fine,
-    /// A leak was found.
+    /// Something leaks, or grows so that memory ends within [`SOON_S`].
     Leak,
     /// Memory is about to end, or forks fail.
     Critical,

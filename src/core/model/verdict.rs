@@ -40,14 +40,24 @@ pub enum FindingScope {
     Tree,
 }
 
-/// What convicts: the rule that was met.
+/// The rule that was met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub enum FindingReason {
     /// Steady growth, watched for at least a sixth (`--max-extrapolation`) of the time that memory would last.
     Urgent,
-    /// Steady growth by a quarter of its own size through half its life, or a doubling.
+    /// Steady growth by half of its own size through half its life, or a doubling.
     Patient,
+    /// It grew on well after its size had settled, under the same load.
+    AfterSettling,
+    /// It grows where siblings at the same work do not.
+    UnlikeSiblings,
+    /// It has used up nearly all that there is, and grows on.
+    NearEnd,
+    /// It grew for long, over much of the way, without slowing down.
+    LongSteady,
+    /// It became several times what it was, and memory ends within days.
+    Outgrown,
     /// Its siblings live too short to be judged singly, but pooled by age they grow to the end.
     Pool,
     /// Children are started and never end: each small, together growing.

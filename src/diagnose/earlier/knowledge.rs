@@ -24,8 +24,10 @@ const MOST_OF_A_LIFE: f64 = 0.75;
 pub struct EarlierKnowledge {
     /// How the series saw it that saw it longest, if that is long enough to judge it.
     pub longest: Option<LongestSeries>,
-    /// The processes that leaked there and still hold what they leaked.
+    /// The processes that leaked there, or grew for long, and still hold what they grew by.
     pub leaking: BTreeSet<ProcId>,
+    /// Whether any of them is proven to leak.
+    pub is_leak: bool,
     /// The processes that are suspect there and still hold what they grew by.
     pub suspects: BTreeSet<ProcId>,
     /// Whether any process warms up.
@@ -77,7 +79,7 @@ impl EarlierKnowledge {
         known
     }
 
-    /// Whether it proves a leak.
+    /// Whether it proves a leak, or shows a long growth.
     pub fn proves(&self) -> bool {
         !self.leaking.is_empty() || self.figures.tasks.is_some()
     }
@@ -93,7 +95,8 @@ impl EarlierKnowledge {
             let Some(then) = series.process_state(member.id) else { continue };
             let flagged = matches!(then.verdict, Verdict::Leaking | Verdict::Growing)
                 && still_holds(series, then, member, gap_s);
-            if flagged && then.verdict == Verdict::Leaking {
+            if flagged && (then.verdict == Verdict::Leaking || then.endangers) {
+                self.is_leak |= then.verdict == Verdict::Leaking;
                 self.leaking.insert(member.id);
                 roots.insert(then.root);
             } else if flagged {
@@ -105,6 +108,7 @@ impl EarlierKnowledge {
             }
             let slope = tasks_a_second(series, then, member, members.len(), gap_s);
             if slope > 0.0 {
+                self.is_leak = true;
                 tasks += slope;
                 roots.insert(then.root);
             }

@@ -87,7 +87,7 @@ pub(super) fn of(
             let advice = setup.server.advice?;
             Subject { service, setup, advice, readings }.remedy(memory)
         }
-        None if service.verdict == ServiceVerdict::Leaks => {
+        None if matches!(service.verdict, ServiceVerdict::Leaks | ServiceVerdict::Grows) => {
             Some(drop_in::of_unit(service)).filter(|remedy| !remedy.notes.is_empty())
         }
         None => None,

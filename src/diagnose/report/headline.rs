@@ -157,6 +157,7 @@ fn shown(diagnosis: &Diagnosis) -> String {
 fn accusation(service: &Service, times: &Times) -> String {
     let very = match service.verdict {
         ServiceVerdict::Leaks => "leaks",
+        ServiceVerdict::Grows => "grows steadily",
         _ => "very likely leaks",
     };
     let name = name(service);
@@ -186,6 +187,10 @@ fn accusation(service: &Service, times: &Times) -> String {
             );
         }
         _ => {}
+    }
+    if service.verdict == ServiceVerdict::Grows {
+        text += " That is a leak, or a cache that fills: if it goes on past the size that its \
+                 settings allow it, or does not slow down in hours of the same work, it leaks.";
     }
     text
 }

@@ -138,7 +138,7 @@ pub fn outcome(diagnosis: &Diagnosis) -> &'static str {
     match diagnosis.status {
         Severity::Fine if diagnosis.services.is_empty() => "there is nothing to judge",
         Severity::Fine => "nothing leaks",
-        Severity::Leak => "a leak was found",
+        Severity::Leak => "a leak, or growth that endangers memory, was found",
         Severity::Critical => "memory is about to end",
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn its(service: &Service) -> String {
 /// The growth that accuses a service, with its interval: bytes a second.
 pub fn pace(service: &Service) -> Option<(f64, f64, f64)> {
     match service.verdict {
-        ServiceVerdict::Leaks | ServiceVerdict::Suspect => {
+        ServiceVerdict::Leaks | ServiceVerdict::Grows | ServiceVerdict::Suspect => {
             let rate = service.steady?.rate;
             // The forecast's interval is that of the speed, and calibrated.
             let between = service.forecast.filter(|f| f.ceiling.unit() == Unit::Bytes).map(|f| {
@@ -91,6 +91,7 @@ fn between(rate: f64, low: f64, high: f64) -> String {
 pub fn verdict(case: ServiceVerdict) -> &'static str {
     match case {
         ServiceVerdict::Leaks => "LEAKS",
+        ServiceVerdict::Grows => "GROWS",
         ServiceVerdict::Likely { .. } => "LIKELY",
         ServiceVerdict::Suspect => "suspect",
         ServiceVerdict::Unclear => "unclear",
@@ -119,7 +120,7 @@ pub fn reason(service: &Service) -> String {
         ServiceVerdict::Leaks if service.tasks.is_some() => {
             "it starts processes or threads that never end".to_owned()
         }
-        ServiceVerdict::Leaks => {
+        ServiceVerdict::Leaks | ServiceVerdict::Grows => {
             let who = match (service.leaking, service.processes) {
                 (1, 1) => "it".to_owned(),
                 (n, all) => format!("{n} of its {all} processes"),

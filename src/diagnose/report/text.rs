@@ -134,7 +134,7 @@ impl<W: Write> WrappedText<'_, W> {
         times: &Times,
     ) -> io::Result<()> {
         let colour = match service.verdict {
-            ServiceVerdict::Leaks | ServiceVerdict::Likely { .. } => RED,
+            ServiceVerdict::Leaks | ServiceVerdict::Likely { .. } | ServiceVerdict::Grows => RED,
             ServiceVerdict::Suspect | ServiceVerdict::Unclear => YELLOW,
             _ => GREEN,
         };

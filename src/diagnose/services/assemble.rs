@@ -99,6 +99,7 @@ impl Observation<'_> {
             live: accused.verdict(compared, &movement),
             compared,
             earlier_proves: known.proves(),
+            earlier_leaks: known.is_leak,
             earlier_suspects: !known.suspects.is_empty(),
             is_larger: known.is_larger(size),
             earlier: sizes.earlier.map(|_| earlier_verdict(&known, &sizes, &movement)),
@@ -222,10 +223,14 @@ impl<'a> Accused<'a> {
     /// The verdict by the live samples.
     fn verdict(&self, compared: Option<ServiceVerdict>, movement: &Movement) -> ServiceVerdict {
         let has = |verdict| self.judged.iter().any(|state| state.verdict == verdict);
+        let grows = self.judged.iter().any(|state| state.endangers);
         if self.figures.tasks.is_some() || self.judged.iter().any(|state| state.leaks()) {
             ServiceVerdict::Leaks
         } else if let Some(likely) = compared {
-            likely
+            // Grown for long, and the more the more it has worked: either alone may be a cache.
+            if grows { ServiceVerdict::Leaks } else { likely }
+        } else if grows {
+            ServiceVerdict::Grows
         } else if has(Verdict::Growing) {
             ServiceVerdict::Suspect
         } else {
@@ -233,9 +238,10 @@ impl<'a> Accused<'a> {
         }
     }
 
-    /// How many processes leak by either side.
+    /// How many processes leak, or grow for long, by either side.
     fn leaking_with(&self, known: &EarlierKnowledge) -> u32 {
-        let live = |id| self.judged.iter().any(|state| state.id == id && state.leaks());
+        let grows = |state: &ProcessState| state.leaks() || state.endangers;
+        let live = |id| self.judged.iter().any(|state| state.id == id && grows(state));
         let leaks = |id: &ProcId| live(*id) || known.leaking.contains(id);
         self.members.iter().filter(|member| leaks(&member.id)).count() as u32
     }

@@ -37,6 +37,8 @@ pub enum ServiceVerdict {
         /// Requests, or waits, a second, where known.
         rate: Option<f64>,
     },
+    /// It grows steadily, on evidence long enough to act on: it may leak, or fill a cache.
+    Grows,
     /// It leaks.
     Leaks,
 }
@@ -45,8 +47,9 @@ impl ServiceVerdict {
     /// The order of verdicts in a report: the highest comes first.
     pub fn rank(self) -> u8 {
         match self {
-            Self::Leaks => 4,
-            Self::Likely { .. } => 3,
+            Self::Leaks => 5,
+            Self::Likely { .. } => 4,
+            Self::Grows => 3,
             Self::Suspect => 2,
             Self::Unclear => 1,
             _ => 0,
@@ -55,7 +58,7 @@ impl ServiceVerdict {
 
     /// Whether it names the service as the culprit.
     pub fn accuses(self) -> bool {
-        matches!(self, Self::Leaks | Self::Likely { .. })
+        matches!(self, Self::Leaks | Self::Likely { .. } | Self::Grows)
     }
 
     /// Its name in JSON.
@@ -71,6 +74,7 @@ impl ServiceVerdict {
             Self::Unclear => "unclear",
             Self::Suspect => "suspect",
             Self::Likely { .. } => "likely-leaking",
+            Self::Grows => "growing",
             Self::Leaks => "leaking",
         }
     }
@@ -192,7 +196,7 @@ impl Service {
     pub fn is_far(&self) -> bool {
         let soon = |forecast: &Forecast| forecast.is_reliable() && forecast.likely_s < HOUR_S;
         self.is_judged_live()
-            && self.verdict == ServiceVerdict::Leaks
+            && matches!(self.verdict, ServiceVerdict::Leaks | ServiceVerdict::Grows)
             && !self.forecast.as_ref().is_some_and(soon)
     }
 

@@ -109,7 +109,7 @@ fn growth_beyond_all_earlier_sizes_stays_suspect() {
 fn a_leak_in_the_live_samples_is_not_cleared_by_a_flat_history() {
     let story = Story { earlier: |_| 200.0, live: |s| 200.0 + 4.0 * s };
     let service = story.service(600);
-    assert_eq!((service.verdict, judge(&service)), (ServiceVerdict::Leaks, JudgedBy::Live));
+    assert_eq!((service.verdict, judge(&service)), (ServiceVerdict::Grows, JudgedBy::Live));
     let forecast = service.forecast.unwrap();
     assert!(forecast.latest_s < 300.0, "the forecast is that of the live samples: {forecast:?}");
 }
@@ -118,7 +118,7 @@ fn a_leak_in_the_live_samples_is_not_cleared_by_a_flat_history() {
 fn a_quiet_minute_does_not_clear_a_leak_of_days_and_its_rate_counts() {
     let story = Story { earlier: |nth| 200.0 + nth * 0.5, live: |_| 632.0 };
     let service = story.service(2000);
-    assert_eq!((service.verdict, judge(&service)), (ServiceVerdict::Leaks, JudgedBy::Earlier));
+    assert_eq!((service.verdict, judge(&service)), (ServiceVerdict::Grows, JudgedBy::Earlier));
     let SteadyGrowth { rate, window_s } = service.steady.unwrap();
     assert!((rate * EVERY_S / MIB as f64 - 0.5).abs() < 0.02 && window_s > 86_400.0);
     let end_s = service.forecast.unwrap().likely_s;

@@ -6,7 +6,7 @@
 
 use super::service::{JudgedBy, ServiceVerdict};
 use crate::diagnose::leak_figures::{LeakFigures, is_sooner};
-use ServiceVerdict::{Flat, Leaks, Settled, Shrank, Suspect, Unclear, Warming, WithLoad};
+use ServiceVerdict::{Flat, Grows, Leaks, Settled, Shrank, Suspect, Unclear, Warming, WithLoad};
 
 /// What the live samples and the earlier series say of a service, each for itself.
 #[derive(Clone, Copy, Debug)]
@@ -15,8 +15,10 @@ pub(super) struct Sides {
     pub live: ServiceVerdict,
     /// The verdict by comparing its workers, unless an earlier series contradicts it.
     pub compared: Option<ServiceVerdict>,
-    /// Whether an earlier series proves a leak that is still there.
+    /// Whether an earlier series shows a long growth that is still there, ...
     pub earlier_proves: bool,
+    /// ... and proves that it is a leak.
+    pub earlier_leaks: bool,
     /// Whether an earlier series suspects one of its processes still.
     pub earlier_suspects: bool,
     /// Whether it is larger now than the longest earlier series ever saw it.
@@ -29,12 +31,15 @@ pub(super) struct Sides {
 type Rule = (JudgedBy, fn(&Sides) -> Option<ServiceVerdict>);
 
 /// The rules; the first that applies gives the verdict.
-const RULES: [Rule; 7] = [
+const RULES: [Rule; 9] = [
     // The live samples prove a leak: it is happening now, whatever was before.
     (JudgedBy::Live, |sides| (sides.live == Leaks).then_some(Leaks)),
     // An earlier series proves one, and it is still there: a quiet minute does not clear what took days
     // to see.
-    (JudgedBy::Earlier, |sides| sides.earlier_proves.then_some(Leaks)),
+    (JudgedBy::Earlier, |sides| (sides.earlier_proves && sides.earlier_leaks).then_some(Leaks)),
+    // The same of growth, whatever its cause.
+    (JudgedBy::Live, |sides| (sides.live == Grows).then_some(Grows)),
+    (JudgedBy::Earlier, |sides| sides.earlier_proves.then_some(Grows)),
     // Workers hold the more memory the more they have worked.
     (JudgedBy::Live, |sides| sides.compared),
     // An earlier series suspects it: it stays suspect.
@@ -71,7 +76,8 @@ pub(super) fn figures(
     live: LeakFigures,
     earlier: &LeakFigures,
 ) -> LeakFigures {
-    let is_sooner = sides.live == Leaks && is_sooner(live.forecast, earlier.forecast);
+    let lives = matches!(sides.live, Leaks | Grows);
+    let is_sooner = lives && is_sooner(live.forecast, earlier.forecast);
     if sides.earlier_proves && !is_sooner {
         LeakFigures {
             steady: earlier.steady.or(live.steady),
@@ -97,6 +103,7 @@ mod tests {
         live: Flat,
         compared: None,
         earlier_proves: false,
+        earlier_leaks: true,
         earlier_suspects: false,
         is_larger: false,
         earlier: None,
@@ -117,6 +124,13 @@ mod tests {
                 Live,
             ),
             ("a quiet minute", Sides { earlier_proves: true, ..seen }, Leaks, Earlier),
+            ("live growth", Sides { live: Grows, ..seen }, Grows, Live),
+            (
+                "earlier growth",
+                Sides { earlier_proves: true, earlier_leaks: false, ..seen },
+                Grows,
+                Earlier,
+            ),
             ("compared", Sides { live: likely, compared: Some(likely), ..seen }, likely, Live),
             (
                 "earlier proof beats compared",

@@ -3,10 +3,13 @@
 //! Schema 1. Every object has `schema`, `event` and `t` (seconds since the epoch). Then, by event:
 //!
 //! - `leak`, `growing`: `scope` (`process` or `tree`), `pid`, `start`, `comm`, `root` (`pid`,
-//!   `start`), `why` (`urgent`, `patient`, `pool`, `pile-up`, `threads`), `footprint_bytes`, `tasks`;
+//!   `start`), `why` (`growing`: `urgent`, `patient`, `pool`; `leak`: `after-settling`,
+//!   `unlike-siblings`, `near-end`, `long-steady`, `outgrown`, `pool`, `pile-up`, `threads`),
+//!   `footprint_bytes`, `tasks`;
 //!   with evidence `growth_bytes`, `from_bytes`, `window_s`, `slope_bytes_per_s`, `at_equal_load` (of
 //!   tasks `growth_tasks` and so on, as everywhere below); with a forecast
-//!   the fields of one. A `leak` is repeated (`is_update`: true) when its forecast changed.
+//!   the fields of one. `leak` says that it is proven, `growing` that a limit comes nearer, whatever the
+//!   cause. Both are repeated (`is_update`: true) when the forecast changed.
 //! - forecast fields: `exhaust_t` (likely) and `exhaust` (`earliest`, `likely`, `latest`), absolute
 //!   times; `reliable` (false: the evidence is too short for numbers to be shown to people),
 //!   `ceiling`, `place` (a cgroup's path, a user), `effect` (`oom-kill`, `enomem`, `eagain`,
@@ -25,7 +28,7 @@
 //! - `outcome`: `pid`, `start`, `comm`, `root`, `step`, `result` (`gone`, `stayed`), `after_s`; if gone
 //!   `headroom_before_bytes`, `headroom_after_bytes`, `reclaimed_bytes`; forecast fields.
 //!
-//! - `not_ended` (leaking and memory is running out, but it must not be ended): `pid`, `start`, `comm`, `root`, `why`.
+//! - `not_ended` (growing and memory is running out, but it must not be ended): `pid`, `start`, `comm`, `root`, `why`.
 //! - `signal_failed` (live only): the fields of the order, and `why`.
 //!
 //! - `sample_delayed` (live only: a sample was a second late or more, once an episode; not for `--on-event`): `delay_s`,

@@ -63,10 +63,27 @@ fn leak(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
         (FindingReason::Pool, None) => {
             write!(f, "{size} now, growing as its siblings do until they exit")
         }
-        (_, Some(evidence)) => write!(f, "{}, {size} now", Growth(evidence)),
-        (_, None) => write!(f, "{size} now, and growing"),
+        (why, Some(evidence)) => write!(f, "{}, {size} now{}", Growth(evidence), proof(why)),
+        (why, None) => write!(f, "{size} now, and growing{}", proof(why)),
     }?;
-    match &finding.forecast {
+    lasts(f, finding.forecast.as_ref())
+}
+
+/// What makes growth a leak: no cache, job or warm-up does that.
+fn proof(why: FindingReason) -> &'static str {
+    match why {
+        FindingReason::AfterSettling => ": it had settled before, and has no more work than then",
+        FindingReason::UnlikeSiblings => ", while siblings at the same work do not grow",
+        FindingReason::NearEnd => ": it has used four fifths of the memory there was, and grows on",
+        FindingReason::LongSteady => ", over much of the way, without slowing down",
+        FindingReason::Outgrown => ": several times what it was, without slowing down",
+        _ => "",
+    }
+}
+
+/// How long memory, or the tasks, last by a finding's forecast.
+fn lasts(f: &mut fmt::Formatter<'_>, forecast: Option<&Forecast>) -> fmt::Result {
+    match forecast {
         Some(forecast) if forecast.is_reliable() => {
             let lasts = match forecast.ceiling.unit() {
                 Unit::Bytes => "memory lasts another",
@@ -111,20 +128,17 @@ impl fmt::Display for WithInterval<'_> {
 }
 
 fn growing(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
-    match finding.evidence {
-        Some(Evidence { unit, growth, window_s, slope, .. }) => {
-            let (growth, rate) = (Amount(growth as u64, unit), Rate(slope, unit));
-            let window = Seconds(window_s);
-            write!(
-                f,
-                "grew by {growth} in {window} ({rate}); too short to tell a leak from a warm-up"
-            )
+    let size = Bytes(finding.footprint);
+    match (finding.why, finding.evidence) {
+        (FindingReason::Pool, None) if finding.scope == FindingScope::Tree => {
+            write!(f, "its children grow until they exit, but as tasks that come to an end")
         }
-        None => {
-            let size = Bytes(finding.footprint);
-            write!(f, "{size} now, and growing; too early to call it a leak")
+        (_, Some(evidence)) => {
+            write!(f, "{}, {size} now; a leak, or a cache that fills", Growth(evidence))
         }
-    }
+        (_, None) => write!(f, "{size} now, and growing; a leak, or a cache that fills"),
+    }?;
+    lasts(f, finding.forecast.as_ref())
 }
 
 fn verdict_cleared(f: &mut fmt::Formatter<'_>, was: Verdict, why: ClearedReason) -> fmt::Result {
@@ -434,6 +448,12 @@ mod tests {
             leak(tasks(FindingReason::Threads, FindingScope::Process)),
             leak(tasks(FindingReason::PileUp, tree)),
             leak(Finding { why: FindingReason::PileUp, scope: tree, ..bare }),
+            leak(Finding { why: FindingReason::AfterSettling, ..finding() }),
+            leak(Finding { why: FindingReason::UnlikeSiblings, ..finding() }),
+            leak(Finding { why: FindingReason::NearEnd, ..finding() }),
+            leak(Finding { why: FindingReason::LongSteady, ..finding() }),
+            leak(Finding { why: FindingReason::Outgrown, ..finding() }),
+            Event::Growing(Finding { why: pool, scope: tree, ..bare }),
             Event::Growing(finding()),
             Event::Growing(bare),
             cleared(Verdict::Growing, ClearedReason::GrowthEnded),

@@ -26,6 +26,7 @@ fn is_covered_elsewhere(event: &Event) -> bool {
     matches!(
         event,
         Event::Leak(Finding { is_update: true, .. })
+            | Event::Growing(Finding { is_update: true, .. })
             | Event::VerdictCleared { why: ClearedReason::Ended, .. }
     )
 }

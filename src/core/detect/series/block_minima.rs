@@ -69,6 +69,30 @@ impl Series {
         judged
     }
 
+    /// The newest minima of a level, in the series' unit.
+    pub fn minima(&self, level: usize, blocks: usize) -> &[u32] {
+        &self.scales[level].minima[RING - blocks..]
+    }
+
+    /// The minimum of the block of a level that ended with the last value, if one did.
+    pub fn new_minimum(&self, level: usize, now: u64) -> Option<f64> {
+        let scale = self.scales.get(level)?;
+        let is_new = scale.len > 0 && scale.last == now as u32;
+        is_new.then(|| f64::from(scale.minima[RING - 1]) * self.unit)
+    }
+
+    /// What the newest blocks of a level grew by, in bytes, and their mean CPU use in cores; none
+    /// if there are not so many.
+    pub fn growth_and_load(&self, level: usize, blocks: usize) -> Option<(f64, f64)> {
+        let scale = &self.scales[level];
+        let minima = self.minima(level, blocks);
+        let (first, last) = (minima.first()?, minima.last()?);
+        let growth = (f64::from(*last) - f64::from(*first)) * self.unit;
+        let loads = scale.loads[RING - blocks..].iter().map(|load| f64::from(load.parts()));
+        let load = loads.sum::<f64>() / (CpuLoad::PER_CORE * blocks as f64);
+        (usize::from(scale.len) >= blocks).then_some((growth, load))
+    }
+
     /// The scales whose windows are not older than two of their blocks, by level.
     fn fresh(&self, now: u64) -> impl Iterator<Item = (usize, &TimeScale)> {
         self.scales.iter().enumerate().filter(move |(level, scale)| {

@@ -158,7 +158,7 @@ fn services_section(
         diagnosis.services.iter().filter(|s| matters(s)).take(MOST).collect();
     for service in &listed {
         let class = match service.verdict {
-            ServiceVerdict::Leaks | ServiceVerdict::Likely { .. } => "bad",
+            ServiceVerdict::Leaks | ServiceVerdict::Likely { .. } | ServiceVerdict::Grows => "bad",
             ServiceVerdict::Suspect | ServiceVerdict::Unclear => "unsure",
             _ => "fine",
         };

@@ -1,0 +1,89 @@
+//! Whether a growth that looks steady already bends as one that saturates does.
+//!
+//! Three curves are fitted to the block minima by least squares: a line, 1 - exp(-t/tau) and t^p.
+//! The exponential must beat both by the Bayesian information criterion. So a warm-up, and a cache that is hit
+//! at random, are told long before their halves differ by a fifth; a leak that slows down as a
+//! power of time is not taken for one.
+
+/// By how much the exponential must beat the line, ...
+const BETTER_THAN_LINE: f64 = 6.0;
+
+/// ... and the power.
+const BETTER_THAN_POWER: f64 = 1.5;
+
+/// Time constants that are tried, from .08 of the window to 6 times its length.
+const EXPONENTIALS: u32 = 30;
+
+/// Powers that are tried, from .2 to .95.
+const POWERS: u32 = 16;
+
+/// A squared misfit below this, in squared pages, is no better than none.
+const EXACT: f64 = 1e-3;
+
+/// Whether the block minima saturate.
+pub fn saturates(minima: &[u32]) -> bool {
+    let n = minima.len() as f64;
+    if n < 8.0 {
+        return false;
+    }
+    let line = misfit(minima, |t| t).0.max(EXACT);
+    let information = |misfit: f64| n * (misfit.max(EXACT) / line).ln() + n.ln();
+    let best = |fits: &mut dyn Iterator<Item = (f64, f64)>| {
+        let rising = fits.filter(|(_, slope)| *slope > 0.0).map(|(misfit, _)| misfit);
+        rising.fold(f64::INFINITY, f64::min)
+    };
+    let exponential = best(&mut (0..EXPONENTIALS).map(|k| {
+        let tau = 0.08 * 75.0_f64.powf(f64::from(k) / f64::from(EXPONENTIALS - 1));
+        misfit(minima, |t| 1.0 - (-t / tau).exp())
+    }));
+    if exponential.is_infinite() || information(exponential) >= -BETTER_THAN_LINE {
+        return false;
+    }
+    let power = |k: u32| misfit(minima, |t| t.powf(0.2 + 0.05 * f64::from(k)));
+    let power = best(&mut (0..POWERS).map(power));
+    power.is_infinite() || information(exponential) < information(power) - BETTER_THAN_POWER
+}
+
+/// The squares that the best a + b f(t) leaves, and b; t goes from 0 to 1.
+fn misfit(minima: &[u32], f: impl Fn(f64) -> f64) -> (f64, f64) {
+    let n = minima.len() as f64;
+    let points =
+        || minima.iter().enumerate().map(|(j, x)| (f(j as f64 / (n - 1.0)), f64::from(*x)));
+    let (mean_f, mean_x) = points().fold((0.0, 0.0), |(a, b), (f, x)| (a + f / n, b + x / n));
+    let (mut ff, mut fx, mut xx) = (0.0, 0.0, 0.0);
+    for (f, x) in points() {
+        let (f, x) = (f - mean_f, x - mean_x);
+        ff += f * f;
+        fx += f * x;
+        xx += x * x;
+    }
+    if ff <= 0.0 { (xx, 0.0) } else { (xx - fx * fx / ff, fx / ff) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 24 minima of a curve with a little noise.
+    fn bends(curve: impl Fn(f64) -> f64) -> bool {
+        let noise = |j: u32| f64::from((j * 7919) % 13) - 6.0;
+        let minima: Vec<u32> = (0..24)
+            .map(|j| (1e5 + 1e5 * curve(f64::from(j) / 23.0) + 20.0 * noise(j)) as u32)
+            .collect();
+        saturates(&minima)
+    }
+
+    #[test]
+    fn a_warm_up_bends_long_before_it_is_over() {
+        assert!(bends(|t| 1.0 - (-t).exp()));
+        assert!(bends(|t| 1.0 - (-3.0 * t).exp()));
+    }
+
+    #[test]
+    fn a_line_a_leak_that_speeds_up_and_one_that_slows_down_as_a_power_do_not() {
+        assert!(!bends(|t| t));
+        assert!(!bends(|t| t * t));
+        assert!(!bends(|t| t.powf(0.7)));
+        assert!(!bends(|_| 0.0));
+    }
+}
