@@ -142,12 +142,15 @@ pub struct ConfiguredSetting {
     pub value: u64,
     /// Where it stands; none where it is the server's default.
     pub place: Option<FileLine>,
+    /// What computes it, where its value is not known for certain: `value` is then what holds where
+    /// nothing else does, or 0.
+    pub computed: Option<String>,
 }
 
 impl ConfiguredSetting {
     /// A setting that stands nowhere: its default holds.
     pub fn unset(of: &'static ServerSetting) -> Self {
-        Self { of, value: of.default_value(), place: None }
+        Self { of, value: of.default_value(), place: None, computed: None }
     }
 
     /// Its name in the configuration (`MaxRequestWorkers`, `pm.max_children`).

@@ -2,6 +2,7 @@
 //! in tests/fixtures/machines. Each kind of case has a file and a module here.
 
 mod logs;
+mod settings;
 mod trees;
 
 /// A case: its name, its lines, and what must come of it (the lines that begin with "> ").

@@ -69,6 +69,8 @@ pub struct IniFile {
     pub short_option: &'static str,
     /// The long option that does.
     pub long_option: &'static str,
+    /// Options that name a file of another syntax with the same settings.
+    pub also: &'static [&'static str],
     /// The section with the settings; empty where each pool has a section named after it.
     pub section: &'static str,
     /// The setting that includes other files. Empty where includes are not followed: a server's

@@ -94,6 +94,16 @@ pub(super) static MOD_WSGI: Server = Server {
     cap: &[ServerSetting::new("processes=N", "processes, an option of WSGIDaemonProcess", "1")],
     files: &[("Debian, Ubuntu", "/etc/apache2/sites-enabled/SITE.conf")],
     apply: APPLY,
+    advice: Some(&Advice {
+        counts_connections: false,
+        one_request_per_connection: true,
+        least_life_s: LONG_LIFE_S,
+        replacement_cost: "each new one loads the whole application",
+        waits_per_request: 5.0,
+        count_requests: "compare with the access log",
+        reload_copies: ReloadCopies::Nothing,
+        ..ADVICE
+    }),
     ..BLANK
 };
 

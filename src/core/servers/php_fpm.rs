@@ -35,6 +35,7 @@ pub(super) static PHP_FPM: Server = Server {
         syntax: ConfigSyntax::Ini(IniFile {
             short_option: "-y",
             long_option: "--fpm-config",
+            also: &[],
             section: "",
             include: "include",
             status_address: &["pm.status_listen", "listen"],

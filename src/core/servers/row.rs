@@ -168,9 +168,15 @@ impl ServerSetting {
         Self { line, aliases: &[], counts, default, versions: "" }
     }
 
-    /// Its name: the line's first word.
+    /// Its name: the line's first word, or what is before the = of an option in a longer line.
     pub fn name(&self) -> &'static str {
-        self.line.split(' ').next().unwrap_or(self.line)
+        let word = self.line.split(' ').next().unwrap_or(self.line);
+        word.strip_suffix("=N").unwrap_or(word)
+    }
+
+    /// Whether it is an option in a longer line ("maximum-requests=N" of WSGIDaemonProcess).
+    pub fn is_option(&self) -> bool {
+        self.line.ends_with("=N")
     }
 
     /// The number that holds where nothing is set; 0 where the default is no number.
@@ -181,7 +187,10 @@ impl ServerSetting {
 
     /// The line with a value.
     pub fn with(&self, value: u64) -> String {
-        self.line.replacen(" N", &format!(" {value}"), 1)
+        match self.line.strip_suffix("=N") {
+            Some(name) => format!("{name}={value}"),
+            None => self.line.replacen(" N", &format!(" {value}"), 1),
+        }
     }
 }
 

@@ -47,6 +47,7 @@ pub(super) static UWSGI: Server = Server {
         syntax: ConfigSyntax::Ini(IniFile {
             short_option: "",
             long_option: "--ini",
+            also: &["--yaml", "--yml", "-y", "--json", "-j", "--xml", "-x", "--config"],
             section: "uwsgi",
             include: "",
             status_address: &["stats", "stats-server"],

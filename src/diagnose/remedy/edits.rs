@@ -52,7 +52,8 @@ impl Subject<'_> {
         for Planned { setting, was, now } in planned {
             let (file, edit) = self.place(setting, *now);
             edits.extend(edit);
-            changes.push(Change { name: setting.name(), was: *was, now: *now, file });
+            let computed = setting.computed.clone();
+            changes.push(Change { name: setting.name(), was: *was, now: *now, file, computed });
         }
         let mut diff = String::new();
         for (file, text) in &self.setup.files {
@@ -70,7 +71,7 @@ impl Subject<'_> {
     ) -> (Option<InFile>, Option<(String, Edit)>) {
         if let Some(place) = setting.in_file() {
             let edit = self.line(&place.file, place.line).map(|line| {
-                let text = with_value(line, setting.value, now);
+                let text = self.rewritten(line, setting, now);
                 (
                     place.file.clone(),
                     Edit { line: place.line, text, insert: false, beside_setting: true },
@@ -91,6 +92,26 @@ impl Subject<'_> {
             (place.file.clone(), Edit { line, text, insert: true, beside_setting })
         });
         (Some((place.file.clone(), None)), edit)
+    }
+
+    /// The line with the new value. Where it has no number, but a variable or what computes it, the
+    /// number takes its place; an option that is not there yet is added.
+    fn rewritten(&self, line: &str, setting: &ConfiguredSetting, now: u64) -> String {
+        if setting.of.is_option() {
+            let with = setting.of.with(now);
+            let is_it = |word: &&str| {
+                word.strip_prefix(setting.name()).is_some_and(|rest| rest.starts_with('='))
+            };
+            return match line.split_whitespace().find(is_it) {
+                Some(word) => line.replacen(word, &with, 1),
+                None => format!("{} {with}", line.trim_end()),
+            };
+        }
+        let changed = with_value(line, setting.value, now);
+        if changed == line && setting.value != now {
+            return format!("{}{}", indent(line), setting.of.with(now));
+        }
+        changed
     }
 
     /// The indentation of a new line after `beside`: the same, unless that begins a section, or is

@@ -73,6 +73,8 @@ pub struct Change {
     pub now: u64,
     /// Where it is changed.
     pub file: Option<InFile>,
+    /// What computes its value now, where that is not known for certain.
+    pub computed: Option<String>,
 }
 
 /// What bounds the leak of a service that may have `memory` bytes.
@@ -111,7 +113,9 @@ impl Remedy {
         let settings = || [Some(&setup.recycle), setup.jitter.as_ref(), Some(&setup.cap)];
         self.changes.iter().filter(|change| change.file.is_some()).all(|change| {
             let mut settings = settings().into_iter().flatten();
-            settings.any(|of| of.name() == change.name && of.value == change.now)
+            settings.any(|of| {
+                of.name() == change.name && of.value == change.now && of.computed.is_none()
+            })
         })
     }
 

@@ -84,7 +84,12 @@ fn setup(key: &str, text: &str, cap: u64, line: usize) -> Setup {
     Setup {
         server,
         recycle: ConfiguredSetting::unset(&server.recycle[0]),
-        cap: ConfiguredSetting { of: &server.cap[0], value: cap, place: place.clone() },
+        cap: ConfiguredSetting {
+            of: &server.cap[0],
+            value: cap,
+            place: place.clone(),
+            computed: None,
+        },
         jitter: server.advice.unwrap().jitter.map(ConfiguredSetting::unset),
         keep_alive: false,
         files: if line > 0 { vec![(file, text.to_owned())] } else { Vec::new() },

@@ -167,7 +167,8 @@ fn remedy(remedy: &Remedy) -> Value {
         let file = change.file.as_ref();
         json!({
             "name": change.name,
-            "was": change.was,
+            "was": change.computed.is_none().then_some(change.was),
+            "computed": change.computed,
             "now": change.now,
             "file": file.map(|(file, _)| file),
             "line": file.and_then(|(_, line)| *line),

@@ -7,12 +7,17 @@ use crate::diagnose::advice;
 use crate::diagnose::advice::{Bound, Inputs, Values};
 use crate::diagnose::remedy::{Remedy, RemedyReason};
 use crate::diagnose::services::service::Service;
+use crate::report::escape::Plain;
 
 /// What to do about a service, in a sentence before the change itself.
 pub fn proposal(remedy: &Remedy) -> String {
     let set = |n: usize| {
         let change = remedy.changes.get(n)?;
-        Some(format!("{} {} (now {})", change.name, change.now, change.was))
+        let was = match &change.computed {
+            Some(by) => format!("unknown: {}", Plain(by)),
+            None => change.was.to_string(),
+        };
+        Some(format!("{} {} (now {was})", change.name, change.now))
     };
     let all: Vec<String> = (0..remedy.changes.len()).filter_map(set).collect();
     let all = all.join(", ");

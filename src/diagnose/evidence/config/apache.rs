@@ -2,7 +2,7 @@
 //! `<IfVersion>` as httpd has them, from where Debian, Red Hat and SUSE keep it or `-f`, `-d` and
 //! `-D` say.
 
-use super::files::{MOST_FILES, is_dir, matching, real, text};
+use super::files::{MOST_FILES, exists, is_dir, matching, real, text};
 use super::{RunningServer, setup};
 use crate::core::servers::{Server, ServerSetting, ThreadCount};
 use crate::diagnose::findings::{ConfiguredSetting, FileLine, Setup, StatusPage};
@@ -16,29 +16,74 @@ const MOST_NOTES: usize = 20;
 /// Characters of a line with all its continuations.
 const LONGEST: usize = 8192;
 
-/// The main file by distribution, with its server root.
-const USUAL: [(&str, &str); 4] = [
-    ("/etc/apache2/apache2.conf", "/etc/apache2"),
-    ("/etc/httpd/conf/httpd.conf", "/etc/httpd"),
-    ("/etc/apache2/httpd.conf", "/etc/apache2"),
-    ("/usr/local/apache2/conf/httpd.conf", "/usr/local/apache2"),
+/// The main file and its server root, below the directory that the executable is installed below:
+/// Debian; Red Hat, and its collections in /opt/rh; SUSE, Alpine, Gentoo; cPanel; what is built by hand,
+/// Docker's image, Bitnami; XAMPP; Slackware; NetBSD's packages.
+const USUAL: [(&str, &str); 9] = [
+    ("etc/apache2/apache2.conf", "etc/apache2"),
+    ("etc/httpd/conf/httpd.conf", "etc/httpd"),
+    ("etc/apache2/httpd.conf", "etc/apache2"),
+    ("etc/apache2/conf/httpd.conf", "etc/apache2"),
+    ("conf/httpd.conf", ""),
+    ("etc/httpd.conf", ""),
+    ("etc/httpd/httpd.conf", "etc/httpd"),
+    ("etc/httpd/conf/apache.conf", "etc/httpd"),
+    ("apache2/conf/httpd.conf", "apache2"),
 ];
+/// Where else it may be, whatever the executable.
+const ELSEWHERE: [&str; 3] = ["/", "/usr/local/apache2", "/usr/local"];
 
 /// Reads how `running` is set up; none where the main file is not found or not readable.
-pub(super) fn read(server: &'static Server, running: &RunningServer) -> Option<Setup> {
-    let root = running.option("-d", "").map(PathBuf::from);
-    let usual = USUAL.iter().find(|(file, _)| text(running, Path::new(file)).is_ok());
-    let root = root.or_else(|| Some(PathBuf::from(usual?.1))).unwrap_or_default();
-    let main = match running.option("-f", "") {
-        Some(file) => root.join(file),
-        None => PathBuf::from(usual?.0),
-    };
+pub(super) fn read(server: &'static Server, running: &RunningServer, pool: &str) -> Option<Setup> {
+    let (main, root) = main_file(running)?;
     let defined = running.options("-D").map(str::to_owned).collect();
-    let threaded = server.threads == ThreadCount::Many;
-    let mut conf = Conf { root, defined, ..Conf::new(running, threaded) };
+    let mut conf = Conf { root, defined, ..Conf::new(running, is_threaded(server, running)) };
     conf.variables(&main);
-    conf.file(&main, 0);
-    if conf.files == 0 { None } else { conf.setup(server, &main) }
+    // "-C directive" goes before the files, "-c directive" after them: SUSE loads its modules so.
+    conf.typed("-C");
+    conf.file(&main, 0, false);
+    let read = conf.files;
+    conf.typed("-c");
+    if read == 0 { None } else { conf.setup(server, &main, pool) }
+}
+
+/// Whether the children have threads: by the row that fits them, or by the executable's name where the
+/// row is not one of an MPM.
+fn is_threaded(server: &Server, running: &RunningServer) -> bool {
+    let name = running.exe.rsplit('/').next().unwrap_or_default();
+    let named = ["worker", "event"].iter().any(|mpm| name.contains(mpm));
+    server.threads == ThreadCount::Many || named
+}
+
+/// The main file and the server root that relative paths begin at: as the command line says, else as
+/// the executable was compiled, else where a distribution keeps it.
+fn main_file(running: &RunningServer) -> Option<(PathBuf, PathBuf)> {
+    let compiled = |name: &str| running.compiled_in(&format!("-D {name}=\""));
+    let usual = || {
+        let prefix = running.prefix();
+        let places = [prefix.as_path()].into_iter().chain(ELSEWHERE.iter().map(Path::new));
+        let all = places.flat_map(|place| {
+            let place = Path::new("/").join(place);
+            USUAL.iter().map(move |(file, root)| (place.join(file), place.join(root)))
+        });
+        all.into_iter().find(|(file, _)| text(running, file).is_ok())
+    };
+    let own_root = compiled("HTTPD_ROOT").map(PathBuf::from);
+    let typed_root = running.option("-d", "").map(PathBuf::from);
+    let root = typed_root.clone().or_else(|| own_root.clone());
+    if let Some(file) = running.option("-f", "") {
+        let root = root.or_else(|| Some(usual()?.1)).unwrap_or_default();
+        return Some((root.join(file), root));
+    }
+    let named = root.and_then(|root| {
+        let file = compiled("SERVER_CONFIG_FILE").unwrap_or_else(|| "conf/httpd.conf".to_owned());
+        let file = root.join(file);
+        text(running, &file).is_ok().then_some((file, root))
+    });
+    named.or_else(|| {
+        let (file, root) = usual()?;
+        Some((file, typed_root.unwrap_or(root)))
+    })
 }
 
 /// What is known of the configuration so far.
@@ -51,13 +96,18 @@ struct Conf<'r> {
     variables: BTreeMap<String, String>,
     defined: BTreeSet<String>,
     modules: BTreeSet<String>,
-    /// The last value of each directive of the server's own scope, by its lower-case name.
-    settings: BTreeMap<String, (String, FileLine)>,
+    /// The last value of each directive of the server's own scope, by its lower-case name, and the
+    /// how manieth directive that was.
+    settings: BTreeMap<String, (String, FileLine, usize)>,
+    /// Every WSGIDaemonProcess: its words, and where it stands.
+    daemons: Vec<(Vec<String>, FileLine)>,
     listens: Vec<String>,
     status: Option<String>,
     /// The last line of a section for the MPM, where a new directive for it belongs.
     mpm_end: Option<FileLine>,
     files: usize,
+    /// Directives read so far.
+    count: usize,
     /// Files that are being read, each included by the one before.
     open: Vec<PathBuf>,
     notes: Vec<String>,
@@ -81,10 +131,12 @@ impl<'r> Conf<'r> {
             defined: BTreeSet::new(),
             modules: BTreeSet::new(),
             settings: BTreeMap::new(),
+            daemons: Vec::new(),
             listens: Vec::new(),
             status: None,
             mpm_end: None,
             files: 0,
+            count: 0,
             open: Vec::new(),
             notes: Vec::new(),
         }
@@ -111,7 +163,16 @@ impl<'r> Conf<'r> {
         }
     }
 
-    fn file(&mut self, path: &Path, depth: usize) {
+    /// The directives of an option of the command line.
+    fn typed(&mut self, option: &str) {
+        let running = self.running;
+        for line in running.options(option) {
+            self.directive(line, FileLine::command_line(), &[], 0, false);
+        }
+    }
+
+    /// Reads a file, which may be included in a section that is none of conditions.
+    fn file(&mut self, path: &Path, depth: usize, within: bool) {
         let is_open = self.open.iter().any(|open| open == path);
         if depth > DEEPEST || self.files >= MOST_FILES || is_open {
             return self.note(format!("{}: too many includes, not read", path.display()));
@@ -152,7 +213,7 @@ impl<'r> Conf<'r> {
                     None => sections.push(self.section(inside, &sections)),
                 }
             } else if sections.iter().all(|section| section.counts) {
-                self.directive(&line, place, &sections, depth);
+                self.directive(&line, place, &sections, depth, within);
             }
         }
         self.open.pop();
@@ -171,6 +232,8 @@ impl<'r> Conf<'r> {
             "ifdefine" => self.defined.contains(what),
             // All that use <IfVersion> have 2.4.
             "ifversion" => version_holds(what),
+            "iffile" => exists(self.running, &self.root.join(self.expand(what))),
+            "ifdirective" => self.settings.contains_key(&what.to_ascii_lowercase()),
             _ => !not,
         };
         let counts = open.iter().all(|section| section.counts) && holds != not;
@@ -226,48 +289,61 @@ impl<'r> Conf<'r> {
         out + rest
     }
 
-    fn directive(&mut self, line: &str, place: FileLine, sections: &[Section], depth: usize) {
+    fn directive(
+        &mut self,
+        line: &str,
+        place: FileLine,
+        sections: &[Section],
+        depth: usize,
+        inside: bool,
+    ) {
         let (name, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let value = self.expand(value.trim());
         let words: Vec<String> = words(&value);
         let first = words.first().map_or("", String::as_str);
-        let conditions = ["ifmodule", "ifdefine", "ifversion"];
-        let within = sections.iter().rfind(|section| !conditions.contains(&section.name.as_str()));
+        let is_condition = |section: &&Section| CONDITIONS.contains(&section.name.as_str());
+        let section = sections.iter().rfind(|section| !is_condition(section));
+        let is_inside = inside || section.is_some();
         let name = name.to_ascii_lowercase();
-        match (name.as_str(), within) {
-            ("include" | "includeoptional", _) => self.include(first, name == "include", depth),
+        match (name.as_str(), section) {
+            ("include" | "includeoptional", _) => {
+                self.include(first, name == "include", depth, is_inside);
+            }
+            ("wsgidaemonprocess", _) => self.daemons.push((words, place)),
             ("sethandler", Some(section)) if first.eq_ignore_ascii_case("server-status") => {
                 if section.name.starts_with("location") && section.argument.starts_with('/') {
                     self.status = Some(section.argument.clone());
                 }
             }
-            (_, Some(_)) => {}
-            ("loadmodule", None) => {
+            (_, _) if is_inside => {}
+            ("loadmodule", _) => {
                 let bare = first.trim_end_matches("_module");
                 self.modules.insert(bare.to_ascii_lowercase());
                 let file = words.get(1).map_or("", |file| file.rsplit('/').next().unwrap_or(file));
                 let file = file.trim_start_matches("mod_").trim_end_matches(".so");
                 self.modules.insert(file.to_ascii_lowercase());
             }
-            ("define", None) => {
+            ("define", _) => {
                 self.defined.insert(first.to_owned());
                 if let Some(value) = words.get(1) {
                     self.variables.insert(first.to_owned(), value.clone());
                 }
             }
-            ("undefine", None) => {
+            ("undefine", _) => {
                 self.defined.remove(first);
                 self.variables.remove(first);
             }
-            ("listen", None) => self.listens.push(first.to_owned()),
-            ("serverroot", None) => self.root = PathBuf::from(first),
-            (name, None) => {
-                self.settings.insert(name.to_owned(), (value, place));
+            ("listen", _) => self.listens.push(first.to_owned()),
+            ("serverroot", _) => self.root = PathBuf::from(first),
+            (name, _) => {
+                let nth = self.count;
+                self.count += 1;
+                self.settings.insert(name.to_owned(), (value, place, nth));
             }
         }
     }
 
-    fn include(&mut self, pattern: &str, must: bool, depth: usize) {
+    fn include(&mut self, pattern: &str, must: bool, depth: usize, within: bool) {
         let path = self.root.join(pattern);
         if self.files >= MOST_FILES {
             return self.note(format!("{}: too many includes, not read", path.display()));
@@ -279,38 +355,67 @@ impl<'r> Conf<'r> {
         for path in found {
             if is_dir(self.running, &path) {
                 for inside in matching(self.running, &path.join("*")) {
-                    self.file(&inside, depth + 1);
+                    self.file(&inside, depth + 1, within);
                 }
             } else {
-                self.file(&path, depth + 1);
+                self.file(&path, depth + 1, within);
             }
         }
     }
 
-    /// A directive's number, if it is set.
-    fn number(&self, name: &str) -> Option<(u64, FileLine)> {
-        let (value, place) = self.settings.get(&name.to_ascii_lowercase())?;
-        Some((value.split_whitespace().next()?.parse().ok()?, place.clone()))
+    /// A directive's number, if it is set, where that is, and the how manieth directive.
+    fn number(&self, name: &str) -> Option<(u64, FileLine, usize)> {
+        let (value, place, nth) = self.settings.get(&name.to_ascii_lowercase())?;
+        let value = value.split_whitespace().next()?.trim_matches('"').parse().ok()?;
+        Some((value, place.clone(), *nth))
     }
 
-    /// The directive of a row that is set. Where none is, the default of the newest one holds; of the
+    /// The directive of a row that is set; of both its names, which mean the same, the later one counts.
+    /// Where none is, the default of the newest one holds; of the
     /// last one, if the server is old.
     fn setting(&self, row: &'static [ServerSetting], old: bool) -> Option<ConfiguredSetting> {
-        let set = row.iter().find_map(|of| {
-            let (value, place) = self.number(of.name())?;
-            Some(ConfiguredSetting { of, value, place: Some(place) })
+        let set = row.iter().filter_map(|of| {
+            let (value, place, nth) = self.number(of.name())?;
+            let place = Some(place);
+            Some((nth, ConfiguredSetting { of, value, place, computed: None }))
         });
+        let set = set.max_by_key(|(nth, _)| *nth).map(|(_, setting)| setting);
         let usual = if old { row.last() } else { row.first() };
         set.or_else(|| Some(ConfiguredSetting::unset(usual?)))
     }
 
-    fn setup(self, server: &'static Server, main: &Path) -> Option<Setup> {
+    /// The options of the daemon process group that is meant, or of the first one.
+    fn daemon(&self, server: &'static Server, pool: &str) -> Option<[ConfiguredSetting; 2]> {
+        let name = pool.split([')', ' ']).next().unwrap_or_default();
+        let is_named =
+            |(words, _): &&(Vec<String>, FileLine)| words.first().is_some_and(|w| w == name);
+        let (words, place) = self.daemons.iter().find(is_named).or_else(|| self.daemons.first())?;
+        let option = |of: &'static ServerSetting| {
+            let value =
+                words.iter().find_map(|word| word.strip_prefix(of.name())?.strip_prefix('='));
+            let value = value.and_then(|value| value.parse().ok()).unwrap_or(of.default_value());
+            ConfiguredSetting { of, value, place: Some(place.clone()), computed: None }
+        };
+        Some([option(server.recycle.first()?), option(server.cap.first()?)])
+    }
+
+    fn setup(self, server: &'static Server, main: &Path, pool: &str) -> Option<Setup> {
         // mod_authz_core came with 2.3, as did the better names.
         let old = !self.modules.contains("authz_core")
             && ["authz_default", "authz_host"].iter().any(|module| self.modules.contains(*module));
-        let (recycle, cap) = (self.setting(server.recycle, old)?, self.setting(server.cap, old)?);
+        let daemon_options = server.recycle.first().is_some_and(|of| of.is_option());
+        let [recycle, mut cap] = if daemon_options {
+            self.daemon(server, pool)?
+        } else {
+            [self.setting(server.recycle, old)?, self.setting(server.cap, old)?]
+        };
+        // Apache lowers what is above the other limit, and says so at its start.
+        if !self.threaded && !daemon_options {
+            let limit = self.number("serverlimit").map_or(256, |(limit, ..)| limit);
+            cap.value = cap.value.min(limit);
+        }
         let value = |name: &str| {
-            let (value, _) = self.settings.get(name)?;
+            let (value, ..) = self.settings.get(name)?;
             Some(value.to_ascii_lowercase())
         };
         let keep_alive = value("keepalive").is_none_or(|value| value != "off");
@@ -323,23 +428,32 @@ impl<'r> Conf<'r> {
         let beside = recycle.place.clone().or_else(|| cap.place.clone());
         let beside = beside.or_else(|| Some(self.number("serverlimit")?.1));
         let insert = beside.or(self.mpm_end.clone()).unwrap_or(end);
-        let log = self.settings.get("errorlog").map(|(log, _)| log.trim_matches('"').to_owned());
+        let log = self.settings.get("errorlog").map(|(log, ..)| log.trim_matches('"').to_owned());
         let log = log.filter(|log| !log.starts_with(['|', 's']));
         let status = self.status.as_ref().and_then(|path| {
             let address = self.listens.iter().find_map(|listen| loopback(listen))?;
             Some(StatusPage { address, path: path.clone() })
         });
+        let base = setup(self.running, server, recycle, cap, Some(insert));
         Some(Setup {
             keep_alive,
             options: self.running.chosen(&["-d", "-f", "-D"]),
             status,
             logs: log.map(|log| self.root.join(log).display().to_string()).into_iter().collect(),
-            warnings: posixsem.then(|| warning.to_owned()).into_iter().collect(),
+            warnings: posixsem
+                .then(|| warning.to_owned())
+                .into_iter()
+                .chain(base.warnings.clone())
+                .collect(),
             notes: self.notes,
-            ..setup(self.running, server, recycle, cap, Some(insert))
+            ..base
         })
     }
 }
+
+/// Sections that are conditions.
+const CONDITIONS: [&str; 6] =
+    ["ifmodule", "ifdefine", "ifversion", "iffile", "ifdirective", "ifsection"];
 
 /// Words, of which those in quotes may hold blanks.
 fn words(text: &str) -> Vec<String> {
@@ -402,7 +516,7 @@ mod tests {
         let args = args.iter().map(|arg| (*arg).to_owned()).collect();
         let root = dir.path().canonicalize().unwrap();
         let server = by_key("apache-prefork").unwrap();
-        read(server, &RunningServer { args, root, ..RunningServer::default() })
+        read(server, &RunningServer { args, root, ..RunningServer::default() }, "")
     }
 
     const DEBIAN: [(&str, &str); 7] = [

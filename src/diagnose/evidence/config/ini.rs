@@ -2,13 +2,15 @@
 
 use super::files::{MOST_FILES, matching, text};
 use super::ini_entries::{IniEntry, MOST_ENTRIES, entries};
-use super::{RunningServer, setup};
+use super::{RunningServer, setup, uwsgi_entries};
 use crate::core::servers::{IniFile, Server, ServerSetting};
 use crate::diagnose::findings::{ConfiguredSetting, FileLine, Setup, StatusPage};
 use std::path::{Path, PathBuf};
 
 /// The section for the server as a whole, where each pool has one of its own.
 const GLOBAL: &str = "global";
+/// The section of uWSGI, whose options are read as entries.
+const UWSGI: &str = "uwsgi";
 
 /// Reads how `running` is set up. Where pools have sections, reads the one called `pool`, else the
 /// first.
@@ -19,12 +21,15 @@ pub(super) fn read(
     pool: &str,
 ) -> Option<Setup> {
     let running = running.with_environment(server);
-    let main = main_file(file, &running);
     let mut all = Collected::default();
-    if let Some(main) = &main {
-        let section = if file.section.is_empty() { GLOBAL } else { file.section };
-        all.collect(&running, main, section, file.include);
-    }
+    let main = if file.section.is_empty() {
+        let main = main_file(file, &running)?;
+        all.collect(&running, &main, GLOBAL, file.include);
+        all.entries.iter_mut().for_each(|entry| expand(&running, entry));
+        Some(main)
+    } else {
+        all.sequence(server, file, &running)
+    };
     let (entries, notes) = (&all.entries, all.notes);
     let mut heads = entries.iter().filter(|e| e.name.is_empty() && e.section != GLOBAL);
     let wanted = if file.section.is_empty() { pool } else { file.section };
@@ -43,26 +48,46 @@ pub(super) fn read(
         }),
         status: ini.status_page(file),
         logs: log.filter(|log| log.starts_with('/')).into_iter().collect(),
-        warnings: ini.cuts_off(file).into_iter().collect(),
         notes,
-        ..setup(&running, server, recycle, cap, insert)
+        ..with_warnings(&ini, file, setup(&running, server, recycle, cap, insert))
     })
 }
 
+/// The setup with what is to be said of its reloads.
+fn with_warnings(ini: &Ini<'_>, file: &IniFile, mut setup: Setup) -> Setup {
+    setup.warnings.splice(0..0, ini.cuts_off(file));
+    setup
+}
+
 /// The main file: as the master's title has it ("php-fpm: master process (/etc/php/8.2/fpm/php-fpm.conf)"),
-/// as an option names it, or as a bare argument that ends in `.ini`.
+/// or as an option names it.
 fn main_file(file: &IniFile, running: &RunningServer) -> Option<PathBuf> {
     let title = running.args.first().and_then(|title| title.split_once("process ("));
     let titled = title.and_then(|(_, rest)| rest.split_once(')')).map(|(path, _)| path);
     let named = titled.or_else(|| running.option(file.short_option, file.long_option));
-    if file.section.is_empty() {
-        return Some(running.cwd.join(named?));
+    Some(running.cwd.join(named?))
+}
+
+/// Replaces `${VARIABLE}`, as PHP does.
+fn expand(running: &RunningServer, entry: &mut IniEntry) {
+    while let Some((before, rest)) = entry.value.split_once("${") {
+        let Some((name, behind)) = rest.split_once('}') else { return };
+        // PHP 8.3 knows defaults: ${NAME:-5}.
+        let (name, default) = match name.split_once(":-") {
+            Some((name, default)) => (name, Some(default)),
+            None => (name, None),
+        };
+        let value = running.variable(name);
+        match value.or(default.filter(|_| !running.env.is_empty())) {
+            Some(value) if value.len() < 1000 && !value.contains("${") => {
+                entry.value = format!("{before}{value}{behind}");
+            }
+            _ => {
+                entry.unknown = true;
+                return;
+            }
+        }
     }
-    let is_bare = |arg: &&String| arg.ends_with(".ini") && !arg.starts_with('-');
-    let bare = || running.args.iter().skip(1).find(is_bare).map(String::as_str);
-    // "app.ini:production" names a section too.
-    let path = named.or_else(bare)?.split(':').next().unwrap_or_default();
-    Some(running.cwd.join(path))
 }
 
 /// The entries of all files, in the order in which the server reads them.
@@ -85,13 +110,13 @@ impl Collected {
             Ok(text) => text,
             Err(error) => return self.notes.push(format!("{name}: {error}")),
         };
-        for entry in entries(&name, &text, section.to_owned()) {
+        let found = uwsgi_entries::entries(&name, &text).filter(|_| include.is_empty());
+        for entry in found.unwrap_or_else(|| entries(&name, &text, section.to_owned())) {
             if self.entries.len() >= MOST_ENTRIES {
                 return;
             }
             if !include.is_empty() && entry.name == include {
-                let pattern = running.cwd.join(&entry.value);
-                for inside in matching(running, &pattern).iter().take(MOST_FILES) {
+                for inside in included(running, path, &entry.value).iter().take(MOST_FILES) {
                     self.collect(running, inside, &entry.section, include);
                 }
             } else {
@@ -99,6 +124,109 @@ impl Collected {
             }
         }
     }
+}
+
+/// The files that an include names. PHP reads a relative one below its own prefix; which that is tells
+/// `-p`, else where the executable and the main file are.
+fn included(running: &RunningServer, main: &Path, pattern: &str) -> Vec<PathBuf> {
+    let typed = running.option("-p", "--prefix").map(PathBuf::from);
+    let bases = [typed, Some(running.prefix()), Some(running.cwd.clone())].into_iter().flatten();
+    let above = main.ancestors().skip(1).map(Path::to_owned);
+    bases
+        .chain(above)
+        .map(|base| matching(running, &Path::new("/").join(base).join(pattern)))
+        .find(|found| !found.is_empty())
+        .unwrap_or_default()
+}
+
+impl Collected {
+    /// Of uWSGI: files and options, in the order of its command line, for the last one counts (tried
+    /// with 2.0: `--processes 3 --ini a.ini` has the file's number). The first file is returned.
+    fn sequence(
+        &mut self,
+        server: &Server,
+        file: &IniFile,
+        running: &RunningServer,
+    ) -> Option<PathBuf> {
+        let mut first = None;
+        let mut args = running.args.iter().skip(1).peekable();
+        while let Some(arg) = args.next() {
+            let (name, value) = match arg.split_once('=').filter(|_| arg.starts_with("--")) {
+                Some((name, value)) => (name, Some(value)),
+                None => (arg.as_str(), None),
+            };
+            let is_bare = !arg.starts_with('-')
+                && CONFIGS
+                    .iter()
+                    .any(|end| arg.split(':').next().is_some_and(|a| a.ends_with(end)));
+            let named = if is_bare { Some(arg.as_str()) } else { None };
+            let named = named.or_else(|| {
+                let is_file = name == file.long_option || file.also.contains(&name);
+                let next = || args.next_if(|next| !next.starts_with('-')).map(String::as_str);
+                is_file.then(|| value.or_else(next)).flatten()
+            });
+            if let Some(named) = named {
+                let (path, section) = named.split_once(':').unwrap_or((named, file.section));
+                let path = running.cwd.join(path);
+                self.collect_section(running, &path, section, file.section);
+                first = first.or(Some(path));
+            } else if let Some(of) = setting_of(server, arg) {
+                let value = short_value(of, arg).or(value).map(str::to_owned);
+                let value = value.or_else(|| args.next().cloned());
+                let place = FileLine::command_line();
+                self.entries.extend(value.map(|value| IniEntry {
+                    section: file.section.to_owned(),
+                    name: of.name().to_owned(),
+                    value,
+                    place,
+                    unknown: false,
+                }));
+            }
+        }
+        self.entries = uwsgi_entries::in_force(running, std::mem::take(&mut self.entries));
+        let inner = ["include", "ini", "yaml", "xml", "json", "import", "for"];
+        let others = self.entries.iter().filter(|e| inner.contains(&e.name.as_str()));
+        self.notes.extend(others.map(|e| {
+            format!("{}: named by {}, whose settings may count more", e.value, e.place.file)
+        }));
+        first
+    }
+
+    /// The entries of a section of a file, as those of the section that uWSGI is meant to have.
+    fn collect_section(&mut self, running: &RunningServer, path: &Path, named: &str, usual: &str) {
+        let from = self.entries.len();
+        self.collect(running, path, usual, "");
+        let new = self.entries.get_mut(from..).unwrap_or_default();
+        let wanted = if new.iter().any(|e| e.section == named) { named } else { usual };
+        for entry in new {
+            let of = if entry.section == wanted { usual } else { "" };
+            of.clone_into(&mut entry.section);
+        }
+    }
+}
+
+/// Endings of the files that uWSGI takes without an option.
+const CONFIGS: [&str; 6] = [".ini", ".yaml", ".yml", ".json", ".js", ".xml"];
+
+/// The setting that an argument gives a value to.
+fn setting_of(server: &Server, arg: &str) -> Option<&'static ServerSetting> {
+    let name = arg.split('=').next()?;
+    let mut settings = server.recycle.iter().chain(server.cap);
+    settings.find(|of| {
+        let is_long = |n: &str| name.strip_prefix("--").is_some_and(|name| name == n);
+        is_long(of.name())
+            || of
+                .aliases
+                .iter()
+                .any(|alias| is_long(alias) || *alias == name || short_value(of, arg).is_some())
+    })
+}
+
+/// The value of "-p4".
+fn short_value<'a>(of: &ServerSetting, arg: &'a str) -> Option<&'a str> {
+    let short = of.aliases.iter().find(|alias| alias.starts_with('-'))?;
+    let value = arg.strip_prefix(short)?;
+    value.starts_with(|c: char| c.is_ascii_digit()).then_some(value)
 }
 
 /// What holds in one section.
@@ -128,15 +256,22 @@ impl Ini<'_> {
     }
 
     fn number(&self, of: &'static ServerSetting) -> ConfiguredSetting {
-        let typed = self.running.typed(of).map(|value| (value, FileLine::command_line()));
-        let found = typed.or_else(|| {
-            let names = [&[of.name()], of.aliases].concat();
-            self.entry(&names).map(|entry| (entry.value.as_str(), entry.place.clone()))
-        });
-        let number = found.and_then(|(value, place)| Some((value.parse().ok()?, place)));
-        match number {
-            Some((value, place)) => ConfiguredSetting { of, value, place: Some(place) },
-            None => ConfiguredSetting::unset(of),
+        // uWSGI's options are entries themselves.
+        let is_pools = self.section != UWSGI;
+        let typed = self.running.typed(of).filter(|_| is_pools);
+        if let Some(value) = typed.and_then(|value| value.parse().ok()) {
+            let place = Some(FileLine::command_line());
+            return ConfiguredSetting { of, value, place, computed: None };
+        }
+        let names = [&[of.name()], of.aliases].concat();
+        let Some(entry) = self.entry(&names) else { return ConfiguredSetting::unset(of) };
+        let place = Some(entry.place.clone());
+        match entry.value.parse() {
+            Ok(value) if !entry.unknown => ConfiguredSetting { of, value, place, computed: None },
+            _ => {
+                let computed = Some(entry.value.clone());
+                ConfiguredSetting { place, computed, ..ConfiguredSetting::unset(of) }
+            }
         }
     }
 

@@ -13,6 +13,8 @@ pub(super) struct IniEntry {
     pub(super) value: String,
     /// Where it stands.
     pub(super) place: FileLine,
+    /// Whether the value is not known: it names a variable that cannot be read.
+    pub(super) unknown: bool,
 }
 
 /// Entries kept of one server: php-fpm's own file with every setting has 60.
@@ -33,12 +35,13 @@ pub(super) fn entries(file: &str, text: &str, mut section: String) -> Vec<IniEnt
         if let Some(name) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
             name.trim().clone_into(&mut section);
             let (name, value) = (String::new(), String::new());
-            entries.push(IniEntry { section: section.clone(), name, value, place });
+            entries.push(IniEntry { section: section.clone(), name, value, place, unknown: false });
         } else if let Some((name, value)) = text.split_once('=') {
             let value = value.split(" ;").next().unwrap_or(value).trim();
+            let value = value.split(" #").next().unwrap_or(value).trim();
             let value = value.trim_matches(['"', '\'']).to_owned();
             let name = name.trim().to_owned();
-            entries.push(IniEntry { section: section.clone(), name, value, place });
+            entries.push(IniEntry { section: section.clone(), name, value, place, unknown: false });
         }
     }
     entries

@@ -10,6 +10,7 @@ mod ini_entries;
 mod puma;
 mod python;
 mod running;
+mod uwsgi_entries;
 
 pub use running::RunningServer;
 
@@ -19,7 +20,7 @@ use crate::diagnose::findings::{ConfiguredSetting, FileLine, Setup, StatusPage};
 /// Reads how a server with advice is set up. `pool` names the php-fpm pool that is meant.
 pub fn read(server: &'static Server, running: &RunningServer, pool: &str) -> Option<Setup> {
     match server.advice?.syntax {
-        ConfigSyntax::Apache => apache::read(server, running),
+        ConfigSyntax::Apache => apache::read(server, running, pool),
         ConfigSyntax::Ini(file) => ini::read(server, &file, running, pool),
         ConfigSyntax::Python => python::read(server, running),
     }
@@ -42,9 +43,11 @@ fn setup(
     insert: Option<FileLine>,
 ) -> Setup {
     let places = [recycle.place.as_ref(), cap.place.as_ref(), insert.as_ref()];
+    let files = files::texts(running, &places);
+    let managed = files::managed(&files);
     Setup {
         server,
-        files: files::texts(running, &places),
+        files,
         recycle,
         cap,
         jitter: None,
@@ -56,7 +59,7 @@ fn setup(
         options: Vec::new(),
         status: None,
         logs: Vec::new(),
-        warnings: Vec::new(),
+        warnings: managed,
         notes: Vec::new(),
     }
 }

@@ -1,46 +1,53 @@
 //! Python: gunicorn's configuration file, then GUNICORN_CMD_ARGS, then its command line.
 //!
 //! A value that is a number is read. One that the file computes (`multiprocessing.cpu_count() * 2 + 1`)
-//! is 0 here: as many as there are.
+//! is not known; a variable of the environment is, where that can be read.
 
 use super::files::text;
 use super::{RunningServer, setup};
 use crate::core::servers::{Server, ServerSetting};
 use crate::diagnose::findings::{ConfiguredSetting, FileLine, Setup};
+use std::path::Path;
 
 /// Reads how `running` is set up.
 pub(super) fn read(server: &'static Server, running: &RunningServer) -> Option<Setup> {
     let advice = server.advice?;
     let running = running.with_environment(server);
     let named = running.option("-c", "--config").unwrap_or("gunicorn.conf.py");
-    let path = running.cwd.join(named.trim_start_matches("file:"));
+    // It is read where gunicorn was started, before --chdir.
+    let started = running.variable("PWD").filter(|_| running.option("", "--chdir").is_some());
+    let dir = started.map_or(running.cwd.as_path(), Path::new);
+    let path = dir.join(named.trim_start_matches("file:"));
     let file = path.display().to_string();
     let conf = text(&running, &path).unwrap_or_default();
     let assigned = |of: &'static ServerSetting| number(&running, (&file, &conf), of);
     let recycle = assigned(server.recycle.first()?);
     let jitter = advice.jitter.map(assigned);
     let mut cap = assigned(server.cap.first()?);
-    if cap.place.is_none() && !is_computed(&cap, &conf) {
+    if cap.place.is_none() && !is_computed(&cap) {
         let concurrency = running.variable("WEB_CONCURRENCY").and_then(|n| n.parse().ok());
         cap.value = concurrency.unwrap_or(cap.value);
     }
     let last = conf.lines().count();
     let end = (!conf.is_empty()).then(|| FileLine { file: file.clone(), line: last.max(1) });
     // Of two assignments the later one counts: behind a computed one only the end is safe.
-    let computed = [Some(&recycle), jitter.as_ref(), Some(&cap)]
-        .into_iter()
-        .flatten()
-        .any(|s| is_computed(s, &conf));
+    let computed =
+        [Some(&recycle), jitter.as_ref(), Some(&cap)].into_iter().flatten().any(is_computed);
     let beside = recycle.in_file().or(cap.in_file()).filter(|_| !computed).cloned();
     let log = running.option("", "--error-logfile").filter(|log| log.starts_with('/'));
     let program = running.args.first();
     let hidden = program.is_some_and(|word| word.starts_with("gunicorn: "));
     let note = "its command line, which its title hides (setproctitle); what is set there overrides the file";
+    let module = named.strip_prefix("python:").map(|module| {
+        format!(
+            "the module {module}, which is its configuration; what is set there overrides the rest"
+        )
+    });
     Some(Setup {
         logs: log.into_iter().map(str::to_owned).collect(),
         jitter,
         interpreter: program.filter(|word| word.contains("python")).cloned(),
-        notes: hidden.then(|| note.to_owned()).into_iter().collect(),
+        notes: hidden.then(|| note.to_owned()).into_iter().chain(module).collect(),
         ..setup(&running, server, recycle, cap, beside.or(end))
     })
 }
@@ -52,31 +59,89 @@ fn number(
     of: &'static ServerSetting,
 ) -> ConfiguredSetting {
     if let Some(value) = running.typed(of).and_then(|value| value.parse().ok()) {
-        return ConfiguredSetting { of, value, place: Some(FileLine::command_line()) };
+        let place = Some(FileLine::command_line());
+        return ConfiguredSetting { of, value, place, computed: None };
     }
-    match assignment(conf, of.name()) {
-        Some((line, Ok(value))) => {
-            let place = Some(FileLine { file: file.to_owned(), line });
-            ConfiguredSetting { of, value, place }
+    let Some((line, text)) = assignment(conf, of.name()) else {
+        return ConfiguredSetting::unset(of);
+    };
+    let place = Some(FileLine { file: file.to_owned(), line });
+    match value(running, text) {
+        Value::Number(value) => ConfiguredSetting { of, value, place, computed: None },
+        // Of what the file computes the default holds, if it names one.
+        Value::Default(value) => {
+            ConfiguredSetting { of, value, place: None, computed: Some(text.to_owned()) }
         }
-        Some((_, Err(_))) => ConfiguredSetting { of, value: 0, place: None },
-        None => ConfiguredSetting::unset(of),
     }
 }
 
 /// Whether the file computes a setting that stands nowhere else.
-fn is_computed(setting: &ConfiguredSetting, conf: &str) -> bool {
-    setting.place.is_none() && assignment(conf, setting.name()).is_some()
+fn is_computed(setting: &ConfiguredSetting) -> bool {
+    setting.computed.is_some()
 }
 
-/// The last line that assigns a name, and the number, if it is one.
-fn assignment(conf: &str, name: &str) -> Option<(usize, Result<u64, std::num::ParseIntError>)> {
-    let assigned = |(line, text): (usize, &str)| {
-        let (left, right) = text.split_once('=')?;
-        let is_of = left.trim() == name && !right.starts_with('=');
-        is_of.then(|| (line, right.split('#').next().unwrap_or_default().trim().parse()))
+/// The last line that assigns a name, outside functions, and what it assigns.
+fn assignment<'c>(conf: &'c str, name: &str) -> Option<(usize, &'c str)> {
+    let (mut found, mut inner): (Option<(usize, &str)>, Option<usize>) = (None, None);
+    for (line, text) in (1..).zip(conf.lines()) {
+        let bare = text.trim_start();
+        let indent = text.len() - bare.len();
+        if bare.is_empty() || bare.starts_with('#') {
+            continue;
+        }
+        // What is in a function or a class is not the module's.
+        if inner.is_some_and(|depth| indent <= depth) {
+            inner = None;
+        }
+        if inner.is_none()
+            && ["def ", "class ", "async def "].iter().any(|word| bare.starts_with(word))
+        {
+            inner = Some(indent);
+        }
+        if let Some((left, right)) = text.split_once('=').filter(|_| inner.is_none())
+            && left.split(':').next().is_some_and(|left| left.trim() == name)
+            && !right.starts_with('=')
+        {
+            found = Some((line, right.split(" #").next().unwrap_or_default().trim()));
+        }
+    }
+    found
+}
+
+/// A value as far as it can be told.
+enum Value {
+    /// A number.
+    Number(u64),
+    /// Computed; this where nothing else is said, or 0.
+    Default(u64),
+}
+
+/// What an expression is: a number, or a variable of the environment with a default.
+fn value(running: &RunningServer, text: &str) -> Value {
+    let number = |text: &str| {
+        text.trim().trim_matches(['"', '\'', '(', ')']).replace('_', "").parse::<u64>().ok()
     };
-    (1..).zip(conf.lines()).filter_map(assigned).last()
+    if let Some(value) = number(text) {
+        return Value::Number(value);
+    }
+    let text =
+        text.trim().strip_prefix("int(").and_then(|t| t.strip_suffix(')')).unwrap_or(text.trim());
+    let call =
+        ["os.environ.get(", "environ.get(", "os.getenv(", "getenv(", "env(", "env.int(", "config("]
+            .iter()
+            .find_map(|call| text.strip_prefix(call)?.strip_suffix(')'));
+    let Some(arguments) = call else { return Value::Default(0) };
+    let (name, default) = arguments.split_once(',').unwrap_or((arguments, ""));
+    let name = name.trim().trim_matches(['"', '\'']);
+    let default = number(default.trim().trim_start_matches("default=")).unwrap_or(0);
+    match running.variable(name).and_then(number) {
+        Some(value) => Value::Number(value),
+        // Its environment can be read, and has no such variable.
+        None if !running.env.is_empty() && running.variable(name).is_none() => {
+            Value::Number(default)
+        }
+        None => Value::Default(default),
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use std::cell::Cell;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+/// Bytes read of an executable; Apache has one million.
+const LARGEST_EXE: u64 = 4 << 20;
 /// Bytes read of a command line or an environment.
 const LONGEST: u64 = 256 << 10;
 
@@ -143,6 +145,31 @@ impl RunningServer {
             }
         }
         chosen
+    }
+
+    /// The directory that its executable is installed below: "/usr/local" of /usr/local/sbin/php-fpm, "" of
+    /// /usr/sbin/httpd.
+    pub(super) fn prefix(&self) -> PathBuf {
+        let dir = Path::new(&self.exe).parent().unwrap_or(Path::new(""));
+        let mut dir = dir.to_owned();
+        if dir.ends_with("bin") || dir.ends_with("sbin") {
+            dir.pop();
+        }
+        if dir.ends_with("usr") {
+            dir.pop();
+        }
+        dir
+    }
+
+    /// A text that its executable was compiled with: what follows `mark`, up to a quote.
+    pub(super) fn compiled_in(&self, mark: &str) -> Option<String> {
+        let file = foreign_file::open_below(&self.root, Path::new(&self.exe)).ok()?;
+        let mut bytes = Vec::new();
+        file.take(LARGEST_EXE).read_to_end(&mut bytes).ok()?;
+        let at = bytes.windows(mark.len()).position(|part| part == mark.as_bytes())? + mark.len();
+        let rest = bytes.get(at..at + 256)?;
+        let end = rest.iter().position(|byte| *byte == b'"')?;
+        String::from_utf8(rest.get(..end)?.to_vec()).ok()
     }
 
     /// A variable of its environment.

@@ -20,6 +20,7 @@ pub(super) struct SettingText {
     name: String,
     value: u64,
     place: Option<FileLine>,
+    computed: Option<String>,
 }
 
 /// A [`Setup`] without what its row in the table says.
@@ -41,13 +42,15 @@ pub(super) struct SetupText {
 
 impl SettingText {
     fn of(setting: ConfiguredSetting) -> Self {
-        Self { name: setting.name().to_owned(), value: setting.value, place: setting.place }
+        let name = setting.name().to_owned();
+        let ConfiguredSetting { value, place, computed, .. } = setting;
+        Self { name, value, place, computed }
     }
 
     fn setting(self, rows: &'static [ServerSetting]) -> Result<ConfiguredSetting, String> {
-        let Self { name, value, place } = self;
+        let Self { name, value, place, computed } = self;
         let of = rows.iter().find(|of| of.name() == name).ok_or("its helper named no setting")?;
-        Ok(ConfiguredSetting { of, value, place })
+        Ok(ConfiguredSetting { of, value, place, computed: computed.map(cut) })
     }
 }
 
@@ -142,6 +145,7 @@ mod tests {
             name: of.name().to_owned(),
             value: 5,
             place: place.clone(),
+            computed: None,
         };
         SetupText {
             recycle: setting(&server.recycle[0]),
