@@ -50,6 +50,10 @@ pub struct Constants {
     /// Samples of evidence that are enough where memory ends within less than their length: there
     /// is no time to wait for more.
     pub hasty_samples: u32,
+    /// Samples of life after which growth is said, however short.
+    pub few_samples: u32,
+    /// Growth as a share of itself that is said where memory ends soon.
+    pub few_growth: f64,
     /// Share of the process's life that a patient verdict's window covers.
     pub patient_life: f64,
     /// Growth as a share of the footprint it grew from, for a patient verdict.
@@ -132,6 +136,8 @@ impl Default for Constants {
             passes: 2,
             samples: 120,
             hasty_samples: 48,
+            few_samples: 16,
+            few_growth: 0.02,
             patient_life: 0.5,
             patient_growth: 0.5,
             horizon_s: 30.0 * 86_400.0,
@@ -147,7 +153,7 @@ impl Default for Constants {
             near_end: 0.8,
             distinct: 0.4,
             held_s: 60.0,
-            held_life: 0.15,
+            held_life: 0.25,
             held_since: 0.25,
             held_steps: 4,
             held_growth: 1.3,

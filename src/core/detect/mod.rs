@@ -7,6 +7,7 @@ pub mod basis;
 pub mod bend;
 pub mod ceilings;
 pub mod constants;
+mod convict;
 pub mod earlier_runs;
 pub mod explain;
 mod judging;
@@ -20,6 +21,7 @@ pub mod sample_clock;
 pub mod series;
 pub mod short_lived;
 pub mod size_history;
+mod statements;
 pub mod subtree;
 #[cfg(test)]
 mod tests;

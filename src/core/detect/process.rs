@@ -3,28 +3,24 @@
 use crate::core::detect::ceilings::forecast::Exhaustion;
 use crate::core::detect::ceilings::last_forecast::LastForecast;
 use crate::core::detect::constants::INTERVAL_LEVEL;
+use crate::core::detect::convict::{BentGrowth, HeldFinding, set};
 use crate::core::detect::earlier_runs::{EarlierRuns, RunComparison};
-use crate::core::detect::known_programs::{ProgramKind, kind_of};
 use crate::core::detect::process_state::{ProcessState, RecentFootprints};
-use crate::core::detect::proof;
-use crate::core::detect::proof::Claim;
 use crate::core::detect::sample_clock::{SampleTime, block};
 use crate::core::detect::series::block_minima::Series;
 use crate::core::detect::series::growth_window::GrowthWindow;
 use crate::core::detect::series::window::GrowthShape;
 use crate::core::detect::short_lived::PoolMember;
 use crate::core::detect::size_history::SizeHistory;
+use crate::core::detect::statements::Told;
 use crate::core::detect::subtree::Subtree;
 use crate::core::detect::threads::ThreadSeries;
 use crate::core::detect::tree::TreeNode;
 use crate::core::detect::verdict::{JudgeContext, ProcessLife, Suspicion};
 use crate::core::model::ceiling::Unit;
 use crate::core::model::event::Event;
-use crate::core::model::forecast::Forecast;
 use crate::core::model::process::{Comm, Proc};
-use crate::core::model::verdict::{
-    ClearedReason, Evidence, Finding, FindingReason, FindingScope, Verdict,
-};
+use crate::core::model::verdict::{ClearedReason, Evidence, Finding, FindingReason, Verdict};
 
 /// Samples from which on a process is no longer new.
 const NEW_SAMPLES: u32 = 12;
@@ -67,67 +63,36 @@ pub struct Process {
     /// What windows show short of that, while it holds.
     pub(super) suspicion: Option<HeldSuspicion>,
     /// Its sizes before now.
-    sizes: SizeHistory,
+    pub(super) sizes: SizeHistory,
     /// What is only known of one that grows.
-    outlook: Option<Box<Outlook>>,
+    pub(super) outlook: Option<Box<Outlook>>,
     /// Whether it was ever found to leak: then no earlier run explains its growth.
     pub(super) ever_leaked: bool,
-    cpu_s: f64,
-    first_cpu_s: f64,
+    pub(super) cpu_s: f64,
+    pub(super) first_cpu_s: f64,
     /// Its threads, once their number changed.
-    threads: Option<Box<ThreadSeries>>,
-}
-
-/// A leak or a long growth. It holds until half its window after the last evidence.
-#[derive(Clone, Copy)]
-pub(super) struct HeldFinding {
-    /// The rule that was met first.
-    pub(super) why: FindingReason,
-    /// Finest blocks until which it holds.
-    pub(super) until: u64,
+    pub(super) threads: Option<Box<ThreadSeries>>,
 }
 
 /// What windows show short of a long growth. It holds as long.
 #[derive(Clone, Copy)]
 pub(super) struct HeldSuspicion {
-    verdict: Verdict,
+    pub(super) verdict: Verdict,
     /// The rule that it goes towards.
-    why: FindingReason,
+    pub(super) why: FindingReason,
     /// Finest blocks until which it holds.
     pub(super) until: u64,
 }
 
 /// What is only known of a process that grows.
 #[derive(Clone, Copy, Default)]
-struct Outlook {
+pub(super) struct Outlook {
     /// When memory ends by its growth.
-    exhaustion: Option<Exhaustion>,
+    pub(super) exhaustion: Option<Exhaustion>,
     /// Its growth was seen to bend.
-    bent: Option<BentGrowth>,
+    pub(super) bent: Option<BentGrowth>,
     /// What was last reported of it.
-    told: Option<Told>,
-}
-
-/// A growth that slows down as one that saturates does.
-#[derive(Clone, Copy)]
-struct BentGrowth {
-    /// Finest blocks until which it counts as one.
-    until: u64,
-    /// The length of the window that showed it.
-    length: u64,
-}
-
-/// A verdict that was reported, growing or leaking, with the end of memory that went with it.
-#[derive(Clone, Copy)]
-struct Told {
-    verdict: Verdict,
-    last: LastForecast,
-}
-
-/// Finds it, or holds it for longer.
-fn set(finding: &mut Option<HeldFinding>, why: FindingReason, until: u64) {
-    let held = finding.get_or_insert(HeldFinding { why, until });
-    held.until = held.until.max(until);
+    pub(super) told: Option<Told>,
 }
 
 impl Process {
@@ -326,114 +291,6 @@ impl Process {
         };
     }
 
-    /// Looks for proof that its growth is a leak, in the longest window that shows it; `slowing` is
-    /// the length of the longest window in which it slows down.
-    fn convict(
-        &mut self,
-        now: u64,
-        slowing: Option<u64>,
-        windows: &[GrowthWindow],
-        context: &JudgeContext<'_>,
-    ) {
-        let life = self.life();
-        let passes = context.basis.constants.passes;
-        let lasting = |window: &&GrowthWindow| window.passes >= passes && !window.paused;
-        let Some(window) = windows.iter().rev().find(lasting) else { return };
-        let is_grown = self.long_growth.is_some() || context.is_real_growth(window, life);
-        if !is_grown || !context.is_long_enough(window, life) {
-            return;
-        }
-        let until = now + window.length() / 2;
-        if let Some(leak) = &mut self.leak {
-            leak.until = leak.until.max(until);
-            return;
-        }
-        let claim = self.claim(now, window, windows, context);
-        let length = window.length();
-        let mut bent = self.outlook().bent;
-        let why = claim.proof(&context.basis.constants, || {
-            // A growth that bends looks straight now and then: only a longer window says more.
-            if bent.is_none_or(|bent| now >= bent.until || length > bent.length) {
-                let slows = slowing.is_some_and(|slowing| slowing >= length);
-                let bends = slows || proof::bends(&claim);
-                bent = bends.then_some(BentGrowth { until: now + length, length });
-            }
-            bent.is_some()
-        });
-        if bent.is_some() {
-            self.outlook.get_or_insert_default().bent = bent;
-        }
-        if let Some(why) = why {
-            set(&mut self.leak, why, until);
-            self.ever_leaked = true;
-        }
-    }
-
-    /// What the proof of a leak rests on.
-    fn claim<'a>(
-        &'a self,
-        now: u64,
-        window: &'a GrowthWindow,
-        steady: &'a [GrowthWindow],
-        context: &JudgeContext<'_>,
-    ) -> Claim<'a> {
-        let clock = &context.basis.clock;
-        let footprint = self.state.footprint as f64;
-        Claim {
-            window,
-            steady,
-            minima: self.series.minima(window.level, window.blocks),
-            now,
-            blocks_per_s: 1.0 / clock.seconds(1),
-            samples: context.samples(window, self.life()),
-            interval_s: clock.interval_s(),
-            footprint,
-            age_s: self.state.age_s,
-            lowest: self.sizes.lowest().map_or(footprint, |lowest| lowest as f64),
-            group_factor: self.group_factor,
-            left: context.ceiling.headroom().left as f64,
-            slope: context.slope(window),
-            held: self.sizes.held(),
-            cpu_s: self.cpu_s,
-            kind: self.kind(context),
-        }
-    }
-
-    /// The window by which it is compared with its siblings, if it endangers its ceiling and is not
-    /// known to leak.
-    pub(super) fn unproven_window(
-        &self,
-        now: u64,
-        context: &JudgeContext<'_>,
-    ) -> Option<GrowthWindow> {
-        let ProcessState { endangers, verdict, .. } = self.state;
-        let constants = &context.basis.constants;
-        let is_asked = endangers && verdict == Verdict::Growing;
-        if !is_asked || self.kind(context) == ProgramKind::Job {
-            return None;
-        }
-        let steady = self.series.growth_windows(now).filter(GrowthWindow::is_steady);
-        let window = steady.filter(|w| w.passes >= constants.passes && !w.paused).last()?;
-        let used = self.claim(now, &window, &[], context).used();
-        let is_enough = context.is_long_enough(&window, self.life());
-        (is_enough && used >= constants.sibling_used).then_some(window)
-    }
-
-    /// What is known of its program: a name in the table, or work at full speed since its start.
-    fn kind(&self, context: &JudgeContext<'_>) -> ProgramKind {
-        let watched_s = context.basis.clock.seconds(self.watched);
-        let busy = (self.cpu_s - self.first_cpu_s) / watched_s.max(f64::MIN_POSITIVE);
-        match kind_of(self.state.comm.as_bytes()) {
-            ProgramKind::Service if busy >= context.basis.constants.busy => ProgramKind::Job,
-            kind => kind,
-        }
-    }
-
-    /// The share of its life that it has rested for.
-    pub(super) fn rested(&self) -> Option<f64> {
-        self.sizes.rested(self.watched, self.watched)
-    }
-
     pub(super) fn life(&self) -> ProcessLife {
         ProcessLife { samples: self.state.samples, age_s: self.state.age_s }
     }
@@ -454,36 +311,6 @@ impl Process {
         runs.compare(name, self.state.footprint, self.watched, &context.basis.constants)
     }
 
-    /// It grows as a member of its pool, for as long as the pool is judged so; `proven`: what the
-    /// members are is proven to leak.
-    pub fn grows_with_pool(&mut self, until: u64, proven: bool) {
-        set(&mut self.long_growth, FindingReason::Pool, until);
-        self.state.verdict = self.state.verdict.max(Verdict::Growing);
-        self.state.endangers = true;
-        if proven {
-            self.leaks(FindingReason::Pool, until);
-        }
-    }
-
-    /// It leaks, by what its siblings show.
-    pub fn leaks(&mut self, why: FindingReason, until: u64) {
-        set(&mut self.leak, why, until);
-        self.ever_leaked = true;
-        self.state.verdict = Verdict::Leaking;
-    }
-
-    /// It is gone; its verdicts are withdrawn.
-    pub fn exited(&mut self, events: &mut Vec<Event>) {
-        let threads = self.threads.take().is_some_and(|threads| threads.last_reported.is_some());
-        let leaked = self.leak.take().is_some() || threads;
-        let grew = self.long_growth.take().is_some();
-        let was = if leaked { Verdict::Leaking } else { Verdict::Growing };
-        if leaked || grew && self.outlook().told.is_some() {
-            let why = if self.ordered { ClearedReason::Ended } else { ClearedReason::Exited };
-            events.push(self.cleared(was, why));
-        }
-    }
-
     /// Withdraws what no longer holds.
     fn expire(&mut self, now: u64) {
         for finding in [&mut self.leak, &mut self.long_growth] {
@@ -499,73 +326,13 @@ impl Process {
         }
     }
 
-    fn outlook(&self) -> Outlook {
+    pub(super) fn outlook(&self) -> Outlook {
         self.outlook.as_deref().copied().unwrap_or_default()
     }
 
     /// When memory ends by its growth, if it grows.
     pub fn exhaustion(&self) -> Option<Exhaustion> {
         self.outlook().exhaustion
-    }
-
-    /// Reports that an earlier statement no longer holds.
-    fn report_cleared(&mut self, events: &mut Vec<Event>) {
-        let verdict = self.state.verdict;
-        let told = self.outlook.as_mut().map(|outlook| &mut outlook.told);
-        if let Some(told) = told.and_then(|told| told.take_if(|told| verdict < told.verdict)) {
-            events.push(self.cleared(told.verdict, ClearedReason::GrowthEnded));
-        }
-    }
-
-    /// Reports that it grows or leaks, when that is new or the end of memory has moved: by the
-    /// forecast of all that grows under its ceiling.
-    pub fn report(&mut self, now_s: f64, of_tree: Option<Forecast>, events: &mut Vec<Event>) {
-        let ProcessState { verdict, endangers, .. } = self.state;
-        let found = match verdict {
-            Verdict::Leaking => self.leak.as_ref(),
-            _ => self.long_growth.as_ref(),
-        };
-        let suspected = self.suspicion.map_or(FindingReason::Patient, |found| found.why);
-        let why = found.map_or(suspected, |found| found.why);
-        let Outlook { exhaustion, told, .. } = self.outlook();
-        let own = || exhaustion.map(|exhaustion| exhaustion.forecast());
-        let of_tree = of_tree.filter(|_| exhaustion.is_some());
-        let forecast = if endangers { of_tree } else { own() };
-        let before = told.filter(|told| told.verdict == verdict);
-        // A growth that is short as yet is said once: its end moves with every sample.
-        if before.is_some() && !endangers && verdict == Verdict::Growing {
-            return;
-        }
-        let last = before.map(|told| told.last);
-        if let Some(last) = LastForecast::if_news(last, now_s, forecast.as_ref()) {
-            self.outlook.get_or_insert_default().told = Some(Told { verdict, last });
-            let finding = Finding { is_update: before.is_some(), ..self.finding(why, forecast) };
-            events.push(match verdict {
-                Verdict::Leaking => Event::Leak(finding),
-                _ => Event::Growing(finding),
-            });
-        }
-    }
-
-    fn finding(&self, why: FindingReason, forecast: Option<Forecast>) -> Finding {
-        let ProcessState { id, comm, root, footprint, threads, evidence, .. } = self.state;
-        Finding {
-            id,
-            comm,
-            root,
-            scope: FindingScope::Process,
-            why,
-            footprint,
-            tasks: threads,
-            evidence,
-            forecast,
-            is_update: false,
-        }
-    }
-
-    fn cleared(&self, was: Verdict, why: ClearedReason) -> Event {
-        let ProcessState { id, comm, root, .. } = self.state;
-        Event::VerdictCleared { id, comm, root, scope: FindingScope::Process, was, why }
     }
 }
 

@@ -63,7 +63,9 @@ impl Detector {
             let process = &self.processes[*slot];
             let ProcessState { endangers, root, evidence, .. } = process.state;
             if let Some(exhaustion) = process.exhaustion().filter(|_| endangers) {
-                self.tree_forecasts.add(root, self.ceilings.nearest(root).id(), &exhaustion);
+                let nearest = self.ceilings.nearest(root);
+                let exhaustion = exhaustion.with_freed(nearest.headroom().left);
+                self.tree_forecasts.add(root, nearest.id(), &exhaustion);
             }
             if let Some(evidence) = evidence {
                 self.pools.count_flagged(process, evidence.slope);

@@ -158,6 +158,97 @@ fn a_growth_after_a_level_that_was_held_is_a_leak_at_once() {
     assert!(found.iter().all(|found| found.3 != FindingReason::AfterSettling), "{found:?}");
 }
 
+/// The growing events of a lone process: sample, and whether its end is known.
+fn told_to_grow(
+    machine: &Machine,
+    samples: usize,
+    size: impl Fn(f64) -> f64,
+) -> Vec<(usize, bool)> {
+    let mut detector = Detector::with(&machine.header(), Constants::default());
+    let mut told = Vec::new();
+    let first = size(0.0) as u64;
+    for k in 0..samples {
+        let mut events = Vec::new();
+        let rows = [(9, 1, size(k as f64) as u64, 0.0)];
+        let t = 1e9 + k as f64 * machine.interval_s;
+        detector.observe(&machine.sample(t, &rows, first), &mut events);
+        let growing = events.into_iter().filter_map(|event| match event {
+            Event::Growing(finding) => Some((k, finding.forecast.is_some())),
+            _ => None,
+        });
+        told.extend(growing);
+    }
+    told
+}
+
+#[test]
+fn growth_is_said_after_a_few_samples_with_its_end() {
+    let machine = Machine { interval_s: 180.0, ..Machine::new(4 * GIB, 8 * GIB) };
+    // A large program grows by a tenth of itself in an hour: memory ends within two days.
+    let told = told_to_grow(&machine, 20, |k| (2000.0 + 10.0 * k) * M);
+    assert_eq!(told, [(17, true)]);
+    assert_eq!(told_to_grow(&machine, 200, |_| 2000.0 * M), []);
+    assert_eq!(machine.one(20, |k| (2000.0 + 10.0 * k) * M), [], "too few to call it a leak");
+}
+
+#[test]
+fn memory_that_was_freed_lasts_longer() {
+    let machine = Machine::new(GIB, 2 * GIB);
+    let mut detector = Detector::with(&machine.header(), Constants::default());
+    let root = ProcId { pid: 9, start: 9 };
+    let mut before_s = 0.0;
+    for k in 0..420_u64 {
+        // Two grow alike; the other one is gone after 400 samples.
+        let rows = [(9, 1, (50 + k) * MIB, 0.0), (8, 1, (50 + k) * MIB, 0.0)];
+        let rows = if k < 400 { &rows[..] } else { &rows[..1] };
+        detector.observe(&machine.sample(k as f64, rows, 100 * MIB), &mut Vec::new());
+        let Some(forecast) = detector.growth_forecast(root) else { continue };
+        if k < 400 {
+            before_s = forecast.likely_s;
+        } else {
+            let left = detector.headroom(root).left as f64;
+            assert!(before_s < 150.0, "{before_s}");
+            assert!(forecast.likely_s > 0.5 * left / M, "{forecast:?}, {left} left");
+        }
+    }
+    assert!(before_s > 0.0);
+}
+
+#[test]
+fn one_that_grows_where_its_siblings_at_the_same_work_do_not_leaks() {
+    let pool = |work: fn(u32, f64) -> f64| {
+        Machine::new(GIB, 2 * GIB).run(400, |k| {
+            let grown = |child: u32| if child == 2 { k as u64 } else { 0 };
+            let cpu = |child: u32| work(child, k as f64);
+            let child = |child: u32| (20 + child, 9, (30 + grown(child)) * MIB, cpu(child));
+            std::iter::once((9, 1, 10 * MIB, 0.0)).chain((0..4).map(child)).collect()
+        })
+    };
+    let found = pool(|_, k| 0.1 * k);
+    assert_eq!((found[0].0, found[0].3), (22, FindingReason::UnlikeSiblings));
+    let sticky = pool(|child, k| if child == 2 { 0.4 * k } else { 0.0 });
+    assert!(sticky.iter().all(|found| found.3 != FindingReason::UnlikeSiblings), "{sticky:?}");
+}
+
+#[test]
+fn a_service_that_starts_again_may_grow_to_the_size_at_which_it_settled() {
+    let machine = Machine::new(GIB, GIB);
+    let mut detector = Detector::with(&machine.header(), Constants::default());
+    let mut told = Vec::new();
+    for k in 0..2400_u64 {
+        let (run, age) = (k / 800, k % 800);
+        // The third run goes on where the others settled.
+        let most = if run == 2 { 800 } else { 400 };
+        let mut sample = machine.sample(k as f64, &[(9, 1, (50 + age.min(most)) * MIB, 0.0)], 0);
+        sample.procs[0].id.start = run;
+        let mut events = Vec::new();
+        detector.observe(&sample, &mut events);
+        let reported = |event: &Event| matches!(event, Event::Growing(_) | Event::Leak(_));
+        told.extend(events.iter().filter(|event| reported(event)).map(|_| run));
+    }
+    assert!(told.contains(&0) && !told.contains(&1) && told.contains(&2), "{told:?}");
+}
+
 #[test]
 fn a_growth_to_the_end_of_memory_is_a_leak_even_if_it_bends() {
     let bends = |k: f64| (100.0 + 2500.0 * (1.0 - (-k / 900.0).exp())) * M;

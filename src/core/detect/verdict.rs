@@ -241,17 +241,29 @@ impl<'a> JudgeContext<'a> {
     }
 
     fn patient(&self, window: &GrowthWindow, life: ProcessLife, degree: Degree) -> PatientRule {
-        let Constants { samples, patient_life, patient_growth, horizon_s, .. } =
-            self.basis.constants;
+        let Constants {
+            samples,
+            few_samples,
+            few_growth,
+            soon_s,
+            patient_life,
+            patient_growth,
+            horizon_s,
+            ..
+        } = self.basis.constants;
         let growth = window.shape.growth();
+        // Growth is said at once; a dozen samples are twice the shortest window's thirds.
+        let least_life = if degree == Degree::Suspicion { few_samples } else { samples };
         let from = f64::from(window.shape.early);
+        let end_s = self.ceiling.headroom().left as f64 / self.slope(window);
+        // A large program that has warmed up grows by little of itself, and yet to the end.
+        let is_soon = degree == Degree::Suspicion && end_s <= soon_s;
+        let own_growth =
+            if is_soon { few_growth } else { degree.share_of_growth() * patient_growth };
         let left = self.ceiling.headroom().left as f64;
         PatientRule {
-            life_samples: Comparison::at_least(life.samples.into(), samples.into()),
-            own_growth: Comparison::at_least(
-                growth,
-                degree.share_of_growth() * patient_growth * from,
-            ),
+            life_samples: Comparison::at_least(life.samples.into(), least_life.into()),
+            own_growth: Comparison::at_least(growth, own_growth * from),
             end_s: Comparison {
                 is: left / self.slope(window),
                 needs: horizon_s,

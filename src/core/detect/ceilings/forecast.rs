@@ -6,7 +6,7 @@
 //! recordings: it covered the truth there in 9 forecasts of 10.
 
 use crate::core::detect::basis::JudgeBasis;
-use crate::core::detect::ceilings::series::CeilingSeries;
+use crate::core::detect::ceilings::series::{CeilingSeries, Headroom};
 use crate::core::detect::sample_clock::block;
 use crate::core::detect::series::growth_window::GrowthWindow;
 use crate::core::model::forecast::Forecast;
@@ -16,6 +16,10 @@ const ACCELERATING: f64 = 1.15;
 
 /// A forecast that reaches no further than this many lengths of its evidence is a near one.
 const NEAR: f64 = 2.0;
+
+/// Headroom that rose by this share of its limit, and by more than the growth that is watched, was
+/// freed.
+const FREED: f64 = 0.1;
 
 /// Factors on the ends of the interval.
 struct Widening {
@@ -58,6 +62,13 @@ impl Exhaustion {
             ..self.own
         };
         Self { own, earliest_with_total_loss_s: factor * self.earliest_with_total_loss_s }
+    }
+
+    /// The same once as much is left as `left`, if that is more than there was: memory that was freed
+    /// since it was computed lasts longer.
+    pub fn with_freed(&self, left: u64) -> Self {
+        let then = self.own.headroom.max(1);
+        if left > then { self.scaled(left as f64 / then as f64, left) } else { *self }
     }
 
     /// Two growths under one ceiling: their speeds add up, so times to the end add up like
@@ -171,9 +182,16 @@ fn choose<'a>(
 /// not. That took the share of forecasts whose interval covers the truth from .73 to .90.
 fn left(window: &GrowthWindow, ceiling: &CeilingSeries) -> f64 {
     let behind = (window.blocks / 3) as f64 / 2.0 * block(window.level) as f64;
+    let Headroom { left: now, limit, .. } = ceiling.headroom();
+    let freed = |late: f64| now as f64 - late;
     let left = match ceiling.thirds(window.level, window.blocks) {
+        // More than a sawtooth gives back was freed: another process exited, or was ended. What was
+        // left before is no course any more.
+        Some((_, late)) if freed(late) > window.shape.growth().max(FREED * limit as f64) => {
+            now as f64
+        }
         Some((_, late)) => late - window.slope() * behind,
-        None => ceiling.headroom().left as f64,
+        None => now as f64,
     };
     left.max(ceiling.headroom().least())
 }

@@ -1,0 +1,89 @@
+//! What is said of a process: that it grows or leaks, and that it no longer does.
+
+use crate::core::detect::ceilings::last_forecast::LastForecast;
+use crate::core::detect::process::{Outlook, Process};
+use crate::core::detect::process_state::ProcessState;
+use crate::core::model::event::Event;
+use crate::core::model::forecast::Forecast;
+use crate::core::model::verdict::{ClearedReason, Finding, FindingReason, FindingScope, Verdict};
+
+/// A verdict that was reported, growing or leaking, with the end of memory that went with it.
+#[derive(Clone, Copy)]
+pub(super) struct Told {
+    verdict: Verdict,
+    last: LastForecast,
+}
+
+impl Process {
+    /// It is gone; its verdicts are withdrawn.
+    pub fn exited(&mut self, events: &mut Vec<Event>) {
+        let threads = self.threads.take().is_some_and(|threads| threads.last_reported.is_some());
+        let leaked = self.leak.take().is_some() || threads;
+        let grew = self.long_growth.take().is_some();
+        let was = if leaked { Verdict::Leaking } else { Verdict::Growing };
+        if leaked || grew && self.outlook().told.is_some() {
+            let why = if self.ordered { ClearedReason::Ended } else { ClearedReason::Exited };
+            events.push(self.cleared(was, why));
+        }
+    }
+
+    /// Reports that an earlier statement no longer holds.
+    pub(super) fn report_cleared(&mut self, events: &mut Vec<Event>) {
+        let verdict = self.state.verdict;
+        let told = self.outlook.as_mut().map(|outlook| &mut outlook.told);
+        if let Some(told) = told.and_then(|told| told.take_if(|told| verdict < told.verdict)) {
+            events.push(self.cleared(told.verdict, ClearedReason::GrowthEnded));
+        }
+    }
+
+    /// Reports that it grows or leaks, when that is new or the end of memory has moved: by the
+    /// forecast of all that grows under its ceiling.
+    pub fn report(&mut self, now_s: f64, of_tree: Option<Forecast>, events: &mut Vec<Event>) {
+        let ProcessState { verdict, endangers, .. } = self.state;
+        let found = match verdict {
+            Verdict::Leaking => self.leak.as_ref(),
+            _ => self.long_growth.as_ref(),
+        };
+        let suspected = self.suspicion.map_or(FindingReason::Patient, |found| found.why);
+        let why = found.map_or(suspected, |found| found.why);
+        let Outlook { exhaustion, told, .. } = self.outlook();
+        let own = || exhaustion.map(|exhaustion| exhaustion.forecast());
+        let of_tree = of_tree.filter(|_| exhaustion.is_some());
+        let forecast = if endangers { of_tree } else { own() };
+        let before = told.filter(|told| told.verdict == verdict);
+        // A growth that is short as yet is said once: its end moves with every sample.
+        if before.is_some() && !endangers && verdict == Verdict::Growing {
+            return;
+        }
+        let last = before.map(|told| told.last);
+        if let Some(last) = LastForecast::if_news(last, now_s, forecast.as_ref()) {
+            self.outlook.get_or_insert_default().told = Some(Told { verdict, last });
+            let finding = Finding { is_update: before.is_some(), ..self.finding(why, forecast) };
+            events.push(match verdict {
+                Verdict::Leaking => Event::Leak(finding),
+                _ => Event::Growing(finding),
+            });
+        }
+    }
+
+    pub(super) fn finding(&self, why: FindingReason, forecast: Option<Forecast>) -> Finding {
+        let ProcessState { id, comm, root, footprint, threads, evidence, .. } = self.state;
+        Finding {
+            id,
+            comm,
+            root,
+            scope: FindingScope::Process,
+            why,
+            footprint,
+            tasks: threads,
+            evidence,
+            forecast,
+            is_update: false,
+        }
+    }
+
+    pub(super) fn cleared(&self, was: Verdict, why: ClearedReason) -> Event {
+        let ProcessState { id, comm, root, .. } = self.state;
+        Event::VerdictCleared { id, comm, root, scope: FindingScope::Process, was, why }
+    }
+}
