@@ -108,6 +108,7 @@ fn rule(why: FindingReason) -> &'static str {
             "after settling: it grew on well after its size had settled, without more work"
         }
         FindingReason::UnlikeSiblings => "unlike siblings: those at the same work do not grow",
+        FindingReason::BeyondDeclared => "beyond the size that its command line allows it",
         FindingReason::NearEnd => "near the end: what fits its memory settles long before",
         FindingReason::LongSteady => "long and steady: over much of the way, without slowing down",
         FindingReason::Outgrown => "outgrown: it became several times what it was",

@@ -81,6 +81,10 @@ pub struct Constants {
     pub bent_proof: f64,
     /// ... or is a store's, which fills the memory that it was given.
     pub store_proof: f64,
+    /// A program may hold this many times the size that its command line allows it, ...
+    pub declared_margin: f64,
+    /// ... and as many bytes for its code, stacks and buffers.
+    pub declared_more: f64,
     /// Least growth in a window of that length to come, as a share of what is left.
     pub least_reach: f64,
     /// Share of the way from which on the end is near: what fits its memory settles below.
@@ -149,6 +153,8 @@ impl Default for Constants {
             proof: 2.0,
             bent_proof: 2.5,
             store_proof: 4.0,
+            declared_margin: 1.25,
+            declared_more: 64.0 * 1_048_576.0,
             least_reach: 0.1,
             near_end: 0.8,
             distinct: 0.4,

@@ -4,6 +4,7 @@
 use crate::core::detect::Detector;
 use crate::core::detect::ceilings::series::Headroom;
 use crate::core::detect::constants::INTERVAL_LEVEL;
+use crate::core::detect::declared::declared;
 use crate::core::detect::pools::JUDGE_EVERY;
 use crate::core::detect::process::Process;
 use crate::core::detect::process_state::ProcessState;
@@ -12,8 +13,15 @@ use crate::core::detect::series::growth_window::GrowthWindow;
 use crate::core::detect::subtree::{Subtree, SubtreeTotal};
 use crate::core::detect::verdict::JudgeContext;
 use crate::core::model::event::Event;
+use crate::core::model::process::ProcId;
 use crate::core::model::sample::Sample;
 use crate::core::model::verdict::{FindingReason, Verdict};
+
+/// The command line of a process that is new in the sample.
+fn title_of(sample: &Sample, id: ProcId) -> Option<&str> {
+    let program = sample.programs.iter().find(|program| program.id == id)?;
+    Some(&program.title)
+}
 
 impl Detector {
     /// Tells the series that count tasks which processes ended by order.
@@ -75,6 +83,8 @@ impl Detector {
             let parent_comm = parent_slot.map(|slot| self.processes[slot].state.comm);
             let process = &mut self.processes[*slot];
             process.parent_comm = parent_comm;
+            process.declared = title_of(sample, process.state.id)
+                .and_then(|title| declared(process.state.comm, title));
             process.state.parent = parent;
             self.pools.join(process);
         }

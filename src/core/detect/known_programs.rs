@@ -1,6 +1,8 @@
 //! Programs whose growth has an end by design: stores that fill the memory they were given, and
 //! jobs that run to an end. A row a program, by the name that the kernel keeps.
 
+use crate::core::model::process::Comm;
+
 /// How a program grows by design.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ProgramKind {
@@ -90,15 +92,30 @@ const JOBS: &[&str] = &[
     "ffmpeg",
     "git",
     "magick",
-    "npm",
     "updatedb",
     "yum",
 ];
 
-/// What is known of a program by its name.
-pub fn kind_of(comm: &[u8]) -> ProgramKind {
-    let is_in = |names: &[&str]| names.iter().any(|name| name.as_bytes() == comm);
-    if is_in(JOBS) {
+/// Programs whose children are jobs: what they start is a part of their work, and ends.
+const RUNNERS: &[&str] = &[
+    "CROND", "anacron", "atd", "batch", "c++", "cargo", "cc", "clang", "clang++", "collect2",
+    "cron", "crond", "find", "g++", "gcc", "go", "gmake", "make", "ninja", "parallel", "rustc",
+    "samu", "xargs",
+];
+
+fn is_in(names: &[&str], comm: Comm) -> bool {
+    names.iter().any(|name| name.as_bytes() == comm.as_bytes())
+}
+
+/// Whether the children of a program are jobs.
+pub fn is_runner(comm: Comm) -> bool {
+    is_in(RUNNERS, comm)
+}
+
+/// What is known of a program by its name and its parent's.
+pub fn kind_of(comm: Comm, parent: Option<Comm>) -> ProgramKind {
+    let is_in = |names: &[&str]| is_in(names, comm);
+    if is_in(JOBS) || parent.is_some_and(is_runner) {
         ProgramKind::Job
     } else if is_in(STORES) {
         ProgramKind::Store
@@ -110,18 +127,26 @@ pub fn kind_of(comm: &[u8]) -> ProgramKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::process::Comm;
 
     #[test]
     fn every_name_is_one_that_the_kernel_keeps_whole() {
-        assert!(STORES.iter().chain(JOBS).all(|name| name.len() <= Comm::MAX));
+        assert!(STORES.iter().chain(JOBS).chain(RUNNERS).all(|name| name.len() <= Comm::MAX));
         assert!(JOBS.iter().all(|name| !STORES.contains(name)));
     }
 
     #[test]
     fn a_program_is_known_by_its_whole_name() {
-        assert_eq!(kind_of(b"cc1"), ProgramKind::Job);
-        assert_eq!(kind_of(b"redis-server"), ProgramKind::Store);
-        assert_eq!(kind_of(b"sort-of-server"), ProgramKind::Service);
+        let kind = |comm: &[u8]| kind_of(Comm::new(comm), Some(Comm::new(b"bash")));
+        assert_eq!(kind(b"cc1"), ProgramKind::Job);
+        assert_eq!(kind(b"redis-server"), ProgramKind::Store);
+        assert_eq!(kind(b"sort-of-server"), ProgramKind::Service);
+    }
+
+    #[test]
+    fn what_a_runner_starts_is_a_job() {
+        let kind = |parent: &[u8]| kind_of(Comm::new(b"python3"), Some(Comm::new(parent)));
+        assert_eq!(kind(b"xargs"), ProgramKind::Job);
+        assert_eq!(kind(b"gunicorn"), ProgramKind::Service);
+        assert_eq!(kind_of(Comm::new(b"python3"), None), ProgramKind::Service);
     }
 }

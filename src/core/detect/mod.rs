@@ -8,6 +8,7 @@ pub mod bend;
 pub mod ceilings;
 pub mod constants;
 mod convict;
+pub mod declared;
 pub mod earlier_runs;
 pub mod explain;
 mod judging;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::core::detect::constants::{Constants, INTERVAL_LEVEL};
+use crate::core::detect::known_programs::is_runner;
 use crate::core::detect::process::Process;
 use crate::core::detect::sample_clock::{SampleTime, block};
 use crate::core::detect::short_lived::ShortLivedPool;
@@ -36,6 +37,8 @@ pub struct PoolEntry {
     pub comm: Comm,
     /// Their growth by age.
     pub pool: ShortLivedPool,
+    /// Whether their parent runs jobs.
+    is_run: bool,
     /// Stable, growing or leaking, by the last judgement, ...
     pub verdict: Verdict,
     /// ... and by the one before.
@@ -67,11 +70,13 @@ impl Pools {
     pub fn join(&mut self, process: &mut Process) {
         let Some(parent) = process.state.parent else { return };
         let comm = process.state.comm;
+        let is_run = process.parent_comm.is_some_and(is_runner);
         let index = *self.by_name.entry((parent, comm)).or_insert_with(|| {
             let entry = PoolEntry {
                 parent,
                 comm,
                 pool: ShortLivedPool::new(),
+                is_run,
                 verdict: Verdict::Stable,
                 was: Verdict::Stable,
                 changed: false,
@@ -153,7 +158,10 @@ impl Pools {
         self.judged = due;
         for entry in self.pools.iter_mut().flatten() {
             entry.was = entry.verdict;
-            entry.verdict = entry.pool.judge(constants);
+            entry.verdict = match entry.pool.judge(constants) {
+                Verdict::Leaking if entry.is_run => Verdict::Growing,
+                verdict => verdict,
+            };
             entry.changed = entry.verdict != entry.was;
         }
         true

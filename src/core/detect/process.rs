@@ -47,6 +47,8 @@ pub struct Process {
     pub peak: u64,
     /// Its footprint when its start-up was over.
     pub settled: Option<u64>,
+    /// The bytes that its command line allows it.
+    pub declared: Option<u64>,
     /// Its parent's name, by which earlier runs are known.
     pub parent_comm: Option<Comm>,
     /// Index of its pool, and its place in it.
@@ -127,6 +129,7 @@ impl Process {
             grown: 0.0,
             peak: 0,
             settled: None,
+            declared: None,
             parent_comm: None,
             member: None,
             subtree: None,

@@ -41,6 +41,14 @@ impl Claim<'_> {
         if kind == ProgramKind::Job {
             return None;
         }
+        // What its command line allows it, with a share and a fixed part for what comes on top.
+        let allowed =
+            self.process.declared.map(|size| c.declared_margin * size as f64 + c.declared_more);
+        match allowed {
+            Some(allowed) if self.footprint() <= allowed => return None,
+            Some(_) if self.is_real() => return Some(FindingReason::BeyondDeclared),
+            _ => {}
+        }
         let (is_store, spread) = (kind == ProgramKind::Store, self.is_spread());
         if !is_store && spread && self.outlasts_its_level() && !bends() {
             return Some(FindingReason::AfterSettling);
@@ -79,7 +87,7 @@ impl Claim<'_> {
     pub fn kind(&self) -> ProgramKind {
         let Process { watched, first_cpu_s, cpu_s, state, .. } = self.process;
         let watched_s = self.seconds(*watched).max(f64::MIN_POSITIVE);
-        match kind_of(state.comm.as_bytes()) {
+        match kind_of(state.comm, self.process.parent_comm) {
             ProgramKind::Service if (cpu_s - first_cpu_s) / watched_s >= self.constants().busy => {
                 ProgramKind::Job
             }

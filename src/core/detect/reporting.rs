@@ -134,6 +134,7 @@ fn tree_finding(state: &ProcessState, why: FindingReason, size: (u64, u32)) -> F
         tasks,
         evidence: None,
         forecast: None,
+        declared: None,
         is_update: false,
     }
 }

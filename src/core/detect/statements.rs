@@ -78,6 +78,7 @@ impl Process {
             tasks: threads,
             evidence,
             forecast,
+            declared: self.declared,
             is_update: false,
         }
     }

@@ -56,6 +56,8 @@ pub enum FindingReason {
     NearEnd,
     /// It grew for long, over much of the way, without slowing down.
     LongSteady,
+    /// It grew well beyond the size that its command line allows it.
+    BeyondDeclared,
     /// It became several times what it was, and memory ends within days.
     Outgrown,
     /// Its siblings live too short to be judged singly, but pooled by age they grow to the end.
@@ -111,6 +113,8 @@ pub struct Finding {
     pub evidence: Option<Evidence>,
     /// When memory would end.
     pub forecast: Option<Forecast>,
+    /// The bytes that its command line allows it.
+    pub declared: Option<u64>,
     /// Reported before: only its forecast has changed.
     pub is_update: bool,
 }

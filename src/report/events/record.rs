@@ -4,8 +4,8 @@
 //!
 //! - `leak`, `growing`: `scope` (`process` or `tree`), `pid`, `start`, `comm`, `root` (`pid`,
 //!   `start`), `why` (`growing`: `urgent`, `patient`, `pool`; `leak`: `after-settling`,
-//!   `unlike-siblings`, `near-end`, `long-steady`, `outgrown`, `pool`, `pile-up`, `threads`),
-//!   `footprint_bytes`, `tasks`;
+//!   `unlike-siblings`, `beyond-declared`, `near-end`, `long-steady`, `outgrown`, `pool`, `pile-up`, `threads`),
+//!   `footprint_bytes`, `tasks`, `declared_bytes` (what its command line allows it, where it says so);
 //!   with evidence `growth_bytes`, `from_bytes`, `window_s`, `slope_bytes_per_s`, `at_equal_load` (of
 //!   tasks `growth_tasks` and so on, as everywhere below); with a forecast
 //!   the fields of one. `leak` says that it is proven, `growing` that a limit comes nearer, whatever the
@@ -115,8 +115,19 @@ pub(super) fn write_fields<W: Write>(
 }
 
 fn write_finding<W: Write>(out: &mut Fields<'_, W>, t: f64, finding: &Finding) -> io::Result<()> {
-    let Finding { id, comm, root, scope, why, footprint, tasks, evidence, forecast, is_update } =
-        finding;
+    let Finding {
+        id,
+        comm,
+        root,
+        scope,
+        why,
+        footprint,
+        tasks,
+        evidence,
+        forecast,
+        declared,
+        is_update,
+    } = finding;
     out.word("scope", scope_name(*scope))?;
     write_process(out, *id, *comm)?;
     out.id("root", *root)?;
@@ -124,6 +135,9 @@ fn write_finding<W: Write>(out: &mut Fields<'_, W>, t: f64, finding: &Finding) -
     out.value("is_update", is_update)?;
     out.value("footprint_bytes", footprint)?;
     out.value("tasks", tasks)?;
+    if let Some(declared) = declared {
+        out.value("declared_bytes", declared)?;
+    }
     if let Some(Evidence { unit, growth, from, window_s, slope, at_equal_load }) = evidence {
         out.amount("growth", *unit, format_args!("{growth:.0}"))?;
         out.amount("from", *unit, format_args!("{from:.0}"))?;
@@ -290,6 +304,7 @@ mod tests {
             tasks: 3,
             evidence,
             forecast,
+            declared: None,
             is_update: false,
         };
         let leak = line(&Event::Leak(finding));

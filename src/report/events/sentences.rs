@@ -74,6 +74,7 @@ fn proof(why: FindingReason) -> &'static str {
     match why {
         FindingReason::AfterSettling => ": it had settled before, and has no more work than then",
         FindingReason::UnlikeSiblings => ", while siblings at the same work do not grow",
+        FindingReason::BeyondDeclared => ", beyond the size that its command line allows it",
         FindingReason::NearEnd => ": it has used four fifths of the memory there was, and grows on",
         FindingReason::LongSteady => ", over much of the way, without slowing down",
         FindingReason::Outgrown => ": several times what it was, without slowing down",
@@ -133,11 +134,18 @@ fn growing(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
         (FindingReason::Pool, None) if finding.scope == FindingScope::Tree => {
             write!(f, "its children grow until they exit, but as tasks that come to an end")
         }
-        (_, Some(evidence)) => {
-            write!(f, "{}, {size} now; a leak, or a cache that fills", Growth(evidence))
-        }
-        (_, None) => write!(f, "{size} now, and growing; a leak, or a cache that fills"),
+        (_, Some(evidence)) => write!(f, "{}, {size} now", Growth(evidence)),
+        (_, None) => write!(f, "{size} now, and growing"),
     }?;
+    match finding.declared {
+        Some(declared) => {
+            write!(f, "; its command line allows it {}", Bytes(declared))?;
+        }
+        None if finding.scope == FindingScope::Process => {
+            write!(f, "; a leak, or a cache that fills")?;
+        }
+        None => {}
+    }
     lasts(f, finding.forecast.as_ref())
 }
 
@@ -375,6 +383,7 @@ mod tests {
             tasks: 64,
             evidence: Some(evidence()),
             forecast: Some(forecast(1500.0)),
+            declared: None,
             is_update: false,
         }
     }
@@ -450,11 +459,13 @@ mod tests {
             leak(Finding { why: FindingReason::PileUp, scope: tree, ..bare }),
             leak(Finding { why: FindingReason::AfterSettling, ..finding() }),
             leak(Finding { why: FindingReason::UnlikeSiblings, ..finding() }),
+            leak(Finding { why: FindingReason::BeyondDeclared, ..finding() }),
             leak(Finding { why: FindingReason::NearEnd, ..finding() }),
             leak(Finding { why: FindingReason::LongSteady, ..finding() }),
             leak(Finding { why: FindingReason::Outgrown, ..finding() }),
             Event::Growing(Finding { why: pool, scope: tree, ..bare }),
             Event::Growing(finding()),
+            Event::Growing(Finding { declared: Some(400 << 20), ..finding() }),
             Event::Growing(bare),
             cleared(Verdict::Growing, ClearedReason::GrowthEnded),
             cleared(Verdict::Leaking, ClearedReason::Exited),
