@@ -8,7 +8,7 @@ use crate::core::engine::Engine;
 use crate::core::model::process::{Comm, ProcId};
 use crate::core::servers::{Server, UNKNOWN};
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// How far up a chain of parents is followed.
 pub(super) const DEEPEST: usize = 64;
@@ -93,18 +93,18 @@ pub fn groups<'a>(
     programs: &BTreeMap<ProcId, String>,
 ) -> Vec<TreeGroup<'a>> {
     let mut groups: Vec<TreeGroup<'_>> = Vec::new();
+    // By the unit, else by the root.
+    let mut known: HashMap<(Option<&str>, Option<ProcId>), usize> = HashMap::new();
     for process in engine.detector().process_states() {
         let unit = units.get(&process.id);
         let root = service_root(engine, units, process);
-        let belongs = |group: &&mut TreeGroup<'_>| match unit {
-            Some(unit) => group.is_unit && group.name == *unit,
-            None => !group.is_unit && group.members.iter().any(|(_, of)| *of == root),
-        };
-        if let Some(group) = groups.iter_mut().find(belongs) {
+        let key = (unit.map(String::as_str), unit.is_none().then_some(root));
+        if let Some(group) = known.get(&key).and_then(|index| groups.get_mut(*index)) {
             group.members.push((process, root));
         } else {
             let name = unit.cloned().unwrap_or_else(|| name(engine, programs, process, root));
             let members = vec![(process, root)];
+            known.insert(key, groups.len());
             groups.push(TreeGroup { name, is_unit: unit.is_some(), members });
         }
     }
@@ -147,15 +147,17 @@ pub struct Master {
 pub fn masters(engine: &Engine, units: &BTreeMap<ProcId, String>) -> Vec<Master> {
     let detector = engine.detector();
     let mut masters: Vec<Master> = Vec::new();
+    let mut known: HashMap<ProcId, usize> = HashMap::new();
     for process in detector.process_states() {
         let parent = process.parent.and_then(|parent| detector.process_state(parent));
         let Some(parent) = parent.filter(|parent| is_worker(engine, process, parent)) else {
             continue;
         };
         let worker = (process.id.pid, private_bytes(engine, process));
-        if let Some(master) = masters.iter_mut().find(|master| master.id == parent.id) {
+        if let Some(master) = known.get(&parent.id).and_then(|index| masters.get_mut(*index)) {
             master.workers.push(worker);
         } else {
+            known.insert(parent.id, masters.len());
             masters.push(Master {
                 root: service_root(engine, units, process),
                 id: parent.id,

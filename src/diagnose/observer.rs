@@ -82,7 +82,8 @@ impl Observer {
         self.find_units();
         for program in &sample.programs {
             self.names.add(program);
-            let comm = sample.procs.iter().find(|proc| proc.id == program.id).map(|p| p.comm);
+            let state = self.engine.detector().process_state(program.id);
+            let comm = state.map(|state| state.comm);
             // mod_perl names Apache's processes by a path, cut at 15 bytes.
             if comm.is_some_and(|comm| comm.as_bytes().contains(&b'/')) && !program.exe.is_empty() {
                 self.programs.insert(program.id, executable(program));

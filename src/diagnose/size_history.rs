@@ -70,15 +70,22 @@ impl SizeHistory {
         }
         let now = self.times.len();
         self.trees.values_mut().for_each(|tree| tree.resize(now, f64::NAN));
-        while self.trees.len() > MOST_TREES {
-            // Those that are gone, and of them the smallest; else the smallest of all.
-            let worth = |tree: &[f64]| {
-                let alive = tree.last().is_some_and(|size| !size.is_nan());
-                (alive, tree.iter().copied().fold(0.0, f64::max))
-            };
-            let least = self.trees.iter().map(|(root, tree)| (*root, worth(tree)));
-            let least = least.min_by(|(_, a), (_, b)| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
-            let Some((root, _)) = least else { return };
+        self.forget();
+    }
+
+    /// Forgets trees that are too many: those that are gone, and of them the smallest; then the smallest
+    /// of all. All are weighed at once: a machine may start thousands between two samples.
+    fn forget(&mut self) {
+        let Some(many) = self.trees.len().checked_sub(MOST_TREES).filter(|many| *many > 0) else {
+            return;
+        };
+        let worth = |tree: &[f64]| {
+            let alive = tree.last().is_some_and(|size| !size.is_nan());
+            (alive, tree.iter().copied().fold(0.0, f64::max))
+        };
+        let mut all: Vec<_> = self.trees.iter().map(|(root, tree)| (worth(tree), *root)).collect();
+        all.sort_by(|((a, x), _), ((b, y), _)| a.cmp(b).then(x.total_cmp(y)));
+        for (_, root) in all.into_iter().take(many) {
             self.trees.remove(&root);
         }
     }

@@ -19,7 +19,7 @@ use crate::diagnose::leak_per_request::{Basis, PerWork};
 use crate::diagnose::size_growth::{SizeGrowth, growth, settled_s, span_s};
 use crate::diagnose::size_history::{Point, SizeHistory};
 use crate::diagnose::work_readings::WorkReadings;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A job such as a compiler is born, grows and ends. What is younger than a minute, or was seen to grow
 /// for less than half of one, is not accused of a leak unless memory ends within two minutes. Met once:
@@ -138,11 +138,14 @@ impl Observation<'_> {
 
 /// Adds the pid to the name of a server, or of something accused, that is no unit and shares its name.
 fn add_pids_to_shared_names(services: &mut [Service]) {
-    let names: Vec<String> = services.iter().map(|service| service.name.clone()).collect();
+    let mut names: BTreeMap<String, usize> = BTreeMap::new();
+    for service in services.iter() {
+        *names.entry(service.name.clone()).or_default() += 1;
+    }
     for service in services.iter_mut().filter(|service| !service.is_unit) {
         let matters =
             service.server.is_known() || service.verdict.rank() >= ServiceVerdict::Suspect.rank();
-        let is_shared = names.iter().filter(|name| **name == service.name).count() > 1;
+        let is_shared = names.get(&service.name).is_some_and(|count| *count > 1);
         if matters
             && is_shared
             && let Some(root) = service.roots.first()
@@ -154,14 +157,11 @@ fn add_pids_to_shared_names(services: &mut [Service]) {
 
 /// The roots of a group with the bytes below each, the largest first.
 fn trees_by_size(engine: &Engine, group: &TreeGroup<'_>) -> Vec<(ProcId, f64)> {
-    let mut trees: Vec<(ProcId, f64)> = Vec::new();
+    let mut trees: BTreeMap<ProcId, f64> = BTreeMap::new();
     for (member, root) in &group.members {
-        let size = private_bytes(engine, member);
-        match trees.iter_mut().find(|(known, _)| known == root) {
-            Some((_, sum)) => *sum += size,
-            None => trees.push((*root, size)),
-        }
+        *trees.entry(*root).or_default() += private_bytes(engine, member);
     }
+    let mut trees: Vec<(ProcId, f64)> = trees.into_iter().collect();
     trees.sort_by(|a, b| b.1.total_cmp(&a.1));
     trees
 }
@@ -208,7 +208,8 @@ impl<'a> Accused<'a> {
         let rate: f64 = evidence.iter().map(|e| e.slope.max(0.0)).sum();
         let window_s = evidence.iter().map(|e| e.window_s).fold(0.0, f64::max);
         let children = detector.child_leaks();
-        let children = children.filter(|(id, ..)| members.iter().any(|member| member.id == *id));
+        let ids: BTreeSet<ProcId> = members.iter().map(|member| member.id).collect();
+        let children = children.filter(|(id, ..)| ids.contains(id));
         let children: f64 = children.map(|(_, evidence, _)| evidence.slope).sum();
         let threads: f64 = members.iter().filter_map(|m| m.thread_leak).map(|e| e.slope).sum();
         let tasks = children + threads;
@@ -240,9 +241,9 @@ impl<'a> Accused<'a> {
 
     /// How many processes leak, or grow for long, by either side.
     fn leaking_with(&self, known: &EarlierKnowledge) -> u32 {
-        let grows = |state: &ProcessState| state.leaks() || state.endangers;
-        let live = |id| self.judged.iter().any(|state| state.id == id && grows(state));
-        let leaks = |id: &ProcId| live(*id) || known.leaking.contains(id);
+        let grows = |state: &&&ProcessState| state.leaks() || state.endangers;
+        let live: BTreeSet<ProcId> = self.judged.iter().filter(grows).map(|s| s.id).collect();
+        let leaks = |id: &ProcId| live.contains(id) || known.leaking.contains(id);
         self.members.iter().filter(|member| leaks(&member.id)).count() as u32
     }
 
