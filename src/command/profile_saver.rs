@@ -73,7 +73,7 @@ mod tests {
     use crate::core::decide::rules::Rules;
     use crate::core::engine::EngineSettings;
     use crate::core::model::process::Comm;
-    use crate::core::model::profile::Profile;
+    use crate::core::model::profile::{Profile, RunKey, RunOwner};
     use crate::core::model::sample::Header;
 
     fn engine() -> Engine {
@@ -84,7 +84,9 @@ mod tests {
     }
 
     fn profile(peak: u64) -> Profile {
-        Profile { comm: Comm::new(b"job"), parent: Comm::new(b"cron"), peak, longest_s: 60.0 }
+        let (comm, parent) = (Comm::new(b"job"), Comm::new(b"cron"));
+        let key = RunKey { comm, parent, owner: RunOwner::default() };
+        Profile { key, peak, longest_s: 60.0 }
     }
 
     #[test]

@@ -4,10 +4,11 @@
 //!
 //! ```json
 //! {"format":"leakwatch-programs","version":1}
-//! {"comm":"php-fpm8.2","parent":"php-fpm8.2","peak":104857600,"longest_s":86400.5}
+//! {"comm":"php-fpm8.2","parent":"php-fpm8.2","peak":104857600,"longest_s":86400.5,"uid":33,"exe":1234}
 //! ```
 //!
-//! Names are written as in [recordings](crate::store::recording), peaks are bytes. The file is replaced as
+//! Names are written as in [recordings](crate::store::recording), peaks are bytes, `exe` is a digest of the
+//! executable's path. What older versions wrote has no `uid` and so is nobody's. The file is replaced as
 //! a whole by a rename. It is not synced to the disk first: that may block for long just when
 //! memory is short, and a file that a power cut tore is found out and left.
 
@@ -20,7 +21,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::core::model::json_text::write_comm;
-use crate::core::model::profile::Profile;
+use crate::core::model::profile::{Profile, RunKey, RunOwner};
 use crate::store::recording::CommText;
 use crate::system::{foreign_file, trusted_path};
 
@@ -54,6 +55,9 @@ struct ProfileLine {
     parent: CommText,
     peak: u64,
     longest_s: f64,
+    uid: Option<u32>,
+    #[serde(default)]
+    exe: u32,
 }
 
 /// Reads the profiles kept in a directory; none where there is no file yet.
@@ -82,10 +86,11 @@ fn parse(text: &[u8]) -> Result<Vec<Profile>> {
     ensure!(header.format == FORMAT, "it is a {:?}", header.format);
     ensure!(header.version == VERSION, "it has version {}", header.version);
     let profile = |line| {
-        let ProfileLine { comm: CommText(comm), parent: CommText(parent), peak, longest_s } =
-            serde_json::from_slice(line)?;
+        let ProfileLine { comm, parent, peak, longest_s, uid, exe } = serde_json::from_slice(line)?;
+        let (CommText(comm), CommText(parent)) = (comm, parent);
+        let key = RunKey { comm, parent, owner: RunOwner::new(uid, exe) };
         ensure!((0.0..=LONGEST_S).contains(&longest_s), "a run of {longest_s} s");
-        Ok(Profile { comm, parent, peak, longest_s })
+        Ok(Profile { key, peak, longest_s })
     };
     lines.take(MOST).map(profile).collect()
 }
@@ -116,12 +121,17 @@ pub fn write(dir: &Path, profiles: &[Profile]) -> Result<()> {
 fn lines(profiles: &[Profile]) -> std::io::Result<Vec<u8>> {
     let mut text = Vec::new();
     writeln!(text, "{{\"format\":\"{FORMAT}\",\"version\":{VERSION}}}")?;
-    for Profile { comm, parent, peak, longest_s } in profiles.iter().take(MOST) {
+    for Profile { key, peak, longest_s } in profiles.iter().take(MOST) {
+        let RunKey { comm, parent, owner } = *key;
         text.extend_from_slice(b"{\"comm\":");
-        write_comm(&mut text, *comm)?;
+        write_comm(&mut text, comm)?;
         text.extend_from_slice(b",\"parent\":");
-        write_comm(&mut text, *parent)?;
-        writeln!(text, ",\"peak\":{peak},\"longest_s\":{longest_s}}}")?;
+        write_comm(&mut text, parent)?;
+        write!(text, ",\"peak\":{peak},\"longest_s\":{longest_s}")?;
+        if let Some(uid) = owner.uid() {
+            write!(text, ",\"uid\":{uid}")?;
+        }
+        writeln!(text, ",\"exe\":{}}}", owner.exe())?;
     }
     Ok(text)
 }
@@ -134,7 +144,9 @@ mod tests {
 
     fn profile(nth: u64) -> Profile {
         let comm = Comm::new(format!("job\"\n\u{fc}{nth}").as_bytes());
-        Profile { comm, parent: Comm::new(b"\xffcron\\"), peak: nth << 20, longest_s: 0.25 }
+        let owner = RunOwner::new(Some(33), u32::MAX - nth as u32);
+        let key = RunKey { comm, parent: Comm::new(b"\xffcron\\"), owner };
+        Profile { key, peak: nth << 20, longest_s: 0.25 }
     }
 
     #[test]
@@ -154,7 +166,9 @@ mod tests {
     #[test]
     fn the_longest_names_fit() {
         let comm = Comm::new(&[0xff; Comm::MAX]);
-        let longest = Profile { comm, parent: comm, peak: u64::MAX, longest_s: 1e9 / 3.0 };
+        let owner = RunOwner::new(Some(u32::MAX - 1), u32::MAX);
+        let key = RunKey { comm, parent: comm, owner };
+        let longest = Profile { key, peak: u64::MAX, longest_s: 1e9 / 3.0 };
         let dir = tempfile::tempdir().unwrap();
         write(dir.path(), &[longest; MOST]).unwrap();
         assert_eq!(read(dir.path()).unwrap(), [longest; MOST]);

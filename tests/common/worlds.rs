@@ -371,6 +371,7 @@ impl World {
                     threads: 1,
                     forked: actor.parent != 1,
                     permitted: Some(true),
+                    uid: None,
                 });
             }
         }

@@ -192,6 +192,7 @@ impl World {
             threads: if p.id.pid == self.master { 1 } else { self.threads },
             forked: p.id.pid != self.master && !self.lone,
             permitted: Some(true),
+            uid: None,
         };
         let programs = procs.iter().filter(|p| !known.contains(&p.id.pid)).map(program).collect();
         let (total, available) = (self.total, left);

@@ -144,6 +144,7 @@ impl World {
             threads: 1,
             forked: pid != MASTER,
             permitted: Some(true),
+            uid: None,
         };
         let new = self.children.iter_mut();
         let new = new.filter_map(|c| (!std::mem::replace(&mut c.told, true)).then_some(c.pid));

@@ -393,6 +393,7 @@ mod tests {
             threads: 1,
             forked: *forked,
             permitted: *permitted,
+            uid: None,
         });
         Sample { t, procs: procs.collect(), programs: programs.collect(), ..Sample::default() }
     }

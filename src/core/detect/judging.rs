@@ -13,7 +13,8 @@ use crate::core::detect::series::growth_window::GrowthWindow;
 use crate::core::detect::subtree::{Subtree, SubtreeTotal};
 use crate::core::detect::verdict::JudgeContext;
 use crate::core::model::event::Event;
-use crate::core::model::process::ProcId;
+use crate::core::model::process::{ProcId, Program};
+use crate::core::model::profile::{RunOwner, path_digest};
 use crate::core::model::sample::Sample;
 use crate::core::model::verdict::{FindingReason, Verdict};
 
@@ -58,8 +59,7 @@ impl Detector {
             // restarted does, too, so only a run that had come to rest is an example.
             let rested = || process.rested().is_some_and(|rested| rested >= constants.rested);
             if by_itself && long_enough && (process.parent_comm.is_some() || rested()) {
-                let name = (state.comm, process.parent_comm.unwrap_or_default());
-                self.runs.ended(name, process.peak, process.watched);
+                self.runs.ended(process.run_key(), process.peak, process.watched);
             }
             self.pools.leave(process);
         }
@@ -87,6 +87,11 @@ impl Detector {
                 .and_then(|title| declared(process.state.comm, title));
             process.state.parent = parent;
             self.pools.join(process);
+        }
+        for Program { id, uid, exe, .. } in &sample.programs {
+            if let Some(slot) = self.trees.slot(*id) {
+                self.processes[slot].owner = RunOwner::new(*uid, path_digest(exe));
+            }
         }
     }
 
@@ -211,7 +216,7 @@ impl Detector {
             let entry = entry.filter(|entry| entry.grows());
             let (Some(entry), Some(settled)) = (entry, process.settled) else { continue };
             let age = process.intervals();
-            let growth = process.state.footprint as f64 - settled as f64;
+            let growth = process.state.footprint as f64 - settled.get() as f64;
             let mean_growth = entry.pool.mean_growth(age);
             let least = self.basis.constants.least_growth.max(0.5 * mean_growth);
             if age >= entry.pool.half_life() && growth >= least {

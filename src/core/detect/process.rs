@@ -1,5 +1,7 @@
 //! What the detector keeps of one living process, and how its verdict comes and goes.
 
+use std::num::NonZeroU64;
+
 use crate::core::detect::ceilings::forecast::Exhaustion;
 use crate::core::detect::ceilings::last_forecast::LastForecast;
 use crate::core::detect::constants::INTERVAL_LEVEL;
@@ -20,6 +22,7 @@ use crate::core::detect::verdict::{JudgeContext, ProcessLife, Suspicion};
 use crate::core::model::ceiling::Unit;
 use crate::core::model::event::Event;
 use crate::core::model::process::{Comm, Proc};
+use crate::core::model::profile::{RunKey, RunOwner};
 use crate::core::model::verdict::{ClearedReason, Evidence, Finding, FindingReason, Verdict};
 
 /// Samples from which on a process is no longer new.
@@ -46,11 +49,13 @@ pub struct Process {
     /// Its highest footprint.
     pub peak: u64,
     /// Its footprint when its start-up was over.
-    pub settled: Option<u64>,
+    pub settled: Option<NonZeroU64>,
     /// The bytes that its command line allows it.
     pub declared: Option<u64>,
     /// Its parent's name, by which earlier runs are known.
     pub parent_comm: Option<Comm>,
+    /// Whose run it is.
+    pub owner: RunOwner,
     /// Index of its pool, and its place in it.
     pub member: Option<(usize, PoolMember)>,
     /// Its tree's series, once it has children.
@@ -131,6 +136,7 @@ impl Process {
             settled: None,
             declared: None,
             parent_comm: None,
+            owner: RunOwner::default(),
             member: None,
             subtree: None,
             group_factor: 1.0,
@@ -171,7 +177,8 @@ impl Process {
         self.watched += moment.step();
         state.samples = state.samples.saturating_add(moment.samples());
         if state.samples >= SETTLED_SAMPLES && self.settled.is_none() {
-            self.settled = Some(footprint);
+            // Of nothing one byte.
+            self.settled = Some(NonZeroU64::new(footprint).unwrap_or(NonZeroU64::MIN));
         }
         state.comm = proc.comm;
         state.parent = node.parent;
@@ -252,7 +259,8 @@ impl Process {
     fn note_size(&mut self, moment: &SampleTime, context: &JudgeContext<'_>) {
         let constants = &context.basis.constants;
         let least = constants.least_growth;
-        self.sizes.observe(self.watched, self.state.footprint, self.settled, least);
+        let settled = self.settled.map(NonZeroU64::get);
+        self.sizes.observe(self.watched, self.state.footprint, settled, least);
         let level = LEVEL_OF_SIZES.max(moment.level);
         if let Some(minimum) = self.series.new_minimum(level, moment.now) {
             self.sizes.add_minimum(moment, minimum, self.cpu_s, constants);
@@ -310,8 +318,14 @@ impl Process {
         context: &JudgeContext<'_>,
         runs: &EarlierRuns,
     ) -> Option<RunComparison> {
-        let name = (self.state.comm, self.parent_comm.unwrap_or_default());
-        runs.compare(name, self.state.footprint, self.watched, &context.basis.constants)
+        let sizes = (self.state.footprint, context.ceiling.headroom().left);
+        runs.compare(self.run_key(), sizes, self.watched, &context.basis.constants)
+    }
+
+    /// By what its run is known again.
+    pub(super) fn run_key(&self) -> RunKey {
+        let parent = self.parent_comm.unwrap_or_default();
+        RunKey { comm: self.state.comm, parent, owner: self.owner }
     }
 
     /// Withdraws what no longer holds.

@@ -6,6 +6,7 @@ use super::*;
 use crate::core::detect::series::window::GrowthShape;
 use crate::core::model::ceiling::{Ceiling, CeilingKind, Place};
 use crate::core::model::process::{Comm, Proc};
+use crate::core::model::profile::{RunKey, RunOwner};
 use crate::core::model::sample::Memory;
 use crate::core::model::units::{GIB, KIB, MIB};
 use crate::core::model::verdict::{ClearedReason, Finding, FindingReason, FindingScope, Verdict};
@@ -472,7 +473,8 @@ fn a_second_warm_up_is_no_news_even_after_the_watch_restarts() {
 
     let comm = Comm::new(b"app");
     let (peak, longest_s) = (152 * MIB, 299.0);
-    assert_eq!(known, [Profile { comm, parent: comm, peak, longest_s }]);
+    let key = RunKey { comm, parent: comm, owner: known[0].key.owner };
+    assert_eq!(known, [Profile { key, peak, longest_s }]);
     // Profiles are in seconds, so another interval does not matter.
     let machine = Machine { interval_s: 2.0, ..machine };
     let mut second = Detector::with(&machine.header(), Constants::default());
@@ -483,22 +485,35 @@ fn a_second_warm_up_is_no_news_even_after_the_watch_restarts() {
     second.remember(&known);
     assert_eq!(warm_up(&mut second, &machine), [""; 0]);
     let mut stranger = Detector::with(&machine.header(), Constants::default());
-    stranger.remember(&[Profile { parent: Comm::new(b"other"), ..known[0] }]);
+    let other = RunKey { parent: Comm::new(b"other"), ..key };
+    stranger.remember(&[Profile { key: other, ..known[0] }]);
     let told = warm_up(&mut stranger, &machine);
     assert!(told.contains(&"growing"), "the known run had another parent");
+    for owner in [RunOwner::new(Some(12345), key.owner.exe()), RunOwner::new(key.owner.uid(), 1)] {
+        let mut stranger = Detector::with(&machine.header(), Constants::default());
+        stranger.remember(&[Profile { key: RunKey { owner, ..key }, ..known[0] }]);
+        assert!(warm_up(&mut stranger, &machine).contains(&"growing"), "it was another user's");
+    }
+    let mut poisoned = Detector::with(&machine.header(), Constants::default());
+    poisoned.remember(&[Profile { peak: 1 << 50, ..known[0] }]);
+    assert!(warm_up(&mut poisoned, &machine).contains(&"growing"), "no such run fits into memory");
 }
 
 #[test]
 fn the_program_that_ended_last_comes_first() {
     let mut runs = EarlierRuns::default();
-    let name = |nth: u8| (Comm::new(&[nth]), Comm::new(b"parent"));
+    let name = |nth: u8| RunKey {
+        comm: Comm::new(&[nth]),
+        parent: Comm::new(b"parent"),
+        owner: RunOwner::default(),
+    };
     (0..10).for_each(|nth| runs.ended(name(nth), 5, 5));
     let learnt = runs.learnt();
     runs.ended(name(3), 4, 5);
     assert_eq!(runs.learnt(), learnt, "a smaller run adds nothing");
     let names =
-        |runs: &EarlierRuns| runs.profiles(3, 1.0).iter().map(|p| p.comm).collect::<Vec<_>>();
-    assert_eq!(names(&runs), [name(3).0, name(9).0, name(8).0]);
+        |runs: &EarlierRuns| runs.profiles(3, 1.0).iter().map(|p| p.key.comm).collect::<Vec<_>>();
+    assert_eq!(names(&runs), [3, 9, 8].map(|nth| name(nth).comm));
     let mut next = EarlierRuns::default();
     next.remember(&runs.profiles(10, 1.0), 1.0);
     assert_eq!(names(&next), names(&runs));

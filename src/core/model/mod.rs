@@ -5,6 +5,7 @@ pub mod event;
 pub mod forecast;
 pub mod json_text;
 pub mod load;
+pub mod masked;
 pub mod order;
 pub mod plain_text;
 pub mod process;

@@ -96,6 +96,8 @@ pub struct Program {
     pub forked: bool,
     /// Whether this leakwatch may signal it; `None` where that was not tried.
     pub permitted: Option<bool>,
+    /// The user who started it; `None` where that is not known.
+    pub uid: Option<u32>,
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 //!  "ceilings":[{"kind":"cgroup-memory","root":[800,12345],"place":"/system.slice/apache2.service","used":1,"limit":2}],
 //!  "signs":[{"kind":"refused","ceiling":"pids","root":[800,12345],"place":"/system.slice","count":1}],
 //!  "procs":[{"pid":812,"ppid":800,"start":12399,"comm":"apache2","rss":1,"anon":1,"swap":0,"cpu":1.23,
-//!            "exe":"/usr/sbin/apache2","title":"apache2 -k start","threads":1,"forked":true,"permitted":true}]}
+//!            "exe":"/usr/sbin/apache2","title":"apache2 -k start","threads":1,"forked":true,"permitted":true,"uid":0}]}
 //! ```
 //!
 //! (Each on a line of its own.) Sizes are bytes, times seconds; `t` increases strictly. Only `t`,
@@ -19,7 +19,7 @@
 //! limits, of everybody where they have no `root`, and `signs` what the kernel refused or killed
 //! since the sample before. `span_s` comes with what is left of several samples that were joined as a
 //! history was thinned: the seconds that it stands for. Commit figures count only where `overcommit` is 2, because only then
-//! does the kernel enforce them. `exe`, `title`, `forked` and `permitted` come with a process's
+//! does the kernel enforce them. `exe`, `title`, `forked`, `permitted` and `uid` come with a process's
 //! first appearance only, `threads` wherever there are several.
 //!
 //! A command name is any bytes. Those that are not UTF-8 are written as `\uf780` to `\uf7ff`,

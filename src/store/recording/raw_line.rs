@@ -184,6 +184,7 @@ pub(super) struct RawProc<'a> {
     threads: Option<u32>,
     forked: Option<bool>,
     permitted: Option<bool>,
+    uid: Option<u32>,
 }
 
 impl RawProc<'_> {
@@ -200,6 +201,7 @@ impl RawProc<'_> {
                 threads,
                 forked: self.forked.unwrap_or(false),
                 permitted: self.permitted,
+                uid: self.uid,
             });
         }
     }

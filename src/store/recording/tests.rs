@@ -91,7 +91,7 @@ prop_compose! {
         let programs = procs.iter().zip(titles)
             .map(|(proc, (title, forked, permitted))| {
                 let threads = proc.threads;
-                Program { id: proc.id, exe: "/bin/x".to_owned(), title, threads, forked, permitted }
+                Program { id: proc.id, exe: "/bin/x".to_owned(), title, threads, forked, permitted, uid: permitted.map(|_| 33) }
             })
             .collect();
         Sample { t: 0.0, span_s, uptime_s, cpu_s, memory, ceilings, memory_failures, procs, programs, signal_failure: None }

@@ -121,7 +121,7 @@ fn write_proc(out: &mut impl Write, proc: &Proc, program: Option<&Program>) -> i
     if threads > 1 || program.is_some() {
         write!(out, ",\"threads\":{threads}")?;
     }
-    if let Some(Program { exe, title, forked, permitted, .. }) = program {
+    if let Some(Program { exe, title, forked, permitted, uid, .. }) = program {
         out.write_all(b",\"exe\":")?;
         write_text(out, exe)?;
         out.write_all(b",\"title\":")?;
@@ -129,6 +129,9 @@ fn write_proc(out: &mut impl Write, proc: &Proc, program: Option<&Program>) -> i
         write!(out, ",\"forked\":{forked}")?;
         if let Some(permitted) = permitted {
             write!(out, ",\"permitted\":{permitted}")?;
+        }
+        if let Some(uid) = uid {
+            write!(out, ",\"uid\":{uid}")?;
         }
     }
     out.write_all(b"}")

@@ -269,6 +269,7 @@ impl Program {
             threads: 0,
             forked: false,
             permitted: None,
+            uid: None,
         }
     }
 }

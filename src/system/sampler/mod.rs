@@ -11,6 +11,7 @@ mod pid_list;
 mod watch_set;
 
 use crate::core::model::ceiling::{Ceiling, CeilingSources};
+use crate::core::model::masked::masked;
 use crate::core::model::process::{Comm, ProcId, Program};
 use crate::core::model::sample::Sample;
 use crate::system::ceilings::{CeilingReader, View};
@@ -292,7 +293,10 @@ impl Sampler {
     fn describe(&self, program: &mut Program) {
         let pid = program.id.pid;
         program.exe = self.exe(pid);
-        program.title = self.title(pid);
+        program.title = masked(&self.title(pid));
+        let mut buffer = [0; 2048];
+        let status = self.proc.read(pid, "status", &mut buffer).unwrap_or_default();
+        program.uid = parse::uids(status).map(|uids| uids.real);
         if program.title.len() > TITLE_MAX {
             let cut = program.title.floor_char_boundary(TITLE_MAX);
             program.title.truncate(cut);

@@ -100,6 +100,7 @@ impl Sampler {
                 threads: 1,
                 forked,
                 permitted,
+                uid: None,
             });
         }
     }

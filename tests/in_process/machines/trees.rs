@@ -54,6 +54,7 @@ impl<'t> Row<'t> {
             threads: self.threads,
             forked: self.parent.is_some() && !self.exec,
             permitted: Some(true),
+            uid: None,
         }
     }
 
