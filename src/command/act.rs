@@ -29,6 +29,7 @@ impl ActingEngine {
     /// Nothing is written before the signal is sent: a report that blocks or fails must not delay it.
     pub(super) fn act(&mut self, sample: &mut Sample) -> Option<Event> {
         sample.signal_failure = self.failure.take();
+        self.signals.rest();
         for program in &mut sample.programs {
             program.permitted = self.signals.permitted(program.id);
         }

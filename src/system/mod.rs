@@ -9,6 +9,7 @@ pub mod machine;
 pub mod metrics_file;
 pub mod new_file;
 pub mod nonblocking_output;
+mod pool_claim;
 pub mod prepare;
 pub mod proc;
 pub mod rights;

@@ -90,11 +90,26 @@ impl Stage {
 
     /// Starts a process of the user's with four workers that grow by so many MiB a second each.
     pub fn play(&self, program: &Path, title: &str, args: &[&OsStr], mib_per_s: f64) -> Impostor {
-        // Ends with the test, also where that is killed; ready once it has its workers.
-        const SCRIPT: &str = "$|=1; my $own=$$; for (1..4) { if (!fork) { my @kept; while (getppid == $own) { select undef,undef,undef,.1; push @kept, 'x' x int($ENV{RATE}*104858) if $ENV{RATE} > 0 } exit } } print 'r'; close STDOUT; sysread STDIN, $_, 1; kill 9, -$own";
+        // Ends with the test, also where that is killed, since its input ends then.
+        const SCRIPT: &str = "$|=1; my $own=$$; for (1..4) { if (!fork) { my @kept; while (getppid == $own) { select undef,undef,undef,.1; push @kept, 'x' x int($ENV{RATE}*104858) if $ENV{RATE} > 0 } exit } } print 'r'; close STDOUT; sysread STDIN, $_, 1";
+        self.start(program, title, SCRIPT, (args, mib_per_s))
+    }
+
+    /// Starts a perl script of the user's that prints a letter once it is ready, and ends it by force.
+    pub fn run(&self, program: &Path, title: &str, script: &str, args: &[&OsStr]) -> Impostor {
+        self.start(program, title, script, (args, 0.0))
+    }
+
+    fn start(
+        &self,
+        program: &Path,
+        title: &str,
+        script: &str,
+        (args, mib_per_s): (&[&OsStr], f64),
+    ) -> Impostor {
         let mut child = Command::new(program)
             .arg0(title)
-            .args(["-e", SCRIPT, "--"])
+            .args(["-e", script, "--"])
             .args(args)
             .env_clear()
             .env("RATE", mib_per_s.to_string())
@@ -126,8 +141,8 @@ impl Impostor {
 
 impl Drop for Impostor {
     fn drop(&mut self) {
-        // At the end of its input it ends its own group.
-        drop(self.child.stdin.take());
+        // Its workers see that it is gone.
+        self.child.kill().ok();
         self.child.wait().ok();
     }
 }

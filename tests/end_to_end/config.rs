@@ -201,3 +201,35 @@ fn the_examples_of_the_docs_are_configurations() {
         assert!(ended.out.text().contains("budget = \"700M\""), "{file}");
     }
 }
+
+/// Two watches choose the same pool, by two patterns: only one of them ends its workers.
+#[test]
+fn two_watches_of_one_pool_do_not_end_its_workers_side_by_side() {
+    use crate::common::events;
+    use crate::common::load::{Load, Plan};
+    use crate::common::prefork::Prefork;
+    use std::time::Duration;
+
+    let server =
+        Prefork::start(&["--leaky", "4", "--healthy", "0", "--cache", "0", "--rate", "1M/s"]);
+    let _load = Load::start(Plan::of(server.port(), "/", 10.0));
+    let master = server.master().pid;
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("two.toml");
+    // Each is the same tree, and each would count its own victims.
+    let watch = format!("[[watch]]\npid = {master}\nbudget = '120M'\n");
+    fs::write(&config, format!("interval = '500ms'\n{watch}{watch}")).unwrap();
+    let args = ["--no-state", "--format", "json", "--config", config.to_str().unwrap()];
+    let cli = Cli::leakwatch(args);
+    cli.out.expect_line(Duration::from_secs(90), "of the second that leaves it alone", |line| {
+        events::is(line, "signal_failed")
+    });
+    cli.out.expect_line(Duration::from_secs(90), "with an outcome", |line| {
+        events::is(line, "outcome")
+    });
+    let ended = cli.stop();
+    let victims: Vec<u32> = events::named(&ended.out, "outcome").iter().map(|e| e.pid()).collect();
+    let mut once = victims.clone();
+    once.dedup();
+    assert_eq!(victims, once, "no worker is ended twice");
+}

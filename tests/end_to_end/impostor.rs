@@ -371,3 +371,125 @@ fn names_of_files_are_bytes_and_nothing_of_that_harms() {
     let args = [OsStr::new("config"), OsStr::new("--config"), name];
     assert_eq!(Cli::leakwatch(args).end(PROMPTLY).code, Some(3));
 }
+
+// ---- Without root ----
+
+/// Runs leakwatch as another user than the one who plays the server.
+fn as_another(args: &[&str]) -> Ended {
+    let words = ["setpriv", "--reuid=54322", "--regid=54322", "--clear-groups", "--"];
+    let words = words.map(str::to_owned);
+    // What is built need not lie where every user may run it.
+    let dir = tempfile::tempdir().unwrap();
+    mode(dir.path(), 0o755);
+    let program = dir.path().join("leakwatch");
+    let copied = std::process::Command::new("cp").arg(Cli::program()).arg(&program).status();
+    assert!(copied.unwrap().success());
+    mode(&program, 0o755);
+    let mut command = std::process::Command::new("setpriv");
+    command.args(&words[1..]).arg(&program).args(args);
+    command.env("LEAKWATCH_CONFIG", "/dev/null").env("HOME", "/nonexistent");
+    Cli::start(&mut command).end(PROMPTLY)
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_user_who_runs_a_diagnosis_reads_nothing_in_another_users_name() {
+    let stage = Stage::new();
+    let own = stage.roots("own.ini");
+    fs::write(&own, "[www]\npm.max_children = 5\n").unwrap();
+    std::os::unix::fs::chown(&own, Some(54_322), None).unwrap();
+    mode(&own, 0o600);
+    let impostor = PhpFpm.play(&stage, &own);
+    let pid = impostor.pid().to_string();
+    let args =
+        ["diagnose", "--for", "0", "--no-state", "--format", "json", "--logs", "/nonexistent"];
+    let ended = as_another(&[&args[..], &["--pid", &pid]].concat());
+    let report: Value = serde_json::from_str(&ended.out.text()).unwrap();
+    assert!(says(&report, "belongs to another user"), "{:#}", report["unseen"]);
+}
+
+// ---- What must still work ----
+
+/// A server of the user's own that is what it says: its page is asked, with his rights, and answers.
+#[test]
+#[ignore = "needs root"]
+fn a_users_own_socket_at_which_the_master_listens_is_asked() {
+    let stage = Stage::new();
+    let socket = stage.users("stats.sock");
+    let config = format!("[uwsgi]\nprocesses = 4\nstats = {}\n", socket.display());
+    let config = stage.users_file("server.ini", &config);
+    // Listens, and answers each connection as uWSGI's stats server does, for its four workers.
+    let script = "use IO::Socket::UNIX; my $s = IO::Socket::UNIX->new(Local => shift, Listen => 5) or die; my ($own, @pids) = $$; for (1..4) { my $p = fork; if (!$p) { close $s; while (getppid == $own) { select undef,undef,undef,.1 } exit } push @pids, $p } $| = 1; print 'r'; close STDOUT; while (my $c = $s->accept) { print $c '{\"workers\":[' . join(',', map { \"{\\\"pid\\\":$_,\\\"delta_requests\\\":7}\" } @pids) . ']}'; close $c }";
+    let program = Uwsgi.program(&stage);
+    let master = stage.run(
+        &program,
+        "uwsgi",
+        script,
+        &[socket.as_os_str(), OsStr::new("--ini"), config.as_os_str()],
+    );
+    let report = diagnosed(&[&master]);
+    assert!(
+        !says(&report, "were not read") && !says(&report, "status page"),
+        "{:#}",
+        report["unseen"]
+    );
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_configuration_of_the_user_himself_is_read() {
+    for kind in NAMED {
+        let stage = Stage::new();
+        let text = "[www]\npm.max_children = 5\nTimeout 5\n";
+        let config = stage.users_file("server.ini", text);
+        mode(&config, 0o600);
+        let report = diagnosed(&[&kind.play(&stage, &config)]);
+        assert!(!says(&report, "were not read"), "{kind:?}: {:#}", report["unseen"]);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_configuration_below_a_thousand_links_or_in_a_loop_ends_at_once() {
+    let stage = Stage::new();
+    symlink(stage.users("loop.ini"), stage.users("loop.ini")).unwrap();
+    for nth in 0..1000 {
+        symlink(stage.users(format!("{}.ini", nth + 1)), stage.users(format!("{nth}.ini")))
+            .unwrap();
+    }
+    for name in ["loop.ini", "0.ini"] {
+        for kind in [PhpFpm, Apache] {
+            let report = diagnosed(&[&kind.play(&stage, &stage.users(name))]);
+            assert!(says(&report, "were not read"), "{kind:?}: {:#}", report["unseen"]);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn files_that_include_each_other_end_at_once() {
+    let stage = Stage::new();
+    let (a, b) = (stage.users("a.ini"), stage.users("b.ini"));
+    for (kind, include) in [(PhpFpm, "include ="), (Apache, "Include")] {
+        stage.users_file("a.ini", &format!("[x]\n{include} {0}\n{include} {0}\n", b.display()));
+        stage.users_file("b.ini", &format!("[y]\n{include} {0}\n{include} {0}\n", a.display()));
+        diagnosed(&[&kind.play(&stage, &a)]);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_pattern_over_many_directories_ends_in_time() {
+    let stage = Stage::new();
+    for one in 0..30 {
+        for two in 0..30 {
+            stage.users_file(format!("d/{one}/{two}/x.conf"), "");
+        }
+    }
+    let pattern = stage.users("d/*/*/*");
+    let config =
+        stage.users_file("server.ini", &format!("[www]\ninclude = {}\n", pattern.display()));
+    let began = Instant::now();
+    diagnosed(&[&PhpFpm.play(&stage, &config)]);
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+}

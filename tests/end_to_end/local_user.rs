@@ -240,3 +240,107 @@ fn a_recording_without_a_line_end_is_an_error_and_not_read_into_memory() {
         assert!(ended.err.text().contains("more than 32 MiB"), "{file}: {}", ended.err.text());
     }
 }
+
+#[test]
+#[ignore = "needs root"]
+fn a_page_of_a_replay_is_not_written_through_what_a_user_put_there() {
+    let stage = Stage::new();
+    let shared = stage.shared();
+    let (precious, page) = (stage.roots("precious"), shared.join("page.html"));
+    fs::write(&precious, "precious").unwrap();
+    symlink(&precious, &page).unwrap();
+    give(&page);
+    let recording = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recordings/perl-pile.jsonl.gz");
+    let ended = Cli::leakwatch(["replay", "-q", "--html", page.to_str().unwrap(), recording]);
+    let ended = ended.end(Duration::from_secs(60));
+    assert!(ended.code.is_some_and(|code| code < 3), "{}", ended.err.text());
+    assert_eq!(text(&precious), "precious");
+    assert_eq!(fs::symlink_metadata(&page).unwrap().uid(), 0);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_recording_is_not_begun_where_a_user_put_something() {
+    let stage = Stage::new();
+    let shared = stage.shared();
+    let precious = stage.roots("precious");
+    fs::write(&precious, "precious").unwrap();
+    let link = shared.join("a.jsonl");
+    symlink(&precious, &link).unwrap();
+    fifo(&shared.join("b.jsonl"));
+    for path in [link, shared.join("b.jsonl")] {
+        give(&path);
+        let args = ["record", "--samples", "1", "-i", "1s", path.to_str().unwrap()];
+        let ended = Cli::leakwatch(args).end(PROMPTLY);
+        assert_eq!(ended.code, Some(3), "{}", ended.err.text());
+        assert!(ended.err.text().contains("name a new file"), "{}", ended.err.text());
+    }
+    assert_eq!(text(&precious), "precious");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn metrics_are_not_written_through_a_users_link() {
+    let stage = Stage::new();
+    let proc = idle_machine();
+    let shared = stage.shared();
+    let (precious, metrics) = (stage.roots("precious"), shared.join("a.prom"));
+    fs::write(&precious, "precious").unwrap();
+    for name in ["a.prom", "a.prom.new"] {
+        symlink(&precious, shared.join(name)).unwrap();
+        give(&shared.join(name));
+    }
+    let args = ["--no-state", "--pattern", "web", "--procfs", proc.path().to_str().unwrap()];
+    let cli = Cli::leakwatch(args.into_iter().chain(["--textfile", metrics.to_str().unwrap()]));
+    let is_written = || fs::symlink_metadata(&metrics).is_ok_and(|found| found.is_file());
+    crate::common::wait::until(PROMPTLY, is_written);
+    cli.stop();
+    assert_eq!(text(&precious), "precious");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn what_is_remembered_is_not_read_through_another_users_link() {
+    let stage = Stage::new();
+    let proc = idle_machine();
+    let state = stage.roots("state");
+    fs::create_dir(&state).unwrap();
+    mode(&state, 0o755);
+    let link = stage.shared().join("state");
+    symlink(&state, &link).unwrap();
+    give(&link);
+    let args = ["check", "--pattern", "web", "--procfs", proc.path().to_str().unwrap()];
+    let args = args.into_iter().chain(["--state-dir", link.to_str().unwrap()]);
+    let ended = Cli::leakwatch(args).end(PROMPTLY);
+    assert!(ended.err.text().contains("54321"), "{}", ended.err.text());
+    assert_eq!(fs::read_dir(&state).unwrap().count(), 0);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn recordings_carry_no_password_of_a_command_line() {
+    let stage = Stage::new();
+    let record = stage.roots("a.jsonl");
+    let perl = stage.program("perl");
+    let word = std::ffi::OsStr::new;
+    let args = [word("--password=hunter2"), word("--token"), word("hunter2")];
+    let player = stage.play(&perl, "job", &args, 0.0);
+    let pid = player.pid().to_string();
+    let args = ["record", "--samples", "1", "-i", "1s", "--pid", &pid, record.to_str().unwrap()];
+    let ended = Cli::leakwatch(args).end(PROMPTLY);
+    assert_eq!(ended.code, Some(0), "{}", ended.err.text());
+    let recorded = text(&record);
+    assert!(recorded.contains("\"title\":\"job"), "{recorded}");
+    assert!(recorded.contains("\"uid\":54321"), "{recorded}");
+    assert!(!recorded.contains("hunter2"), "{recorded}");
+}
+
+#[test]
+fn a_size_that_no_machine_has_is_refused() {
+    for size in ["99999999999999999999999G", "1e30", "2000000T"] {
+        let args = ["--budget", size, "--pattern", "nosuch", "--no-state"];
+        let ended = Cli::leakwatch(args).end(PROMPTLY);
+        assert_eq!(ended.code, Some(3), "{size}: {}", ended.err.text());
+        assert!(ended.err.text().contains("more than any machine"), "{}", ended.err.text());
+    }
+}

@@ -82,6 +82,8 @@ pub enum SignalFailure {
     Refused,
     /// Its name or title has changed since: `--protect` names it, or it is no worker of its master.
     Protected,
+    /// Another watch ends the workers of the same master.
+    Taken,
     /// The kernel said no, with this error number.
     Failed(i32),
 }

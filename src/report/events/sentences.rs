@@ -275,6 +275,10 @@ fn signal_failed(f: &mut fmt::Formatter<'_>, order: &Order, why: SignalFailure) 
             f,
             "{signal} was not sent: leakwatch never signals process 1, itself or its ancestors"
         ),
+        SignalFailure::Taken => write!(
+            f,
+            "{signal} was not sent: another watch ends the workers of this master; have one watch for it"
+        ),
         SignalFailure::Failed(errno) => {
             write!(f, "{signal} was not sent: {}", io::Error::from_raw_os_error(errno))
         }
@@ -497,6 +501,7 @@ mod tests {
             failed(SignalFailure::NotPermitted),
             failed(SignalFailure::Protected),
             failed(SignalFailure::Refused),
+            failed(SignalFailure::Taken),
             failed(SignalFailure::Failed(3)),
             outcome(gone(Some(79 * MIB)), None),
             outcome(gone(None), Some(forecast(40.0))),

@@ -9,7 +9,8 @@ mod kernel;
 use crate::core::model::order::Order;
 use crate::core::model::process::ProcId;
 use crate::core::model::signal::{Signal, SignalFailure};
-use crate::system::proc;
+use crate::system::pool_claim::PoolClaims;
+use crate::system::{proc, wait};
 use kernel::{Directory, Pidfd, ProcessHandles};
 use regex_lite::Regex;
 use rustix::io::Errno;
@@ -26,6 +27,9 @@ pub trait Signals {
 
     /// Whether this leakwatch may signal the process; `None` when that cannot be told.
     fn permitted(&self, id: ProcId) -> Option<bool>;
+
+    /// Takes note that another sample came: what other watches had to leave alone may be theirs now.
+    fn rest(&mut self) {}
 }
 
 /// Sends for real.
@@ -33,6 +37,7 @@ pub trait Signals {
 pub struct LiveSignals {
     protect: Vec<Regex>,
     has_pidfd: bool,
+    claims: PoolClaims,
 }
 
 /// Sends nothing.
@@ -42,7 +47,7 @@ pub struct DryRun;
 impl LiveSignals {
     /// Sends nothing to a process whose name or title by then matches `protect`.
     pub fn new(protect: Vec<Regex>) -> Self {
-        Self { protect, has_pidfd: Pidfd::is_there() }
+        Self { protect, has_pidfd: Pidfd::is_there(), claims: PoolClaims::default() }
     }
 
     /// What is lost on this kernel, if anything.
@@ -58,6 +63,9 @@ impl Signals for LiveSignals {
         if is_untouchable(order.target.pid) {
             return Err(SignalFailure::Refused);
         }
+        if !self.claims.take(order.victim.pid) {
+            return Err(SignalFailure::Taken);
+        }
         match self.has_pidfd {
             true => deliver(&mut Pidfd, order, &self.protect),
             false => deliver(&mut Directory, order, &self.protect),
@@ -66,6 +74,10 @@ impl Signals for LiveSignals {
 
     fn permitted(&self, id: ProcId) -> Option<bool> {
         permitted(id)
+    }
+
+    fn rest(&mut self) {
+        self.claims.give_up(wait::uptime_s());
     }
 }
 

@@ -132,7 +132,8 @@ impl Policy {
     }
 
     /// The last order could not be carried out. A victim that had gone by itself is replaced like one
-    /// that was ended; after a failure for want of means (ENOMEM, EMFILE) it is tried again later;
+    /// that was ended; after a failure for want of means (ENOMEM, EMFILE), or while another watch ends its
+    /// siblings, it is tried again later;
     /// any other victim is left alone. Others may be chosen.
     fn signal_failed(&mut self, victim: ProcId, why: SignalFailure) {
         self.campaign = match (&self.campaign, why) {
@@ -146,7 +147,7 @@ impl Policy {
                 let OrderUnderWay { pool, size, last_t, .. } = *waiting;
                 Campaign::Settling { pool, size, gone_t: last_t }
             }
-            (Campaign::Waiting(waiting), SignalFailure::Failed(_)) => {
+            (Campaign::Waiting(waiting), SignalFailure::Failed(_) | SignalFailure::Taken) => {
                 self.retries.postpone(victim, waiting.last_t);
                 Campaign::Idle
             }

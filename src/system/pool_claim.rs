@@ -1,0 +1,142 @@
+//! Pool claim: one watch at a time ends the workers of one master.
+//!
+//! Two watches may have chosen the same pool, by a name and by a user, in one process or in two. Each
+//! counts its own victims: together they would end more than half of the workers at once. So the first
+//! that ends a worker claims its master until it ends itself, by a socket without a file whose name only
+//! one can have. Whoever else holds that name counts only if it is root's, or of the same user: no
+//! other may keep leakwatch from its work.
+
+use crate::core::model::process::ProcId;
+use crate::system::proc::parse::Stat;
+use crate::system::{trusted_path, wait};
+use rustix::io::Errno;
+use rustix::net::sockopt::socket_peercred;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use std::fmt::Write;
+use std::os::fd::OwnedFd;
+
+/// Seconds after which a claim is given up that was not needed again: the longest grace of a server is 70 s,
+/// and another watch may have the nearer limit by then.
+const KEPT_S: f64 = 300.0;
+
+/// The claims of one watch.
+#[derive(Debug, Default)]
+pub(crate) struct PoolClaims {
+    held: Vec<PoolClaim>,
+}
+
+#[derive(Debug)]
+struct PoolClaim {
+    master: ProcId,
+    /// When it was needed last.
+    last_s: f64,
+    _socket: OwnedFd,
+}
+
+impl PoolClaims {
+    /// Whether this watch may end that child of its master. Where the kernel refuses to tell, it may.
+    pub(crate) fn take(&mut self, child: u32) -> bool {
+        let Some(master) = stat(child).and_then(|(_, parent)| Some((stat(parent)?.0, parent)))
+        else {
+            return true;
+        };
+        let master = ProcId { pid: master.1, start: master.0 };
+        let last_s = wait::uptime_s();
+        if let Some(claim) = self.held.iter_mut().find(|claim| claim.master == master) {
+            claim.last_s = last_s;
+            return true;
+        }
+        match bound(master) {
+            Ok(socket) => {
+                self.held.push(PoolClaim { master, last_s, _socket: socket });
+                true
+            }
+            Err(Errno::ADDRINUSE) => !is_held_by_a_trusted(master),
+            Err(_) => true,
+        }
+    }
+
+    /// Gives up what has not been needed for long.
+    pub(crate) fn give_up(&mut self, now_s: f64) {
+        self.held.retain(|claim| now_s - claim.last_s < KEPT_S);
+    }
+}
+
+/// When a process started, and its parent.
+fn stat(pid: u32) -> Option<(u64, u32)> {
+    let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = Stat::parse(&text)?;
+    Some((stat.start, stat.ppid))
+}
+
+fn address(master: ProcId) -> Result<SocketAddrUnix, Errno> {
+    let mut name = String::with_capacity(64);
+    let _ = write!(name, "leakwatch-pool-{}-{}", master.pid, master.start);
+    SocketAddrUnix::new_abstract_name(name.as_bytes())
+}
+
+fn socket() -> Result<OwnedFd, Errno> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+}
+
+fn bound(master: ProcId) -> Result<OwnedFd, Errno> {
+    let socket = socket()?;
+    rustix::net::bind(&socket, &address(master)?)?;
+    rustix::net::listen(&socket, 1)?;
+    Ok(socket)
+}
+
+/// Nobody answers at the socket: that it can be connected to tells whose it is. A full queue does not.
+fn is_held_by_a_trusted(master: ProcId) -> bool {
+    let holder = || {
+        let socket = socket()?;
+        rustix::net::connect(&socket, &address(master)?)?;
+        socket_peercred(&socket)
+    };
+    match holder() {
+        Ok(holder) => trusted_path::owners().contains(&holder.uid.as_raw()),
+        Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Child, Command, Stdio};
+
+    struct Worker(Child);
+
+    impl Worker {
+        fn start() -> Self {
+            Self(Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap())
+        }
+    }
+
+    impl Drop for Worker {
+        fn drop(&mut self) {
+            drop(self.0.stdin.take());
+            self.0.wait().ok();
+        }
+    }
+
+    #[test]
+    fn one_watch_at_a_time_ends_the_workers_of_one_master() {
+        // Both are children of this test, which is their master.
+        let (first, second) = (Worker::start(), Worker::start());
+        let mut ours = PoolClaims::default();
+        let mut theirs = PoolClaims::default();
+        assert!(ours.take(first.0.id()) && ours.take(second.0.id()), "one claim for all workers");
+        assert!(!theirs.take(second.0.id()));
+        ours.give_up(wait::uptime_s() + KEPT_S - 100.0);
+        assert!(!theirs.take(second.0.id()));
+        ours.give_up(wait::uptime_s() + KEPT_S);
+        assert!(theirs.take(second.0.id()), "it is given up when it is no longer needed");
+        drop(theirs);
+        assert!(ours.take(second.0.id()));
+        drop(ours);
+        let mut theirs = PoolClaims::default();
+        assert!(theirs.take(second.0.id()), "it goes with its watch");
+        assert!(PoolClaims::default().take(u32::MAX), "who has gone has no master");
+    }
+}
