@@ -8,6 +8,7 @@ use crate::diagnose::evidence::{config, work_done};
 use crate::system::{helper, rights};
 use anyhow::{Context, Result};
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 
 /// Bytes of address space: all files of a server together have at most 4 MiB.
 const MEMORY: u64 = 256 << 20;
@@ -26,12 +27,23 @@ pub fn serve(input: impl Read, mut output: impl Write) -> Result<()> {
     let given_up = rights::limit(MEMORY, CPU_S)
         .and_then(|()| question.rights.as_ref().map_or(Ok(()), rights::Rights::keep_only));
     let answer = match given_up {
-        Ok(()) => answer(&question),
+        Ok(()) => {
+            rights::enclose(port(&question.about));
+            answer(&question)
+        }
         Err(error) => Answer::Refused(format!("its helper {error:#}")),
     };
     serde_json::to_writer(&mut output, &answer)?;
     output.flush()?;
     Ok(())
+}
+
+/// The only port that is connected to.
+fn port(about: &About) -> Option<u16> {
+    match about {
+        About::Work(page) => page.address.parse::<SocketAddr>().ok().map(|address| address.port()),
+        About::Setup { .. } | About::StatusPage => None,
+    }
 }
 
 fn answer(question: &Question) -> Answer {
