@@ -47,5 +47,9 @@ impl ActingEngine {
 }
 
 fn signals(rules: &Rules) -> Box<dyn Signals> {
-    if rules.dry_run { Box::new(DryRun) } else { Box::new(LiveSignals::new(rules.protect.clone())) }
+    if rules.dry_run {
+        Box::new(DryRun)
+    } else {
+        Box::new(LiveSignals::alone(rules.protect.clone()))
+    }
 }

@@ -37,7 +37,8 @@ pub trait Signals {
 pub struct LiveSignals {
     protect: Vec<Regex>,
     has_pidfd: bool,
-    claims: PoolClaims,
+    /// None where it does not matter who else ends the workers of a master.
+    claims: Option<PoolClaims>,
 }
 
 /// Sends nothing.
@@ -47,7 +48,12 @@ pub struct DryRun;
 impl LiveSignals {
     /// Sends nothing to a process whose name or title by then matches `protect`.
     pub fn new(protect: Vec<Regex>) -> Self {
-        Self { protect, has_pidfd: Pidfd::is_there(), claims: PoolClaims::default() }
+        Self { protect, has_pidfd: Pidfd::is_there(), claims: None }
+    }
+
+    /// The same, as the only watch that ends the workers of a master.
+    pub fn alone(protect: Vec<Regex>) -> Self {
+        Self { claims: Some(PoolClaims::default()), ..Self::new(protect) }
     }
 
     /// What is lost on this kernel, if anything.
@@ -63,7 +69,7 @@ impl Signals for LiveSignals {
         if is_untouchable(order.target.pid) {
             return Err(SignalFailure::Refused);
         }
-        if !self.claims.take(order.victim.pid) {
+        if self.claims.as_mut().is_some_and(|claims| !claims.take(order.victim.pid)) {
             return Err(SignalFailure::Taken);
         }
         match self.has_pidfd {
@@ -77,7 +83,9 @@ impl Signals for LiveSignals {
     }
 
     fn rest(&mut self) {
-        self.claims.give_up(wait::uptime_s());
+        if let Some(claims) = &mut self.claims {
+            claims.give_up(wait::uptime_s());
+        }
     }
 }
 
