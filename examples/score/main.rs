@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example score -- tests/recordings
+//! cargo run --release --example score -- --detector 'other-detector {}' tests/recordings
 //! cargo run --release --example score -- --max-extrapolation 4 --max-extrapolation 8 --max-extrapolation 16 tests/recordings
 //! ```
 //!
@@ -67,6 +68,9 @@ struct Options {
     /// A row for every recording too
     #[arg(long)]
     cases: bool,
+    /// Scores another detector: a shell command that prints JSON Lines; {} is the recording's path
+    #[arg(long, value_name = "COMMAND")]
+    detector: Vec<String>,
     /// As leakwatch's own option; repeated: the score at each, a line a value
     #[arg(long, value_name = "K")]
     max_extrapolation: Vec<f64>,
@@ -98,6 +102,11 @@ fn main() -> Result<()> {
     }
     rows.push(("all".to_owned(), Figures::of(&cases)));
     print("recordings", &rows);
+    for command in &options.detector {
+        let judge = |file: &PathBuf| judge_one(file, max_extrapolation, Some(command));
+        let cases = files.iter().map(judge).collect::<Result<Vec<Case>>>()?;
+        print(command, &[("all".to_owned(), Figures::of(&cases))]);
+    }
     Ok(())
 }
 
@@ -140,10 +149,29 @@ fn truth_of(recording: &Path) -> Option<PathBuf> {
 }
 
 fn judge(files: &[PathBuf], max_extrapolation: f64) -> Result<Vec<Case>> {
-    files.iter().map(|file| judge_one(file, max_extrapolation)).collect()
+    files.iter().map(|file| judge_one(file, max_extrapolation, None)).collect()
 }
 
-fn judge_one(file: &Path, max_extrapolation: f64) -> Result<Case> {
+/// What a detector's command prints for a recording, which it gets unpacked.
+fn events_of(command: &str, file: &Path) -> Result<String> {
+    let mut unpacked = tempfile::NamedTempFile::with_suffix(".jsonl")?;
+    let is_packed = file.extension() == Some(OsStr::new("gz"));
+    let mut packed = fs::File::open(file)?;
+    if is_packed {
+        std::io::copy(&mut flate2::read::MultiGzDecoder::new(packed), &mut unpacked)?;
+    } else {
+        std::io::copy(&mut packed, &mut unpacked)?;
+    }
+    let line = command.replace("{}", &unpacked.path().display().to_string());
+    let output = std::process::Command::new("sh")
+        .args(["-c", &line])
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .with_context(|| format!("'{line}' cannot be run"))?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn judge_one(file: &Path, max_extrapolation: f64, detector: Option<&str>) -> Result<Case> {
     let (name, truth) = stem(file).zip(truth_of(file)).context("a recording has a name")?;
     let text = fs::read(&truth)?;
     let truth: Truth = serde_json::from_slice(&text)
@@ -153,6 +181,9 @@ fn judge_one(file: &Path, max_extrapolation: f64) -> Result<Case> {
     let mut sample = Sample::default();
     while recording.read(&mut sample)? {
         trial.observe(&sample);
+    }
+    if let Some(command) = detector {
+        trial.hear(&events_of(command, file)?);
     }
     Ok(trial.score(name, &truth))
 }

@@ -116,6 +116,31 @@ impl Trial {
         }
     }
 
+    /// What another detector said of the same recording takes the place of what leakwatch says: JSON
+    /// Lines with `event` (`leak` or `order`), `t`, `pid`, `start`, and maybe `scope` and
+    /// `exhaust_t`. Other lines do not count.
+    pub(crate) fn hear(&mut self, lines: &str) {
+        let said = |line: &str| {
+            let event: serde_json::Value = serde_json::from_str(line).ok()?;
+            let number = |name: &str| event.get(name)?.as_f64();
+            let pid = u32::try_from(event.get("pid")?.as_u64()?).ok()?;
+            let id = ProcId { pid, start: event.get("start")?.as_u64()? };
+            let is_tree = event.get("scope").is_some_and(|scope| scope == "tree");
+            let scope = if is_tree { FindingScope::Tree } else { FindingScope::Process };
+            let end = number("exhaust_t").map(|likely| {
+                let of = |name: &str| event.get("exhaust")?.get(name)?.as_f64();
+                [of("earliest").unwrap_or(likely), likely, of("latest").unwrap_or(likely)]
+            });
+            let what = match event.get("event")?.as_str()? {
+                "leak" => What::Leak { scope, end },
+                "order" => What::Order,
+                _ => return None,
+            };
+            Some(Said { t: number("t")?, id, what })
+        };
+        self.said = lines.lines().filter_map(said).collect();
+    }
+
     /// The score of what was said, given the truth.
     pub(crate) fn score(self, name: &str, truth: &Truth) -> Case {
         let Self { grace_s, end_t, said, subtrees, .. } = self;

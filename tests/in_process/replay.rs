@@ -81,6 +81,31 @@ fn judge(made: &Labelled) -> Case {
     trial.score(&made.name, &Truth { kind, leaking: leaking.collect(), exhaust_t })
 }
 
+#[test]
+fn what_another_detector_says_is_scored_by_the_same_rules() {
+    let made = FAMILIES.iter().find(|family| family.name == "linear").unwrap().recording(1);
+    let (id, from_t) = made.leaking[0];
+    let score = |lines: &str| {
+        let mut trial = Trial::new(&made.header, default_max_extrapolation().unwrap());
+        made.samples.iter().for_each(|sample| trial.observe(sample));
+        trial.hear(lines);
+        let leaking = vec![Leaking { pid: id.pid, start: id.start, from_t }];
+        let kind = "synthetic".to_owned();
+        trial.score(&made.name, &Truth { kind, leaking, exhaust_t: made.exhaust_t })
+    };
+    let leak = |pid: u32, t: f64| {
+        format!("{{\"event\":\"leak\",\"t\":{t},\"pid\":{pid},\"start\":{}}}\n", id.start)
+    };
+
+    let right = score(&(leak(id.pid, from_t + 60.0) + "a line of another kind\n"));
+    let wrong = score(&(leak(id.pid, from_t - 600.0) + &leak(id.pid + 9999, from_t + 60.0)));
+    let silent = score("");
+
+    assert!(right.found && right.false_alarms == 0, "{right:?}");
+    assert!(!wrong.found && wrong.false_alarms == 2, "{wrong:?}");
+    assert!(!silent.found && silent.false_alarms == 0, "{silent:?}");
+}
+
 fn judge_family(subtree: &Family) -> Vec<Case> {
     SEEDS.map(|seed| judge(&subtree.recording(seed))).collect()
 }

@@ -73,7 +73,7 @@ pub struct Constants {
     /// See there.
     pub proof_samples: u32,
     /// Share of the way to the ceiling times doublings of twelve samples that prove a leak by long
-    /// steady growth. Measured from 1.5 to 3, in recordings of real programs in small memory and
+    /// steady growth. From 1.5 to 3, by a prototype of these rules on recordings of real programs in small memory and
     /// the ones used in development: healthy cases named .30 and .10 to .10 and .07, recall 1.0
     /// and .95 to 1.0 and .84.
     pub proof: f64,
