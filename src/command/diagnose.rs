@@ -5,12 +5,14 @@ use super::{take, terminal};
 use crate::cli::options::{DiagnoseOptions, ReportFormat};
 use crate::cli::resolve;
 use crate::core::engine::Engine;
+use crate::core::model::ceiling::{CeilingKind, MemoryFailureKind, PastFailures};
 use crate::core::model::event::Severity;
 use crate::core::model::sample::Sample;
 use crate::diagnose::earlier::histories::{CheckHistories, judge};
 use crate::diagnose::earlier::series::{EarlierSeries, ServiceRoots, Source};
 use crate::diagnose::evidence::logs;
 use crate::diagnose::evidence::logs::{LogSources, Stamps};
+use crate::diagnose::findings::{Failure, LogEvent, MissingResource};
 use crate::diagnose::observer::Observer;
 use crate::diagnose::report::html;
 use crate::diagnose::report::{Times, json, text};
@@ -99,7 +101,8 @@ fn look(
     go_on(&sample);
     progress.say("reading logs")?;
     let boot_t = waiter.unix_time(0.0);
-    let read = read_logs(options, waiter, zone, &observer, boot_t, &mut stopped);
+    let mut read = read_logs(options, waiter, zone, &observer, boot_t, &mut stopped);
+    read.log_events.extend(past(&sampler.past_failures()));
     observer.start(waiter.uptime_s(), &mut patience(waiter, WORK_S, &mut stopped));
     let from_s = waiter.uptime_s();
     let until_s = from_s + options.time;
@@ -153,6 +156,30 @@ fn patience(waiter: &Waiter, most_s: f64, stopped: &mut bool) -> impl FnMut() ->
         *stopped |= matches!(waiter.wait_until(0.0), Wake::Stop);
         !*stopped && waiter.uptime_s() < until_s
     }
+}
+
+/// What counters tell of failures before the look, of which no log may have a trace.
+fn past(failures: &[PastFailures]) -> impl Iterator<Item = LogEvent> {
+    failures.iter().map(|past| {
+        let failure = match (past.kind, past.ceiling) {
+            (MemoryFailureKind::OomKill, _) => Failure::OomKillInCgroup,
+            (_, CeilingKind::Pids | CeilingKind::Numproc) => {
+                Failure::ForkFailed(MissingResource::Tasks)
+            }
+            _ => Failure::NoMemory,
+        };
+        let place = past.place.plain().to_string();
+        let who = place.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("container");
+        LogEvent {
+            failure,
+            who: who.to_owned(),
+            count: past.count,
+            first_t: None,
+            last_t: None,
+            source: past.file.clone(),
+            text: format!("{} since it began, by its counter", past.count),
+        }
+    })
 }
 
 fn read_logs(

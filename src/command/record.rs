@@ -56,13 +56,26 @@ fn samples(
     let mut due_s = waiter.uptime_s();
     let mut taken = 0;
     loop {
-        take(&mut sampler, &waiter, &mut sample)?;
-        writer.write(&sample).with_context(|| format!("cannot write sample {}", taken + 1))?;
-        if !gz {
-            // So a killed recorder loses nothing. Flushed for each sample, gzip would hardly compress.
-            writer.flush()?;
+        match take(&mut sampler, &waiter, &mut sample) {
+            Ok(()) => {
+                writer
+                    .write(&sample)
+                    .with_context(|| format!("cannot write sample {}", taken + 1))?;
+                if !gz {
+                    // So a killed recorder loses nothing. Flushed for each sample, gzip would hardly
+                    // compress.
+                    writer.flush()?;
+                }
+                taken += 1;
+            }
+            // As the watch does: lxcfs has an empty meminfo now and then.
+            Err(error) if taken > 0 => {
+                if !options.quiet {
+                    writeln!(err, "leakwatch: cannot look this time: {error:#}; going on")?;
+                }
+            }
+            Err(error) => return Err(error),
         }
-        taken += 1;
         if !options.quiet {
             crate::report::messages::notes(err, &sampler.take_notes())?;
         }

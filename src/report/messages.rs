@@ -126,9 +126,12 @@ fn may_not(err: &mut impl Write, engine: &Engine, trees: &[TreeSummary]) -> io::
         0 => Ok(()),
         n if n == all => writeln!(
             err,
-            "  but this user may signal none of them: leaks are only reported; run as root to act"
+            "  but this user may signal none of them: leaks are only reported; that takes CAP_KILL, which root has"
         ),
-        n => writeln!(err, "  but this user may not signal {n} of them; run as root to reach all"),
+        n => writeln!(
+            err,
+            "  but this user may not signal {n} of them; that takes CAP_KILL, which root has"
+        ),
     }
 }
 

@@ -38,7 +38,7 @@ pub fn prepare() -> Vec<String> {
     let mut notes = Vec::new();
     if !missing.is_empty() {
         notes.push(format!(
-            "when memory runs out, leakwatch may be late: {}\n  hint: run it as root, or from a unit with OOMScoreAdjust= and CAP_IPC_LOCK",
+            "when memory runs out, leakwatch may be late: {}\n  hint: start it from a unit with OOMScoreAdjust= and CAP_IPC_LOCK, or as a root that has CAP_SYS_RESOURCE and CAP_IPC_LOCK",
             missing.join(", and ")
         ));
     }

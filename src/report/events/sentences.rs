@@ -215,7 +215,7 @@ fn not_ended(f: &mut fmt::Formatter<'_>, why: NotEnded) -> fmt::Result {
         }
         NotEnded::Protected => f.write_str("--protect names it"),
         NotEnded::NotPermitted => f.write_str(
-            "this user may not signal it: run leakwatch as root or give it CAP_KILL",
+            "this user may not signal it: that takes CAP_KILL, which root has",
         ),
         NotEnded::Unknown => f.write_str("its program could not be read"),
         NotEnded::PoolHalved => f.write_str("its worker pool is down to half already"),
@@ -263,10 +263,9 @@ fn signal_failed(f: &mut fmt::Formatter<'_>, order: &Order, why: SignalFailure) 
     let signal = order.signal.name();
     match why {
         SignalFailure::Gone => write!(f, "{signal} was not sent: it had already exited"),
-        SignalFailure::NotPermitted => write!(
-            f,
-            "{signal} was not sent: not permitted; run leakwatch as root or give it CAP_KILL"
-        ),
+        SignalFailure::NotPermitted => {
+            write!(f, "{signal} was not sent: not permitted; that takes CAP_KILL, which root has")
+        }
         SignalFailure::Protected => write!(
             f,
             "{signal} was not sent: by its current name or title it is protected, or not a worker"

@@ -5,7 +5,7 @@
 
 use super::hierarchy::{Dir, Version};
 use super::kept_file::{Counter, KeptFile};
-use crate::core::model::ceiling::{CeilingKind, Place};
+use crate::core::model::ceiling::{CeilingKind, MemoryFailureKind, PastFailures, Place};
 use crate::system::proc::parse::named_line;
 
 /// A cgroup under one controller.
@@ -19,6 +19,8 @@ pub(in crate::system) struct Cgroup {
     now: [Option<Limit>; 2],
     /// What the kernel refused or killed, since the tick before.
     news: u64,
+    /// The same since the cgroup was made.
+    total: u64,
     counter: Counter,
     /// How many trees it binds.
     pub(in crate::system) trees: usize,
@@ -103,8 +105,8 @@ impl Cgroup {
 
     fn new(dir: Dir, files: Files) -> Self {
         let place = Place::new(&dir.place);
-        let (now, news, counter) = ([None; 2], 0, Counter::default());
-        Self { dir, place, files, now, news, counter, trees: 0, is_new: true }
+        let (now, news, total, counter) = ([None; 2], 0, 0, Counter::default());
+        Self { dir, place, files, now, news, total, counter, trees: 0, is_new: true }
     }
 
     /// Reads it; `slow`: also whether it has got a limit. `swap_free` is the machine's, in bytes;
@@ -131,6 +133,7 @@ impl Cgroup {
             Files::Pids { events, .. } => events.as_ref().and_then(|file| file.line("max")),
         };
         self.news = self.counter.grew(now);
+        self.total = now.unwrap_or(self.total);
     }
 
     /// The limits that it has.
@@ -141,6 +144,21 @@ impl Cgroup {
     /// What the kernel refused or killed since the tick before.
     pub(in crate::system) fn news(&self) -> u64 {
         self.news
+    }
+
+    /// What the kernel refused or killed since the cgroup was made.
+    pub(in crate::system) fn past(&self) -> Option<PastFailures> {
+        let (kind, ceiling, file) = match &self.files {
+            Files::Memory(memory) => {
+                (MemoryFailureKind::OomKill, CeilingKind::CgroupMemory, memory.events.as_ref())
+            }
+            Files::Pids { events, .. } => {
+                (MemoryFailureKind::Refused, CeilingKind::Pids, events.as_ref())
+            }
+        };
+        let file = file?.path().display().to_string();
+        let (place, count) = (self.place, self.total);
+        (count > 0).then_some(PastFailures { kind, ceiling, place, count, file })
     }
 
     /// Whether its limit is on memory.

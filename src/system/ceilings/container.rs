@@ -7,7 +7,7 @@
 
 use super::cgroup::Limit;
 use super::kept_file::{Counter, KeptFile};
-use crate::core::model::ceiling::{CeilingKind, Place};
+use crate::core::model::ceiling::{CeilingKind, MemoryFailureKind, PastFailures, Place};
 use crate::system::proc::parse::{lines, number};
 use std::path::Path;
 
@@ -87,6 +87,28 @@ impl Container {
             (kind, grew)
         });
         Some((limits, denied))
+    }
+}
+
+impl Container {
+    /// What was denied since the container began, by resource.
+    pub(in crate::system) fn past(&self) -> Vec<PastFailures> {
+        let Some([private, physical, kernel, processes, _]) = self.rows() else {
+            return Vec::new();
+        };
+        let file = self.file.path().display().to_string();
+        let past = |(ceiling, row): (CeilingKind, Option<CounterRow>)| {
+            let count = row?.failed;
+            let (kind, place, file) = (MemoryFailureKind::Refused, Place::NONE, file.clone());
+            (count > 0).then_some(PastFailures { kind, ceiling, place, count, file })
+        };
+        let rows = [
+            (CeilingKind::Privvmpages, private),
+            (CeilingKind::Physpages, physical),
+            (CeilingKind::Kmemsize, kernel),
+            (CeilingKind::Numproc, processes),
+        ];
+        rows.into_iter().filter_map(past).collect()
     }
 }
 

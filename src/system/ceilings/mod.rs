@@ -18,7 +18,9 @@ mod users;
 
 use super::proc::procdir::ProcDir;
 use super::proc::watched::KnownProcess;
-use crate::core::model::ceiling::{Ceiling, CeilingKind, MemoryFailure, MemoryFailureKind, Place};
+use crate::core::model::ceiling::{
+    Ceiling, CeilingKind, MemoryFailure, MemoryFailureKind, PastFailures, Place,
+};
 use crate::core::model::process::{Proc, ProcId};
 use crate::core::model::sample::{CommitCharge, Memory};
 use cgroup::Limit;
@@ -177,6 +179,12 @@ impl CeilingReader {
                 memory_failures.push(sign(kind, ceiling, count));
             }
         }
+    }
+
+    /// What was refused or killed before leakwatch looked, by the counters that last.
+    pub(in crate::system) fn past(&self) -> Vec<PastFailures> {
+        let container = self.container.iter().flat_map(Container::past);
+        container.chain(self.groups.past()).collect()
     }
 
     /// Limits of one tree.

@@ -3,7 +3,10 @@
 use super::CeilingReader;
 use super::kernel_log::KernelLog;
 use super::trees::TreeLimits;
-use crate::core::model::ceiling::{Ceiling, CeilingKind, CeilingNote, CeilingSources, ReadFrom};
+use crate::core::model::ceiling::{
+    Ceiling, CeilingKind, CeilingNote, CeilingSources, MemoryFailureKind, PastFailures, ReadFrom,
+};
+use crate::core::model::units::Bytes;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -13,19 +16,38 @@ impl CeilingReader {
         &self,
         procfs: &Path,
         ceilings: &[Ceiling],
-        overcommit: u8,
+        overcommit: Option<u8>,
+        arc: Option<u64>,
+        tasks: Option<u64>,
     ) -> CeilingSources {
         let files = ceilings.iter().map(|ceiling| self.file(procfs, ceiling)).collect();
         let mut notes = Vec::new();
         let mut note = |about, text: &str| notes.push(CeilingNote { about, text: text.to_owned() });
         let has = |kind| ceilings.iter().any(|ceiling| ceiling.kind == kind);
         match overcommit {
-            2 => {}
-            0 => note(
+            Some(2) => {}
+            None => note(
+                CeilingKind::Commit.name(),
+                "not known: vm.overcommit_memory cannot be read, so whether the commit limit is enforced is not known",
+            ),
+            Some(0) => note(
                 CeilingKind::Commit.name(),
                 "not enforced: vm.overcommit_memory is 0, so fork is refused only if one mapping of the parent is larger than RAM and swap",
             ),
             _ => note(CeilingKind::Commit.name(), "not enforced: vm.overcommit_memory is 1"),
+        }
+        if tasks.is_none() {
+            note(
+                CeilingKind::ThreadsMax.name(),
+                "not known: /proc/loadavg, which counts the tasks, cannot be read",
+            );
+        }
+        if let Some(bytes) = arc {
+            let text = format!(
+                "{} of the cache of ZFS (ARC) count as available: what it has above its c_min",
+                Bytes(bytes)
+            );
+            note("ram", &text);
         }
         let hierarchy = self.groups.hierarchy();
         if !has(CeilingKind::CgroupMemory) && !has(CeilingKind::CgroupHigh) {
@@ -57,19 +79,29 @@ impl CeilingReader {
         } else if hierarchy.is_cut_off() {
             note("ram", "/proc/meminfo tells the whole host's memory, not this container's");
         }
+        notes.extend(self.past().into_iter().map(|past| {
+            let PastFailures { kind, ceiling, place, count, file } = past;
+            let what = match kind {
+                MemoryFailureKind::OomKill => "processes killed at its limit",
+                MemoryFailureKind::Refused | MemoryFailureKind::Stalled => "times refused",
+            };
+            let of = if place.is_none() { String::new() } else { format!(" of {}", place.plain()) };
+            let text = format!("{count} {what}{of} since it began ({file})");
+            CeilingNote { about: ceiling.name(), text }
+        }));
         notes.extend(user_notes(&self.trees));
         if self.container.is_none()
             && let Err(error) = std::fs::File::open(procfs.join("user_beancounters"))
         {
             let text = match error.kind() {
                 ErrorKind::NotFound => "no OpenVZ or Virtuozzo container".to_owned(),
-                _ => format!("user_beancounters cannot be read ({error}); run as root"),
+                _ => format!("user_beancounters cannot be read ({error}): that takes root"),
             };
             notes.push(CeilingNote { about: "container", text });
         }
         let log = match &self.log {
             KernelLog::Records(_) => "OOM kills and refused commits are seen in the kernel log".to_owned(),
-            KernelLog::Counted(..) => "OOM kills are counted in /proc/vmstat; the kernel log cannot be read (it takes root or CAP_SYSLOG), so refused commits go unseen".to_owned(),
+            KernelLog::Counted(..) => "OOM kills are counted in /proc/vmstat; the kernel log cannot be read (it takes CAP_SYSLOG, which a container's root may not have), so refused commits go unseen".to_owned(),
             KernelLog::Nothing => "OOM kills go unseen: neither the kernel log nor a counter in vmstat can be read".to_owned(),
         };
         notes.push(CeilingNote { about: "signs", text: log });

@@ -153,6 +153,80 @@ fn a_users_tasks_are_counted_in_all_trees_and_root_is_exempt() {
 }
 
 #[test]
+fn a_pattern_that_only_command_lines_match_is_told_so() {
+    let machine = Machine::new();
+    for pid in [70, 71] {
+        machine.put(&format!("proc/{pid}/stat"), &format!("{pid} (python3) S 1 1 1 0 -1 0 0 0 0 0 1 1 0 0 20 0 3 0 {pid} 9000 9 0 4096 2 4096\n"));
+        machine.put(&format!("proc/{pid}/cmdline"), "python3\0-m\0application\0");
+    }
+    let (mut probe, mut sample) = (machine.probe(), Sample::default());
+    probe.sample(1.0, None, &mut sample).unwrap();
+    let notes = probe.take_notes().join("\n");
+    assert!(notes.contains("2 command lines would match\n  hint: add -f"), "{notes}");
+}
+
+#[test]
+fn what_cannot_be_read_is_not_known_rather_than_zero() {
+    let machine = Machine::new();
+    let notes = machine.notes();
+    assert!(notes.contains("commit: not known: vm.overcommit_memory cannot be read"), "{notes}");
+    assert!(notes.contains("threads-max: not known: /proc/loadavg"), "{notes}");
+    machine.put("proc/sys/vm/overcommit_memory", "0\n");
+    assert!(machine.notes().contains("vm.overcommit_memory is 0"));
+}
+
+#[test]
+fn the_cache_of_zfs_counts_as_available_but_for_what_it_keeps() {
+    let machine = Machine::new();
+    machine.put(
+        "proc/spl/kstat/zfs/arcstats",
+        "12 1 0x01 98 26656 1 1\nname type data\nc_min 4 67108864\nsize 4 201326592\n",
+    );
+    let mut sample = Sample::default();
+    machine.probe().sample(1.0, None, &mut sample).unwrap();
+    assert_eq!(sample.memory.available, 512 * MIB + 128 * MIB);
+    assert!(machine.notes().contains("ram: 128 MiB of the cache of ZFS"), "{}", machine.notes());
+}
+
+#[test]
+fn counters_tell_of_what_failed_before_the_look() {
+    let machine = Machine::new();
+    machine.cgroup2();
+    let events = "low 0\nhigh 0\nmax 9\noom 2\noom_kill 2\n";
+    for (group, count) in [("web/app", "max 77\n"), ("web", "max 77\n")] {
+        machine.put(&format!("sys/fs/cgroup/{group}/pids.max"), "100\n");
+        machine.put(&format!("sys/fs/cgroup/{group}/pids.current"), "5\n");
+        machine.put(&format!("sys/fs/cgroup/{group}/pids.events"), count);
+    }
+    machine.put("sys/fs/cgroup/web/memory.max", "1073741824\n");
+    machine.put("sys/fs/cgroup/web/memory.current", "1048576\n");
+    machine.put("sys/fs/cgroup/web/memory.stat", "inactive_file 0\n");
+    machine.put("sys/fs/cgroup/web/memory.events", events);
+    machine.put(
+        "proc/user_beancounters",
+        "Version: 2.5\n uid resource held maxheld barrier limit failcnt\n 101: kmemsize 6 7 67108864 67108864 0\n numproc 92 100 100 100 96\n",
+    );
+    let (mut probe, mut sample) = (machine.probe(), Sample::default());
+    probe.sample(1.0, None, &mut sample).unwrap();
+    let past = probe.past_failures();
+    let told: Vec<_> =
+        past.iter().map(|past| (past.ceiling, past.place.to_string(), past.count)).collect();
+    assert_eq!(
+        told,
+        [
+            (CeilingKind::Numproc, String::new(), 96),
+            (CeilingKind::CgroupMemory, "/web".to_owned(), 2),
+            (CeilingKind::Pids, "/web/app".to_owned(), 77),
+        ]
+    );
+    assert!(
+        machine.notes().contains("pids: 77 times refused of /web/app since it began"),
+        "{}",
+        machine.notes()
+    );
+}
+
+#[test]
 fn under_strict_overcommit_the_next_fork_asks_for_the_parents_memory_once_more() {
     let machine = Machine::new();
     machine.put("proc/sys/vm/overcommit_memory", "2\n");

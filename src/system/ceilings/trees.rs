@@ -6,7 +6,7 @@ use super::ulimits::Ulimits;
 use super::users;
 use super::users::Owner;
 use super::{SLOW, View, single_mapping};
-use crate::core::model::ceiling::{MemoryFailure, MemoryFailureKind, Place};
+use crate::core::model::ceiling::{MemoryFailure, MemoryFailureKind, PastFailures, Place};
 use crate::core::model::process::{Proc, ProcId};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -263,6 +263,22 @@ impl Cgroups {
         tree: &'a TreeLimits,
     ) -> impl Iterator<Item = (Limit, String)> {
         self.of(tree).flat_map(|g| g.limits().map(|limit| (limit, g.source(limit.kind))))
+    }
+
+    /// What the kernel refused or killed in each group since that was made. What a group counts is in
+    /// the counts of those above it too, so of one chain the innermost tells.
+    pub(in crate::system) fn past(&self) -> Vec<PastFailures> {
+        let all: Vec<PastFailures> =
+            self.groups.iter().flatten().filter_map(Cgroup::past).collect();
+        let is_above = |above: &PastFailures, below: &PastFailures| {
+            let (above_text, below_text) = (above.place.parts().1, below.place.parts().1);
+            above.kind == below.kind
+                && above_text.len() < below_text.len()
+                && below_text.starts_with(above_text)
+                && above.count <= below.count
+        };
+        let told = |past: &PastFailures| !all.iter().any(|below| is_above(past, below));
+        all.iter().filter(|past| told(past)).cloned().collect()
     }
 
     /// What the kernel refused in a tree's groups or killed. Events go up the hierarchy, so the

@@ -69,6 +69,11 @@ impl Selection {
         self.most
     }
 
+    /// Whether the patterns, which are meant for names, match a command line.
+    pub(crate) fn matches_title(&self, title: &str) -> bool {
+        !self.full && self.patterns.iter().any(|pattern| pattern.is_match(title))
+    }
+
     pub(crate) fn matches(&self, candidate: &ProcessToMatch<'_>) -> bool {
         if !self.pids.is_empty() && !candidate.pid.is_some_and(|pid| self.pids.contains(&pid)) {
             return false;

@@ -15,8 +15,12 @@ pub(super) struct MachineFiles {
     stat: Option<File>,
     loadavg: Option<File>,
     overcommit: Option<File>,
-    /// vm.overcommit_memory as last read.
-    pub(super) overcommit_mode: u8,
+    /// Counters of the cache of ZFS, which MemAvailable leaves out.
+    arcstats: Option<File>,
+    /// vm.overcommit_memory as last read, where it can be.
+    pub(super) overcommit_mode: Option<u8>,
+    /// Bytes of that cache that counted as available.
+    pub(super) arc: Option<u64>,
 }
 
 /// The machine's tasks, and the pid that was given out last; each where it is known.
@@ -37,7 +41,9 @@ impl MachineFiles {
             stat: foreign_file::open(&root.join("stat")).ok(),
             loadavg: foreign_file::open(&root.join("loadavg")).ok(),
             overcommit: foreign_file::open(&root.join("sys/vm/overcommit_memory")).ok(),
-            overcommit_mode: 0,
+            arcstats: foreign_file::open(&root.join("spl/kstat/zfs/arcstats")).ok(),
+            overcommit_mode: None,
+            arc: None,
         })
     }
 
@@ -62,12 +68,14 @@ impl MachineFiles {
         let mut digit = [0; 8];
         self.overcommit_mode =
             match self.overcommit.as_ref().map(|file| read_kept(file, &mut digit)) {
-                Some(Ok(&[digit @ b'0'..=b'2', ..])) => digit - b'0',
-                _ => 0,
+                Some(Ok(&[digit @ b'0'..=b'2', ..])) => Some(digit - b'0'),
+                _ => None,
             };
+        self.arc = self.shrinkable_arc();
+        let available = available.saturating_add(self.arc.unwrap_or(0)).min(total);
         let commit = bytes("CommitLimit")
             .zip(bytes("Committed_AS"))
-            .filter(|_| self.overcommit_mode == 2)
+            .filter(|_| self.overcommit_mode == Some(2))
             .map(|(limit, used)| CommitCharge { limit, used });
         Ok(Memory {
             total,
@@ -76,6 +84,19 @@ impl MachineFiles {
             swap_free: bytes("SwapFree").unwrap_or(0),
             commit,
         })
+    }
+
+    /// What the cache of ZFS gives back under pressure: its size less c_min.
+    fn shrinkable_arc(&self) -> Option<u64> {
+        let mut buffer = [0; 16_384];
+        let text = read_kept(self.arcstats.as_ref()?, &mut buffer).ok()?;
+        let of = |name: &[u8]| {
+            parse::lines(text).find_map(|line| {
+                let mut fields = line.split(u8::is_ascii_whitespace).filter(|f| !f.is_empty());
+                (fields.next()? == name).then(|| parse::number(fields.nth(1)?))?
+            })
+        };
+        of(b"size")?.checked_sub(of(b"c_min")?)
     }
 
     /// Clock ticks that the machine was busy since boot.

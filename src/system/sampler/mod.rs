@@ -10,7 +10,7 @@ mod machine_files;
 mod pid_list;
 mod watch_set;
 
-use crate::core::model::ceiling::{Ceiling, CeilingSources};
+use crate::core::model::ceiling::{Ceiling, CeilingSources, PastFailures};
 use crate::core::model::masked::masked;
 use crate::core::model::process::{Comm, ProcId, Program};
 use crate::core::model::sample::Sample;
@@ -112,7 +112,14 @@ impl Sampler {
 
     /// Where these ceilings, all of the last sample and of its memory, were read.
     pub fn sources(&self, ceilings: &[Ceiling]) -> CeilingSources {
-        self.ceilings.sources(self.proc.path(), ceilings, self.machine.overcommit_mode)
+        let MachineFiles { overcommit_mode, arc, .. } = self.machine;
+        let tasks = self.machine.task_counts().tasks;
+        self.ceilings.sources(self.proc.path(), ceilings, overcommit_mode, arc, tasks)
+    }
+
+    /// What was refused or killed before the first sample, by the counters that last.
+    pub fn past_failures(&self) -> Vec<PastFailures> {
+        self.ceilings.past()
     }
 
     /// The next sample has all programs once more.
@@ -152,7 +159,8 @@ impl Sampler {
             procs: &sample.procs,
             roots: &self.roots,
             memory: &sample.memory,
-            overcommit: self.machine.overcommit_mode,
+            // Where it cannot be read, nothing is said of it.
+            overcommit: self.machine.overcommit_mode.unwrap_or(1),
             tasks: counts.tasks,
         };
         self.ceilings.read(view, &mut sample.ceilings, &mut sample.memory_failures);
@@ -166,13 +174,16 @@ impl Sampler {
         let first = self.pids.pids.first();
         if self.tick == 1 && first.is_some_and(|pid| *pid != 1) {
             self.notes.push(
-                "process 1 cannot be seen: other users' processes are hidden (hidepid) or this is a container\n  hint: run as root to see all of them".to_owned(),
+                "process 1 cannot be seen: other users' processes are hidden (hidepid) or this is a container\n  hint: outside it, and with CAP_SYS_PTRACE, all of them are seen".to_owned(),
             );
         }
         let mut changed = false;
         for index in 0..self.pids.pids.len() {
             let Some(&pid) = self.pids.pids.get(index) else { break };
             changed |= self.look(pid);
+        }
+        if self.tick == 1 && self.matched() == 0 {
+            self.hint_at_titles();
         }
         if is_complete {
             self.watched.forget_unlisted(self.tick);
@@ -181,6 +192,21 @@ impl Sampler {
             self.watched.select_watched(&self.proc, self.tick, &mut self.notes);
         }
         Ok(())
+    }
+
+    /// Where no name matches: whether command lines would. A server in Python or Ruby has the name of
+    /// its interpreter.
+    fn hint_at_titles(&mut self) {
+        let own = own_chain();
+        let pids = self.pids.pids.iter().filter(|pid| !own.contains(pid));
+        let count = pids.filter(|pid| self.selection.matches_title(&self.title(**pid))).count();
+        if count > 0 {
+            let (lines, them) =
+                if count == 1 { ("command line", "it") } else { ("command lines", "them") };
+            self.notes.push(format!(
+                "no process has such a name, but {count} {lines} would match\n  hint: add -f to match {them}"
+            ));
+        }
     }
 
     /// Looks at one pid; true when that changed what may have to be watched.

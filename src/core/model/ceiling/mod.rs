@@ -136,6 +136,21 @@ pub enum MemoryFailureKind {
     Stalled,
 }
 
+/// What the kernel counted before leakwatch looked, since the machine, the container or the cgroup began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastFailures {
+    /// What happened.
+    pub kind: MemoryFailureKind,
+    /// At which limit.
+    pub ceiling: CeilingKind,
+    /// The cgroup; empty of a container's counters.
+    pub place: Place,
+    /// How often.
+    pub count: u64,
+    /// The file that counts it.
+    pub file: String,
+}
+
 impl MemoryFailureKind {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::OomKill, Self::Refused, Self::Stalled];

@@ -361,7 +361,7 @@ pub(super) fn read_kmsg(path: &Path, found: &mut LogEventCounts) {
         Ok(file) => file,
         // Most machines let root alone read it; no ring at all is a container's usual state.
         Err(rustix::io::Errno::NOENT) => return,
-        Err(error) => return found.unread(format!("the kernel's messages ({error}); run as root")),
+        Err(error) => return found.unread(format!("the kernel's messages ({error}): that takes CAP_SYSLOG, which root outside containers has")),
     };
     found.source();
     let mut buffer = [0; 8192];
