@@ -35,6 +35,7 @@ mod hook;
 mod hook_examples;
 mod hostile;
 mod impostor;
+mod in_force;
 mod last_minute;
 mod local_user;
 mod logs;

@@ -141,14 +141,15 @@ fn included(running: &RunningServer, main: &Path, pattern: &str) -> Vec<PathBuf>
 
 impl Collected {
     /// Of uWSGI: files and options, in the order of its command line, for the last one counts (tried
-    /// with 2.0: `--processes 3 --ini a.ini` has the file's number). The first file is returned.
+    /// with 2.0: `--processes 3 --ini a.ini` has the file's number); files without an option come
+    /// after all others. The first file is returned.
     fn sequence(
         &mut self,
         server: &Server,
         file: &IniFile,
         running: &RunningServer,
     ) -> Option<PathBuf> {
-        let mut first = None;
+        let (mut first, mut bare) = (None, Vec::new());
         let mut args = running.args.iter().skip(1).peekable();
         while let Some(arg) = args.next() {
             let (name, value) = match arg.split_once('=').filter(|_| arg.starts_with("--")) {
@@ -159,17 +160,16 @@ impl Collected {
                 && CONFIGS
                     .iter()
                     .any(|end| arg.split(':').next().is_some_and(|a| a.ends_with(end)));
-            let named = if is_bare { Some(arg.as_str()) } else { None };
-            let named = named.or_else(|| {
-                let is_file = name == file.long_option || file.also.contains(&name);
+            let is_file = name == file.long_option || file.also.contains(&name);
+            if is_bare {
+                bare.push(arg.as_str());
+            } else if is_file {
                 let next = || args.next_if(|next| !next.starts_with('-')).map(String::as_str);
-                is_file.then(|| value.or_else(next)).flatten()
-            });
-            if let Some(named) = named {
-                let (path, section) = named.split_once(':').unwrap_or((named, file.section));
-                let path = running.cwd.join(path);
-                self.collect_section(running, &path, section, file.section);
-                first = first.or(Some(path));
+                let path = value.or_else(next).map(|named| self.named(running, file, named));
+                first = first.or(path);
+            } else if name.starts_with("--touch") && value.is_none() {
+                // A file that is watched, not read.
+                args.next();
             } else if let Some(of) = setting_of(server, arg) {
                 let value = short_value(of, arg).or(value).map(str::to_owned);
                 let value = value.or_else(|| args.next().cloned());
@@ -183,6 +183,10 @@ impl Collected {
                 }));
             }
         }
+        for named in bare {
+            let path = self.named(running, file, named);
+            first = first.or(Some(path));
+        }
         self.entries = uwsgi_entries::in_force(running, std::mem::take(&mut self.entries));
         let inner = ["include", "ini", "yaml", "xml", "json", "import", "for"];
         let others = self.entries.iter().filter(|e| inner.contains(&e.name.as_str()));
@@ -190,6 +194,14 @@ impl Collected {
             format!("{}: named by {}, whose settings may count more", e.value, e.place.file)
         }));
         first
+    }
+
+    /// Takes in what a command line names as "app.ini" or "app.ini:production".
+    fn named(&mut self, running: &RunningServer, file: &IniFile, named: &str) -> PathBuf {
+        let (path, section) = named.split_once(':').unwrap_or((named, file.section));
+        let path = running.cwd.join(path);
+        self.collect_section(running, &path, section, file.section);
+        path
     }
 
     /// The entries of a section of a file, as those of the section that uWSGI is meant to have.
