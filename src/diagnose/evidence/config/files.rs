@@ -60,10 +60,13 @@ pub(super) fn is_dir(running: &RunningServer, path: &Path) -> bool {
 pub(super) fn real(running: &RunningServer, path: &Path) -> PathBuf {
     let found = foreign_file::find_below(&running.root, path);
     match found.and_then(|fd| std::fs::read_link(descriptor(&fd))) {
-        Ok(real) => match real.strip_prefix(&running.root) {
-            Ok(inside) => Path::new("/").join(inside),
-            Err(_) => real,
-        },
+        // A root may be named by a link itself, as that of a recorded /proc is.
+        Ok(real) => {
+            let root = running.root.canonicalize();
+            let roots = [Some(running.root.as_path()), root.as_deref().ok()];
+            let inside = roots.into_iter().flatten().find_map(|root| real.strip_prefix(root).ok());
+            inside.map_or(real.clone(), |inside| Path::new("/").join(inside))
+        }
         Err(_) => path.to_owned(),
     }
 }
