@@ -348,7 +348,9 @@ fn program_of(path: &Path) -> String {
         "catalina" | "localhost" => "tomcat".to_owned(),
         _ => match known() {
             Some(program) => program.to_owned(),
-            None if OF_ANY.contains(&stem) && dir != "log" => dir.into_owned(),
+            None if OF_ANY.contains(&stem) && !["log", "logs", ""].contains(&&*dir) => {
+                dir.into_owned()
+            }
             None => stem.to_owned(),
         },
     }

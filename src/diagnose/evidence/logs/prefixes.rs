@@ -150,6 +150,8 @@ fn after_prefix(text: &str) -> Option<&str> {
                 || (named && is_name(bare))
                 || (bare.starts_with('<') && bare.ends_with('>') && is_name(bare))
                 || is_class(bare)
+                || is_time(bare)
+                || is_thread(bare)
                 || is_session(bare));
     is_prefix.then_some(rest)
 }
@@ -172,7 +174,7 @@ fn is_number(word: &str) -> bool {
 /// The name of a program, a module or an exception: no blanks, no quotes, not one whose value others
 /// choose.
 fn is_name(word: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_.+$#@/()<>*-[]:`".contains(c);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_.+$#@/()<>*-[]:`'".contains(c);
     let lower = word.trim_start_matches(['<', '[', '(']).to_ascii_lowercase();
     !word.is_empty() && word.chars().all(plain) && !OTHERS_WORDS.contains(&lower.as_str())
 }
@@ -184,10 +186,25 @@ fn is_class(word: &str) -> bool {
     starts && word.contains('.') && word.chars().all(plain)
 }
 
-/// PostgreSQL's "app@shop" before the level.
+/// PostgreSQL's "app@shop" before the level, or "user=app,db=shop".
 fn is_session(word: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_.-@[]".contains(c);
-    word.matches('@').count() == 1 && word.chars().all(plain)
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_.-@[],=".contains(c);
+    let is_either = word.matches('@').count() == 1 || word.starts_with("user=");
+    is_either && word.chars().all(plain)
+}
+
+/// A time behind another prefix: "2026-11-24", "10:00:00.000", "UTC".
+fn is_time(word: &str) -> bool {
+    let zones = ["UTC", "GMT", "CET", "CEST"];
+    let plain = |c: char| c.is_ascii_digit() || "-:.,+TZ".contains(c);
+    let is_digit = |c: char| c.is_ascii_digit();
+    zones.contains(&word) || (word.starts_with(is_digit) && word.chars().all(plain))
+}
+
+/// Sidekiq's thread, and the place in a source that Ruby names: "/x/cluster.rb:100:in".
+fn is_thread(word: &str) -> bool {
+    let is_place = word.ends_with(":in") && word.contains(".rb:");
+    (word.starts_with("TID-") || is_place) && !word.contains(['"', '=', '?'])
 }
 
 #[cfg(test)]

@@ -174,13 +174,15 @@ impl Wording {
 /// Parts of wordings that are rare in logs: searched for in place of a wording that has one. A wording
 /// that has none is searched for as it is. They make the search fast: whole wordings are two to three
 /// times slower (300 instead of 800 MB/s), since many begin like common words ("error", "code").
-const RARE_PARTS: [&str; 46] = [
+const RARE_PARTS: [&str; 47] = [
     "fork",
     "Fork",
     "FORK",
     "ut of memory",
     "ut Of Memory",
     "annot allocate ",
+    "rrno 12",
+    "(12: ",
     "ailed to allocate memory",
     "emory allocation",
     "insufficient memory",
@@ -191,7 +193,6 @@ const RARE_PARTS: [&str; 46] = [
     "allocation failure",
     "MemoryError",
     "bad_alloc",
-    "Errno 12",
     "rror=12",
     "rrno=12",
     "rror=11",
@@ -282,10 +283,15 @@ fn prove(proof: Proof, head: &str, text: &str, above: &str) -> Option<(Failure, 
         Proof::ForkFailed => Failure::ForkFailed(reason().unwrap_or(MissingResource::Unsaid)),
         Proof::ForkBecause => Failure::ForkFailed(reason()?),
         Proof::OutOfMemory => {
-            missing_at_end(head)?;
+            let missing = missing_at_end(head)?;
             let of_fork =
                 ["fork", "_execute_child", "spawn"].iter().any(|word| above.contains(word));
-            if of_fork { Failure::ForkFailed(MissingResource::Memory) } else { Failure::NoMemory }
+            match missing {
+                _ if of_fork => Failure::ForkFailed(missing),
+                MissingResource::Memory => Failure::NoMemory,
+                // A call that would wait says the same, and means no harm.
+                _ => return None,
+            }
         }
         Proof::Of(failure) => failure,
         Proof::DownAfter => return Some((Failure::Down, Only::After)),
@@ -319,7 +325,7 @@ fn who(wording: &Wording, head: &str, text: &str, tag: &str, unit: &str) -> Stri
         Who::Unit => Some(unit),
         Who::Shell if tag.is_empty() => shell(text),
         Who::Tag | Who::Shell => None,
-        Who::NextWord => behind.split([' ', ',', ':', '(']).next(),
+        Who::NextWord => behind.trim_start().split([' ', ',', ':', '(']).next(),
         Who::InQuotes => head.split('"').nth(1),
         Who::InBrackets => {
             head.split(['[', ']']).nth(1).and_then(|inside| inside.split(':').next())

@@ -3,7 +3,8 @@
 use crate::diagnose::findings::MissingResource;
 
 /// How each resource is named, in English, by number and by macro.
-const MEMORY: [&str; 14] = [
+const MEMORY: [&str; 15] = [
+    "errno: 12",
     "Cannot allocate memory",
     "ENOMEM",
     "Errno 12]",
@@ -19,7 +20,8 @@ const MEMORY: [&str; 14] = [
     "Out of memory",
     "Not enough memory",
 ];
-const TASKS: [&str; 13] = [
+const TASKS: [&str; 14] = [
+    "errno: 11",
     "Resource temporarily unavailable",
     "EAGAIN",
     "Errno 11]",
@@ -57,7 +59,7 @@ pub(super) fn missing_at_end(text: &str) -> Option<MissingResource> {
 fn is_tail(tail: &str) -> bool {
     let begins = |words: &[&str]| words.iter().any(|word| tail.starts_with(word));
     tail.trim().is_empty()
-        || tail.starts_with(['.', ')', ']', '\'', '"', '!', ';', ',', ':', '>', '}'])
+        || tail.starts_with(['.', ')', ']', '\'', '"', '!', ';', ':', '>', '}'])
         || begins(&[" at ", " (", " [", " in ", " -- ", " - ", " <", " \\"])
 }
 

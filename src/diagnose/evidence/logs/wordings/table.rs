@@ -114,6 +114,7 @@ pub(super) const WORDINGS: &[Wording] = &[
     of("Out of memory (allocated ", NO_MEMORY, Tag),
     // cron, OpenSSH.
     begins("(CRON) error (can't fork", ForkFailed, Program("cron")),
+    Wording { has: ") error (can't fork", ..begins("(", ForkFailed, Program("cron")) },
     begins("(CRON) DEATH (can't fork", ForkFailed, Program("cron")),
     Wording { begins: "(", ..has(") CAN'T FORK (", ForkFailed, Program("cron")) },
     Wording { has: "fork", ..begins("error: do_exec", ForkFailed, Tag) },
@@ -179,7 +180,7 @@ pub(super) const WORDINGS: &[Wording] = &[
     // MySQL, MariaDB.
     begins("Can't create a new thread (errno 11", NO_TASKS, Tag),
     begins("Can't create a new thread (errno 12", NO_FORK_MEMORY, Tag),
-    begins("Can't create thread to ", ForkFailed, Tag),
+    begins("Can't create thread", ForkFailed, Tag),
     begins("Out of memory (Needed ", NO_MEMORY, Tag),
     // Ends by signal 9, as their masters tell them.
     Wording { has: "exited on signal 9", ..begins("child ", KILLED, Tag) },
@@ -209,12 +210,16 @@ pub(super) const WORDINGS: &[Wording] = &[
     Wording { has: "Negsignal.SIGKILL", ..begins("Task exited with return code", KILLED, Tag) },
     Wording { has: "Job exited with SIGKILL", ..has("", KILLED, Tag) },
     begins("Killed signal terminated program ", KILLED, NextWord),
+    // bash: "x.sh: line 3:  1234 Killed                  /usr/bin/php a.php".
+    begins("Killed  ", KILLED, NextWord),
     Wording { has: " oom_kill event", ..begins("Detected ", IN_CGROUP, Program("slurmstepd")) },
     // Killers of their own that act before the kernel's.
     of("sending SIGTERM to process ", BY_DAEMON, InQuotes),
     of("sending SIGKILL to process ", BY_DAEMON, InQuotes),
     of("Sending SIGTERM to process ", BY_DAEMON, InQuotes),
     of("Sending SIGKILL to process ", BY_DAEMON, InQuotes),
+    begins("Sending SIGTERM to the victim", BY_DAEMON, Tag),
+    begins("Sending SIGKILL to the victim", BY_DAEMON, Tag),
     // Containers.
     begins("TaskOOM event", IN_CGROUP, Who::Container),
     begins("System OOM encountered, victim process: ", Of(Failure::OomKill), NextWord),
@@ -222,6 +227,10 @@ pub(super) const WORDINGS: &[Wording] = &[
     Wording { has: "memory for ", ..begins("Cannot allocate ", NO_MEMORY, Tag) },
     Wording { has: "insufficient memory for ", ..has("", NO_MEMORY, Tag) },
     begins("Cannot allocate memory", OutOfMemory, Tag),
+    begins("Resource temporarily unavailable", OutOfMemory, Tag),
+    Wording { has: "failed (12: Cannot allocate", ..begins("malloc(", NO_MEMORY, Tag) },
+    Wording { has: "failed (12: Cannot allocate", ..begins("posix_memalign(", NO_MEMORY, Tag) },
+    Wording { has: "failed; errno 12", ..begins("mmap(", NO_MEMORY, Tag) },
     begins("MemoryError", NO_MEMORY, Tag),
     Wording { has: "MemoryError: Unable to allocate", ..begins("numpy.", NO_MEMORY, Tag) },
     begins("NoMemoryError", NO_MEMORY, Tag),
