@@ -4,10 +4,14 @@
 use clap::{Command, CommandFactory};
 use clap_complete::{Shell, generate};
 use leakwatch::cli::options::Cli;
+use leakwatch::core::servers::{TABLE, WorkerPolicy};
+use leakwatch::report::servers::Ended;
 use std::path::{Path, PathBuf};
 
 const BEGIN: &str = ".\\\" BEGIN OPTIONS (generated from the flags)\n";
 const END: &str = ".\\\" END OPTIONS\n";
+const BEGIN_SERVERS: &str = ".\\\" BEGIN SERVERS (generated from the rows)\n";
+const END_SERVERS: &str = ".\\\" END SERVERS\n";
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -73,6 +77,40 @@ fn the_options_of_the_man_page_are_the_flags() {
     let (head, rest) = page.split_once(BEGIN).expect("the page has a BEGIN mark");
     let (_, tail) = rest.split_once(END).expect("the page has an END mark");
     agree("man/leakwatch.8", &format!("{head}{BEGIN}{body}{END}{tail}"));
+}
+
+/// The table of the servers whose workers are ended, and a sentence with the others.
+fn servers() -> String {
+    let escaped = |text: &str| text.replace('-', "\\-");
+    let mut table = ".TS\nlB lB\nl l.\nserver\tits workers are ended by\n".to_owned();
+    let mut reported = Vec::new();
+    for server in TABLE {
+        let ended = match &server.workers {
+            WorkerPolicy::End(ending) => Ended(ending).to_string(),
+            WorkerPolicy::Allow(ending, _) => {
+                format!("with --allow {}: {}", server.key, Ended(ending))
+            }
+            WorkerPolicy::Reload(signal, _) => {
+                format!("with --reload: {} to the master", signal.name())
+            }
+            WorkerPolicy::Report(_) => {
+                reported.push(server.name);
+                continue;
+            }
+        };
+        table += &format!("{}\t{}\n", escaped(server.name), escaped(&ended));
+    }
+    let (last, others) = reported.split_last().unwrap();
+    let all = format!("{} and {last}", others.join(", "));
+    format!("{table}.TE\n.PP\nOnly reported are the workers of {}.\n", escaped(&all))
+}
+
+#[test]
+fn the_servers_of_the_man_page_are_the_rows() {
+    let page = std::fs::read_to_string(file("man/leakwatch.8")).unwrap();
+    let (head, rest) = page.split_once(BEGIN_SERVERS).expect("the page has a BEGIN mark");
+    let (_, tail) = rest.split_once(END_SERVERS).expect("the page has an END mark");
+    agree("man/leakwatch.8", &format!("{head}{BEGIN_SERVERS}{}{END_SERVERS}{tail}", servers()));
 }
 
 #[test]

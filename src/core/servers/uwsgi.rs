@@ -47,7 +47,17 @@ pub(super) static UWSGI: Server = Server {
         syntax: ConfigSyntax::Ini(IniFile {
             short_option: "",
             long_option: "--ini",
-            also: &["--yaml", "--yml", "-y", "--json", "-j", "--xml", "-x", "--config"],
+            also: &[
+                "--yaml",
+                "--yml",
+                "-y",
+                "--json",
+                "-j",
+                "--xml",
+                "-x",
+                "--config",
+                "--ini-paste",
+            ],
             section: "uwsgi",
             include: "",
             status_address: &["stats", "stats-server"],

@@ -187,6 +187,21 @@ impl Collected {
             let path = self.named(running, file, named);
             first = first.or(Some(path));
         }
+        // The environment may name a file too, which is not opened: it is the process's own word.
+        let by_variable =
+            running.env.iter().find(|(name, _)| FILE_VARIABLES.contains(&name.as_str()));
+        if let Some((name, value)) = by_variable.filter(|_| first.is_none()) {
+            self.notes.push(format!("{value}: named by {name}; its settings are not known"));
+            let settings = [server.recycle.first(), server.cap.first()].into_iter().flatten();
+            let unknown = settings.map(|of| IniEntry {
+                section: file.section.to_owned(),
+                name: of.name().to_owned(),
+                value: format!("{name}={value}"),
+                place: FileLine::command_line(),
+                unknown: true,
+            });
+            self.entries.splice(0..0, unknown);
+        }
         self.entries = uwsgi_entries::in_force(running, std::mem::take(&mut self.entries));
         let inner = ["include", "ini", "yaml", "xml", "json", "import", "for"];
         let others = self.entries.iter().filter(|e| inner.contains(&e.name.as_str()));
@@ -216,6 +231,10 @@ impl Collected {
         }
     }
 }
+
+/// Variables that name a file of settings.
+const FILE_VARIABLES: [&str; 6] =
+    ["UWSGI_INI", "UWSGI_YAML", "UWSGI_YML", "UWSGI_XML", "UWSGI_JSON", "UWSGI_CONFIG"];
 
 /// Endings of the files that uWSGI takes without an option.
 const CONFIGS: [&str; 6] = [".ini", ".yaml", ".yml", ".json", ".js", ".xml"];

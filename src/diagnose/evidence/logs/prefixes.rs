@@ -137,7 +137,7 @@ fn after_prefix(text: &str) -> Option<&str> {
     }
     if let Some(rest) = text.strip_prefix("line ") {
         let (number, rest) = rest.split_once(": ")?;
-        return is_number(number).then_some(rest);
+        return is_number(number).then_some(rest.trim_start());
     }
     let (word, rest) = text.split_once(char::is_whitespace)?;
     let rest = rest.trim_start();

@@ -50,11 +50,21 @@ pub(super) const WORDINGS: &[Wording] = &[
     // number. Event and worker fail to make threads instead (ap_ or apr_thread_create).
     begins("fork: Unable to fork new process", ForkFailed, APACHE),
     begins("AH00159: fork: Unable to fork new process", ForkFailed, APACHE),
-    has("thread_create: unable to create ", ForkFailed, APACHE),
-    has("Couldn't spawn process '", ForkFailed, APACHE),
-    has("couldn't create child process: 12: ", NO_FORK_MEMORY, APACHE),
-    has("couldn't create child process: 11: ", NO_TASKS, APACHE),
-    has("couldn't spawn child process", ForkBecause, APACHE),
+    begins("ap_thread_create: unable to create ", ForkFailed, APACHE),
+    begins("apr_thread_create: unable to create ", ForkFailed, APACHE),
+    Wording { has: "Couldn't spawn process '", ..begins("mod_wsgi (pid=", ForkFailed, APACHE) },
+    Wording {
+        has: "couldn't create child process: 12: ",
+        ..begins("(12)Cannot allocate memory: ", NO_FORK_MEMORY, APACHE)
+    },
+    Wording {
+        has: "couldn't create child process: 11: ",
+        ..begins("(11)Resource temporarily unavailable: ", NO_TASKS, APACHE)
+    },
+    Wording {
+        has: "couldn't spawn child process",
+        ..begins("(12)Cannot allocate memory: ", NO_FORK_MEMORY, APACHE)
+    },
     begins("(12)Cannot allocate memory: ", NO_MEMORY, APACHE),
     begins("server reached MaxRequestWorkers setting", CAP_REACHED, APACHE),
     begins("server reached pm.max_children setting", CAP_REACHED, Tag),
@@ -80,7 +90,7 @@ pub(super) const WORDINGS: &[Wording] = &[
     begins("posix_spawn", ForkBecause, Tag),
     begins("zbx_fork() failed", ForkFailed, Tag),
     begins("ipcCreate: fork: ", ForkBecause, Tag),
-    begins("could not fork ", ForkFailed, Tag),
+    begins("could not fork ", ForkBecause, Tag),
     begins("could not launch", ForkBecause, Tag),
     begins("Can't fork", ForkFailed, Tag),
     begins("can't fork", ForkFailed, Shell),
@@ -148,7 +158,11 @@ pub(super) const WORDINGS: &[Wording] = &[
     begins("error=12, ", NO_FORK_MEMORY, Tag),
     begins("There is insufficient memory for the Java Runtime", NO_MEMORY, Tag),
     Wording { has: "(errno=12)", ..begins("os::commit_memory(", NO_MEMORY, Tag) },
-    Wording { has: "os::commit_memory(", ..has("(errno=12)", NO_MEMORY, Tag) },
+    Wording { has: "failed; error='Cannot allocate memory'", ..begins("OpenJDK ", NO_MEMORY, Tag) },
+    Wording {
+        has: "failed; error='Cannot allocate memory'",
+        ..begins("Java HotSpot", NO_MEMORY, Tag)
+    },
     Wording { has: "pthread_create failed", ..begins("Failed to start", ForkFailed, Tag) },
     begins("Native memory allocation (", NO_MEMORY, Tag),
     // node, Go, C and C++, Rust, Python.
@@ -156,12 +170,11 @@ pub(super) const WORDINGS: &[Wording] = &[
     Wording { ends: " EAGAIN", ..begins("spawn ", NO_TASKS, Tag) },
     Wording { ends: " ENOMEM", ..begins("spawnSync ", NO_FORK_MEMORY, Tag) },
     Wording { ends: " EAGAIN", ..begins("spawnSync ", NO_TASKS, Tag) },
-    Wording { ends: "fork ENOMEM", ..begins("", NO_FORK_MEMORY, Tag) },
+    begins("fork ENOMEM", NO_FORK_MEMORY, Tag),
     begins("failed to create new OS thread", ForkFailed, Tag),
-    begins("pthread_create", ForkFailed, Tag),
+    begins("pthread_create", ForkBecause, Tag),
     begins("return code from pthread_create() is 11", NO_TASKS, Tag),
     Wording { has: "pthread_create failed", ..begins("blas_thread_init", ForkFailed, Tag) },
-    Wording { has: "pthread_create() failed", ..begins("", ForkBecause, Tag) },
     begins("Thread creation failed", ForkFailed, Tag),
     begins("thread creation failed", ForkFailed, Tag),
     begins("unable to create thread", ForkFailed, Tag),
@@ -191,7 +204,13 @@ pub(super) const WORDINGS: &[Wording] = &[
     Wording { has: "died, killed by signal 9", ..begins("DAMN ! ", KILLED, Tag) },
     Wording { has: "SIGKILL (signal 9)>", ..begins("reaped #<Process::Status: pid ", KILLED, Tag) },
     Wording { has: "was terminated by signal 9", ..begins("server process (PID ", KILLED, Tag) },
-    Wording { has: "(PID ", ..has("was terminated by signal 9", KILLED, Tag) },
+    Wording { has: "was terminated by signal 9: ", ..begins("background w", KILLED, Tag) },
+    Wording { has: "was terminated by signal 9: ", ..begins("autovacuum ", KILLED, Tag) },
+    Wording { has: "was terminated by signal 9: ", ..begins("checkpointer process", KILLED, Tag) },
+    Wording { has: "was terminated by signal 9: ", ..begins("walwriter process", KILLED, Tag) },
+    Wording { has: "was terminated by signal 9: ", ..begins("WAL writer process", KILLED, Tag) },
+    Wording { has: "was terminated by signal 9: ", ..begins("archiver process", KILLED, Tag) },
+    Wording { has: "was terminated by signal 9: ", ..begins("startup process", KILLED, Tag) },
     Wording { has: "killed with signal 9", ..begins("service(", KILLED, Tag) },
     Wording { has: "killed with signal 9", ..begins("child ", KILLED, Tag) },
     Wording { has: "killed by signal 9", ..begins("process ", KILLED, Tag) },
@@ -205,19 +224,19 @@ pub(super) const WORDINGS: &[Wording] = &[
         ..begins("One child process died (PID:", DOWN, Tag)
     },
     Wording { has: "exited with 'signal 9 (SIGKILL)'", ..begins("Process '", KILLED, Tag) },
-    Wording { has: "exited prematurely: signal 9 (SIGKILL)", ..has("", KILLED, Tag) },
+    Wording { has: "exited prematurely: signal 9 (SIGKILL)", ..begins("Task ", KILLED, Tag) },
+    begins("Worker exited prematurely: signal 9 (SIGKILL)", KILLED, Tag),
     Wording { has: "via signal [SIGKILL]", ..begins("App [", KILLED, InBrackets) },
     Wording { has: "Negsignal.SIGKILL", ..begins("Task exited with return code", KILLED, Tag) },
-    Wording { has: "Job exited with SIGKILL", ..has("", KILLED, Tag) },
     begins("Killed signal terminated program ", KILLED, NextWord),
     // bash: "x.sh: line 3:  1234 Killed                  /usr/bin/php a.php".
     begins("Killed  ", KILLED, NextWord),
     Wording { has: " oom_kill event", ..begins("Detected ", IN_CGROUP, Program("slurmstepd")) },
     // Killers of their own that act before the kernel's.
-    of("sending SIGTERM to process ", BY_DAEMON, InQuotes),
-    of("sending SIGKILL to process ", BY_DAEMON, InQuotes),
-    of("Sending SIGTERM to process ", BY_DAEMON, InQuotes),
-    of("Sending SIGKILL to process ", BY_DAEMON, InQuotes),
+    Wording { has: "VmRSS", ..of("sending SIGTERM to process ", BY_DAEMON, InQuotes) },
+    Wording { has: "VmRSS", ..of("sending SIGKILL to process ", BY_DAEMON, InQuotes) },
+    Wording { has: "VmRSS", ..of("Sending SIGTERM to process ", BY_DAEMON, InQuotes) },
+    Wording { has: "VmRSS", ..of("Sending SIGKILL to process ", BY_DAEMON, InQuotes) },
     begins("Sending SIGTERM to the victim", BY_DAEMON, Tag),
     begins("Sending SIGKILL to the victim", BY_DAEMON, Tag),
     // Containers.
@@ -225,7 +244,7 @@ pub(super) const WORDINGS: &[Wording] = &[
     begins("System OOM encountered, victim process: ", Of(Failure::OomKill), NextWord),
     // Refused memory, of whatever program.
     Wording { has: "memory for ", ..begins("Cannot allocate ", NO_MEMORY, Tag) },
-    Wording { has: "insufficient memory for ", ..has("", NO_MEMORY, Tag) },
+    begins("insufficient memory for ", NO_MEMORY, Tag),
     begins("Cannot allocate memory", OutOfMemory, Tag),
     begins("Resource temporarily unavailable", OutOfMemory, Tag),
     Wording { has: "failed (12: Cannot allocate", ..begins("malloc(", NO_MEMORY, Tag) },

@@ -236,3 +236,13 @@ fn what_a_client_wrote_is_no_evidence() {
     // A request that looks like the kernel's line does not begin like it.
     assert_eq!(of("kernel", "x Out of memory: Killed process 1 (init)"), None);
 }
+
+#[test]
+fn each_row_that_proves_something_begins_its_message() {
+    for wording in WORDINGS.iter().filter(|wording| !matches!(wording.proves, Proof::Nothing)) {
+        let is_anchored = !wording.begins.is_empty()
+            || !wording.ends.is_empty()
+            || matches!(wording.kind, Kind::Unit);
+        assert!(is_anchored, "{:?} {:?}", wording.has, wording.ends);
+    }
+}
