@@ -114,6 +114,12 @@ impl Report<'_> {
         };
         let subject = Subject::tree(tree.comm, tree.root);
         let who = match (tree.leaking, tree.workers + 1) {
+            (0, 1) if tree.growing > 0 => {
+                format!("{} grows", Subject::process(tree.comm, tree.root))
+            }
+            (0, all) if tree.growing > 0 => {
+                format!("{subject}: {} of {all} processes grow", tree.growing)
+            }
             (0, _) => format!("{subject}: no confirmed leak"),
             (1, 1) => format!("{} leaks", Subject::process(tree.comm, tree.root)),
             (n, all) => format!("{subject}: {n} of {all} processes leak"),

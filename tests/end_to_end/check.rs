@@ -95,7 +95,7 @@ fn a_leak_of_many_checks_is_reported_once_and_again_after_a_day() {
 
     assert_eq!(code, Some(1), "{text}");
     let first = text.lines().next().unwrap();
-    assert!(first.starts_with("LEAKWATCH WARNING - app[") && first.contains("leaks"), "{text}");
+    assert!(first.starts_with("LEAKWATCH WARNING - app[") && first.contains("grows"), "{text}");
     assert!(first.contains(" exhaustion=") && !first.contains("exhaustion=U"), "{text}");
     assert_eq!(said(&world.check(&[])), silent(1), "it was told");
     let (again, _) = said(&world.check(&["--repeat-after", "0s"]));
@@ -128,7 +128,7 @@ fn the_state_is_available_as_json() {
     let events = common::events::all(&ended.out);
     assert_eq!((events[0].name(), events[0].text("state")), ("check", "warning"));
     assert_eq!(
-        (events[0].json["samples"].as_u64(), events[0].json["leaking"].as_u64()),
+        (events[0].json["samples"].as_u64(), events[0].json["growing"].as_u64()),
         (Some(151), Some(1))
     );
 }
