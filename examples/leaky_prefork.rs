@@ -150,7 +150,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             "  it leaks {} itself and has no workers; now type in another terminal:",
             per_second(cli.growth.rate)
         );
-        println!("    leakwatch --pattern leaky_prefork --budget 100M");
+        println!("    leakwatch --pattern leaky_prefork --budget 100M --allow leaky_prefork");
         return Worker::new(Kind::Leaky, &cli.growth).serve(&listener, cli.run_for);
     }
     println!(
@@ -163,7 +163,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         cli.growth.cache_size >> 20,
     );
     println!("  now type in another terminal (add --dry-run to only watch):");
-    println!("    leakwatch --pattern leaky_prefork --budget 300M");
+    println!("    leakwatch --pattern leaky_prefork --budget 300M --allow leaky_prefork");
     Master::new(listener, &cli).keep_alive(cli.run_for)
 }
 

@@ -48,8 +48,11 @@
 //! * A signal goes only to a process whose (pid, start time) was compared through its pidfd in that
 //!   very order. It never goes to process 1, to leakwatch or its ancestors, to the root of a tree, to a
 //!   process with children, or to anything protected.
-//! * One victim at a time. The next one follows only after the exit and outcome of the first, and
-//!   after its replacement has come or has failed to come for three seconds.
+//! * One victim at a time for each ceiling, on long evidence: the next one follows after the exit and
+//!   outcome of the first, and after its replacement has come or has failed to come for three
+//!   seconds. In the last minute there are no pauses, but never more than enough is on its way.
+//! * Between samples the live loop glances at what is left; a glance decides nothing but that the
+//!   next sample must not wait.
 //! * An assessment has at most one order: `Assessment { order: Option<Order>, .. }`.
 //! * Watch and check act on a live sample in one place (`command/act.rs`), which sends the signal
 //!   before anything is written.

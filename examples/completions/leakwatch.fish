@@ -31,10 +31,10 @@ complete -c leakwatch -n "__fish_leakwatch_needs_command" -l max-processes -d 'W
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l procfs -d 'Read this procfs, such as that of the host as seen from a container' -r -F
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l sysfs -d 'Read this sysfs, which has the cgroups of that procfs mounted below it' -r -F
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s i -l interval -d 'Time between samples [shortened to as little as 0.25 s as memory runs out]' -r
-complete -c leakwatch -n "__fish_leakwatch_needs_command" -l lead -d 'End a leaking worker when memory may run out within this time' -r
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l lead -d 'End no worker earlier than this before memory may run out' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l grace -d 'Time for a worker to exit after the first signal [default: depends on the server, 10 to 70 s]' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l signal -d 'The first signal, instead of the one that lets the server\'s workers finish their request' -r
-complete -c leakwatch -n "__fish_leakwatch_needs_command" -l allow -d 'Also end workers of this server, at its cost (postgres: a session, ended by TERM; repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l allow -d 'Also end workers of this server, at its cost (postgres: a session, ended by TERM), or of this program, which no row describes (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l protect -d 'Never signal processes whose name or command line matches (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l server -d 'Describe a server that `leakwatch servers` does not list, or treat a listed one differently (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l max-extrapolation -d 'Extrapolate a growth to at most K times the time that it was observed for, 1 to 32' -r
@@ -73,10 +73,10 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l pid -d 'On
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l max-processes -d 'Watch at most this many processes, the largest first; each takes 4 kB of memory' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l procfs -d 'Read this procfs, such as that of the host as seen from a container' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l sysfs -d 'Read this sysfs, which has the cgroups of that procfs mounted below it' -r -F
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l lead -d 'End a leaking worker when memory may run out within this time' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l lead -d 'End no worker earlier than this before memory may run out' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l grace -d 'Time for a worker to exit after the first signal [default: depends on the server, 10 to 70 s]' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l signal -d 'The first signal, instead of the one that lets the server\'s workers finish their request' -r
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l allow -d 'Also end workers of this server, at its cost (postgres: a session, ended by TERM; repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l allow -d 'Also end workers of this server, at its cost (postgres: a session, ended by TERM), or of this program, which no row describes (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l protect -d 'Never signal processes whose name or command line matches (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l server -d 'Describe a server that `leakwatch servers` does not list, or treat a listed one differently (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l max-extrapolation -d 'Extrapolate a growth to at most K times the time that it was observed for, 1 to 32' -r
@@ -153,10 +153,10 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s q -l quie
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l explain -d 'Explain the verdicts on this process, window by window, instead of printing events' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l html -d 'Also write the findings to this file, as one HTML page' -r -F
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l lead -d 'End a leaking worker when memory may run out within this time' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l lead -d 'End no worker earlier than this before memory may run out' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l grace -d 'Time for a worker to exit after the first signal [default: depends on the server, 10 to 70 s]' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l signal -d 'The first signal, instead of the one that lets the server\'s workers finish their request' -r
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l allow -d 'Also end workers of this server, at its cost (postgres: a session, ended by TERM; repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l allow -d 'Also end workers of this server, at its cost (postgres: a session, ended by TERM), or of this program, which no row describes (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l protect -d 'Never signal processes whose name or command line matches (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l server -d 'Describe a server that `leakwatch servers` does not list, or treat a listed one differently (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l max-extrapolation -d 'Extrapolate a growth to at most K times the time that it was observed for, 1 to 32' -r

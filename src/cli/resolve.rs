@@ -4,11 +4,11 @@ use crate::cli::options::{JudgeOptions, SelectOptions, StateOptions};
 use crate::core::decide::rules::Rules;
 use crate::core::engine;
 use crate::core::model::signal::Signal;
-use crate::core::servers::{TABLE, UserServer, WorkerPolicy};
+use crate::core::servers::{self, Server, TABLE, UserServer, WorkerPolicy};
 use crate::system::machine;
 use crate::system::proc::{Selection, SelectionArgs};
 use crate::system::sampler::Sampler;
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use regex_lite::Regex;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -73,15 +73,15 @@ pub fn engine(judge: &JudgeOptions, act: bool) -> Result<engine::EngineSettings>
         Regex::new(re).map_err(|e| anyhow!("--protect '{re}' is not a regular expression: {e}\n  hint: put a backslash before a character that stands for itself"))
     };
     for key in &judge.allow {
-        let servers =
-            TABLE.iter().filter(|server| matches!(server.workers, WorkerPolicy::Allow(..)));
-        let known: Vec<&str> = servers.map(|server| server.key).collect();
-        ensure!(
-            known.contains(&key.as_str()),
-            "--allow does not apply to '{}'\n  hint: it applies to {}; `leakwatch servers` shows how the workers of every server are ended",
-            key.escape_debug(),
-            known.join(", ")
-        );
+        let needs_none = |server: &&Server| !matches!(server.workers, WorkerPolicy::Allow(..));
+        // What is no key of the table is the name of a program.
+        if servers::by_key(key).is_some_and(|server| needs_none(&server)) {
+            let may = TABLE.iter().filter(|server| !needs_none(server));
+            bail!(
+                "--allow does not apply to '{key}'\n  hint: it applies to {} and to programs that `leakwatch servers` does not list; that list shows how the workers of every server are ended",
+                may.map(|server| server.key).collect::<Vec<_>>().join(", ")
+            );
+        }
     }
     ensure!(
         !(judge.no_kill && judge.signal == Some(Signal::Kill)),

@@ -22,7 +22,8 @@ pub fn run(
     let mut sampler = resolve::sampler(&options.select, None)?;
     let mut sample = Sample::default();
     take(&mut sampler, &Waiter::new()?, &mut sample)?;
-    let rows = ceilings::rows(&sample, sampler.sources(&sample.all_ceilings()));
+    let rows =
+        ceilings::rows(&sample, sampler.sources(&sample.every_ceiling().collect::<Vec<_>>()));
     match options.format {
         ReportFormat::Text => ceilings::write(out, &rows)?,
         ReportFormat::Json => ceilings::write_json(out, &rows)?,

@@ -31,6 +31,8 @@ pub struct Engine {
     lead_s: f64,
     found: bool,
     trees: usize,
+    /// When the next counted sample is wanted.
+    planned_t: f64,
     assessment: Assessment,
 }
 
@@ -45,6 +47,7 @@ impl Engine {
             policy: Policy::new(settings.rules, header.interval_s),
             found: false,
             trees: 0,
+            planned_t: 0.0,
             assessment: Assessment::default(),
         }
     }
@@ -52,6 +55,7 @@ impl Engine {
     /// Takes in one sample: what changed, how things stand, and when the next sample is wanted.
     pub fn observe(&mut self, sample: &Sample) -> &Assessment {
         let Self { detector, alarm, policy, assessment, .. } = self;
+        let is_counted = detector.counts(sample.t);
         assessment.t = sample.t;
         assessment.changes.clear();
         detector.observe(sample, &mut assessment.changes);
@@ -62,7 +66,7 @@ impl Engine {
         }
         // Worst first; the sort is stable, so events of one rank keep the detector's order.
         assessment.changes.sort_by_key(Event::severity_rank);
-        self.assess();
+        self.assess(is_counted);
         &self.assessment
     }
 
@@ -152,7 +156,7 @@ impl Engine {
         self.assessment.status.max(least)
     }
 
-    fn assess(&mut self) {
+    fn assess(&mut self, is_counted: bool) {
         let detector = &self.detector;
         let roots = || detector.roots();
         let ends = || roots().filter_map(|s| detector.forecast(s.id));
@@ -180,8 +184,13 @@ impl Engine {
             Severity::Fine
         };
         let trees = roots().count();
-        let newcomers = trees > self.trees;
-        self.trees = trees;
-        self.assessment.next_s = self.sampling.next_s(nearest_s, left, newcomers);
+        let t = self.assessment.t;
+        if is_counted {
+            let newcomers = trees > self.trees;
+            self.trees = trees;
+            self.planned_t = t + self.sampling.next_s(nearest_s, left, newcomers);
+        }
+        let planned_s = (self.planned_t - t).max(0.01);
+        self.assessment.next_s = self.policy.next_s().map_or(planned_s, |s| s.min(planned_s));
     }
 }

@@ -26,10 +26,10 @@ struct CeilingRow {
 }
 
 /// The limits in `sample`, each once, nearest first: by the share that is left. `sources` are those
-/// of [`Sample::all_ceilings`].
+/// of [`Sample::every_ceiling`].
 pub fn rows(sample: &Sample, sources: CeilingSources) -> Rows {
     let mut rows: Vec<CeilingRow> = Vec::new();
-    for (ceiling, file) in sample.all_ceilings().into_iter().zip(sources.files) {
+    for (ceiling, file) in sample.every_ceiling().zip(sources.files) {
         let tree = ceiling.root.map(|root| {
             let proc = sample.procs.iter().find(|proc| proc.id == root);
             (root, proc.map_or(Comm::default(), |proc| proc.comm))

@@ -30,8 +30,6 @@ pub struct Greeting<'a> {
     pub foreign_procfs: Option<&'a Path>,
     /// Seconds between samples.
     pub interval_s: f64,
-    /// Seconds before exhaustion at which a worker is ended.
-    pub lead_s: f64,
     /// Nothing is signalled.
     pub dry_run: bool,
 }
@@ -41,8 +39,7 @@ pub struct Greeting<'a> {
 /// # Errors
 /// When `err` cannot be written.
 pub fn greet(err: &mut impl Write, engine: &Engine, greeting: &Greeting<'_>) -> io::Result<()> {
-    let Greeting { machine, wanted, matched, foreign_procfs, interval_s, lead_s, dry_run } =
-        *greeting;
+    let Greeting { machine, wanted, matched, foreign_procfs, interval_s, dry_run } = *greeting;
     let version = env!("CARGO_PKG_VERSION");
     let trees = summary::trees(engine);
     let processes = engine.detector().process_states().count();
@@ -72,10 +69,9 @@ pub fn greet(err: &mut impl Write, engine: &Engine, greeting: &Greeting<'_>) -> 
     } else if dry_run {
         writeln!(err, "  dry run: prints the signals that it would send, and sends none")
     } else {
-        let lead = Seconds(lead_s);
         writeln!(
             err,
-            "  when a worker leaks and memory may run out within {lead}, leakwatch ends it: gently first, one at a time, never a master"
+            "  when ending a worker that leaks takes about as long as memory lasts, leakwatch ends it: gently first, one at a time, never a master"
         )?;
         manners(err, engine, &trees)?;
         may_not(err, engine, &trees)

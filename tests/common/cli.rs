@@ -48,6 +48,7 @@ impl Cli {
             .args(words)
             .args(args)
             .env("STATE_DIRECTORY", state.path())
+            .env("LEAKWATCH_SERVER", super::prefork::ROW)
             .env("LEAKWATCH_CONFIG", "/dev/null");
         let mut cli = Self::start(&mut command);
         cli.state = Some(state);

@@ -9,6 +9,10 @@ use super::lines::Lines;
 use super::process::{self, Id};
 use super::wait;
 
+/// What an admin says of the servers of the tests: a program of which nothing is known is not ended
+/// before it was seen to replace a worker.
+pub const ROW: &str = "match=leaky_prefork|prefork.pl";
+
 /// The example as a child of the test.
 pub struct Prefork {
     cli: Cli,

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::common::cli::{Cli, PROMPTLY};
-use crate::common::prefork::Prefork;
+use crate::common::prefork::{self, Prefork};
 use crate::common::process;
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -35,6 +35,7 @@ impl Unread {
         let child = Command::new(env!("CARGO_BIN_EXE_leakwatch"))
             .args(["--pid", &server.master().pid.to_string(), "--interval", "1s", "--verbose"])
             .args(["--budget", "100M"])
+            .env("LEAKWATCH_SERVER", prefork::ROW)
             .env("STATE_DIRECTORY", state.path())
             .stdin(Stdio::null())
             .stdout(writer.try_clone().unwrap())

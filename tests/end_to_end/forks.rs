@@ -15,6 +15,7 @@ use crate::common::cli::{Cli, PROMPTLY};
 use crate::common::events;
 use crate::common::lines::Lines;
 use crate::common::needs::{self, Need};
+use crate::common::prefork;
 use crate::common::process::{self, Id};
 use crate::common::wait;
 use nix::sys::signal::Signal;
@@ -213,6 +214,7 @@ fn a_watch_without_the_right_to_signal_names_the_capability() {
     let user = ["--reuid", "65534", "--regid", "65534", "--clear-groups", &leakwatch, "--no-state"];
     let mut command = Command::new("setpriv");
     command.args(user).args(["--interval", "1s", "--budget", "100M", "--pid", &master]);
+    command.env("LEAKWATCH_SERVER", prefork::ROW);
     let cli = Cli::start(&mut command);
     let may_none = |line: &str| line.contains("may signal none of them");
     cli.err.expect_line(PROMPTLY, "that says so at the start", may_none);

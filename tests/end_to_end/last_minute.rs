@@ -242,6 +242,7 @@ impl Leakwatch {
         }
         command.env("LEAKWATCH_CONFIG", "/dev/null");
         command.arg(Cli::program());
+        command.env("LEAKWATCH_SERVER", prefork::ROW);
         command.args(["--pid", &server.master().pid.to_string(), "--interval", "1s"]).args(more);
         Self { cli: Cli::start(&mut command), _state: state }
     }

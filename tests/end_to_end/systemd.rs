@@ -12,7 +12,7 @@ use crate::common;
 use crate::common::cli::{Cli, PROMPTLY};
 use crate::common::load::{Load, Plan};
 use crate::common::needs::{self, Need};
-use crate::common::prefork::Prefork;
+use crate::common::prefork::{self, Prefork};
 use crate::common::process::Id;
 use crate::common::unit::Unit;
 use crate::common::wait;
@@ -110,6 +110,7 @@ fn the_whole_kill_path_works_inside_the_units_limits() {
     let mut command = sandbox.command(&args);
     command.env("STATE_DIRECTORY", &state).env("NOTIFY_SOCKET", state.join("notify"));
     command.env("WATCHDOG_USEC", "3000000").env_remove("WATCHDOG_PID");
+    command.env("LEAKWATCH_SERVER", prefork::ROW);
     let cli = Cli::start(&mut command);
 
     let watching = |line: &str| line.contains("watching");

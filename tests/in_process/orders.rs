@@ -7,7 +7,7 @@ use leakwatch::core::model::ceiling::{CeilingKind, MemoryFailure, MemoryFailureK
 use leakwatch::core::model::event::Event;
 use leakwatch::core::model::order::{NotEnded, Order, OrderReason, Outcome, OutcomeResult};
 use leakwatch::core::model::process::{Comm, Proc, ProcId, Program};
-use leakwatch::core::model::sample::{Header, Memory, Sample};
+use leakwatch::core::model::sample::{CommitCharge, Header, Memory, Sample};
 use leakwatch::core::model::signal::{Signal, SignalFailure, Step};
 use leakwatch::core::servers::UserServer;
 use regex_lite::Regex;
@@ -49,6 +49,8 @@ struct World {
     master_gone: bool,
     /// Every other worker has another name, as under mod_perl.
     renamed: bool,
+    /// Memory is limited by the commit limit.
+    commit: bool,
     /// Forks are refused in this second.
     refused: bool,
     /// The last order could not be carried out.
@@ -86,6 +88,7 @@ impl World {
             master: MASTER,
             master_gone: false,
             renamed: false,
+            commit: false,
             refused: false,
             signal_failure: None,
             next_pid: 1000,
@@ -196,7 +199,10 @@ impl World {
         };
         let programs = procs.iter().filter(|p| !known.contains(&p.id.pid)).map(program).collect();
         let (total, available) = (self.total, left);
-        let memory = Memory { total, available, ..Memory::default() };
+        let used = total - left;
+        let used = used + 4 * MIB;
+        let commit = self.commit.then_some(CommitCharge { limit: total, used });
+        let memory = Memory { total, available, commit, ..Memory::default() };
         let root = Some(ProcId { pid: self.master, start: u64::from(self.master) });
         let (kind, ceiling) = (MemoryFailureKind::Refused, CeilingKind::Commit);
         let sign = MemoryFailure { kind, ceiling, root, place: Place::NONE, count: 1 };
@@ -303,7 +309,7 @@ fn a_dry_run_orders_each_victim_once_and_never_escalates() {
     eligibility.sort_unstable();
     eligibility.dedup();
     assert_eq!(eligibility.len(), world.orders.len());
-    assert!(world.orders.iter().all(|order| order.step == Step::Gentle));
+    assert!(world.orders.iter().all(|order| order.reason != OrderReason::Stayed));
 }
 
 #[test]
@@ -345,11 +351,21 @@ fn children_of_a_threaded_apache_are_only_reported() {
 }
 
 #[test]
-fn an_unknown_pre_forking_program_gets_term() {
-    let mut world =
-        World::with(rules()).serving("/usr/local/bin/app", 1).workers(3, MIB, Nature::Obeys);
-
+fn an_unknown_pre_forking_program_gets_term_alone_and_only_if_it_replaces_its_children() {
+    let pool = |rules| {
+        World::with(rules).serving("/usr/local/bin/app", 1).workers(3, MIB, Nature::Stubborn)
+    };
+    let mut world = pool(Rules { allow: vec!["app".to_owned()], ..rules() });
     assert_eq!(world.run_until_order().signal, Signal::Term);
+    world.run(60);
+    assert!(!world.signals().contains(&Signal::Kill), "it may have a reason to stay");
+
+    let mut world = pool(rules());
+    world.run(700);
+    assert_eq!(world.orders, [], "nothing replaces its children as far as is known");
+    assert!(
+        world.spared.iter().all(|(_, why)| *why == NotEnded::Unproven) && world.spared.len() == 3
+    );
 }
 
 #[test]
@@ -452,6 +468,7 @@ const GUNICORN: &str = "/usr/bin/gunicorn";
 fn workers_of_a_master_that_would_not_survive_a_failed_fork_are_ended_earlier() {
     let first = |exe| {
         let mut world = World::with(rules()).serving(exe, 1).workers(4, MIB / 4, Nature::Obeys);
+        world.commit = true;
         world.run_until_order().forecast.unwrap().earliest_s
     };
 

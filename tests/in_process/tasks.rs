@@ -56,7 +56,9 @@ impl World {
         Self::with(limit, Rules::default())
     }
 
+    /// Of a program in no row, which the admin allows to end.
     fn with(limit: u64, rules: Rules) -> Self {
+        let rules = Rules { allow: vec!["app".to_owned()], ..rules };
         let hostname = String::new();
         let header = Header { interval_s: 1.0, clock_ticks: 100, page_size: 4096, hostname };
         Self {

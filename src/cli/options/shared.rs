@@ -92,7 +92,11 @@ pub struct TimingOptions {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Acting")]
 pub struct JudgeOptions {
-    /// End a leaking worker when memory may run out within this time
+    /// End no worker earlier than this before memory may run out
+    ///
+    /// Mostly it is later: some seconds for a proven leak, about as long as ending takes for growth
+    /// that may still be a cache that fills. Workers of masters that do not outlive a failed fork are
+    /// ended at twice this time where forks would fail.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
     pub lead: f64,
     /// Time for a worker to exit after the first signal [default: depends on the server, 10 to 70 s]
@@ -117,8 +121,12 @@ pub struct JudgeOptions {
     /// At most once a minute. The master gets the signal that `apachectl graceful` sends.
     #[arg(long)]
     pub reload: bool,
-    /// Also end workers of this server, at its cost (postgres: a session, ended by TERM; repeatable)
-    #[arg(long, value_name = "SERVER")]
+    /// Also end workers of this server, at its cost (postgres: a session, ended by TERM), or of this
+    /// program, which no row describes (repeatable)
+    ///
+    /// Of a program that `leakwatch servers` does not list, children are ended only once their parent
+    /// was seen to replace one that ended. Its name here says that it does.
+    #[arg(long, value_name = "NAME")]
     pub allow: Vec<String>,
     /// Print what would be signalled, in the same words, and signal nothing
     #[arg(short = 'n', long)]

@@ -106,6 +106,9 @@ impl Watch {
         let Some(session) = first.filter(|session| waiter.uptime_s() >= session.due_s) else {
             return Ok(());
         };
+        if !session.wants_sample(waiter) {
+            return Ok(());
+        }
         let now_s = wait::awake_s();
         let late_s = scheduling_delay.observe(session.expected_s.unwrap_or(now_s), now_s);
         session.sample(waiter, scheduling_delay, out, err)?;

@@ -10,7 +10,9 @@ use crate::cli::resolve;
 use crate::command::act::ActingEngine;
 use crate::command::profile_saver::ProfileSaver;
 use crate::command::{may_order, terminal};
+use crate::core::decide::glances::Glances;
 use crate::core::engine::Engine;
+use crate::core::model::ceiling::Ceiling;
 use crate::core::model::event::Severity;
 use crate::core::model::sample::Sample;
 use crate::core::scheduling_delay::SchedulingDelay;
@@ -47,8 +49,15 @@ pub(super) struct Session {
     failures: SampleFailures,
     /// Whether the engine may give orders, if only for a dry run.
     may_order: bool,
-    /// The uptime at which the next sample is due.
+    /// The uptime at which the next glance or sample is due.
     pub(super) due_s: f64,
+    /// The uptime at which the next sample is due, unless a glance calls for it.
+    sample_due_s: f64,
+    glances: Glances,
+    /// Seconds from one glance to the next.
+    glance_s: f64,
+    /// What the last glance saw.
+    glanced: Vec<Ceiling>,
     /// The same on the clock of [`wait::awake_s`]; none before the first sample.
     pub(super) expected_s: Option<f64>,
     verbose_s: f64,
@@ -121,6 +130,10 @@ impl Session {
             failures: SampleFailures::default(),
             may_order,
             due_s: now_s,
+            sample_due_s: now_s,
+            glances: Glances::default(),
+            glance_s: 0.0,
+            glanced: Vec::new(),
             expected_s: None,
             verbose_s: now_s + VERBOSE_S,
             is_greeted: false,
@@ -150,6 +163,24 @@ impl Session {
     /// Adds notes to print with the greeting.
     pub(super) fn add_notes(&mut self, notes: Vec<String>) {
         self.notes.extend(notes);
+    }
+
+    /// Whether a sample is to be taken at that uptime: it is due, or a glance at what is left calls
+    /// for it. If not, the next glance is planned.
+    pub(super) fn wants_sample(&mut self, waiter: &Waiter) -> bool {
+        let uptime_s = waiter.uptime_s();
+        let is_due = uptime_s >= self.sample_due_s;
+        // A memory that cannot be read is the sample's to report.
+        is_due || self.sampler.glance(&mut self.glanced).is_err() || self.glance(uptime_s)
+    }
+
+    /// Whether the end of memory may be near by what was glanced at; plans the next glance.
+    fn glance(&mut self, uptime_s: f64) -> bool {
+        let near_s = self.engine().policy().near_s();
+        let glance = self.glances.observe(uptime_s, self.glanced.iter().copied(), near_s);
+        self.glance_s = glance.next_s;
+        self.due_s = self.sample_due_s.min(uptime_s + glance.next_s);
+        glance.alarm
     }
 
     /// Takes a sample, acts on it and reports it.
@@ -196,8 +227,13 @@ impl Session {
         // What the reader did not take before, it is offered again with every sample.
         out.flush()?;
         err.flush()?;
-        // Missed samples (a suspend, a stop) are not made up for.
-        self.due_s = (self.due_s + next_s).max(waiter.uptime_s());
+        // Missed samples (a suspend, a stop) are not made up for, and one that a glance called for
+        // came early.
+        let planned_s = self.sample_due_s.min(uptime_s) + next_s;
+        self.sample_due_s = planned_s.max(waiter.uptime_s());
+        // Without orders, nothing is gained by a sample before its time.
+        let glance_s = if self.may_order { self.glance_s } else { f64::INFINITY };
+        self.due_s = self.sample_due_s.min(uptime_s + glance_s);
         // A sample that itself took too long delays the next one.
         self.expected_s = Some(awake_s + next_s);
         Ok(())
@@ -254,7 +290,6 @@ impl Session {
             matched: (!select.is_empty()).then(|| self.sampler.matched()),
             foreign_procfs: is_foreign.then_some(select.procfs.as_path()),
             interval_s: timing.interval,
-            lead_s: judge.lead,
             dry_run: judge.dry_run,
         };
         Ok(messages::greet(err, self.engine(), &greeting)?)
@@ -275,7 +310,7 @@ impl Session {
     pub(super) fn show_state(&self, err: &mut impl Write) -> Result<()> {
         let err = &mut self.tolerant(err);
         summary::write(err, &summary::trees(self.engine()), MOST, self.plain_style())?;
-        let sources = self.sampler.sources(&self.sample.all_ceilings());
+        let sources = self.sampler.sources(&self.sample.every_ceiling().collect::<Vec<_>>());
         Ok(ceilings::write(err, &ceilings::rows(&self.sample, sources))?)
     }
 

@@ -1,29 +1,33 @@
-//! Campaign: what the policy does about its current victim, from the order to its replacement.
+//! Campaign: the orders under way, from the first signal to the replacement of the victim.
 
 use crate::core::decide::eligibility::WorkerPool;
 use crate::core::detect::Detector;
 use crate::core::detect::ceilings::series::Headroom;
-use crate::core::model::ceiling::Unit;
+use crate::core::model::ceiling::{CeilingKind, Place, Unit};
 use crate::core::model::event::Event;
 use crate::core::model::order::{Order, OrderReason, Outcome, OutcomeResult};
+use crate::core::model::process::ProcId;
 
-/// Where the policy stands with its current victim.
-#[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "there is one")]
-pub enum Campaign {
-    /// There is none.
-    Idle,
-    /// Ordered; waiting for its exit.
-    Waiting(OrderUnderWay),
-    /// Gone; waiting for its replacement.
-    Settling {
-        /// The pool that it belonged to.
-        pool: WorkerPool,
-        /// Members that the pool had before.
-        size: u32,
-        /// When the victim was gone.
-        gone_t: f64,
-    },
+/// What the policy waits for.
+#[derive(Debug, Default)]
+pub struct Campaign {
+    /// Orders whose victims are still there.
+    pub orders: Vec<OrderUnderWay>,
+    /// Pools that may still get a replacement.
+    pub settling: Vec<Settling>,
+}
+
+/// A pool one of whose members is gone.
+#[derive(Clone, Copy, Debug)]
+pub struct Settling {
+    /// The pool.
+    pub pool: WorkerPool,
+    /// Members that it had before.
+    pub size: u32,
+    /// When the victim was gone.
+    pub gone_t: f64,
+    /// The ceiling for whose sake it had to go.
+    pub ceiling: (CeilingKind, Place),
 }
 
 /// An order under way.
@@ -33,19 +37,60 @@ pub struct OrderUnderWay {
     pub order: Order,
     /// When the first order was given.
     pub first_t: f64,
+    /// When the last step was taken.
+    pub step_t: f64,
     /// The last sample.
     pub last_t: f64,
     /// Seconds waited since the last step; a suspend does not count as grace.
     pub waited_s: f64,
     /// How its ceiling stood when the order was given.
     pub before: Headroom,
+    /// Key of the victim's server.
+    pub server: &'static str,
     /// The pool that the victim belongs to.
     pub pool: WorkerPool,
     /// Members that the pool had.
     pub size: u32,
+    /// Whether it was given, or its last step taken, in the last minute.
+    pub is_urgent: bool,
+    /// Bytes that its end gives back, as of the last sample that had it.
+    pub footprint: u64,
+}
+
+impl Campaign {
+    /// Whether an order is under way for the sake of that ceiling, or a pool settles from one.
+    pub fn concerns(&self, ceiling: (CeilingKind, Place)) -> bool {
+        let under_way = self.orders.iter().map(OrderUnderWay::ceiling);
+        under_way.chain(self.settling.iter().map(|of| of.ceiling)).any(|of| of == ceiling)
+    }
+
+    /// Whether an order on that process is under way.
+    pub fn has(&self, victim: ProcId) -> bool {
+        self.orders.iter().any(|of| of.order.victim == victim)
+    }
+
+    /// Takes out the order on that process.
+    pub fn remove(&mut self, victim: ProcId) -> Option<OrderUnderWay> {
+        let at = self.orders.iter().position(|of| of.order.victim == victim)?;
+        Some(self.orders.remove(at))
+    }
+
+    /// Its victim is gone at `t`: its pool settles. A child that merely hung has no replacement,
+    /// and the next one may be due at once.
+    pub fn settle(&mut self, gone: &OrderUnderWay, t: f64) {
+        if gone.order.reason != OrderReason::Hung {
+            let (pool, size, ceiling) = (gone.pool, gone.size, gone.ceiling());
+            self.settling.push(Settling { pool, size, gone_t: t, ceiling });
+        }
+    }
 }
 
 impl OrderUnderWay {
+    /// The ceiling for whose sake its victim must go.
+    pub fn ceiling(&self) -> (CeilingKind, Place) {
+        self.order.forecast.map_or((self.before.kind, self.before.place), |f| (f.ceiling, f.place))
+    }
+
     /// The outcome, once its victim is gone.
     pub fn outcome(&self, t: f64, detector: &Detector) -> Event {
         let Self { order, first_t, before, .. } = *self;
@@ -65,15 +110,6 @@ impl OrderUnderWay {
             Unit::Tasks => detector.task_forecast(order.root).map(|(forecast, _)| forecast),
         };
         Event::Outcome(Outcome { order, after_s, result, forecast })
-    }
-
-    /// What follows once its victim is gone at `t`.
-    pub fn next(&self, t: f64) -> Campaign {
-        // A child that merely hung has no replacement, and the next may be due at once.
-        match self.order.reason {
-            OrderReason::Hung => Campaign::Idle,
-            _ => Campaign::Settling { pool: self.pool, size: self.size, gone_t: t },
-        }
     }
 }
 

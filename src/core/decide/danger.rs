@@ -1,9 +1,10 @@
 //! Danger: may a ceiling be reached within the lead time, and is the evidence long enough to act on?
 
 use crate::core::decide::eligibility::{Eligibility, private_bytes};
+use crate::core::decide::last_minute::limit::usable;
 use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
-use crate::core::model::ceiling::CeilingKind;
+use crate::core::model::ceiling::{CeilingKind, Effect};
 use crate::core::model::forecast::Forecast;
 use crate::core::model::process::ProcId;
 use crate::core::model::verdict::Evidence;
@@ -27,7 +28,15 @@ pub struct Danger {
 impl Danger {
     /// The nearest ceiling on memory over a tree, which long growths fill. The earliest end is
     /// that of the memory that can be counted on.
-    pub fn in_bytes(root: ProcId, eligibility: &Eligibility, detector: &Detector) -> Option<Self> {
+    ///
+    /// A leak that is proven is acted on while there is enough left for the machine to work well;
+    /// growth that may be a fill, only when hardly anything is.
+    pub fn in_bytes(
+        root: ProcId,
+        is_proven: bool,
+        eligibility: &Eligibility,
+        detector: &Detector,
+    ) -> Option<Self> {
         let forecast = detector.growth_forecast(root)?;
         let headroom = detector.headroom(root);
         // A ceiling with a place may be over several trees; then each counts its own, which is careful.
@@ -40,7 +49,12 @@ impl Danger {
         } else {
             0
         };
-        let left = headroom.usable() + pretended as f64;
+        let countable = if is_proven {
+            headroom.usable()
+        } else {
+            usable(headroom.left as f64, headroom.limit as f64)
+        };
+        let left = countable + pretended as f64;
         let earliest_s = forecast.earliest_s * left / (headroom.left as f64).max(1.0);
         let growing = detector.flagged().filter(|s| s.endangers && is_below(s));
         let counted = growing.filter(|s| eligibility.excluded().all(|id| id != s.id));
@@ -62,6 +76,11 @@ impl Danger {
             .map(|(_, evidence, _)| evidence);
         let watched = threads.chain(child_leaks).map(growth_watched).sum();
         Some(Self { forecast, left: headroom.usable(), limit: headroom.limit, watched })
+    }
+
+    /// What happens when the ceiling is reached.
+    pub fn effect(&self) -> Effect {
+        self.forecast.ceiling.effect()
     }
 
     /// The forecast, if the ceiling may be reached within so many seconds, on evidence long enough.

@@ -1,8 +1,10 @@
 //! Eligibility: which processes may be ended at all, and which never are, whatever they do.
 
+use crate::core::decide::replacements::Replacements;
 use crate::core::decide::rules::{Method, Rules};
 use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
+use crate::core::model::ceiling::MemoryFailureKind;
 use crate::core::model::order::NotEnded;
 use crate::core::model::process::{Comm, ProcId, Program};
 use crate::core::model::sample::Sample;
@@ -31,6 +33,12 @@ struct ProgramFacts {
     /// Hash of the pool's name, where the server has several.
     pool: u64,
     permitted: Option<bool>,
+    /// Of a program in no row: path of the executable, hash of the title, whether an interpreter runs
+    /// it, and whether the admin named it.
+    exe: String,
+    title: u64,
+    interpreted: bool,
+    named: bool,
 }
 
 /// What is assumed in a recording without programs.
@@ -41,6 +49,10 @@ static NOT_RECORDED: ProgramFacts = ProgramFacts {
     helper: false,
     pool: 0,
     permitted: None,
+    exe: String::new(),
+    title: 0,
+    interpreted: false,
+    named: true,
 };
 
 /// A worker pool: the children of one parent that do the same work.
@@ -69,8 +81,24 @@ pub struct Eligibility {
     told_programs: bool,
     /// Ordered in a dry run, or did not go: never ordered again.
     excluded: Vec<ProcId>,
+    /// Ordered to end, and still there.
+    going: Vec<ProcId>,
+    replacements: Replacements,
     /// Size of each pool when its tree came into danger, and when that was last so.
     episodes: HashMap<WorkerPool, (u32, f64)>,
+}
+
+impl WorkerPool {
+    /// The children of a master that have that name and run a program of their own.
+    #[cfg(test)]
+    pub fn named(master: ProcId, comm: Comm) -> Self {
+        Self { parent: Some(master), kind: WorkerPoolKind::Named(comm) }
+    }
+
+    /// The parent of its members.
+    pub fn parent(&self) -> Option<ProcId> {
+        self.parent
+    }
 }
 
 impl Eligibility {
@@ -81,6 +109,8 @@ impl Eligibility {
             program_facts: HashMap::new(),
             told_programs: false,
             excluded: Vec::new(),
+            going: Vec::new(),
+            replacements: Replacements::default(),
             episodes: HashMap::new(),
         }
     }
@@ -111,7 +141,33 @@ impl Eligibility {
             self.program_facts.retain(|id, _| lives(id));
             self.excluded.retain(lives);
         }
+        let is_kill = |kind| kind == MemoryFailureKind::OomKill;
+        if sample.memory_failures.iter().any(|failure| is_kill(failure.kind)) {
+            self.replacements.kernel_killed(sample.t);
+        }
+        if detector.is_any_gone() || !sample.programs.is_empty() {
+            self.watch_replacements(sample, detector);
+        }
         self.episodes.retain(|_, (_, t)| sample.t - *t < EPISODE_S);
+    }
+
+    /// Looks whether the masters of programs in no row replace workers that end.
+    fn watch_replacements(&mut self, sample: &Sample, detector: &Detector) {
+        let mut pools: HashMap<WorkerPool, (u32, ProcId)> = HashMap::new();
+        for s in detector.process_states().filter(|s| s.parent.is_some()) {
+            if self.program_facts.get(&s.id).is_some_and(|facts| !facts.server.is_known()) {
+                let (size, newest) = pools.entry(self.pool(s)).or_insert((0, s.id));
+                *size += 1;
+                let order = |id: &ProcId| (id.start, id.pid);
+                *newest = std::cmp::max_by_key(*newest, s.id, order);
+            }
+        }
+        for (pool, (size, newest)) in pools {
+            let master = pool.parent.and_then(|master| self.program_facts.get(&master));
+            let exe = master.map_or("", |facts| facts.exe.as_str());
+            self.replacements.observe(sample.t, (pool, size, newest), exe);
+        }
+        self.replacements.forget(sample.t, |id| detector.process_state(id).is_some());
     }
 
     fn facts_of(&self, program: &Program, comm: Comm) -> ProgramFacts {
@@ -119,15 +175,23 @@ impl Eligibility {
         let exe = program.exe.rsplit('/').next().unwrap_or_default();
         let mut texts = [&*name, exe, program.title.as_str()].into_iter();
         let server = servers::recognise(program, comm, &self.rules.servers);
-        let mut pool = DefaultHasher::new();
-        servers::pool_name(server, program).hash(&mut pool);
+        let hash = |text: &str| {
+            let mut hasher = DefaultHasher::new();
+            text.hash(&mut hasher);
+            hasher.finish()
+        };
+        let mut names = [&*name, exe].into_iter();
         ProgramFacts {
             server,
             protected: texts.any(|text| self.rules.protect.iter().any(|re| re.is_match(text))),
             forked: program.forked,
             helper: !servers::is_worker(server, program),
-            pool: pool.finish(),
+            pool: hash(servers::pool_name(server, program)),
             permitted: program.permitted,
+            exe: program.exe.clone(),
+            title: hash(&program.title),
+            interpreted: servers::is_interpreter(exe),
+            named: names.any(|name| self.rules.allow.iter().any(|allowed| allowed == name)),
         }
     }
 
@@ -218,9 +282,22 @@ impl Eligibility {
 
     /// Whether a process may be ended now, the end being so many seconds away at the earliest.
     pub fn may_end(&self, s: &ProcessState, end_s: f64, detector: &Detector) -> bool {
-        !self.excluded.contains(&s.id)
-            && !self.is_reduced(s, end_s, detector)
-            && self.never_ended(s, detector).is_none()
+        !self.is_reduced(s, end_s, detector) && self.may_end_at_all(s, detector)
+    }
+
+    /// Whether a process may be ended, whatever is left of its pool.
+    pub fn may_end_at_all(&self, s: &ProcessState, detector: &Detector) -> bool {
+        !self.excluded.contains(&s.id) && self.never_ended(s, detector).is_none()
+    }
+
+    /// A process was ordered to end: its pool does without it from now on.
+    pub fn goes(&mut self, id: ProcId) {
+        self.going.push(id);
+    }
+
+    /// A process that was ordered to end is gone, or stays after all.
+    pub fn stays(&mut self, id: ProcId) {
+        self.going.retain(|going| *going != id);
     }
 
     /// How well its pool does without it, among processes whose end gives back at most `most` bytes:
@@ -278,8 +355,36 @@ impl Eligibility {
             Some(NotEnded::NotAWorker)
         } else if !s.parent_alive {
             Some(NotEnded::Orphan)
+        } else if !program_facts.server.is_known() && !program_facts.named {
+            self.unproven(s, program_facts, detector)
         } else {
             None
+        }
+    }
+
+    /// Why a child of a program in no row is not ended: unless its parent is known to replace such
+    /// children, it may be a job, a session, or the service itself.
+    fn unproven(
+        &self,
+        s: &ProcessState,
+        facts: &ProgramFacts,
+        detector: &Detector,
+    ) -> Option<NotEnded> {
+        let is_like_it = |other: &&ProcessState| {
+            let title = self.program_facts.get(&other.id).map(|facts| facts.title);
+            other.id != s.id && title == Some(facts.title)
+        };
+        let alike = self.members(self.pool(s), detector).filter(is_like_it).count();
+        let master = s.parent.and_then(|id| Some((id, self.program_facts.get(&id)?)));
+        let is_named = || master.is_some_and(|(_, facts)| facts.named);
+        let replaces = || master.is_some_and(|(id, of)| self.replacements.are_proven(id, &of.exe));
+        if is_named() {
+            None
+        } else if alike == 0 {
+            // The only child may be the service; one unlike its siblings has work of its own.
+            Some(NotEnded::NotAWorker)
+        } else {
+            (facts.interpreted || !replaces()).then_some(NotEnded::Unproven)
         }
     }
 
@@ -330,7 +435,8 @@ impl Eligibility {
             return false;
         }
         let pool = self.pool(s);
-        let now = self.pool_size(pool, detector);
+        let now =
+            self.members(pool, detector).filter(|s| !self.going.contains(&s.id)).count() as u32;
         let begun = self.episodes.get(&pool).map_or(now, |(size, _)| *size);
         let share = if end_s <= NEAR_S { 4 } else { 2 };
         begun > 1 && (now <= 1 || share * (now - 1) < begun)
@@ -406,7 +512,9 @@ mod tests {
 
     fn eligibility() -> Eligibility {
         let protect = vec![Regex::new("keep").unwrap()];
-        Eligibility::new(Rules { protect, ..Rules::default() })
+        // Nothing is known of this program, so that its children need the admin's word.
+        let allow = vec!["app".to_owned()];
+        Eligibility::new(Rules { protect, allow, ..Rules::default() })
     }
 
     proptest! {

@@ -3,8 +3,10 @@
 pub mod campaign;
 pub mod danger;
 pub mod eligibility;
-pub mod emergency;
+pub mod glances;
 pub mod hung;
+pub mod last_minute;
 pub mod policy;
 pub mod refusals;
+pub mod replacements;
 pub mod rules;

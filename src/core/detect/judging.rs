@@ -95,6 +95,22 @@ impl Detector {
         }
     }
 
+    /// Takes over how every process stands.
+    pub(super) fn follow_processes(&mut self, sample: &Sample) {
+        self.roots.clear();
+        for (slot, index) in self.trees.present() {
+            let node = self.trees.node(*slot);
+            if node.parent.is_none() {
+                self.roots.push(*slot);
+            }
+            let parent_alive = self.trees.has_parent(*slot);
+            self.processes[*slot].follow(&sample.procs[*index], node, parent_alive);
+        }
+        let lives = |slot: &usize| !self.trees.gone().contains(slot);
+        self.flagged.retain(lives);
+        self.parents.retain(lives);
+    }
+
     /// Judges every process, and sums up the trees above it.
     pub(super) fn judge_processes(
         &mut self,

@@ -100,6 +100,9 @@ impl Detector {
 
     /// Judges the next sample; pushes what changed onto `events`.
     pub fn observe(&mut self, sample: &Sample, events: &mut Vec<Event>) {
+        if self.basis.clock.is_between(sample.t) {
+            return self.follow(sample, events);
+        }
         let moment = self.basis.clock.advance(sample.t, sample.span_s);
         self.trees.observe(&sample.procs, &sample.programs);
         self.count_ended();
@@ -115,6 +118,22 @@ impl Detector {
             self.compare_siblings(&moment);
         }
         self.report_forecasts(&moment, events);
+    }
+
+    /// Takes over how things stand in a sample that follows a counted one closely: which processes
+    /// live, how large they are and what is left. Series and verdicts wait for the next counted one.
+    fn follow(&mut self, sample: &Sample, events: &mut Vec<Event>) {
+        self.trees.observe(&sample.procs, &sample.programs);
+        self.count_ended();
+        self.ceilings.follow(sample);
+        self.remove_exited(events);
+        self.add_new(sample);
+        self.follow_processes(sample);
+    }
+
+    /// Whether the sample taken at `t` would be counted: one that is not only shows how things stand.
+    pub fn counts(&self, t: f64) -> bool {
+        !self.basis.clock.is_between(t)
     }
 
     /// Notes that a process was ordered to end: its run does not show how its program's runs grow

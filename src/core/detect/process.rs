@@ -159,7 +159,20 @@ impl Process {
         self.watched as f64 / block(INTERVAL_LEVEL) as f64
     }
 
-    /// Takes over what a sample shows of it.
+    /// Takes over how it stands in a sample, counted or not.
+    pub fn follow(&mut self, proc: &Proc, node: &TreeNode, parent_alive: bool) {
+        let Self { state, peak, .. } = self;
+        state.comm = proc.comm;
+        state.parent = node.parent;
+        state.parent_alive = parent_alive;
+        state.root = node.root;
+        state.children = node.children;
+        state.footprint = proc.footprint();
+        state.rss = proc.rss;
+        *peak = (*peak).max(state.footprint);
+    }
+
+    /// Takes over what a counted sample shows of it.
     pub fn update(
         &mut self,
         proc: &Proc,
@@ -168,25 +181,19 @@ impl Process {
         t: f64,
         moment: &SampleTime,
     ) {
+        self.follow(proc, node, parent_alive);
         let Self { state, .. } = self;
-        let footprint = proc.footprint();
+        let footprint = state.footprint;
+        let counted = state.recent.points().last().map_or(state.first_footprint, |(_, last)| *last);
         self.load = ((proc.cpu_s - self.cpu_s) / moment.step_s).max(0.0);
         self.cpu_s = proc.cpu_s;
-        self.grown = footprint as f64 - state.footprint as f64;
-        self.peak = self.peak.max(footprint);
+        self.grown = footprint as f64 - counted as f64;
         self.watched += moment.step();
         state.samples = state.samples.saturating_add(moment.samples());
         if state.samples >= SETTLED_SAMPLES && self.settled.is_none() {
             // Of nothing one byte.
             self.settled = Some(NonZeroU64::new(footprint).unwrap_or(NonZeroU64::MIN));
         }
-        state.comm = proc.comm;
-        state.parent = node.parent;
-        state.parent_alive = parent_alive;
-        state.root = node.root;
-        state.children = node.children;
-        state.footprint = footprint;
-        state.rss = proc.rss;
         // Not before it was first seen, and after a late sample no faster than time goes.
         let since_s = state.recent.points().last().map_or(0.0, |(last_t, _)| t - last_t);
         let idle_s = state.idle_s + since_s.clamp(0.0, moment.step_s);

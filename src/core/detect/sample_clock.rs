@@ -15,6 +15,14 @@ const GAP: f64 = 3.0;
 /// Lateness, in planned intervals, that samples in quick succession may make up for.
 const LATENESS: f64 = 10.0;
 
+/// Near the end of memory samples come closer than 1/16 of the interval: those that follow a counted
+/// one by less than this share of a sixteenth show how things stand, and are not counted.
+const COUNTED: f64 = 0.75;
+
+/// Samples closer than so many seconds come from a clock that was set back, not from hurry: the
+/// recorder then lets `t` go on by a millisecond a sample.
+const CREEP_S: f64 = 0.002;
+
 /// Planned samples are at least 1/16 of the interval apart. Samples closer than this share mean that
 /// the wall clock was set back and the recorder lets `t` creep on.
 const CREEP: f64 = 1.0 / 32.0;
@@ -87,6 +95,12 @@ impl SampleClock {
     /// Seconds in so many finest blocks.
     pub fn seconds(&self, blocks: u64) -> f64 {
         blocks as f64 * self.interval_s / block(INTERVAL_LEVEL) as f64
+    }
+
+    /// Whether the sample taken at `t` follows the last counted one too closely to be counted.
+    pub fn is_between(&self, t: f64) -> bool {
+        let counted_s = COUNTED * self.interval_s / block(INTERVAL_LEVEL) as f64;
+        self.last_t.is_some_and(|last| (CREEP_S..counted_s).contains(&(t - last)))
     }
 
     /// The moment of the sample taken at `t`. One joined from several stands for the `span_s` seconds

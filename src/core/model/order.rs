@@ -12,7 +12,7 @@ use strum::{EnumString, IntoStaticStr};
 pub enum OrderReason {
     /// It leaks, and memory may end within the lead time.
     Danger,
-    /// Memory goes faster than the statistics can follow; it grows fastest.
+    /// Ending it takes as long as memory lasts; it holds most of what grew, and still grows.
     Emergency,
     /// It hangs, one of those that pile up, and forks may fail within the lead time.
     Hung,
@@ -147,6 +147,8 @@ pub enum NotEnded {
     ForkFails(&'static str),
     /// Its program was never seen.
     Unknown,
+    /// Nothing is known of its program, and its parent was not seen to replace a child that ended.
+    Unproven,
 }
 
 impl NotEnded {

@@ -83,8 +83,8 @@ pub struct Sample {
 
 impl Sample {
     /// All its ceilings, those of the machine's memory included.
-    pub fn all_ceilings(&self) -> Vec<Ceiling> {
-        self.memory.ceilings().chain(self.ceilings.iter().copied()).collect()
+    pub fn every_ceiling(&self) -> impl Iterator<Item = Ceiling> {
+        self.memory.ceilings().chain(self.ceilings.iter().copied())
     }
 }
 

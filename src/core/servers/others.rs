@@ -4,9 +4,9 @@ use super::row::BLANK;
 use super::{RecognisedBy, Server, Termination, WorkerPolicy};
 use crate::core::model::signal::{Signal, Step};
 
-/// What an unknown worker gets: TERM may lose its request, so KILL follows soon after.
+/// What an unknown worker gets: TERM. One that ignores it may have a reason, so no KILL follows.
 const TERM_FIRST: Termination =
-    Termination { first: (Step::Term, Signal::Term), grace_s: 10.0, then: &[Step::Kill] };
+    Termination { first: (Step::Term, Signal::Term), grace_s: 10.0, then: &[] };
 
 /// A program of no other row that works as the pre-forking servers do: forks of a master that do
 /// the same work.

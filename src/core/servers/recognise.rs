@@ -50,6 +50,11 @@ pub fn recognise(program: &Program, comm: Comm, user_rows: &[&'static Server]) -
     found.unwrap_or(if program.forked { &PREFORKING } else { &UNKNOWN })
 }
 
+/// Whether an executable of that name runs scripts.
+pub fn is_interpreter(exe: &str) -> bool {
+    INTERPRETERS.iter().any(|interpreter| is_version_of(exe, interpreter))
+}
+
 /// Whether a child of this server's master handles requests, rather than helping the others.
 pub fn is_worker(server: &Server, program: &Program) -> bool {
     !server.helpers.iter().any(|part| program.title.contains(part))
@@ -123,10 +128,6 @@ fn words(title: &str) -> Vec<&str> {
         }
     }
     words
-}
-
-fn is_interpreter(name: &str) -> bool {
-    INTERPRETERS.iter().any(|interpreter| is_version_of(name, interpreter))
 }
 
 /// The last part of a path, or of a title's first word: "/usr/bin/puma" and "puma:" are "puma".

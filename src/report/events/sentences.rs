@@ -218,6 +218,9 @@ fn not_ended(f: &mut fmt::Formatter<'_>, why: NotEnded) -> fmt::Result {
             "this user may not signal it: that takes CAP_KILL, which root has",
         ),
         NotEnded::Unknown => f.write_str("its program could not be read"),
+        NotEnded::Unproven => f.write_str(
+            "leakwatch does not know its program, and has not seen its parent replace a child that ended; if it does, allow it with --allow NAME",
+        ),
         NotEnded::PoolHalved => f.write_str("its worker pool is down to half already"),
         NotEnded::ForkFails(what) => write!(
             f,
@@ -245,7 +248,10 @@ fn ordered(f: &mut fmt::Formatter<'_>, order: &Order) -> fmt::Result {
         OrderReason::Danger => write!(f, ": growing, {size}"),
         OrderReason::Hung => write!(f, ": hung, one of the children that never exit"),
         OrderReason::Emergency => {
-            write!(f, ": grows fastest, {size}, and memory goes too fast for more samples")
+            write!(
+                f,
+                ": holds most of what grew, {size}, and ending it takes as long as memory lasts"
+            )
         }
         OrderReason::Stayed => write!(f, ": it did not exit"),
     }?;
@@ -488,6 +494,7 @@ mod tests {
             not_ended(NotEnded::Protected),
             not_ended(NotEnded::NotPermitted),
             not_ended(NotEnded::Unknown),
+            not_ended(NotEnded::Unproven),
             not_ended(NotEnded::PoolHalved),
             not_ended(NotEnded::ForkFails("exits")),
             not_ended(NotEnded::Server("a session would be lost: restart it at night")),

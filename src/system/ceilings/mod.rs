@@ -133,6 +133,15 @@ impl CeilingReader {
         }
     }
 
+    /// Adds the cgroups' hard limits on memory with what is used now, as of the last sample's trees.
+    pub(in crate::system) fn glance(&self, memory: &Memory, out: &mut Vec<Ceiling>) {
+        let swap_free = (memory.swap_total > 0).then_some(memory.swap_free);
+        out.extend(self.groups.glance(swap_free).map(|limit| {
+            let Limit { kind, place, used, limit } = limit;
+            Ceiling { kind, root: None, place, used, limit }
+        }));
+    }
+
     /// Limits of the machine.
     fn read_machine(
         &mut self,

@@ -245,6 +245,11 @@ impl Cgroups {
         }
     }
 
+    /// The hard limits on memory, with what is used now.
+    pub(in crate::system) fn glance(&self, swap_free: Option<u64>) -> impl Iterator<Item = Limit> {
+        self.groups.iter().flatten().filter_map(move |group| group.glance(swap_free))
+    }
+
     fn of<'a>(&'a self, tree: &'a TreeLimits) -> impl Iterator<Item = &'a Cgroup> {
         tree.groups.iter().filter_map(|index| self.groups.get(*index)?.as_ref())
     }

@@ -167,6 +167,19 @@ impl Sampler {
         Ok(())
     }
 
+    /// What is left below the limits on memory now, without a sample: the machine's, and those of the
+    /// cgroups of the last sample's trees.
+    ///
+    /// # Errors
+    /// When the machine's memory cannot be read.
+    pub fn glance(&mut self, ceilings: &mut Vec<Ceiling>) -> Result<()> {
+        ceilings.clear();
+        let memory = self.machine.memory()?;
+        ceilings.extend(memory.ceilings());
+        self.ceilings.glance(&memory, ceilings);
+        Ok(())
+    }
+
     /// Brings the known processes up to date with the pids that exist now.
     fn discover(&mut self, last_pid: Option<u64>) -> Result<(), rustix::io::Errno> {
         let Self { proc, pids, watched, tick, own, .. } = self;

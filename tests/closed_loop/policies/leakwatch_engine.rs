@@ -4,6 +4,7 @@
 use super::Policy;
 use super::sampler::{Sampler, TICKS, id};
 use crate::world::{FIRST_PID, World};
+use leakwatch::core::decide::glances::Glances;
 use leakwatch::core::decide::rules::Rules;
 use leakwatch::core::engine::{Engine, EngineSettings};
 use leakwatch::core::model::event::Assessment;
@@ -19,6 +20,9 @@ pub struct EngineRow {
     sample: Sample,
     /// The signal that could not be sent: told with the next sample.
     failure: Option<(ProcId, SignalFailure)>,
+    glances: Glances,
+    /// When the next sample is due.
+    due_t: f64,
 }
 
 impl EngineRow {
@@ -33,6 +37,8 @@ impl EngineRow {
             sampler: Sampler::default(),
             sample: Sample::default(),
             failure: None,
+            glances: Glances::default(),
+            due_t: 0.0,
         }
     }
 
@@ -54,12 +60,18 @@ impl EngineRow {
 
 impl Policy for EngineRow {
     fn look(&mut self, world: &mut World<'_>) -> f64 {
-        self.sampler.look(world, &mut self.sample);
-        self.sample.signal_failure = self.failure.take();
-        let &Assessment { next_s, order, .. } = self.engine.observe(&self.sample);
-        if let Some(order) = order {
-            self.carry_out(&order, world);
+        let near_s = self.engine.policy().near_s();
+        self.sampler.look_at_memory(world, &mut self.sample);
+        let glance = self.glances.observe(world.t, self.sample.every_ceiling(), near_s);
+        if world.t + 1e-6 >= self.due_t || glance.alarm {
+            self.sampler.look(world, &mut self.sample);
+            self.sample.signal_failure = self.failure.take();
+            let &Assessment { next_s, order, .. } = self.engine.observe(&self.sample);
+            self.due_t = world.t + next_s;
+            if let Some(order) = order {
+                self.carry_out(&order, world);
+            }
         }
-        next_s
+        (self.due_t - world.t).min(glance.next_s)
     }
 }

@@ -56,11 +56,9 @@ impl Sampler {
     pub fn look(&mut self, world: &World<'_>, sample: &mut Sample) {
         sample.t = EPOCH_S + world.t;
         sample.uptime_s = Some(BOOTED_S + world.t);
-        let machine = &world.limits[0];
-        let (total, available) = (bytes(machine.size), bytes(machine.gauge.shown));
-        sample.memory = Memory { total, available, ..Memory::default() };
+        self.look_at_memory(world, sample);
         self.look_at_processes(world, sample);
-        self.look_at_limits(world, sample);
+        self.look_at_kills(world, sample);
         self.known.retain(|id| sample.procs.iter().any(|proc| proc.id == *id));
     }
 
@@ -105,30 +103,14 @@ impl Sampler {
         }
     }
 
-    fn look_at_limits(&mut self, world: &World<'_>, sample: &mut Sample) {
+    /// Shows what is left below the limits, as a glance does.
+    pub fn look_at_memory(&mut self, world: &World<'_>, sample: &mut Sample) {
+        let machine = &world.limits[0];
+        let (total, available) = (bytes(machine.size), bytes(machine.gauge.shown));
+        sample.memory = Memory { total, available, ..Memory::default() };
         sample.ceilings.clear();
-        sample.memory_failures.clear();
-        self.kills.resize(world.limits.len(), 0);
-        for (index, limit) in world.limits.iter().enumerate() {
-            let (kind, place) = match limit.bound {
-                Bound::Machine => (CeilingKind::Ram, Place::NONE),
-                Bound::Cgroup => (CeilingKind::CgroupMemory, Place::new(&format!("/pool{index}"))),
-                Bound::Budget => (CeilingKind::Budget, Place::NONE),
-            };
-            let count = limit.kills - std::mem::replace(&mut self.kills[index], limit.kills);
-            if count > 0 {
-                let kind_of_failure = MemoryFailureKind::OomKill;
-                sample.memory_failures.push(MemoryFailure {
-                    kind: kind_of_failure,
-                    ceiling: kind,
-                    root: None,
-                    place,
-                    count,
-                });
-            }
-            if limit.bound == Bound::Machine {
-                continue;
-            }
+        for (index, limit) in world.limits.iter().enumerate().skip(1) {
+            let (kind, place) = ceiling_of(index, limit.bound);
             let used = bytes(limit.size - limit.gauge.shown);
             let below = |group: &&Group| group.below.contains(&Some(index));
             let mut trees: Vec<usize> =
@@ -140,6 +122,28 @@ impl Sampler {
                 Ceiling { kind, root, place, used, limit: bytes(limit.size) }
             }));
         }
+    }
+
+    fn look_at_kills(&mut self, world: &World<'_>, sample: &mut Sample) {
+        sample.memory_failures.clear();
+        self.kills.resize(world.limits.len(), 0);
+        for (index, limit) in world.limits.iter().enumerate() {
+            let (ceiling, place) = ceiling_of(index, limit.bound);
+            let count = limit.kills - std::mem::replace(&mut self.kills[index], limit.kills);
+            if count > 0 {
+                let kind = MemoryFailureKind::OomKill;
+                let failure = MemoryFailure { kind, ceiling, root: None, place, count };
+                sample.memory_failures.push(failure);
+            }
+        }
+    }
+}
+
+fn ceiling_of(index: usize, bound: Bound) -> (CeilingKind, Place) {
+    match bound {
+        Bound::Machine => (CeilingKind::Ram, Place::NONE),
+        Bound::Cgroup => (CeilingKind::CgroupMemory, Place::new(&format!("/pool{index}"))),
+        Bound::Budget => (CeilingKind::Budget, Place::NONE),
     }
 }
 

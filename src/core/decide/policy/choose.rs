@@ -1,20 +1,27 @@
 //! Which process must end now, if any.
 
-use super::{LEAST_LEAD_INTERVALS, Policy};
+use super::{LEAST_LEAD_SAMPLES, Policy};
 use crate::core::decide::danger::Danger;
 use crate::core::decide::eligibility::private_bytes;
 use crate::core::decide::hung::hangs;
+use crate::core::decide::last_minute::Urgency;
 use crate::core::decide::rules::Method;
 use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
-use crate::core::model::ceiling::CeilingKind;
+use crate::core::model::ceiling::{CeilingKind, Effect};
+
 use crate::core::model::event::Event;
 use crate::core::model::forecast::Forecast;
 use crate::core::model::order::{NotEnded, Order, OrderReason};
 use crate::core::model::process::ProcId;
+use crate::core::model::verdict::Verdict;
 use crate::core::servers;
 use crate::core::servers::{FailedFork, Server};
 use std::cmp::Reverse;
+
+/// Seconds by which a leak that is proven is ended before it must be: its worker finishes what it
+/// does, and nothing has to be hastened.
+const PROVEN_LEAD_S: f64 = 5.0;
 
 impl Policy {
     /// Chooses a victim, if some tree is in danger.
@@ -24,10 +31,12 @@ impl Policy {
         detector: &Detector,
         events: &mut Vec<Event>,
     ) -> Option<Order> {
+        // One at a time for each ceiling, and none before its pool has its replacement.
+        let is_free = |f: &Forecast| !self.campaign.concerns((f.ceiling, f.place));
         let candidates = || {
             let growing = endangering(detector).filter(|s| s.kill_evidence.is_some());
             let in_danger = growing.filter_map(|s| Some((s, self.danger_of(s, detector)?)));
-            in_danger.filter(|(s, f)| self.may_end_now(s, f.earliest_s, detector))
+            in_danger.filter(|(s, f)| is_free(f) && self.may_end_now(s, f.earliest_s, detector))
         };
         // The one whose end gives back most; of equals the lower pid, so that a replay chooses alike.
         let most = candidates().map(|(s, _)| private_bytes(s, detector)).max().unwrap_or(0);
@@ -44,15 +53,30 @@ impl Policy {
             return self.order(t, s, OrderReason::Danger, forecast, detector);
         }
         self.report_not_ended(detector, events);
-        // What is in an emergency is near.
-        let may_end = |s: &ProcessState| self.may_end_now(s, 0.0, detector);
-        let victim = self.emergency.fastest(detector, self.rules().lead_s, may_end);
-        if let Some((id, forecast)) = victim
-            && let Some(s) = detector.process_state(id)
-        {
-            return self.order(t, s, OrderReason::Emergency, forecast, detector);
-        }
         self.choose_by_tasks(t, detector)
+    }
+
+    /// Reports, once of each, why none of the processes that fill a limit is ended at last.
+    pub(super) fn report_last_not_ended(
+        &mut self,
+        t: f64,
+        urgency: &Urgency,
+        detector: &Detector,
+        events: &mut Vec<Event>,
+    ) {
+        let is_open = |s: &ProcessState| !self.campaign.has(s.id);
+        let Some(s) = self.last_minute.culprit(t, urgency, detector, is_open) else { return };
+        if let Some(why) = self.eligibility.not_ended_now(s, 0.0, detector) {
+            let ProcessState { id, comm, root, .. } = *s;
+            self.report_once(Event::NotEnded { id, comm, root, why }, id, events);
+        }
+    }
+
+    fn report_once(&mut self, event: Event, id: ProcId, events: &mut Vec<Event>) {
+        if !self.reported.contains(&id) {
+            self.reported.push(id);
+            events.push(event);
+        }
     }
 
     /// Reports, once of each, why processes that grow are not ended although memory is in danger.
@@ -62,11 +86,9 @@ impl Policy {
             if let Some(Forecast { earliest_s, .. }) = self.danger_of(s, detector)
                 && let Some(why) =
                     self.eligibility.not_ended_now(s, earliest_s, detector).or_else(fork_fails)
-                && !self.reported.contains(&s.id)
             {
-                self.reported.push(s.id);
                 let ProcessState { id, comm, root, .. } = *s;
-                events.push(Event::NotEnded { id, comm, root, why });
+                self.report_once(Event::NotEnded { id, comm, root, why }, id, events);
             }
         }
     }
@@ -79,6 +101,9 @@ impl Policy {
         }
         let candidates = detector.process_states().filter_map(|s| {
             let forecast = self.task_danger(s.root, detector)?;
+            if self.campaign.concerns((forecast.ceiling, forecast.place)) {
+                return None;
+            }
             let reason = match s.thread_leak {
                 Some(_) => OrderReason::Danger,
                 None => hangs(s, &forecast, detector).then_some(OrderReason::Hung)?,
@@ -96,10 +121,15 @@ impl Policy {
     }
 
     /// Whether a process may be ended at this very moment, so many seconds before the end.
-    fn may_end_now(&self, s: &ProcessState, end_s: f64, detector: &Detector) -> bool {
+    pub(super) fn may_end_now(&self, s: &ProcessState, end_s: f64, detector: &Detector) -> bool {
+        self.may_end_at_all(s, detector) && self.eligibility.may_end(s, end_s, detector)
+    }
+
+    /// The same, whatever is left of its pool: the OOM killer is about to take one anyway.
+    pub(super) fn may_end_at_all(&self, s: &ProcessState, detector: &Detector) -> bool {
         let is_reloading = || s.parent.is_some_and(|master| self.reloads.contains(master));
         let reloads = matches!(self.rules().method(self.server(s)), Method::Reload(_));
-        self.eligibility.may_end(s, end_s, detector)
+        self.eligibility.may_end_at_all(s, detector)
             && !self.retries.holds(s.id)
             && self.fork_fails(s, detector).is_none()
             && !(reloads && is_reloading())
@@ -118,19 +148,29 @@ impl Policy {
 
     /// The forecast of a process's tree, if its memory may end within the lead time of its server.
     fn danger_of(&self, s: &ProcessState, detector: &Detector) -> Option<Forecast> {
-        self.memory_danger(s.root, self.server(s), detector)
+        let is_proven = s.verdict == Verdict::Leaking;
+        self.memory_danger(s.root, self.server(s), is_proven, detector)
     }
 
     /// The forecast of a tree whose memory may end within the lead time, on evidence long enough.
-    /// How early that is depends on the server whose worker would have to go.
+    /// How early that is depends on the server whose worker would have to go: on what an end takes
+    /// there, and on whether its master outlives a failed fork.
     pub(super) fn memory_danger(
         &self,
         root: ProcId,
         server: &Server,
+        is_proven: bool,
         detector: &Detector,
     ) -> Option<Forecast> {
-        let lead_s = self.rules().lead_s(server).max(self.least_lead_s());
-        Danger::in_bytes(root, &self.eligibility, detector)?.within(lead_s)
+        let danger = Danger::in_bytes(root, is_proven, &self.eligibility, detector)?;
+        let early_s = if is_proven { PROVEN_LEAD_S } else { 0.0 };
+        let lead_s = early_s + self.last_minute.finishing_lead_s(server.key);
+        // RAM refuses no fork: it brings the OOM killer.
+        let fails_forks =
+            danger.effect() == Effect::Enomem && matches!(server.failed_fork, FailedFork::Ends(_));
+        let most_s = self.rules().lead_s(server);
+        let lead_s = if fails_forks { most_s } else { lead_s.min(most_s) };
+        danger.within(lead_s.max(self.least_lead_s()))
     }
 
     /// The forecast of a tree in which fork may fail within the lead time for want of tasks, on
@@ -140,8 +180,9 @@ impl Policy {
         Danger::in_tasks(root, detector)?.within(lead_s)
     }
 
+    /// The next samples may come as late as the last one did: a check comes every few minutes.
     fn least_lead_s(&self) -> f64 {
-        LEAST_LEAD_INTERVALS * self.interval_s
+        LEAST_LEAD_SAMPLES * self.last_minute.gap_s()
     }
 }
 

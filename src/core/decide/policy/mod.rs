@@ -1,20 +1,27 @@
-//! Policy: from verdicts and forecasts to orders, one victim at a time.
+//! Policy: from verdicts, forecasts and the last seconds to orders.
 //!
-//! It answers the third question only: must this process end now? A process is ordered to end
-//! when it grows on long evidence, memory may run out within the lead time, and the growth of all
-//! processes that do so below that ceiling was watched for twice as long as is left. Whether the word
-//! for it is `growing` or `leaking` does not matter. Acting late on long evidence is what takes wrong kills to zero: the first ramp of a cache, a saw or a batch job has
-//! mostly ended by then. The one exception is [`emergency`](crate::core::decide::emergency).
+//! It answers the third question only: must this process end now? There are two roads to an order.
 //!
-//! The next sample is the only feedback. An order is remembered; if its victim is still there
-//! after its grace, the next step follows; if it is gone, headroom before and after are compared,
-//! and no other process is ordered until the pool has its replacement.
+//! Long evidence: the process grows steadily, the growth of all that do so below the ceiling was
+//! watched for twice as long as is left, and ending it gently takes hardly less time than memory
+//! lasts; a proven leak goes some seconds earlier. One victim at a time for each ceiling, and the
+//! next one once the pool has its replacement.
+//!
+//! The [last minute](crate::core::decide::last_minute): whatever the evidence, ending the process
+//! that holds most of what grew takes as long as memory lasts. Then there are no pauses.
+//!
+//! The later the decision, the fewer healthy processes end: a fill, a saw and a batch job have mostly
+//! ended by then. The next sample is the only feedback. An order is remembered; if its victim is
+//! still there when its grace is over or the end has come near, the next step follows; if it is
+//! gone, headroom before and after are compared.
 
 mod choose;
+mod follow_up;
+mod last_minute;
 
-use crate::core::decide::campaign::{Campaign, OrderUnderWay, headroom_of, unit_of};
+use crate::core::decide::campaign::{Campaign, OrderUnderWay, Settling, headroom_of};
 use crate::core::decide::eligibility::{Eligibility, private_bytes};
-use crate::core::decide::emergency::Emergency;
+use crate::core::decide::last_minute::LastMinute;
 use crate::core::decide::refusals::{RELOAD_GRACE_S, RefusedForks, Reloads, SignalRetries};
 use crate::core::decide::rules::{Method, Rules};
 use crate::core::detect::Detector;
@@ -22,7 +29,7 @@ use crate::core::detect::process_state::ProcessState;
 use crate::core::model::ceiling::Unit;
 use crate::core::model::event::Event;
 use crate::core::model::forecast::Forecast;
-use crate::core::model::order::{EarlierAction, Order, OrderReason, Outcome, OutcomeResult};
+use crate::core::model::order::{EarlierAction, Order, OrderReason};
 use crate::core::model::process::ProcId;
 use crate::core::model::sample::Sample;
 use crate::core::model::signal::{Signal, SignalFailure, Step};
@@ -33,11 +40,11 @@ const REPLACED_S: f64 = 3.0;
 const SETTLED_S: f64 = 10.0;
 /// Seconds between TERM and KILL, and for KILL to work: 4 GiB take 1.4 s to be freed.
 const HARD_GRACE_S: f64 = 5.0;
-/// Least grace in seconds of a gentle signal, however near the end: an idle Apache child with a
-/// kept-alive connection needs up to 7 s.
-const LEAST_GRACE_S: f64 = 10.0;
-/// The least lead time, in planned intervals: the next sample may come late.
-const LEAST_LEAD_INTERVALS: f64 = 3.0;
+/// When memory likely ends within so many seconds, the next step does not wait for the grace of the
+/// one before: TERM and KILL may still have to follow each other.
+const LAST_STEPS_S: f64 = 5.0;
+/// The least lead time, in times between samples: the next one may come late.
+const LEAST_LEAD_SAMPLES: f64 = 3.0;
 /// The most that one sample adds to the time waited for a victim, in planned intervals: a suspend
 /// is no grace.
 const LONGEST_WAIT_INTERVALS: f64 = 3.0;
@@ -48,7 +55,7 @@ pub struct Policy {
     interval_s: f64,
     eligibility: Eligibility,
     campaign: Campaign,
-    emergency: Emergency,
+    last_minute: LastMinute,
     /// The samples lie in the past.
     replaying: bool,
     /// Processes of which it was reported why they are not ended.
@@ -73,8 +80,8 @@ impl Policy {
         Self {
             interval_s,
             eligibility: Eligibility::new(rules),
-            campaign: Campaign::Idle,
-            emergency: Emergency::default(),
+            campaign: Campaign::default(),
+            last_minute: LastMinute::default(),
             replaying: false,
             reported: Vec::new(),
             refused_forks: RefusedForks::default(),
@@ -123,39 +130,49 @@ impl Policy {
         if !self.rules().act {
             return None;
         }
-        let next_step = self.follow_up(sample.t, detector, events);
-        self.emergency.observe(sample.t, detector);
-        if matches!(self.campaign, Campaign::Idle) && !self.replaying {
-            return self.choose(sample.t, detector, events);
+        self.last_minute.observe(sample, detector, &self.campaign.orders);
+        self.see_exits(sample.t, detector, events);
+        if self.replaying {
+            return None;
         }
-        next_step
+        let t = sample.t;
+        self.act_in_the_last_minute(t, detector, events)
+            .or_else(|| self.next_step(t, detector, events))
+            .or_else(|| self.choose(t, detector, events))
     }
 
-    /// The last order could not be carried out. A victim that had gone by itself is replaced like one
-    /// that was ended; after a failure for want of means (ENOMEM, EMFILE), or while another watch ends its
-    /// siblings, it is tried again later;
-    /// any other victim is left alone. Others may be chosen.
+    /// Seconds to the next sample, if the end of memory is so near that it must come soon.
+    pub fn next_s(&self) -> Option<f64> {
+        self.last_minute.next_s()
+    }
+
+    /// An end of memory within so many seconds wants a sample at once.
+    pub fn near_s(&self) -> f64 {
+        self.last_minute.near_s()
+    }
+
+    /// The last order on a process could not be carried out. A victim that had gone by itself is
+    /// replaced like one that was ended; after a failure for want of means (ENOMEM, EMFILE), or
+    /// while another watch ends its siblings, it is tried again later; any other victim is left alone. Others may be chosen.
     fn signal_failed(&mut self, victim: ProcId, why: SignalFailure) {
-        self.campaign = match (&self.campaign, why) {
+        let Some(of) = self.take_out(victim) else { return };
+        match why {
             // Gone before it got the next signal: this sample tells what it gave back.
-            (Campaign::Waiting(waiting), SignalFailure::Gone)
-                if waiting.order.reason == OrderReason::Stayed =>
-            {
-                Campaign::Waiting(*waiting)
+            SignalFailure::Gone if of.order.reason == OrderReason::Stayed => {
+                self.campaign.orders.push(of);
             }
-            (Campaign::Waiting(waiting), SignalFailure::Gone) => {
-                let OrderUnderWay { pool, size, last_t, .. } = *waiting;
-                Campaign::Settling { pool, size, gone_t: last_t }
+            SignalFailure::Gone => self.campaign.settle(&of, of.last_t),
+            SignalFailure::Failed(_) | SignalFailure::Taken => {
+                self.retries.postpone(victim, of.last_t)
             }
-            (Campaign::Waiting(waiting), SignalFailure::Failed(_) | SignalFailure::Taken) => {
-                self.retries.postpone(victim, waiting.last_t);
-                Campaign::Idle
-            }
-            _ => {
-                self.eligibility.exclude(victim);
-                Campaign::Idle
-            }
-        };
+            _ => self.eligibility.exclude(victim),
+        }
+    }
+
+    /// Takes the order on that process out of those under way.
+    fn take_out(&mut self, victim: ProcId) -> Option<OrderUnderWay> {
+        self.eligibility.stays(victim);
+        self.campaign.remove(victim)
     }
 
     /// Takes over what an earlier run did on the sample that was just decided on.
@@ -171,97 +188,16 @@ impl Policy {
                 let signal = OrderedSignal { step, signal, grace_s, then: None };
                 let expected = expected(s, unit, detector);
                 let order = self.order_on(s, signal, reason, expected, forecast);
-                self.begin(order, s, t, detector);
+                self.begin(order, s, t, false, detector);
             }
             EarlierAction::GivenUp(_) => {
+                self.take_out(victim);
                 self.eligibility.exclude(victim);
-                self.campaign = Campaign::Idle;
             }
             // One that lives on although the orders are real now may well be ended.
             EarlierAction::DryRun(_) if self.rules().dry_run => self.eligibility.exclude(victim),
             EarlierAction::DryRun(_) => {}
         }
-    }
-
-    /// Looks after the current victim: outcome, next step, or end of the pause.
-    fn follow_up(&mut self, t: f64, detector: &Detector, events: &mut Vec<Event>) -> Option<Order> {
-        match &self.campaign {
-            Campaign::Idle => {}
-            Campaign::Settling { pool, size, gone_t } => {
-                let is_full = self.eligibility.pool_size(*pool, detector) >= *size;
-                let has_settled = || self.eligibility.newest_has_settled(*pool, detector);
-                let limit_s = if self.eligibility.is_half_idle(*pool, detector) {
-                    0.0
-                } else if !is_full {
-                    REPLACED_S
-                } else if has_settled() {
-                    0.0
-                } else {
-                    SETTLED_S
-                };
-                if t >= gone_t + limit_s {
-                    self.campaign = Campaign::Idle;
-                }
-            }
-            Campaign::Waiting(waiting) => {
-                let longest_s = LONGEST_WAIT_INTERVALS * self.interval_s;
-                let waited_s = waiting.waited_s + (t - waiting.last_t).min(longest_s);
-                let waiting = OrderUnderWay { waited_s, last_t: t, ..*waiting };
-                let is_due = waited_s >= waiting.order.grace_s && !self.replaying;
-                self.campaign = match detector.process_state(waiting.order.victim) {
-                    None => {
-                        events.push(waiting.outcome(t, detector));
-                        waiting.next(t)
-                    }
-                    Some(victim) if is_due => {
-                        return self.escalate(waiting, victim, t, detector, events);
-                    }
-                    Some(_) => Campaign::Waiting(waiting),
-                };
-            }
-        }
-        None
-    }
-
-    /// The next step against a victim that is still there: only while there is still danger and
-    /// it still may be ended; else the policy waits for it.
-    fn escalate(
-        &mut self,
-        waiting: OrderUnderWay,
-        victim: &ProcessState,
-        t: f64,
-        detector: &Detector,
-        events: &mut Vec<Event>,
-    ) -> Option<Order> {
-        let OrderUnderWay { order, first_t, .. } = waiting;
-        let server = self.server(victim);
-        let forecast = match unit_of(&order) {
-            Unit::Bytes => self
-                .memory_danger(order.root, server, detector)
-                .or_else(|| self.emergency.forecast(order.root, detector)),
-            Unit::Tasks => self.task_danger(order.root, detector),
-        };
-        if forecast.is_none() || self.eligibility.never_ended(victim, detector).is_some() {
-            self.campaign = Campaign::Waiting(waiting);
-            return None;
-        }
-        let termination = match self.rules().method(server) {
-            Method::Signals(termination) => Some(termination),
-            Method::Reload(_) | Method::Never(_) => None,
-        };
-        let next = termination.and_then(|of| Some((of.after(order.step)?, of)));
-        let Some((step, termination)) = next else {
-            let (after_s, result) = (t - first_t, OutcomeResult::Stayed);
-            events.push(Event::Outcome(Outcome { order, after_s, result, forecast }));
-            self.eligibility.exclude(order.victim);
-            self.campaign = Campaign::Idle;
-            return None;
-        };
-        let (grace_s, reason) = (HARD_GRACE_S, OrderReason::Stayed);
-        let then = termination.after(step).map(Step::signal);
-        let order = Order { step, signal: step.signal(), grace_s, then, reason, forecast, ..order };
-        self.campaign = Campaign::Waiting(OrderUnderWay { order, waited_s: 0.0, ..waiting });
-        Some(order)
     }
 
     /// Orders a process to end as its server's workers are ended.
@@ -273,14 +209,11 @@ impl Policy {
         forecast: Forecast,
         detector: &Detector,
     ) -> Option<Order> {
-        // As long as the server may need, but not beyond the end of memory.
-        let within = |server_s: f64| server_s.min(forecast.earliest_s.max(LEAST_GRACE_S));
         let signal = match self.rules().method(self.server(s)) {
             Method::Signals(termination) => {
                 let (step, signal) = termination.first;
-                let grace_s = self.rules().grace_s.unwrap_or_else(|| within(termination.grace_s));
                 let then = termination.after(step).map(Step::signal);
-                OrderedSignal { step, signal, grace_s, then }
+                OrderedSignal { step, signal, grace_s: termination.grace_s, then }
             }
             Method::Reload(signal) if s.parent.is_some() => {
                 OrderedSignal { step: Step::Reload, signal, grace_s: RELOAD_GRACE_S, then: None }
@@ -289,7 +222,7 @@ impl Policy {
         };
         let expected = expected(s, forecast.ceiling.unit(), detector);
         let order = self.order_on(s, signal, reason, expected, Some(forecast));
-        self.begin(order, s, t, detector);
+        self.begin(order, s, t, false, detector);
         Some(order)
     }
 
@@ -322,15 +255,28 @@ impl Policy {
     }
 
     /// Waits for the end of a victim that was ordered at `t`.
-    fn begin(&mut self, order: Order, s: &ProcessState, t: f64, detector: &Detector) {
+    fn begin(
+        &mut self,
+        order: Order,
+        s: &ProcessState,
+        t: f64,
+        is_urgent: bool,
+        detector: &Detector,
+    ) {
         if order.target != order.victim {
             self.reloads.add(order.target, t);
         }
-        if let Campaign::Waiting(waiting) = &self.campaign
-            && waiting.order.victim == s.id
-        {
-            // A further step of an earlier run: what was before the first one still counts.
-            self.campaign = Campaign::Waiting(OrderUnderWay { order, waited_s: 0.0, ..*waiting });
+        let step = |of: &OrderUnderWay| OrderUnderWay {
+            order,
+            waited_s: 0.0,
+            step_t: t,
+            is_urgent: is_urgent || of.is_urgent,
+            ..*of
+        };
+        let mut orders = self.campaign.orders.iter_mut();
+        if let Some(of) = orders.find(|of| of.order.victim == s.id) {
+            // A further step: what was before the first one still counts.
+            *of = step(of);
             return;
         }
         let pool = self.eligibility.pool(s);
@@ -338,22 +284,30 @@ impl Policy {
         if s.parent.is_some() {
             self.eligibility.ordered(pool, size, t);
         }
-        self.campaign = if self.rules().dry_run {
-            self.eligibility.exclude(s.id);
-            Campaign::Settling { pool, size: u32::MAX, gone_t: t }
-        } else {
-            let before = headroom_of(&order, detector);
-            let (first_t, last_t, waited_s) = (t, t, 0.0);
-            Campaign::Waiting(OrderUnderWay {
-                order,
-                first_t,
-                last_t,
-                waited_s,
-                before,
-                pool,
-                size,
-            })
+        let before = headroom_of(&order, detector);
+        let (first_t, step_t, last_t, waited_s) = (t, t, t, 0.0);
+        let footprint = private_bytes(s, detector);
+        let of = OrderUnderWay {
+            order,
+            first_t,
+            step_t,
+            last_t,
+            waited_s,
+            before,
+            server: self.server(s).key,
+            pool,
+            size,
+            is_urgent,
+            footprint,
         };
+        if self.rules().dry_run {
+            self.eligibility.exclude(s.id);
+            let ceiling = of.ceiling();
+            self.campaign.settling.push(Settling { pool, size: u32::MAX, gone_t: t, ceiling });
+        } else {
+            self.eligibility.goes(s.id);
+            self.campaign.orders.push(of);
+        }
     }
 }
 

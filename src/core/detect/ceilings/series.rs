@@ -111,10 +111,15 @@ impl CeilingSeries {
         (usize::from(level.len) >= blocks).then(|| level.thirds[which])
     }
 
+    /// Takes over how it stands in a sample that is not counted.
+    pub fn follow(&mut self, used: u64, limit: u64) {
+        self.now = Headroom { left: limit.saturating_sub(used), limit, ..self.now };
+    }
+
     /// Adds what one sample shows.
     pub fn push(&mut self, moment: &SampleTime, used: u64, limit: u64) {
-        let left = limit.saturating_sub(used);
-        self.now = Headroom { left, limit, ..self.now };
+        self.follow(used, limit);
+        let left = self.now.left;
         let mut mean = left as f64;
         for (index, level) in self.levels.iter_mut().enumerate().skip(moment.level) {
             if moment.now.saturating_sub(level.last) > 3 * block(index) {

@@ -75,6 +75,16 @@ impl CeilingTracker {
         self.machine_wide.extend(machine_wide.map(|(index, _)| index));
     }
 
+    /// Takes over how the known ceilings stand in a sample that is not counted.
+    pub fn follow(&mut self, sample: &Sample) {
+        for ceiling in sample.memory.ceilings().chain(sample.ceilings.iter().copied()) {
+            let known = std::iter::once(&mut self.ram).chain(&mut self.others);
+            if let Some(usage) = known.into_iter().find(|usage| usage.id() == id(&ceiling)) {
+                usage.follow(ceiling.used, ceiling.limit);
+            }
+        }
+    }
+
     /// The nearest ceiling over the tree below `root` that footprints fill.
     pub fn nearest(&self, root: ProcId) -> &CeilingUsage {
         let nearest = self.least(root, FilledBy::Footprints);

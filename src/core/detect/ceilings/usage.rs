@@ -108,6 +108,11 @@ impl CeilingUsage {
         }
     }
 
+    /// Takes over how it stands in a sample that is not counted.
+    pub fn follow(&mut self, used: u64, limit: u64) {
+        self.series.follow(used, limit);
+    }
+
     /// Adds what one sample shows, and judges.
     pub fn push(&mut self, moment: &SampleTime, used: u64, limit: u64, basis: &JudgeBasis) {
         self.series.push(moment, used, limit);

@@ -1,0 +1,119 @@
+//! Whom to end in the last minute, and by which signal.
+
+use super::{OrderedSignal, Policy, expected};
+use crate::core::decide::campaign::OrderUnderWay;
+use crate::core::decide::last_minute::Urgency;
+use crate::core::decide::rules::Method;
+use crate::core::detect::Detector;
+use crate::core::detect::process_state::ProcessState;
+use crate::core::model::ceiling::Unit;
+use crate::core::model::event::Event;
+use crate::core::model::order::{Order, OrderReason};
+use crate::core::model::signal::Step;
+use crate::core::servers::Termination;
+
+/// Least seconds until a step that did nothing is followed by the next one, while time is left.
+const GRACE_S: f64 = 10.0;
+
+impl Policy {
+    /// Acts where ending takes as long as memory lasts: the next step against a victim that stays,
+    /// or else another victim.
+    pub(super) fn act_in_the_last_minute(
+        &mut self,
+        t: f64,
+        detector: &Detector,
+        events: &mut Vec<Event>,
+    ) -> Option<Order> {
+        // A recording at rest, and a machine with memory enough, end here.
+        self.last_minute.next_s()?;
+        if let Some(order) = self.hasten(t, detector) {
+            return Some(order);
+        }
+        for urgency in self.last_minute.urgent(t, &self.campaign.orders) {
+            let may_end = |s: &ProcessState| {
+                !self.campaign.has(s.id)
+                    && if urgency.is_last {
+                        self.may_end_at_all(s, detector)
+                    } else {
+                        // What is in its last minute is near.
+                        self.may_end_now(s, 0.0, detector)
+                    }
+            };
+            let victim = self.last_minute.culprit(t, &urgency, detector, may_end);
+            match victim.cloned() {
+                Some(s) => {
+                    if let Some(order) = self.order_at_last(t, &s, &urgency, detector) {
+                        return Some(order);
+                    }
+                }
+                None => self.report_last_not_ended(t, &urgency, detector, events),
+            }
+        }
+        None
+    }
+
+    /// The next step against the largest victim that stays, if memory ends sooner than that takes
+    /// when only what is sure to come back is counted.
+    fn hasten(&mut self, t: f64, detector: &Detector) -> Option<Order> {
+        let mut orders: Vec<OrderUnderWay> = self.campaign.orders.clone();
+        orders.sort_by_key(|of| std::cmp::Reverse(of.footprint));
+        for of in &orders {
+            let Some(victim) = detector.process_state(of.order.victim) else { continue };
+            let Some(termination) = self.steps(victim) else { continue };
+            let Some(next) = termination.after(of.order.step) else { continue };
+            let left_s = self.last_minute.left_without_s(of, t, &self.campaign.orders);
+            let lead_s = |step| self.last_minute.lead_s(step, of.footprint);
+            let kills = termination.then.contains(&Step::Kill);
+            let step = if kills && left_s <= lead_s(Step::Kill) { Step::Kill } else { next };
+            if left_s > lead_s(step) || self.eligibility.never_ended(victim, detector).is_some() {
+                continue;
+            }
+            let Some(forecast) = self.last_minute.forecast_of(victim) else { continue };
+            let of = OrderUnderWay { is_urgent: true, ..*of };
+            return self.take_step(&of, victim, step, forecast, t, detector);
+        }
+        None
+    }
+
+    /// Orders a victim to end by the gentlest signal that still reaches it.
+    fn order_at_last(
+        &mut self,
+        t: f64,
+        s: &ProcessState,
+        urgency: &Urgency,
+        detector: &Detector,
+    ) -> Option<Order> {
+        let limit = self.last_minute.limit(urgency.limit)?;
+        let forecast = self.last_minute.forecast(limit)?;
+        let termination = match self.rules().method(self.server(s)) {
+            Method::Signals(termination) => termination,
+            Method::Reload(_) => {
+                return self.order(t, s, OrderReason::Emergency, forecast, detector);
+            }
+            Method::Never(_) => return None,
+        };
+        let lead_s = |step| self.last_minute.lead_s(step, s.footprint);
+        let steps = || std::iter::once(termination.first.0).chain(termination.then.iter().copied());
+        if urgency.left_s > steps().map(lead_s).fold(0.0, f64::max) {
+            return None;
+        }
+        // The gentlest after which the next one would still come in time.
+        let in_time =
+            |step: &Step| termination.after(*step).is_none_or(|next| urgency.left_s > lead_s(next));
+        let step = steps().find(in_time)?;
+        let order = {
+            let signal = self.signal_of(&termination, step);
+            let expected = expected(s, Unit::Bytes, detector);
+            self.order_on(s, signal, OrderReason::Emergency, expected, Some(forecast))
+        };
+        self.begin(order, s, t, true, detector);
+        Some(order)
+    }
+
+    fn signal_of(&self, termination: &Termination, step: Step) -> OrderedSignal {
+        let (first, signal) = termination.first;
+        let signal = if step == first { signal } else { step.signal() };
+        let grace_s = GRACE_S.max(3.0 * self.last_minute.exits.takes_s(step));
+        OrderedSignal { step, signal, grace_s, then: termination.after(step).map(Step::signal) }
+    }
+}
