@@ -90,8 +90,10 @@ pub fn write_summary(out: &mut impl Write, engine: &Engine) -> io::Result<()> {
     let detector = engine.detector();
     let leaking = detector.process_states().filter(|s| s.leaks()).count();
     let roots = || detector.process_states().filter(|s| s.parent.is_none());
+    let growing = detector.process_states().filter(|s| s.endangers).count();
     match (engine.alarm().is_on(), leaking) {
         (true, _) => write!(out, "forks fail or the OOM killer strikes")?,
+        (_, 0) if growing > 0 => write!(out, "{growing} GROWING")?,
         (_, 0) => write!(out, "nothing leaks")?,
         (_, n) => write!(out, "{n} LEAKING")?,
     }

@@ -139,7 +139,7 @@ fn a_stopped_worker_is_still_ended_by_term() {
     let pool = Pool::start(&["env"], &["4", "768"]);
     let cli = watch(&pool, &[]);
     // The evidence against them is complete; they are idle from now on, and so go first.
-    expect(&cli, "growing");
+    expect(&cli, "forecast");
     std::thread::sleep(Duration::from_secs(4));
     let workers = process::children(pool.master.pid);
     let stopped = &workers[..2];

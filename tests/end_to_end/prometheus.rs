@@ -234,8 +234,8 @@ fn a_leak_becomes_a_firing_alert_and_every_query_of_the_dashboard_has_an_answer(
     assert!(labels.get("pid").is_none(), "{labels}");
     let summary = alert["annotations"]["summary"].as_str().unwrap();
     assert!(summary.contains("leaky_prefork on 127.0.0.1"), "{summary}");
-    let leaking = query(chain.port, "leakwatch_tree_leaking_processes").unwrap();
-    assert_eq!(leaking[0]["value"][1], "2", "{leaking}");
+    let growing = query(chain.port, "leakwatch_tree_growing_processes").unwrap();
+    assert_eq!(growing[0]["value"][1], "2", "{growing}");
     let text = std::fs::read_to_string(example("grafana/leakwatch.json")).unwrap();
     let queries = queries(&serde_json::from_str(&text).unwrap());
     assert!(queries.len() > 15, "{queries:?}");
