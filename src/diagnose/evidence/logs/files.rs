@@ -278,7 +278,8 @@ fn read_packed(
 }
 
 /// Directories of logs that are named after their program, and its name.
-const OF_PROGRAM: [(&str, &str); 26] = [
+const OF_PROGRAM: [(&str, &str); 27] = [
+    ("apt", "apt"),
     ("apache2", "apache2"),
     ("httpd", "httpd"),
     ("nginx", "nginx"),
