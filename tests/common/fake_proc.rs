@@ -3,12 +3,10 @@
 //! Its pids lie just below the kernel's largest possible one (2^22), where no machine's own are
 //! likely to be, and its files can be wrong in ways that a real /proc is only for a moment.
 
-use std::fs::{self, OpenOptions};
-use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use tempfile::TempDir;
 
 /// A pid of a fixture: the nth below 2^22.
@@ -99,20 +97,6 @@ impl FakeProc {
     /// What stands for /sys.
     pub fn sysfs(&self) -> PathBuf {
         self.path().join("fake-sys")
-    }
-
-    /// Reading this process takes so long.
-    pub fn hold_up(&self, pid: u32, time: Duration) {
-        let (there, away) = (self.path().join(pid.to_string()), self.path().join("away"));
-        fs::create_dir(&there).expect("a pid that is free");
-        let fifo = FileType::Fifo;
-        mknodat(CWD, there.join("stat"), fifo, Mode::RUSR | Mode::WUSR, 0).expect("a fifo");
-        std::thread::sleep(time);
-        // No new reader comes to it, and one that waits there finds it empty.
-        fs::rename(&there, &away).expect("one's own directory");
-        let flags = OFlags::NONBLOCK.bits().cast_signed();
-        drop(OpenOptions::new().write(true).custom_flags(flags).open(away.join("stat")));
-        fs::remove_dir_all(&away).expect("one's own directory");
     }
 
     pub fn path(&self) -> &Path {

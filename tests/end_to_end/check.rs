@@ -251,7 +251,7 @@ fn a_check_beside_a_watch_only_reports() {
 
 /// A script that runs as root with a tiny file system of its own, `$1`, for the state.
 const FULL: &str = r#"set -e
-mount -t tmpfs -o size=256k tmpfs "$1"; cp "$2"/* "$1"
+mount -t tmpfs -o size=256k,mode=755 tmpfs "$1"; cp "$2"/* "$1"
 dd if=/dev/zero of="$1/filler" bs=4k 2>/dev/null || true
 shift 2
 "$@"

@@ -96,7 +96,10 @@ fn expect(cli: &Cli, name: &str) -> events::Event {
 #[ignore = "needs all of perl"]
 fn an_unknown_preforking_program_is_recognised_and_a_worker_gets_term() {
     let pool = Pool::start(&["env"], &["3", "2048"]);
-    let cli = watch(&pool, &[]);
+    let master = pool.master.pid.to_string();
+    let no_row = ["env", "-u", "LEAKWATCH_SERVER"].map(str::to_owned);
+    let more = ["--pid", &master, "--allow", "prefork.pl"];
+    let cli = Cli::leakwatch_by(&no_row, [&ARGS[..], &more].concat());
     let greeting = format!("unknown pre-forking program: master {}, 3 workers", pool.master.pid);
     cli.err.expect_line(PROMPTLY, "that says how they are ended", |line| line.contains(&greeting));
 
@@ -138,10 +141,11 @@ fn without_kill_a_worker_that_ignores_the_rest_stays_and_is_reported() {
 fn a_stopped_worker_is_still_ended_by_term() {
     let pool = Pool::start(&["env"], &["4", "768"]);
     let cli = watch(&pool, &[]);
-    // The evidence against them is complete; they are idle from now on, and so go first.
-    expect(&cli, "forecast");
-    std::thread::sleep(Duration::from_secs(4));
+    // The evidence against them is complete, and the end is near; they are idle from now on, and so
+    // go first.
     let workers = process::children(pool.master.pid);
+    let used_kib = || workers.iter().map(|worker| process::anon_kib(worker.pid)).sum::<u64>();
+    assert!(wait::until(Duration::from_secs(90), || used_kib() >= 84 << 10), "{}", used_kib());
     let stopped = &workers[..2];
     for worker in stopped {
         signal(*worker, Signal::SIGSTOP);
@@ -188,7 +192,7 @@ fn workers_of_process_one_are_ended_from_inside_their_container_and_itself_is_no
         .unwrap_or_else(|_| env!("CARGO_BIN_EXE_leakwatch").to_owned());
     let enter = ["--target", &target, "--pid", "--mount", &leakwatch, "--no-state"];
     let mut command = Command::new("nsenter");
-    command.args(enter).args(ARGS).args(["--pattern", "perl"]);
+    command.args(enter).args(ARGS).args(["--pattern", "perl", "--allow", "prefork.pl"]);
     let cli = Cli::start(&mut command);
     let greeting = "unknown pre-forking program: master 1, 3 workers";
     cli.err.expect_line(PROMPTLY, "that knows the master", |line| line.contains(greeting));

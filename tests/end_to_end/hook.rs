@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::common::cli::{Cli, PROMPTLY};
 use crate::common::events;
 use crate::common::load::{Load, Plan};
-use crate::common::prefork::Prefork;
+use crate::common::prefork::{self, Prefork};
 use crate::common::wait;
 
 const ARGS: [&str; 6] = ["--interval", "1s", "--budget", "120M", "--format", "json"];
@@ -37,6 +37,7 @@ fn the_command_runs_for_each_event_with_its_fields_in_the_environment() {
     // As a unit with OOMScoreAdjust= has it, where that is allowed here.
     let lowered = "echo -400 2>/dev/null >/proc/self/oom_score_adj; exec \"$0\" \"$@\"";
     let mut shell = Command::new("sh");
+    shell.env("LEAKWATCH_SERVER", prefork::ROW);
     let cli = Cli::start(shell.args(["-c", lowered, env!("CARGO_BIN_EXE_leakwatch")]).args(args));
     ended_one(&cli);
 

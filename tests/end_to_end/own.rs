@@ -58,36 +58,6 @@ fn it_prints_its_own_usage_on_sigusr1_and_at_the_end() {
 }
 
 #[test]
-fn a_late_sample_is_reported_once() {
-    let proc = FakeProc::with_memory_kib(1 << 20);
-    let cli = watch(&proc, &["--format", "json"]);
-    // A slow sample makes the next one late without any signal, as when a machine stalls.
-    for nth in 1..10 {
-        proc.hold_up(pid(nth), Duration::from_millis(1500));
-        let is_late = |line: &str| events::is(line, "sample_delayed");
-        if cli
-            .out
-            .wait_for(Duration::from_millis(500), |l| {
-                l.iter().find(|l| is_late(&l.text())).cloned()
-            })
-            .is_some()
-        {
-            break;
-        }
-    }
-    proc.hold_up(pid(10), Duration::from_millis(1500));
-    let late = cli
-        .out
-        .expect_line(PROMPTLY, "of the late sample", |line| events::is(line, "sample_delayed"));
-    let ended = cli.stop();
-    assert_eq!(late_lines(&ended).len(), 1, "{}", ended.err.text());
-    let json: serde_json::Value = serde_json::from_slice(&late.bytes).unwrap();
-    assert!(json["delay_s"].as_f64().unwrap() >= 1.0, "{json}");
-    let worst = events::named(&ended.out, "self").pop().unwrap().json["delay_max_s"].clone();
-    assert!(worst.as_f64().unwrap() >= 1.0, "{worst}");
-}
-
-#[test]
 fn a_stop_by_a_signal_delays_no_sample() {
     let proc = FakeProc::with_memory_kib(1 << 20);
     let cli = watch(&proc, &["--format", "json"]);

@@ -49,7 +49,8 @@ impl Danger {
         } else {
             0
         };
-        let countable = if is_proven {
+        // Where a fork is refused, a machine that hardly has anything left cannot be helped any more.
+        let countable = if is_proven || headroom.kind.effect() == Effect::Enomem {
             headroom.usable()
         } else {
             usable(headroom.left as f64, headroom.limit as f64)

@@ -19,6 +19,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 /// quiet hour could not be helped any more.
 const EPISODE_S: f64 = 600.0;
 
+/// Words of a title among which the script of an interpreter is.
+const TITLE_WORDS: usize = 3;
+
 /// An end within so many seconds is near.
 const NEAR_S: f64 = 10.0;
 
@@ -180,7 +183,10 @@ impl Eligibility {
             text.hash(&mut hasher);
             hasher.finish()
         };
-        let mut names = [&*name, exe].into_iter();
+        // A script is named in the title of its interpreter.
+        let words = program.title.split_ascii_whitespace().take(TITLE_WORDS);
+        let scripts = words.filter_map(|word| word.rsplit('/').next());
+        let mut names = [&*name, exe].into_iter().chain(scripts);
         ProgramFacts {
             server,
             protected: texts.any(|text| self.rules.protect.iter().any(|re| re.is_match(text))),
@@ -268,8 +274,14 @@ impl Eligibility {
         let has_siblings = || self.pool_size(self.pool(s), detector) >= 2;
         s.parent.is_some()
             && !program_facts.helper
-            && (program_facts.forked
-                || (std::ptr::eq(program_facts.server, &servers::UNKNOWN) && has_siblings()))
+            && (program_facts.forked || (self.may_exec_workers(program_facts) && has_siblings()))
+    }
+
+    /// Whether children that run a program of their own may be workers: of a program in no row, or one
+    /// that the admin described.
+    fn may_exec_workers(&self, facts: &ProgramFacts) -> bool {
+        let is_it = |server: &&'static Server| std::ptr::eq(*server, facts.server);
+        facts.server.is_unknown() || self.rules.servers.iter().any(|server| is_it(&server))
     }
 
     /// How many living processes this user may not signal.

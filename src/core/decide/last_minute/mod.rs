@@ -108,7 +108,9 @@ impl LastMinute {
             let below = || detector.process_states().filter(|s| limit.has(s));
             let gross = if is_near { self.growth.gross(t, below()) } else { 0.0 };
             limit.reckon(t, gross, self.late_s);
-            near |= limit.is_near(t, within_s);
+            // A budget that is used up is not the end: nothing fails.
+            let is_over = limit.kind.effect() == Effect::OverBudget && limit.left <= 0.0;
+            near |= limit.is_near(t, within_s) && !is_over;
         }
         near |= orders.iter().any(|of| of.is_urgent);
         if near && !is_near {

@@ -165,9 +165,8 @@ impl Policy {
         let danger = Danger::in_bytes(root, is_proven, &self.eligibility, detector)?;
         let early_s = if is_proven { PROVEN_LEAD_S } else { 0.0 };
         let lead_s = early_s + self.last_minute.finishing_lead_s(server.key);
-        // RAM refuses no fork: it brings the OOM killer.
-        let fails_forks =
-            danger.effect() == Effect::Enomem && matches!(server.failed_fork, FailedFork::Ends(_));
+        // RAM refuses no fork: it brings the OOM killer. Where forks fail, everybody's do.
+        let fails_forks = danger.effect() == Effect::Enomem;
         let most_s = self.rules().lead_s(server);
         let lead_s = if fails_forks { most_s } else { lead_s.min(most_s) };
         danger.within(lead_s.max(self.least_lead_s()))
