@@ -43,10 +43,17 @@ impl Outcomes {
 
 /// The share of the outcomes, and of what stands for them before there are any, that were over.
 fn quantile(outcomes: Option<&Outcomes>, assumed_s: f64, share: f64) -> f64 {
-    let mut all = ASSUMED.map(|of| of * assumed_s).to_vec();
-    all.extend(outcomes.map_or(&[][..], |of| &of.0));
+    let outcomes = outcomes.map_or(&[][..], |of| &of.0);
+    // On the stack: a steady sample allocates nothing.
+    let mut all = [f64::INFINITY; ASSUMED.len() + REMEMBERED];
+    let known = ASSUMED.iter().map(|of| of * assumed_s).chain(outcomes.iter().copied());
+    let mut count = 0_u32;
+    for (slot, seconds) in all.iter_mut().zip(known) {
+        *slot = seconds;
+        count += 1;
+    }
     all.sort_by(f64::total_cmp);
-    let nth = ((share * all.len() as f64) as usize).min(all.len() - 1);
+    let nth = ((share * f64::from(count)) as usize).min(count as usize - 1);
     all.get(nth).copied().unwrap_or(assumed_s)
 }
 
