@@ -110,7 +110,11 @@ impl Scene {
             // An idle Apache child with an accept mutex hears USR1 with its next connection only:
             // TERM after the grace then costs no request.
             let idle = self.kind == Kind::ApachePreforkC && order.text("signal") == "TERM";
-            assert!(idle || order.text("signal") == self.kind.gentle(), "{}", order.json);
+            // On a busy machine the last minute may come before a gentle end is done; no request may
+            // fail all the same.
+            let is_hurried = ["emergency", "stayed"].contains(&order.text("reason"));
+            let is_gentle = order.text("signal") == self.kind.gentle();
+            assert!(idle || is_hurried || is_gentle, "{}", order.json);
             assert_ne!(order.pid(), self.service.master().pid, "the master: {}", order.json);
         }
         for outcome in events::named(&cli.out, "outcome") {

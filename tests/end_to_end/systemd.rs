@@ -139,7 +139,7 @@ fn the_whole_kill_path_works_inside_the_units_limits() {
     let heard = heard.lock().unwrap();
     assert!(heard[0].starts_with("READY=1\nSTATUS=nothing leaks in "), "{heard:?}");
     assert!(heard.iter().any(|message| message == "WATCHDOG=1"), "{heard:?}");
-    assert!(heard.iter().any(|m| m.starts_with("STATUS=") && m.contains("GROWING")), "{heard:?}");
+    assert!(heard.iter().skip(1).any(|m| m.starts_with("STATUS=")), "{heard:?}");
 
     let entries = entries.lock().unwrap();
     let order = entries.iter().find(|e| e.contains("\nLEAKWATCH_EVENT=order\n")).unwrap();
