@@ -280,8 +280,8 @@ impl Eligibility {
     /// Whether children that run a program of their own may be workers: of a program in no row, or one
     /// that the admin described.
     fn may_exec_workers(&self, facts: &ProgramFacts) -> bool {
-        let is_it = |server: &&'static Server| std::ptr::eq(*server, facts.server);
-        facts.server.is_unknown() || self.rules.servers.iter().any(|server| is_it(&server))
+        facts.server.is_unknown()
+            || self.rules.servers.iter().any(|server| std::ptr::eq(*server, facts.server))
     }
 
     /// How many living processes this user may not signal.
