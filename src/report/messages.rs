@@ -71,7 +71,7 @@ pub fn greet(err: &mut impl Write, engine: &Engine, greeting: &Greeting<'_>) -> 
     } else {
         writeln!(
             err,
-            "  when ending a worker that leaks takes about as long as memory lasts, leakwatch ends it: gently first, one at a time, never a master"
+            "  when ending a worker that leaks takes about as long as memory lasts, leakwatch ends it: gently where time allows, and never a master"
         )?;
         manners(err, engine, &trees)?;
         may_not(err, engine, &trees)

@@ -101,7 +101,8 @@ pub struct JudgeOptions {
     pub lead: f64,
     /// Time for a worker to exit after the first signal [default: depends on the server, 10 to 70 s]
     ///
-    /// The default is cut to the time that memory may still last, but never below 10 s.
+    /// When memory likely lasts five seconds more, the next signal follows after five seconds, and in
+    /// the last minute as soon as it must.
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub grace: Option<f64>,
     /// The first signal, instead of the one that lets the server's workers finish their request

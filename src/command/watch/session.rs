@@ -33,6 +33,8 @@ use std::path::Path;
 
 /// Trees listed when the state is asked for.
 const MOST: usize = 40;
+/// The longest pause after a sample that took long, in seconds.
+const LONGEST_PAUSE_S: f64 = 0.2;
 /// Seconds between two states under `--verbose`.
 const VERBOSE_S: f64 = 60.0;
 
@@ -230,7 +232,9 @@ impl Session {
         // Missed samples (a suspend, a stop) are not made up for, and one that a glance called for
         // came early.
         let planned_s = self.sample_due_s.min(uptime_s) + next_s;
-        self.sample_due_s = planned_s.max(waiter.uptime_s());
+        // However near the end, half of the time is left to others.
+        let (now_s, took_s) = (waiter.uptime_s(), waiter.uptime_s() - uptime_s);
+        self.sample_due_s = planned_s.max(now_s + took_s.min(LONGEST_PAUSE_S));
         // Without orders, nothing is gained by a sample before its time.
         let glance_s = if self.may_order { self.glance_s } else { f64::INFINITY };
         self.due_s = self.sample_due_s.min(uptime_s + glance_s);

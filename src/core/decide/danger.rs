@@ -1,6 +1,6 @@
 //! Danger: may a ceiling be reached within the lead time, and is the evidence long enough to act on?
 
-use crate::core::decide::eligibility::{Eligibility, private_bytes};
+use crate::core::decide::eligibility::Eligibility;
 use crate::core::decide::last_minute::limit::usable;
 use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
@@ -43,12 +43,9 @@ impl Danger {
         let is_shared = headroom.place.is_none() && headroom.kind != CeilingKind::Budget;
         let is_below = |s: &&ProcessState| is_shared || s.root == root;
         // In a dry run the processes already ordered count as gone.
-        let pretended: u64 = if eligibility.rules().dry_run {
-            let excluded = eligibility.excluded().filter_map(|id| detector.process_state(id));
-            excluded.filter(is_below).map(|s| private_bytes(s, detector)).sum()
-        } else {
-            0
-        };
+        let ended = eligibility.pretended(detector).into_iter();
+        let pretended: u64 =
+            ended.filter(|(of, _)| is_shared || *of == root).map(|(_, bytes)| bytes).sum();
         // Where a fork is refused, a machine that hardly has anything left cannot be helped any more.
         let countable = if is_proven || headroom.kind.effect() == Effect::Enomem {
             headroom.usable()
@@ -79,9 +76,9 @@ impl Danger {
         Some(Self { forecast, left: headroom.usable(), limit: headroom.limit, watched })
     }
 
-    /// What happens when the ceiling is reached.
-    pub fn effect(&self) -> Effect {
-        self.forecast.ceiling.effect()
+    /// When the ceiling is reached, however far that is and however long the evidence.
+    pub fn forecast(&self) -> &Forecast {
+        &self.forecast
     }
 
     /// The forecast, if the ceiling may be reached within so many seconds, on evidence long enough.

@@ -19,9 +19,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 /// quiet hour could not be helped any more.
 const EPISODE_S: f64 = 600.0;
 
-/// Words of a title among which the script of an interpreter is.
-const TITLE_WORDS: usize = 3;
-
 /// An end within so many seconds is near.
 const NEAR_S: f64 = 10.0;
 
@@ -36,9 +33,9 @@ struct ProgramFacts {
     /// Hash of the pool's name, where the server has several.
     pool: u64,
     permitted: Option<bool>,
-    /// Of a program in no row: path of the executable, hash of the title, whether an interpreter runs
-    /// it, and whether the admin named it.
-    exe: String,
+    /// Of a program in no row: its user and the path of its executable, hash of the title, whether an
+    /// interpreter runs it, and whether the admin named it.
+    run_by: (Option<u32>, String),
     title: u64,
     interpreted: bool,
     named: bool,
@@ -52,7 +49,7 @@ static NOT_RECORDED: ProgramFacts = ProgramFacts {
     helper: false,
     pool: 0,
     permitted: None,
-    exe: String::new(),
+    run_by: (None, String::new()),
     title: 0,
     interpreted: false,
     named: true,
@@ -167,8 +164,8 @@ impl Eligibility {
         }
         for (pool, (size, newest)) in pools {
             let master = pool.parent.and_then(|master| self.program_facts.get(&master));
-            let exe = master.map_or("", |facts| facts.exe.as_str());
-            self.replacements.observe(sample.t, (pool, size, newest), exe);
+            let run_by = master.map(|facts| &facts.run_by);
+            self.replacements.observe(sample.t, (pool, size, newest), run_by);
         }
         self.replacements.forget(sample.t, |id| detector.process_state(id).is_some());
     }
@@ -183,10 +180,6 @@ impl Eligibility {
             text.hash(&mut hasher);
             hasher.finish()
         };
-        // A script is named in the title of its interpreter.
-        let words = program.title.split_ascii_whitespace().take(TITLE_WORDS);
-        let scripts = words.filter_map(|word| word.rsplit('/').next());
-        let mut names = [&*name, exe].into_iter().chain(scripts);
         ProgramFacts {
             server,
             protected: texts.any(|text| self.rules.protect.iter().any(|re| re.is_match(text))),
@@ -194,10 +187,10 @@ impl Eligibility {
             helper: !servers::is_worker(server, program),
             pool: hash(servers::pool_name(server, program)),
             permitted: program.permitted,
-            exe: program.exe.clone(),
+            run_by: (program.uid, program.exe.clone()),
             title: hash(&program.title),
             interpreted: servers::is_interpreter(exe),
-            named: names.any(|name| self.rules.allow.iter().any(|allowed| allowed == name)),
+            named: servers::is_called(program, comm, &self.rules.allow),
         }
     }
 
@@ -209,6 +202,13 @@ impl Eligibility {
     /// Processes that are never ordered again.
     pub fn excluded(&self) -> impl Iterator<Item = ProcId> {
         self.excluded.iter().copied()
+    }
+
+    /// Roots and bytes of the processes that were ordered in a dry run: they count as gone.
+    pub fn pretended(&self, detector: &Detector) -> Vec<(ProcId, u64)> {
+        let ordered = self.excluded.iter().filter(|_| self.rules.dry_run);
+        let living = ordered.filter_map(|id| detector.process_state(*id));
+        living.map(|s| (s.root, private_bytes(s, detector))).collect()
     }
 
     /// Takes note of an order on a member of a pool of that size.
@@ -389,7 +389,8 @@ impl Eligibility {
         let alike = self.members(self.pool(s), detector).filter(is_like_it).count();
         let master = s.parent.and_then(|id| Some((id, self.program_facts.get(&id)?)));
         let is_named = || master.is_some_and(|(_, facts)| facts.named);
-        let replaces = || master.is_some_and(|(id, of)| self.replacements.are_proven(id, &of.exe));
+        let replaces =
+            || master.is_some_and(|(id, of)| self.replacements.are_proven(id, &of.run_by));
         if is_named() {
             None
         } else if alike == 0 {

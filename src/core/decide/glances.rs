@@ -3,7 +3,9 @@
 //! A glance costs a tenth of a sample. It judges nothing: it only tells that the next sample must not
 //! wait, so that a replay, which has the samples alone, decides as the live run did.
 
-use crate::core::model::ceiling::{Ceiling, CeilingKind, Effect, FilledBy, Place};
+use crate::core::decide::last_minute::fall::sure_fall;
+use crate::core::decide::last_minute::limit::{LEAST_USABLE, usable};
+use crate::core::model::ceiling::{Ceiling, CeilingKind, Place};
 use crate::core::model::process::ProcId;
 use std::collections::VecDeque;
 
@@ -15,10 +17,6 @@ const FASTEST: f64 = 1024.0 * 1_048_576.0;
 const GLANCES_TO_END: f64 = 4.0;
 /// Seconds that a rate reaches back.
 const WINDOW_S: f64 = 1.5;
-/// A fall of fewer bytes is noise: 6 times 0.2 MiB and 0.02 % of the limit.
-const NOISE: (f64, f64) = (6.0 * 0.2 * 1_048_576.0, 6.0 * 2e-4);
-/// Share of a limit that counts as gone.
-const RESERVE: f64 = 0.01;
 
 /// The last glances at each limit.
 #[derive(Debug, Default)]
@@ -51,7 +49,7 @@ impl Glances {
         near_s: f64,
     ) -> Glance {
         let mut glance = Glance { alarm: false, next_s: PERIOD_S.1 };
-        for ceiling in ceilings.filter(can_end) {
+        for ceiling in ceilings.filter(Ceiling::is_hard_memory_limit) {
             let id = (ceiling.kind, ceiling.place, ceiling.root);
             let known = self.limits.iter().position(|series| series.id == id);
             let index = known.unwrap_or_else(|| {
@@ -61,7 +59,9 @@ impl Glances {
             let Some(series) = self.limits.get_mut(index) else { continue };
             let rate = series.push(t, &ceiling);
             let left = ceiling.headroom() as f64;
-            glance.alarm |= left - RESERVE * ceiling.limit as f64 <= near_s * rate;
+            // What is left of the reserve is no time, however slowly it goes.
+            let end_near = usable(left, ceiling.limit as f64) <= (near_s * rate).max(LEAST_USABLE);
+            glance.alarm |= end_near;
             let end_s = left / FASTEST.max(2.0 * rate);
             let next_s = (end_s / GLANCES_TO_END - 0.05).clamp(PERIOD_S.0, PERIOD_S.1);
             glance.next_s = glance.next_s.min(next_s);
@@ -71,19 +71,12 @@ impl Glances {
     }
 }
 
-/// Whether anything ends when it is reached.
-fn can_end(ceiling: &Ceiling) -> bool {
-    ceiling.kind.filled_by() == FilledBy::Footprints
-        && matches!(ceiling.kind.effect(), Effect::OomKill | Effect::Enomem)
-        && ceiling.limit > 0
-}
-
 impl GlanceSeries {
     /// Adds a point; the faster of the falls since the point before and over the window, in bytes a
     /// second.
     fn push(&mut self, t: f64, ceiling: &Ceiling) -> f64 {
         let left = ceiling.headroom() as f64;
-        let noise = NOISE.0 + NOISE.1 * ceiling.limit as f64;
+        let noise = sure_fall(ceiling.limit as f64);
         while self.points.get(1).is_some_and(|(at, _)| t - at > WINDOW_S) {
             self.points.pop_front();
         }

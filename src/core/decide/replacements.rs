@@ -19,13 +19,20 @@ const KILL_SHOWS_S: f64 = 3.0;
 /// Replacements that prove it, where the OOM killer took none of those replaced.
 const ENOUGH: u32 = 2;
 
+/// Programs that are remembered: a user may start any number.
+const MOST_PROGRAMS: usize = 256;
+
+/// Who runs a program, and the path of its executable: what one user's does proves nothing of
+/// another's.
+type RunBy = (Option<u32>, String);
+
 /// What masters were seen to do.
 #[derive(Debug, Default)]
 pub struct Replacements {
     pools: HashMap<WorkerPool, PoolSize>,
     proven: HashSet<ProcId>,
-    /// Paths of their executables, so that a master that is restarted is known at once.
-    programs: HashSet<String>,
+    /// Users and paths of their executables, so that a master that is restarted is known at once.
+    programs: HashSet<RunBy>,
     /// When the OOM killer was last seen at work.
     killed_t: Option<f64>,
 }
@@ -55,8 +62,14 @@ impl Replacements {
         self.killed_t = Some(t);
     }
 
-    /// Takes over how many members a pool has at `t`, and its newest; `exe` is their master's.
-    pub fn observe(&mut self, t: f64, (pool, size, newest): (WorkerPool, u32, ProcId), exe: &str) {
+    /// Takes over how many members a pool has at `t`, and its newest; `run_by` is
+    /// their master's.
+    pub fn observe(
+        &mut self,
+        t: f64,
+        (pool, size, newest): (WorkerPool, u32, ProcId),
+        run_by: Option<&RunBy>,
+    ) {
         let kernel_killed = self.killed_t.is_some_and(|killed_t| t - killed_t <= KILL_SHOWS_S);
         let new = PoolSize { size, newest, since_t: t, vacancy: None, replaced: 0, seen_t: t };
         let of = self.pools.entry(pool).or_insert(new);
@@ -84,8 +97,9 @@ impl Replacements {
                 && let Some(parent) = pool.parent()
             {
                 self.proven.insert(parent);
-                if !exe.is_empty() {
-                    self.programs.insert(exe.to_owned());
+                let known = run_by.filter(|(uid, exe)| uid.is_some() && !exe.is_empty());
+                if self.programs.len() < MOST_PROGRAMS {
+                    self.programs.extend(known.cloned());
                 }
             }
         }
@@ -100,8 +114,8 @@ impl Replacements {
     }
 
     /// Whether a master replaces workers: it was seen to, or another run of its program was.
-    pub fn are_proven(&self, master: ProcId, exe: &str) -> bool {
-        self.proven.contains(&master) || self.programs.contains(exe)
+    pub fn are_proven(&self, master: ProcId, run_by: &RunBy) -> bool {
+        self.proven.contains(&master) || self.programs.contains(run_by)
     }
 }
 
@@ -123,9 +137,9 @@ mod tests {
             }
             let newest = pids.iter().max().copied().unwrap_or(0);
             let newest = ProcId { pid: newest, start: newest.into() };
-            replacements.observe(t, (pool, pids.len() as u32, newest), "");
+            replacements.observe(t, (pool, pids.len() as u32, newest), None);
         }
-        replacements.are_proven(MASTER, "")
+        replacements.are_proven(MASTER, &(None, String::new()))
     }
 
     fn still(pids: &[u32]) -> Vec<&[u32]> {

@@ -50,7 +50,7 @@ pub use advice::{
     StatusProtocol,
 };
 pub use others::{PREFORKING, UNKNOWN};
-pub use recognise::{is_interpreter, is_worker, pool_name, recognise};
+pub use recognise::{is_called, is_interpreter, is_worker, pool_name, recognise};
 pub use row::{
     FailedFork, RecognisedBy, Server, ServerSetting, Termination, ThreadCount, WorkerPolicy,
 };

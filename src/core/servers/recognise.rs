@@ -50,6 +50,15 @@ pub fn recognise(program: &Program, comm: Comm, user_rows: &[&'static Server]) -
     found.unwrap_or(if program.forked { &PREFORKING } else { &UNKNOWN })
 }
 
+/// Whether a program has one of these names: its own, or that of the script that it runs.
+pub fn is_called(program: &Program, comm: Comm, names: &[String]) -> bool {
+    let seen = ProgramSeen::of(program, comm);
+    let is_script = |name: &str| seen.scripted && seen.words.iter().any(|word| base(word) == name);
+    names.iter().any(|name| {
+        comm.as_bytes() == name.as_bytes() || is_version_of(&seen.name, name) || is_script(name)
+    })
+}
+
 /// Whether an executable of that name runs scripts.
 pub fn is_interpreter(exe: &str) -> bool {
     INTERPRETERS.iter().any(|interpreter| is_version_of(exe, interpreter))

@@ -18,6 +18,19 @@ const NOISE: (f64, f64) = (0.2 * 1_048_576.0, 2e-4);
 /// A rate below so many of its standard errors is none.
 const SIGNIFICANT: f64 = 2.0;
 
+/// A fall between two samples of more than so many times the noise is one.
+const SURE: f64 = 6.0;
+
+/// The noise of a limit's headroom before any is known, in bytes.
+fn usual_noise(limit: f64) -> f64 {
+    NOISE.0 + NOISE.1 * limit
+}
+
+/// Bytes by which the headroom below a limit must fall from one moment to the next to be sure of it.
+pub fn sure_fall(limit: f64) -> f64 {
+    SURE * usual_noise(limit)
+}
+
 /// The course of a limit's headroom since memory last came back.
 #[derive(Debug)]
 pub struct FallSeries {
@@ -71,7 +84,7 @@ struct Slope {
 impl FallSeries {
     /// A series of a limit of so many bytes.
     pub fn new(limit: f64) -> Self {
-        Self { points: VecDeque::new(), noise: NOISE.0 + NOISE.1 * limit }
+        Self { points: VecDeque::new(), noise: usual_noise(limit) }
     }
 
     /// Forgets the course: memory came back, and what was before tells nothing of what comes.
@@ -91,7 +104,7 @@ impl FallSeries {
     pub fn last_rate(&self) -> f64 {
         let mut last = self.points.iter().rev();
         match (last.next(), last.next()) {
-            (Some((t, left)), Some((before_t, before))) if before - left > 6.0 * self.noise => {
+            (Some((t, left)), Some((before_t, before))) if before - left > SURE * self.noise => {
                 (before - left) / (t - before_t)
             }
             _ => 0.0,

@@ -30,7 +30,7 @@ pub struct Limit {
     pub kind: CeilingKind,
     /// Where it stands.
     pub place: Place,
-    /// The trees below it; none for all.
+    /// The trees below it, sorted; none for all.
     pub roots: Vec<ProcId>,
     /// Left below it, and the limit itself, in bytes.
     pub left: f64,
@@ -60,10 +60,13 @@ struct Return {
     left: f64,
 }
 
-/// Bytes of what is left below a limit that can be counted on; at least a page.
+/// What counts as usable at least: a page, so that nothing divides by zero.
+pub const LEAST_USABLE: f64 = 4096.0;
+
+/// Bytes of what is left below a limit that can be counted on.
 pub fn usable(left: f64, limit: f64) -> f64 {
     let reserve = (RESERVE_SHARE * limit).min(RESERVE.0.max(RESERVE.1 * limit));
-    (left - reserve).max(4096.0)
+    (left - reserve).max(LEAST_USABLE)
 }
 
 impl Limit {
@@ -98,7 +101,7 @@ impl Limit {
 
     /// Whether the tree of `root` is below it.
     pub fn is_over(&self, root: ProcId) -> bool {
-        self.roots.is_empty() || self.roots.contains(&root)
+        self.roots.is_empty() || self.roots.binary_search(&root).is_ok()
     }
 
     /// Whether a process is below it.

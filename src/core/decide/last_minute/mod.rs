@@ -14,8 +14,9 @@ pub mod limit;
 use crate::core::decide::campaign::OrderUnderWay;
 use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
-use crate::core::model::ceiling::{Ceiling, Effect, FilledBy};
+use crate::core::model::ceiling::{Ceiling, Effect};
 use crate::core::model::forecast::Forecast;
+use crate::core::model::process::ProcId;
 use crate::core::model::sample::Sample;
 use crate::core::model::signal::Step;
 use exits::ExitTimes;
@@ -45,6 +46,8 @@ const CULPRIT: f64 = 0.25;
 const EXPLAINED: f64 = 0.5;
 /// Samples that come later than so many seconds tell too little to act on in the last minute.
 const MOST_LATE_S: f64 = 1.0;
+/// The longest delay that is remembered: it is forgotten within six samples then.
+const LATEST_S: f64 = 4.0;
 /// What remains of a delay from one sample to the next.
 const DELAY_KEPT: f64 = 0.8;
 
@@ -61,8 +64,6 @@ pub struct LastMinute {
     last_t: Option<f64>,
     /// Seconds between the last two samples.
     gap_s: f64,
-    /// The fastest fall that was acted on, in bytes a second.
-    fastest: f64,
 }
 
 /// A limit that must be acted on.
@@ -88,7 +89,8 @@ impl LastMinute {
             self.period_s = None;
             return;
         }
-        let late_s = self.period_s.map_or(0.0, |asked_s| (gap_s - asked_s).max(0.0));
+        // A suspend is not remembered for long.
+        let late_s = self.period_s.map_or(0.0, |asked_s| (gap_s - asked_s).clamp(0.0, LATEST_S));
         self.late_s = late_s.max(DELAY_KEPT * self.late_s);
         self.gap_s = gap_s;
         self.growth.begin(t);
@@ -124,13 +126,10 @@ impl LastMinute {
     }
 
     fn observe_limits(&mut self, sample: &Sample) {
-        let kills = |ceiling: &Ceiling| {
-            let (filled_by, effect) = (ceiling.kind.filled_by(), ceiling.kind.effect());
-            filled_by == FilledBy::Footprints && effect != Effect::Throttled && ceiling.limit > 0
-        };
         let has_own_ram = sample.ceilings.iter().any(|ceiling| ceiling.kind.replaces_ram());
         let machine = || sample.memory.ceilings().filter(|_| !has_own_ram);
-        let all = || machine().chain(sample.ceilings.iter().copied()).filter(kills);
+        let every = || machine().chain(sample.ceilings.iter().copied());
+        let all = || every().filter(Ceiling::is_hard_memory_limit);
         self.limits.retain(|limit| all().any(|ceiling| limit.is(&ceiling)));
         for ceiling in all() {
             let known = self.limits.iter().position(|limit| limit.is(&ceiling));
@@ -145,6 +144,7 @@ impl LastMinute {
             }
             limit.roots.extend(ceiling.root);
         }
+        self.limits.iter_mut().for_each(|limit| limit.roots.sort_unstable());
     }
 
     /// Seconds to the next sample, if the end is near.
@@ -171,8 +171,9 @@ impl LastMinute {
     pub fn lead_s(&self, step: Step, bytes: u64) -> f64 {
         let takes_s = self.exits.takes_s(step);
         // Memory comes back from the first page on: only a fall faster than that waits for the rest.
-        let rest_s =
-            if self.fastest > FREED_A_SECOND { bytes as f64 / FREED_A_SECOND } else { 0.0 };
+        let rates = self.limits.iter().filter_map(|limit| limit.fall).map(|fall| fall.rate);
+        let is_faster = rates.fold(0.0, f64::max) > FREED_A_SECOND;
+        let rest_s = if is_faster { bytes as f64 / FREED_A_SECOND } else { 0.0 };
         let period_s = self.period_s.unwrap_or(PERIOD_S.1);
         MARGIN * (period_s + self.late_s + takes_s + rest_s)
     }
@@ -192,16 +193,23 @@ impl LastMinute {
     }
 
     /// The limits that must be acted on now, the nearest end first.
-    pub fn urgent(&mut self, t: f64, orders: &[OrderUnderWay]) -> Vec<Urgency> {
+    /// `pretended`: roots and bytes of processes that a dry run takes for ended.
+    pub fn urgent(
+        &self,
+        t: f64,
+        orders: &[OrderUnderWay],
+        pretended: &[(ProcId, u64)],
+    ) -> Vec<Urgency> {
         let mut urgent = Vec::new();
         // What comes so late was not asked for: a recording, or a machine that stands still. Its
         // last samples tell too little.
         if self.period_s.is_none() || self.late_s > MOST_LATE_S {
             return urgent;
         }
-        for index in 0..self.limits.len() {
-            let Some(limit) = self.limits.get(index) else { continue };
-            let left_s = limit.left_s(self.on_its_way(limit, t, orders, false));
+        for (index, limit) in self.limits.iter().enumerate() {
+            let ended = pretended.iter().filter(|(root, _)| limit.is_over(*root));
+            let ended = ended.map(|(_, bytes)| *bytes as f64).sum::<f64>();
+            let left_s = limit.left_s(ended + self.on_its_way(limit, t, orders, false));
             let kill_s = self.lead_s(Step::Kill, 0);
             let is_far = limit.left > LAST_SHARE * limit.size;
             let lead_s = if is_far { kill_s } else { self.longest_lead_s() };
@@ -210,7 +218,6 @@ impl LastMinute {
                 let mut below = orders.iter().filter(|of| limit.is_over(of.order.root));
                 let is_last = left_s <= kill_s && !below.any(|of| self.is_overdue(of, t));
                 urgent.push(Urgency { limit: index, left_s, is_last });
-                self.fastest = self.fastest.max(limit.fall.map_or(0.0, |fall| fall.rate));
             }
         }
         urgent.sort_by(|a, b| a.left_s.total_cmp(&b.left_s));

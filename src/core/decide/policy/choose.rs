@@ -9,7 +9,6 @@ use crate::core::decide::rules::Method;
 use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::model::ceiling::{CeilingKind, Effect};
-
 use crate::core::model::event::Event;
 use crate::core::model::forecast::Forecast;
 use crate::core::model::order::{NotEnded, Order, OrderReason};
@@ -46,7 +45,8 @@ impl Policy {
         });
         if let Some((s, forecast)) = best {
             // The last idle worker is kept until another is idle, as long as that may be.
-            let is_urgent = forecast.earliest_s <= self.rules().lead_s(self.server(s)) / 2.0;
+            let lead_s = self.lead_s(self.server(s), s.verdict == Verdict::Leaking, &forecast);
+            let is_urgent = forecast.earliest_s <= lead_s / 2.0;
             if self.eligibility.preference(s, most, detector) == 0 && !is_urgent {
                 return None;
             }
@@ -163,13 +163,18 @@ impl Policy {
         detector: &Detector,
     ) -> Option<Forecast> {
         let danger = Danger::in_bytes(root, is_proven, &self.eligibility, detector)?;
+        danger.within(self.lead_s(server, is_proven, danger.forecast()))
+    }
+
+    /// Seconds before a ceiling is reached at which workers of a server are told to exit.
+    fn lead_s(&self, server: &Server, is_proven: bool, forecast: &Forecast) -> f64 {
         let early_s = if is_proven { PROVEN_LEAD_S } else { 0.0 };
         let lead_s = early_s + self.last_minute.finishing_lead_s(server.key);
         // RAM refuses no fork: it brings the OOM killer. Where forks fail, everybody's do.
-        let fails_forks = danger.effect() == Effect::Enomem;
+        let fails_forks = forecast.ceiling.effect() == Effect::Enomem;
         let most_s = self.rules().lead_s(server);
         let lead_s = if fails_forks { most_s } else { lead_s.min(most_s) };
-        danger.within(lead_s.max(self.least_lead_s()))
+        lead_s.max(self.least_lead_s())
     }
 
     /// The forecast of a tree in which fork may fail within the lead time for want of tasks, on

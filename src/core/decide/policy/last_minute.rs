@@ -29,7 +29,8 @@ impl Policy {
         if let Some(order) = self.hasten(t, detector) {
             return Some(order);
         }
-        for urgency in self.last_minute.urgent(t, &self.campaign.orders) {
+        let pretended = self.eligibility.pretended(detector);
+        for urgency in self.last_minute.urgent(t, &self.campaign.orders, &pretended) {
             let may_end = |s: &ProcessState| {
                 !self.campaign.has(s.id)
                     && if urgency.is_last {
@@ -55,24 +56,40 @@ impl Policy {
     /// The next step against the largest victim that stays, if memory ends sooner than that takes
     /// when only what is sure to come back is counted.
     fn hasten(&mut self, t: f64, detector: &Detector) -> Option<Order> {
-        let mut orders: Vec<OrderUnderWay> = self.campaign.orders.clone();
-        orders.sort_by_key(|of| std::cmp::Reverse(of.footprint));
-        for of in &orders {
-            let Some(victim) = detector.process_state(of.order.victim) else { continue };
-            let Some(termination) = self.steps(victim) else { continue };
-            let Some(next) = termination.after(of.order.step) else { continue };
-            let left_s = self.last_minute.left_without_s(of, t, &self.campaign.orders);
-            let lead_s = |step| self.last_minute.lead_s(step, of.footprint);
-            let kills = termination.then.contains(&Step::Kill);
-            let step = if kills && left_s <= lead_s(Step::Kill) { Step::Kill } else { next };
-            if left_s > lead_s(step) || self.eligibility.never_ended(victim, detector).is_some() {
-                continue;
-            }
-            let Some(forecast) = self.last_minute.forecast_of(victim) else { continue };
-            let of = OrderUnderWay { is_urgent: true, ..*of };
-            return self.take_step(&of, victim, step, forecast, t, detector);
-        }
-        None
+        let due = |of: &&OrderUnderWay| {
+            let (victim, step) = self.hastened(of, t, detector)?;
+            Some((**of, victim, step, self.last_minute.forecast_of(victim)?))
+        };
+        let all = self.campaign.orders.iter();
+        let largest = all.filter_map(|of| due(&of)).max_by_key(|(of, ..)| of.footprint)?;
+        let (of, victim, step, forecast) = largest;
+        self.take_step(
+            &OrderUnderWay { is_urgent: true, ..of },
+            victim,
+            step,
+            forecast,
+            t,
+            detector,
+        )
+    }
+
+    /// A victim with the step that must be taken against it now.
+    fn hastened<'d>(
+        &self,
+        of: &OrderUnderWay,
+        t: f64,
+        detector: &'d Detector,
+    ) -> Option<(&'d ProcessState, Step)> {
+        let victim = detector.process_state(of.order.victim)?;
+        let termination = self.steps(victim)?;
+        let next = termination.after(of.order.step)?;
+        let left_s = self.last_minute.left_without_s(of, t, &self.campaign.orders);
+        let lead_s = |step| self.last_minute.lead_s(step, of.footprint);
+        let kills = termination.then.contains(&Step::Kill);
+        let step = if kills && left_s <= lead_s(Step::Kill) { Step::Kill } else { next };
+        let is_due = left_s <= lead_s(step);
+        (is_due && self.eligibility.never_ended(victim, detector).is_none())
+            .then_some((victim, step))
     }
 
     /// Orders a victim to end by the gentlest signal that still reaches it.

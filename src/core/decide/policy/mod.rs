@@ -120,7 +120,7 @@ impl Policy {
         events: &mut Vec<Event>,
     ) -> Option<Order> {
         if let Some((victim, why)) = sample.signal_failure {
-            self.signal_failed(victim, why);
+            self.signal_failed(victim, why, detector);
         }
         self.eligibility.observe(sample, detector);
         self.reported.retain(|id| detector.process_state(*id).is_some());
@@ -152,9 +152,10 @@ impl Policy {
     }
 
     /// The last order on a process could not be carried out. A victim that had gone by itself is
-    /// replaced like one that was ended; after a failure for want of means (ENOMEM, EMFILE), or
-    /// while another watch ends its siblings, it is tried again later; any other victim is left alone. Others may be chosen.
-    fn signal_failed(&mut self, victim: ProcId, why: SignalFailure) {
+    /// replaced like one that was ended. After a failure for want of means (ENOMEM, EMFILE) it is
+    /// tried again later, and so are all of its pool while another watch ends them. Any other victim
+    /// is left alone; others may be chosen.
+    fn signal_failed(&mut self, victim: ProcId, why: SignalFailure, detector: &Detector) {
         let Some(of) = self.take_out(victim) else { return };
         match why {
             // Gone before it got the next signal: this sample tells what it gave back.
@@ -162,8 +163,12 @@ impl Policy {
                 self.campaign.orders.push(of);
             }
             SignalFailure::Gone => self.campaign.settle(&of, of.last_t),
-            SignalFailure::Failed(_) | SignalFailure::Taken => {
-                self.retries.postpone(victim, of.last_t)
+            SignalFailure::Failed(_) => self.retries.postpone(victim, of.last_t),
+            SignalFailure::Taken => {
+                self.retries.postpone(victim, of.last_t);
+                for s in self.eligibility.members(of.pool, detector).filter(|s| s.id != victim) {
+                    self.retries.postpone(s.id, of.last_t);
+                }
             }
             _ => self.eligibility.exclude(victim),
         }

@@ -105,6 +105,14 @@ impl Ceiling {
     pub fn headroom(&self) -> u64 {
         self.limit.saturating_sub(self.used)
     }
+
+    /// Whether it is a limit on the memory of processes beyond which something ends, is refused or is
+    /// over budget. Beyond `memory.high` they are only slowed down.
+    pub fn is_hard_memory_limit(&self) -> bool {
+        self.kind.filled_by() == FilledBy::Footprints
+            && self.kind.effect() != Effect::Throttled
+            && self.limit > 0
+    }
 }
 
 /// Where the ceilings of a sample were read, for people.
