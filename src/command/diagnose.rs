@@ -12,7 +12,7 @@ use crate::diagnose::earlier::histories::{CheckHistories, judge};
 use crate::diagnose::earlier::series::{EarlierSeries, ServiceRoots, Source};
 use crate::diagnose::evidence::logs;
 use crate::diagnose::evidence::logs::{LogSources, Stamps};
-use crate::diagnose::findings::{Failure, LogEvent, MissingResource};
+use crate::diagnose::findings::{Failure, LogEvent, MissingResource, Witness};
 use crate::diagnose::observer::Observer;
 use crate::diagnose::report::html;
 use crate::diagnose::report::{Times, json, text};
@@ -172,6 +172,7 @@ fn past(failures: &[PastFailures]) -> impl Iterator<Item = LogEvent> {
         let who = place.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("container");
         LogEvent {
             failure,
+            witness: Witness::Kernel,
             who: who.to_owned(),
             count: past.count,
             first_t: None,

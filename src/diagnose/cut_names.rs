@@ -73,7 +73,8 @@ impl Names {
                 whole.clone_into(&mut log_event.who);
             }
             let same = |known: &&mut LogEvent| {
-                (known.failure, &known.who) == (log_event.failure, &log_event.who)
+                (known.failure, known.witness, &known.who)
+                    == (log_event.failure, log_event.witness, &log_event.who)
             };
             match named.iter_mut().find(same) {
                 Some(known) => join(known, log_event),
@@ -107,7 +108,7 @@ fn only<'a>(mut names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnose::findings::Failure;
+    use crate::diagnose::findings::{Failure, Witness};
 
     fn names(running: &[(&str, &str)]) -> Names {
         let mut names = Names::default();
@@ -166,6 +167,7 @@ mod tests {
     fn traces_of_one_program_under_two_names_are_counted_together() {
         let log_event = |who: &str, failure, count, first_t, last_t| LogEvent {
             failure,
+            witness: Witness::Kernel,
             who: who.to_owned(),
             count,
             first_t: Some(first_t),
@@ -186,5 +188,9 @@ mod tests {
         let both = ("apache2".to_owned(), 5, Some(10.0), Some(90.0), "/usr/sbin/apach".to_owned());
         assert_eq!(told(&log_events[0]), both);
         assert_eq!(log_events.len(), 3);
+        log_events[2].failure = Failure::OomKill;
+        log_events[2].witness = Witness::SaidToBeKernel;
+        names(&[("/usr/sbin/apache2", "")]).give(&mut log_events);
+        assert_eq!(log_events.len(), 3, "on another's word");
     }
 }

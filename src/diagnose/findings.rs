@@ -9,7 +9,7 @@ use crate::core::servers::{Server, ServerSetting};
 use serde::{Deserialize, Serialize};
 
 /// What a failed fork lacked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum MissingResource {
     /// ENOMEM (12): memory, or the commit limit.
     Memory,
@@ -20,7 +20,7 @@ pub enum MissingResource {
 }
 
 /// What a line in a log proves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Failure {
     /// A fork, or the start of a thread, failed.
     ForkFailed(MissingResource),
@@ -80,11 +80,44 @@ impl Failure {
     }
 }
 
+/// On whose word a log event stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Witness {
+    /// The kernel's own: its ring buffer, its lines in the journal, a counter.
+    Kernel,
+    /// A program's.
+    Program,
+    /// A line of a text file that is said to be the kernel's. Any user can have it written there
+    /// (`logger -t kernel`), so by itself it proves nothing.
+    SaidToBeKernel,
+}
+
+impl Witness {
+    /// The word for it in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::Program => "program",
+            Self::SaidToBeKernel => "unverified-kernel",
+        }
+    }
+
+    /// What is to be added to what it says.
+    pub fn reservation(self) -> &'static str {
+        match self {
+            Self::Kernel | Self::Program => "",
+            Self::SaidToBeKernel => ", unverified: any user can write such a line there",
+        }
+    }
+}
+
 /// Log lines of one kind about one program, counted.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogEvent {
     /// What they prove.
     pub failure: Failure,
+    /// On whose word.
+    pub witness: Witness,
     /// Whose failure it was: a program's name, a unit's, or the victim's; with its path where the
     /// kernel may have cut it and nothing known begins so.
     pub who: String,
@@ -101,9 +134,9 @@ pub struct LogEvent {
 }
 
 /// What the logs say.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Logs {
-    /// What was found, the latest first.
+    /// What was found: what the kernel itself said before what others say, of each the latest first.
     pub log_events: Vec<LogEvent>,
     /// Logs that were read, compressed ones and the journal included.
     pub sources: usize,

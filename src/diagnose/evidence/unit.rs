@@ -8,29 +8,49 @@ pub fn of(procfs: &Path, pid: u32) -> Option<String> {
     // v2 has one line, "0::/path"; of v1 systemd's own hierarchy tells.
     let path =
         |mark: &str| text.lines().find_map(|line| line.split_once(mark).map(|(_, path)| path));
-    name(path("name=systemd:").or_else(|| path("0::"))?)
+    of_path(path("name=systemd:").or_else(|| path("0::"))?)
 }
 
-fn name(path: &str) -> Option<String> {
-    let parts = || path.split('/').filter(|part| !part.is_empty());
-    for part in parts() {
-        // "docker-<64 hex>.scope" by systemd, "/docker/<64 hex>" by cgroupfs, likewise podman.
-        let id = part.trim_end_matches(".scope").rsplit('-').next().unwrap_or(part);
-        if id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Some(format!("container {}", id.get(..12).unwrap_or(id)));
+/// The same by the cgroup's path. Within a service, and below a user's own manager, others than root may
+/// name groups as they like: what they name never passes for what root does.
+pub fn of_path(path: &str) -> Option<String> {
+    let mut parts = path.split('/').filter(|part| !part.is_empty());
+    let mut service: Option<&str> = None;
+    while let Some(part) = parts.next() {
+        if let Some(container) = container(part) {
+            return Some(match service {
+                Some(service) => format!("{container} in {service}"),
+                None => container,
+            });
         }
-        if let Some(name) = part.strip_prefix("lxc.payload.") {
-            return Some(format!("container {name}"));
+        let user = part.strip_prefix("user@").and_then(|rest| rest.strip_suffix(".service"));
+        if let (Some(user), None) = (user, service) {
+            return Some(format!("{} of user {user}", innermost(parts)?));
         }
+        service = service.or(Some(part).filter(|part| part.ends_with(".service")));
     }
-    // The outermost one: below it a service may name groups as it likes. Those of a user's own manager
-    // are below user@1000.service and must not pass for the machine's.
-    let mut units = parts().filter(|part| part.ends_with(".service"));
-    let unit = units.next()?;
-    match unit.strip_prefix("user@").and_then(|rest| rest.strip_suffix(".service")) {
-        Some(user) => units.next_back().map(|unit| format!("{unit} of user {user}")),
-        None => Some(unit.to_owned()),
+    service.map(str::to_owned)
+}
+
+/// What a user runs: a container, or the innermost service.
+fn innermost<'p>(parts: impl Iterator<Item = &'p str>) -> Option<String> {
+    let mut service = None;
+    for part in parts {
+        if let Some(container) = container(part) {
+            return Some(container);
+        }
+        service = Some(part).filter(|part| part.ends_with(".service")).or(service);
     }
+    service.map(str::to_owned)
+}
+
+/// "docker-<64 hex>.scope" by systemd, "/docker/<64 hex>" by cgroupfs, likewise podman.
+fn container(part: &str) -> Option<String> {
+    let id = part.trim_end_matches(".scope").rsplit('-').next().unwrap_or(part);
+    if id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Some(format!("container {}", id.get(..12).unwrap_or(id)));
+    }
+    part.strip_prefix("lxc.payload.").map(|name| format!("container {name}"))
 }
 
 #[cfg(test)]
@@ -58,10 +78,18 @@ mod tests {
                 Some("container 0123456789ab".to_owned()),
             ),
             (&format!("/docker/{id}"), Some("container 0123456789ab".to_owned())),
+            (
+                &format!("/user.slice/user-1000.slice/user@1000.service/docker-{id}.scope"),
+                Some("container 0123456789ab of user 1000".to_owned()),
+            ),
+            (
+                &format!("/system.slice/app.service/docker-{id}.scope"),
+                Some("container 0123456789ab in app.service".to_owned()),
+            ),
             ("/lxc.payload.web/system.slice/cron.service", Some("container web".to_owned())),
             ("/", None),
         ] {
-            assert_eq!(name(path), unit, "{path}");
+            assert_eq!(of_path(path), unit, "{path}");
         }
     }
 }

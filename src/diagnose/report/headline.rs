@@ -4,10 +4,12 @@ use super::service::{its, judged_s, name, pace};
 use super::{Times, count, end, sentence};
 use crate::core::model::units::{Bytes, BytesPerSecond, Seconds};
 use crate::diagnose::earlier::series::LEAST_SAMPLES;
+use crate::diagnose::findings::{LogEvent, Witness};
 use crate::diagnose::remedy::{Remedy, RemedyReason};
 use crate::diagnose::services::service::{Service, ServiceVerdict};
 use crate::diagnose::{Diagnosis, ObservedScope, implied_end_s};
 use crate::report::escape::Plain;
+use std::cmp::Ordering::Equal;
 
 /// The finding in a sentence or three.
 pub fn headline(diagnosis: &Diagnosis, times: &Times) -> String {
@@ -77,11 +79,22 @@ fn logged(diagnosis: &Diagnosis, but: &str, times: &Times) -> String {
     // Of when a line without a time is nobody knows: it may be years old.
     let dated = || diagnosis.logs.log_events.iter().filter(|t| t.last_t.is_some());
     let of_memory = || dated().filter(|t| t.failure.is_of_memory());
-    let failures: u64 = of_memory().map(|t| t.count).sum();
-    let Some(last) = of_memory().next().filter(|_| failures > 0) else { return String::new() };
-    let failures = count(failures, "failure for lack of memory", "failures for lack of memory");
-    let on = last.last_t.map_or(String::new(), |t| format!(" on {}", times.minute(t)));
-    format!(" {but} logs show {failures}, the last of {}{on}.", Plain(&last.who))
+    let believed = || of_memory().filter(|t| t.witness != Witness::SaidToBeKernel);
+    let told = |events: &[&LogEvent]| {
+        let last = events.iter().max_by(|a, b| a.last_t.partial_cmp(&b.last_t).unwrap_or(Equal))?;
+        let failures = events.iter().map(|t| t.count).sum();
+        let failures = count(failures, "failure for lack of memory", "failures for lack of memory");
+        let on = last.last_t.map_or(String::new(), |t| format!(" on {}", times.minute(t)));
+        Some(format!("{failures}, the last of {}{on}", Plain(&last.who)))
+    };
+    if let Some(told) = told(&believed().collect::<Vec<_>>()) {
+        return format!(" {but} logs show {told}.");
+    }
+    told(&of_memory().collect::<Vec<_>>()).map_or(String::new(), |told| {
+        format!(
+            " {but} logs have lines in the kernel's name, which any user can write there, on {told}."
+        )
+    })
 }
 
 /// The finding where no process was judged.

@@ -153,6 +153,7 @@ fn forecast(forecast: &Forecast) -> Value {
 fn log_event(log_event: &LogEvent) -> Value {
     json!({
         "failure": log_event.failure.name(),
+        "witness": log_event.witness.name(),
         "who": log_event.who,
         "count": log_event.count,
         "first_t": log_event.first_t,

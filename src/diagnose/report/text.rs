@@ -162,10 +162,11 @@ impl<W: Write> WrappedText<'_, W> {
         let log_events: Vec<_> = diagnosis.log_events_of(service).take(2).collect();
         for log_event in log_events {
             let text = format!(
-                "{} {}, {}",
+                "{} {}, {}{}",
                 times_word(log_event.count),
                 log_event.failure.title(),
-                when(log_event, times)
+                when(log_event, times),
+                log_event.witness.reservation()
             );
             self.hang(&format!("{DETAILS}In the logs: "), &(text + "."))?;
         }
@@ -198,7 +199,12 @@ impl<W: Write> WrappedText<'_, W> {
             let lead = format!("  {who:<widest$}  {:>5}  ", times_word(log_event.count));
             self.hang(
                 &lead,
-                &format!("{}, {}", log_event.failure.title(), when(log_event, times)),
+                &format!(
+                    "{}, {}{}",
+                    log_event.failure.title(),
+                    when(log_event, times),
+                    log_event.witness.reservation()
+                ),
             )?;
             let quote = format!("{}: {}", Plain(&log_event.source), Plain(&log_event.text));
             self.quote("      ", &quote, QUOTED)?;

@@ -3,6 +3,7 @@
 use super::gather::{LogEventCounts, hit};
 use super::wordings::LogEntry;
 use super::{LogSources, ServerLog};
+use crate::diagnose::findings::Witness;
 use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
 use lzma_rust2::XzReader;
@@ -395,7 +396,9 @@ fn kmsg_record(record: &str, found: &mut LogEventCounts) {
     }
     let t = micros.map(|micros| found.stamps().since_boot(micros));
     let entry = LogEntry { tag: "kernel", body, ..LogEntry::default() };
-    hit(t, &entry, "kernel messages").into_iter().for_each(|hit| found.take(hit));
+    hit(t, &entry, ("kernel messages", Witness::Kernel))
+        .into_iter()
+        .for_each(|hit| found.take(hit));
 }
 
 #[cfg(test)]

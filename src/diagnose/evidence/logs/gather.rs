@@ -5,12 +5,12 @@ use super::timestamp::Stamps;
 use super::wordings;
 use super::wordings::{LogEntry, Only, Proved};
 use crate::core::model::process::Comm;
-use crate::diagnose::findings::{Failure, LogEvent, Logs};
+use crate::diagnose::findings::{Failure, LogEvent, Logs, Witness};
 use crate::system::kernel_lines::without_time;
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Different traces kept; a machine has a dozen.
+/// Different traces kept of each witness; a machine has a dozen.
 const MOST_TRACES: usize = 64;
 /// Lines remembered to know them again in another log (syslog, kern.log and the journal have the
 /// same ones): 16 bytes each.
@@ -54,6 +54,7 @@ pub(super) struct Hit {
     pub(super) tag: String,
     pub(super) body: String,
     pub(super) source: String,
+    pub(super) witness: Witness,
 }
 
 impl<'s> LogEventCounts<'s> {
@@ -73,13 +74,15 @@ impl<'s> LogEventCounts<'s> {
         }
     }
 
-    /// What was found, the latest first.
+    /// What was found: the kernel's own words first, of each witness the latest first.
     pub fn finish(mut self) -> Logs {
         for hit in std::mem::take(&mut self.open) {
             self.settle(hit);
         }
         let last = |log_event: &LogEvent| log_event.last_t.unwrap_or(0.0);
-        self.logs.log_events.sort_by(|a, b| last(b).total_cmp(&last(a)));
+        self.logs
+            .log_events
+            .sort_by(|a, b| a.witness.cmp(&b.witness).then(last(b).total_cmp(&last(a))));
         self.logs
     }
 
@@ -117,14 +120,15 @@ impl<'s> LogEventCounts<'s> {
             let line = line.trim_end_matches('\r');
             let (t, entry) = split(line, file, stamps);
             if t.is_some() {
-                found.extend(hit(t, &entry, source));
+                found.extend(hit(t, &entry, (source, Witness::SaidToBeKernel)));
                 return;
             }
             // A traceback has the time of its first line.
             let before = text.get(at.saturating_sub(BACK)..at).unwrap_or_default();
             let before = String::from_utf8_lossy(before);
             let (t, above) = above(&before, stamps);
-            found.extend(hit(t, &LogEntry { above, ..entry }, source));
+            let entry = LogEntry { above, ..entry };
+            found.extend(hit(t, &entry, (source, Witness::SaidToBeKernel)));
         });
         found.into_iter().for_each(|hit| self.take(hit));
     }
@@ -175,7 +179,7 @@ impl<'s> LogEventCounts<'s> {
     }
 
     fn count(&mut self, hit: Hit) {
-        let Hit { t, proved, body, source, .. } = hit;
+        let Hit { t, ref proved, .. } = hit;
         if proved.failure == Failure::OomDaemonKill {
             // Both the daemon and systemd tell of it, and TERM may be followed by KILL.
             let near = |other: &Option<f64>| match (t, *other) {
@@ -193,27 +197,44 @@ impl<'s> LogEventCounts<'s> {
         {
             self.failed.push((proved.who.clone(), t));
         }
-        self.add(t, proved.failure, &proved.who, &body, &source);
+        self.add(hit);
     }
 
     /// Counts one line, unless it was counted before or is too old.
-    fn add(&mut self, t: Option<f64>, failure: Failure, who: &str, body: &str, source: &str) {
-        if t.is_some_and(|t| self.is_old(t)) || !self.is_new(t, failure, who, body) {
+    fn add(&mut self, hit: Hit) {
+        let Hit { t, proved: Proved { failure, who, .. }, body, source, witness, .. } = hit;
+        if t.is_some_and(|t| self.is_old(t)) || !self.is_new(t, failure, &who, &body) {
             return;
         }
-        let who = program(who);
-        let known = self
-            .logs
-            .log_events
-            .iter()
-            .position(|log_event| log_event.failure == failure && log_event.who == who);
-        let index = match known {
+        let Some(log_event) = self.event(failure, witness, program(&who)) else { return };
+        log_event.count += 1;
+        if log_event.count == 1 || t.is_some_and(|t| log_event.last_t.is_none_or(|last| t >= last))
+        {
+            log_event.last_t = t.or(log_event.last_t);
+            log_event.source = source;
+            let text = without_time(&body);
+            text.get(..text.floor_char_boundary(TEXT))
+                .unwrap_or(text)
+                .clone_into(&mut log_event.text);
+        }
+        let earlier = t.filter(|t| log_event.first_t.is_none_or(|first| *t < first));
+        log_event.first_t = earlier.or(log_event.first_t);
+    }
+
+    /// The event that such a line belongs to; none where there are too many on the word of that witness,
+    /// so that a flood of lines by one drowns none by another.
+    fn event(&mut self, failure: Failure, witness: Witness, who: String) -> Option<&mut LogEvent> {
+        let events = &mut self.logs.log_events;
+        let is_same =
+            |of: &LogEvent| (of.failure, of.witness) == (failure, witness) && of.who == who;
+        let index = match events.iter().position(is_same) {
             Some(index) => index,
-            None if self.logs.log_events.len() < MOST_TRACES => {
+            None if events.iter().filter(|of| of.witness == witness).count() < MOST_TRACES => {
                 let (source, text) = (String::new(), String::new());
                 let (count, first_t, last_t) = (0, None, None);
-                self.logs.log_events.push(LogEvent {
+                events.push(LogEvent {
                     failure,
+                    witness,
                     who,
                     count,
                     first_t,
@@ -221,23 +242,11 @@ impl<'s> LogEventCounts<'s> {
                     source,
                     text,
                 });
-                self.logs.log_events.len() - 1
+                events.len() - 1
             }
-            None => return,
+            None => return None,
         };
-        let Some(log_event) = self.logs.log_events.get_mut(index) else { return };
-        log_event.count += 1;
-        if log_event.count == 1 || t.is_some_and(|t| log_event.last_t.is_none_or(|last| t >= last))
-        {
-            log_event.last_t = t.or(log_event.last_t);
-            source.clone_into(&mut log_event.source);
-            let text = without_time(body);
-            text.get(..text.floor_char_boundary(TEXT))
-                .unwrap_or(text)
-                .clone_into(&mut log_event.text);
-        }
-        let earlier = t.filter(|t| log_event.first_t.is_none_or(|first| *t < first));
-        log_event.first_t = earlier.or(log_event.first_t);
+        events.get_mut(index)
     }
 
     /// A kill's line is known by its pid and sizes, another one by its second.
@@ -259,11 +268,17 @@ impl<'s> LogEventCounts<'s> {
     }
 }
 
-/// What a line proves, with all that is kept of it.
-pub(super) fn hit(t: Option<f64>, entry: &LogEntry<'_>, source: &str) -> Option<Hit> {
+/// What a line proves, with all that is kept of it. `kernel` is on whose word a line of the kernel's stands
+/// in that source.
+pub(super) fn hit(
+    t: Option<f64>,
+    entry: &LogEntry<'_>,
+    (source, kernel): (&str, Witness),
+) -> Option<Hit> {
     let proved = wordings::read(entry)?;
+    let witness = if proved.by_kernel { kernel } else { Witness::Program };
     let (tag, body) = (entry.tag.to_owned(), entry.body.to_owned());
-    Some(Hit { t, proved, tag, body, source: source.to_owned() })
+    Some(Hit { t, proved, tag, body, source: source.to_owned(), witness })
 }
 
 /// The time of the nearest line above that has one, and the lines from there on.
@@ -369,6 +384,64 @@ mod tests {
         let logs = gather(&[(&a, "kern.log"), (&b, "syslog")]);
         assert_eq!(logs.log_events.len(), 1);
         assert_eq!(logs.log_events[0].count, 1);
+    }
+
+    #[test]
+    fn a_line_of_a_text_file_is_the_kernels_by_its_own_word_alone() {
+        let told = |logs: &Logs| {
+            let of = |event: &LogEvent| (event.who.clone(), event.witness, event.count);
+            logs.log_events.iter().map(of).collect::<Vec<_>>()
+        };
+        let forged = format!("Nov 24 10:00:00 h kernel: {KILL}\n");
+        let other = "Nov 24 11:00:00 h sshd[1]: error: fork: Cannot allocate memory\n";
+        let logs = gather(&[(&forged, "syslog"), (other, "auth.log")]);
+        let wanted = [
+            ("sshd".to_owned(), Witness::Program, 1),
+            ("apache2".to_owned(), Witness::SaidToBeKernel, 1),
+        ];
+        assert_eq!(told(&logs), wanted);
+        // Beside the kernel's own word it adds nothing.
+        let stamps = Stamps::new(TimeZone::UTC, 1_795_521_600.0, 0.0);
+        let mut found = LogEventCounts::new(&stamps, 0.0);
+        let entry = LogEntry { tag: "kernel", body: KILL, ..LogEntry::default() };
+        found.take(hit(Some(1.0), &entry, ("journal", Witness::Kernel)).unwrap());
+        found.text(forged.as_bytes(), "x", "syslog");
+        assert_eq!(told(&found.finish()), [("apache2".to_owned(), Witness::Kernel, 1)]);
+    }
+
+    #[test]
+    fn a_flood_of_forged_lines_drowns_no_word_of_the_kernel() {
+        let forged: String = (0..500)
+            .map(|n| {
+                format!("Nov 24 11:00:00 h kernel: {}\n", KILL.replace("apache2", &format!("p{n}")))
+            })
+            .collect();
+        let stamps = Stamps::new(TimeZone::UTC, 1_795_521_600.0, 0.0);
+        let mut found = LogEventCounts::new(&stamps, 0.0);
+        found.text(forged.as_bytes(), "x", "syslog");
+        let entry = LogEntry { tag: "kernel", body: KILL, ..LogEntry::default() };
+        found.take(hit(Some(1.0), &entry, ("journal", Witness::Kernel)).unwrap());
+        let logs = found.finish();
+        assert_eq!((logs.log_events.len(), &*logs.log_events[0].who), (MOST_TRACES + 1, "apache2"));
+    }
+
+    #[test]
+    fn a_cgroup_that_a_user_named_like_a_service_is_that_users() {
+        let line = |path: &str| {
+            format!(
+                "Nov 24 10:00:00 h kernel: cgroup: fork rejected by pids controller in {path}\n"
+            )
+        };
+        for (path, who) in [
+            ("/system.slice/apache2.service", "apache2.service"),
+            (
+                "/user.slice/user-7.slice/user@7.service/apache2.service",
+                "apache2.service of user 7",
+            ),
+            ("/user.slice/user-7.slice/user@7.service/app.slice/apache2", "apache2 of user 7"),
+        ] {
+            assert_eq!(gather(&[(&line(path), "syslog")]).log_events[0].who, who);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::gather::{LogEventCounts, hit};
 use super::wordings::{LogEntry, needles};
+use crate::diagnose::findings::Witness;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Deserialize;
 use std::io::Read;
@@ -106,6 +107,10 @@ struct JournalLine {
     transport: serde_json::Value,
     #[serde(rename = "_COMM", default)]
     comm: serde_json::Value,
+    #[serde(rename = "_UID", default)]
+    uid: serde_json::Value,
+    #[serde(rename = "_SYSTEMD_UNIT", default)]
+    unit: serde_json::Value,
 }
 
 fn text(value: &serde_json::Value) -> String {
@@ -127,15 +132,35 @@ fn take(line: &[u8], found: &mut LogEventCounts) {
     let is_kernel = line.transport == "kernel";
     if is_kernel {
         "kernel".clone_into(&mut tag);
-    } else if tag == "kernel" || tag.is_empty() {
-        tag = text(&line.comm);
+    } else {
+        if tag == "kernel" || tag.is_empty() {
+            // A process may be called so, too.
+            tag = text(&line.comm).replace("kernel", "");
+        }
+        // What a user's own manager or a program in its name says is of that user's units.
+        let uid = text(&line.uid);
+        if ["systemd", "systemd-oomd"].contains(&&*tag) && !is_of_system(&tag, &uid, &line) {
+            tag = format!("{tag} of user {uid}");
+        }
     }
-    for body in message.lines() {
+    // The kernel says one thing in a record; what follows a line break is a name that a user chose.
+    let most = if is_kernel { 1 } else { usize::MAX };
+    for body in message.lines().take(most) {
         // An application's own stamp and brackets may stand before what it says.
         let (_, inner) = super::lines::split(body, &tag, found.stamps());
         let entry = if is_kernel { LogEntry { body, ..LogEntry::default() } } else { inner };
-        let hit = hit(t, &LogEntry { tag: &tag, ..entry }, "journal");
+        let hit = hit(t, &LogEntry { tag: &tag, ..entry }, ("journal", Witness::Kernel));
         hit.into_iter().for_each(|hit| found.take(hit));
+    }
+}
+
+/// Whether systemd's own word on the machine's units comes from where it must; journald tells that
+/// itself.
+fn is_of_system(tag: &str, uid: &str, line: &JournalLine) -> bool {
+    match tag {
+        "systemd-oomd" => text(&line.unit) == "systemd-oomd.service",
+        // Journals of other makes do not tell.
+        _ => uid.is_empty() || uid == "0",
     }
 }
 
@@ -170,7 +195,7 @@ mod fuzz {
 mod tests {
     use super::super::Stamps;
     use super::*;
-    use crate::diagnose::findings::{Failure, Logs};
+    use crate::diagnose::findings::{Failure, LogEvent, Logs};
     use jiff::tz::TimeZone;
     use std::os::unix::fs::PermissionsExt;
     use std::path::PathBuf;
@@ -202,6 +227,37 @@ mod tests {
             logs.log_events.iter().filter(|t| t.failure == Failure::OomKill).collect();
         assert_eq!(kills.iter().map(|log_event| log_event.count).sum::<u64>(), 2, "{logs:?}");
         assert_eq!(kills[0].last_t, Some(1_795_514_400.0));
+    }
+
+    #[test]
+    fn neither_a_name_nor_a_line_break_nor_a_tag_makes_a_user_the_kernel_or_systemd() {
+        let entry = |fields: &str, message: &str| {
+            format!(
+                r#"{{"__REALTIME_TIMESTAMP":"1795514400000000","MESSAGE":"{message}",{fields}}}"#
+            )
+        };
+        let kill = "Out of memory: Killed process 7 (mysqld) total-vm:1kB";
+        let oomd =
+            "Killed /system.slice/mysqld.service due to memory pressure for /x being 64% > 1%";
+        let unit = "mysqld.service: Failed to fork: Cannot allocate memory";
+        let forged = [
+            entry(r#""_TRANSPORT":"syslog","_COMM":"kernel","SYSLOG_IDENTIFIER":"kernel""#, kill),
+            entry(r#""_TRANSPORT":"stdout","_COMM":"kernel""#, kill),
+            entry(r#""_TRANSPORT":"kernel""#, &format!("x\\n{kill}")),
+            entry(
+                r#""_TRANSPORT":"syslog","_UID":"1000","SYSLOG_IDENTIFIER":"systemd-oomd""#,
+                oomd,
+            ),
+        ];
+        let logs = ask(&format!("cat <<'X'\n{}\nX", forged.join("\n")), &mut || true);
+        let is_certain = |event: &&LogEvent| event.who.starts_with("mysqld");
+        assert_eq!(logs.log_events.iter().find(is_certain), None, "{logs:?}");
+        let tag = r#""_TRANSPORT":"syslog","SYSLOG_IDENTIFIER":"systemd","_UID""#;
+        let [users, systems] = ["1000", "0"].map(|uid| {
+            ask(&format!("echo '{}'", entry(&format!("{tag}:\"{uid}\""), unit)), &mut || true)
+        });
+        assert!(users.log_events.iter().all(|event| event.who != "mysqld.service"), "{users:?}");
+        assert_eq!(systems.log_events[0].who, "mysqld.service");
     }
 
     #[test]

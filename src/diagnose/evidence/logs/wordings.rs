@@ -13,6 +13,7 @@ mod table;
 use super::languages;
 use super::languages::in_english;
 use super::prefixes::heads;
+use crate::diagnose::evidence::unit;
 use crate::diagnose::findings::{Failure, MissingResource};
 use crate::system::kernel_lines::KernelLine;
 use reasons::{missing_at_end, missing_before};
@@ -40,6 +41,8 @@ pub(super) struct Proved {
     pub(super) who: String,
     /// Whether another line decides if it counts.
     pub(super) only: Only,
+    /// Whether it says it is the kernel's.
+    pub(super) by_kernel: bool,
 }
 
 /// When a line counts.
@@ -243,7 +246,7 @@ pub(super) fn read(entry: &LogEntry<'_>) -> Option<Proved> {
     let LogEntry { tag, body, .. } = *entry;
     if tag == "kernel" {
         let (failure, who, only) = kernel(body)?;
-        return Some(Proved { failure, who: who.to_owned(), only });
+        return Some(Proved { failure, who, only, by_kernel: true });
     }
     let text = in_english(body);
     if tag == "systemd-oomd" {
@@ -274,7 +277,7 @@ pub(super) fn read(entry: &LogEntry<'_>) -> Option<Proved> {
     })?;
     let (failure, only) = prove(wording.proves, head, text, entry.above)?;
     let who = who(wording, head, text, tag, unit);
-    Some(Proved { failure, who, only })
+    Some(Proved { failure, who, only, by_kernel: false })
 }
 
 fn prove(proof: Proof, head: &str, text: &str, above: &str) -> Option<(Failure, Only)> {
@@ -314,8 +317,20 @@ fn of_unit(text: &str) -> Option<(&str, &str)> {
 /// "Killed /system.slice/httpd.service due to memory pressure for /system.slice being 64.15% > ..".
 fn oomd(text: &str) -> Option<Proved> {
     let (path, _) = text.strip_prefix("Killed ")?.split_once(" due to ")?;
-    let unit = path.rsplit('/').next()?.to_owned();
-    Some(Proved { failure: Failure::OomDaemonKill, who: unit, only: Only::Always })
+    let (failure, only) = (Failure::OomDaemonKill, Only::Always);
+    Some(Proved { failure, who: of_cgroup(path), only, by_kernel: false })
+}
+
+/// Whose cgroup that is. Below a user's own manager or in a container others choose the names, so the
+/// last part alone could pass for a service of the machine's.
+fn of_cgroup(path: &str) -> String {
+    let last = path.rsplit('/').next().unwrap_or(path);
+    let user =
+        || path.split('/').find_map(|part| part.strip_prefix("user@")?.strip_suffix(".service"));
+    unit::of_path(path).unwrap_or_else(|| match user() {
+        Some(user) => format!("{last} of user {user}"),
+        None => last.to_owned(),
+    })
 }
 
 fn who(wording: &Wording, head: &str, text: &str, tag: &str, unit: &str) -> String {
@@ -354,23 +369,23 @@ fn shell(body: &str) -> Option<&str> {
 }
 
 /// What a line of the kernel proves.
-fn kernel(body: &str) -> Option<(Failure, &str, Only)> {
-    let always = |failure, who| Some((failure, who, Only::Always));
+fn kernel(body: &str) -> Option<(Failure, String, Only)> {
+    let always = |failure, who: &str| Some((failure, who.to_owned(), Only::Always));
     match KernelLine::parse(body)? {
         KernelLine::Killed(victim) => always(Failure::OomKill, victim.name()?),
         KernelLine::KilledInCgroup(victim) => always(Failure::OomKillInCgroup, victim.name()?),
         // Before 5.0; the other line of the same kill is not counted.
         KernelLine::KilledSomewhere(victim) => {
             let only = victim.pid().map_or(Only::Always, Only::Kill);
-            Some((Failure::OomKill, victim.name()?, only))
+            Some((Failure::OomKill, victim.name()?.to_owned(), only))
         }
         KernelLine::WillKillInCgroup(victim) => {
-            Some((Failure::OomKillInCgroup, victim.name()?, Only::Announces(victim.pid()?)))
+            let only = Only::Announces(victim.pid()?);
+            Some((Failure::OomKillInCgroup, victim.name()?.to_owned(), only))
         }
         KernelLine::WillKill | KernelLine::CommitRefused => None,
         KernelLine::ForkRejected(path) => {
-            let unit = path.rsplit('/').next().unwrap_or(path);
-            always(Failure::ForkFailed(MissingResource::Tasks), unit)
+            always(Failure::ForkFailed(MissingResource::Tasks), &of_cgroup(path))
         }
         KernelLine::NoPage(name) => always(Failure::NoMemory, name),
     }

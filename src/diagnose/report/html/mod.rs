@@ -93,7 +93,12 @@ fn marks(diagnosis: &Diagnosis, moments: &[ChartTime]) -> Vec<Mark> {
     let log_events = diagnosis.logs.log_events.iter().filter_map(|log_event| {
         Some(Mark {
             t: log_event.last_t?,
-            text: format!("{} {}", Plain(&log_event.who), log_event.failure.title()),
+            text: format!(
+                "{} {}{}",
+                Plain(&log_event.who),
+                log_event.failure.title(),
+                log_event.witness.reservation()
+            ),
         })
     });
     let moments = moments.iter().map(|(t, text)| Mark { t: *t, text: text.clone() });
@@ -277,11 +282,12 @@ fn logs_section(out: &mut impl Write, diagnosis: &Diagnosis, times: &Times) -> i
             for log_event in logs.log_events.iter().take(MOST_TRACES) {
                 writeln!(
                     out,
-                    "<tr><td>{}<td class=\"number\">{}<td>{}<td>{}</tr>\n\
+                    "<tr><td>{}<td class=\"number\">{}<td>{}{}<td>{}</tr>\n\
                      <tr class=\"quote\"><td colspan=\"4\"><code>{}: {}</code></tr>",
                     Html(Plain(&log_event.who)),
                     log_event.count,
                     log_event.failure.title(),
+                    log_event.witness.reservation(),
                     Html(when(log_event, times)),
                     Html(Plain(&log_event.source)),
                     Html(Plain(&log_event.text))
