@@ -2,7 +2,7 @@
 //! `<IfVersion>` as httpd has them, from where Debian, Red Hat and SUSE keep it or `-f`, `-d` and
 //! `-D` say.
 
-use super::files::{MOST_FILES, exists, is_dir, matching, real, text};
+use super::files::{MOST_FILES, exists, foreign_note, is_dir, matching, owned_text, real, text};
 use super::{RunningServer, setup};
 use crate::core::servers::{Server, ServerSetting, ThreadCount};
 use crate::diagnose::findings::{ConfiguredSetting, FileLine, Setup, StatusPage};
@@ -110,6 +110,8 @@ struct Conf<'r> {
     count: usize,
     /// Files that are being read, each included by the one before.
     open: Vec<PathBuf>,
+    /// Whether the one that is being read is another user's.
+    is_foreign: bool,
     notes: Vec<String>,
 }
 
@@ -138,6 +140,7 @@ impl<'r> Conf<'r> {
             files: 0,
             count: 0,
             open: Vec::new(),
+            is_foreign: false,
             notes: Vec::new(),
         }
     }
@@ -177,13 +180,23 @@ impl<'r> Conf<'r> {
         if depth > DEEPEST || self.files >= MOST_FILES || is_open {
             return self.note(format!("{}: too many includes, not read", path.display()));
         }
-        let text = match text(self.running, path) {
-            Ok(text) => text,
+        let read = match owned_text(self.running, path) {
+            Ok(read) => read,
             Err(error) => return self.note(format!("{}: {error}", path.display())),
         };
         self.files += 1;
         self.open.push(path.to_owned());
         let name = real(self.running, path).display().to_string();
+        if read.is_foreign {
+            self.note(foreign_note(&name));
+        }
+        let before = std::mem::replace(&mut self.is_foreign, read.is_foreign);
+        self.lines(&name, &read.text, depth, within);
+        self.is_foreign = before;
+        self.open.pop();
+    }
+
+    fn lines(&mut self, name: &str, text: &str, depth: usize, within: bool) {
         let mut sections: Vec<Section> = Vec::new();
         let mut lines = (1..).zip(text.lines());
         while let Some((number, line)) = lines.next() {
@@ -198,7 +211,7 @@ impl<'r> Conf<'r> {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let place = FileLine { file: name.clone(), line: number };
+            let place = FileLine { file: name.to_owned(), line: number };
             if let Some(inside) = line.strip_prefix('<') {
                 let inside = inside.trim_end_matches('>').trim();
                 match inside.strip_prefix('/') {
@@ -216,7 +229,6 @@ impl<'r> Conf<'r> {
                 self.directive(&line, place, &sections, depth, within);
             }
         }
-        self.open.pop();
     }
 
     fn section(&self, inside: &str, open: &[Section]) -> Section {
@@ -306,6 +318,7 @@ impl<'r> Conf<'r> {
         let is_inside = inside || section.is_some();
         let name = name.to_ascii_lowercase();
         match (name.as_str(), section) {
+            (name, _) if self.is_foreign && LEADING.contains(&name) => {}
             ("include" | "includeoptional", _) => {
                 self.include(first, name == "include", depth, is_inside);
             }
@@ -451,6 +464,18 @@ impl<'r> Conf<'r> {
     }
 }
 
+/// Directives that say what else is read, where the server answers and where it writes.
+const LEADING: [&str; 8] = [
+    "include",
+    "includeoptional",
+    "define",
+    "undefine",
+    "listen",
+    "serverroot",
+    "sethandler",
+    "errorlog",
+];
+
 /// Sections that are conditions.
 const CONDITIONS: [&str; 6] =
     ["ifmodule", "ifdefine", "ifversion", "iffile", "ifdirective", "ifsection"];
@@ -501,9 +526,14 @@ mod tests {
     use super::*;
     use crate::core::servers::by_key;
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
 
     /// A machine with these files, on which Apache was started with these arguments.
     fn prefork(files: &[(&str, &str)], args: &[&str]) -> Option<Setup> {
+        started(&machine(files), args)
+    }
+
+    fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         for (path, text) in files {
             let path = dir.path().join(path.trim_start_matches('/'));
@@ -513,6 +543,10 @@ mod tests {
                 None => fs::write(path, text).unwrap(),
             }
         }
+        dir
+    }
+
+    fn started(dir: &tempfile::TempDir, args: &[&str]) -> Option<Setup> {
         let args = args.iter().map(|arg| (*arg).to_owned()).collect();
         let root = dir.path().canonicalize().unwrap();
         let server = by_key("apache-prefork").unwrap();
@@ -561,6 +595,34 @@ mod tests {
             "{:?}",
             setup.notes
         );
+    }
+
+    #[test]
+    fn what_another_user_includes_names_no_address_no_log_and_no_further_file() {
+        let users = "MaxRequestWorkers 33\nListen 127.0.0.1:9\nErrorLog /home/u/e.log\nInclude /secret.conf\nDefine PORT 9\nServerRoot /home/u\n<Location /evil>\nSetHandler server-status\n</Location>\n";
+        let files = [
+            (
+                "/etc/httpd/conf/httpd.conf",
+                "ServerRoot /etc/httpd\nInclude /home/u/site.conf\nInclude own.conf\nListen ${PORT}80\n",
+            ),
+            ("/etc/httpd/own.conf", "<Location /status>\nSetHandler server-status\n</Location>\n"),
+            ("/home/u/site.conf", users),
+            ("/secret.conf", "MaxConnectionsPerChild 77\n"),
+        ];
+        let read = |mode: u32| {
+            let dir = machine(&files);
+            let site = dir.path().join("home/u/site.conf");
+            fs::set_permissions(site, fs::Permissions::from_mode(mode)).unwrap();
+            started(&dir, &[]).unwrap()
+        };
+        let own = read(0o644);
+        assert_eq!((own.cap.value, own.recycle.value), (33, 77));
+        assert_eq!(own.status.unwrap().path, "/evil", "own.conf is looked for in /home/u then");
+        let others = read(0o666);
+        assert_eq!((others.cap.value, others.recycle.value), (33, 0), "settings count as they are");
+        let status = others.status.unwrap();
+        assert_eq!((&*status.address, &*status.path), ("127.0.0.1:80", "/status"));
+        assert!(others.logs.is_empty() && others.notes[0].contains("another user"));
     }
 
     #[test]

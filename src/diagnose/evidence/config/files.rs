@@ -2,11 +2,12 @@
 
 use super::RunningServer;
 use crate::diagnose::findings::FileLine;
-use crate::system::foreign_file;
+use crate::system::{foreign_file, trusted_path};
 use glob::Pattern;
 use rustix::fs::FileType;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Bytes read of a configuration file.
@@ -14,11 +15,28 @@ const LARGEST: u64 = 1 << 20;
 /// Configuration files read of one server, and their bytes.
 pub(super) const MOST_FILES: usize = 500;
 const MOST_BYTES: u64 = 4 << 20;
+/// The mode bit by which everybody may write to a file.
+const OTHERS_WRITE: u32 = 0o002;
 /// Names looked at in a directory.
 const MOST_NAMES: usize = 10_000;
 
-/// The text of a file below the server's root, made valid where it is no UTF-8.
+/// A configuration file.
+pub(super) struct ConfigText {
+    /// Its text, made valid where it is no UTF-8.
+    pub(super) text: String,
+    /// Whether it is the word of another than root and the server's own user. Settings count as the
+    /// server has them, but no other file, no address and no log is taken from it: leakwatch would
+    /// open or ask them with rights that its author lacks.
+    pub(super) is_foreign: bool,
+}
+
+/// The text of a file below the server's root.
 pub(super) fn text(running: &RunningServer, path: &Path) -> io::Result<String> {
+    Ok(owned_text(running, path)?.text)
+}
+
+/// The same, with whose word it is.
+pub(super) fn owned_text(running: &RunningServer, path: &Path) -> io::Result<ConfigText> {
     // It would be several lines of a diff.
     if path.to_string_lossy().chars().any(char::is_control) {
         return Err(io::Error::other("has control characters in its name"));
@@ -27,17 +45,25 @@ pub(super) fn text(running: &RunningServer, path: &Path) -> io::Result<String> {
         let name = real(running, path).display().to_string();
         let is_of = |(file, _): &&(String, String)| *file == name || Path::new(file) == path;
         if let Some((_, text)) = running.changed.iter().find(is_of) {
-            return Ok(text.clone());
+            return Ok(ConfigText { text: text.clone(), is_foreign: false });
         }
     }
     let file = foreign_file::open_below(&running.root, path)?;
+    let about = file.metadata()?;
+    let is_foreign =
+        !trusted_path::owners().contains(&about.uid()) || about.mode() & OTHERS_WRITE != 0;
     let left = MOST_BYTES.saturating_sub(running.bytes_read.get());
     let bytes = foreign_file::read(file, LARGEST.min(left)).map_err(|error| match left {
         ..LARGEST => io::Error::other("all its files together have more than 4 MiB"),
         _ => error,
     })?;
     running.bytes_read.set(running.bytes_read.get() + bytes.len() as u64);
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(ConfigText { text: String::from_utf8_lossy(&bytes).into_owned(), is_foreign })
+}
+
+/// What is said of such a file.
+pub(super) fn foreign_note(name: &str) -> String {
+    format!("{name} belongs to another user: what it includes and where it says to ask is not used")
 }
 
 /// Whether there is such a file, and a directory.

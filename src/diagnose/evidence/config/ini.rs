@@ -1,6 +1,6 @@
 //! Ini: a main file with its includes, in sections; php-fpm's pools, uWSGI's `[uwsgi]`.
 
-use super::files::{MOST_FILES, matching, text};
+use super::files::{MOST_FILES, foreign_note, matching, owned_text};
 use super::ini_entries::{IniEntry, MOST_ENTRIES, entries};
 use super::{RunningServer, setup, uwsgi_entries};
 use crate::core::servers::{IniFile, Server, ServerSetting};
@@ -106,16 +106,23 @@ impl Collected {
             return;
         }
         self.seen.push(path.to_owned());
-        let text = match text(running, path) {
-            Ok(text) => text,
+        let read = match owned_text(running, path) {
+            Ok(read) => read,
             Err(error) => return self.notes.push(format!("{name}: {error}")),
         };
-        let found = uwsgi_entries::entries(&name, &text).filter(|_| include.is_empty());
-        for entry in found.unwrap_or_else(|| entries(&name, &text, section.to_owned())) {
+        if read.is_foreign {
+            self.notes.push(foreign_note(&name));
+        }
+        let found = uwsgi_entries::entries(&name, &read.text).filter(|_| include.is_empty());
+        for entry in found.unwrap_or_else(|| entries(&name, &read.text, section.to_owned())) {
             if self.entries.len() >= MOST_ENTRIES {
                 return;
             }
+            let entry = IniEntry { is_foreign: read.is_foreign, ..entry };
             if !include.is_empty() && entry.name == include {
+                if read.is_foreign {
+                    continue;
+                }
                 for inside in included(running, path, &entry.value).iter().take(MOST_FILES) {
                     self.collect(running, inside, &entry.section, include);
                 }
@@ -180,6 +187,7 @@ impl Collected {
                     value,
                     place,
                     unknown: false,
+                    is_foreign: false,
                 }));
             }
         }
@@ -199,6 +207,7 @@ impl Collected {
                 value: format!("{name}={value}"),
                 place: FileLine::command_line(),
                 unknown: true,
+                is_foreign: false,
             });
             self.entries.splice(0..0, unknown);
         }
@@ -274,16 +283,24 @@ impl Ini<'_> {
         self.entries.iter().rfind(is_of)
     }
 
-    /// A setting's text, by its option or by its entry.
+    /// The entries whose files are root's or the server's own user's.
+    fn own_entries(&self) -> impl DoubleEndedIterator<Item = &IniEntry> {
+        self.entries.iter().filter(|entry| !entry.is_foreign)
+    }
+
+    /// Where it says to ask, by its option or by its entry.
     fn value(&self, name: &str) -> Option<String> {
         let typed = self.running.option("", &format!("--{name}"));
-        typed.map(str::to_owned).or_else(|| Some(self.entry(&[name])?.value.clone()))
+        typed.map(str::to_owned).or_else(|| {
+            let is_of = |e: &&IniEntry| e.section == self.section && e.name == name;
+            Some(self.own_entries().rfind(is_of)?.value.clone())
+        })
     }
 
     /// The same in any section: a log belongs to the whole server.
     fn anywhere(&self, name: &str) -> Option<String> {
         let typed = self.running.option("", &format!("--{name}")).map(str::to_owned);
-        typed.or_else(|| Some(self.entries.iter().rfind(|e| e.name == name)?.value.clone()))
+        typed.or_else(|| Some(self.own_entries().rfind(|e| e.name == name)?.value.clone()))
     }
 
     fn number(&self, of: &'static ServerSetting) -> ConfiguredSetting {
@@ -337,6 +354,7 @@ mod tests {
     use crate::core::servers::by_key;
     use crate::diagnose::evidence::config;
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
 
     fn php_fpm(pool: &str) -> Setup {
         let dir = tempfile::tempdir().unwrap();
@@ -355,6 +373,33 @@ mod tests {
         let root = dir.path().to_owned();
         let running = RunningServer { args, root, ..RunningServer::default() };
         config::read(by_key("php-fpm").unwrap(), &running, pool).unwrap()
+    }
+
+    #[test]
+    fn a_pool_file_of_another_user_names_no_socket_no_log_and_no_further_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+        write("main.conf", "[global]\ninclude=/pool.conf\n");
+        write(
+            "pool.conf",
+            "error_log = /home/u/x.log\n[www]\nlisten = 9001\npm.status_path = /evil\npm.max_children = 7\ninclude = /more.conf\n",
+        );
+        write("more.conf", "pm.max_requests = 50\n");
+        let read = |mode: u32| {
+            let pool = dir.path().join("pool.conf");
+            fs::set_permissions(pool, fs::Permissions::from_mode(mode)).unwrap();
+            let args = vec!["php-fpm: master process (/main.conf)".to_owned()];
+            let root = dir.path().to_owned();
+            let running = RunningServer { args, root, ..RunningServer::default() };
+            config::read(by_key("php-fpm").unwrap(), &running, "www").unwrap()
+        };
+        let own = read(0o644);
+        assert_eq!((own.cap.value, own.recycle.value, own.logs.len()), (7, 50, 1));
+        assert_eq!(own.status.unwrap().path, "/evil");
+        let others = read(0o666);
+        assert_eq!((others.cap.value, others.recycle.value, others.logs.len()), (7, 0, 0));
+        assert_eq!(others.status, None);
+        assert!(others.notes[0].contains("another user"), "{:?}", others.notes);
     }
 
     #[test]

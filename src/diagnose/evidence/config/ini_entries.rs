@@ -15,6 +15,8 @@ pub(super) struct IniEntry {
     pub(super) place: FileLine,
     /// Whether the value is not known: it names a variable that cannot be read.
     pub(super) unknown: bool,
+    /// Whether its file is another user's.
+    pub(super) is_foreign: bool,
 }
 
 /// Entries kept of one server: php-fpm's own file with every setting has 60.
@@ -35,13 +37,27 @@ pub(super) fn entries(file: &str, text: &str, mut section: String) -> Vec<IniEnt
         if let Some(name) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
             name.trim().clone_into(&mut section);
             let (name, value) = (String::new(), String::new());
-            entries.push(IniEntry { section: section.clone(), name, value, place, unknown: false });
+            entries.push(IniEntry {
+                section: section.clone(),
+                name,
+                value,
+                place,
+                unknown: false,
+                is_foreign: false,
+            });
         } else if let Some((name, value)) = text.split_once('=') {
             let value = value.split(" ;").next().unwrap_or(value).trim();
             let value = value.split(" #").next().unwrap_or(value).trim();
             let value = value.trim_matches(['"', '\'']).to_owned();
             let name = name.trim().to_owned();
-            entries.push(IniEntry { section: section.clone(), name, value, place, unknown: false });
+            entries.push(IniEntry {
+                section: section.clone(),
+                name,
+                value,
+                place,
+                unknown: false,
+                is_foreign: false,
+            });
         }
     }
     entries

@@ -4,7 +4,7 @@
 //! Rails put them: the state file, which a running puma keeps, else the configuration.
 
 use super::RunningServer;
-use super::files::text;
+use super::files::owned_text;
 use crate::diagnose::findings::StatusPage;
 
 const CONFIGS: [&str; 3] = ["config/puma.rb", "config/puma/production.rb", "puma.rb"];
@@ -12,7 +12,10 @@ const STATES: [&str; 3] = ["tmp/pids/puma.state", "puma.state", "tmp/puma.state"
 
 /// The page with the requests of each worker; none where none is configured.
 pub(super) fn control(running: &RunningServer) -> Option<StatusPage> {
-    let read = |path: &str| text(running, &running.cwd.join(path)).ok();
+    let read = |path: &str| {
+        let read = owned_text(running, &running.cwd.join(path)).ok()?;
+        Some(read.text).filter(|_| !read.is_foreign)
+    };
     let config: Vec<String> = CONFIGS.iter().filter_map(|path| read(path)).collect();
     let set = |name| config.iter().flat_map(|text| text.lines()).find_map(|line| call(line, name));
     let state = set("state_path").and_then(|line| quoted(line));
@@ -61,6 +64,7 @@ fn quoted(text: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     fn of(files: &[(&str, &str)]) -> Option<(String, String)> {
         let dir = tempfile::tempdir().unwrap();
@@ -68,6 +72,10 @@ mod tests {
             let path = dir.path().join("app").join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
+        }
+        if files.iter().any(|(name, _)| *name == "0666") {
+            let everybodys = std::fs::Permissions::from_mode(0o666);
+            std::fs::set_permissions(dir.path().join("app/config/puma.rb"), everybodys).unwrap();
         }
         let running = RunningServer {
             cwd: "/app".into(),
@@ -94,6 +102,8 @@ mod tests {
         let files = [("config/puma.rb", drawn), ("run/s", state)];
         assert_eq!(of(&files), page("127.0.0.1:19293", "/stats?token=d1"));
         assert_eq!(of(&files[..1]), None);
+        let open = [("config/puma.rb", without), ("0666", "")];
+        assert_eq!(of(&open), None, "anybody may have written it");
         assert_eq!(
             of(&[("config/puma.rb", "# activate_control_app 'tcp://h:1'\nworkers 2\n")]),
             None

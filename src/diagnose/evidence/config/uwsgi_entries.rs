@@ -23,7 +23,14 @@ pub(super) fn entries(file: &str, text: &str) -> Option<Vec<IniEntry>> {
 fn entry(file: &str, line: usize, name: &str, value: &str) -> IniEntry {
     let place = FileLine { file: file.to_owned(), line };
     let value = value.trim().trim_matches(['"', '\'']).to_owned();
-    IniEntry { section: SECTION.to_owned(), name: name.to_owned(), value, place, unknown: false }
+    IniEntry {
+        section: SECTION.to_owned(),
+        name: name.to_owned(),
+        value,
+        place,
+        unknown: false,
+        is_foreign: false,
+    }
 }
 
 /// `uwsgi:` and indented below it `name: value`, as uWSGI's own small parser has it.
@@ -142,7 +149,10 @@ fn replace(running: &RunningServer, entry: &mut IniEntry, before: &[IniEntry], l
         let value = match tail.starts_with('$') {
             true => running.variable(name).map(str::to_owned),
             false if name == "_" => Some(last.to_owned()),
-            false => before.iter().rfind(|e| e.name == name).map(|e| e.value.clone()),
+            false => before.iter().rfind(|e| e.name == name).map(|e| {
+                entry.is_foreign |= e.is_foreign;
+                e.value.clone()
+            }),
         };
         entry.unknown |= value.is_none();
         out += value.as_deref().unwrap_or_default();
