@@ -12,7 +12,7 @@
 
 use leakwatch::core::decide::rules::Rules;
 use leakwatch::core::engine::{Engine, EngineSettings};
-use leakwatch::core::model::process::{Comm, Proc, ProcId};
+use leakwatch::core::model::process::{Comm, Proc, ProcId, Program};
 use leakwatch::core::model::sample::{Header, Memory, Sample};
 use leakwatch::store::recording::{Reader, Writer};
 use std::time::Instant;
@@ -21,11 +21,16 @@ const INTERVAL_S: f64 = 5.0;
 const LOOKS: u32 = 8640;
 const PAGE: u64 = 4096;
 
-/// A machine with one master and its workers, the first `leaking` of which leak.
+/// Samples of a machine on which all processes are new in each.
+const CHURNS: u32 = 20;
+
+/// A machine with one master and its workers, the first `leaking` of which leak; or one on which they all
+/// have ended by the next sample, and as many others begun.
 struct Scene {
     name: &'static str,
     workers: u32,
     leaking: u32,
+    churns: bool,
 }
 
 impl Scene {
@@ -52,7 +57,7 @@ impl Scene {
                 threads: 1,
             })
             .collect();
-        for look in 0..LOOKS {
+        for look in 0..if self.churns { CHURNS } else { LOOKS } {
             for (n, proc) in procs.iter_mut().enumerate().skip(1) {
                 let leaks = n as u32 <= self.leaking;
                 let pages = match proc.anon {
@@ -69,10 +74,21 @@ impl Scene {
             let used: u64 = procs.iter().filter_map(|proc| proc.anon).sum();
             let memory = Memory { total, available: total - used, ..Memory::default() };
             let t = 1_739_339_608.0 + f64::from(look) * INTERVAL_S;
-            writer.write(&Sample { t, memory, procs: procs.clone(), ..Sample::default() }).unwrap();
+            let mut programs = Vec::new();
+            if self.churns {
+                procs.iter_mut().for_each(|proc| proc.id.start += 1);
+                programs.extend(procs.iter().map(|proc| program(proc.id)));
+            }
+            let procs = procs.clone();
+            writer.write(&Sample { t, memory, procs, programs, ..Sample::default() }).unwrap();
         }
         writer.into_inner()
     }
+}
+
+fn program(id: ProcId) -> Program {
+    let (exe, title) = ("/usr/sbin/apache2".to_owned(), "/usr/sbin/apache2 -k start".to_owned());
+    Program { id, exe, title, threads: 1, forked: true, permitted: None, uid: Some(33) }
 }
 
 /// A generator of random numbers (Knuth's MMIX), the same ones each time.
@@ -106,10 +122,13 @@ fn main() {
     let chosen = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
     println!("{:28}{:>8}{:>8}   million samples a second", "", "read", "replay");
     let scenes = [
-        Scene { name: "300 calm workers", workers: 300, leaking: 0 },
-        Scene { name: "20 calm workers", workers: 20, leaking: 0 },
-        Scene { name: "20 workers, 2 leak", workers: 20, leaking: 2 },
-        Scene { name: "20 workers, all leak", workers: 20, leaking: 20 },
+        Scene { name: "300 calm workers", workers: 300, leaking: 0, churns: false },
+        Scene { name: "20 calm workers", workers: 20, leaking: 0, churns: false },
+        Scene { name: "20 workers, 2 leak", workers: 20, leaking: 2, churns: false },
+        Scene { name: "20 workers, all leak", workers: 20, leaking: 20, churns: false },
+        // As fast a process as the one before it: the time grows with their number alone.
+        Scene { name: "2000 new ones a sample", workers: 2000, leaking: 0, churns: true },
+        Scene { name: "16000 new ones a sample", workers: 16_000, leaking: 0, churns: true },
     ];
     for scene in scenes.into_iter().filter(|scene| scene.name.contains(&chosen)) {
         let recording = scene.record();

@@ -13,16 +13,10 @@ use crate::core::detect::series::growth_window::GrowthWindow;
 use crate::core::detect::subtree::{Subtree, SubtreeTotal};
 use crate::core::detect::verdict::JudgeContext;
 use crate::core::model::event::Event;
-use crate::core::model::process::{ProcId, Program};
+use crate::core::model::process::Program;
 use crate::core::model::profile::{RunOwner, path_digest};
 use crate::core::model::sample::Sample;
 use crate::core::model::verdict::{FindingReason, Verdict};
-
-/// The command line of a process that is new in the sample.
-fn title_of(sample: &Sample, id: ProcId) -> Option<&str> {
-    let program = sample.programs.iter().find(|program| program.id == id)?;
-    Some(&program.title)
-}
 
 impl Detector {
     /// Tells the series that count tasks which processes ended by order.
@@ -83,14 +77,14 @@ impl Detector {
             let parent_comm = parent_slot.map(|slot| self.processes[slot].state.comm);
             let process = &mut self.processes[*slot];
             process.parent_comm = parent_comm;
-            process.declared = title_of(sample, process.state.id)
-                .and_then(|title| declared(process.state.comm, title));
             process.state.parent = parent;
             self.pools.join(process);
         }
-        for Program { id, uid, exe, .. } in &sample.programs {
+        for Program { id, uid, exe, title, .. } in &sample.programs {
             if let Some(slot) = self.trees.slot(*id) {
-                self.processes[slot].owner = RunOwner::new(*uid, path_digest(exe));
+                let process = &mut self.processes[slot];
+                process.owner = RunOwner::new(*uid, path_digest(exe));
+                process.declared = declared(process.state.comm, title);
             }
         }
     }
@@ -106,7 +100,7 @@ impl Detector {
             let parent_alive = self.trees.has_parent(*slot);
             self.processes[*slot].follow(&sample.procs[*index], node, parent_alive);
         }
-        let lives = |slot: &usize| !self.trees.gone().contains(slot);
+        let lives = |slot: &usize| self.trees.node(*slot).alive;
         self.flagged.retain(lives);
         self.parents.retain(lives);
     }

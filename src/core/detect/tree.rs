@@ -25,7 +25,7 @@ pub struct TreeNode {
     /// Number of its living children.
     pub children: u32,
     /// Whether it was in the last sample.
-    alive: bool,
+    pub alive: bool,
 }
 
 /// All living processes.

@@ -6,8 +6,9 @@
 //! would have given, but for windows shorter than that.
 
 use crate::core::model::ceiling::{Ceiling, MemoryFailure};
-use crate::core::model::process::Proc;
+use crate::core::model::process::{Proc, ProcId};
 use crate::core::model::sample::{Memory, Sample};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Samples kept of each age class, at least; twice as many are there before a class is thinned.
 ///
@@ -81,22 +82,21 @@ pub fn join(older: &Sample, newer: &mut Sample, spans: (f64, f64)) {
             None => newer.memory_failures.push(*sign),
         }
     }
+    let earlier: BTreeMap<ProcId, &Proc> = older.procs.iter().map(|of| (of.id, of)).collect();
     for proc in &mut newer.procs {
-        let Some(before) = older.procs.iter().find(|of| of.id == proc.id) else { continue };
+        let Some(before) = earlier.get(&proc.id) else { continue };
         if before.footprint() < proc.footprint() {
-            let Proc { rss, anon, swap, .. } = *before;
+            let Proc { rss, anon, swap, .. } = **before;
             *proc = Proc { rss, anon, swap, ..*proc };
         }
         proc.threads = proc.threads.min(before.threads);
     }
     // Told once only; those of processes that are gone by now are of no use any more.
     let Sample { procs, programs, .. } = newer;
-    for program in &older.programs {
-        let lives = procs.iter().any(|proc| proc.id == program.id);
-        if lives && programs.iter().all(|known| known.id != program.id) {
-            programs.push(program.clone());
-        }
-    }
+    let living: BTreeSet<ProcId> = procs.iter().map(|proc| proc.id).collect();
+    let known: BTreeSet<ProcId> = programs.iter().map(|program| program.id).collect();
+    let is_missing = |id: &ProcId| living.contains(id) && !known.contains(id);
+    programs.extend(older.programs.iter().filter(|of| is_missing(&of.id)).cloned());
 }
 
 fn mean_memory(older: &Memory, newer: &Memory, share: f64) -> Memory {

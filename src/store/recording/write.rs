@@ -1,5 +1,6 @@
 //! Writing samples down.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 
@@ -9,7 +10,7 @@ use crate::core::model::json_text::{write_comm, write_text};
 use crate::core::model::process::{Proc, ProcId, Program};
 use crate::core::model::sample::{Header, Memory, Sample};
 
-/// Writes samples as lines; allocates nothing.
+/// Writes samples as lines; allocates nothing for a sample without new processes.
 pub struct Writer<W> {
     out: W,
 }
@@ -66,12 +67,14 @@ impl<W: Write> Writer<W> {
             out.write_all(b"]")?;
         }
         out.write_all(b",\"procs\":[")?;
+        // None in a steady sample, thousands after a storm of forks.
+        let programs: BTreeMap<ProcId, &Program> =
+            sample.programs.iter().map(|program| (program.id, program)).collect();
         for (index, proc) in sample.procs.iter().enumerate() {
             if index > 0 {
                 out.write_all(b",")?;
             }
-            let program = sample.programs.iter().find(|program| program.id == proc.id);
-            write_proc(out, proc, program)?;
+            write_proc(out, proc, programs.get(&proc.id).copied())?;
         }
         out.write_all(b"]}\n")
     }
