@@ -30,12 +30,13 @@
 //! | [`diagnose`] | the adviser: services, evidence from logs, settings and work done, advice, its reports | signals |
 //! | [`report`] | write events and state to any `impl Write`: text, JSON, journal, Prometheus, the screen | reading anything, choosing |
 //! | [`store`] | files of our own: recordings, histories of checks, profiles of programs | decisions |
-//! | [`system`] | every system call: [`proc`](system::proc) and `ceilings` read the machine; [`signal`](system::signal) alone sends signals; [`wait`](system::wait) alone sleeps and reads clocks; [`prepare`](system::prepare), [`hook`](system::hook), [`systemd`](system::systemd), outputs that never block | decisions |
+//! | [`system`] | every system call: [`proc`](system::proc), `ceilings` and [`balance`](system::balance) read the machine; [`signal`](system::signal) alone sends signals; [`wait`](system::wait) alone sleeps and reads clocks; [`prepare`](system::prepare), [`hook`](system::hook), [`systemd`](system::systemd), outputs that never block | decisions |
 //! | [`core`](crate::core) | judge samples: pure functions and bounded state | I/O, clocks, other rooms |
 //!
 //! | inside [`core`](crate::core) | duty |
 //! |---|---|
 //! | [`model`](crate::core::model) | the nouns: samples, ceilings, verdicts, forecasts, orders, events, units |
+//! | [`balance`](crate::core::balance) | where is all memory, in processes and outside them, and what of it grows? |
 //! | [`detect`](crate::core::detect) | is it growing without end? is a limit coming nearer? |
 //! | [`decide`](crate::core::decide) | must this process end now? which one, how, when |
 //! | [`servers`](crate::core::servers) | how each server is recognised, and how its workers are ended |

@@ -75,6 +75,7 @@ fn dispatch(
         }
         Some(Command::Ceilings(options)) => command::ceilings::run(options, out, err)?,
         Some(Command::Diagnose(options)) => command::diagnose::run(options, out, err)?,
+        Some(Command::Memory(options)) => command::memory::run(options, out, err)?,
         Some(Command::Record(options)) => command::record::run(options, out, err)?,
         Some(Command::Replay(options)) => command::replay::run(options, out, err)?,
         Some(Command::Servers(options)) => command::servers::run(options, out)?,

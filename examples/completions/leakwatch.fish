@@ -63,6 +63,7 @@ complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "check" -d 'Take
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "ceilings" -d 'List every limit that can fail a fork or bring the OOM killer, nearest first'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "config" -d 'Print the merged configuration, with the source of each setting'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "diagnose" -d 'Observe the whole machine for a minute: what leaks, what the logs say, which setting bounds it'
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "memory" -d 'Tell where all memory is, the machine\'s and that of cgroups, and what of it grows'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "record" -d 'Record samples to a file for `replay`; judge and signal nothing'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "replay" -d 'Judge a recording: print what the watch would have printed'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "servers" -d 'Show the known servers, and how their workers are ended'
@@ -139,6 +140,19 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -s x -l ex
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l no-state -d 'Read no histories of checks'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -s q -l quiet -d 'Print nothing on standard error'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand memory" -s p -l pattern -d 'Watch process trees in which a name matches this regular expression (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand memory" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand memory" -l pid -d 'Only the trees of these processes (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand memory" -l max-processes -d 'Watch at most this many processes, the largest first; each takes 4 kB of memory' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand memory" -l procfs -d 'Read this procfs, such as that of the host as seen from a container' -r -F
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand memory" -l sysfs -d 'Read this sysfs, which has the cgroups of that procfs mounted below it' -r -F
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand memory" -l for -d 'Look for this long, and tell what grows meanwhile; 0 looks once' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand memory" -l format -d 'Print a sheet for people, or one JSON object' -r -f -a "text\t'Text for people'
+json\t'JSON: one object'"
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand memory" -s f -l full -d 'Match the whole command line instead of the name'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand memory" -s x -l exact -d 'Require the expression to match the whole name (with -f: the whole command line)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand memory" -s q -l quiet -d 'Print nothing on standard error'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand memory" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s p -l pattern -d 'Watch process trees in which a name matches this regular expression (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -l pid -d 'Only the trees of these processes (repeatable)' -r
@@ -176,11 +190,12 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s h -l help
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand servers" -l format -d 'Print a table for people, or one JSON object' -r -f -a "text\t'Text for people'
 json\t'JSON: one object'"
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand servers" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose record replay servers help" -f -a "check" -d 'Take one sample, judge it with all earlier ones, act, and report what is new (for cron and monitoring)'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose record replay servers help" -f -a "ceilings" -d 'List every limit that can fail a fork or bring the OOM killer, nearest first'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose record replay servers help" -f -a "config" -d 'Print the merged configuration, with the source of each setting'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose record replay servers help" -f -a "diagnose" -d 'Observe the whole machine for a minute: what leaks, what the logs say, which setting bounds it'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose record replay servers help" -f -a "record" -d 'Record samples to a file for `replay`; judge and signal nothing'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose record replay servers help" -f -a "replay" -d 'Judge a recording: print what the watch would have printed'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose record replay servers help" -f -a "servers" -d 'Show the known servers, and how their workers are ended'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose record replay servers help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose memory record replay servers help" -f -a "check" -d 'Take one sample, judge it with all earlier ones, act, and report what is new (for cron and monitoring)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose memory record replay servers help" -f -a "ceilings" -d 'List every limit that can fail a fork or bring the OOM killer, nearest first'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose memory record replay servers help" -f -a "config" -d 'Print the merged configuration, with the source of each setting'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose memory record replay servers help" -f -a "diagnose" -d 'Observe the whole machine for a minute: what leaks, what the logs say, which setting bounds it'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose memory record replay servers help" -f -a "memory" -d 'Tell where all memory is, the machine\'s and that of cgroups, and what of it grows'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose memory record replay servers help" -f -a "record" -d 'Record samples to a file for `replay`; judge and signal nothing'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose memory record replay servers help" -f -a "replay" -d 'Judge a recording: print what the watch would have printed'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose memory record replay servers help" -f -a "servers" -d 'Show the known servers, and how their workers are ended'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose memory record replay servers help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -2,9 +2,11 @@
 //! decisions to `core` and wording to `report`.
 
 mod act;
+mod balance_look;
 pub mod ceilings;
 pub mod check;
 pub mod diagnose;
+pub mod memory;
 mod profile_saver;
 pub mod record;
 pub mod replay;
@@ -16,7 +18,7 @@ use crate::cli::options::SelectOptions;
 use crate::core::model::sample::Sample;
 use crate::system::proc;
 use crate::system::sampler::Sampler;
-use crate::system::wait::Waiter;
+use crate::system::wait::{Waiter, Wake};
 use anyhow::Result;
 
 /// Takes a sample of now.
@@ -29,4 +31,13 @@ fn take(sampler: &mut Sampler, waiter: &Waiter, sample: &mut Sample) -> Result<(
 /// nor for processes of another pid namespace.
 fn may_order(select: &SelectOptions) -> bool {
     !select.is_empty() && proc::is_own(&select.procfs)
+}
+
+/// Whether to go on with what may take so many seconds: not once a signal came.
+fn patience(waiter: &Waiter, most_s: f64, stopped: &mut bool) -> impl FnMut() -> bool {
+    let until_s = waiter.uptime_s() + most_s;
+    move || {
+        *stopped |= matches!(waiter.wait_until(0.0), Wake::Stop);
+        !*stopped && waiter.uptime_s() < until_s
+    }
 }

@@ -2,6 +2,7 @@
 
 pub mod alarm;
 pub mod alerting;
+pub mod balance;
 pub mod decide;
 #[allow(
     clippy::indexing_slicing,

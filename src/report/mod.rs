@@ -1,5 +1,6 @@
 //! Reports write values to any `impl Write`. They read nothing and choose nothing.
 
+pub mod balance;
 pub mod ceilings;
 pub mod check;
 pub mod escape;

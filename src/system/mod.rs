@@ -1,5 +1,6 @@
 //! The machine: every system call is made here.
 
+pub mod balance;
 mod ceilings;
 pub mod foreign_file;
 pub mod helper;

@@ -163,7 +163,9 @@ mod tests {
         };
         let command = Cli::command();
         let mut pairs = 0;
-        for name in ["check", "ceilings", "config", "diagnose", "record", "replay", "servers"] {
+        for name in
+            ["check", "ceilings", "config", "diagnose", "memory", "record", "replay", "servers"]
+        {
             let file: &[&str] = if ["record", "replay"].contains(&name) { &["f"] } else { &[] };
             for (key, arg) in keys::all(&command) {
                 if !keys::has(&command, "", key) || !keys::has(&command, name, key) {

@@ -31,6 +31,7 @@ Examples:
   leakwatch check --pattern apache2  take one sample, judge it with all earlier ones; for cron
   leakwatch diagnose                 find what leaks, and the setting that bounds it
   leakwatch ceilings                 list the limits that can fail a fork, nearest first
+  leakwatch memory --for 1m          list where all memory is, and what of it grows
   leakwatch servers                  list the known servers, and how their workers are ended
   leakwatch record vps1.jsonl.gz     take a recording
   leakwatch replay vps1.jsonl.gz     judge it again, on any machine
@@ -59,6 +60,8 @@ pub enum Command {
     Config(ConfigOptions),
     /// Observe the whole machine for a minute: what leaks, what the logs say, which setting bounds it
     Diagnose(DiagnoseOptions),
+    /// Tell where all memory is, the machine's and that of cgroups, and what of it grows
+    Memory(MemoryOptions),
     /// Record samples to a file for `replay`; judge and signal nothing
     Record(RecordOptions),
     /// Judge a recording: print what the watch would have printed
@@ -241,6 +244,23 @@ impl DiagnoseOptions {
     pub fn memory(&self) -> StateOptions {
         StateOptions { state_dir: self.state_dir.clone(), no_state: self.no_state }
     }
+}
+
+/// Options of `memory`.
+#[derive(Args, Debug)]
+pub struct MemoryOptions {
+    /// Whose cgroups have a sheet of their own, beside the machine's.
+    #[command(flatten)]
+    pub select: SelectOptions,
+    /// Look for this long, and tell what grows meanwhile; 0 looks once
+    #[arg(long = "for", value_name = "TIME", default_value = "0", value_parser = time, help_heading = "Timing")]
+    pub time: f64,
+    /// Print a sheet for people, or one JSON object
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
+    pub format: ReportFormat,
+    /// Print nothing on standard error
+    #[arg(short, long)]
+    pub quiet: bool,
 }
 
 /// Options of `record`.

@@ -9,7 +9,7 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
 mod container;
-mod hierarchy;
+pub(in crate::system) mod hierarchy;
 mod kernel_log;
 mod sources;
 mod trees;
