@@ -1,7 +1,8 @@
 //! Diagnose: a short look at the whole machine, its logs and its servers' settings, beside what earlier
 //! checks or a recording saw, and one report.
 
-use super::{take, terminal};
+use super::balance_look::BalanceLook;
+use super::{patience, take, terminal};
 use crate::cli::options::{DiagnoseOptions, ReportFormat};
 use crate::cli::resolve;
 use crate::core::engine::Engine;
@@ -33,6 +34,8 @@ const LOGS_S: f64 = 4.0;
 /// Seconds that the settings of all servers may take, and the work of their processes.
 const SETTINGS_S: f64 = 4.0;
 const WORK_S: f64 = 4.0;
+/// Seconds that the costly parts of the balance sheet may take, at the beginning and at the end.
+const BALANCE_S: f64 = 3.0;
 /// A recording is judged beside the look if its boot was at the same time, give or take so much.
 const SAME_BOOT_S: f64 = 60.0;
 
@@ -103,6 +106,9 @@ fn look(
     let boot_t = waiter.unix_time(0.0);
     let mut read = read_logs(options, waiter, zone, &observer, boot_t, &mut stopped);
     read.log_events.extend(past(&sampler.past_failures()));
+    let mut look = BalanceLook::new(&options.select, interval_s);
+    look.read_details(sample.t, &mut patience(waiter, BALANCE_S, &mut stopped));
+    look.read(&sample);
     observer.start(waiter.uptime_s(), &mut patience(waiter, WORK_S, &mut stopped));
     let from_s = waiter.uptime_s();
     let until_s = from_s + options.time;
@@ -117,14 +123,19 @@ fn look(
         take(&mut sampler, waiter, &mut sample)?;
         observer.observe(&sample);
         go_on(&sample);
+        look.read(&sample);
         due_s = (due_s + interval_s).max(waiter.uptime_s());
     }
     let live_s = if options.time > 0.0 { waiter.uptime_s() - from_s } else { 0.0 };
     let looked = Looked { live_s, ..Looked::default() };
     progress.say("reading settings")?;
     observer.finish(waiter.uptime_s(), &mut patience(waiter, WORK_S, &mut stopped));
+    if live_s > 0.0 {
+        look.read_details(sample.t, &mut patience(waiter, BALANCE_S, &mut false));
+    }
     let mut diagnosis =
         waiter.interruptible(|| observer.diagnose(&histories.earlier, read, looked));
+    diagnosis.take_sheets(look.balance.sheet(), look.balance.cgroups());
     // A stop during the look is no reason to leave it unverified.
     observer.verify(&mut diagnosis, &mut patience(waiter, WORK_S, &mut false));
     diagnosis.uptime_s = Some(waiter.uptime_s());
@@ -147,15 +158,6 @@ fn limitations(options: &DiagnoseOptions, ended_early: bool) -> impl Iterator<It
         "not run as root: the private memory of other users' workers, their settings, some logs and the history of root's checks cannot be read; sizes are estimates then".to_owned()
     });
     early.into_iter().chain(unread)
-}
-
-/// Whether to go on with what may take so many seconds: not once a signal came.
-fn patience(waiter: &Waiter, most_s: f64, stopped: &mut bool) -> impl FnMut() -> bool {
-    let until_s = waiter.uptime_s() + most_s;
-    move || {
-        *stopped |= matches!(waiter.wait_until(0.0), Wake::Stop);
-        !*stopped && waiter.uptime_s() < until_s
-    }
 }
 
 /// What counters tell of failures before the look, of which no log may have a trace.

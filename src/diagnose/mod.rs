@@ -18,6 +18,7 @@ pub mod size_growth;
 pub mod size_history;
 pub mod work_readings;
 
+use crate::core::balance::sheet::{Sheet, SheetLine};
 use crate::core::engine::Engine;
 use crate::core::model::ceiling::{Ceiling, CeilingKind, MemoryFailure};
 use crate::core::model::event::Severity;
@@ -82,6 +83,10 @@ pub struct Diagnosis {
     pub logs: Logs,
     /// What would bound it, for the worst services.
     pub remedies: Vec<Remedy>,
+    /// Where the machine's memory is; none of a recording.
+    pub sheet: Option<Sheet>,
+    /// Where that of the selected processes' cgroups is.
+    pub cgroups: Vec<Sheet>,
     /// What could not be seen, and what is lost by it.
     pub unseen: Vec<String>,
     /// How it stands, and so the exit status.
@@ -92,6 +97,22 @@ impl Diagnosis {
     /// The services that leak, or very likely do.
     pub fn culprits(&self) -> impl Iterator<Item = &Service> {
         self.services.iter().filter(|service| service.verdict.accuses())
+    }
+
+    /// Takes over where memory is. What grows outside processes and ends memory is found like a leak.
+    pub fn take_sheets(&mut self, sheet: Sheet, cgroups: Vec<Sheet>) {
+        self.unseen.extend(sheet.notes.iter().cloned());
+        if !sheet.findings().is_empty() {
+            self.status = self.status.max(Severity::Leak);
+        }
+        (self.sheet, self.cgroups) = (Some(sheet), cgroups);
+    }
+
+    /// What grows outside processes and ends memory.
+    pub fn outside(&self) -> impl Iterator<Item = (&Sheet, &SheetLine)> {
+        self.sheet
+            .iter()
+            .flat_map(|sheet| sheet.findings().into_iter().map(move |line| (sheet, line)))
     }
 
     /// Failures in the logs that belong to a service.

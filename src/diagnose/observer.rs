@@ -187,6 +187,8 @@ impl Observer {
             memory_failures: self.engine.alarm().memory_failures().copied().collect(),
             logs,
             remedies,
+            sheet: None,
+            cgroups: Vec::new(),
             unseen: self.servers.notes().to_vec(),
         }
     }

@@ -12,6 +12,7 @@
 //!   `growth` (`bytes_per_s`, `low`, `high`), `per_work` (`unit`, `bytes`, `low`, `high`, `basis`),
 //!   `forecast` (seconds from `t`);
 //! - `available` ([t, bytes]);
+//! - `balance`: `machine` and `cgroups`, the sheets of `leakwatch memory` (none of a recording);
 //! - `logs`: `events`, `sources`, `bytes`, `took_s`, `since_t`, `unread`;
 //! - `remedies`: `service`, `root`, `changes`, `computed`, `diff`, `apply`, `meaning`, `notes`;
 //! - `next` (how to learn more: `why`, `command`), `unseen`.
@@ -26,6 +27,7 @@ use crate::diagnose::findings::{LogEvent, WorkUnit};
 use crate::diagnose::leak_per_request::Basis;
 use crate::diagnose::remedy::Remedy;
 use crate::diagnose::services::service::{JudgedBy, Service};
+use crate::report::balance;
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
@@ -68,6 +70,10 @@ pub fn write(out: &mut impl Write, diagnosis: &Diagnosis, times: &Times) -> io::
         })).collect::<Vec<_>>(),
         "services": diagnosis.services.iter().map(service).collect::<Vec<_>>(),
         "available": diagnosis.available,
+        "balance": diagnosis.sheet.as_ref().map(|sheet| json!({
+            "machine": balance::json(sheet),
+            "cgroups": diagnosis.cgroups.iter().map(balance::json).collect::<Vec<_>>(),
+        })),
         "logs": {
             "events": logs.log_events.iter().map(log_event).collect::<Vec<_>>(),
             "sources": logs.sources,

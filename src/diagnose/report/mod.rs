@@ -16,6 +16,7 @@ use crate::core::model::units::{Amount, Seconds};
 use crate::diagnose::Diagnosis;
 use crate::diagnose::earlier::series::{LEAST_SAMPLES, SeriesSummary, Source};
 use crate::diagnose::findings::{LogEvent, Logs};
+use crate::report::balance;
 use crate::report::words::CeilingName;
 
 pub use headline::{headline, is_bounded};
@@ -131,6 +132,15 @@ pub fn no_trace(logs: &Logs) -> &'static str {
         true => "No failed fork, no OOM kill, no lack of memory.",
         false => "No failed fork, no OOM kill, no lack of memory in what could be read.",
     }
+}
+
+/// What grows outside processes, with what to do about it, a pair each.
+pub fn outside(diagnosis: &Diagnosis) -> Vec<(String, &'static str)> {
+    let told = diagnosis.outside().map(|(sheet, line)| {
+        let end = balance::end(sheet, line);
+        (format!("{}; {end}", sentence(&balance::finding(line))), line.kind.advice())
+    });
+    told.collect()
 }
 
 /// What the exit status says.

@@ -3,7 +3,7 @@
 use super::wrapped::{BOLD, DIM, GREEN, RED, WrappedText, YELLOW, wrap};
 use super::{
     Times, growth, headline, is_bounded, left, matters, meaning, meanwhile, next, no_trace, others,
-    outcome, per_work, processes, proposal, reason, seen, sentence, verdict, when,
+    outcome, outside, per_work, processes, proposal, reason, seen, sentence, verdict, when,
 };
 use crate::core::model::event::Severity;
 use crate::core::model::units::{Bytes, Seconds};
@@ -11,6 +11,7 @@ use crate::diagnose::Diagnosis;
 use crate::diagnose::earlier::series::LEAST_SAMPLES;
 use crate::diagnose::services::service::{Service, ServiceVerdict};
 use crate::diagnose::size_history::Point;
+use crate::report::balance;
 use crate::report::escape::Plain;
 use std::io::{self, Write};
 
@@ -42,6 +43,7 @@ pub fn write<W: Write>(
     let mut paper = WrappedText { out, layout };
     paper.head(diagnosis, times)?;
     paper.services(diagnosis, times)?;
+    paper.balance(diagnosis)?;
     paper.ceilings(diagnosis)?;
     paper.logs(diagnosis, times)?;
     paper.advice(diagnosis)?;
@@ -173,6 +175,24 @@ impl<W: Write> WrappedText<'_, W> {
         Ok(())
     }
 
+    /// Where all memory is; what grows is marked.
+    fn balance(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+        for sheet in diagnosis.sheet.iter().chain(&diagnosis.cgroups) {
+            match sheet.place.is_empty() {
+                true => self.title("WHERE ALL MEMORY IS")?,
+                false => self.title(&format!("OF IT IN CGROUP {}", Plain(&sheet.place)))?,
+            }
+            for row in balance::rows(sheet) {
+                let indent = if row.is_part { "  " } else { "" };
+                let size = Bytes(row.bytes).to_string();
+                let (on, off) = if row.is_growing { (self.on(RED), self.off()) } else { ("", "") };
+                let lead = format!("  {size:>8}  {on}{:>10}{off}  {indent}", row.moves);
+                self.hang_behind(&lead, 2 + 8 + 2 + 10 + 2 + indent.len(), &row.text)?;
+            }
+        }
+        Ok(())
+    }
+
     fn ceilings(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
         self.title("WHAT IS LEFT, NEAREST LIMIT FIRST")?;
         for ceiling in &diagnosis.ceilings {
@@ -224,7 +244,12 @@ impl<W: Write> WrappedText<'_, W> {
     fn advice(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
         let next = next(diagnosis);
         let culprits: Vec<&Service> = diagnosis.culprits().collect();
-        if diagnosis.remedies.is_empty() && next.is_empty() && culprits.is_empty() {
+        let outside = outside(diagnosis);
+        if diagnosis.remedies.is_empty()
+            && next.is_empty()
+            && culprits.is_empty()
+            && outside.is_empty()
+        {
             return Ok(());
         }
         self.title("WHAT TO DO")?;
@@ -233,6 +258,9 @@ impl<W: Write> WrappedText<'_, W> {
             step += 1;
             format!("  {step}. ")
         };
+        for (what, advice) in outside {
+            self.hang(&number(), &format!("{what}. {advice}"))?;
+        }
         for remedy in &diagnosis.remedies {
             let several = if diagnosis.remedies.len() > 1 {
                 format!("{}: ", Plain(&remedy.service))

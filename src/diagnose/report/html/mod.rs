@@ -8,13 +8,14 @@ mod style;
 use super::text::looked;
 use super::{
     Times, end, growth, headline, is_bounded, left, matters, meaning, meanwhile, next, no_trace,
-    per_work, processes, proposal, reason, verdict, when,
+    outside, per_work, processes, proposal, reason, verdict, when,
 };
 use crate::core::model::event::Severity;
 use crate::core::model::units::{Bytes, Seconds};
 use crate::diagnose::remedy::Remedy;
 use crate::diagnose::services::service::{Service, ServiceVerdict};
 use crate::diagnose::{Diagnosis, implied_end_s};
+use crate::report::balance;
 use crate::report::escape::{Html, Plain};
 use chart::{Chart, Mark};
 use std::io::{self, Write};
@@ -77,6 +78,7 @@ pub fn write(
     )?;
     memory_section(out, diagnosis, times, moments)?;
     services_section(out, diagnosis, times, moments)?;
+    balance_section(out, diagnosis)?;
     advice_section(out, diagnosis)?;
     logs_section(out, diagnosis, times)?;
     unseen_section(out, diagnosis)?;
@@ -207,13 +209,44 @@ fn services_section(
     writeln!(out, "</section>")
 }
 
+fn balance_section(out: &mut impl Write, diagnosis: &Diagnosis) -> io::Result<()> {
+    for sheet in diagnosis.sheet.iter().chain(&diagnosis.cgroups) {
+        let place = match sheet.place.is_empty() {
+            true => "Where all memory is".to_owned(),
+            false => format!("Of it in cgroup {}", Plain(&sheet.place)),
+        };
+        writeln!(
+            out,
+            "<section>\n<h2>{}</h2>\n<table>\n<thead><tr><th>Size<th>Change<th>Where</tr></thead>\n<tbody>",
+            Html(place)
+        )?;
+        for row in balance::rows(sheet) {
+            let text = if row.is_part { format!("\u{2013} {}", row.text) } else { row.text };
+            writeln!(
+                out,
+                "<tr><td class=\"number\">{}<td class=\"number\">{}<td>{}{}</tr>",
+                Bytes(row.bytes),
+                Html(row.moves),
+                Html(text),
+                if row.is_growing { " <b>(grows)</b>" } else { "" }
+            )?;
+        }
+        writeln!(out, "</tbody>\n</table>\n</section>")?;
+    }
+    Ok(())
+}
+
 fn advice_section(out: &mut impl Write, diagnosis: &Diagnosis) -> io::Result<()> {
     let culprit = diagnosis.culprits().next();
     let next = next(diagnosis);
-    if diagnosis.remedies.is_empty() && culprit.is_none() && next.is_empty() {
+    let outside = outside(diagnosis);
+    if diagnosis.remedies.is_empty() && culprit.is_none() && next.is_empty() && outside.is_empty() {
         return Ok(());
     }
     writeln!(out, "<section>\n<h2>What to do</h2>\n<ol>")?;
+    for (what, advice) in outside {
+        writeln!(out, "<li>{}. {}</li>", Html(what), Html(advice))?;
+    }
     for remedy in &diagnosis.remedies {
         advice(out, remedy, diagnosis.remedies.len() > 1)?;
     }
