@@ -37,6 +37,7 @@
 //! |---|---|
 //! | [`model`](crate::core::model) | the nouns: samples, ceilings, verdicts, forecasts, orders, events, units |
 //! | [`balance`](crate::core::balance) | where is all memory, in processes and outside them, and what of it grows? |
+//! | [`piles`](crate::core::piles) | which processes are left behind, and who does not wait for its children? |
 //! | [`detect`](crate::core::detect) | is it growing without end? is a limit coming nearer? |
 //! | [`decide`](crate::core::decide) | must this process end now? which one, how, when |
 //! | [`servers`](crate::core::servers) | how each server is recognised, and how its workers are ended |

@@ -2,6 +2,7 @@
 //! checks or a recording saw, and one report.
 
 use super::balance_look::BalanceLook;
+use super::census_look::CensusLook;
 use super::{patience, take, terminal};
 use crate::cli::options::{DiagnoseOptions, ReportFormat};
 use crate::cli::resolve;
@@ -109,6 +110,8 @@ fn look(
     let mut look = BalanceLook::new(&options.select, interval_s);
     look.read_details(sample.t, &mut patience(waiter, BALANCE_S, &mut stopped));
     look.read(&sample);
+    let mut counts = CensusLook::new(&options.select, options.time)?;
+    counts.read(sample.t, waiter);
     observer.start(waiter.uptime_s(), &mut patience(waiter, WORK_S, &mut stopped));
     let from_s = waiter.uptime_s();
     let until_s = from_s + options.time;
@@ -124,6 +127,7 @@ fn look(
         observer.observe(&sample);
         go_on(&sample);
         look.read(&sample);
+        counts.read(sample.t, waiter);
         due_s = (due_s + interval_s).max(waiter.uptime_s());
     }
     let live_s = if options.time > 0.0 { waiter.uptime_s() - from_s } else { 0.0 };
@@ -135,6 +139,7 @@ fn look(
     }
     let mut diagnosis =
         waiter.interruptible(|| observer.diagnose(&histories.earlier, read, looked));
+    diagnosis.take_left_behind(observer.left_behind(&counts.piles));
     diagnosis.take_sheets(look.balance.sheet(), look.balance.cgroups());
     // A stop during the look is no reason to leave it unverified.
     observer.verify(&mut diagnosis, &mut patience(waiter, WORK_S, &mut false));

@@ -4,6 +4,7 @@
 mod act;
 mod balance_look;
 pub mod ceilings;
+mod census_look;
 pub mod check;
 pub mod diagnose;
 pub mod memory;

@@ -14,6 +14,8 @@ pub mod engine;
 pub(crate) mod fuzz;
 pub mod model;
 pub mod once;
+pub mod origin;
+pub mod piles;
 pub mod sampling_interval;
 pub mod scheduling_delay;
 pub mod servers;

@@ -9,6 +9,7 @@ pub mod findings;
 pub mod grouping;
 pub mod leak_figures;
 pub mod leak_per_request;
+pub mod left_behind;
 mod live_servers;
 pub mod observer;
 pub mod remedy;
@@ -26,6 +27,7 @@ use crate::core::model::sample::{Memory, Sample};
 use crate::core::sampling_interval::nearest_end_s;
 use crate::diagnose::earlier::series::SeriesSummary;
 use crate::diagnose::findings::{LogEvent, Logs, Setup};
+use crate::diagnose::left_behind::LeftBehind;
 use crate::diagnose::remedy::Remedy;
 use crate::diagnose::services::service::{Service, ServiceVerdict};
 use crate::diagnose::size_history::Point;
@@ -83,6 +85,8 @@ pub struct Diagnosis {
     pub logs: Logs,
     /// What would bound it, for the worst services.
     pub remedies: Vec<Remedy>,
+    /// What processes leave behind; nothing in a recording.
+    pub left_behind: LeftBehind,
     /// Where the machine's memory is; none of a recording.
     pub sheet: Option<Sheet>,
     /// Where that of the selected processes' cgroups is.
@@ -106,6 +110,14 @@ impl Diagnosis {
             self.status = self.status.max(Severity::Leak);
         }
         (self.sheet, self.cgroups) = (Some(sheet), cgroups);
+    }
+
+    /// Takes over what processes leave behind; what endangers memory or tasks is found like a leak.
+    pub fn take_left_behind(&mut self, left: LeftBehind) {
+        if left.is_finding() {
+            self.status = self.status.max(Severity::Leak);
+        }
+        self.left_behind = left;
     }
 
     /// What grows outside processes and ends memory.

@@ -9,18 +9,20 @@ use super::live_servers::LiveServers;
 use crate::core::engine::Engine;
 use crate::core::model::process::{ProcId, Program};
 use crate::core::model::sample::{Header, Sample};
+use crate::core::piles::Piles;
 use crate::diagnose;
 use crate::diagnose::cut_names::Names;
 use crate::diagnose::earlier::series::{EarlierSeries, SeriesSummary, ServiceRoots, available};
 use crate::diagnose::evidence::logs::ServerLog;
-use crate::diagnose::evidence::unit;
 use crate::diagnose::findings::Logs;
 use crate::diagnose::grouping::{masters, private_bytes, service_root};
+use crate::diagnose::left_behind::LeftBehind;
 use crate::diagnose::services::assemble::Observation;
 use crate::diagnose::services::service::Service;
 use crate::diagnose::size_history::SizeHistory;
 use crate::diagnose::{Diagnosis, Looked, ObservedScope};
 use crate::system::machine;
+use crate::system::origin::Origins;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -40,14 +42,16 @@ pub(crate) struct Observer {
     procfs: Option<PathBuf>,
     seen: BTreeSet<ProcId>,
     units: BTreeMap<ProcId, String>,
+    origins: Origins,
     servers: LiveServers,
 }
 
 impl Observer {
     /// Of a living machine.
     pub(crate) fn live(engine: Engine, header: &Header, procfs: &Path) -> Self {
-        let (procfs, servers) = (Some(procfs.to_owned()), LiveServers::new(procfs));
-        Self { procfs, servers, ..Self::recorded(engine, header) }
+        let (origins, servers) = (Origins::new(procfs), LiveServers::new(procfs));
+        let procfs = Some(procfs.to_owned());
+        Self { procfs, servers, origins, ..Self::recorded(engine, header) }
     }
 
     /// Of a recording.
@@ -62,6 +66,7 @@ impl Observer {
             procfs: None,
             seen: BTreeSet::new(),
             units: BTreeMap::new(),
+            origins: Origins::new(Path::new("/proc")),
             servers: LiveServers::default(),
         }
     }
@@ -98,10 +103,12 @@ impl Observer {
 
     /// Finds the units of new processes.
     fn find_units(&mut self) {
-        let Some(procfs) = &self.procfs else { return };
+        if self.procfs.is_none() {
+            return;
+        }
         for state in self.engine.detector().process_states() {
             if self.seen.insert(state.id)
-                && let Some(unit) = unit::of(procfs, state.id.pid)
+                && let Some(unit) = self.origins.unit(state.id.pid)
             {
                 self.units.insert(state.id, unit);
             }
@@ -148,6 +155,13 @@ impl Observer {
         }
     }
 
+    /// What processes leave behind, by these censuses.
+    pub(crate) fn left_behind(&mut self, piles: &Piles) -> LeftBehind {
+        let Some(procfs) = &self.procfs else { return LeftBehind::default() };
+        let origins = &mut self.origins;
+        LeftBehind::of(piles, &self.engine, &self.last, procfs, |id| origins.unit(id.pid))
+    }
+
     /// Puts all together.
     pub(crate) fn diagnose(
         &self,
@@ -187,6 +201,7 @@ impl Observer {
             memory_failures: self.engine.alarm().memory_failures().copied().collect(),
             logs,
             remedies,
+            left_behind: LeftBehind::default(),
             sheet: None,
             cgroups: Vec::new(),
             unseen: self.servers.notes().to_vec(),

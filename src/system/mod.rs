@@ -2,6 +2,7 @@
 
 pub mod balance;
 mod ceilings;
+pub mod census;
 pub mod foreign_file;
 pub mod helper;
 pub mod hook;
@@ -10,6 +11,7 @@ pub mod machine;
 pub mod metrics_file;
 pub mod new_file;
 pub mod nonblocking_output;
+pub mod origin;
 mod pool_claim;
 pub mod prepare;
 pub mod proc;

@@ -17,6 +17,7 @@ use crate::core::balance::sheet::{Sheet, SheetLine, SheetPart};
 use crate::core::balance::trend::LineTrend;
 use crate::core::detect::basis::JudgeBasis;
 use crate::core::detect::constants::Constants;
+use crate::core::model::ceiling::Unit;
 use std::collections::BTreeMap;
 
 /// Parts that are kept of a line's.
@@ -107,7 +108,7 @@ impl Balance {
         let moment = self.basis.clock.advance(t, None);
         self.readings = self.readings.saturating_add(1);
         let Self { basis, page_size, lines, parts, .. } = self;
-        let new = || LineTrend::new(*page_size);
+        let new = || LineTrend::new(Unit::Bytes, *page_size);
         let machine = reading.counters.lines();
         let machine = machine.iter().map(|line| (String::new(), line));
         let cgroups = reading.cgroups.iter();

@@ -19,6 +19,8 @@ const LEAST_POINTS: usize = 8;
 /// A rise of less than this is none, nor is one below this share of the line.
 const LEAST_RISE: f64 = MIB as f64;
 const LEAST_SHARE: f64 = 0.005;
+/// The same of tasks.
+const LEAST_TASKS: f64 = 3.0;
 
 /// How a line moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,28 +38,35 @@ pub enum Growth {
 pub struct Trend {
     /// How it moves.
     pub growth: Growth,
-    /// Bytes a second between the first and the last reading's neighbourhood; of a line that does
-    /// not rise, its mere change.
+    /// Bytes, or tasks, a second from the first reading to the last.
     pub rate: f64,
-    /// Bytes that it changed by.
+    /// Bytes, or tasks, that it changed by.
     pub rise: f64,
     /// Seconds from the first reading to the last.
     pub span_s: f64,
 }
 
 /// One line over time.
-pub(super) struct LineTrend {
+pub(in crate::core) struct LineTrend {
+    unit: Unit,
     series: Box<Series>,
     points: Vec<(f64, f64)>,
 }
 
 impl LineTrend {
-    pub(super) fn new(page_size: f64) -> Self {
-        Self { series: Box::new(Series::new(page_size)), points: Vec::new() }
+    pub(in crate::core) fn new(unit: Unit, page_size: f64) -> Self {
+        let step = if unit == Unit::Bytes { page_size } else { 1.0 };
+        Self { unit, series: Box::new(Series::new(step)), points: Vec::new() }
     }
 
-    pub(super) fn push(&mut self, moment: &SampleTime, t: f64, bytes: u64, basis: &JudgeBasis) {
-        self.series.push(moment, bytes, 0.0, basis.thresholds(Unit::Bytes));
+    pub(in crate::core) fn push(
+        &mut self,
+        moment: &SampleTime,
+        t: f64,
+        bytes: u64,
+        basis: &JudgeBasis,
+    ) {
+        self.series.push(moment, bytes, 0.0, basis.thresholds(self.unit));
         if self.points.len() >= MOST_POINTS {
             let pairs = self.points.chunks(2);
             let least = |pair: &[(f64, f64)]| {
@@ -69,19 +78,22 @@ impl LineTrend {
     }
 
     /// The readings, thinned to floors.
-    pub(super) fn points(&self) -> &[(f64, f64)] {
+    pub(in crate::core) fn points(&self) -> &[(f64, f64)] {
         &self.points
     }
 
     /// The trend at counted time `now`; none of fewer than two readings.
-    pub(super) fn trend(&self, now: u64) -> Option<Trend> {
+    pub(in crate::core) fn trend(&self, now: u64) -> Option<Trend> {
         let ((from_t, from), (to_t, to)) = (*self.points.first()?, *self.points.last()?);
         let span_s = to_t - from_t;
         if span_s <= 0.0 {
             return None;
         }
         let (rise, rises) = self.floors().unwrap_or((to - from, false));
-        let least = LEAST_RISE.max(LEAST_SHARE * to);
+        let least = match self.unit {
+            Unit::Bytes => LEAST_RISE.max(LEAST_SHARE * to),
+            Unit::Tasks => LEAST_TASKS,
+        };
         let windows = || self.series.growth_windows(now).filter(GrowthWindow::is_steady);
         let steady = windows().any(|window| window.passes >= 2 && !window.paused);
         let growth = match rises && rise >= least {
@@ -122,7 +134,7 @@ mod tests {
 
     fn trend(readings: usize, bytes: impl Fn(f64) -> f64) -> Option<Trend> {
         let mut basis = JudgeBasis::new(Constants::default(), 4096.0, INTERVAL_S);
-        let mut line = LineTrend::new(4096.0);
+        let mut line = LineTrend::new(Unit::Bytes, 4096.0);
         for nth in 0..readings {
             let t = 1000.0 + INTERVAL_S * nth as f64;
             let moment = basis.clock.advance(t, None);

@@ -8,5 +8,4 @@
 pub mod config;
 pub mod inquiry;
 pub mod logs;
-pub mod unit;
 pub mod work_done;

@@ -1,7 +1,7 @@
 //! Headline: the finding in a sentence or three.
 
 use super::service::{its, judged_s, name, pace};
-use super::{Times, count, end, outside, sentence};
+use super::{Times, count, elsewhere, end, sentence};
 use crate::core::model::units::{Bytes, BytesPerSecond, Seconds};
 use crate::diagnose::earlier::series::LEAST_SAMPLES;
 use crate::diagnose::findings::{LogEvent, Witness};
@@ -18,18 +18,18 @@ pub fn headline(diagnosis: &Diagnosis, times: &Times) -> String {
         text += "It is happening now: the kernel refuses forks or ends processes. ";
     }
     let culprits: Vec<&Service> = diagnosis.culprits().collect();
-    let outside = outside(diagnosis);
+    let elsewhere = elsewhere(diagnosis);
     if let Some((first, others)) = culprits.split_first() {
         text += &found(diagnosis, first, others, times);
-        return outside.iter().fold(text, |text, (what, _)| format!("{text} Besides: {what}."));
+        return elsewhere.iter().fold(text, |text, (what, _)| format!("{text} Besides: {what}."));
     }
     let suspect = diagnosis.services.iter().find(|s| s.verdict == ServiceVerdict::Suspect);
-    if !outside.is_empty() {
+    if !elsewhere.is_empty() {
         text += &match suspect {
-            Some(suspect) => suspicion(suspect) + " Besides, memory goes elsewhere.",
-            None => "No process leaks, but memory goes elsewhere.".to_owned(),
+            Some(suspect) => suspicion(suspect) + "",
+            None => "No process leaks by itself.".to_owned(),
         };
-        text = outside.iter().fold(text, |text, (what, _)| format!("{text} {what}."));
+        text = elsewhere.iter().fold(text, |text, (what, _)| format!("{text} {what}."));
         return text + &logged(diagnosis, "The", times);
     }
     let mut but = "The";

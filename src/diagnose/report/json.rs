@@ -12,6 +12,8 @@
 //!   `growth` (`bytes_per_s`, `low`, `high`), `per_work` (`unit`, `bytes`, `low`, `high`, `basis`),
 //!   `forecast` (seconds from `t`);
 //! - `available` ([t, bytes]);
+//! - `left_behind`: `piles` (processes of one program that pile up) and `unreaped` (parents that do
+//!   not wait for their children), each with `ends_s` and `finding`;
 //! - `balance`: `machine` and `cgroups`, the sheets of `leakwatch memory` (none of a recording);
 //! - `logs`: `events`, `sources`, `bytes`, `took_s`, `since_t`, `unread`;
 //! - `remedies`: `service`, `root`, `changes`, `computed`, `diff`, `apply`, `meaning`, `notes`;
@@ -19,7 +21,7 @@
 //!
 //! Text is as it was found, not escaped for a terminal.
 
-use super::{Times, headline, meaning, next, pace, reason};
+use super::{Times, headline, left_behind, meaning, next, pace, reason};
 use crate::core::model::forecast::Forecast;
 use crate::diagnose::Diagnosis;
 use crate::diagnose::earlier::series::{SeriesSummary, Source};
@@ -70,6 +72,7 @@ pub fn write(out: &mut impl Write, diagnosis: &Diagnosis, times: &Times) -> io::
         })).collect::<Vec<_>>(),
         "services": diagnosis.services.iter().map(service).collect::<Vec<_>>(),
         "available": diagnosis.available,
+        "left_behind": left_behind::json(&diagnosis.left_behind),
         "balance": diagnosis.sheet.as_ref().map(|sheet| json!({
             "machine": balance::json(sheet),
             "cgroups": diagnosis.cgroups.iter().map(balance::json).collect::<Vec<_>>(),

@@ -3,6 +3,7 @@
 mod headline;
 pub mod html;
 pub mod json;
+mod left_behind;
 mod service;
 mod steps;
 pub mod text;
@@ -134,13 +135,24 @@ pub fn no_trace(logs: &Logs) -> &'static str {
     }
 }
 
-/// What grows outside processes, with what to do about it, a pair each.
-pub fn outside(diagnosis: &Diagnosis) -> Vec<(String, &'static str)> {
-    let told = diagnosis.outside().map(|(sheet, line)| {
+/// What endangers memory beside single processes that leak: what grows outside them, and what they
+/// leave behind; each with what to do about it.
+pub fn elsewhere(diagnosis: &Diagnosis) -> Vec<(String, String)> {
+    let outside = diagnosis.outside().map(|(sheet, line)| {
         let end = balance::end(sheet, line);
-        (format!("{}; {end}", sentence(&balance::finding(line))), line.kind.advice())
+        (sentence(&format!("{}; {end}", balance::finding(line))), line.kind.advice().to_owned())
     });
-    told.collect()
+    let left = left_behind::statements(&diagnosis.left_behind).into_iter();
+    let left = left.filter(|statement| statement.is_finding);
+    let left = left.map(|statement| (statement.what, statement.advice));
+    outside.chain(left).collect()
+}
+
+/// What processes leave behind without endangering anything yet.
+pub fn lesser(diagnosis: &Diagnosis) -> Vec<String> {
+    let left = left_behind::statements(&diagnosis.left_behind).into_iter();
+    let left = left.filter(|statement| !statement.is_finding);
+    left.map(|statement| format!("{}. {}", statement.what, statement.advice)).collect()
 }
 
 /// What the exit status says.

@@ -2,8 +2,9 @@
 
 use super::wrapped::{BOLD, DIM, GREEN, RED, WrappedText, YELLOW, wrap};
 use super::{
-    Times, growth, headline, is_bounded, left, matters, meaning, meanwhile, next, no_trace, others,
-    outcome, outside, per_work, processes, proposal, reason, seen, sentence, verdict, when,
+    Times, elsewhere, growth, headline, is_bounded, left, lesser, matters, meaning, meanwhile,
+    next, no_trace, others, outcome, per_work, processes, proposal, reason, seen, sentence,
+    verdict, when,
 };
 use crate::core::model::event::Severity;
 use crate::core::model::units::{Bytes, Seconds};
@@ -43,6 +44,7 @@ pub fn write<W: Write>(
     let mut paper = WrappedText { out, layout };
     paper.head(diagnosis, times)?;
     paper.services(diagnosis, times)?;
+    paper.left_behind(diagnosis)?;
     paper.balance(diagnosis)?;
     paper.ceilings(diagnosis)?;
     paper.logs(diagnosis, times)?;
@@ -175,6 +177,16 @@ impl<W: Write> WrappedText<'_, W> {
         Ok(())
     }
 
+    /// What is left behind without endangering anything yet; the rest is in the headline.
+    fn left_behind(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+        let lesser = lesser(diagnosis);
+        if lesser.is_empty() {
+            return Ok(());
+        }
+        self.title("WHAT IS LEFT BEHIND")?;
+        lesser.iter().try_for_each(|what| self.hang("  - ", what))
+    }
+
     /// Where all memory is; what grows is marked.
     fn balance(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
         for sheet in diagnosis.sheet.iter().chain(&diagnosis.cgroups) {
@@ -244,11 +256,11 @@ impl<W: Write> WrappedText<'_, W> {
     fn advice(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
         let next = next(diagnosis);
         let culprits: Vec<&Service> = diagnosis.culprits().collect();
-        let outside = outside(diagnosis);
+        let elsewhere = elsewhere(diagnosis);
         if diagnosis.remedies.is_empty()
             && next.is_empty()
             && culprits.is_empty()
-            && outside.is_empty()
+            && elsewhere.is_empty()
         {
             return Ok(());
         }
@@ -258,7 +270,7 @@ impl<W: Write> WrappedText<'_, W> {
             step += 1;
             format!("  {step}. ")
         };
-        for (what, advice) in outside {
+        for (what, advice) in elsewhere {
             self.hang(&number(), &format!("{what}. {advice}"))?;
         }
         for remedy in &diagnosis.remedies {

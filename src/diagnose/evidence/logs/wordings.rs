@@ -13,7 +13,7 @@ mod table;
 use super::languages;
 use super::languages::in_english;
 use super::prefixes::heads;
-use crate::diagnose::evidence::unit;
+use crate::core::origin;
 use crate::diagnose::findings::{Failure, MissingResource};
 use crate::system::kernel_lines::KernelLine;
 use reasons::{missing_at_end, missing_before};
@@ -327,7 +327,7 @@ fn of_cgroup(path: &str) -> String {
     let last = path.rsplit('/').next().unwrap_or(path);
     let user =
         || path.split('/').find_map(|part| part.strip_prefix("user@")?.strip_suffix(".service"));
-    unit::of_path(path).unwrap_or_else(|| match user() {
+    origin::unit(path).unwrap_or_else(|| match user() {
         Some(user) => format!("{last} of user {user}"),
         None => last.to_owned(),
     })

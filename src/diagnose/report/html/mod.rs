@@ -7,8 +7,8 @@ mod style;
 
 use super::text::looked;
 use super::{
-    Times, end, growth, headline, is_bounded, left, matters, meaning, meanwhile, next, no_trace,
-    outside, per_work, processes, proposal, reason, verdict, when,
+    Times, elsewhere, end, growth, headline, is_bounded, left, lesser, matters, meaning, meanwhile,
+    next, no_trace, per_work, processes, proposal, reason, verdict, when,
 };
 use crate::core::model::event::Severity;
 use crate::core::model::units::{Bytes, Seconds};
@@ -78,6 +78,7 @@ pub fn write(
     )?;
     memory_section(out, diagnosis, times, moments)?;
     services_section(out, diagnosis, times, moments)?;
+    left_behind_section(out, diagnosis)?;
     balance_section(out, diagnosis)?;
     advice_section(out, diagnosis)?;
     logs_section(out, diagnosis, times)?;
@@ -236,15 +237,26 @@ fn balance_section(out: &mut impl Write, diagnosis: &Diagnosis) -> io::Result<()
     Ok(())
 }
 
+fn left_behind_section(out: &mut impl Write, diagnosis: &Diagnosis) -> io::Result<()> {
+    let lesser = lesser(diagnosis);
+    if lesser.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "<section>\n<h2>What is left behind</h2>\n<ul>")?;
+    lesser.iter().try_for_each(|what| writeln!(out, "<li>{}</li>", Html(what)))?;
+    writeln!(out, "</ul>\n</section>")
+}
+
 fn advice_section(out: &mut impl Write, diagnosis: &Diagnosis) -> io::Result<()> {
     let culprit = diagnosis.culprits().next();
     let next = next(diagnosis);
-    let outside = outside(diagnosis);
-    if diagnosis.remedies.is_empty() && culprit.is_none() && next.is_empty() && outside.is_empty() {
+    let elsewhere = elsewhere(diagnosis);
+    if diagnosis.remedies.is_empty() && culprit.is_none() && next.is_empty() && elsewhere.is_empty()
+    {
         return Ok(());
     }
     writeln!(out, "<section>\n<h2>What to do</h2>\n<ol>")?;
-    for (what, advice) in outside {
+    for (what, advice) in elsewhere {
         writeln!(out, "<li>{}. {}</li>", Html(what), Html(advice))?;
     }
     for remedy in &diagnosis.remedies {

@@ -1,0 +1,119 @@
+//! What processes leave behind: piles of processes that nobody ends, and zombies that nobody waits for.
+
+use crate::core::engine::Engine;
+use crate::core::model::ceiling::{Ceiling, FilledBy};
+use crate::core::model::process::ProcId;
+use crate::core::model::sample::Sample;
+use crate::core::piles::unreaped::Unreaped;
+use crate::core::piles::{Pile, Piles};
+use std::path::Path;
+
+/// Piles and parents that are told.
+const MOST: usize = 8;
+
+/// A pile, with what it runs into.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoundPile {
+    /// The pile.
+    pub pile: Pile,
+    /// Bytes that are left.
+    pub headroom: u64,
+    /// The nearest limit on tasks above it.
+    pub tasks: Option<Ceiling>,
+}
+
+/// A parent that does not wait, with what it runs into.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoundUnreaped {
+    /// The parent with its zombies.
+    pub unreaped: Unreaped,
+    /// Its unit or container.
+    pub unit: Option<String>,
+    /// Whether it is process 1 of a container, which must wait for everybody's orphans.
+    pub is_init: bool,
+    /// The nearest limit on tasks above it.
+    pub tasks: Option<Ceiling>,
+}
+
+/// All of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LeftBehind {
+    /// Piles, what grows fastest first.
+    pub piles: Vec<FoundPile>,
+    /// Parents, those with most zombies first.
+    pub unreaped: Vec<FoundUnreaped>,
+}
+
+impl FoundPile {
+    /// Seconds until memory or tasks end.
+    pub fn lasts_s(&self) -> Option<f64> {
+        self.pile.lasts_s(self.headroom, self.tasks.map(|tasks| tasks.headroom()))
+    }
+
+    /// Whether that is soon.
+    pub fn is_finding(&self) -> bool {
+        self.pile.is_finding(self.headroom, self.tasks.map(|tasks| tasks.headroom()))
+    }
+}
+
+impl FoundUnreaped {
+    /// Seconds until tasks end.
+    pub fn lasts_s(&self) -> Option<f64> {
+        self.unreaped.lasts_s(self.tasks.map(|tasks| tasks.headroom()))
+    }
+
+    /// Whether that is soon, or there are very many.
+    pub fn is_finding(&self) -> bool {
+        self.unreaped.is_finding(self.tasks.map(|tasks| (tasks.headroom(), tasks.limit)))
+    }
+}
+
+impl LeftBehind {
+    /// Puts together what censuses show with the limits of the last sample. `unit` tells the unit of
+    /// a process.
+    pub(crate) fn of(
+        piles: &Piles,
+        engine: &Engine,
+        last: &Sample,
+        procfs: &Path,
+        mut unit: impl FnMut(ProcId) -> Option<String>,
+    ) -> Self {
+        let tasks = |id: Option<ProcId>| {
+            let state = id.and_then(|id| engine.detector().process_state(id));
+            let root = state.map(|state| state.root);
+            let over = last.ceilings.iter().filter(|ceiling| {
+                ceiling.kind.filled_by() == FilledBy::Tasks
+                    && (ceiling.root.is_none() || ceiling.root == root)
+            });
+            over.min_by_key(|ceiling| ceiling.headroom()).copied()
+        };
+        let of_pid = |pid: &u32| last.procs.iter().map(|p| p.id).find(|id| id.pid == *pid);
+        let piles_found = piles.piles().into_iter().take(MOST).map(|pile| FoundPile {
+            tasks: tasks(pile.pids.first().and_then(of_pid)),
+            headroom: last.memory.headroom(),
+            pile,
+        });
+        let unreaped = piles.unreaped().into_iter().take(MOST).map(|unreaped| FoundUnreaped {
+            unit: unit(unreaped.parent),
+            is_init: is_init(procfs, unreaped.parent.pid),
+            tasks: tasks(Some(unreaped.parent)),
+            unreaped,
+        });
+        Self { piles: piles_found.collect(), unreaped: unreaped.collect() }
+    }
+
+    /// Whether any of it endangers memory or tasks.
+    pub fn is_finding(&self) -> bool {
+        self.piles.iter().any(FoundPile::is_finding)
+            || self.unreaped.iter().any(FoundUnreaped::is_finding)
+    }
+}
+
+/// Whether a process is process 1 of a pid namespace below ours.
+fn is_init(procfs: &Path, pid: u32) -> bool {
+    let text = std::fs::read(procfs.join(format!("{pid}/status"))).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let pids = text.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    let mut pids = pids.unwrap_or_default().split_whitespace();
+    pids.next().is_some() && pids.next_back() == Some("1")
+}

@@ -1,0 +1,143 @@
+//! Counts all processes: which there are, what they run, where they were born, and which have ended
+//! without being waited for.
+
+use crate::core::model::masked::masked;
+use crate::core::model::process::{Comm, ProcId};
+use crate::core::origin::{born_in, folded};
+use crate::core::piles::{Census, Kind, Seen};
+use crate::system::origin::cgroup_path;
+use crate::system::proc::parse::{self, Stat};
+use crate::system::proc::procdir::ProcDir;
+use anyhow::Result;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// The longest path and command line that tell programs apart, in bytes.
+const TEXT_MAX: usize = 160;
+
+/// Reads censuses from a procfs.
+#[derive(Debug)]
+pub struct CensusReader {
+    proc: ProcDir,
+    /// The command name under which each process's program was told.
+    told: HashMap<ProcId, Comm>,
+    pids: Vec<u32>,
+    clock_ticks: f64,
+    page_size: u64,
+}
+
+impl CensusReader {
+    /// Of the procfs at that place.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn new(procfs: &Path) -> Result<Self> {
+        Ok(Self {
+            proc: ProcDir::open(procfs)?,
+            told: HashMap::new(),
+            pids: Vec::new(),
+            clock_ticks: procfs::ticks_per_second() as f64,
+            page_size: procfs::page_size(),
+        })
+    }
+
+    /// Takes one at Unix time `t`. What cannot be read is left out.
+    pub fn read(&mut self, t: f64) -> Census {
+        let mut census = Census { t, ..Census::default() };
+        self.pids.clear();
+        let pids = &mut self.pids;
+        if self.proc.pids(|pid| pids.push(pid)).is_err() {
+            return census;
+        }
+        for index in 0..self.pids.len() {
+            let Some(pid) = self.pids.get(index).copied() else { break };
+            let Some(seen) = self.seen(pid) else { continue };
+            // The name changes at exec.
+            if !seen.is_zombie && self.told.get(&seen.id) != Some(&seen.comm) {
+                self.told.insert(seen.id, seen.comm);
+                census.kinds.push((seen.id, self.kind(&seen)));
+            }
+            census.procs.push(seen);
+        }
+        if self.told.len() > 2 * census.procs.len() {
+            let there: std::collections::HashSet<ProcId> =
+                census.procs.iter().map(|seen| seen.id).collect();
+            self.told.retain(|id, _| there.contains(id));
+        }
+        census
+    }
+
+    fn seen(&self, pid: u32) -> Option<Seen> {
+        let mut buffer = [0; 1024];
+        let stat = Stat::parse(self.proc.read(pid, "stat", &mut buffer).ok()?)?;
+        if stat.is_kernel_thread() {
+            return None;
+        }
+        let is_zombie = !stat.is_alive();
+        let (comm, id) = (Comm::new(stat.comm), ProcId { pid, start: stat.start });
+        let (ppid, cpu_s) = (stat.ppid, stat.cpu_ticks as f64 / self.clock_ticks);
+        let mut buffer = [0; 256];
+        let statm = (!is_zombie).then(|| self.proc.read(pid, "statm", &mut buffer).ok()).flatten();
+        let pages = statm.and_then(parse::statm);
+        let pages = pages.map_or(0, |pages| pages.resident.saturating_sub(pages.shared));
+        let footprint = pages.saturating_mul(self.page_size);
+        Some(Seen { id, ppid, comm, is_zombie, footprint, cpu_s })
+    }
+
+    /// What a process runs, and where it was born.
+    fn kind(&self, seen: &Seen) -> Kind {
+        let pid = seen.id.pid;
+        let dir = self.proc.path().join(pid.to_string());
+        let exe = std::fs::read_link(dir.join("exe")).ok();
+        let exe =
+            exe.map_or_else(|| seen.comm.to_string(), |exe| exe.to_string_lossy().into_owned());
+        let mut buffer = [0; 4096];
+        let title = self.proc.read(pid, "cmdline", &mut buffer).unwrap_or_default();
+        let title: Vec<u8> = title.iter().map(|b| if *b == 0 { b' ' } else { *b }).collect();
+        let title = String::from_utf8_lossy(title.trim_ascii_end()).into_owned();
+        let mut buffer = [0; 2048];
+        let status = self.proc.read(pid, "status", &mut buffer).unwrap_or_default();
+        let mut buffer = [0; 4096];
+        let cgroup = self.proc.read(pid, "cgroup", &mut buffer).unwrap_or_default();
+        Kind {
+            exe: cut(exe.trim_end_matches(" (deleted)")),
+            title: cut(&folded(&masked(&title))),
+            uid: parse::uids(status).map_or(0, |uids| uids.real),
+            origin: cut(&folded(&born_in(cgroup_path(&String::from_utf8_lossy(cgroup))))),
+        }
+    }
+}
+
+fn cut(text: &str) -> String {
+    text.get(..text.floor_char_boundary(TEXT_MAX)).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_census_has_this_process_and_its_zombie() {
+        let mut reader = CensusReader::new(Path::new("/proc")).unwrap();
+        // Ended at once, and not waited for until the end of the test.
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let own = std::process::id();
+        let found = loop {
+            let census = reader.read(1.0);
+            let zombie = |seen: &&Seen| seen.id.pid == child.id() && seen.is_zombie;
+            if let Some(zombie) = census.procs.iter().find(zombie) {
+                break *zombie;
+            }
+            std::thread::yield_now();
+        };
+        assert_eq!((found.ppid, found.footprint), (own, 0));
+        child.wait().unwrap();
+        let mut reader = CensusReader::new(Path::new("/proc")).unwrap();
+        let census = reader.read(2.0);
+        let of_own = census.kinds.iter().find(|(id, _)| id.pid == own);
+        let kind = &of_own.unwrap().1;
+        assert!(kind.exe.contains("leakwatch"), "{kind:?}");
+        assert!(census.procs.iter().any(|seen| seen.id.pid == own && seen.footprint > 100_000));
+        assert!(reader.read(3.0).kinds.iter().all(|(id, _)| id.pid != own), "told once");
+    }
+}
