@@ -7,13 +7,14 @@
 //! other may keep leakwatch from its work.
 
 use crate::core::model::process::ProcId;
-use crate::system::proc::parse::Stat;
+use crate::system::proc::start_and_parent;
 use crate::system::{trusted_path, wait};
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_peercred;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::fmt::Write;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 /// Seconds after which a claim is given up that was not needed again: the longest grace of a server is 70 s,
 /// and another watch may have the nearer limit by then.
@@ -39,6 +40,7 @@ struct PoolClaim {
 impl PoolClaims {
     /// Whether this watch may end that child of its master. Where the kernel refuses to tell, it may.
     pub(crate) fn take(&mut self, child: u32) -> bool {
+        let stat = |pid| start_and_parent(Path::new("/proc"), pid);
         let Some(master) = stat(child).and_then(|(_, parent)| Some((stat(parent)?.0, parent)))
         else {
             return true;
@@ -70,13 +72,6 @@ impl PoolClaims {
         }
         self.held.retain(|claim| now_s - claim.last_s < KEPT_S);
     }
-}
-
-/// When a process started, and its parent.
-fn stat(pid: u32) -> Option<(u64, u32)> {
-    let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let stat = Stat::parse(&text)?;
-    Some((stat.start, stat.ppid))
 }
 
 fn address(master: ProcId) -> Result<SocketAddrUnix, Errno> {

@@ -21,6 +21,12 @@ const OTHERS_WRITE: u32 = 0o002;
 const GROUP_WRITES: u32 = 0o020;
 const STICKY: u32 = 0o1000;
 
+/// The first line of an error, without its hint: for reports that name the file themselves.
+pub fn in_a_line(error: &anyhow::Error) -> String {
+    let text = format!("{error:#}");
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
 /// Who may own what is trusted: root, and who runs this.
 pub fn owners() -> [u32; 2] {
     [0, rustix::process::geteuid().as_raw()]

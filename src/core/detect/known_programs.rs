@@ -2,6 +2,7 @@
 //! jobs that run to an end. A row a program, by the name that the kernel keeps.
 
 use crate::core::model::process::Comm;
+use crate::core::servers;
 
 /// How a program grows by design.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,26 +97,14 @@ const JOBS: &[&str] = &[
     "yum",
 ];
 
-/// Programs whose children are jobs: what they start is a part of their work, and ends.
-const RUNNERS: &[&str] = &[
-    "CROND", "anacron", "atd", "batch", "c++", "cargo", "cc", "clang", "clang++", "collect2",
-    "cron", "crond", "find", "g++", "gcc", "go", "gmake", "make", "ninja", "parallel", "rustc",
-    "samu", "xargs",
-];
-
 fn is_in(names: &[&str], comm: Comm) -> bool {
     names.iter().any(|name| name.as_bytes() == comm.as_bytes())
-}
-
-/// Whether the children of a program are jobs.
-pub fn is_runner(comm: Comm) -> bool {
-    is_in(RUNNERS, comm)
 }
 
 /// What is known of a program by its name and its parent's.
 pub fn kind_of(comm: Comm, parent: Option<Comm>) -> ProgramKind {
     let is_in = |names: &[&str]| is_in(names, comm);
-    if is_in(JOBS) || parent.is_some_and(is_runner) {
+    if is_in(JOBS) || parent.is_some_and(servers::runs_jobs) {
         ProgramKind::Job
     } else if is_in(STORES) {
         ProgramKind::Store
@@ -130,7 +119,7 @@ mod tests {
 
     #[test]
     fn every_name_is_one_that_the_kernel_keeps_whole() {
-        assert!(STORES.iter().chain(JOBS).chain(RUNNERS).all(|name| name.len() <= Comm::MAX));
+        assert!(STORES.iter().chain(JOBS).all(|name| name.len() <= Comm::MAX));
         assert!(JOBS.iter().all(|name| !STORES.contains(name)));
     }
 

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use crate::core::detect::constants::{Constants, INTERVAL_LEVEL};
-use crate::core::detect::known_programs::is_runner;
 use crate::core::detect::process::Process;
 use crate::core::detect::sample_clock::{SampleTime, block};
 use crate::core::detect::short_lived::ShortLivedPool;
 use crate::core::model::process::{Comm, ProcId};
 use crate::core::model::verdict::Verdict;
+use crate::core::servers;
 
 /// Pools are judged every so many planned intervals.
 pub const JUDGE_EVERY: u64 = 12;
@@ -70,7 +70,7 @@ impl Pools {
     pub fn join(&mut self, process: &mut Process) {
         let Some(parent) = process.state.parent else { return };
         let comm = process.state.comm;
-        let is_run = process.parent_comm.is_some_and(is_runner);
+        let is_run = process.parent_comm.is_some_and(servers::runs_jobs);
         let index = *self.by_name.entry((parent, comm)).or_insert_with(|| {
             let entry = PoolEntry {
                 parent,

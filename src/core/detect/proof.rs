@@ -5,7 +5,7 @@
 //! So each rule asks for something that they do not do: grow on after the size had settled, grow
 //! where siblings at the same work do not, use up nearly all that there is, grow for long without
 //! slowing down. Measured on recordings of real programs in small memory, the rules of steady
-//! growth alone named 9 of 10 healthy ones; with these it is 1 in 10, and no leak less.
+//! growth alone named 9 of 10 healthy ones; with these none, and no leak less.
 
 use crate::core::detect::bend::saturates;
 use crate::core::detect::constants::Constants;

@@ -2,6 +2,7 @@
 
 use super::row::BLANK;
 use super::{RecognisedBy, Server, WorkerPolicy};
+use crate::core::model::process::Comm;
 
 /// Its child is forked for one job and ends with it.
 pub(super) static RESQUE: Server = Server {
@@ -77,62 +78,69 @@ pub(super) static JOBS: Server = Server {
     ..BLANK
 };
 
+/// Programs whose children are steps of a batch.
+const BATCH_RUNNERS: &[&str] = &[
+    "xargs",
+    "go",
+    "collect2",
+    "parallel",
+    "find",
+    "make",
+    "gmake",
+    "ninja",
+    "samu",
+    "meson",
+    "cmake",
+    "ctest",
+    "bazel",
+    "cargo",
+    "rustc",
+    "gcc",
+    "g++",
+    "cc",
+    "c++",
+    "clang",
+    "clang++",
+    "cc1",
+    "cc1plus",
+    "ld",
+    "mpirun",
+    "mpiexec",
+    "mpiexec.hydra",
+    "hydra_pmi_proxy",
+    "orted",
+    "prted",
+    "orterun",
+    "prterun",
+    "slurmd",
+    "slurmstepd",
+    "srun",
+    "pbs_mom",
+    "sge_execd",
+    "sge_shepherd",
+    "condor_master",
+    "condor_startd",
+    "condor_starter",
+    "gitlab-runner",
+    "buildkite-agent",
+    "nix-daemon",
+    "rpmbuild",
+    "dpkg",
+    "apt",
+    "apt-get",
+    "dnf",
+    "yum",
+    "zypper",
+    "tar",
+    "ffmpeg",
+];
+
 /// What runs the jobs of a batch: its children are their steps, and nothing repeats one.
 pub(super) static BATCH: Server = Server {
     name: "batch",
     key: "batch",
     by: &[
-        RecognisedBy::Exe(&[
-            "xargs",
-            "make",
-            "gmake",
-            "ninja",
-            "samu",
-            "meson",
-            "cmake",
-            "ctest",
-            "bazel",
-            "cargo",
-            "rustc",
-            "gcc",
-            "g++",
-            "cc",
-            "c++",
-            "clang",
-            "clang++",
-            "cc1",
-            "cc1plus",
-            "ld",
-            "mpirun",
-            "mpiexec",
-            "mpiexec.hydra",
-            "hydra_pmi_proxy",
-            "orted",
-            "prted",
-            "orterun",
-            "prterun",
-            "slurmd",
-            "slurmstepd",
-            "srun",
-            "pbs_mom",
-            "sge_execd",
-            "sge_shepherd",
-            "condor_master",
-            "condor_startd",
-            "condor_starter",
-            "gitlab-runner",
-            "buildkite-agent",
-            "nix-daemon",
-            "rpmbuild",
-            "dpkg",
-            "apt",
-            "apt-get",
-            "dnf",
-            "yum",
-            "zypper",
-            "tar",
-            "ffmpeg",
-        ]),
+        RecognisedBy::Exe(BATCH_RUNNERS),
         RecognisedBy::Title(&[
             "parallel",
             "scons",
@@ -152,3 +160,9 @@ pub(super) static BATCH: Server = Server {
     ),
     ..BLANK
 };
+
+/// Whether the children of a program of that name are jobs: each ends by itself, and is not replaced.
+pub fn runs_jobs(comm: Comm) -> bool {
+    let is_it = |name: &&str| name.as_bytes() == comm.as_bytes();
+    BATCH_RUNNERS.iter().chain(super::sessions::CRON_NAMES).any(|name| is_it(&name))
+}

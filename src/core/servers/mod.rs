@@ -49,6 +49,7 @@ pub use advice::{
     Advice, ConfigSyntax, Environment, IniFile, LONG_LIFE_S, ReloadCopies, SHORT_LIFE_S,
     StatusProtocol,
 };
+pub use jobs::runs_jobs;
 pub use others::{PREFORKING, UNKNOWN};
 pub use recognise::{is_called, is_interpreter, is_worker, pool_name, recognise};
 pub use row::{

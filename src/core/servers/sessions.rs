@@ -48,12 +48,16 @@ pub(super) static FTPD: Server = Server {
     ..BLANK
 };
 
+/// Names of what runs jobs at set times; CROND is the name of a child of crond.
+pub(super) const CRON_NAMES: &[&str] =
+    &["cron", "crond", "atd", "anacron", "fcron", "cronie", "CROND"];
+
 /// What runs jobs at set times.
 pub(super) static CRON: Server = Server {
     name: "cron",
     key: "cron",
     verified: "manuals",
-    by: &[RecognisedBy::Exe(&["cron", "crond", "atd", "anacron", "fcron", "cronie"])],
+    by: &[RecognisedBy::Exe(CRON_NAMES)],
     runs_others: true,
     workers: WorkerPolicy::Report("it is a job, which would not start again before its next time"),
     ..BLANK

@@ -60,7 +60,13 @@ pub(crate) fn words_in<'b>(
 
 /// The parent of the process that has this pid now.
 pub(crate) fn parent_of(pid: u32) -> Option<u32> {
+    start_and_parent(Path::new("/proc"), pid).map(|(_, parent)| parent)
+}
+
+/// When a process of the procfs at `procfs` started, in clock ticks since boot, and its parent.
+pub(crate) fn start_and_parent(procfs: &Path, pid: u32) -> Option<(u64, u32)> {
     let mut buffer = [0; 1024];
-    let proc = ProcDir::open(Path::new("/proc")).ok()?;
-    Stat::parse(proc.read(pid, "stat", &mut buffer).ok()?).map(|stat| stat.ppid)
+    let proc = ProcDir::open(procfs).ok()?;
+    let stat = Stat::parse(proc.read(pid, "stat", &mut buffer).ok()?)?;
+    Some((stat.start, stat.ppid))
 }

@@ -17,7 +17,7 @@ use crate::diagnose::evidence::config::RunningServer;
 use crate::diagnose::evidence::work_done;
 use crate::diagnose::findings::{Setup, StatusPage, WorkDone};
 use crate::system::rights::Rights;
-use crate::system::{helper, machine, trusted_path};
+use crate::system::{helper, machine, proc, trusted_path};
 use serde::{Deserialize, Serialize};
 use setup_text::SetupText;
 use std::path::{Path, PathBuf};
@@ -70,11 +70,12 @@ impl Subject {
     /// In words: its program is not root's, its rights are not those of one user, or it has ended.
     pub fn look(procfs: &Path, id: ProcId, server: &'static Server) -> Result<Self, String> {
         let rights = || Rights::of(procfs, id.pid);
+        let start = || proc::start_and_parent(procfs, id.pid).map(|(start, _)| start);
         let before = rights().ok_or("its rights are not those of one user, or it has ended")?;
         ensure_program(procfs, id.pid)?;
         let running = RunningServer::look(procfs, id.pid);
         // What it said belongs to the rights that it had only if both stayed the same.
-        if rights().as_ref() != Some(&before) || start(procfs, id.pid) != Some(id.start) {
+        if rights().as_ref() != Some(&before) || start() != Some(id.start) {
             return Err("it changed while it was read".to_owned());
         }
         Ok(Self { procfs: procfs.to_owned(), id, server, running, rights: before })
@@ -173,20 +174,9 @@ impl Subject {
 /// A program is the server that its name says only if nobody but root could have put it there.
 fn ensure_program(procfs: &Path, pid: u32) -> Result<(), String> {
     let link = procfs.join(format!("{pid}/exe"));
-    let first_line = |error: anyhow::Error| {
-        let text = format!("{error:#}");
-        text.lines().next().unwrap_or_default().to_owned()
-    };
     match trusted_path::ensure_program(&link, &trusted_path::owners()) {
         // Without root, another user's program is not to be seen, and nothing is done but as oneself.
         Err(_) if !machine::is_root() && std::fs::metadata(&link).is_err() => Ok(()),
-        other => other.map_err(first_line),
+        other => other.map_err(|error| trusted_path::in_a_line(&error)),
     }
-}
-
-/// When a process started, in clock ticks since boot.
-fn start(procfs: &Path, pid: u32) -> Option<u64> {
-    let text = std::fs::read_to_string(procfs.join(format!("{pid}/stat"))).ok()?;
-    // Field 22, of which the second may hold anything.
-    text.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
 }

@@ -37,15 +37,12 @@ fn ensure_changeable(
         return Err("it is in a container; change it there".to_owned());
     }
     let [root, own] = trusted_path::owners();
-    let first_line = |error: anyhow::Error| {
-        let text = format!("{error:#}");
-        text.lines().next().unwrap_or_default().to_owned()
-    };
-    let opened = trusted_path::open(file, &[root, own, uid]).map_err(first_line)?;
+    let in_a_line = |error: anyhow::Error| trusted_path::in_a_line(&error);
+    let opened = trusted_path::open(file, &[root, own, uid]).map_err(in_a_line)?;
     let about = opened.metadata().map_err(|error| error.to_string())?;
     if about.uid() == root {
         // The user's own links and directories lead to the user's own files only.
-        trusted_path::open(file, &[root, own]).map_err(first_line)?;
+        trusted_path::open(file, &[root, own]).map_err(in_a_line)?;
     }
     if about.nlink() != 1 {
         return Err("it has several names".to_owned());
