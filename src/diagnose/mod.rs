@@ -73,7 +73,7 @@ pub struct Diagnosis {
     pub earlier: Vec<SeriesSummary>,
     /// The machine's memory.
     pub memory: Memory,
-    /// The services, worst first.
+    /// The services, the most urgent first.
     pub services: Vec<Service>,
     /// Bytes left of RAM and swap over time.
     pub available: Vec<Point>,

@@ -6,7 +6,7 @@
 //!   `source` (checks, recording), `name`, `interval_s`, `samples`, `from_t`, `to_t`, and how many
 //!   `services` it judged;
 //! - `memory`, `ceilings`, `memory_failures` (of the last minute);
-//! - `services`, the worst first: `name`, `unit`, `server`, `roots`, `processes`, `workers`,
+//! - `services`, the most urgent first: `name`, `unit`, `server`, `roots`, `processes`, `workers`,
 //!   `size_bytes`, `age_s`, `watched_s`, `verdict`, `reason`, `judged_by` (live, earlier), `headroom`,
 //!   `series` ([t, bytes]), and where known `earlier` (`index` into `observed.earlier`, `span_s`),
 //!   `growth` (`bytes_per_s`, `low`, `high`), `per_work` (`unit`, `bytes`, `low`, `high`, `basis`),

@@ -2,6 +2,7 @@
 
 use super::movement::Movement;
 use super::service::{JudgedBy, SeenEarlier, Service, ServiceVerdict};
+use super::urgency;
 use super::weigh::{Sides, figures, weigh};
 use crate::core::detect::ceilings::series::Headroom;
 use crate::core::detect::process_state::ProcessState;
@@ -51,17 +52,13 @@ pub struct Observation<'a> {
 }
 
 impl Observation<'_> {
-    /// All services, the worst first.
+    /// All services, the most urgent first.
     pub fn services(&self) -> Vec<Service> {
         let groups = groups(self.engine, self.units, self.programs);
         let mut services: Vec<Service> =
             groups.into_iter().map(|group| self.service(group)).collect();
         add_pids_to_shared_names(&mut services);
-        services.sort_by(|a, b| {
-            let rate = |s: &Service| s.steady.map_or(0.0, |steady| steady.rate);
-            let key = b.verdict.rank().cmp(&a.verdict.rank());
-            key.then(rate(b).total_cmp(&rate(a))).then(b.size.total_cmp(&a.size))
-        });
+        urgency::sort(&mut services);
         services
     }
 

@@ -3,6 +3,7 @@
 pub mod assemble;
 mod movement;
 pub mod service;
+mod urgency;
 mod weigh;
 
 #[cfg(test)]

@@ -167,7 +167,8 @@ impl JudgedBy {
 
 /// Growth that proves nothing yet is worth a longer look only if memory would end within two days.
 const SOON_S: f64 = 2.0 * 86_400.0;
-const HOUR_S: f64 = 3600.0;
+/// A ceiling that is reached within so many seconds comes before all else.
+pub(super) const HOUR_S: f64 = 3600.0;
 /// A service below this many bytes is not worth a longer look.
 const SMALL: f64 = 4e6;
 
