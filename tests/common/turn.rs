@@ -9,7 +9,7 @@ use super::claim::Claim;
 
 /// For each processor. Small machines that boot and serve take a sixth to a third of one: of 24 tests
 /// at once on two processors six failed, all of them such or beside such.
-const EACH: usize = 3;
+const EACH: usize = 2;
 
 /// A turn, until it is dropped.
 pub struct Turn(#[allow(dead_code, reason = "it is held")] Claim);

@@ -38,6 +38,8 @@ struct Worker {
 
 /// A master with workers on a machine of one GiB, sampled once a second.
 struct World {
+    /// Seconds between samples.
+    interval_s: f64,
     engine: Engine,
     exe: &'static str,
     threads: u32,
@@ -79,6 +81,7 @@ impl World {
             hostname: "vps1".to_owned(),
         };
         Self {
+            interval_s: 1.0,
             engine: Engine::new(&header, EngineSettings { max_extrapolation: 8.0, rules }),
             exe: "/usr/sbin/apache2",
             threads: 1,
@@ -122,9 +125,9 @@ impl World {
         self
     }
 
-    /// One second goes by.
+    /// The time to the next sample goes by.
     fn tick(&mut self) {
-        self.t += 1.0;
+        self.t += self.interval_s;
         let ended: Vec<u64> = self.workers.iter().filter(|w| w.dying).map(|w| w.rate).collect();
         self.workers.retain(|w| !w.dying);
         let refilled = if self.refill { ended } else { Vec::new() };
@@ -133,7 +136,7 @@ impl World {
         }
         let mut used = 100 * MIB;
         for worker in &mut self.workers {
-            worker.footprint += worker.rate;
+            worker.footprint += (worker.rate as f64 * self.interval_s) as u64;
             used += worker.footprint;
         }
         let left = self.total.saturating_sub(used);
@@ -527,6 +530,40 @@ fn a_threaded_apache_is_reloaded_if_wanted_and_not_twice_at_a_time() {
     stuck.run_until_order();
     stuck.run(60);
     assert_eq!(stuck.orders.len(), 1);
+}
+
+/// Nothing stronger follows a reload, and it cuts no request: it needs no last responsible moment.
+#[test]
+fn a_reload_comes_earlier_than_the_end_of_one_worker() {
+    let left_at_first_order = |threads| {
+        let rules = Rules { reload: true, ..rules() };
+        let apache = World::with(rules).serving("/usr/sbin/apache2", threads);
+        let mut world = apache.workers(3, MIB, Nature::Obeys);
+        world.interval_s = 0.25;
+        let order = world.run_until_order();
+        (order.step, world.least)
+    };
+    let (reload, gentle) = (left_at_first_order(27), left_at_first_order(1));
+    assert_eq!((reload.0, gentle.0), (Step::Reload, Step::Gentle));
+    assert!(reload.1 > gentle.1, "{reload:?}, {gentle:?}");
+}
+
+/// A bystander whose counters move is not the cause where the leak itself does not go.
+#[test]
+fn beside_a_leak_that_ignores_its_signal_the_healthy_worker_is_not_ended() {
+    let rules = Rules { allow: vec!["app".to_owned()], ..rules() };
+    let mut world =
+        World::with(rules).serving("/usr/local/bin/app", 1).workers(1, MIB, Nature::Stubborn);
+    world.worker(0, Nature::Obeys);
+    world.interval_s = 0.25;
+    while world.least > 4 * MIB {
+        world.tick();
+    }
+    (world.workers[0].rate, world.workers[1].rate) = (0, MIB);
+    world.run(40);
+    assert_eq!(world.least, 0, "nothing is left");
+    assert!(world.eligibility().iter().all(|pid| *pid == 1000), "{:?}", world.orders);
+    assert!(!world.orders.is_empty());
 }
 
 #[test]

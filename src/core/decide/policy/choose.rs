@@ -21,6 +21,10 @@ use std::cmp::Reverse;
 /// Seconds by which a leak that is proven is ended before it must be: its worker finishes what it
 /// does, and nothing has to be hastened.
 const PROVEN_LEAD_S: f64 = 5.0;
+/// Seconds by which a master is told to replace all its workers before it must be: it cuts no request
+/// and no harder step follows. With the lead of a single worker (1.2 s) an Apache event of 99 MiB on
+/// a busy machine reloaded with 0 to 8 MiB left, and once too late.
+const RELOAD_LEAD_S: f64 = 5.0;
 
 impl Policy {
     /// Chooses a victim, if some tree is in danger.
@@ -169,7 +173,11 @@ impl Policy {
     /// Seconds before a ceiling is reached at which workers of a server are told to exit.
     fn lead_s(&self, server: &Server, is_proven: bool, forecast: &Forecast) -> f64 {
         let early_s = if is_proven { PROVEN_LEAD_S } else { 0.0 };
-        let lead_s = early_s + self.last_minute.finishing_lead_s(server.key);
+        let finishing_s = match self.rules().method(server) {
+            Method::Reload(_) => RELOAD_LEAD_S,
+            _ => self.last_minute.finishing_lead_s(server.key),
+        };
+        let lead_s = early_s + finishing_s;
         // RAM refuses no fork: it brings the OOM killer. Where forks fail, everybody's do.
         let fails_forks = forecast.ceiling.effect() == Effect::Enomem;
         let most_s = self.rules().lead_s(server);

@@ -30,7 +30,9 @@ impl Policy {
             return Some(order);
         }
         let pretended = self.eligibility.pretended(detector);
-        for urgency in self.last_minute.urgent(t, &self.campaign.orders, &pretended) {
+        for mut urgency in self.last_minute.urgent(t, &self.campaign.orders, &pretended) {
+            // Where one that had to go stays, the others are not the cause.
+            urgency.is_last &= !self.is_any_given_up(urgency.limit, detector);
             let may_end = |s: &ProcessState| {
                 !self.campaign.has(s.id)
                     && if urgency.is_last {
@@ -51,6 +53,13 @@ impl Policy {
             }
         }
         None
+    }
+
+    /// Whether a victim below a limit stayed after its last step, and is left alone.
+    fn is_any_given_up(&self, limit: usize, detector: &Detector) -> bool {
+        let Some(limit) = self.last_minute.limit(limit) else { return false };
+        let given_up = self.eligibility.excluded().filter(|_| !self.rules().dry_run);
+        given_up.filter_map(|id| detector.process_state(id)).any(|s| limit.has(s))
     }
 
     /// The next step against the largest victim that stays, if memory ends sooner than that takes
