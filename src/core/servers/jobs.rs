@@ -164,5 +164,5 @@ pub(super) static BATCH: Server = Server {
 /// Whether the children of a program of that name are jobs: each ends by itself, and is not replaced.
 pub fn runs_jobs(comm: Comm) -> bool {
     let is_it = |name: &&str| name.as_bytes() == comm.as_bytes();
-    BATCH_RUNNERS.iter().chain(super::sessions::CRON_NAMES).any(|name| is_it(&name))
+    BATCH_RUNNERS.iter().chain(super::sessions::CRON_NAMES).any(is_it)
 }
