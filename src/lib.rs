@@ -30,7 +30,7 @@
 //! | [`diagnose`] | the adviser: services, evidence from logs, settings and work done, advice, its reports | signals |
 //! | [`report`] | write events and state to any `impl Write`: text, JSON, journal, Prometheus, the screen | reading anything, choosing |
 //! | [`store`] | files of our own: recordings, histories of checks, profiles of programs | decisions |
-//! | [`system`] | every system call: [`proc`](system::proc), `ceilings` and [`balance`](system::balance) read the machine; [`signal`](system::signal) alone sends signals; [`wait`](system::wait) alone sleeps and reads clocks; [`prepare`](system::prepare), [`hook`](system::hook), [`systemd`](system::systemd), outputs that never block | decisions |
+//! | [`system`] | every system call: [`proc`](system::proc), `ceilings` and [`balance`](system::balance) read the machine, [`heap_census`](system::heap_census) another process's memory; [`signal`](system::signal) alone sends signals; [`wait`](system::wait) alone sleeps and reads clocks; [`prepare`](system::prepare), [`hook`](system::hook), [`systemd`](system::systemd), outputs that never block | decisions |
 //! | [`core`](crate::core) | judge samples: pure functions and bounded state | I/O, clocks, other rooms |
 //!
 //! | inside [`core`](crate::core) | duty |
@@ -40,6 +40,7 @@
 //! | [`piles`](crate::core::piles) | which processes are left behind, and who does not wait for its children? |
 //! | [`detect`](crate::core::detect) | is it growing without end? is a limit coming nearer? |
 //! | [`decide`](crate::core::decide) | must this process end now? which one, how, when |
+//! | [`census`](crate::core::census) | what does a process hold by malloc, and which blocks become more? |
 //! | [`servers`](crate::core::servers) | how each server is recognised, and how its workers are ended |
 //! | [`alarm`](crate::core::alarm) | has it begun already: OOM kills, refused forks, stalls |
 //! | [`alerting`](crate::core::alerting) | is the result of a check worth a report? |

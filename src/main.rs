@@ -73,6 +73,7 @@ fn dispatch(
         Some(Command::Config(options)) => {
             return config::show(options.file.as_deref(), out).map(|()| 0);
         }
+        Some(Command::Census(options)) => command::census::run(options, out)?,
         Some(Command::Ceilings(options)) => command::ceilings::run(options, out, err)?,
         Some(Command::Diagnose(options)) => command::diagnose::run(options, out, err)?,
         Some(Command::Memory(options)) => command::memory::run(options, out, err)?,

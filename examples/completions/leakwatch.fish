@@ -60,6 +60,7 @@ complete -c leakwatch -n "__fish_leakwatch_needs_command" -l no-state -d 'Rememb
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s V -l version -d 'Print version'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "check" -d 'Take one sample, judge it with all earlier ones, act, and report what is new (for cron and monitoring)'
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "census" -d 'Count what one process holds by malloc: does it leak, or does the allocator keep what was freed?'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "ceilings" -d 'List every limit that can fail a fork or bring the OOM killer, nearest first'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "config" -d 'Print the merged configuration, with the source of each setting'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "diagnose" -d 'Observe the whole machine for a minute: what leaks, what the logs say, which setting bounds it'
@@ -102,6 +103,10 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s v -l verbo
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l report-always -d 'Print the state on every run, as monitoring systems expect, instead of only when it changed'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l no-state -d 'Remember nothing from one watch to the next: read and write no state files'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand census" -l for -d 'Look several times during this time, and say which sizes of blocks become more; 0 looks once' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand census" -l format -d 'Print a report for people, or one JSON object' -r -f -a "text\t'Text for people'
+json\t'JSON: one object'"
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand census" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -s p -l pattern -d 'Watch process trees in which a name matches this regular expression (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -l pid -d 'Only the trees of these processes (repeatable)' -r
@@ -190,12 +195,13 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s h -l help
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand servers" -l format -d 'Print a table for people, or one JSON object' -r -f -a "text\t'Text for people'
 json\t'JSON: one object'"
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand servers" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose memory record replay servers help" -f -a "check" -d 'Take one sample, judge it with all earlier ones, act, and report what is new (for cron and monitoring)'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose memory record replay servers help" -f -a "ceilings" -d 'List every limit that can fail a fork or bring the OOM killer, nearest first'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose memory record replay servers help" -f -a "config" -d 'Print the merged configuration, with the source of each setting'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose memory record replay servers help" -f -a "diagnose" -d 'Observe the whole machine for a minute: what leaks, what the logs say, which setting bounds it'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose memory record replay servers help" -f -a "memory" -d 'Tell where all memory is, the machine\'s and that of cgroups, and what of it grows'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose memory record replay servers help" -f -a "record" -d 'Record samples to a file for `replay`; judge and signal nothing'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose memory record replay servers help" -f -a "replay" -d 'Judge a recording: print what the watch would have printed'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose memory record replay servers help" -f -a "servers" -d 'Show the known servers, and how their workers are ended'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check ceilings config diagnose memory record replay servers help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers help" -f -a "check" -d 'Take one sample, judge it with all earlier ones, act, and report what is new (for cron and monitoring)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers help" -f -a "census" -d 'Count what one process holds by malloc: does it leak, or does the allocator keep what was freed?'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers help" -f -a "ceilings" -d 'List every limit that can fail a fork or bring the OOM killer, nearest first'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers help" -f -a "config" -d 'Print the merged configuration, with the source of each setting'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers help" -f -a "diagnose" -d 'Observe the whole machine for a minute: what leaks, what the logs say, which setting bounds it'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers help" -f -a "memory" -d 'Tell where all memory is, the machine\'s and that of cgroups, and what of it grows'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers help" -f -a "record" -d 'Record samples to a file for `replay`; judge and signal nothing'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers help" -f -a "replay" -d 'Judge a recording: print what the watch would have printed'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers help" -f -a "servers" -d 'Show the known servers, and how their workers are ended'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -4,6 +4,7 @@
 mod act;
 mod balance_look;
 pub mod ceilings;
+pub mod census;
 mod census_look;
 pub mod check;
 pub mod diagnose;

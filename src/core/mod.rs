@@ -3,6 +3,7 @@
 pub mod alarm;
 pub mod alerting;
 pub mod balance;
+pub mod census;
 pub mod decide;
 #[allow(
     clippy::indexing_slicing,

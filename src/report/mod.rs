@@ -2,6 +2,7 @@
 
 pub mod balance;
 pub mod ceilings;
+pub mod census;
 pub mod check;
 pub mod escape;
 pub mod events;

@@ -4,6 +4,7 @@ pub mod balance;
 mod ceilings;
 pub mod census;
 pub mod foreign_file;
+pub mod heap_census;
 pub mod helper;
 pub mod hook;
 pub(crate) mod kernel_lines;

@@ -18,6 +18,7 @@ mod common;
 
 mod apache;
 mod ceilings;
+mod census;
 mod check;
 mod config;
 mod cron;

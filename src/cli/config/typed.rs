@@ -163,10 +163,15 @@ mod tests {
         };
         let command = Cli::command();
         let mut pairs = 0;
-        for name in
-            ["check", "ceilings", "config", "diagnose", "memory", "record", "replay", "servers"]
-        {
-            let file: &[&str] = if ["record", "replay"].contains(&name) { &["f"] } else { &[] };
+        for name in [
+            "check", "census", "ceilings", "config", "diagnose", "memory", "record", "replay",
+            "servers",
+        ] {
+            let file: &[&str] = match name {
+                "record" | "replay" => &["f"],
+                "census" => &["7"],
+                _ => &[],
+            };
             for (key, arg) in keys::all(&command) {
                 if !keys::has(&command, "", key) || !keys::has(&command, name, key) {
                     continue;

@@ -30,6 +30,7 @@ Examples:
                                      print what would be signalled, signal nothing
   leakwatch check --pattern apache2  take one sample, judge it with all earlier ones; for cron
   leakwatch diagnose                 find what leaks, and the setting that bounds it
+  leakwatch census 2291 --for 1m     does it leak, and blocks of which size?
   leakwatch ceilings                 list the limits that can fail a fork, nearest first
   leakwatch memory --for 1m          list where all memory is, and what of it grows
   leakwatch servers                  list the known servers, and how their workers are ended
@@ -54,6 +55,8 @@ pub struct Cli {
 pub enum Command {
     /// Take one sample, judge it with all earlier ones, act, and report what is new (for cron and monitoring)
     Check(CheckOptions),
+    /// Count what one process holds by malloc: does it leak, or does the allocator keep what was freed?
+    Census(CensusOptions),
     /// List every limit that can fail a fork or bring the OOM killer, nearest first
     Ceilings(CeilingsOptions),
     /// Print the merged configuration, with the source of each setting
@@ -150,6 +153,23 @@ pub struct CheckOptions {
     /// Which configuration to read.
     #[command(flatten)]
     pub config: ConfigOptions,
+}
+
+/// Options of `census`.
+#[derive(Args, Debug)]
+pub struct CensusOptions {
+    /// The process
+    #[arg(id = "process", value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pid: u32,
+    /// Look several times during this time, and say which sizes of blocks become more; 0 looks once
+    ///
+    /// Ctrl-C ends it early and reports. Each look reads the heap from outside: the process is not
+    /// stopped, and what is swapped out stays there.
+    #[arg(long = "for", value_name = "TIME", default_value = "0", value_parser = time)]
+    pub time: f64,
+    /// Print a report for people, or one JSON object
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
+    pub format: ReportFormat,
 }
 
 /// Options of `ceilings`.

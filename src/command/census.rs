@@ -1,0 +1,95 @@
+//! Census: looks at the heap of one process, once or for a while, and says what grows in it.
+
+use crate::cli::options::{CensusOptions, ReportFormat};
+use crate::core::census::{Cause, Looks};
+use crate::core::model::event::Severity;
+use crate::report::census::{self, Report};
+use crate::system::heap_census::{Refusal, Subject};
+use crate::system::machine;
+use crate::system::origin::Origins;
+use crate::system::wait::{Waiter, Wake};
+use anyhow::{Context, Result, bail};
+use std::io::Write;
+use std::path::Path;
+
+/// Looks, where it looks for a while: enough that a request in progress at one of them does not matter.
+const LOOKS: u32 = 7;
+/// Seconds that one look may take: a heap of 10 GiB.
+const LOOK_S: f64 = 5.0;
+
+/// Counts, and reports; the status is 1 where what is in use grows.
+///
+/// # Errors
+/// The process is gone, or may not be read.
+pub fn run(options: &CensusOptions, out: &mut impl Write) -> Result<Severity> {
+    let waiter = Waiter::new()?;
+    let subject = Subject::of(options.pid).map_err(|refusal| refused(options.pid, refusal))?;
+    let mut looks = Looks::default();
+    let from_s = waiter.uptime_s();
+    let (mut many, mut watched_s) = (0, 0.0);
+    let wanted = if options.time > 0.0 { LOOKS } else { 1 };
+    for nth in 0..wanted {
+        let due_s = from_s + options.time * f64::from(nth) / f64::from(wanted.max(2) - 1);
+        let stopped = nth > 0 && !wait(&waiter, due_s);
+        let until_s = waiter.uptime_s() + LOOK_S;
+        let census = subject.census(&mut || waiter.uptime_s() < until_s);
+        match census {
+            Ok(census) => looks.push(census),
+            // What was seen before it ended is worth a report.
+            Err(Refusal::Gone) if many > 1 => break,
+            Err(refusal) => return Err(refused(options.pid, refusal)),
+        }
+        (many, watched_s) = (many + 1, waiter.uptime_s() - from_s);
+        if stopped {
+            break;
+        }
+    }
+    let (Some(last), Some(finding)) = (looks.last(), looks.judge()) else {
+        bail!("there was no look");
+    };
+    let unit = Origins::new(Path::new("/proc")).unit(options.pid);
+    // A container has no drop-in.
+    let (name, unit) = (subject.name(), unit.filter(|unit| unit.ends_with(".service")));
+    let (id, unit) = (subject.id(), unit.as_deref());
+    let report = Report { id, name: &name, unit, watched_s, looks: many, last, finding: &finding };
+    match options.format {
+        ReportFormat::Text => census::write(out, &report),
+        ReportFormat::Json => census::write_json(out, &report),
+    }
+    .context("cannot write the report")?;
+    Ok(if finding.cause == Cause::Leak { Severity::Leak } else { Severity::Fine })
+}
+
+/// Waits; whether no signal said to stop.
+fn wait(waiter: &Waiter, until_s: f64) -> bool {
+    loop {
+        match waiter.wait_until(until_s) {
+            Wake::Tick => return true,
+            Wake::Stop | Wake::HangUp => return false,
+            Wake::ShowState | Wake::Continued => {}
+        }
+    }
+}
+
+/// What failed, why, and the way out.
+fn refused(pid: u32, refusal: Refusal) -> anyhow::Error {
+    let (why, hint) = match refusal {
+        Refusal::Gone => ("it has ended", "`ps` lists what runs"),
+        Refusal::NoMemory => {
+            ("it is a thread of the kernel, which has no heap", "`ps` lists others")
+        }
+        Refusal::Forbidden if machine::is_root() => (
+            "the kernel forbids it",
+            "leakwatch needs CAP_SYS_PTRACE, also in a container or a hardened unit",
+        ),
+        Refusal::Forbidden => (
+            "the kernel forbids it",
+            "run as root, or as the process's own user where kernel.yama.ptrace_scope is 0",
+        ),
+        Refusal::Failed(error) => {
+            return anyhow::Error::from(error)
+                .context(format!("cannot read the memory of process {pid}"));
+        }
+    };
+    anyhow::anyhow!("cannot read the memory of process {pid}: {why}\n  hint: {hint}")
+}

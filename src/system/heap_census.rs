@@ -1,0 +1,243 @@
+//! Heap census: the door to another process's memory, for [`core::census`](crate::core::census).
+//!
+//! It reads, and that is all: `process_vm_readv` neither stops the process nor writes. What is not in RAM
+//! is not read, so that a look brings nothing in from swap and makes no page.
+
+use crate::core::census::{self, Census, Part, Regions};
+use crate::core::model::process::ProcId;
+use crate::system::proc;
+use crate::system::proc::procdir::read_in;
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::unistd::Pid;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io::{BufRead, BufReader, IoSliceMut};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+
+/// Bytes of smaps that are read: 100 000 regions have about 70 MiB.
+const MOST_SMAPS: u64 = 128 << 20;
+/// Bytes of a line of smaps that are looked at: a path may have a page of them.
+const MOST_LINE: u64 = 8192;
+/// Pages whose state is read at once, each a word.
+const AHEAD: usize = 512;
+/// In a word of /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst).
+const PRESENT: u64 = 1 << 63;
+const SWAPPED: u64 = 1 << 62;
+
+/// Why there is no census.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It has ended.
+    Gone,
+    /// It may not be read.
+    Forbidden,
+    /// It is a thread of the kernel, or a zombie: it has no memory.
+    NoMemory,
+    /// Something else failed.
+    Failed(Errno),
+}
+
+impl Refusal {
+    fn of(error: Errno) -> Self {
+        match error {
+            Errno::SRCH | Errno::NOENT => Self::Gone,
+            Errno::PERM | Errno::ACCESS => Self::Forbidden,
+            error => Self::Failed(error),
+        }
+    }
+}
+
+/// A process that can be counted.
+pub struct Subject {
+    id: ProcId,
+    directory: OwnedFd,
+}
+
+impl Subject {
+    /// The process that has this pid now.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn of(pid: u32) -> Result<Self, Refusal> {
+        let directory = proc::directory_of(pid).map_err(Refusal::of)?;
+        let start = proc::state_in(&directory).map_err(Refusal::of)?.start;
+        Ok(Self { id: ProcId { pid, start }, directory })
+    }
+
+    /// Which one it is.
+    pub fn id(&self) -> ProcId {
+        self.id
+    }
+
+    /// Its command name.
+    pub fn name(&self) -> String {
+        let mut buffer = [0; 64];
+        let name = read_in(&self.directory, "comm", &mut buffer).unwrap_or_default();
+        String::from_utf8_lossy(name.trim_ascii_end()).into_owned()
+    }
+
+    /// Counts what it holds, while `go_on` says so.
+    ///
+    /// # Errors
+    /// It is gone, or may not be read.
+    pub fn census(&self, go_on: &mut dyn FnMut() -> bool) -> Result<Census, Refusal> {
+        let program = rustix::fs::readlinkat(&self.directory, "exe", Vec::new());
+        let program = program.map_err(|error| self.because(error))?;
+        let mut regions = Regions::of(&String::from_utf8_lossy(program.as_bytes()));
+        self.regions(&mut regions).map_err(|error| self.because(error))?;
+        let mut memory = Memory::of(self).map_err(|error| self.because(error))?;
+        let census = census::take(&regions, &mut |at, buffer| memory.read(at, buffer), go_on);
+        match memory.refused {
+            Some(error) => Err(self.because(error)),
+            // Another process may have had the pid meanwhile; this one's directory knows.
+            None => self.is_there().map(|()| census),
+        }
+    }
+
+    fn because(&self, error: Errno) -> Refusal {
+        match (self.is_there(), Refusal::of(error)) {
+            (Err(gone), _) => gone,
+            // The exe of what has no memory is no link to anything.
+            (_, Refusal::Gone) => Refusal::NoMemory,
+            (_, refusal) => refusal,
+        }
+    }
+
+    fn is_there(&self) -> Result<(), Refusal> {
+        let state = proc::state_in(&self.directory).map_err(Refusal::of)?;
+        match state.letter {
+            b'Z' | b'X' => Err(Refusal::Gone),
+            _ => Ok(()),
+        }
+    }
+
+    fn regions(&self, regions: &mut Regions) -> Result<(), Errno> {
+        let file = self.open("smaps")?;
+        let mut text = BufReader::new(std::io::Read::take(file, MOST_SMAPS));
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let mut part = std::io::Read::take(&mut text, MOST_LINE);
+            let read = part.read_until(b'\n', &mut line);
+            match read.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))? {
+                0 => return Ok(()),
+                _ => regions.line(String::from_utf8_lossy(line.trim_ascii_end()).as_ref()),
+            }
+        }
+    }
+
+    fn open(&self, name: &str) -> Result<File, Errno> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::openat(&self.directory, name, flags, Mode::empty())?))
+    }
+}
+
+/// The memory of a process.
+struct Memory {
+    pid: Pid,
+    pagemap: File,
+    /// The state of pages from `first` on.
+    pages: Vec<u64>,
+    first: u64,
+    page: u64,
+    /// Why the kernel refused to read at all.
+    refused: Option<Errno>,
+}
+
+impl Memory {
+    fn of(subject: &Subject) -> Result<Self, Errno> {
+        let pagemap = subject.open("pagemap")?;
+        let pid = Pid::from_raw(subject.id.pid.cast_signed());
+        let page = procfs::page_size().max(4096);
+        Ok(Self { pid, pagemap, pages: Vec::new(), first: 0, page, refused: None })
+    }
+
+    /// The state of a page.
+    fn state(&mut self, page: u64) -> u64 {
+        let known = |pages: &[u64], first: u64| {
+            let index = usize::try_from(page.checked_sub(first)?).ok()?;
+            pages.get(index).copied()
+        };
+        if let Some(state) = known(&self.pages, self.first) {
+            return state;
+        }
+        let mut bytes = [[0_u8; 8]; AHEAD];
+        let read = self.pagemap.read_at(bytes.as_flattened_mut(), page.saturating_mul(8));
+        let read = read.unwrap_or(0) / 8;
+        self.first = page;
+        self.pages.clear();
+        self.pages.extend(bytes.iter().take(read).map(|word| u64::from_ne_bytes(*word)));
+        known(&self.pages, self.first).unwrap_or(0)
+    }
+
+    /// Pages from one on that are alike: whether they are in RAM, swapped, or neither; and where the
+    /// first one is that is not.
+    fn alike(&mut self, at: u64, end: u64) -> (u64, u64) {
+        let kind = |state: u64| state & (PRESENT | SWAPPED);
+        let mut page = at / self.page;
+        // What was read ahead for an earlier block may be out of date.
+        if page >= self.first + self.pages.len() as u64 || page < self.first {
+            self.pages.clear();
+        }
+        let first = kind(self.state(page));
+        while page.saturating_mul(self.page) < end && kind(self.state(page)) == first {
+            page += 1;
+        }
+        (first, page.saturating_mul(self.page).min(end))
+    }
+
+    fn read(&mut self, at: u64, buffer: &mut [u8]) -> Part {
+        let end = at.saturating_add(buffer.len() as u64);
+        let (kind, end) = self.alike(at, end);
+        let length = usize::try_from(end - at).unwrap_or(0);
+        let Some(buffer) = buffer.get_mut(..length) else { return Part::Hole(self.page) };
+        if kind & SWAPPED != 0 {
+            return Part::Hole(end - at);
+        }
+        if kind & PRESENT == 0 {
+            buffer.fill(0);
+            return Part::Bytes(length);
+        }
+        let Ok(base) = usize::try_from(at) else { return Part::Hole(end - at) };
+        let from = [RemoteIoVec { base, len: length }];
+        match process_vm_readv(self.pid, &mut [IoSliceMut::new(buffer)], &from) {
+            Ok(read) if read > 0 => Part::Bytes(read),
+            // It was unmapped meanwhile.
+            Ok(_) | Err(nix::errno::Errno::EFAULT) => Part::Hole(self.page - at % self.page),
+            Err(error) => {
+                self.refused = Some(Errno::from_raw_os_error(error as i32));
+                Part::Hole(u64::MAX)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_very_process_is_counted() {
+        let held: Vec<Vec<u8>> = (0..3000).map(|_| vec![1; 3000]).collect();
+        let subject = Subject::of(std::process::id()).unwrap();
+        let census = subject.census(&mut || true).unwrap();
+        assert!(census.is_wide && census.arenas > 0, "{census:?}");
+        let size = 3000_u64.next_multiple_of(16) + 16;
+        let class = census.sizes.iter().find(|class| class.size == size - 16);
+        let counted = class.map_or(0, |class| class.count);
+        assert!((3000..3400).contains(&counted), "{counted} {:?}", census.sizes);
+        assert!(census.footprint > 9_000_000 && census.in_use > 9_000_000);
+        drop(held);
+    }
+
+    #[test]
+    fn what_is_gone_or_has_no_memory_is_refused() {
+        assert_eq!(Subject::of(u32::MAX).err(), Some(Refusal::Gone));
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let subject = Subject::of(child.id()).unwrap();
+        child.wait().unwrap();
+        assert_eq!(subject.census(&mut || true), Err(Refusal::Gone));
+    }
+}
