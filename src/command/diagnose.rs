@@ -15,6 +15,7 @@ use crate::diagnose::earlier::series::{EarlierSeries, ServiceRoots, Source};
 use crate::diagnose::evidence::logs;
 use crate::diagnose::evidence::logs::{LogSources, Stamps};
 use crate::diagnose::findings::{Failure, LogEvent, MissingResource, Witness};
+use crate::diagnose::heaps::LOOKS;
 use crate::diagnose::observer::Observer;
 use crate::diagnose::report::html;
 use crate::diagnose::report::{Times, json, text};
@@ -37,6 +38,8 @@ const SETTINGS_S: f64 = 4.0;
 const WORK_S: f64 = 4.0;
 /// Seconds that the costly parts of the balance sheet may take, at the beginning and at the end.
 const BALANCE_S: f64 = 3.0;
+/// Seconds that one look at the heaps of the largest processes may take: 2 GiB of heap.
+const HEAPS_S: f64 = 1.0;
 /// A recording is judged beside the look if its boot was at the same time, give or take so much.
 const SAME_BOOT_S: f64 = 60.0;
 
@@ -113,8 +116,12 @@ fn look(
     let mut counts = CensusLook::new(&options.select, options.time)?;
     counts.read(sample.t, waiter);
     observer.start(waiter.uptime_s(), &mut patience(waiter, WORK_S, &mut stopped));
+    observer.choose_heaps();
+    observer.look_at_heaps(&mut patience(waiter, HEAPS_S, &mut stopped));
     let from_s = waiter.uptime_s();
     let until_s = from_s + options.time;
+    let heaps_s = options.time / f64::from(LOOKS);
+    let mut heaps_due_s = from_s + heaps_s;
     let mut due_s = from_s + interval_s;
     while !stopped && due_s <= until_s {
         progress.watch(due_s - from_s, options.time)?;
@@ -128,6 +135,10 @@ fn look(
         go_on(&sample);
         look.read(&sample);
         counts.read(sample.t, waiter);
+        if due_s >= heaps_due_s {
+            heaps_due_s += heaps_s;
+            observer.look_at_heaps(&mut patience(waiter, HEAPS_S, &mut stopped));
+        }
         due_s = (due_s + interval_s).max(waiter.uptime_s());
     }
     let live_s = if options.time > 0.0 { waiter.uptime_s() - from_s } else { 0.0 };

@@ -7,6 +7,7 @@ pub mod earlier;
 pub mod evidence;
 pub mod findings;
 pub mod grouping;
+pub mod heaps;
 pub mod leak_figures;
 pub mod leak_per_request;
 pub mod left_behind;
@@ -27,6 +28,7 @@ use crate::core::model::sample::{Memory, Sample};
 use crate::core::sampling_interval::nearest_end_s;
 use crate::diagnose::earlier::series::SeriesSummary;
 use crate::diagnose::findings::{LogEvent, Logs, Setup};
+use crate::diagnose::heaps::HeapFinding;
 use crate::diagnose::left_behind::LeftBehind;
 use crate::diagnose::remedy::Remedy;
 use crate::diagnose::services::service::{Service, ServiceVerdict};
@@ -83,6 +85,8 @@ pub struct Diagnosis {
     pub memory_failures: Vec<MemoryFailure>,
     /// What the logs say.
     pub logs: Logs,
+    /// What was found in the heaps of the largest processes.
+    pub heaps: Vec<HeapFinding>,
     /// What would bound it, for the worst services.
     pub remedies: Vec<Remedy>,
     /// What processes leave behind; nothing in a recording.
@@ -125,6 +129,13 @@ impl Diagnosis {
         self.sheet
             .iter()
             .flat_map(|sheet| sheet.findings().into_iter().map(move |line| (sheet, line)))
+    }
+
+    /// What is worth a word about the heaps of a service: of the process in which most grew.
+    pub fn heap_of(&self, service: &Service) -> Option<&HeapFinding> {
+        let accused = service.verdict.accuses() || service.verdict == ServiceVerdict::Suspect;
+        let of = self.heaps.iter().filter(|heap| service.roots.contains(&heap.root));
+        of.filter(|heap| heap.matters(accused)).max_by_key(|heap| heap.finding.in_use)
     }
 
     /// Failures in the logs that belong to a service.

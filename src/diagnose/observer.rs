@@ -5,6 +5,7 @@
 //! (work is read), samples, `finish` (settings of new servers and work are read). A recording has
 //! samples only.
 
+use super::heaps::Heaps;
 use super::live_servers::LiveServers;
 use crate::core::engine::Engine;
 use crate::core::model::process::{ProcId, Program};
@@ -21,8 +22,8 @@ use crate::diagnose::services::assemble::Observation;
 use crate::diagnose::services::service::Service;
 use crate::diagnose::size_history::SizeHistory;
 use crate::diagnose::{Diagnosis, Looked, ObservedScope};
-use crate::system::machine;
 use crate::system::origin::Origins;
+use crate::system::{machine, proc};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -44,6 +45,7 @@ pub(crate) struct Observer {
     units: BTreeMap<ProcId, String>,
     origins: Origins,
     servers: LiveServers,
+    heaps: Heaps,
 }
 
 impl Observer {
@@ -68,6 +70,7 @@ impl Observer {
             units: BTreeMap::new(),
             origins: Origins::new(Path::new("/proc")),
             servers: LiveServers::default(),
+            heaps: Heaps::default(),
         }
     }
 
@@ -136,6 +139,20 @@ impl Observer {
         self.servers.start(uptime_s, go_on);
     }
 
+    /// Chooses the processes whose heaps are looked at; of another pid namespace there are none.
+    pub(crate) fn choose_heaps(&mut self) {
+        if self.procfs.as_deref().is_some_and(proc::is_own) {
+            let states = self.engine.detector().process_states();
+            let (engine, units) = (&self.engine, &self.units);
+            self.heaps.choose(states.map(|state| (service_root(engine, units, state), state)));
+        }
+    }
+
+    /// Looks at them once more.
+    pub(crate) fn look_at_heaps(&mut self, go_on: &mut dyn FnMut() -> bool) {
+        self.heaps.look(go_on);
+    }
+
     /// Reads it again after them, and the settings of servers that are new.
     pub(crate) fn finish(&mut self, uptime_s: f64, go_on: &mut dyn FnMut() -> bool) {
         self.servers.see(masters(&self.engine, &self.units), go_on);
@@ -200,11 +217,12 @@ impl Observer {
             ceilings: diagnose::nearest(&self.last),
             memory_failures: self.engine.alarm().memory_failures().copied().collect(),
             logs,
+            heaps: self.heaps.findings(),
             remedies,
             left_behind: LeftBehind::default(),
             sheet: None,
             cgroups: Vec::new(),
-            unseen: self.servers.notes().to_vec(),
+            unseen: self.servers.notes().iter().cloned().chain(self.heaps.note()).collect(),
         }
     }
 }

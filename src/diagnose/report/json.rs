@@ -11,6 +11,8 @@
 //!   `series` ([t, bytes]), and where known `earlier` (`index` into `observed.earlier`, `span_s`),
 //!   `growth` (`bytes_per_s`, `low`, `high`), `per_work` (`unit`, `bytes`, `low`, `high`, `basis`),
 //!   `forecast` (seconds from `t`);
+//! - `heaps`, of the largest processes: `pid`, `start`, `comm`, `root` (of its service), `looks`, `finding`,
+//!   `census`, as `leakwatch census --format json` has them;
 //! - `available` ([t, bytes]);
 //! - `left_behind`: `piles` (processes of one program that pile up) and `unreaped` (parents that do
 //!   not wait for their children), each with `ends_s` and `finding`;
@@ -26,10 +28,12 @@ use crate::core::model::forecast::Forecast;
 use crate::diagnose::Diagnosis;
 use crate::diagnose::earlier::series::{SeriesSummary, Source};
 use crate::diagnose::findings::{LogEvent, WorkUnit};
+use crate::diagnose::heaps::HeapFinding;
 use crate::diagnose::leak_per_request::Basis;
 use crate::diagnose::remedy::Remedy;
 use crate::diagnose::services::service::{JudgedBy, Service};
 use crate::report::balance;
+use crate::report::census::{census_json, finding_json};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
@@ -71,6 +75,7 @@ pub fn write(out: &mut impl Write, diagnosis: &Diagnosis, times: &Times) -> io::
             "kind": sign.kind.name(), "ceiling": sign.ceiling.name(), "count": sign.count,
         })).collect::<Vec<_>>(),
         "services": diagnosis.services.iter().map(service).collect::<Vec<_>>(),
+        "heaps": diagnosis.heaps.iter().map(heap).collect::<Vec<_>>(),
         "available": diagnosis.available,
         "left_behind": left_behind::json(&diagnosis.left_behind),
         "balance": diagnosis.sheet.as_ref().map(|sheet| json!({
@@ -145,6 +150,18 @@ fn service(service: &Service) -> Value {
             "limit": headroom.limit,
         },
         "series": service.points,
+    })
+}
+
+fn heap(heap: &HeapFinding) -> Value {
+    json!({
+        "pid": heap.id.pid,
+        "start": heap.id.start,
+        "comm": heap.comm.to_string(),
+        "root": { "pid": heap.root.pid, "start": heap.root.start },
+        "looks": heap.looks,
+        "finding": finding_json(&heap.finding, &heap.last),
+        "census": census_json(&heap.last),
     })
 }
 

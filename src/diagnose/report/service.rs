@@ -2,9 +2,11 @@
 
 use crate::core::model::ceiling::Unit;
 use crate::core::model::units::{Bytes, BytesPerSecond, Rate, Seconds};
+use crate::diagnose::Diagnosis;
 use crate::diagnose::findings::WorkUnit;
 use crate::diagnose::leak_per_request::{Basis, PerWork};
 use crate::diagnose::services::service::{JudgedBy, SeenEarlier, Service, ServiceVerdict};
+use crate::report::census;
 use crate::report::escape::Plain;
 
 /// A growth below this many bytes a day is not worth a number.
@@ -188,6 +190,17 @@ pub fn per_work(service: &Service) -> Option<String> {
     let wide = size(low) != size(bytes) || size(high) != size(bytes);
     let interval = if wide { format!("{} to {}; ", size(low), size(high)) } else { String::new() };
     Some(format!("{what} leaves {} behind ({interval}{of})", size(bytes)))
+}
+
+/// "Heap of apache2[2610]: .." What was found in the heap of its process in which most grew.
+pub fn heap(diagnosis: &Diagnosis, service: &Service) -> Option<String> {
+    let heap = diagnosis.heap_of(service)?;
+    let found = census::finding(&heap.finding, &heap.last);
+    let unit = Some(service.name.as_str());
+    let unit = unit.filter(|name| service.is_unit && name.ends_with(".service"));
+    let cure = census::cure(&heap.finding, &heap.last, unit);
+    let cure = cure.map_or_else(String::new, |cure| format!(" {cure}."));
+    Some(format!("Heap of {}[{}]: {found}{cure}", heap.comm, heap.id.pid))
 }
 
 /// Whether a service deserves a row of its own: it is accused or suspect, or not small.

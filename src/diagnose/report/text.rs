@@ -2,9 +2,9 @@
 
 use super::wrapped::{BOLD, DIM, GREEN, RED, WrappedText, YELLOW, wrap};
 use super::{
-    Times, elsewhere, growth, headline, is_bounded, left, lesser, matters, meaning, meanwhile,
-    next, no_trace, others, outcome, per_work, processes, proposal, reason, seen, sentence,
-    verdict, when,
+    Times, elsewhere, growth, headline, heap, is_bounded, left, lesser, matters, meaning,
+    meanwhile, next, no_trace, others, outcome, per_work, processes, proposal, reason, seen,
+    sentence, verdict, when,
 };
 use crate::core::model::event::Severity;
 use crate::core::model::units::{Bytes, Seconds};
@@ -149,7 +149,7 @@ impl<W: Write> WrappedText<'_, W> {
         let verdict = (verdict(service.verdict), colour);
         self.row(verdict, (&name, widest, service.size), &spark, &first)?;
         if !flagged {
-            return Ok(());
+            return self.heap(diagnosis, service);
         }
         let server = Some(service.server).filter(|server| server.is_known());
         let kind = server.map_or_else(String::new, |server| format!(" ({})", server.name));
@@ -163,6 +163,7 @@ impl<W: Write> WrappedText<'_, W> {
             text += &format!("; {per_work}");
         }
         self.hang(DETAILS, &(text + "."))?;
+        self.heap(diagnosis, service)?;
         let log_events: Vec<_> = diagnosis.log_events_of(service).take(2).collect();
         for log_event in log_events {
             let text = format!(
@@ -203,6 +204,13 @@ impl<W: Write> WrappedText<'_, W> {
             }
         }
         Ok(())
+    }
+
+    fn heap(&mut self, diagnosis: &Diagnosis, service: &Service) -> io::Result<()> {
+        match heap(diagnosis, service) {
+            Some(text) => self.hang(DETAILS, &text),
+            None => Ok(()),
+        }
     }
 
     fn ceilings(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
@@ -309,7 +317,7 @@ impl<W: Write> WrappedText<'_, W> {
             };
             self.hang(&number(), &text)?;
             self.command(format_args!("{command} --dry-run"))?;
-            self.hang(&number(), "Recycling bounds a leak but does not fix it. To find it, note which requests make a worker grow (its size before and after, in the access log's order), switch off modules or extensions one by one, and update them first.")?;
+            self.hang(&number(), "Recycling bounds a leak but does not fix it. To find it, watch a growing worker's heap (leakwatch census PID --for 1m: blocks of which size become more?), switch off modules or extensions one by one, and update them first.")?;
         }
         for (why, command) in next {
             self.hang(&number(), why)?;

@@ -7,8 +7,8 @@ mod style;
 
 use super::text::looked;
 use super::{
-    Times, elsewhere, end, growth, headline, is_bounded, left, lesser, matters, meaning, meanwhile,
-    next, no_trace, per_work, processes, proposal, reason, verdict, when,
+    Times, elsewhere, end, growth, headline, heap, is_bounded, left, lesser, matters, meaning,
+    meanwhile, next, no_trace, per_work, processes, proposal, reason, verdict, when,
 };
 use crate::core::model::event::Severity;
 use crate::core::model::units::{Bytes, Seconds};
@@ -198,7 +198,11 @@ fn services_section(
         if let Some(per_work) = per_work(service) {
             text += &format!("; {per_work}");
         }
-        writeln!(out, "<p class=\"why\">{}</p>\n</article>", Html(text))?;
+        writeln!(out, "<p class=\"why\">{}</p>", Html(text))?;
+        if let Some(text) = heap(diagnosis, service) {
+            writeln!(out, "<p class=\"why\">{}</p>", Html(text))?;
+        }
+        writeln!(out, "</article>")?;
     }
     writeln!(out, "</div>")?;
     let rest = diagnosis.services.len() - listed.len();
@@ -268,8 +272,8 @@ fn advice_section(out: &mut impl Write, diagnosis: &Diagnosis) -> io::Result<()>
             out,
             "<li>{} leakwatch end its leaking workers gently, in time; first see what it \
              would do:<pre>{} --dry-run</pre></li>\n<li>Recycling bounds a leak, it does not cure it. To \
-             find it: note which requests make a worker grow, switch off modules or extensions one by \
-             one, and update them first.</li>",
+             find it: watch the heap of a growing worker (<code>leakwatch census PID --for 1m</code>: blocks of \
+             which size become more?), switch off modules or extensions one by one, and update them first.</li>",
             if diagnosis.remedies.is_empty() { "Have" } else { "Until then have" },
             Html(command)
         )?;

@@ -1,0 +1,166 @@
+//! Heaps: censuses of the largest workers during a look, so that a report can say whether what grows is
+//! in use or kept by the allocator, and blocks of which size.
+
+use crate::core::census::{Cause, Census, Finding, Looks};
+use crate::core::detect::process_state::ProcessState;
+use crate::core::model::process::{Comm, ProcId};
+use crate::core::model::units::MIB;
+use crate::system::heap_census::{Refusal, Subject};
+
+/// Looks at a process during the live samples.
+pub const LOOKS: u32 = 5;
+/// Processes that are looked at, and of one service.
+const MOST: usize = 8;
+const MOST_OF_ONE: usize = 2;
+/// Smaller processes endanger nothing.
+const SMALL: u64 = 8 * MIB;
+/// Free bytes that are worth a word where nothing is accused.
+const MUCH: u64 = 32 * MIB;
+
+/// What was found in the heap of one process.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeapFinding {
+    /// The root of its service.
+    pub root: ProcId,
+    /// The process.
+    pub id: ProcId,
+    /// Its command name.
+    pub comm: Comm,
+    /// How often it was looked at.
+    pub looks: u32,
+    /// What was found.
+    pub finding: Finding,
+    /// The last census.
+    pub last: Census,
+}
+
+impl HeapFinding {
+    /// Whether it is worth a word about a service; `accused` if that service may leak.
+    pub fn matters(&self, accused: bool) -> bool {
+        match self.finding.cause {
+            Cause::Kept(_) => accused || self.last.idle_in_memory() >= MUCH,
+            Cause::Leak => accused,
+            Cause::Unknown(_) => accused && self.looks > 1,
+        }
+    }
+}
+
+struct Watched {
+    root: ProcId,
+    comm: Comm,
+    subject: Subject,
+    looks: Looks,
+    many: u32,
+    is_over: bool,
+}
+
+/// The processes that are looked at.
+#[derive(Default)]
+pub(super) struct Heaps {
+    watched: Vec<Watched>,
+    refused: u32,
+}
+
+impl Heaps {
+    /// Chooses the largest processes of the largest services, each given with its service's root.
+    pub(super) fn choose<'p>(&mut self, all: impl Iterator<Item = (ProcId, &'p ProcessState)>) {
+        let own = std::process::id();
+        let mut all: Vec<_> = all
+            .filter(|(_, process)| process.footprint >= SMALL && process.id.pid != own)
+            .map(|(root, process)| (root, process.id, process.comm, process.footprint))
+            .collect();
+        all.sort_by_key(|(.., footprint)| std::cmp::Reverse(*footprint));
+        for (root, id, comm, _) in all {
+            let of_one = self.watched.iter().filter(|watched| watched.root == root).count();
+            if self.watched.len() >= MOST {
+                break;
+            }
+            let subject = Subject::of(id.pid).ok().filter(|subject| subject.id() == id);
+            if let (true, Some(subject)) = (of_one < MOST_OF_ONE, subject) {
+                let looks = Looks::default();
+                self.watched.push(Watched { root, comm, subject, looks, many: 0, is_over: false });
+            }
+        }
+    }
+
+    /// Looks at each once more, in the order of their sizes.
+    pub(super) fn look(&mut self, go_on: &mut dyn FnMut() -> bool) {
+        for watched in self.watched.iter_mut().filter(|watched| !watched.is_over) {
+            if !go_on() {
+                return;
+            }
+            match watched.subject.census(go_on) {
+                Ok(census) => {
+                    watched.looks.push(census);
+                    watched.many += 1;
+                }
+                Err(refusal) => {
+                    watched.is_over = true;
+                    self.refused += u32::from(refusal == Refusal::Forbidden);
+                }
+            }
+        }
+    }
+
+    /// What was found.
+    pub(super) fn findings(&self) -> Vec<HeapFinding> {
+        let of = |watched: &Watched| {
+            Some(HeapFinding {
+                root: watched.root,
+                id: watched.subject.id(),
+                comm: watched.comm,
+                looks: watched.many,
+                finding: watched.looks.judge()?,
+                last: watched.looks.last()?.clone(),
+            })
+        };
+        self.watched.iter().filter_map(of).collect()
+    }
+
+    /// What was not seen for lack of rights.
+    pub(super) fn note(&self) -> Option<String> {
+        let which = match self.refused {
+            0 => return None,
+            1 => "the heap of 1 large process".to_owned(),
+            many => format!("the heaps of {many} large processes"),
+        };
+        Some(format!(
+            "{which} could not be read, which needs root with CAP_SYS_PTRACE: whether a growth is in use or kept \
+             by the allocator, and blocks of which size grow, is not known there"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::census::{Cure, Unknown};
+
+    fn finding(cause: Cause, looks: u32, free: u64) -> HeapFinding {
+        let id = ProcId { pid: 1, start: 1 };
+        let finding = Finding { cause, footprint: 0, in_use: 0, elsewhere: 0, grown: Vec::new() };
+        let last = Census { in_heaps: free, free, ..Census::default() };
+        HeapFinding { root: id, id, comm: Comm::new(b"x"), looks, finding, last }
+    }
+
+    #[test]
+    fn what_is_worth_a_word_depends_on_the_verdict_on_its_service() {
+        let kept = || Cause::Kept(Cure::None);
+        for (heap, accused, otherwise) in [
+            (finding(Cause::Leak, 5, 0), true, false),
+            (finding(kept(), 5, 5 * MIB), true, false),
+            (finding(kept(), 1, 50 * MIB), true, true),
+            (finding(Cause::Unknown(Unknown::Unsteady), 5, 0), true, false),
+            (finding(Cause::Unknown(Unknown::OneLook), 1, 0), false, false),
+        ] {
+            assert_eq!((heap.matters(true), heap.matters(false)), (accused, otherwise), "{heap:?}");
+        }
+    }
+
+    #[test]
+    fn missing_rights_are_told() {
+        assert_eq!(Heaps::default().note(), None);
+        let note = Heaps { refused: 2, ..Heaps::default() }.note().unwrap();
+        assert!(note.starts_with("the heaps of 2 large processes could not be read"), "{note}");
+    }
+}
