@@ -1,15 +1,20 @@
-//! What processes leave behind: piles of processes that nobody ends, and zombies that nobody waits for.
+//! What processes leave behind: piles of processes that nobody ends, zombies that nobody waits for, and
+//! open files that nobody closes.
 
 use crate::core::engine::Engine;
 use crate::core::model::ceiling::{Ceiling, FilledBy};
 use crate::core::model::process::ProcId;
 use crate::core::model::sample::Sample;
+use crate::core::piles::descriptors::OpenFiles;
 use crate::core::piles::unreaped::Unreaped;
 use crate::core::piles::{Pile, Piles};
+use crate::system::open_files;
 use std::path::Path;
 
 /// Piles and parents that are told.
 const MOST: usize = 8;
+/// Processes whose limit on open files is asked for.
+const MOST_SUSPECTS: usize = 256;
 
 /// A pile, with what it runs into.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +40,26 @@ pub struct FoundUnreaped {
     pub tasks: Option<Ceiling>,
 }
 
+/// A process that opens files and does not close them, or is near its limit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoundOpenFiles {
+    /// The process.
+    pub open: OpenFiles,
+    /// Its RLIMIT_NOFILE.
+    pub limit: u64,
+    /// Its unit or container.
+    pub unit: Option<String>,
+    /// What they are, the most first; empty where that may not be read.
+    pub kinds: Vec<(&'static str, u32)>,
+}
+
+impl FoundOpenFiles {
+    /// Whether the limit is reached soon.
+    pub fn is_finding(&self) -> bool {
+        self.open.is_finding(self.limit)
+    }
+}
+
 /// All of them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LeftBehind {
@@ -42,6 +67,8 @@ pub struct LeftBehind {
     pub piles: Vec<FoundPile>,
     /// Parents, those with most zombies first.
     pub unreaped: Vec<FoundUnreaped>,
+    /// Processes with too many open files.
+    pub open_files: Vec<FoundOpenFiles>,
 }
 
 impl FoundPile {
@@ -99,14 +126,37 @@ impl LeftBehind {
             tasks: tasks(Some(unreaped.parent)),
             unreaped,
         });
-        Self { piles: piles_found.collect(), unreaped: unreaped.collect() }
+        let unreaped = unreaped.collect();
+        let open_files = open_files(piles, procfs, unit);
+        Self { piles: piles_found.collect(), unreaped, open_files }
     }
 
     /// Whether any of it endangers memory or tasks.
     pub fn is_finding(&self) -> bool {
         self.piles.iter().any(FoundPile::is_finding)
             || self.unreaped.iter().any(FoundUnreaped::is_finding)
+            || self.open_files.iter().any(FoundOpenFiles::is_finding)
     }
+}
+
+/// Processes whose open files come near their limit: those that grow, and those that have most.
+fn open_files(
+    piles: &Piles,
+    procfs: &Path,
+    mut unit: impl FnMut(ProcId) -> Option<String>,
+) -> Vec<FoundOpenFiles> {
+    let suspects = piles.open_files().into_iter().take(MOST_SUSPECTS);
+    let found = suspects.filter_map(|open| {
+        let pid = open.id.pid;
+        let limit = open_files::limit(procfs, pid).filter(|limit| open.is_told(*limit))?;
+        Some(FoundOpenFiles {
+            limit,
+            unit: unit(open.id),
+            kinds: open_files::kinds(procfs, pid),
+            open,
+        })
+    });
+    found.take(MOST).collect()
 }
 
 /// Whether a process is process 1 of a pid namespace below ours.

@@ -1,7 +1,7 @@
 //! The balance sheet as text and as JSON: where all memory is, what grows first.
 
 use crate::core::balance::directories::Largest;
-use crate::core::balance::kinds::Nature;
+use crate::core::balance::kinds::{LineKind, Nature};
 use crate::core::balance::sheet::{Sheet, SheetLine, SheetPart};
 use crate::core::balance::trend::Growth;
 use crate::core::model::units::{Bytes, BytesPerSecond, Seconds};
@@ -88,7 +88,7 @@ fn part_text(part: &SheetPart) -> String {
         text += &format!(", mostly in {}", place(part, directory));
     }
     if !part.note.is_empty() {
-        text += &format!(": {}", Plain(&part.note));
+        text += &format!(", {}", Plain(&part.note));
     }
     text
 }
@@ -106,11 +106,19 @@ fn place(part: &SheetPart, directory: &Largest) -> String {
     format!("{}{of}{user}", Plain(&whole))
 }
 
-/// What a line that grows is: "shared memory and tmpfs grows by 8.0 MiB/s: tmpfs /dev/shm, mostly in
+/// What a line that grows is: "shared memory and tmpfs grow by 8.0 MiB/s: tmpfs /dev/shm, mostly in
 /// /dev/shm/spool (files of user 33)".
 pub fn finding(line: &SheetLine) -> String {
     let rate = BytesPerSecond(line.rate()).to_string();
-    let mut text = format!("{} grows by {}", line.kind.title(), rate.trim_start_matches('+'));
+    let (subject, verb) = match line.kind {
+        LineKind::Unexplained => ("memory that no counter has", "grows"),
+        LineKind::Balloon => ("what the host takes (balloon)", "grows"),
+        LineKind::Zram | LineKind::Zswap | LineKind::Percpu | LineKind::Kernel => {
+            (line.kind.title(), "grows")
+        }
+        kind => (kind.title(), "grow"),
+    };
+    let mut text = format!("{subject} {verb} by {}", rate.trim_start_matches('+'));
     if let Some(part) = line.culprit() {
         text += &format!(": {}", part_text(part));
     }
@@ -208,7 +216,6 @@ fn part(part: &SheetPart) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::balance::kinds::LineKind;
     use crate::core::balance::trend::Trend;
 
     const MIB: u64 = 1 << 20;
@@ -246,7 +253,7 @@ mod tests {
         let text = String::from_utf8(out).unwrap();
         assert!(
             text.contains(
-                "GROWING: shared memory and tmpfs grows by 8.0 MiB/s: tmpfs /dev/shm, mostly in \
+                "GROWING: shared memory and tmpfs grow by 8.0 MiB/s: tmpfs /dev/shm, mostly in \
                  /dev/shm/spool\\u{1b}[31m (files of user 33); at this rate memory ends in 42 min."
             ),
             "{text}"

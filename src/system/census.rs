@@ -14,6 +14,8 @@ use std::path::Path;
 
 /// The longest path and command line that tell programs apart, in bytes.
 const TEXT_MAX: usize = 160;
+/// Open files listed of a process where their number must be counted.
+const FILES_MAX: usize = 1 << 16;
 
 /// Reads censuses from a procfs.
 #[derive(Debug)]
@@ -81,7 +83,19 @@ impl CensusReader {
         let pages = statm.and_then(parse::statm);
         let pages = pages.map_or(0, |pages| pages.resident.saturating_sub(pages.shared));
         let footprint = pages.saturating_mul(self.page_size);
-        Some(Seen { id, ppid, comm, is_zombie, footprint, cpu_s })
+        let files = if is_zombie { 0 } else { self.files(pid) };
+        Some(Seen { id, ppid, comm, is_zombie, footprint, cpu_s, files })
+    }
+
+    /// The open files of a process. Since Linux 6.2 the directory's size is their number: one stat(2) a
+    /// process; before, they are listed, which takes its owner's rights.
+    fn files(&self, pid: u32) -> u32 {
+        let dir = self.proc.path().join(format!("{pid}/fd"));
+        let size = std::fs::metadata(&dir).map_or(0, |found| found.len());
+        let listed =
+            || std::fs::read_dir(&dir).map_or(0, |files| files.take(FILES_MAX).count() as u64);
+        let files = if size > 0 && self.proc.is_procfs() { size } else { listed() };
+        u32::try_from(files).unwrap_or(u32::MAX)
     }
 
     /// What a process runs, and where it was born.
@@ -137,7 +151,8 @@ mod tests {
         let of_own = census.kinds.iter().find(|(id, _)| id.pid == own);
         let kind = &of_own.unwrap().1;
         assert!(kind.exe.contains("leakwatch"), "{kind:?}");
-        assert!(census.procs.iter().any(|seen| seen.id.pid == own && seen.footprint > 100_000));
+        let itself = census.procs.iter().find(|seen| seen.id.pid == own).unwrap();
+        assert!(itself.footprint > 100_000 && itself.files > 2, "{itself:?}");
         assert!(reader.read(3.0).kinds.iter().all(|(id, _)| id.pid != own), "told once");
     }
 }

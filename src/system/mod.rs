@@ -12,6 +12,7 @@ pub mod machine;
 pub mod metrics_file;
 pub mod new_file;
 pub mod nonblocking_output;
+pub mod open_files;
 pub mod origin;
 mod pool_claim;
 pub mod prepare;

@@ -18,6 +18,7 @@ mod rules;
 mod worlds;
 
 mod garbage;
+mod left_behind;
 mod machines;
 mod man;
 mod orders;

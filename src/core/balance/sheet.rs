@@ -100,10 +100,14 @@ impl SheetLine {
         self.trend.map_or(0.0, |trend| trend.rate)
     }
 
-    /// The part that explains most of its growth: half of it at least.
+    /// The part that explains most of its growth: half of it at least. Who holds deleted files is told
+    /// rather than the mount on which they take room.
     pub fn culprit(&self) -> Option<&SheetPart> {
-        let first = self.parts.first()?;
-        first.rate.filter(|rate| self.grows() && *rate >= 0.5 * self.rate()).map(|_| first)
+        let explains = |part: &&SheetPart| {
+            self.grows() && part.rate.is_some_and(|rate| rate >= 0.5 * self.rate())
+        };
+        let mut parts = self.parts.iter().filter(explains);
+        parts.clone().find(|part| part.limit.is_none()).or_else(|| parts.next())
     }
 
     /// Seconds until what is left is used up, or what grows is full, at its rate; none if it does not
@@ -112,7 +116,8 @@ impl SheetLine {
         if !self.grows() || self.rate() <= 0.0 {
             return None;
         }
-        let full = self.culprit().and_then(SheetPart::room);
+        let full =
+            self.parts.first().filter(|_| self.culprit().is_some()).and_then(SheetPart::room);
         let is_bounded = full.is_some_and(|room| room < sheet.headroom);
         (!is_bounded).then(|| sheet.headroom as f64 / self.rate())
     }

@@ -66,7 +66,19 @@ impl LineTrend {
         bytes: u64,
         basis: &JudgeBasis,
     ) {
-        self.series.push(moment, bytes, 0.0, basis.thresholds(self.unit));
+        self.push_under_load(moment, t, bytes, 0.0, basis);
+    }
+
+    /// The same where CPU use, in cores, may explain that it rises.
+    pub(in crate::core) fn push_under_load(
+        &mut self,
+        moment: &SampleTime,
+        t: f64,
+        bytes: u64,
+        load: f64,
+        basis: &JudgeBasis,
+    ) {
+        self.series.push(moment, bytes, load, basis.thresholds(self.unit));
         if self.points.len() >= MOST_POINTS {
             let pairs = self.points.chunks(2);
             let least = |pair: &[(f64, f64)]| {

@@ -1,9 +1,10 @@
 //! Piles: processes of one program that are started, left behind and never end, whoever their parent
-//! is by now; and parents that do not wait for their children.
+//! is by now; parents that do not wait for their children; and files that are opened and never closed.
 //!
 //! A census counts all processes some dozen times in a look. The detector judges trees, so what lies
 //! below one living parent is left to it; orphans belong to no tree.
 
+pub mod descriptors;
 mod group;
 pub mod unreaped;
 
@@ -13,6 +14,7 @@ use crate::core::detect::constants::Constants;
 use crate::core::model::ceiling::Unit;
 use crate::core::model::event::SOON_S;
 use crate::core::model::process::{Comm, ProcId};
+use crate::core::piles::descriptors::{Descriptors, OpenFiles};
 use crate::core::piles::group::Group;
 use crate::core::piles::unreaped::{Unreaped, Waiting};
 use std::collections::{BTreeMap, HashMap};
@@ -58,6 +60,8 @@ pub struct Seen {
     pub footprint: u64,
     /// CPU time used so far, in seconds.
     pub cpu_s: f64,
+    /// Its open files; 0 where that is not known.
+    pub files: u32,
 }
 
 /// All processes at one moment.
@@ -86,6 +90,7 @@ pub struct Piles {
     groups: Vec<Group>,
     known: HashMap<ProcId, Known>,
     waiting: Waiting,
+    descriptors: Descriptors,
 }
 
 /// Processes of one program that pile up.
@@ -137,6 +142,7 @@ impl Piles {
             groups: Vec::new(),
             known: HashMap::new(),
             waiting: Waiting::default(),
+            descriptors: Descriptors::default(),
         }
     }
 
@@ -177,6 +183,7 @@ impl Piles {
         });
         self.groups.iter_mut().for_each(|group| group.finish(nth));
         self.waiting.push(census, &by_pid);
+        self.descriptors.push(census, &self.known);
     }
 
     fn group(&mut self, kind: &Kind) -> Option<usize> {
@@ -240,6 +247,11 @@ impl Piles {
             starters: group.starters(),
             pids: group.oldest(),
         })
+    }
+
+    /// The open files of all processes, those that grow fastest first, then those with most.
+    pub fn open_files(&self) -> Vec<OpenFiles> {
+        self.descriptors.suspects(self.basis.clock.interval_s())
     }
 
     /// Who does not wait for its children, most of them first.

@@ -10,7 +10,7 @@ fn kind(title: &str) -> Kind {
 fn seen(pid: u32, ppid: u32, comm: &str, mib: u64) -> Seen {
     let (id, comm) = (ProcId { pid, start: u64::from(pid) }, Comm::new(comm.as_bytes()));
     let (footprint, is_zombie) = (mib * MIB, false);
-    Seen { id, ppid, comm, is_zombie, footprint, cpu_s: 0.0 }
+    Seen { id, ppid, comm, is_zombie, footprint, cpu_s: 0.0, files: 0 }
 }
 
 /// Shows censuses a second and a half apart; `procs` has those of each.
@@ -110,4 +110,32 @@ fn a_heap_of_old_zombies_is_told_and_some_that_come_and_go_are_not() {
     let one_look =
         watch(1, |_| (0..300).map(|n| zombie(1000 + n, 50)).chain([seen(50, 1, "a", 1)]).collect());
     assert_eq!(one_look.unreaped()[0].zombies, 300);
+}
+
+/// A process whose number of open files, and of used cores, is that at each census.
+fn with_files(files: impl Fn(u32) -> u32, cores: impl Fn(u32) -> f64) -> descriptors::OpenFiles {
+    let piles = watch(40, |nth| {
+        let cpu_s = 1.5 * (0..nth).map(&cores).sum::<f64>();
+        vec![Seen { files: files(nth), cpu_s, ..seen(50, 1, "server", 10) }]
+    });
+    piles.open_files().remove(0)
+}
+
+#[test]
+fn files_that_are_opened_and_never_closed_are_named_with_their_end() {
+    let leak = with_files(|nth| 100 + 3 * nth, |_| 0.1);
+    assert!(leak.grows() && (leak.rate() - 2.0).abs() < 0.01, "{leak:?}");
+    let lasts_s = leak.lasts_s(1024).unwrap();
+    assert!((lasts_s - 403.0).abs() < 10.0, "{lasts_s}");
+    assert!(leak.is_finding(1024) && !leak.is_finding(10_000_000));
+}
+
+#[test]
+fn connections_that_come_and_go_or_follow_the_load_are_no_leak() {
+    assert!(!with_files(|nth| 100 + (nth * 37) % 90, |_| 0.1).grows(), "they come and go");
+    assert!(!with_files(|nth| 100 + 3 * nth, |nth| 0.1 + 0.02 * f64::from(nth)).grows(), "load");
+    assert!(!with_files(|nth| if nth < 6 { 20 * nth } else { 120 }, |_| 0.1).grows(), "a start");
+    assert!(!with_files(|nth| 5 + nth / 10, |_| 0.0).grows(), "a few");
+    let full = with_files(|_| 1000, |_| 0.1);
+    assert!(!full.grows() && full.is_told(1024) && !full.is_told(4096) && !full.is_finding(1024));
 }

@@ -2,9 +2,10 @@
 
 use super::count;
 use crate::core::model::ceiling::{Ceiling, Unit};
+use crate::core::model::process::Comm;
 use crate::core::model::units::{Bytes, BytesPerSecond, Rate, Seconds};
 use crate::core::piles::unreaped::Unreaped;
-use crate::diagnose::left_behind::{FoundPile, FoundUnreaped, LeftBehind};
+use crate::diagnose::left_behind::{FoundOpenFiles, FoundPile, FoundUnreaped, LeftBehind};
 use crate::report::escape::Plain;
 use crate::report::words::{CeilingName, list};
 use serde_json::{Value, json};
@@ -35,7 +36,12 @@ pub(super) fn statements(left: &LeftBehind) -> Vec<Statement> {
         advice: end_pile(found),
         is_finding: found.is_finding(),
     });
-    piles.chain(unreaped).collect()
+    let open_files = left.open_files.iter().map(|found| Statement {
+        what: open_files(found),
+        advice: close(found),
+        is_finding: found.is_finding(),
+    });
+    piles.chain(unreaped).chain(open_files).collect()
 }
 
 fn tasks(ceiling: &Ceiling) -> String {
@@ -70,17 +76,51 @@ fn zombies(found: &FoundUnreaped) -> String {
 
 fn reap(found: &FoundUnreaped) -> String {
     let unreaped = &found.unreaped;
-    let plain =
-        |name: &&String| name.chars().all(|c| c.is_ascii_alphanumeric() || "@._:-".contains(c));
-    let unit = found.unit.as_ref().filter(|unit| unit.ends_with(".service")).filter(plain);
-    let restart = match unit {
-        Some(unit) => format!("`systemctl restart {unit}` frees them"),
-        None => format!("Restart {}[{}]: that frees them", unreaped.comm, unreaped.parent.pid),
-    };
+    let restart = restart(found.unit.as_deref(), unreaped.comm, unreaped.parent.pid);
     match (found.is_init, unreaped.parent.pid) {
         (true, _) => "It is process 1 of a container and must wait for everybody's orphans: start the container with an init (`docker run --init`, `init: true` in compose, tini); a restart of the container frees them.".to_owned(),
         (_, 1) => "Process 1 must wait for everybody's orphans, and does not: it is no init.".to_owned(),
-        _ => format!("{restart}, since process 1 then waits for them. A zombie holds no memory, and no signal ends it; the program has to call wait()."),
+        _ => format!("{restart} frees them, since process 1 then waits for them. A zombie holds no memory, and no signal ends it; the program has to call wait()."),
+    }
+}
+
+/// "app[12] in app.service has 950 of 1024 files open, +2/s: 900 sockets whose peer has closed
+/// (CLOSE_WAIT), 20 pipes; the limit is reached in 37 s".
+fn open_files(found: &FoundOpenFiles) -> String {
+    let FoundOpenFiles { open, limit, unit, kinds } = found;
+    let unit = unit.as_ref().map_or(String::new(), |unit| format!(" in {}", Plain(unit)));
+    let mut text = format!(
+        "{}[{}]{unit} has {} of {limit} files open (RLIMIT_NOFILE)",
+        open.comm, open.id.pid, open.files
+    );
+    if open.grows() {
+        text += &format!(", {}", Rate(open.rate(), Unit::Tasks));
+    }
+    let kinds: Vec<String> =
+        kinds.iter().take(3).map(|(kind, count)| format!("{count} {kind}")).collect();
+    if !kinds.is_empty() {
+        text += &format!(": {}", kinds.join(", "));
+    }
+    if let Some(lasts_s) = open.lasts_s(*limit) {
+        text += &format!("; the limit is reached in {}", Seconds(lasts_s));
+    }
+    text
+}
+
+fn close(found: &FoundOpenFiles) -> String {
+    let restart = restart(found.unit.as_deref(), found.open.comm, found.open.id.pid);
+    format!(
+        "At the limit, opening files and accepting connections fail (EMFILE). {restart} frees them; LimitNOFILE= of the unit raises the limit; the program has to close what it opens."
+    )
+}
+
+/// The command that restarts a unit, else the process: "`systemctl restart a.service`".
+fn restart(unit: Option<&str>, comm: Comm, pid: u32) -> String {
+    let plain =
+        |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric() || "@._:-".contains(c));
+    match unit.filter(|unit| unit.ends_with(".service")).filter(plain) {
+        Some(unit) => format!("`systemctl restart {unit}`"),
+        None => format!("A restart of {comm}[{pid}]"),
     }
 }
 
@@ -137,7 +177,8 @@ fn end_pile(found: &FoundPile) -> String {
 /// As JSON: `piles`, each with `exe`, `title`, `uid`, `origin`, `processes`, `orphans`, `bytes`,
 /// `processes_per_s`, `bytes_per_s`, `started_by`, `pids`, `ends_s`, `finding`; `unreaped`, each with
 /// `pid`, `start`, `comm`, `unit`, `zombies`, `lasting`, `zombies_per_s`, `ceiling`, `place`, `left`,
-/// `limit`, `ends_s`, `finding`.
+/// `limit`, `ends_s`, `finding`; `open_files`, each with `pid`, `start`, `comm`, `unit`, `files`,
+/// `limit`, `files_per_s`, `kinds` ([kind, number]), `ends_s`, `finding`.
 pub(super) fn json(left: &LeftBehind) -> Value {
     let pile = |found: &FoundPile| {
         let pile = &found.pile;
@@ -162,7 +203,16 @@ pub(super) fn json(left: &LeftBehind) -> Value {
             "ends_s": found.lasts_s(), "finding": found.is_finding(),
         })
     };
+    let open_files = |found: &FoundOpenFiles| {
+        let FoundOpenFiles { open, limit, unit, kinds } = found;
+        json!({
+            "pid": open.id.pid, "start": open.id.start, "comm": open.comm.to_string(),
+            "unit": unit, "files": open.files, "limit": limit, "files_per_s": open.rate(),
+            "kinds": kinds, "ends_s": open.lasts_s(*limit), "finding": found.is_finding(),
+        })
+    };
     json!({
+        "open_files": left.open_files.iter().map(open_files).collect::<Vec<_>>(),
         "piles": left.piles.iter().map(pile).collect::<Vec<_>>(),
         "unreaped": left.unreaped.iter().map(unreaped).collect::<Vec<_>>(),
     })
@@ -173,7 +223,8 @@ mod tests {
     use super::*;
     use crate::core::balance::trend::{Growth, Trend};
     use crate::core::model::ceiling::{CeilingKind, Place};
-    use crate::core::model::process::{Comm, ProcId};
+    use crate::core::model::process::ProcId;
+    use crate::core::piles::descriptors::OpenFiles;
     use crate::core::piles::{Kind, Pile};
 
     fn trend(rate: f64) -> Trend {
@@ -219,7 +270,29 @@ mod tests {
     fn process_1_of_a_container_needs_an_init_and_a_hostile_unit_is_no_command() {
         let advice = |unit, is_init| reap(&unreaped(unit, is_init));
         assert!(advice(Some("container shop"), true).contains("`init: true`"));
-        assert!(advice(Some("a;reboot.service"), false).starts_with("Restart co\\x1bdex[4711]"));
+        assert!(
+            advice(Some("a;reboot.service"), false).starts_with("A restart of co\\x1bdex[4711]")
+        );
+    }
+
+    #[test]
+    fn open_files_are_told_with_their_kinds_and_the_limit() {
+        let open = OpenFiles {
+            id: ProcId { pid: 12, start: 1 },
+            comm: Comm::new(b"app"),
+            files: 950,
+            trend: Some(trend(2.0)),
+        };
+        let kinds = vec![("sockets whose peer has closed (CLOSE_WAIT)", 900), ("pipes", 20)];
+        let unit = Some("app.service".to_owned());
+        let found = FoundOpenFiles { open, limit: 1024, unit, kinds };
+        let said = only(&LeftBehind { open_files: vec![found], ..LeftBehind::default() });
+        assert_eq!(
+            said.what,
+            "app[12] in app.service has 950 of 1024 files open (RLIMIT_NOFILE), +2/s: 900 sockets whose \
+             peer has closed (CLOSE_WAIT), 20 pipes; the limit is reached in 37 s"
+        );
+        assert!(said.advice.contains("`systemctl restart app.service` frees them"));
     }
 
     #[test]

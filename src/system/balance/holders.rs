@@ -6,6 +6,7 @@ use super::mounts::{MemoryMount, comm};
 use crate::core::balance::kinds::LineKind;
 use crate::core::balance::{Details, Part};
 use crate::core::model::units::MIB;
+use crate::core::origin::folded;
 use crate::system::proc::parse::{kib_line, named_line};
 use std::collections::BTreeMap;
 use std::fs::Metadata;
@@ -145,8 +146,8 @@ impl Scan<'_> {
         }
         let file = self.files.entry((found.dev(), found.ino())).or_insert_with(|| {
             let name = match (is_memfd, mount) {
-                (true, _) => format!("memfd {}", path.trim_start_matches("/memfd:")),
-                (false, Some(_)) => format!("deleted {path}"),
+                (true, _) => format!("memfd {}", folded(path.trim_start_matches("/memfd:"))),
+                (false, Some(_)) => format!("deleted {}", folded(path)),
                 (false, None) => "shared anonymous mapping".to_owned(),
             };
             Nameless {

@@ -1,12 +1,14 @@
 //! Shared memory segments of System V (shmget), of our own IPC namespace.
 
+use super::mounts::comm;
 use crate::core::balance::Part;
 use crate::core::balance::kinds::LineKind;
 use crate::system::proc::parse::{lines, number};
+use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Segments told one by one; the others are told together.
-const MOST: usize = 16;
+/// Makers told one by one; the others are told together.
+const MOST: usize = 32;
 
 /// A line of /proc/sysvipc/shm.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,41 +20,38 @@ struct Segment {
     bytes: u64,
 }
 
-/// All of them, the largest first.
+/// All of them by who made them: a program that makes one segment after another grows in none of them.
 pub(super) fn parts(procfs: &Path) -> Vec<Part> {
     let text = std::fs::read(procfs.join("sysvipc/shm")).unwrap_or_default();
-    let mut all: Vec<Segment> = lines(&text).filter_map(segment).collect();
-    all.sort_by_key(|segment| std::cmp::Reverse(segment.bytes));
-    let part = |name: String, bytes, note| Part {
-        of: LineKind::SharedMemory,
-        name,
-        bytes,
-        limit: None,
-        note,
-    };
-    let (told, rest) = all.split_at(all.len().min(MOST));
+    let mut makers: BTreeMap<(u64, u64), Vec<Segment>> = BTreeMap::new();
+    for segment in lines(&text).filter_map(segment) {
+        makers.entry((segment.creator, segment.uid)).or_default().push(segment);
+    }
     let mut parts: Vec<Part> = Vec::new();
-    for Segment { id, creator, attached, uid, bytes } in told {
-        let who = match attached {
-            0 => format!("nobody has it attached: `ipcrm -m {id}` frees it"),
-            1 => "1 process has it attached".to_owned(),
-            n => format!("{n} processes have it attached"),
+    for ((creator, uid), segments) in makers {
+        // Its pid may be another's by now.
+        let comm = comm(&procfs.join(creator.to_string()));
+        let now = comm.map_or("ended".to_owned(), |comm| format!("now {comm}"));
+        let maker = format!("pid {creator}, {now},");
+        let name = match parts.len() {
+            nth if nth < MOST => format!("SysV segments that {maker} made"),
+            _ => "SysV segments that others made".to_owned(),
         };
-        let note = format!("of user {uid}, made by process {creator}; {who}");
-        parts.push(part(format!("SysV segment {id}"), *bytes, note));
-    }
-    let bytes = rest.iter().map(|segment| segment.bytes).fold(0, u64::saturating_add);
-    if bytes > 0 {
-        parts.push(part(
-            "other SysV segments".to_owned(),
-            bytes,
-            format!("{} of them", rest.len()),
-        ));
-    }
-    // Programs that make one segment after another grow in none of them.
-    if all.len() > 1 {
-        let bytes = all.iter().map(|segment| segment.bytes).fold(0, u64::saturating_add);
-        parts.push(part("all SysV segments".to_owned(), bytes, format!("{} of them", all.len())));
+        let bytes = segments.iter().map(|segment| segment.bytes).fold(0, u64::saturating_add);
+        let ids = segments.iter().filter(|segment| segment.attached == 0);
+        let ids: Vec<String> = ids.map(|segment| segment.id.to_string()).collect();
+        let unused = match &ids[..] {
+            [] => String::new(),
+            [id, ..] => format!(
+                "; {} of them attached to nobody, which `ipcrm -m {id}` and the like free",
+                ids.len()
+            ),
+        };
+        let note = format!("{} of user {uid}{unused}", segments.len());
+        match parts.iter_mut().find(|part| part.name == name) {
+            Some(part) => part.bytes = part.bytes.saturating_add(bytes),
+            None => parts.push(Part { of: LineKind::SharedMemory, name, bytes, limit: None, note }),
+        }
     }
     parts
 }
@@ -80,15 +79,18 @@ mod tests {
 ";
 
     #[test]
-    fn a_segment_is_named_by_its_number_with_who_made_it_and_who_has_it() {
+    fn segments_are_told_by_who_made_them_and_which_nobody_has() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("sysvipc")).unwrap();
         std::fs::write(dir.path().join("sysvipc/shm"), SHM).unwrap();
+        std::fs::create_dir(dir.path().join("4242")).unwrap();
+        std::fs::write(dir.path().join("4242/comm"), "postgres\n").unwrap();
         let parts = parts(dir.path());
-        assert_eq!(parts.len(), 3);
-        assert_eq!((&*parts[0].name, parts[0].bytes), ("SysV segment 32768", 67_108_864));
-        assert!(parts[0].note.contains("2 processes have it attached"), "{}", parts[0].note);
-        assert!(parts[1].note.contains("ipcrm -m 1"), "{}", parts[1].note);
-        assert_eq!(parts[2].bytes, 67_108_864 + 4096);
+        assert_eq!(parts.len(), 2);
+        assert_eq!(parts[0].name, "SysV segments that pid 77, ended, made");
+        assert!(parts[0].note.contains("1 of them attached to nobody"), "{}", parts[0].note);
+        assert!(parts[0].note.contains("ipcrm -m 1`"), "{}", parts[0].note);
+        assert_eq!(parts[1].name, "SysV segments that pid 4242, now postgres, made");
+        assert_eq!((&*parts[1].note, parts[1].bytes), ("1 of user 33", 67_108_864));
     }
 }
