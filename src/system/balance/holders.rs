@@ -8,9 +8,10 @@ use crate::core::balance::{Details, Part};
 use crate::core::model::units::MIB;
 use crate::core::origin::folded;
 use crate::system::proc::parse::{kib_line, named_line};
+use rustix::fs::{
+    AtFlags, CWD, FileType, MemfdFlags, StatxFlags, fstat, makedev, memfd_create, statx,
+};
 use std::collections::BTreeMap;
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Processes, open files of each, and mappings of each that are looked at.
@@ -58,7 +59,9 @@ pub(super) fn read(
     let mut pids: Vec<u32> =
         names.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     pids.sort_unstable();
-    let mut scan = Scan { mounts, files: BTreeMap::new(), programs: BTreeMap::new(), refused: 0 };
+    let kernels = kernels_device();
+    let mut scan =
+        Scan { mounts, kernels, files: BTreeMap::new(), programs: BTreeMap::new(), refused: 0 };
     for (nth, pid) in pids.iter().enumerate() {
         if nth >= MOST_PROCESSES || !go_on() {
             let left = pids.len() - nth;
@@ -78,6 +81,8 @@ pub(super) fn read(
 
 struct Scan<'a> {
     mounts: &'a [MemoryMount],
+    /// The device of the kernel's own tmpfs, on which memfds and shared mappings lie.
+    kernels: Option<u64>,
     files: BTreeMap<(u64, u64), Nameless>,
     programs: BTreeMap<String, ProgramSum>,
     refused: u32,
@@ -99,9 +104,7 @@ impl Scan<'_> {
             Ok(files) => {
                 for file in files.flatten().take(MOST_FILES) {
                     let Ok(link) = std::fs::read_link(file.path()) else { continue };
-                    self.file(&link.to_string_lossy(), &holder, pid, || {
-                        std::fs::metadata(file.path()).ok()
-                    });
+                    self.file(&link.to_string_lossy(), &holder, pid, &file.path());
                 }
             }
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => self.refused += 1,
@@ -123,37 +126,32 @@ impl Scan<'_> {
             let (Some(range), Some(name)) = (fields.next(), fields.nth(4)) else { continue };
             let file = dir.join("map_files").join(range);
             let name = name.trim_start();
-            self.file(name, holder, pid, || std::fs::metadata(&file).ok());
+            self.file(name, holder, pid, &file);
         }
     }
 
-    /// Takes in a file that a process has, if it lies in memory and no directory has it.
-    fn file(
-        &mut self,
-        name: &str,
-        holder: &str,
-        pid: u32,
-        metadata: impl Fn() -> Option<Metadata>,
-    ) {
+    /// Takes in a file that a process has, if it lies in memory and no directory has it. Where it lies
+    /// is told by its device, which nobody chooses; its name, even "/memfd:", is what others say.
+    fn file(&mut self, name: &str, holder: &str, pid: u32, place: &Path) {
         let Some(path) = name.strip_suffix(" (deleted)") else { return };
-        let Some(found) = metadata().filter(Metadata::is_file) else { return };
-        let is_memfd = path.starts_with("/memfd:");
-        let mount = self.mounts.iter().find(|mount| mount.device == found.dev());
+        let Some(found) = known_of(place) else { return };
+        let mount = self.mounts.iter().find(|mount| mount.device == found.device);
         // Segments of System V have lines of their own.
-        let is_kernels = is_memfd || path == "/dev/zero";
+        let is_kernels = self.kernels == Some(found.device) && !path.starts_with("/SYSV");
         if !is_kernels && mount.is_none() {
             return;
         }
-        let file = self.files.entry((found.dev(), found.ino())).or_insert_with(|| {
-            let name = match (is_memfd, mount) {
-                (true, _) => format!("memfd {}", folded(path.trim_start_matches("/memfd:"))),
-                (false, Some(_)) => format!("deleted {}", folded(path)),
-                (false, None) => "shared anonymous mapping".to_owned(),
+        let memfd = path.strip_prefix("/memfd:").filter(|_| is_kernels);
+        let file = self.files.entry((found.device, found.inode)).or_insert_with(|| {
+            let name = match (memfd, mount) {
+                (Some(memfd), _) => format!("memfd {}", folded(memfd)),
+                (None, Some(_)) => format!("deleted {}", folded(path)),
+                (None, None) => "shared anonymous mapping".to_owned(),
             };
             Nameless {
                 name: cut(&name),
-                bytes: found.blocks().saturating_mul(BLOCK),
-                uid: found.uid(),
+                bytes: found.blocks.saturating_mul(BLOCK),
+                uid: found.uid,
                 holder: holder.to_owned(),
                 holders: 0,
                 last: 0,
@@ -193,6 +191,35 @@ impl Scan<'_> {
         let programs = self.programs.into_iter().flat_map(|(name, sum)| program(&cut(&name), &sum));
         files.chain(programs).collect()
     }
+}
+
+/// What is known of a file without asking anybody.
+#[derive(Clone, Copy, Debug)]
+struct KnownFile {
+    device: u64,
+    inode: u64,
+    blocks: u64,
+    uid: u32,
+}
+
+/// What the kernel knows of a regular file. A server (NFS, FUSE) is not asked: whoever runs it may never
+/// answer, and such a file is none in memory.
+fn known_of(place: &Path) -> Option<KnownFile> {
+    let flags = AtFlags::STATX_DONT_SYNC | AtFlags::NO_AUTOMOUNT;
+    let found = statx(CWD, place, flags, StatxFlags::BASIC_STATS).ok()?;
+    let is_file = FileType::from_raw_mode(found.stx_mode.into()) == FileType::RegularFile;
+    is_file.then(|| KnownFile {
+        device: makedev(found.stx_dev_major, found.stx_dev_minor),
+        inode: found.stx_ino,
+        blocks: found.stx_blocks,
+        uid: found.stx_uid,
+    })
+}
+
+/// The device of the kernel's own tmpfs, by a file of our own on it.
+fn kernels_device() -> Option<u64> {
+    let own = memfd_create("leakwatch", MemfdFlags::CLOEXEC).ok()?;
+    Some(fstat(own).ok()?.st_dev)
 }
 
 /// What the processes of one program are of each line.
