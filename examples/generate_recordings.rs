@@ -34,9 +34,9 @@ fn main() -> Result<()> {
     let Options { directory, seeds } = Options::parse();
     fs::create_dir_all(&directory)
         .with_context(|| format!("'{}' cannot be made", directory.display()))?;
-    for subtree in &worlds::FAMILIES {
+    for family in &worlds::FAMILIES {
         for seed in 1..=seeds {
-            let made = subtree.recording(seed);
+            let made = family.recording(seed);
             let leaking: Vec<_> = made
                 .leaking
                 .iter()
@@ -46,7 +46,7 @@ fn main() -> Result<()> {
                 .collect();
             let truth = serde_json::json!({
                 "kind": "synthetic",
-                "what": format!("generated: {}, seed {seed}", subtree.name),
+                "what": format!("generated: {}, seed {seed}", family.name),
                 "leaking": leaking,
                 "growing_not_leaking": [],
                 "exhaust_t": made.exhaust_t,

@@ -64,7 +64,7 @@ struct Options {
     directories: Vec<PathBuf>,
     /// A row for every family (the name without its number) too
     #[arg(long)]
-    subtrees: bool,
+    families: bool,
     /// A row for every recording too
     #[arg(long)]
     cases: bool,
@@ -89,8 +89,8 @@ fn main() -> Result<()> {
     let cases = judge(&files, max_extrapolation)?;
     let mut rows = Vec::new();
     let mut groups: BTreeMap<&str, Vec<&Case>> = BTreeMap::new();
-    for case in cases.iter().filter(|_| options.subtrees || options.cases) {
-        let name = if options.cases { &case.name } else { case.subtree() };
+    for case in cases.iter().filter(|_| options.families || options.cases) {
+        let name = if options.cases { &case.name } else { case.family() };
         groups.entry(name).or_default().push(case);
     }
     rows.extend(groups.into_iter().map(|(name, cases)| (name.to_owned(), Figures::of(cases))));

@@ -177,10 +177,10 @@ pub(crate) struct Case {
 
 impl Case {
     /// The name without its number.
-    pub(crate) fn subtree(&self) -> &str {
+    pub(crate) fn family(&self) -> &str {
         let bare = self.name.trim_end_matches(|c: char| c.is_ascii_digit());
         match bare.strip_suffix('-') {
-            Some(subtree) if bare.len() < self.name.len() => subtree,
+            Some(family) if bare.len() < self.name.len() => family,
             _ => &self.name,
         }
     }
@@ -462,9 +462,9 @@ mod tests {
 
     #[test]
     fn a_family_is_a_name_without_its_number() {
-        for (name, subtree) in [("late-07", "late"), ("apache-leak", "apache-leak"), ("x9", "x9")] {
+        for (name, family) in [("late-07", "late"), ("apache-leak", "apache-leak"), ("x9", "x9")] {
             let case = Case { name: name.to_owned(), ..Case::default() };
-            assert_eq!(case.subtree(), subtree);
+            assert_eq!(case.family(), family);
         }
     }
 }
