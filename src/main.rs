@@ -8,8 +8,9 @@ use leakwatch::cli::config::{self, Parsed};
 use leakwatch::cli::options::{Cli, Command};
 use leakwatch::command;
 use leakwatch::core::alerting::worse;
-use leakwatch::diagnose::evidence::inquiry;
+use leakwatch::diagnose::evidence::{inquiry, logs};
 use leakwatch::report::journal::Leveled;
+use leakwatch::system::helper::Duty;
 use leakwatch::system::nonblocking_output::NonblockingOutput;
 use leakwatch::system::{helper, hook, systemd};
 use std::ffi::OsString;
@@ -21,14 +22,17 @@ const FAILED: u8 = 3;
 
 fn main() -> ExitCode {
     let status = match hook::asked_for() {
-        None if helper::is_asked_for() => {
-            inquiry::serve(io::stdin().lock(), io::stdout().lock()).map(|()| 0)
-        }
         Some(command) => {
             let stdin = io::stdin().lock();
             hook::serve(&command, hook::LIMIT_S, stdin, &mut io::stderr()).map(|()| 0)
         }
-        None => run(&std::env::args_os().collect::<Vec<_>>()),
+        None => match helper::asked_for() {
+            Some(Duty::Inquiry) => {
+                inquiry::serve(io::stdin().lock(), io::stdout().lock()).map(|()| 0)
+            }
+            Some(Duty::Logs) => logs::serve().map(|()| 0),
+            None => run(&std::env::args_os().collect::<Vec<_>>()),
+        },
     };
     ExitCode::from(status.unwrap_or_else(|error| report(&error)))
 }

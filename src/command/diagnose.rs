@@ -13,8 +13,8 @@ use crate::core::model::sample::Sample;
 use crate::diagnose::earlier::histories::{CheckHistories, judge};
 use crate::diagnose::earlier::series::{EarlierSeries, ServiceRoots, Source};
 use crate::diagnose::evidence::logs;
-use crate::diagnose::evidence::logs::{LogSources, Stamps};
-use crate::diagnose::findings::{Failure, LogEvent, MissingResource, Witness};
+use crate::diagnose::evidence::logs::LogSources;
+use crate::diagnose::findings::{Failure, LogEvent, Logs, MissingResource, Witness};
 use crate::diagnose::heaps::LOOKS;
 use crate::diagnose::observer::Observer;
 use crate::diagnose::report::html;
@@ -65,7 +65,7 @@ pub fn run(
             progress.say("reading the recording")?;
             waiter.interruptible(|| recording.judge_alone())?
         }
-        recording => look(options, recording, &waiter, &zone, &mut progress)?,
+        recording => look(options, recording, &waiter, &mut progress)?,
     };
     progress.clear()?;
     let times = Times { zone, now_t: diagnosis.t };
@@ -78,7 +78,6 @@ fn look(
     options: &DiagnoseOptions,
     recording: Option<Recording>,
     waiter: &Waiter,
-    zone: &jiff::tz::TimeZone,
     progress: &mut Progress<'_, impl Write>,
 ) -> Result<Diagnosis> {
     let interval_s = (options.time / SAMPLES).clamp(INTERVAL_S.0, INTERVAL_S.1);
@@ -108,7 +107,7 @@ fn look(
     go_on(&sample);
     progress.say("reading logs")?;
     let boot_t = waiter.unix_time(0.0);
-    let mut read = read_logs(options, waiter, zone, &observer, boot_t, &mut stopped);
+    let (mut read, fences) = read_logs(options, waiter, &observer, boot_t, &mut stopped);
     read.log_events.extend(past(&sampler.past_failures()));
     let mut look = BalanceLook::new(&options.select, interval_s);
     look.read_details(sample.t, &mut patience(waiter, BALANCE_S, &mut stopped));
@@ -162,6 +161,7 @@ fn look(
     };
     diagnosis.unseen.extend(sampler.take_notes());
     diagnosis.unseen.extend(histories.notes);
+    diagnosis.unseen.extend(fences);
     diagnosis.unseen.extend(limitations(options, stopped && options.time > looked.live_s + 1.0));
     Ok(diagnosis)
 }
@@ -204,11 +204,10 @@ fn past(failures: &[PastFailures]) -> impl Iterator<Item = LogEvent> {
 fn read_logs(
     options: &DiagnoseOptions,
     waiter: &Waiter,
-    zone: &jiff::tz::TimeZone,
     observer: &Observer,
     boot_t: f64,
     stopped: &mut bool,
-) -> crate::diagnose::findings::Logs {
+) -> (Logs, Option<String>) {
     let start_s = waiter.uptime_s();
     let now_t = waiter.unix_time(start_s);
     let since_t = now_t - options.since;
@@ -219,10 +218,10 @@ fn read_logs(
     if options.logs.is_none() {
         sources.files.extend(observer.logs());
     }
-    let stamps = Stamps::new(zone.clone(), now_t, boot_t);
-    let mut found = logs::read(&sources, &stamps, &mut patience(waiter, LOGS_S, stopped));
+    let mut patience = patience(waiter, LOGS_S, stopped);
+    let (mut found, fences) = logs::read_apart(&sources, (now_t, boot_t), &mut patience);
     found.took_s = waiter.uptime_s() - start_s;
-    found
+    (found, fences)
 }
 
 fn write(

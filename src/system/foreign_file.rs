@@ -7,7 +7,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Component, Path};
 
 /// Opening never waits, and never makes a terminal ours.
 const FLAGS: OFlags =
@@ -27,6 +27,29 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// It cannot be opened, is a link, or is no regular file.
 pub fn open_no_link(path: &Path) -> io::Result<File> {
     regular(rustix::fs::open(path, FLAGS | OFlags::NOFOLLOW, Mode::empty())?)
+}
+
+/// Opens a regular file in a directory or below it; no part of `inside` is a link, whoever exchanges what
+/// there meanwhile.
+///
+/// # Errors
+/// It cannot be opened, a part is a link, or it is no regular file.
+pub fn open_inside(dir: &Path, inside: &Path) -> io::Result<File> {
+    let to_dir = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut at = rustix::fs::open(dir, to_dir, Mode::empty())?;
+    let mut parts = inside.components().peekable();
+    while let Some(Component::Normal(part)) = parts.next() {
+        if parts.peek().is_none() {
+            return regular(rustix::fs::openat(
+                &at,
+                part,
+                FLAGS | OFlags::NOFOLLOW,
+                Mode::empty(),
+            )?);
+        }
+        at = rustix::fs::openat(&at, part, to_dir | OFlags::NOFOLLOW, Mode::empty())?;
+    }
+    Err(io::Error::other("is no regular file"))
 }
 
 /// Opens a regular file that a process knows by `path`, whose root is `root`.
@@ -112,6 +135,25 @@ mod tests {
         assert_eq!(read("/etc/absolute").unwrap(), "inside");
         assert_eq!(read("/etc/upward").unwrap(), "inside");
         assert!(read("/etc/host").is_err());
+    }
+
+    #[test]
+    fn no_part_of_a_path_below_a_directory_is_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("log");
+        std::fs::create_dir_all(log.join("app")).unwrap();
+        std::fs::create_dir(dir.path().join("secret")).unwrap();
+        for place in ["log/app/a", "secret/a"] {
+            std::fs::write(dir.path().join(place), place).unwrap();
+        }
+        symlink(dir.path().join("secret"), log.join("link")).unwrap();
+        symlink("app/a", log.join("file")).unwrap();
+        symlink(&log, dir.path().join("itself")).unwrap();
+        let opens = |dir: &Path, inside: &str| open_inside(dir, Path::new(inside)).is_ok();
+        assert!(opens(&log, "app/a") && opens(&dir.path().join("itself"), "app/a"));
+        for inside in ["link/a", "file", "../secret/a", "app", "", "app/../app/a"] {
+            assert!(!opens(&log, inside), "{inside}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! under the control of another user once it has that user's rights: its answer comes in time or not
 //! at all, has a limit of bytes, and is not trusted.
 
+use crate::system::channel::Channel;
 use crate::system::wait;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::fs::OFlags;
@@ -15,8 +16,24 @@ use std::time::Duration;
 
 /// The program that is running, also where another was installed meanwhile.
 const ITSELF: &str = "/proc/self/exe";
-/// The name by which it knows that it is a helper.
-const NAME: &str = "leakwatch-reader";
+/// What a helper is for; the name that it is started with tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duty {
+    /// Answers a question on standard input.
+    Inquiry,
+    /// Reads logs that it is handed over a [`Channel`].
+    Logs,
+}
+
+impl Duty {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Inquiry => "leakwatch-reader",
+            Self::Logs => "leakwatch-log-reader",
+        }
+    }
+}
+
 /// Bytes of a question or an answer.
 pub const MOST_BYTES: usize = 8 << 20;
 /// Milliseconds between two questions whether to go on.
@@ -24,9 +41,49 @@ const PATIENCE_MS: u16 = 50;
 /// A killed helper is gone by then, unless the kernel itself holds it.
 const KILLED: Duration = Duration::from_millis(200);
 
-/// Whether this process was started as a helper.
-pub fn is_asked_for() -> bool {
-    std::env::args_os().next().is_some_and(|name| name == NAME)
+/// What this process was started for, if it is a helper.
+pub fn asked_for() -> Option<Duty> {
+    let name = std::env::args_os().next()?;
+    [Duty::Inquiry, Duty::Logs].into_iter().find(|duty| name == duty.name())
+}
+
+/// A helper at the other end of a channel, which ends with this value.
+pub struct Attached {
+    child: Child,
+    /// The way to it.
+    pub channel: Channel,
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+/// Starts a helper with a channel to it. Of the environment it has the time zone alone.
+///
+/// # Errors
+/// In words: it could not be started.
+pub fn attach(duty: Duty) -> Result<Attached, String> {
+    let failed = |error: std::io::Error| format!("no helper could be started: {error}");
+    let (channel, there) = Channel::pair().map_err(failed)?;
+    let mut command = itself(duty);
+    if let Some(zone) = std::env::var_os("TZ") {
+        command.env("TZ", zone);
+    }
+    let child = command.stdin(there).stdout(Stdio::null()).spawn().map_err(failed)?;
+    Ok(Attached { child, channel })
+}
+
+fn itself(duty: Duty) -> Command {
+    let mut command = Command::new(ITSELF);
+    command.arg0(duty.name()).env_clear().current_dir("/").stderr(Stdio::null());
+    command
+}
+
+fn end(helper: &mut Child) {
+    helper.kill().ok();
+    wait::child(helper, KILLED);
 }
 
 /// Starts a helper, asks it, and awaits its answer while `go_on` says so.
@@ -34,14 +91,10 @@ pub fn is_asked_for() -> bool {
 /// # Errors
 /// In words: it could not be started, or gave no answer.
 pub fn ask(question: &[u8], go_on: &mut dyn FnMut() -> bool) -> Result<Vec<u8>, String> {
-    let mut command = Command::new(ITSELF);
-    command.arg0(NAME).env_clear().current_dir("/");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let started = command.spawn();
+    let started = itself(Duty::Inquiry).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let mut helper = started.map_err(|error| format!("no helper could be started: {error}"))?;
     let answer = exchange(&mut helper, question, go_on);
-    helper.kill().ok();
-    wait::child(&mut helper, KILLED);
+    end(&mut helper);
     answer
 }
 

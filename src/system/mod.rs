@@ -3,6 +3,7 @@
 pub mod balance;
 mod ceilings;
 pub mod census;
+pub mod channel;
 pub mod foreign_file;
 pub mod heap_census;
 pub mod helper;
@@ -19,6 +20,7 @@ pub mod prepare;
 pub mod proc;
 pub mod rights;
 pub mod sampler;
+mod seccomp;
 pub mod signal;
 pub mod systemd;
 pub mod trusted_path;

@@ -1,15 +1,19 @@
 //! Rights: whose rights a process has, and how to have no others from now on.
 
+use crate::system::seccomp;
 use anyhow::{Context, Result, ensure};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, NetPort, Ruleset, RulesetAttr,
-    RulesetCreatedAttr, RulesetError, Scope,
+    RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 use nix::unistd::{Gid, Uid, getresgid, getresuid, setgroups, setresgid, setresuid};
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_no_new_privs};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+
+/// The user and the group of nobody, as the kernel has them for what it cannot tell (overflowuid).
+const NOBODY: u32 = 65534;
 
 /// User, group and further groups of a process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,8 +78,66 @@ impl Rights {
             inheritable: CapabilitySet::empty(),
         };
         set_capabilities(None, left).context("cannot give up capabilities")?;
-        set_no_new_privs(true).context("cannot refuse new rights")
+        set_no_new_privs(true).context("cannot refuse new rights")?;
+        end_with_parent()
     }
+}
+
+/// What holds a helper that reads what others wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fences {
+    /// It has nobody's rights.
+    pub is_nobody: bool,
+    /// It opens no file (Landlock).
+    pub landlock: bool,
+    /// It makes no system call but a few (seccomp).
+    pub seccomp: bool,
+}
+
+impl Fences {
+    /// What is missing, in words; none where nothing is.
+    pub fn missing(self) -> Option<String> {
+        let all = [
+            (self.is_nobody, "a user of its own"),
+            (self.landlock, "Landlock (Linux 5.13)"),
+            (self.seccomp, "seccomp"),
+        ];
+        let missing: Vec<&str> =
+            all.iter().filter(|(has, _)| !has).map(|(_, what)| *what).collect();
+        (!missing.is_empty()).then(|| missing.join(" and without "))
+    }
+}
+
+/// Gives up everything but the files that are open already: user and groups where this is root, all
+/// capabilities, opening, running, connecting.
+///
+/// # Errors
+/// Capabilities are left.
+pub fn keep_open_files_only() -> Result<Fences> {
+    let nobody = Rights { uid: NOBODY, gid: NOBODY, groups: Vec::new() };
+    // A container may have no such user.
+    let is_nobody = !rustix::process::geteuid().is_root() || nobody.keep_only().is_ok();
+    let none = CapabilitySet::empty();
+    let none = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    set_capabilities(None, none).context("cannot give up capabilities")?;
+    set_no_new_privs(true).context("cannot refuse new rights")?;
+    end_with_parent()?;
+    let rules = || {
+        let rules = Ruleset::default()
+            .set_compatibility(CompatLevel::BestEffort)
+            .handle_access(AccessFs::from_all(ABI::V5))?
+            .handle_access(AccessNet::from_all(ABI::V5))?
+            .scope(Scope::from_all(ABI::V6))?;
+        rules.create()?.restrict_self()
+    };
+    let landlock = rules().is_ok_and(|done| done.ruleset != RulesetStatus::NotEnforced);
+    Ok(Fences { is_nobody, landlock, seccomp: seccomp::only_reads_what_is_open() })
+}
+
+/// Ends this process with its parent. A change of user undoes that.
+fn end_with_parent() -> Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .context("cannot end with its parent")
 }
 
 /// Limits what this process may use: so many bytes of address space and seconds of a processor, no
@@ -90,15 +152,14 @@ pub fn limit(memory: u64, cpu_s: u64) -> Result<()> {
         setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
             .context("cannot limit itself")?;
     }
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
-        .context("cannot end with its parent")
+    end_with_parent()
 }
 
 /// Forbids this thread, as far as the kernel has Landlock (Linux 5.13), to change or run any file, to bind or
 /// connect to any TCP port but that one (6.7), and to reach sockets without a file and other processes'
-/// signals (6.12). It is a second fence behind the rights that were given up, so a kernel without it is none
-/// to stop at.
-pub fn enclose(port: Option<u16>) {
+/// signals (6.12); by seccomp also all calls that reading never takes. These are fences behind the rights
+/// that were given up, so a kernel without them is none to stop at.
+pub fn enclose(asks: bool, port: Option<u16>) {
     let rules = || -> Result<(), RulesetError> {
         let rules = Ruleset::default()
             .set_compatibility(CompatLevel::BestEffort)
@@ -111,6 +172,8 @@ pub fn enclose(port: Option<u16>) {
         Ok(())
     };
     let _ = rules();
+    // Where it is missing, the rights that were given up hold.
+    seccomp::forbid_harmful(asks);
 }
 
 #[cfg(test)]
@@ -127,7 +190,7 @@ mod tests {
         let other = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = allowed.local_addr().unwrap().port();
         let enclosed = std::thread::spawn(move || {
-            enclose(Some(port));
+            enclose(true, Some(port));
             assert!(
                 std::fs::read(&file).is_ok() && TcpStream::connect(("127.0.0.1", port)).is_ok()
             );

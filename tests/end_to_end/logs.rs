@@ -3,12 +3,15 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::time::{Duration, SystemTime};
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::common::again;
 use crate::common::cli::Cli;
 use crate::common::fake_proc::{Fake, FakeProc};
+use crate::common::{process, wait};
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 #[test]
@@ -62,4 +65,58 @@ fn large_logs_are_read_in_little_memory() {
         log_events.iter().any(|log_event| log_event["who"] == "cron"),
         "the end is read first: {report}"
     );
+}
+
+/// A packed log that takes longer to unpack than leakwatch reads logs.
+fn bomb(path: &Path) {
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gz.write_all(&vec![b'x'; 32 << 20]).unwrap();
+    std::fs::write(path, gz.finish().unwrap().repeat(1000)).unwrap();
+}
+
+#[test]
+fn logs_are_read_by_a_helper_without_rights_which_ends_at_a_signal() {
+    let logs = tempfile::tempdir().unwrap();
+    bomb(&logs.path().join("syslog.2.gz"));
+    let proc = FakeProc::with_memory_kib(1 << 20);
+    proc.show(&Fake::new(1, "init").child_of(0));
+    let (procfs, logs) = (proc.path().to_str().unwrap(), logs.path().to_str().unwrap());
+    let cli = Cli::leakwatch([
+        "diagnose",
+        "--for",
+        "0",
+        "--no-state",
+        "--format",
+        "json",
+        "--procfs",
+        procfs,
+        "--logs",
+        logs,
+    ]);
+    let helper = || {
+        let mut pids = process::children(cli.pid()).into_iter().map(|id| id.pid);
+        pids.find_map(|pid| std::fs::read_to_string(format!("/proc/{pid}/status")).ok())
+    };
+    let mut status = String::new();
+    let is_held = || {
+        status = helper().unwrap_or_default();
+        status.contains("NoNewPrivs:\t1") && status.contains("CapPrm:\t0000000000000000")
+    };
+    assert!(wait::until(Duration::from_secs(30), is_held), "{status}");
+    wait::until(Duration::from_secs(1), || {
+        status = helper().unwrap_or(std::mem::take(&mut status));
+        status.contains("Seccomp:\t2")
+    });
+    cli.signal(Signal::SIGTERM);
+    let began = Instant::now();
+    let ended = cli.end(Duration::from_secs(30));
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    let report: Value = serde_json::from_str(&ended.out.text()).unwrap();
+    assert!(report["logs"]["unread"].to_string().contains("time was up"), "{report:#}");
+    if nix::unistd::geteuid().is_root() {
+        assert!(status.contains("Uid:\t65534\t65534\t65534\t65534"), "{status}");
+    }
+    // Where the kernel has no seccomp, the report says that.
+    let is_told = report["unseen"].to_string().contains("without");
+    assert!(is_told || status.contains("Seccomp:\t2"), "{status}\n{report:#}");
 }

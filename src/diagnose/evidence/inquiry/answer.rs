@@ -28,7 +28,8 @@ pub fn serve(input: impl Read, mut output: impl Write) -> Result<()> {
         .and_then(|()| question.rights.as_ref().map_or(Ok(()), rights::Rights::keep_only));
     let answer = match given_up {
         Ok(()) => {
-            rights::enclose(port(&question.about));
+            let asks = matches!(question.about, About::Work(_));
+            rights::enclose(asks, port(&question.about));
             answer(&question)
         }
         Err(error) => Answer::Refused(format!("its helper {error:#}")),

@@ -1,6 +1,7 @@
 //! Journal: what systemd's journal says, by way of journalctl: its files are not ours to parse.
 
 use super::gather::{LogEventCounts, hit};
+use super::queue::Outcome;
 use super::wordings::{LogEntry, needles};
 use crate::diagnose::findings::Witness;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -8,7 +9,7 @@ use serde::Deserialize;
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 /// Entries asked for, the newest.
 const MOST_ENTRIES: &str = "20000";
@@ -17,56 +18,54 @@ const PATIENCE_MS: u16 = 100;
 /// The longest entry that is taken; journald cuts messages at 48 KiB.
 const LONGEST: usize = 1 << 18;
 
-/// Asks journalctl for what may matter. It needs a fork: where that fails for lack of memory, this
-/// is reported like any other program's failure.
-pub(super) fn read(
-    program: &Path,
-    since_t: f64,
-    found: &mut LogEventCounts,
-    go_on: &mut dyn FnMut() -> bool,
-) {
-    // `--grep` lets journalctl sift, ten times faster than we could parse all of it; where it was
-    // built without that, it says so and ends.
-    let patterns: Vec<String> = needles().into_iter().map(literal).collect();
-    let grep = format!("--grep={}", patterns.join("|"));
-    for more in [&[&*grep, "--case-sensitive=yes"][..], &[]] {
-        let since = format!("--since=@{}", since_t.max(0.0) as u64);
+/// What journalctl is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Query {
+    /// For the kernel's entries alone. They are asked for first, so that a flood of others, of which only
+    /// the newest are read, hides none of them.
+    of_kernel: bool,
+    /// `--grep` lets journalctl sift, ten times faster than we could parse all of it; where it was built
+    /// without that, it says so and ends.
+    sifted: bool,
+}
+
+/// The questions, in order.
+pub(super) const QUERIES: [Query; 2] =
+    [Query { of_kernel: true, sifted: true }, Query { of_kernel: false, sifted: true }];
+
+impl Query {
+    /// What is asked where that was not answered.
+    pub(super) fn without_sifting(self) -> Option<Self> {
+        (self.sifted && !self.of_kernel).then_some(Self { sifted: false, ..self })
+    }
+
+    pub(super) fn command(self, program: &Path, since_t: f64) -> Command {
         let mut command = Command::new(program);
         command.args(["--output=json", "--no-pager", "--quiet", "--all", "--reverse", "--lines"]);
-        command.arg(MOST_ENTRIES).arg(since).args(more).env("LC_ALL", "C");
+        command.arg(MOST_ENTRIES).arg(format!("--since=@{}", since_t.max(0.0) as u64));
+        if self.sifted {
+            let patterns: Vec<String> = needles().into_iter().map(literal).collect();
+            command.arg(format!("--grep={}", patterns.join("|"))).arg("--case-sensitive=yes");
+        }
+        if self.of_kernel {
+            command.arg("_TRANSPORT=kernel");
+        }
+        command.env("LC_ALL", "C");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = match command.spawn() {
-            Ok(child) => child,
-            Err(error) => {
-                return found.unread(format!("the journal: cannot start journalctl: {error}"));
-            }
-        };
-        let (entries, whole) = entries(&mut child, found, go_on);
-        if !whole {
-            found.unread("older entries of the journal: time was up".to_owned());
-            child.kill().ok();
-        }
-        let ended = child.wait();
-        // 1 is also what `--grep` says when nothing matches.
-        let code = ended.ok().and_then(|status| status.code());
-        if entries > 0 || code == Some(0) || !whole {
-            found.source();
-            return;
-        }
+        command
     }
 }
 
-/// Takes in the child's lines; how many there were, and whether all were read.
-fn entries(
-    child: &mut Child,
+/// Takes in what journalctl prints.
+pub(super) fn read(
+    mut output: impl Read + AsFd,
     found: &mut LogEventCounts,
     go_on: &mut dyn FnMut() -> bool,
-) -> (usize, bool) {
-    let Some(mut output) = child.stdout.take() else { return (0, true) };
-    let (mut kept, mut part, mut count) = (Vec::new(), vec![0; 1 << 16], 0);
+) -> Outcome {
+    let (mut kept, mut part, mut entries) = (Vec::new(), vec![0; 1 << 16], 0);
     loop {
         if !go_on() {
-            return (count, false);
+            return Outcome { entries, whole: false };
         }
         let mut fds = [PollFd::new(output.as_fd(), PollFlags::POLLIN)];
         // Nothing yet, or a signal: ask again.
@@ -74,7 +73,7 @@ fn entries(
             continue;
         }
         let got = match output.read(&mut part) {
-            Ok(0) | Err(_) => return (count, true),
+            Ok(0) | Err(_) => return Outcome { entries, whole: true },
             Ok(got) => got,
         };
         found.read(got);
@@ -84,7 +83,7 @@ fn entries(
             kept.get(from..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n'))
         {
             take(kept.get(from..from + length).unwrap_or_default(), found);
-            count += 1;
+            entries += 1;
             from += length + 1;
         }
         kept.drain(..from.min(kept.len()));
@@ -193,8 +192,7 @@ mod fuzz {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Stamps;
-    use super::*;
+    use super::super::{LogSources, Stamps};
     use crate::diagnose::findings::{Failure, LogEvent, Logs};
     use jiff::tz::TimeZone;
     use std::os::unix::fs::PermissionsExt;
@@ -213,9 +211,11 @@ mod tests {
     fn ask(script: &str, go_on: &mut dyn FnMut() -> bool) -> Logs {
         let dir = tempfile::tempdir().unwrap();
         let stamps = Stamps::new(TimeZone::UTC, 1_795_521_600.0, 0.0);
-        let mut found = LogEventCounts::new(&stamps, 0.0);
-        read(&program(&dir, script), 0.0, &mut found, go_on);
-        found.finish()
+        let sources = LogSources {
+            journalctl: Some(program(&dir, script)),
+            ..LogSources::only(&dir.path().join("none"), 0.0)
+        };
+        super::super::read(&sources, &stamps, go_on)
     }
 
     #[test]

@@ -1,0 +1,112 @@
+//! Program: which program writes a log, by its place.
+
+use std::path::Path;
+
+/// Directories of the path that are looked at.
+const DEEPEST: usize = 3;
+
+/// Directories of logs that are named after their program, and its name.
+const OF_PROGRAM: [(&str, &str); 27] = [
+    ("apt", "apt"),
+    ("apache2", "apache2"),
+    ("httpd", "httpd"),
+    ("nginx", "nginx"),
+    ("angie", "angie"),
+    ("postgresql", "postgresql"),
+    ("mysql", "mysql"),
+    ("mariadb", "mariadb"),
+    ("uwsgi", "uwsgi"),
+    ("gunicorn", "gunicorn"),
+    ("redis", "redis"),
+    ("tomcat", "tomcat"),
+    ("elasticsearch", "elasticsearch"),
+    ("opensearch", "opensearch"),
+    ("jenkins", "jenkins"),
+    ("haproxy", "haproxy"),
+    ("varnish", "varnish"),
+    ("squid", "squid"),
+    ("samba", "samba"),
+    ("mongodb", "mongod"),
+    ("rabbitmq", "rabbitmq"),
+    ("celery", "celery"),
+    ("odoo", "odoo"),
+    ("kamailio", "kamailio"),
+    ("puma", "puma"),
+    ("unicorn", "unicorn"),
+    ("pgpool", "pgpool"),
+];
+/// Names of files that say nothing of a program.
+const OF_ANY: [&str; 18] = [
+    "error",
+    "errors",
+    "main",
+    "other",
+    "ssl",
+    "log",
+    "out",
+    "err",
+    "stderr",
+    "stdout",
+    "server",
+    "production",
+    "app",
+    "application",
+    "debug",
+    "current",
+    "console",
+    "output",
+];
+
+/// Which program writes a log, by its place: `apache2/error.log`, `php8.2-fpm.log.1`.
+pub(super) fn program_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let stem = name.split(['.', '-', '_']).next().unwrap_or_default();
+    let dirs = || path.parent().into_iter().flat_map(Path::components).rev().take(DEEPEST);
+    let dir = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+    let known = || {
+        dirs().find_map(|dir| {
+            let dir = dir.as_os_str().to_string_lossy();
+            let bare = dir.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
+            OF_PROGRAM.iter().find(|(of, _)| *of == dir || *of == bare).map(|(_, name)| *name)
+        })
+    };
+    match stem {
+        php if php.starts_with("php") => "php-fpm".to_owned(),
+        "dmesg" | "vmcore" => "dmesg".to_owned(),
+        "zabbix" => name.split(['.', '-']).next().unwrap_or_default().to_owned(),
+        "catalina" | "localhost" => "tomcat".to_owned(),
+        _ => match known() {
+            Some(program) => program.to_owned(),
+            None if OF_ANY.contains(&stem) && !["log", "logs", ""].contains(&&*dir) => {
+                dir.into_owned()
+            }
+            None => stem.to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_of_a_log_is_told_by_its_place() {
+        for (path, program) in [
+            ("/var/log/apache2/error.log", "apache2"),
+            ("/var/log/apache2/other_vhosts.log.1", "apache2"),
+            ("/var/log/httpd/error_log-20261101", "httpd"),
+            ("/var/log/php8.2-fpm.log.2.gz", "php-fpm"),
+            ("/var/log/postgresql/postgresql-15-main.log", "postgresql"),
+            ("/var/log/gunicorn/error.log", "gunicorn"),
+            ("/var/log/syslog", "syslog"),
+            ("/tmp/x/dmesg.0", "dmesg"),
+            ("/var/log/zabbix/zabbix_server.log", "zabbix_server"),
+            ("/var/log/tomcat9/catalina.out", "tomcat"),
+            ("/var/log/uwsgi/app/shop.log", "uwsgi"),
+            ("/var/log/shop/error.log", "shop"),
+            ("/var/log/supervisor/worker-stderr.log", "worker"),
+        ] {
+            assert_eq!(program_of(Path::new(path)), program, "{path}");
+        }
+    }
+}
