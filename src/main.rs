@@ -12,7 +12,7 @@ use leakwatch::diagnose::evidence::{inquiry, logs};
 use leakwatch::report::journal::Leveled;
 use leakwatch::system::helper::Duty;
 use leakwatch::system::nonblocking_output::NonblockingOutput;
-use leakwatch::system::{helper, hook, systemd};
+use leakwatch::system::{helper, hook, rights, systemd};
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -82,7 +82,10 @@ fn dispatch(
         Some(Command::Diagnose(options)) => command::diagnose::run(options, out, err)?,
         Some(Command::Memory(options)) => command::memory::run(options, out, err)?,
         Some(Command::Record(options)) => command::record::run(options, out, err)?,
-        Some(Command::Replay(options)) => command::replay::run(options, out, err)?,
+        Some(Command::Replay(options)) => {
+            rights::keep_files_only();
+            command::replay::run(options, out, err)?
+        }
         Some(Command::Servers(options)) => command::servers::run(options, out)?,
         None => return Ok(0),
     };

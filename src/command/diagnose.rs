@@ -22,7 +22,7 @@ use crate::diagnose::report::{Times, json, text};
 use crate::diagnose::{Diagnosis, Looked, ObservedScope};
 use crate::store::recording::Reader;
 use crate::system::wait::{Waiter, Wake};
-use crate::system::{machine, new_file};
+use crate::system::{machine, new_file, rights};
 use anyhow::{Context, Result};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -63,6 +63,7 @@ pub fn run(
     let diagnosis = match recording {
         Some(recording) if !goes_on(&recording) => {
             progress.say("reading the recording")?;
+            rights::keep_files_only();
             waiter.interruptible(|| recording.judge_alone())?
         }
         recording => look(options, recording, &waiter, &mut progress)?,

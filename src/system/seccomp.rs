@@ -53,9 +53,8 @@ const READING_OLD: [i64; 0] = [];
 /// Mapping memory, unless it may be run.
 const MAPPING: [i64; 2] = [libc::SYS_mmap, libc::SYS_mprotect];
 
-/// What opening files and asking a socket never take, and what would change the machine or reach
-/// another process.
-const HARMFUL: [i64; 63] = [
+/// What would change the machine or reach another process.
+const REACHING: [i64; 50] = [
     libc::SYS_execve,
     libc::SYS_execveat,
     libc::SYS_clone,
@@ -106,6 +105,9 @@ const HARMFUL: [i64; 63] = [
     libc::SYS_listen,
     libc::SYS_accept,
     libc::SYS_accept4,
+];
+/// What would change files.
+const CHANGING: [i64; 13] = [
     libc::SYS_linkat,
     libc::SYS_symlinkat,
     libc::SYS_unlinkat,
@@ -122,9 +124,9 @@ const HARMFUL: [i64; 63] = [
 ];
 /// The same, of old architectures alone.
 #[cfg(target_arch = "x86_64")]
-const HARMFUL_OLD: [i64; 12] = [
-    libc::SYS_fork,
-    libc::SYS_vfork,
+const REACHING_OLD: [i64; 2] = [libc::SYS_fork, libc::SYS_vfork];
+#[cfg(target_arch = "x86_64")]
+const CHANGING_OLD: [i64; 10] = [
     libc::SYS_link,
     libc::SYS_symlink,
     libc::SYS_unlink,
@@ -137,7 +139,9 @@ const HARMFUL_OLD: [i64; 12] = [
     libc::SYS_chown,
 ];
 #[cfg(not(target_arch = "x86_64"))]
-const HARMFUL_OLD: [i64; 0] = [];
+const REACHING_OLD: [i64; 0] = [];
+#[cfg(not(target_arch = "x86_64"))]
+const CHANGING_OLD: [i64; 0] = [];
 /// Families of sockets at which a status page may be asked.
 const ASKED: [i32; 3] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
 
@@ -159,6 +163,13 @@ pub(super) fn only_reads_what_is_open() -> bool {
     rules().is_some_and(|rules| apply(rules, SeccompAction::Allow, refusal()))
 }
 
+/// Forbids this thread what neither reading nor writing files takes.
+pub(super) fn forbid_reaching() -> bool {
+    let calls = REACHING.into_iter().chain(REACHING_OLD);
+    let calls = calls.chain([libc::SYS_socket, libc::SYS_connect]);
+    apply(calls.map(|call| (call, Vec::new())).collect(), refusal(), SeccompAction::Allow)
+}
+
 /// Forbids this thread what reading files never takes; sockets too, unless it is to ask one.
 pub(super) fn forbid_harmful(asks: bool) -> bool {
     let other_families = || {
@@ -166,8 +177,9 @@ pub(super) fn forbid_harmful(asks: bool) -> bool {
         rule(&ASKED.into_iter().map(is_not).collect::<Option<Vec<_>>>()?)
     };
     let rules = || {
-        let mut rules: Rules =
-            HARMFUL.into_iter().chain(HARMFUL_OLD).map(|call| (call, Vec::new())).collect();
+        let calls = REACHING.into_iter().chain(REACHING_OLD);
+        let calls = calls.chain(CHANGING).chain(CHANGING_OLD);
+        let mut rules: Rules = calls.map(|call| (call, Vec::new())).collect();
         rules.insert(libc::SYS_socket, if asks { vec![other_families()?] } else { Vec::new() });
         if !asks {
             rules.insert(libc::SYS_connect, Vec::new());
@@ -236,6 +248,22 @@ mod tests {
         // Nothing to see where the kernel has no seccomp.
         if let Some(seen) = thread.join().unwrap() {
             assert_eq!(seen, (true, 8 << 20, [true; 5]));
+        }
+    }
+
+    #[test]
+    fn who_reads_a_recording_writes_files_and_reaches_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a");
+        let thread = std::thread::spawn(move || {
+            forbid_reaching().then(|| {
+                let writes = std::fs::write(&file, "x").and_then(|()| std::fs::remove_file(&file));
+                let runs = is_refused(Command::new("/bin/true").status());
+                (writes.is_ok(), runs, is_refused(UnixDatagram::unbound()))
+            })
+        });
+        if let Some(seen) = thread.join().unwrap() {
+            assert_eq!(seen, (true, true, true));
         }
     }
 
