@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::common::again;
 use crate::common::cli::Cli;
-use crate::common::fake_proc::{Fake, FakeProc};
+use crate::common::fake_proc::{Fake, FakeProc, pid};
 use crate::common::{process, wait};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::Signal;
@@ -119,4 +119,64 @@ fn logs_are_read_by_a_helper_without_rights_which_ends_at_a_signal() {
     // Where the kernel has no seccomp, the report says that.
     let is_told = report["unseen"].to_string().contains("without");
     assert!(is_told || status.contains("Seccomp:\t2"), "{status}\n{report:#}");
+}
+
+/// CPU seconds of all children so far.
+fn cpu_s() -> f64 {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
+    let times = [usage.user_time(), usage.system_time()];
+    times.iter().map(|t| t.tv_sec() as f64 + t.tv_usec() as f64 * 1e-6).sum()
+}
+
+/// LEAKWATCH_PROCESSES makes it larger; with 20000 the figures are those of a large host.
+#[test]
+#[ignore = "takes a quarter of a minute"]
+fn a_machine_of_many_processes_and_cgroups_is_diagnosed_in_little_memory() {
+    if let Some(said) = again::alone(&[], Duration::from_secs(240)) {
+        println!("{said}");
+        return;
+    }
+    let many: u32 = std::env::var("LEAKWATCH_PROCESSES").map_or(2000, |text| text.parse().unwrap());
+    let proc = FakeProc::in_memory(64 << 20).with_cgroups();
+    let services = 200.min(many / 10);
+    for service in 0..services {
+        let dir = format!("fake-sys/fs/cgroup/system.slice/s{service}.service");
+        for (file, text) in [
+            ("memory.max", "536870912\n"),
+            ("memory.current", "134217728\n"),
+            ("memory.stat", "anon 134217728\ninactive_file 0\n"),
+            ("memory.events", "low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\n"),
+            ("pids.max", "1000\n"),
+            ("pids.current", "100\n"),
+            ("pids.events", "max 0\n"),
+        ] {
+            proc.write(&format!("{dir}/{file}"), text);
+        }
+        let members = many / services;
+        let master = pid(service * members);
+        for nth in 0..members {
+            let of = if nth == 0 { 1 } else { master };
+            let id = pid(service * members + nth);
+            proc.show(&Fake::new(id, format!("worker{service}")).child_of(of));
+            proc.with(id, "cgroup", format!("0::/system.slice/s{service}.service\n"));
+        }
+    }
+    let procfs = proc.path().to_str().unwrap();
+    let run = |args: &[&str]| {
+        let before_s = cpu_s();
+        let args = [args, &["--procfs", procfs]].concat();
+        let ended = Cli::leakwatch(&args).end(Duration::from_secs(200));
+        assert_eq!(ended.code, Some(0), "{}", ended.err.text());
+        cpu_s() - before_s
+    };
+    let logs = tempfile::tempdir().unwrap();
+    let recording = logs.path().join("looked.dat");
+    let (logs, recording) = (logs.path().to_str().unwrap(), recording.to_str().unwrap());
+    let look_s = run(&["record", "--samples", "21", "--interval", "0.25", "--quiet", recording]);
+    let all_s = run(&["diagnose", "--for", "5", "--no-state", "--logs", logs]);
+    let peak_kib = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap().max_rss();
+    println!(
+        "{many} processes: {all_s:.1} s of CPU, {look_s:.1} s to record as many samples, {peak_kib} KiB"
+    );
+    assert!(peak_kib < 64 << 10, "{peak_kib} KiB");
 }

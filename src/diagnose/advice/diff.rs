@@ -232,6 +232,58 @@ mod tests {
         }
     }
 
+    /// Path, text and new line are hostile: what comes is no diff, or one of this very file that patch(1)
+    /// takes as it is meant.
+    #[test]
+    fn fuzz_diffs() {
+        let texts: [&[u8]; 3] = [
+            b"/etc/x.conf\0a\n\tMaxRequestWorkers 150\nb\0\tMaxRequestWorkers 9",
+            b"/etc/x.conf\n+++ /etc/y\0[www]\npm.max_children = 5 ; few\0--- /etc/y\n+++ /etc/y\n@@ -0,0 +1,1 @@",
+            b"/a b\t/c\0x\r\n--- y\n+++ z\n@@ -1 +1 @@\n\0++ /etc/y\r",
+        ];
+        crate::core::fuzz::fuzz("diffs", 1, &texts, |case| {
+            let case = String::from_utf8_lossy(case);
+            let mut parts = case.splitn(3, '\0');
+            let (path, text) = (parts.next().unwrap(), parts.next().unwrap_or_default());
+            let new = parts.next().unwrap_or_default();
+            let edits = [false, true].map(|insert| Edit {
+                line: case.len() % 5,
+                text: new.to_owned(),
+                insert,
+                beside_setting: case.len().is_multiple_of(2),
+            });
+            let diff = unified(path, text, &edits);
+            if diff.is_empty() {
+                return;
+            }
+            let made = applied(path, text, &diff);
+            assert!(made.is_some_and(|made| made.contains(new)), "{diff}");
+            assert_one_file(&diff, path);
+        });
+    }
+
+    /// Reads it as patch(1) does: by the counts of its hunks.
+    fn assert_one_file(diff: &str, path: &str) {
+        let mut lines = diff.split_terminator('\n');
+        let first = lines.next().unwrap();
+        assert!(first == format!("--- {path}") || first == "--- /dev/null", "{diff}");
+        assert_eq!(lines.next(), Some(&*format!("+++ {path}")), "{diff}");
+        while let Some(head) = lines.next() {
+            let ranges = head.strip_prefix("@@ -").and_then(|head| head.strip_suffix(" @@"));
+            let count = |range: &str| range.split_once(',').unwrap().1.parse::<usize>().unwrap();
+            let (old, new) = ranges.unwrap_or_else(|| panic!("{diff}")).split_once(" +").unwrap();
+            let (old, new) = (count(old), count(new));
+            let body: Vec<&str> = lines.by_ref().take(old).collect();
+            assert!(body.iter().all(|line| line.starts_with('-')), "{diff}");
+            let mut rest = lines.clone();
+            if rest.next() == Some(OPEN) {
+                lines = rest;
+            }
+            let body: Vec<&str> = lines.by_ref().take(new).collect();
+            assert!(body.len() == new && body.iter().all(|line| line.starts_with('+')), "{diff}");
+        }
+    }
+
     #[test]
     fn only_the_number_in_a_line_changes() {
         for (line, new) in [

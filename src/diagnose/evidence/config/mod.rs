@@ -71,18 +71,18 @@ mod tests {
 
     #[test]
     fn fuzz_setups() {
-        let apache: [&[u8]; 3] = [
+        let apache: [&[u8]; 4] = [
+            b"Include out/*.conf\nInclude /etc/up/a.conf\nInclude /etc/file.conf\nInclude ../secret/a.conf\nServerRoot /out\nInclude a.conf\n",
             b"Include a/*.conf\nIncludeOptional /etc/apache2/apache2.conf\nLoadModule mpm_prefork_module m.so\nTimeout 5 \\\n 6\n",
             b"<IfModule mpm_prefork_module>\nMaxRequestWorkers 150\nMaxConnectionsPerChild 0\n</IfModule>\nListen 80\n",
             b"Define A x\nDefine A ${A}${A}\nDefine A ${A}${A}\nDefine B ${A}\n<Location \"/s\">\nSetHandler server-status\n</Location>\n<IfVersion >= 2.4>\n<IfDefine !X>\nErrorLog ${B}/e.log\n",
         ];
         let ini: [&[u8]; 2] = [
-            b"[global]\nerror_log = /var/log/x\ninclude=/etc/f.conf\n[www]\nlisten = 9000\npm.max_children = 5 ; few\npm.status_path = /s\n",
+            b"[global]\nerror_log = /var/log/x\ninclude=/etc/f.conf\ninclude=/out/*.conf\ninclude=/etc/up/a.conf\n[www]\ninclude = /etc/file.conf\nlisten = 9000\npm.max_children = 5 ; few\npm.status_path = /s\n",
             b"[uwsgi]\nprocesses = 4\nmax-requests = 50\nstats = :9191\nlogto = \"/x\"\n",
         ];
         let python: [&[u8]; 1] = [b"bind = 'x'\nworkers = 3\nmax_requests = 100  # few\n"];
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(dir.path().join("etc/apache2")).unwrap();
+        let dir = machine();
         for (key, file, args, texts) in [
             ("apache-prefork", "etc/apache2/apache2.conf", &["apache2"][..], &apache[..]),
             ("php-fpm", "etc/f.conf", &["php-fpm: master process (/etc/f.conf)"], &ini[..1]),
@@ -90,13 +90,36 @@ mod tests {
             ("gunicorn", "etc/g.py", &["gunicorn", "-c", "/etc/g.py"], &python[..]),
         ] {
             let args = args.iter().map(|arg| (*arg).to_owned()).collect();
-            let root = dir.path().to_owned();
+            let root = dir.path().join("root");
+            std::fs::write(root.join(file), texts[0]).unwrap();
             let running = RunningServer { args, cwd: "/".into(), root, ..RunningServer::default() };
             let server = by_key(key).unwrap();
-            crate::core::fuzz::fuzz(file, 40, texts, |text| {
-                std::fs::write(dir.path().join(file), text).unwrap();
-                drop(read(server, &running, "www"));
+            crate::core::fuzz::fuzz(file, 4, texts, |text| {
+                let text = String::from_utf8_lossy(text).into_owned();
+                let changed = vec![(format!("/{file}"), text)];
+                let running = RunningServer { changed, ..running.clone() };
+                let told = format!("{:?}", read(server, &running, "www"));
+                assert!(!told.contains("4242424"), "read outside the server's root: {told}");
             });
         }
+    }
+
+    /// A root whose links lead out of it, to files with a value that is found nowhere inside.
+    fn machine() -> tempfile::TempDir {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let secret = dir.path().join("secret");
+        std::fs::create_dir(&secret).unwrap();
+        let text = "MaxRequestWorkers 4242424\nErrorLog /4242424\npm.max_children = 4242424\nprocesses = 4242424\nlisten = 4242424\n";
+        std::fs::write(secret.join("a.conf"), text).unwrap();
+        std::fs::create_dir_all(dir.path().join("root/etc/apache2")).unwrap();
+        for (to, name) in [
+            (secret.as_path(), "out"),
+            (std::path::Path::new("../../../../../../secret"), "etc/up"),
+            (&secret.join("a.conf"), "etc/file.conf"),
+        ] {
+            symlink(to, dir.path().join("root").join(name)).unwrap();
+        }
+        dir
     }
 }
