@@ -11,13 +11,15 @@ use crate::diagnose::leak_per_request::Worker;
 use crate::diagnose::remedy::Remedy;
 use crate::diagnose::services::service::Service;
 use crate::diagnose::work_readings::WorkReadings;
+use crate::system::rights::Rights;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Workers whose waits and private memory are read: half a millisecond each.
 const MOST_WORKERS: usize = 2000;
-/// Servers whose settings are read, each by a helper that takes 5 ms: those with most workers.
+/// Servers whose settings are read, each by a helper that takes 5 ms: of each user those with most
+/// workers.
 const MOST_SERVERS: usize = 64;
 /// Notes on what was not read.
 const MOST_NOTES: usize = 20;
@@ -71,7 +73,8 @@ impl LiveServers {
 
     /// Takes the masters of the last sample, and reads the settings of those that are new.
     pub(super) fn see(&mut self, masters: Vec<Master>, go_on: &mut dyn FnMut() -> bool) {
-        for master in &masters {
+        let uid = |master: &Master| Some(Rights::of(&self.procfs, master.id.pid)?.uid);
+        for master in by_turns(&masters, uid) {
             let has_settings = master.server.advice.is_some() || master.server.status.is_some();
             let is_read = self.configs.contains_key(&master.root) || self.seen.contains(&master.id);
             if !has_settings || is_read || self.seen.len() >= MOST_SERVERS || !go_on() {
@@ -267,5 +270,32 @@ impl LiveServers {
             Some(Worker { pid: *pid, own, done: *done as f64 })
         };
         master.workers.iter().take(MOST_WORKERS).filter_map(of).collect()
+    }
+}
+
+/// The first of each user, then the second of each, and so on: a user who starts many servers takes no
+/// other's turn.
+fn by_turns<'m, M, U: Ord>(masters: &'m [M], user: impl Fn(&M) -> U) -> Vec<&'m M> {
+    let mut of_user: BTreeMap<U, usize> = BTreeMap::new();
+    let nth = |master: &'m M| {
+        let nth = of_user.entry(user(master)).or_default();
+        *nth += 1;
+        (*nth, master)
+    };
+    let mut turns: Vec<(usize, &M)> = masters.iter().map(nth).collect();
+    turns.sort_by_key(|(nth, _)| *nth);
+    turns.into_iter().map(|(_, master)| master).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_of_many_servers_takes_no_others_turn() {
+        let masters = [(7, 'a'), (7, 'b'), (7, 'c'), (0, 'd'), (8, 'e'), (0, 'f')];
+        let turns = by_turns(&masters, |(user, _)| *user);
+        let names: String = turns.iter().map(|(_, name)| name).collect();
+        assert_eq!(names, "adebfc");
     }
 }

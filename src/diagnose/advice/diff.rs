@@ -50,7 +50,8 @@ pub fn indent(line: &str) -> &str {
 /// A unified diff of a file with these changes; empty where nothing changes, and where it cannot be
 /// written without showing other lines or with lines of its own alone.
 pub fn unified(path: &str, text: &str, edits: &[Edit]) -> String {
-    let lines: Vec<&str> = text.lines().collect();
+    // With its carriage return a line is not plain: `lines` would hide it.
+    let lines: Vec<&str> = text.split_terminator('\n').collect();
     let mut edits: Vec<&Edit> = edits.iter().collect();
     edits.sort_by_key(|edit| (edit.line.min(lines.len()), edit.insert));
     let changes = |edit: &Edit| {

@@ -5,10 +5,10 @@
 use super::program::program_of;
 use super::{LogSources, ServerLog, journal};
 use crate::diagnose::findings::Logs;
-use crate::system::{foreign_file, wait};
+use crate::system::{foreign_file, trusted_path, wait};
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
@@ -20,8 +20,10 @@ use std::time::Duration;
 const MOST_FILES: usize = 400;
 /// Directories below the one given.
 const DEEPEST: usize = 3;
-/// The most entries of directories that are read in all.
-const MOST_ENTRIES: usize = 20_000;
+/// The most files of one user other than root, and the most entries of directories that are read in all: of
+/// root's, and of others', who may fill theirs.
+const MOST_FILES_OF_USER: usize = 100;
+const MOST_ENTRIES: [usize; 2] = [20_000, 5_000];
 /// Notes on what could not be opened.
 const MOST_NOTES: usize = 8;
 /// A journalctl whose output has ended ends within this time, or is ended.
@@ -69,6 +71,7 @@ pub(super) enum Packing {
 struct Log {
     path: PathBuf,
     mtime: i64,
+    uid: u32,
     packing: Packing,
     /// The user who must own it.
     owner: Option<u32>,
@@ -213,8 +216,8 @@ impl<'s> Queue<'s> {
 
     /// Finds the files of the directory and the further ones, the newest first.
     fn find_files(&mut self) {
-        let (mut logs, mut budget) = (Vec::new(), MOST_ENTRIES);
-        self.collect(&self.sources.dir, 0, &mut budget, &mut logs);
+        let (mut logs, mut budgets) = (Vec::new(), MOST_ENTRIES);
+        self.collect(&self.sources.dir, 0, &mut budgets, &mut logs);
         for ServerLog { path, owner } in &self.sources.files {
             // A file below the directory is there already.
             if let Some(log) = log(path).filter(|_| !path.starts_with(&self.sources.dir)) {
@@ -224,28 +227,39 @@ impl<'s> Queue<'s> {
         logs.retain(|log| log.mtime as f64 >= self.sources.since_t);
         // Plain ones first: of a compressed one the end is only had by way of its beginning.
         logs.sort_by_key(|log| (log.packing != Packing::Plain, std::cmp::Reverse(log.mtime)));
-        let many = logs.len().saturating_sub(MOST_FILES);
+        let mut of_user: BTreeMap<u32, usize> = BTreeMap::new();
+        let all = logs.len();
+        logs.retain(|log| {
+            let nth = of_user.entry(log.uid).or_default();
+            *nth += 1;
+            *nth <= MOST_FILES_OF_USER || trusted_path::owners().contains(&log.uid)
+        });
+        let many = all - logs.len().min(MOST_FILES);
         if many > 0 {
             self.note(format!("{many} older log files"));
         }
         self.steps.extend(logs.into_iter().take(MOST_FILES).map(Step::File));
     }
 
-    fn collect(&mut self, dir: &Path, depth: usize, budget: &mut usize, logs: &mut Vec<Log>) {
+    fn collect(&mut self, dir: &Path, depth: usize, budgets: &mut [usize; 2], logs: &mut Vec<Log>) {
         let entries = match std::fs::read_dir(dir) {
             Ok(entries) => entries,
             Err(error) => return self.note(format!("{}: {error}", dir.display())),
         };
+        let uid = std::fs::metadata(dir).map_or(u32::MAX, |about| about.uid());
+        let is_others = !trusted_path::owners().contains(&uid);
         for entry in entries.flatten() {
+            let [ours, others] = &mut *budgets;
+            let budget = if is_others { others } else { ours };
             if *budget == 0 {
-                return;
+                return self.note(format!("{}: has too many entries", dir.display()));
             }
             *budget -= 1;
             let path = entry.path();
             match entry.file_type() {
                 // The journal's own files are journalctl's to read.
                 Ok(kind) if kind.is_dir() && depth < DEEPEST && entry.file_name() != "journal" => {
-                    self.collect(&path, depth + 1, budget, logs);
+                    self.collect(&path, depth + 1, budgets, logs);
                 }
                 Ok(kind) if kind.is_file() => logs.extend(log(&path)),
                 // Links lead to files that are here, or out of here.
@@ -298,7 +312,8 @@ fn log(path: &Path) -> Option<Log> {
         Some("zst" | "lz4" | "zip" | "z" | "7z" | "br") => Packing::Other,
         _ => Packing::Plain,
     };
-    Some(Log { path: path.to_owned(), mtime: meta.mtime(), packing, owner: None })
+    let (mtime, uid) = (meta.mtime(), meta.uid());
+    Some(Log { path: path.to_owned(), mtime, uid, packing, owner: None })
 }
 
 /// The file, if it belongs to whom it must.
