@@ -168,7 +168,7 @@ impl LiveServers {
             root: master.root,
             master: master.id,
             unit: work.unit,
-            before: self.workers(master, &work),
+            before: self.workers(master, &work, go_on),
             source: work.source,
             after: Vec::new(),
             span_s: 0.0,
@@ -210,7 +210,7 @@ impl LiveServers {
             master: master.id,
             unit: work.unit,
             before: comparable.map(|known| known.before.clone()).unwrap_or_default(),
-            after: self.workers(master, &work),
+            after: self.workers(master, &work, go_on),
             source: work.source,
             span_s,
             per_connection,
@@ -262,10 +262,16 @@ impl LiveServers {
         }
     }
 
-    fn workers(&self, master: &Master, work: &WorkDone) -> Vec<Worker> {
+    fn workers(
+        &self,
+        master: &Master,
+        work: &WorkDone,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Vec<Worker> {
         let of = |(pid, own): &(u32, f64)| {
             let (_, done) = work.done.iter().find(|(of, _)| of == pid)?;
-            let private = work_done::private(&self.procfs, *pid);
+            // Reading one may take long; what is left out when time is up is not compared.
+            let private = go_on().then(|| work_done::private(&self.procfs, *pid))?;
             let own = private.map_or(*own, |bytes| bytes as f64);
             Some(Worker { pid: *pid, own, done: *done as f64 })
         };

@@ -20,6 +20,8 @@ use std::time::Duration;
 
 /// A status page answers within this time or is not asked again.
 const TIMEOUT: Duration = Duration::from_millis(1500);
+/// Bytes of a worker's resident memory up to which its pages are looked at one by one: a tenth of a second.
+const LARGEST_WORKER: u64 = 16 << 30;
 /// Bytes of an answer: a page of 1000 workers has 300 kB.
 const LONGEST: u64 = 4 << 20;
 
@@ -194,6 +196,12 @@ pub fn waits(procfs: &Path, pids: impl Iterator<Item = u32>) -> WorkDone {
 /// Bytes that only this process has, in RAM and in swap; none without the right to read it (root, or
 /// the same user) and before Linux 4.14.
 pub fn private(procfs: &Path, pid: u32) -> Option<u64> {
+    // The kernel looks at every page, and no signal ends that: a user may map one file a thousand times.
+    let statm = std::fs::read_to_string(procfs.join(format!("{pid}/statm"))).ok()?;
+    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok())?;
+    if pages.saturating_mul(procfs::page_size()) > LARGEST_WORKER {
+        return None;
+    }
     let text = std::fs::read_to_string(procfs.join(format!("{pid}/smaps_rollup"))).ok()?;
     let kib = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name))?;
@@ -285,6 +293,20 @@ mod tests {
             let _ = serde_json::from_str::<FpmPage>(body.as_deref().unwrap_or(&text)).is_ok();
             let _ = serde_json::from_str::<UwsgiPage>(&text).is_ok();
         });
+    }
+
+    #[test]
+    fn the_pages_of_a_process_that_maps_more_than_a_worker_has_are_not_looked_at() {
+        let own = std::process::id();
+        assert!(private(Path::new("/proc"), own).is_some_and(|bytes| bytes > 0));
+        let dir = tempfile::tempdir().unwrap();
+        let fake = dir.path().join("7");
+        std::fs::create_dir(&fake).unwrap();
+        std::fs::write(fake.join("smaps_rollup"), "Private_Dirty: 8 kB\n").unwrap();
+        for (pages, found) in [(1000_u64, Some(8192)), (1 << 40, None)] {
+            std::fs::write(fake.join("statm"), format!("9 {pages} 0 0 0 0 0\n")).unwrap();
+            assert_eq!(private(dir.path(), 7), found);
+        }
     }
 
     #[test]
