@@ -127,7 +127,7 @@ fn generated_worlds_are_judged_as_well_as_claimed() {
         all.extend(cases);
     }
     let hard = |case: &&Case| {
-        FAMILIES.iter().any(|f| f.name == case.subtree() && f.expect == Expect::Hard)
+        FAMILIES.iter().any(|f| f.name == case.family() && f.expect == Expect::Hard)
     };
     let f = Figures::of(all.iter().filter(|case| !hard(case)));
     assert!(f.precision >= Some(0.95) && f.healthy_alarmed <= Some(0.03), "{f:#?}");
@@ -138,7 +138,7 @@ fn generated_worlds_are_judged_as_well_as_claimed() {
     assert!(f.error_first <= Some(0.5) && f.error_half <= Some(0.25), "{f:#?}");
     assert!(f.covered_first >= Some(0.75), "{f:#?}");
     // In piles no child is ended: none of them is the one too many.
-    let named_only = |case: &&Case| case.subtree() != "pile-up";
+    let named_only = |case: &&Case| case.family() != "pile-up";
     let f = Figures::of(all.iter().filter(named_only));
     assert!(f.exhausted > 0 && f.in_time == f.exhausted, "memory ran out without an order: {f:#?}");
 }
