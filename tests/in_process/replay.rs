@@ -126,9 +126,8 @@ fn generated_worlds_are_judged_as_well_as_claimed() {
         }
         all.extend(cases);
     }
-    let hard = |case: &&Case| {
-        FAMILIES.iter().any(|f| f.name == case.family() && f.expect == Expect::Hard)
-    };
+    let hard =
+        |case: &&Case| FAMILIES.iter().any(|f| f.name == case.family() && f.expect == Expect::Hard);
     let f = Figures::of(all.iter().filter(|case| !hard(case)));
     assert!(f.precision >= Some(0.95) && f.healthy_alarmed <= Some(0.03), "{f:#?}");
     let f = Figures::of(&all);
