@@ -150,16 +150,16 @@ fn look(
     }
     let mut diagnosis =
         waiter.interruptible(|| observer.diagnose(&histories.earlier, read, looked));
-    diagnosis.take_left_behind(observer.left_behind(&counts.piles));
-    diagnosis.take_sheets(look.balance.sheet(), look.balance.cgroups());
-    // A stop during the look is no reason to leave it unverified.
-    observer.verify(&mut diagnosis, &mut patience(waiter, WORK_S, &mut false));
-    diagnosis.uptime_s = Some(waiter.uptime_s());
     diagnosis.scope = if options.select.is_empty() {
         ObservedScope::Machine
     } else {
         ObservedScope::Selected(resolve::wanted(&options.select))
     };
+    diagnosis.take_left_behind(observer.left_behind(&counts.piles));
+    diagnosis.take_sheets(look.balance.sheet(), look.balance.cgroups());
+    // A stop during the look is no reason to leave it unverified.
+    observer.verify(&mut diagnosis, &mut patience(waiter, WORK_S, &mut false));
+    diagnosis.uptime_s = Some(waiter.uptime_s());
     diagnosis.unseen.extend(sampler.take_notes());
     diagnosis.unseen.extend(histories.notes);
     diagnosis.unseen.extend(fences);

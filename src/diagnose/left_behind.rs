@@ -9,6 +9,7 @@ use crate::core::piles::descriptors::OpenFiles;
 use crate::core::piles::unreaped::Unreaped;
 use crate::core::piles::{Pile, Piles};
 use crate::system::open_files;
+use std::collections::HashSet;
 use std::path::Path;
 
 /// Piles and parents that are told.
@@ -96,8 +97,8 @@ impl FoundUnreaped {
 }
 
 impl LeftBehind {
-    /// Puts together what censuses show with the limits of the last sample. `unit` tells the unit of
-    /// a process.
+    /// Puts together what censuses show of the processes in the last sample, which are the selected
+    /// ones, with its limits. `unit` tells the unit of a process.
     pub(crate) fn of(
         piles: &Piles,
         engine: &Engine,
@@ -114,20 +115,26 @@ impl LeftBehind {
             });
             over.min_by_key(|ceiling| ceiling.headroom()).copied()
         };
+        let seen: HashSet<u32> = last.procs.iter().map(|p| p.id.pid).collect();
+        let is_seen = |pid: u32| seen.contains(&pid);
         let of_pid = |pid: &u32| last.procs.iter().map(|p| p.id).find(|id| id.pid == *pid);
-        let piles_found = piles.piles().into_iter().take(MOST).map(|pile| FoundPile {
+        let of_seen =
+            piles.piles().into_iter().filter(|pile| pile.pids.iter().any(|pid| is_seen(*pid)));
+        let piles_found = of_seen.take(MOST).map(|pile| FoundPile {
             tasks: tasks(pile.pids.first().and_then(of_pid)),
             headroom: last.memory.headroom(),
             pile,
         });
-        let unreaped = piles.unreaped().into_iter().take(MOST).map(|unreaped| FoundUnreaped {
+        let of_seen = piles.unreaped().into_iter().filter(|of| is_seen(of.parent.pid));
+        let unreaped = of_seen.take(MOST).map(|unreaped| FoundUnreaped {
             unit: unit(unreaped.parent),
             is_init: is_init(procfs, unreaped.parent.pid),
             tasks: tasks(Some(unreaped.parent)),
             unreaped,
         });
         let unreaped = unreaped.collect();
-        let open_files = open_files(piles, procfs, unit);
+        let of_seen = piles.open_files().into_iter().filter(|open| is_seen(open.id.pid));
+        let open_files = open_files(of_seen, procfs, unit);
         Self { piles: piles_found.collect(), unreaped, open_files }
     }
 
@@ -141,11 +148,11 @@ impl LeftBehind {
 
 /// Processes whose open files come near their limit: those that grow, and those that have most.
 fn open_files(
-    piles: &Piles,
+    open_files: impl Iterator<Item = OpenFiles>,
     procfs: &Path,
     mut unit: impl FnMut(ProcId) -> Option<String>,
 ) -> Vec<FoundOpenFiles> {
-    let suspects = piles.open_files().into_iter().take(MOST_SUSPECTS);
+    let suspects = open_files.take(MOST_SUSPECTS);
     let found = suspects.filter_map(|open| {
         let pid = open.id.pid;
         let limit = open_files::limit(procfs, pid).filter(|limit| open.is_told(*limit))?;

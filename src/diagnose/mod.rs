@@ -110,10 +110,10 @@ impl Diagnosis {
     /// Takes over where memory is. What grows outside processes and ends memory is found like a leak.
     pub fn take_sheets(&mut self, sheet: Sheet, cgroups: Vec<Sheet>) {
         self.unseen.extend(sheet.notes.iter().cloned());
-        if !sheet.findings().is_empty() {
+        (self.sheet, self.cgroups) = (Some(sheet), cgroups);
+        if self.outside().next().is_some() {
             self.status = self.status.max(Severity::Leak);
         }
-        (self.sheet, self.cgroups) = (Some(sheet), cgroups);
     }
 
     /// Takes over what processes leave behind; what endangers memory or tasks is found like a leak.
@@ -124,10 +124,12 @@ impl Diagnosis {
         self.left_behind = left;
     }
 
-    /// What grows outside processes and ends memory.
+    /// What grows outside processes and ends memory; of selected processes that says nothing.
     pub fn outside(&self) -> impl Iterator<Item = (&Sheet, &SheetLine)> {
+        let is_selected = matches!(self.scope, ObservedScope::Selected(_));
         self.sheet
             .iter()
+            .filter(move |_| !is_selected)
             .flat_map(|sheet| sheet.findings().into_iter().map(move |line| (sheet, line)))
     }
 
