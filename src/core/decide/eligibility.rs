@@ -459,7 +459,7 @@ impl Eligibility {
 /// Whether it does nothing now: it used no CPU for a second, and did not grow since the sample
 /// before. CPU comes in steps of 10 ms, in which a prefork child answers forty requests; in a worker
 /// that leaks by the request each of them shows.
-fn is_idle(s: &ProcessState) -> bool {
+pub(crate) fn is_idle(s: &ProcessState) -> bool {
     let still = match s.recent.points() {
         [.., (_, before), (_, now)] => before == now,
         _ => false,

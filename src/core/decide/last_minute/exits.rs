@@ -16,8 +16,10 @@ const ASSUMED: [f64; 3] = [0.5, 1.0, 1.2];
 const QUANTILE: f64 = 0.85;
 /// The gentle signal gets at most so many seconds in the last minute.
 const GENTLE_MOST_S: f64 = 0.5;
-/// A request that was cut short is taken for one of so many times the length.
-const CUT_SHORT: f64 = 2.0;
+/// A request takes so many times what was left of the longest one at an exit.
+const UNDER_WAY: f64 = 1.5;
+/// A request that was cut short is taken for one of which so many times as much was left.
+const CUT_SHORT: f64 = 1.4;
 
 /// The last outcomes of each step, in seconds.
 #[derive(Debug, Default)]
@@ -76,9 +78,12 @@ impl ExitTimes {
         }
     }
 
-    /// Seconds that a worker of that server takes to finish what it does.
+    /// Seconds that a worker of that server takes to finish what it does. The longest counts, and a
+    /// half more: of a request under way an exit shows what was left of it.
     pub fn finishes_s(&self, server: &'static str) -> f64 {
-        quantile(self.gentle.get(server), GENTLE_S, QUANTILE)
+        let outcomes = self.gentle.get(server);
+        let longest_s = outcomes.map_or(0.0, |of| of.0.iter().copied().fold(0.0, f64::max));
+        quantile(None, GENTLE_S, QUANTILE).max(UNDER_WAY * longest_s)
     }
 
     /// Seconds that an end by that step takes. The gentle signal gets as much time as TERM would, not

@@ -2,6 +2,7 @@
 
 use super::{OrderedSignal, Policy, expected};
 use crate::core::decide::campaign::OrderUnderWay;
+use crate::core::decide::eligibility::{is_idle, private_bytes};
 use crate::core::decide::last_minute::Urgency;
 use crate::core::decide::rules::Method;
 use crate::core::detect::Detector;
@@ -11,9 +12,12 @@ use crate::core::model::event::Event;
 use crate::core::model::order::{Order, OrderReason};
 use crate::core::model::signal::Step;
 use crate::core::servers::Termination;
+use std::cmp::Reverse;
 
 /// Least seconds until a step that did nothing is followed by the next one, while time is left.
 const GRACE_S: f64 = 10.0;
+/// An idle worker is ended beside a victim that stays in so many times the lead of its next step.
+const RELIEF: f64 = 2.0;
 
 impl Policy {
     /// Acts where ending takes as long as memory lasts: the next step against a victim that stays,
@@ -26,7 +30,7 @@ impl Policy {
     ) -> Option<Order> {
         // A recording at rest, and a machine with memory enough, end here.
         self.last_minute.next_s()?;
-        if let Some(order) = self.hasten(t, detector) {
+        if let Some(order) = self.relieve(t, detector).or_else(|| self.hasten(t, detector)) {
             return Some(order);
         }
         let pretended = self.eligibility.pretended(detector);
@@ -60,6 +64,30 @@ impl Policy {
         let Some(limit) = self.last_minute.limit(limit) else { return false };
         let given_up = self.eligibility.excluded().filter(|_| !self.rules().dry_run);
         given_up.filter_map(|id| detector.process_state(id)).any(|s| limit.has(s))
+    }
+
+    /// Orders an idle worker to end gently beside the one victim that still finishes what it does,
+    /// shortly before that would be cut: an idle one is gone at once, and costs no request.
+    fn relieve(&mut self, t: f64, detector: &Detector) -> Option<Order> {
+        let [of] = self.campaign.orders[..] else { return None };
+        let first = |step| matches!(step, Step::Gentle | Step::Reload);
+        let victim = detector.process_state(of.order.victim)?;
+        let next = self.steps(victim)?.after(of.order.step).filter(|_| first(of.order.step))?;
+        let left_s = self.last_minute.left_without_s(&of, t, &self.campaign.orders);
+        if left_s > RELIEF * self.last_minute.lead_s(next, of.footprint) {
+            return None;
+        }
+        let idle = detector.process_states().filter(|s| {
+            s.root == of.order.root
+                && is_idle(s)
+                && private_bytes(s, detector) >= of.footprint / 2
+                && !self.campaign.has(s.id)
+                && self.eligibility.preference(s, 0, detector) > 0
+                && self.may_end_now(s, 0.0, detector)
+        });
+        let s = idle.max_by_key(|s| (private_bytes(s, detector), Reverse(s.id)))?.clone();
+        let forecast = self.last_minute.forecast_of(&s)?;
+        self.order(t, &s, OrderReason::Emergency, forecast, detector)
     }
 
     /// The next step against the largest victim that stays, if memory ends sooner than that takes
