@@ -6,6 +6,7 @@ pub mod json;
 mod left_behind;
 mod service;
 mod steps;
+mod spark;
 pub mod text;
 mod times;
 mod wrapped;

@@ -1,5 +1,6 @@
 //! Text: a diagnosis for a terminal or a mail, the finding first.
 
+use super::spark::spark;
 use super::wrapped::{BOLD, DIM, GREEN, RED, WrappedText, YELLOW, wrap};
 use super::{
     Times, elsewhere, growth, headline, heap, is_bounded, left, lesser, matters, meaning,
@@ -11,7 +12,6 @@ use crate::core::model::units::{Bytes, Seconds};
 use crate::diagnose::Diagnosis;
 use crate::diagnose::earlier::series::LEAST_SAMPLES;
 use crate::diagnose::services::service::{Service, ServiceVerdict};
-use crate::diagnose::size_history::Point;
 use crate::report::balance;
 use crate::report::escape::Plain;
 use std::io::{self, Write};
@@ -379,39 +379,5 @@ fn times_word(n: u64) -> String {
     match n {
         1 => "once".to_owned(),
         n => format!("{n} x"),
-    }
-}
-
-/// A line of bars, from the least to the most in it; flat where that is less than 2 % of the size.
-pub fn spark(points: &[Point], columns: usize, unicode: bool) -> String {
-    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    const PLAIN: [char; 8] = ['_', '_', '.', '.', '-', '-', '=', '^'];
-    let bars = if unicode { BARS } else { PLAIN };
-    if points.len() < 4 {
-        return String::new();
-    }
-    let low = points.iter().map(|(_, bytes)| *bytes).fold(f64::INFINITY, f64::min);
-    let high = points.iter().map(|(_, bytes)| *bytes).fold(0.0, f64::max);
-    let columns = columns.min(points.len());
-    let bar = |column: usize| {
-        let at = (points.len() - 1) * column / (columns - 1).max(1);
-        let bytes = points.get(at).map_or(0.0, |(_, bytes)| *bytes);
-        let height =
-            if high - low < 0.02 * high { 3.0 } else { (bytes - low) / (high - low) * 7.0 };
-        bars.get(height.round() as usize).copied().unwrap_or(' ')
-    };
-    (0..columns).map(bar).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_flat_line_is_flat_and_a_rise_rises() {
-        let points = |f: fn(i32) -> f64| (0..50).map(|n| (f64::from(n), f(n))).collect::<Vec<_>>();
-        assert_eq!(spark(&points(|_| 1e6), 5, true), "▄▄▄▄▄");
-        assert_eq!(spark(&points(f64::from), 8, true), "▁▂▃▄▅▆▇█");
-        assert_eq!(spark(&points(f64::from)[..3], 8, true), "");
     }
 }
