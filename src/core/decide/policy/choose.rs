@@ -198,6 +198,6 @@ impl Policy {
     }
 }
 
-fn endangering(detector: &Detector) -> impl Iterator<Item = &ProcessState> {
+pub(super) fn endangering(detector: &Detector) -> impl Iterator<Item = &ProcessState> {
     detector.flagged().filter(|s| s.endangers)
 }

@@ -1,5 +1,6 @@
 //! Whom to end in the last minute, and by which signal.
 
+use super::choose::endangering;
 use super::{OrderedSignal, Policy, expected};
 use crate::core::decide::campaign::OrderUnderWay;
 use crate::core::decide::eligibility::{is_idle, private_bytes};
@@ -66,7 +67,7 @@ impl Policy {
         given_up.filter_map(|id| detector.process_state(id)).any(|s| limit.has(s))
     }
 
-    /// Orders an idle worker to end gently beside the one victim that still finishes what it does,
+    /// Orders an idle worker that grows to end gently beside the one victim that still finishes what it does,
     /// shortly before that would be cut: an idle one is gone at once, and costs no request.
     fn relieve(&mut self, t: f64, detector: &Detector) -> Option<Order> {
         let [of] = self.campaign.orders[..] else { return None };
@@ -77,7 +78,9 @@ impl Policy {
         if left_s > RELIEF * self.last_minute.lead_s(next, of.footprint) {
             return None;
         }
-        let idle = detector.process_states().filter(|s| {
+        // One that might have been chosen itself: a healthy one that is as large is no help to end.
+        let grows = endangering(detector).filter(|s| s.kill_evidence.is_some());
+        let idle = grows.filter(|s| {
             s.root == of.order.root
                 && is_idle(s)
                 && private_bytes(s, detector) >= of.footprint / 2
