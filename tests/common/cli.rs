@@ -10,8 +10,9 @@ use tempfile::TempDir;
 use super::lines::Lines;
 use super::process;
 
-/// How long leakwatch may take for what it does at once: starting, stopping, refusing.
-pub const PROMPTLY: Duration = Duration::from_secs(10);
+/// How long leakwatch may take for what it does at once: starting, stopping, refusing. On a host that
+/// others took from it for minutes a start in a small machine took over 10 s, and requests beside it 13.
+pub const PROMPTLY: Duration = Duration::from_secs(30);
 
 /// A running command, killed on drop.
 pub struct Cli {

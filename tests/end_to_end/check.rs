@@ -327,7 +327,11 @@ fn a_check_killed_at_any_moment_leaves_a_readable_history() {
     world.check(&[]);
     let mut takes = start.elapsed();
     let (mut taken, mut killed, mut added) = (past::taken(world.state.path(), &options), 0, 0);
-    for round in 0..rounds {
+    for round in 0..10 * rounds {
+        // A machine that is suddenly slower has all of them killed, until one is let end.
+        if round >= rounds && killed > rounds / 4 && added > 9 {
+            break;
+        }
         // As if the next one came five minutes later.
         age(&history);
         let start = Instant::now();
