@@ -7,7 +7,7 @@ use std::collections::HashMap;
 const REMEMBERED: usize = 16;
 /// Seconds that an exit takes before any was seen: a request of its own, a handler, the kernel's
 /// work. Real ones by TERM took 0.02 to 0.5 s, by KILL 0.01 to 0.3 s.
-const GENTLE_S: f64 = 1.0;
+const GENTLE_S: f64 = 1.2;
 const TERM_S: f64 = 0.3;
 const KILL_S: f64 = 0.25;
 /// What stands for outcomes before there are any, as multiples of these.
@@ -44,11 +44,10 @@ impl Outcomes {
 }
 
 /// The share of the outcomes, and of what stands for them before there are any, that were over.
-fn quantile(outcomes: Option<&Outcomes>, assumed_s: f64, share: f64) -> f64 {
-    let outcomes = outcomes.map_or(&[][..], |of| &of.0);
+fn quantile(outcomes: &Outcomes, assumed_s: f64, share: f64) -> f64 {
     // On the stack: a steady sample allocates nothing.
     let mut all = [f64::INFINITY; ASSUMED.len() + REMEMBERED];
-    let known = ASSUMED.iter().map(|of| of * assumed_s).chain(outcomes.iter().copied());
+    let known = ASSUMED.iter().map(|of| of * assumed_s).chain(outcomes.0.iter().copied());
     let mut count = 0_u32;
     for (slot, seconds) in all.iter_mut().zip(known) {
         *slot = seconds;
@@ -83,7 +82,7 @@ impl ExitTimes {
     pub fn finishes_s(&self, server: &'static str) -> f64 {
         let outcomes = self.gentle.get(server);
         let longest_s = outcomes.map_or(0.0, |of| of.0.iter().copied().fold(0.0, f64::max));
-        quantile(None, GENTLE_S, QUANTILE).max(UNDER_WAY * longest_s)
+        GENTLE_S.max(UNDER_WAY * longest_s)
     }
 
     /// Seconds that an end by that step takes. The gentle signal gets as much time as TERM would, not
@@ -93,8 +92,8 @@ impl ExitTimes {
     pub fn takes_s(&self, step: Step) -> f64 {
         match step {
             Step::Gentle | Step::Reload => GENTLE_MOST_S,
-            Step::Term => quantile(Some(&self.term), TERM_S, QUANTILE),
-            Step::Kill => quantile(Some(&self.kill), KILL_S, 1.0),
+            Step::Term => quantile(&self.term, TERM_S, QUANTILE),
+            Step::Kill => quantile(&self.kill, KILL_S, 1.0),
         }
     }
 }

@@ -74,9 +74,11 @@ impl Policy {
     /// shortly before that would be cut: an idle one is gone at once, and costs no request.
     fn relieve(&mut self, t: f64, detector: &Detector) -> Option<Order> {
         let [of] = self.campaign.orders[..] else { return None };
-        let first = |step| matches!(step, Step::Gentle | Step::Reload);
+        if of.order.step != Step::Gentle {
+            return None;
+        }
         let victim = detector.process_state(of.order.victim)?;
-        let next = self.steps(victim)?.after(of.order.step).filter(|_| first(of.order.step))?;
+        let next = self.steps(victim)?.after(of.order.step)?;
         let left_s = self.last_minute.left_without_s(&of, t, &self.campaign.orders);
         if left_s > RELIEF * self.last_minute.lead_s(next, of.footprint) {
             return None;
