@@ -2,7 +2,7 @@
 
 use super::{Kind, Seen};
 use crate::core::model::process::Comm;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// Pids and starters that are kept.
 const MOST_PIDS: usize = 8;
@@ -29,7 +29,7 @@ pub(super) struct Group {
     cpu_s: f64,
     starters: Vec<(Comm, u32)>,
     /// Start time and pid of those in the last census.
-    members: BTreeMap<(u64, u32), ()>,
+    members: BTreeSet<(u64, u32)>,
 }
 
 impl Group {
@@ -45,7 +45,7 @@ impl Group {
             ends: 0,
             cpu_s: 0.0,
             starters: Vec::new(),
-            members: BTreeMap::new(),
+            members: BTreeSet::new(),
         }
     }
 
@@ -80,7 +80,7 @@ impl Group {
         self.cpu_s += used_s;
         self.is_one_tree &= self.tree.is_none_or(|tree| tree == root);
         self.tree = Some(root);
-        self.members.insert((seen.id.start, seen.id.pid), ());
+        self.members.insert((seen.id.start, seen.id.pid));
     }
 
     pub(super) fn finish(&mut self, nth: u32) {
@@ -124,6 +124,6 @@ impl Group {
     }
 
     pub(super) fn oldest(&self) -> Vec<u32> {
-        self.members.keys().take(MOST_PIDS).map(|(_, pid)| *pid).collect()
+        self.members.iter().take(MOST_PIDS).map(|(_, pid)| *pid).collect()
     }
 }
