@@ -34,31 +34,19 @@ pub(super) fn entries(file: &str, text: &str, mut section: String) -> Vec<IniEnt
             continue;
         }
         let place = FileLine { file: file.to_owned(), line };
-        if let Some(name) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
-            name.trim().clone_into(&mut section);
-            let (name, value) = (String::new(), String::new());
-            entries.push(IniEntry {
-                section: section.clone(),
-                name,
-                value,
-                place,
-                unknown: false,
-                is_foreign: false,
-            });
-        } else if let Some((name, value)) = text.split_once('=') {
-            let value = value.split(" ;").next().unwrap_or(value).trim();
-            let value = value.split(" #").next().unwrap_or(value).trim();
-            let value = value.trim_matches(['"', '\'']).to_owned();
-            let name = name.trim().to_owned();
-            entries.push(IniEntry {
-                section: section.clone(),
-                name,
-                value,
-                place,
-                unknown: false,
-                is_foreign: false,
-            });
-        }
+        let (name, value) =
+            if let Some(of) = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')) {
+                of.trim().clone_into(&mut section);
+                (String::new(), String::new())
+            } else if let Some((name, value)) = text.split_once('=') {
+                let value = value.split(" ;").next().unwrap_or(value).trim();
+                let value = value.split(" #").next().unwrap_or(value).trim();
+                (name.trim().to_owned(), value.trim_matches(['"', '\'']).to_owned())
+            } else {
+                continue;
+            };
+        let section = section.clone();
+        entries.push(IniEntry { section, name, value, place, unknown: false, is_foreign: false });
     }
     entries
 }
