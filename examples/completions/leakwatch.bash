@@ -83,7 +83,7 @@ _leakwatch() {
 
     case "${cmd}" in
         leakwatch)
-            opts="-p -f -x -u -i -n -q -v -h -V --pattern --full --exact --user --pid --max-processes --procfs --sysfs --interval --lead --grace --signal --no-kill --reload --allow --dry-run --protect --server --allow-standalone --max-extrapolation --format --color --quiet --verbose --budget --state-dir --no-state --textfile --on-event --config --help --version check census ceilings config diagnose memory record replay servers help"
+            opts="-p -f -x -u -i -n -q -v -h -V --pattern --full --exact --user --pid --unit --container --max-processes --procfs --sysfs --interval --lead --grace --signal --no-kill --reload --allow --dry-run --protect --server --allow-standalone --max-extrapolation --format --color --quiet --verbose --budget --state-dir --no-state --textfile --on-event --config --help --version check census ceilings config diagnose memory record replay servers help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -106,6 +106,14 @@ _leakwatch() {
                     return 0
                     ;;
                 --pid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --container)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -193,7 +201,7 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__ceilings)
-            opts="-p -f -x -u -q -h --pattern --full --exact --user --pid --max-processes --procfs --sysfs --format --quiet --help"
+            opts="-p -f -x -u -q -h --pattern --full --exact --user --pid --unit --container --max-processes --procfs --sysfs --format --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -216,6 +224,14 @@ _leakwatch() {
                     return 0
                     ;;
                 --pid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --container)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -265,7 +281,7 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__check)
-            opts="-p -f -x -u -n -q -v -h --pattern --full --exact --user --pid --max-processes --procfs --sysfs --lead --grace --signal --no-kill --reload --allow --dry-run --protect --server --allow-standalone --max-extrapolation --format --color --quiet --verbose --report-always --repeat-after --budget --state-dir --no-state --history-size --config --help"
+            opts="-p -f -x -u -n -q -v -h --pattern --full --exact --user --pid --unit --container --max-processes --procfs --sysfs --lead --grace --signal --no-kill --reload --allow --dry-run --protect --server --allow-standalone --max-extrapolation --format --color --quiet --verbose --report-always --repeat-after --budget --state-dir --no-state --history-size --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -288,6 +304,14 @@ _leakwatch() {
                     return 0
                     ;;
                 --pid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --container)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -385,7 +409,7 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__diagnose)
-            opts="-p -f -x -u -q -h --pattern --full --exact --user --pid --max-processes --procfs --sysfs --for --recording --state-dir --no-state --logs --since --format --html --write-advice --color --quiet --config --help"
+            opts="-p -f -x -u -q -h --pattern --full --exact --user --pid --unit --container --max-processes --procfs --sysfs --for --recording --state-dir --no-state --logs --since --format --html --write-advice --color --quiet --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -408,6 +432,14 @@ _leakwatch() {
                     return 0
                     ;;
                 --pid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --container)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -625,7 +657,7 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__memory)
-            opts="-p -f -x -u -q -h --pattern --full --exact --user --pid --max-processes --procfs --sysfs --for --format --quiet --help"
+            opts="-p -f -x -u -q -h --pattern --full --exact --user --pid --unit --container --max-processes --procfs --sysfs --for --format --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -648,6 +680,14 @@ _leakwatch() {
                     return 0
                     ;;
                 --pid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --container)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -679,7 +719,7 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__record)
-            opts="-p -f -x -u -i -q -h --pattern --full --exact --user --pid --max-processes --procfs --sysfs --interval --samples --quiet --help"
+            opts="-p -f -x -u -i -q -h --pattern --full --exact --user --pid --unit --container --max-processes --procfs --sysfs --interval --samples --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -702,6 +742,14 @@ _leakwatch() {
                     return 0
                     ;;
                 --pid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --container)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

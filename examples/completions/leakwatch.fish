@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_leakwatch_global_optspecs
-    string join \n p/pattern= f/full x/exact u/user= pid= max-processes= procfs= sysfs= i/interval= lead= grace= signal= no-kill reload allow= n/dry-run protect= server= allow-standalone max-extrapolation= format= color= q/quiet v/verbose budget= state-dir= no-state textfile= on-event= config= h/help V/version
+    string join \n p/pattern= f/full x/exact u/user= pid= unit= container= max-processes= procfs= sysfs= i/interval= lead= grace= signal= no-kill reload allow= n/dry-run protect= server= allow-standalone max-extrapolation= format= color= q/quiet v/verbose budget= state-dir= no-state textfile= on-event= config= h/help V/version
 end
 
 function __fish_leakwatch_needs_command
@@ -27,6 +27,8 @@ end
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s p -l pattern -d 'Watch process trees in which a name matches this regular expression (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l pid -d 'Only the trees of these processes (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l unit -d 'Only processes of this systemd unit (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l container -d 'Only processes of this container (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l max-processes -d 'Watch at most this many processes, the largest first; each takes 4 kB of memory' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l procfs -d 'Read this procfs, such as that of the host as seen from a container' -r -F
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l sysfs -d 'Read this sysfs, which has the cgroups of that procfs mounted below it' -r -F
@@ -72,6 +74,8 @@ complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "help" -d 'Print
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s p -l pattern -d 'Watch process trees in which a name matches this regular expression (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l pid -d 'Only the trees of these processes (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l unit -d 'Only processes of this systemd unit (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l container -d 'Only processes of this container (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l max-processes -d 'Watch at most this many processes, the largest first; each takes 4 kB of memory' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l procfs -d 'Read this procfs, such as that of the host as seen from a container' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l sysfs -d 'Read this sysfs, which has the cgroups of that procfs mounted below it' -r -F
@@ -110,6 +114,8 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand census" -s h -l help
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -s p -l pattern -d 'Watch process trees in which a name matches this regular expression (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -l pid -d 'Only the trees of these processes (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -l unit -d 'Only processes of this systemd unit (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -l container -d 'Only processes of this container (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -l max-processes -d 'Watch at most this many processes, the largest first; each takes 4 kB of memory' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -l procfs -d 'Read this procfs, such as that of the host as seen from a container' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand ceilings" -l sysfs -d 'Read this sysfs, which has the cgroups of that procfs mounted below it' -r -F
@@ -124,6 +130,8 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand config" -s h -l help
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -s p -l pattern -d 'Watch process trees in which a name matches this regular expression (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l pid -d 'Only the trees of these processes (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l unit -d 'Only processes of this systemd unit (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l container -d 'Only processes of this container (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l max-processes -d 'Watch at most this many processes, the largest first; each takes 4 kB of memory' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l procfs -d 'Read this procfs, such as that of the host as seen from a container' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -l sysfs -d 'Read this sysfs, which has the cgroups of that procfs mounted below it' -r -F
@@ -148,6 +156,8 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand diagnose" -s h -l he
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand memory" -s p -l pattern -d 'Watch process trees in which a name matches this regular expression (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand memory" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand memory" -l pid -d 'Only the trees of these processes (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand memory" -l unit -d 'Only processes of this systemd unit (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand memory" -l container -d 'Only processes of this container (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand memory" -l max-processes -d 'Watch at most this many processes, the largest first; each takes 4 kB of memory' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand memory" -l procfs -d 'Read this procfs, such as that of the host as seen from a container' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand memory" -l sysfs -d 'Read this sysfs, which has the cgroups of that procfs mounted below it' -r -F
@@ -161,6 +171,8 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand memory" -s h -l help
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s p -l pattern -d 'Watch process trees in which a name matches this regular expression (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -l pid -d 'Only the trees of these processes (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -l unit -d 'Only processes of this systemd unit (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -l container -d 'Only processes of this container (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -l max-processes -d 'Watch at most this many processes, the largest first; each takes 4 kB of memory' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -l procfs -d 'Read this procfs, such as that of the host as seen from a container' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand record" -l sysfs -d 'Read this sysfs, which has the cgroups of that procfs mounted below it' -r -F

@@ -25,6 +25,8 @@ pub fn selection(select: &SelectOptions) -> Result<Selection> {
         exact: select.exact,
         users: select.users.clone(),
         pids: select.pids.clone(),
+        units: select.units.clone(),
+        containers: select.containers.clone(),
         most: Some(select.max_processes),
     };
     Selection::new(&words, Path::new("/etc/passwd"))
@@ -38,13 +40,14 @@ pub fn sampler(select: &SelectOptions, budget: Option<u64>) -> Result<Sampler> {
     Sampler::new(&select.procfs, select.sysfs.as_deref(), selection(select)?, budget)
 }
 
-/// The name of the watch in metrics: from patterns and users, not from pids, which change.
+/// The name of the watch in metrics: from patterns, units, containers and users, not from pids, which
+/// change.
 pub fn name(select: &SelectOptions) -> String {
-    match (&select.patterns[..], &select.users[..]) {
-        ([], []) if select.pids.is_empty() => "all".to_owned(),
-        ([], []) => "pid".to_owned(),
-        ([], users) => users.join("|"),
-        (patterns, _) => patterns.join("|"),
+    let lists = [&select.patterns, &select.units, &select.containers, &select.users];
+    match lists.into_iter().find(|list| !list.is_empty()) {
+        Some(list) => list.join("|"),
+        None if select.pids.is_empty() => "all".to_owned(),
+        None => "pid".to_owned(),
     }
 }
 
@@ -61,6 +64,8 @@ pub fn wanted(select: &SelectOptions) -> String {
     add("pattern", quoted(&select.patterns));
     add("user", quoted(&select.users));
     add("pid", select.pids.iter().map(u32::to_string).collect());
+    add("unit", quoted(&select.units));
+    add("container", quoted(&select.containers));
     parts.join(", ")
 }
 
@@ -144,11 +149,18 @@ fn usual_state(root: bool, var: impl Fn(&str) -> Option<OsString>) -> Option<Pat
 /// The name of a selection's state files: its pattern where that is one plain word and the whole
 /// selection, else with a number that tells it from similar selections.
 pub fn file_name(select: &SelectOptions) -> String {
-    let SelectOptions { patterns, full, exact, users, pids, procfs, .. } = select;
+    let SelectOptions { patterns, full, exact, users, pids, units, containers, procfs, .. } =
+        select;
     let plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
     let usual_procfs = procfs == Path::new("/proc");
-    let only = !full && !exact && users.is_empty() && pids.is_empty() && usual_procfs;
-    let first = patterns.first().map_or("all", String::as_str);
+    let by_origin = units.iter().chain(containers).next();
+    let only = !full
+        && !exact
+        && users.is_empty()
+        && pids.is_empty()
+        && by_origin.is_none()
+        && usual_procfs;
+    let first = patterns.first().or(by_origin).map_or("all", String::as_str);
     let word: String = first.chars().filter(|c| plain(*c)).take(40).collect();
     let word = word.trim_start_matches('.');
     let everything = patterns.is_empty();
@@ -165,17 +177,24 @@ pub fn file_name(select: &SelectOptions) -> String {
 /// and of each field its length and its bytes. It must never change, or every history of an update's
 /// users is lost.
 fn encoded(select: &SelectOptions) -> Vec<u8> {
-    let SelectOptions { patterns, full, exact, users, pids, procfs, .. } = select;
+    let SelectOptions { patterns, full, exact, users, pids, units, containers, procfs, .. } =
+        select;
     let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
     let mut bytes = Vec::new();
-    for list in [patterns, users, &pids] {
+    let add = |bytes: &mut Vec<u8>, list: &[String]| {
         bytes.extend(format!("{}\0", list.len()).bytes());
         for field in list {
             bytes.extend(format!("{}\0{field}", field.len()).bytes());
         }
-    }
+    };
+    [patterns, users, &pids].into_iter().for_each(|list| add(&mut bytes, list));
     bytes.extend([u8::from(*full), u8::from(*exact)]);
     bytes.extend(procfs.as_os_str().as_bytes());
+    // Only where there are any: selections without them have the names that they always had.
+    if !units.is_empty() || !containers.is_empty() {
+        bytes.push(0);
+        [units, containers].into_iter().for_each(|list| add(&mut bytes, list));
+    }
     bytes
 }
 
@@ -190,6 +209,8 @@ mod tests {
             exact: false,
             users: Vec::new(),
             pids: Vec::new(),
+            units: Vec::new(),
+            containers: Vec::new(),
             procfs: "/proc".into(),
             sysfs: None,
             max_processes: 1,
@@ -213,6 +234,20 @@ mod tests {
             assert!(!name.contains('/') && !name.starts_with('.'), "{name}");
             assert!(!names[..nth].contains(name), "{names:?}");
         }
+    }
+
+    #[test]
+    fn units_and_containers_have_files_and_names_of_their_own() {
+        let of = |units: &[&str], containers: &[&str]| {
+            let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+            SelectOptions { units: all(units), containers: all(containers), ..select(&[], false) }
+        };
+        let (unit, container) = (of(&["php-fpm"], &[]), of(&[], &["php-fpm"]));
+        assert!(!unit.is_empty() && !container.is_empty());
+        assert_ne!(file_name(&unit), file_name(&container));
+        assert_ne!(file_name(&unit), file_name(&select(&["php-fpm"], false)));
+        assert_eq!((name(&unit), name(&of(&[], &["a", "b"]))), ("php-fpm".into(), "a|b".into()));
+        assert_eq!(wanted(&of(&["a"], &["b"])), "unit 'a', container 'b'");
     }
 
     /// A changed name orphans the histories of every user.

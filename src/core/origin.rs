@@ -1,9 +1,11 @@
 //! Origin: what a cgroup's path says of a process: its systemd unit, its container, its session.
 
-/// The service, or the container, of a cgroup; none for users' sessions and plain processes. Within a service, and below a user's own manager, others than root may
-/// name groups as they like: what they name never passes for what root does.
+/// The service, or the container, of a cgroup; none for users' sessions and plain processes.
+///
+/// Within a service, and below a user's own manager, others than root may name groups as they like:
+/// what they name never passes for what root does, and it counts only if it is plain.
 pub fn unit(path: &str) -> Option<String> {
-    let mut parts = path.split('/').filter(|part| !part.is_empty());
+    let mut parts = path.split('/').filter(|part| !part.is_empty() && is_plain(part));
     let mut service: Option<&str> = None;
     while let Some(part) = parts.next() {
         if let Some(container) = container_name(part) {
@@ -19,6 +21,42 @@ pub fn unit(path: &str) -> Option<String> {
         service = service.or(Some(part).filter(|part| part.ends_with(".service")));
     }
     service.map(str::to_owned)
+}
+
+/// Types of units that processes can be in.
+const TYPES: [&str; 6] = [".service", ".scope", ".slice", ".socket", ".mount", ".swap"];
+
+/// The units that a process in a cgroup belongs to, outermost first: its slices, and its service or
+/// scope. Below a user's own manager only those of `user`: anybody else's may have any name.
+pub fn units(path: &str, user: Option<u32>) -> Vec<&str> {
+    let mut found = Vec::new();
+    for part in path.split('/').filter(|part| is_unit(part)) {
+        found.push(part);
+        let of = part.strip_prefix("user@").and_then(|rest| rest.strip_suffix(".service"));
+        let is_own = of.is_some_and(|of| user.is_some_and(|user| of.parse() == Ok(user)));
+        // Below a service or a scope are groups that it made itself.
+        if !is_own && !part.ends_with(".slice") {
+            break;
+        }
+    }
+    found
+}
+
+fn is_unit(part: &str) -> bool {
+    is_plain(part) && TYPES.iter().any(|of| part.ends_with(of))
+}
+
+/// The full name of a unit, as typed: what has no type is a service, as for systemctl(1).
+pub fn unit_name(typed: &str) -> String {
+    match TYPES.iter().any(|of| typed.ends_with(of)) || typed.ends_with('*') {
+        true => typed.to_owned(),
+        false => format!("{typed}.service"),
+    }
+}
+
+/// Whether a part of a path has only such characters as the names of units and containers have.
+fn is_plain(part: &str) -> bool {
+    part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":-_.\\@+".contains(&byte))
 }
 
 /// What a user runs: a container, or the innermost service.
@@ -38,15 +76,30 @@ fn container_name(part: &str) -> Option<String> {
     if let Some(id) = container_id(part) {
         return Some(format!("container {}", id.get(..12).unwrap_or(id)));
     }
+    machine_name(part).map(|name| format!("container {name}"))
+}
+
+/// The name of a container of LXC or systemd-nspawn.
+fn machine_name(part: &str) -> Option<&str> {
     let nspawn = || part.strip_prefix("machine-")?.strip_suffix(".scope");
-    part.strip_prefix("lxc.payload.").or_else(nspawn).map(|name| format!("container {name}"))
+    part.strip_prefix("lxc.payload.").or_else(nspawn)
+}
+
+/// The name that LXC or systemd-nspawn of root's gave a container.
+pub fn machine(path: &str) -> Option<&str> {
+    roots_own(path).find_map(machine_name)
 }
 
 /// The number, 64 digits, that a runtime of root's gave a container. A user's own manager may name
 /// groups as it likes, so none below that counts.
 pub fn container(path: &str) -> Option<&str> {
-    let parts = path.split('/').take_while(|part| may_hold(part) && !part.starts_with("user@"));
-    parts.into_iter().find_map(container_id)
+    roots_own(path).find_map(container_id)
+}
+
+/// The parts of a path that root named.
+fn roots_own(path: &str) -> impl Iterator<Item = &str> {
+    let parts = path.split('/').filter(|part| is_plain(part));
+    parts.take_while(|part| may_hold(part) && !part.starts_with("user@"))
 }
 
 /// Whether containers may lie below a part of a path: a service that is none of their runtimes may
@@ -172,6 +225,46 @@ mod tests {
         ] {
             assert_eq!(unit(path), wanted, "{path}");
         }
+    }
+
+    #[test]
+    fn the_units_of_a_process_are_its_slices_and_its_service_and_nothing_below() {
+        let shell = "/user.slice/user-7.slice/user@7.service/app.slice/a.service/b.service";
+        for (path, user, wanted) in [
+            ("/system.slice/a.service/b.service", None, vec!["system.slice", "a.service"]),
+            ("/system.slice/a\nb.service/c.service", None, vec!["system.slice", "c.service"]),
+            ("/a.slice/a-b.slice/x.scope/y.service", None, vec!["a.slice", "a-b.slice", "x.scope"]),
+            (shell, None, vec!["user.slice", "user-7.slice", "user@7.service"]),
+            (shell, Some(8), vec!["user.slice", "user-7.slice", "user@7.service"]),
+            ("/docker/x", None, vec![]),
+        ] {
+            assert_eq!(units(path, user), wanted, "{path:?}");
+        }
+        let own = ["user.slice", "user-7.slice", "user@7.service", "app.slice", "a.service"];
+        assert_eq!(units(shell, Some(7)), own);
+    }
+
+    #[test]
+    fn a_unit_without_a_type_is_a_service() {
+        for (typed, wanted) in [
+            ("php8.2-fpm", "php8.2-fpm.service"),
+            ("a.scope", "a.scope"),
+            ("web.slice", "web.slice"),
+            ("getty@tty?", "getty@tty?.service"),
+            ("php*", "php*"),
+        ] {
+            assert_eq!(unit_name(typed), wanted);
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_not_plain_names_nothing() {
+        let user = "/user.slice/user-7.slice/user@7.service";
+        assert_eq!(unit(&format!("{user}/container shop of.service")), None);
+        assert_eq!(unit(&format!("{user}/\u{1b}[31m.service")), None);
+        assert_eq!(machine("/lxc.payload.mail/x"), Some("mail"));
+        assert_eq!(machine("/user.slice/user@7.service/lxc.payload.mail"), None);
+        assert_eq!(machine("/system.slice/app.service/lxc.payload.mail"), None);
     }
 
     #[test]

@@ -1,19 +1,23 @@
 //! Origin: which systemd unit or container a process belongs to, by its cgroup's path and by what
 //! the container's runtime keeps of its name.
 //!
-//! No daemon is asked: it may hang, or not run any more. Its files are root's own; what they say is
-//! still text that whoever made the container chose, so it is bounded and has plain characters only.
+//! No daemon is asked: it may hang, or not run any more. Its files count only if they are root's own;
+//! what they say is still text that whoever made the container chose, so it is bounded and has plain
+//! characters only.
 
-use super::foreign_file;
+use super::{foreign_file, trusted_path};
 use crate::core::origin;
 use serde_json::Value;
 use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The longest name, in characters.
 const NAME_MAX: usize = 80;
 /// The largest state file, in bytes: containers.json has all containers of Podman.
 const FILE_MAX: u64 = 16 << 20;
+/// Digits of a container's number that are shown.
+const SHORT_ID: usize = 12;
 /// Containers whose names are kept.
 const MOST: usize = 4096;
 /// Where CRI-O keeps a container's settings, and containerd those of Kubernetes' containers.
@@ -30,6 +34,17 @@ pub struct Origins {
     /// `/`, or where tests have the files of runtimes.
     root: PathBuf,
     names: HashMap<String, Option<String>>,
+    /// The user whose own units count besides root's.
+    user: Option<u32>,
+}
+
+/// What selections by unit and by container compare with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OriginNames {
+    /// Its slices, and its service or scope.
+    pub units: Vec<String>,
+    /// The names of its container, and its number.
+    pub containers: Vec<String>,
 }
 
 impl Origins {
@@ -40,7 +55,27 @@ impl Origins {
     }
 
     fn at(procfs: &Path, root: &Path) -> Self {
-        Self { procfs: procfs.to_owned(), root: root.to_owned(), names: HashMap::new() }
+        let user = Some(rustix::process::geteuid().as_raw()).filter(|user| *user != 0);
+        Self { procfs: procfs.to_owned(), root: root.to_owned(), names: HashMap::new(), user }
+    }
+
+    /// All names by which a process in that cgroup may be meant.
+    pub(in crate::system) fn names_of(&mut self, path: &str) -> OriginNames {
+        let units = origin::units(path, self.user).into_iter().map(str::to_owned).collect();
+        let mut containers: Vec<String> = Vec::new();
+        containers.extend(origin::machine(path).map(str::to_owned));
+        if let Some(id) = origin::container(path) {
+            containers.extend([id.to_owned(), id.chars().take(SHORT_ID).collect()]);
+            if let Some(name) = self.container(id) {
+                if let Some((own, pod)) = name.split_once("of pod ") {
+                    containers.extend([own.trim_end().to_owned(), pod.to_owned()]);
+                    containers.extend(pod.split_once('/').map(|(_, pod)| pod.to_owned()));
+                }
+                containers.push(name);
+            }
+        }
+        containers.retain(|name| !name.is_empty());
+        OriginNames { units, containers }
     }
 
     /// The service, or the container, of a process; none for users' sessions and plain processes.
@@ -69,6 +104,12 @@ impl Origins {
 
     fn json(&self, path: &str) -> Option<Value> {
         let file = foreign_file::open_no_link(&self.root.join(path)).ok()?;
+        // Whoever else could write it could give his processes the name of another's.
+        let found = file.metadata().ok()?;
+        let is_trusted = trusted_path::owners().contains(&found.uid()) && found.mode() & 0o002 == 0;
+        if !is_trusted {
+            return None;
+        }
         serde_json::from_slice(&foreign_file::read(file, FILE_MAX).ok()?).ok()
     }
 
@@ -198,6 +239,36 @@ mod tests {
         }
         let long = format!(r#"{{"Name":"/{}"}}"#, "a".repeat(200));
         assert_eq!(called("/docker/ID", docker, &long).as_deref(), Some("container 0123456789ab"));
+    }
+
+    #[test]
+    fn a_state_file_that_others_may_write_names_nothing() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(format!("var/lib/docker/containers/{ID}/config.v2.json"));
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, r#"{"Name":"/postgres"}"#).unwrap();
+        let called = || Origins::at(dir.path(), dir.path()).unit_of(&format!("/docker/{ID}"));
+        assert_eq!(called().as_deref(), Some("container postgres"));
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
+        assert_eq!(called().as_deref(), Some("container 0123456789ab"));
+    }
+
+    #[test]
+    fn a_container_is_meant_by_each_of_its_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = format!("run/containerd/io.containerd.runtime.v2.task/k8s.io/{ID}");
+        std::fs::create_dir_all(dir.path().join(&settings)).unwrap();
+        let text = r#"{"annotations":{"io.kubernetes.cri.container-name":"php",
+            "io.kubernetes.cri.sandbox-name":"web-1","io.kubernetes.cri.sandbox-namespace":"shop"}}"#;
+        std::fs::write(dir.path().join(settings).join("config.json"), text).unwrap();
+        let mut origins = Origins::at(dir.path(), dir.path());
+        let names = origins.names_of(&format!("/kubepods.slice/cri-containerd-{ID}.scope"));
+        let wanted = [ID, "0123456789ab", "php", "shop/web-1", "web-1", "php of pod shop/web-1"];
+        assert_eq!(names.containers, wanted);
+        assert_eq!(names.units, ["kubepods.slice", &format!("cri-containerd-{ID}.scope")]);
+        assert_eq!(origins.names_of("/lxc.payload.mail/a.service").containers, ["mail"]);
+        assert_eq!(origins.names_of("/user.slice/session-1.scope").containers, [""; 0]);
     }
 
     #[test]

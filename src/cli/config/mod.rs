@@ -28,7 +28,7 @@ const CONFIGURED: [&str; 5] = ["", "check", "replay", "config", "diagnose"];
 /// The only settings that `diagnose` takes: where checks keep their histories.
 const DIAGNOSE_KEYS: [&str; 2] = ["state-dir", "no-state"];
 /// Options that select processes: a typed one replaces every `[[watch]]`.
-const SELECTING: [&str; 3] = ["pattern", "user", "pid"];
+const SELECTING: [&str; 5] = ["pattern", "user", "pid", "unit", "container"];
 
 /// The command line completed by configuration: one for each `[[watch]]`, or the only one.
 #[derive(Debug)]

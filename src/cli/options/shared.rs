@@ -1,6 +1,6 @@
 //! The groups of options that several commands share.
 
-use super::values::{Color, interval, max_extrapolation, server_row, signal, time};
+use super::values::{Color, interval, max_extrapolation, name_pattern, server_row, signal, time};
 use crate::core::model::signal::Signal;
 use crate::core::servers::UserServer;
 use crate::report::events::EventFormat;
@@ -61,6 +61,19 @@ pub struct SelectOptions {
     /// Only the trees of these processes (repeatable)
     #[arg(long = "pid", value_name = "PID")]
     pub pids: Vec<u32>,
+    /// Only processes of this systemd unit (repeatable)
+    ///
+    /// A name without a type is that of a service; `*`, `?` and `[...]` match as in systemctl(1). Units
+    /// of a user's own service manager count only for that user.
+    #[arg(long = "unit", value_name = "NAME", value_parser = name_pattern)]
+    pub units: Vec<String>,
+    /// Only processes of this container (repeatable)
+    ///
+    /// The name that Docker, Podman, LXC or systemd-nspawn gave it, of Kubernetes the name of the
+    /// container, POD or NAMESPACE/POD; or its number, in full or its first twelve digits. `*`, `?` and
+    /// `[...]` match as above.
+    #[arg(long = "container", value_name = "NAME", value_parser = name_pattern)]
+    pub containers: Vec<String>,
     /// Watch at most this many processes, the largest first; each takes 4 kB of memory
     #[arg(long, value_name = "N", default_value_t = MOST, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_processes: u32,
@@ -75,7 +88,11 @@ pub struct SelectOptions {
 impl SelectOptions {
     /// Whether every process is selected.
     pub fn is_empty(&self) -> bool {
-        self.patterns.is_empty() && self.users.is_empty() && self.pids.is_empty()
+        self.patterns.is_empty()
+            && self.users.is_empty()
+            && self.pids.is_empty()
+            && self.units.is_empty()
+            && self.containers.is_empty()
     }
 }
 

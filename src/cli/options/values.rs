@@ -109,6 +109,15 @@ pub(super) fn max_extrapolation(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A name of a unit or a container, which may have wildcards.
+pub(super) fn name_pattern(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("write a name, such as php8.2-fpm".to_owned());
+    }
+    let pattern = glob::Pattern::new(text).map(|_| text.to_owned());
+    pattern.map_err(|error| format!("{error}; put what stands for itself in brackets, as in [*]"))
+}
+
 /// A server described by the user: `match=appd,signal=USR1,grace=20s`.
 pub(super) fn server_row(text: &str) -> Result<UserServer, String> {
     UserServer::parse(text, time)
@@ -147,5 +156,11 @@ mod tests {
         assert!(signal("SEGV").unwrap_err().starts_with("write one of HUP, "));
         assert_eq!(max_extrapolation("1.5"), Ok(1.5));
         assert!(max_extrapolation("0.9").is_err() && max_extrapolation("33").is_err());
+    }
+
+    #[test]
+    fn a_name_may_have_wildcards_but_is_never_empty() {
+        assert_eq!(name_pattern("php*-fpm"), Ok("php*-fpm".to_owned()));
+        assert!(name_pattern("").is_err() && name_pattern("a[").is_err());
     }
 }

@@ -1,7 +1,10 @@
 //! Which processes the user means, by pgrep's rules and the executable's name.
 
 use crate::core::model::process::Comm;
+use crate::core::origin;
+use crate::system::origin::OriginNames;
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use glob::Pattern;
 use regex_lite::Regex;
 use std::path::Path;
 
@@ -12,6 +15,8 @@ pub struct Selection {
     full: bool,
     users: Vec<u32>,
     pids: Vec<u32>,
+    units: Vec<Pattern>,
+    containers: Vec<Pattern>,
     most: usize,
 }
 
@@ -32,11 +37,15 @@ pub struct SelectionArgs {
     pub users: Vec<String>,
     /// Pids; one of them, whatever its name.
     pub pids: Vec<u32>,
+    /// Systemd units, with wildcards; a name without a type is that of a service.
+    pub units: Vec<String>,
+    /// Containers by name or number, with wildcards.
+    pub containers: Vec<String>,
     /// Processes watched at once; [`MOST`] by default.
     pub most: Option<u32>,
 }
 
-/// A process as the selection sees it. `cmdline` and `euid` are only read when asked for.
+/// A process as the selection sees it. `cmdline`, `exe` and `euid` are only read when asked for.
 pub(crate) struct ProcessToMatch<'a> {
     /// Absent once the pids of the selection have no meaning any more.
     pub(crate) pid: Option<u32>,
@@ -44,6 +53,8 @@ pub(crate) struct ProcessToMatch<'a> {
     pub(crate) cmdline: &'a dyn Fn() -> Vec<u8>,
     pub(crate) exe: &'a dyn Fn() -> Vec<u8>,
     pub(crate) euid: &'a dyn Fn() -> Option<u32>,
+    /// Its units and containers; none where [`Selection::is_by_origin`] says no.
+    pub(crate) origin: OriginNames,
 }
 
 impl Selection {
@@ -56,12 +67,30 @@ impl Selection {
         let patterns = words.patterns.iter().map(|p| compile(p, words)).collect::<Result<_>>()?;
         let users = words.users.iter().map(|u| user_id(u, passwd)).collect::<Result<_>>()?;
         let most = words.most.unwrap_or(MOST) as usize;
-        Ok(Self { patterns, full: words.full, users, pids: words.pids.clone(), most })
+        let units = words.units.iter().map(|name| wildcards(&origin::unit_name(name)));
+        let containers = words.containers.iter().map(|name| wildcards(name));
+        Ok(Self {
+            patterns,
+            full: words.full,
+            users,
+            pids: words.pids.clone(),
+            units: units.collect::<Result<_>>()?,
+            containers: containers.collect::<Result<_>>()?,
+            most,
+        })
     }
 
     /// Nothing was picked: every process is meant, and none may be signalled.
     pub fn is_everything(&self) -> bool {
-        self.patterns.is_empty() && self.users.is_empty() && self.pids.is_empty()
+        self.patterns.is_empty()
+            && self.users.is_empty()
+            && self.pids.is_empty()
+            && !self.is_by_origin()
+    }
+
+    /// Whether it asks for units or containers.
+    pub(crate) fn is_by_origin(&self) -> bool {
+        !self.units.is_empty() || !self.containers.is_empty()
     }
 
     /// Processes watched at once.
@@ -76,6 +105,13 @@ impl Selection {
 
     pub(crate) fn matches(&self, candidate: &ProcessToMatch<'_>) -> bool {
         if !self.pids.is_empty() && !candidate.pid.is_some_and(|pid| self.pids.contains(&pid)) {
+            return false;
+        }
+        let has = |wanted: &[Pattern], names: &[String]| {
+            wanted.is_empty() || names.iter().any(|name| wanted.iter().any(|p| p.matches(name)))
+        };
+        let OriginNames { units, containers } = &candidate.origin;
+        if !has(&self.units, units) || !has(&self.containers, containers) {
             return false;
         }
         if !self.patterns.is_empty() {
@@ -124,6 +160,15 @@ fn impossible_literal(pattern: &str) -> Option<&str> {
     (literal && inner.len() > Comm::MAX).then_some(inner)
 }
 
+fn wildcards(name: &str) -> Result<Pattern> {
+    Pattern::new(name).map_err(|error| {
+        anyhow!(
+            "'{}' is no name of a unit or container: {error}\n  hint: put what stands for itself in brackets, as in [*]",
+            name.escape_debug()
+        )
+    })
+}
+
 fn user_id(user: &str, passwd: &Path) -> Result<u32> {
     if let Ok(uid) = user.parse() {
         return Ok(uid);
@@ -161,6 +206,10 @@ mod tests {
             cmdline: &|| cmdline.as_bytes().to_vec(),
             exe: &|| b"apache2".to_vec(),
             euid: &|| Some(33),
+            origin: OriginNames {
+                units: vec!["system.slice".to_owned(), "php8.2-fpm.service".to_owned()],
+                containers: vec!["shop-php".to_owned(), "0123456789ab".to_owned()],
+            },
         })
     }
 
@@ -174,6 +223,28 @@ mod tests {
     #[test]
     fn a_renamed_server_is_found_by_its_executable() {
         assert!(matches(&words("^apache2$"), "/usr/sbin/apach", ""));
+    }
+
+    #[test]
+    fn a_unit_and_a_container_are_meant_by_their_whole_names_or_by_wildcards() {
+        let by = |units: &[&str], containers: &[&str]| {
+            let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+            let words = SelectionArgs {
+                units: all(units),
+                containers: all(containers),
+                ..SelectionArgs::default()
+            };
+            matches(&words, "php-fpm", "")
+        };
+        for unit in ["php8.2-fpm", "php8.2-fpm.service", "php*", "system.slice", "php?.?-fpm"] {
+            assert!(by(&[unit], &[]), "{unit}");
+        }
+        for unit in ["php8.2", "fpm", "php8.2-fpm.scope", "shop-php"] {
+            assert!(!by(&[unit], &[]), "{unit}");
+        }
+        assert!(by(&[], &["shop-php"]) && by(&[], &["shop-*"]) && by(&[], &["0123456789ab"]));
+        assert!(!by(&[], &["shop"]) && !by(&[], &["php8.2-fpm.service"]));
+        assert!(by(&["cron", "php*"], &["shop-php"]) && !by(&["cron"], &["shop-php"]));
     }
 
     #[test]

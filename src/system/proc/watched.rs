@@ -94,12 +94,13 @@ pub(crate) fn parent_of<'k>(
     (of.ppid > 1 || of.is_surely_fork_of(parent)).then_some(parent)
 }
 
-/// Climbs from a matched process to the root of its tree: while it runs its parent's program.
-pub(crate) fn climb(known: &BTreeMap<u32, KnownProcess>, from: &KnownProcess) -> u32 {
+/// Climbs from a matched process to the root of its tree: while it runs its parent's program and,
+/// with `within`, the parent is matched as well. A session that sshd forked is in a unit of its own.
+pub(crate) fn climb(known: &BTreeMap<u32, KnownProcess>, from: &KnownProcess, within: bool) -> u32 {
     let mut top = from;
     for _ in 0..DEEPEST {
         match parent_of(known, top) {
-            Some(parent) if top.is_fork_of(parent) => top = parent,
+            Some(parent) if top.is_fork_of(parent) && (parent.matched || !within) => top = parent,
             _ => break,
         }
     }

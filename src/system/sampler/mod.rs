@@ -15,6 +15,7 @@ use crate::core::model::masked::masked;
 use crate::core::model::process::{Comm, ProcId, Program};
 use crate::core::model::sample::Sample;
 use crate::system::ceilings::{CeilingReader, View};
+use crate::system::origin::{OriginNames, Origins, cgroup_path};
 use crate::system::proc::parse::Stat;
 use crate::system::proc::procdir::ProcDir;
 use crate::system::proc::select::ProcessToMatch;
@@ -40,6 +41,7 @@ pub struct Sampler {
     pids: PidList,
     watched: WatchSet,
     ceilings: CeilingReader,
+    origins: Origins,
     /// The root of each process of the last sample.
     roots: Vec<Option<ProcId>>,
     spacing: SampleSpacing,
@@ -96,6 +98,7 @@ impl Sampler {
             machine,
             pids: PidList::default(),
             ceilings: CeilingReader::new(root, sysfs, budget, own),
+            origins: Origins::new(root),
             roots: Vec::new(),
             spacing: SampleSpacing::default(),
             tick: 0,
@@ -202,7 +205,8 @@ impl Sampler {
             self.watched.forget_unlisted(self.tick);
         }
         if changed || self.watched.is_to_rank(self.tick) {
-            self.watched.select_watched(&self.proc, self.tick, &mut self.notes);
+            let is_by_origin = self.selection.is_by_origin();
+            self.watched.select_watched(&self.proc, self.tick, is_by_origin, &mut self.notes);
         }
         Ok(())
     }
@@ -237,11 +241,15 @@ impl Sampler {
             return false;
         };
         let comm = Comm::new(stat.comm);
+        let known = self.watched.known.get(&pid).filter(|k| k.id.start == stat.start);
+        // Under -f a title may change without the name changing, and a new process is moved to its
+        // unit; a young one is asked again.
+        let asked = known.filter(|k| k.comm == comm && (k.matched || k.looks > YOUNG_LOOKS));
+        let matched = match asked {
+            Some(known) => known.matched,
+            None => self.matches(pid, &stat),
+        };
         let before = self.watched.known.get(&pid).filter(|k| k.id.start == stat.start);
-        // Under -f a title may change without the name changing; a young process is asked again.
-        let asked = before.is_some_and(|k| k.comm == comm && (k.matched || k.looks > YOUNG_LOOKS));
-        let matched =
-            if asked { before.is_some_and(|k| k.matched) } else { self.matches(pid, &stat) };
         let same = before.is_some_and(|k| k.comm == comm && k.matched == matched);
         let looks = before.map_or(0, |k| k.looks);
         let (uid, owner_looks) = before.map_or((None, 0), |k| (k.uid, k.owner_looks));
@@ -258,10 +266,11 @@ impl Sampler {
         !same
     }
 
-    fn matches(&self, pid: u32, stat: &Stat<'_>) -> bool {
+    fn matches(&mut self, pid: u32, stat: &Stat<'_>) -> bool {
         if self.watched.is_excluded(pid, stat.ppid) || stat.is_kernel_thread() {
             return false;
         }
+        let origin = self.origin_names(pid);
         self.selection.matches(&ProcessToMatch {
             // A pid names the process that has it when leakwatch starts, not one that gets it later.
             pid: (self.tick == 1).then_some(pid),
@@ -276,7 +285,18 @@ impl Sampler {
                 let text = self.proc.read(pid, "status", &mut buffer).ok()?;
                 Some(parse::uids(text)?.effective)
             },
+            origin,
         })
+    }
+
+    /// The units and containers of a process, where the selection asks for them.
+    fn origin_names(&mut self, pid: u32) -> OriginNames {
+        if !self.selection.is_by_origin() {
+            return OriginNames::default();
+        }
+        let mut buffer = [0; 4096];
+        let text = self.proc.read(pid, "cgroup", &mut buffer).unwrap_or_default();
+        self.origins.names_of(cgroup_path(&String::from_utf8_lossy(text)))
     }
 
     /// The command line, arguments joined by blanks.
@@ -401,5 +421,34 @@ mod tests {
         // An exec draws a new image; the name, pid and start time may stay as they are.
         show(dir.path(), 11, 10, 8192);
         assert_eq!(forked(4.0), [(11, false)]);
+    }
+
+    #[test]
+    fn a_unit_means_its_processes_and_their_children_but_not_the_master_of_another_unit() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("meminfo"), "MemTotal: 1000 kB\nMemAvailable: 500 kB\n").unwrap();
+        // The session was forked by the master without exec.
+        for (pid, ppid, group) in [
+            (10, 1, "/system.slice/ssh.service"),
+            (11, 10, "/user.slice/user-7.slice/session-3.scope"),
+            (12, 11, "/user.slice/user-7.slice/session-3.scope"),
+            (13, 1, "/system.slice/app.service/ssh.service"),
+        ] {
+            show(dir.path(), pid, ppid, 4096);
+            fs::write(dir.path().join(format!("{pid}/cgroup")), format!("0::{group}\n")).unwrap();
+        }
+        let watched = |unit: &str| {
+            let words = SelectionArgs { units: vec![unit.to_owned()], ..SelectionArgs::default() };
+            let selection = Selection::new(&words, Path::new("/nonexistent")).unwrap();
+            let mut probe = Sampler::new(dir.path(), None, selection, None).unwrap();
+            let mut sample = Sample::default();
+            probe.sample(1.0, None, &mut sample).unwrap();
+            sample.procs.iter().map(|proc| proc.id.pid).collect::<Vec<_>>()
+        };
+        assert_eq!(watched("ssh"), [10, 11, 12]);
+        assert_eq!(watched("session-3.scope"), [11, 12]);
+        assert_eq!(watched("user-7.slice"), [11, 12]);
+        assert_eq!(watched("app"), [13]);
+        assert_eq!(watched("cron"), [0; 0]);
     }
 }

@@ -62,10 +62,18 @@ impl WatchSet {
         });
     }
 
-    /// Starts to watch the trees of all that matched: up to the root, down to every descendant.
-    pub(super) fn select_watched(&mut self, proc: &ProcDir, tick: u32, notes: &mut Vec<String>) {
+    /// Starts to watch the trees of all that matched: up to the root, which must match as well where
+    /// the selection is `by_origin`, and down to every descendant.
+    pub(super) fn select_watched(
+        &mut self,
+        proc: &ProcDir,
+        tick: u32,
+        by_origin: bool,
+        notes: &mut Vec<String>,
+    ) {
         let matched = self.known.values().filter(|known| known.matched);
-        let mut tops: Vec<u32> = matched.map(|k| watched::climb(&self.known, k)).collect();
+        let climb = |from| watched::climb(&self.known, from, by_origin);
+        let mut tops: Vec<u32> = matched.map(climb).collect();
         tops.sort_unstable();
         let new: Vec<u32> = self
             .known
