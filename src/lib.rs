@@ -28,9 +28,10 @@
 //! | [`command`] | one module for each mode: connect the system to the engine, hold the loop | arithmetic, system calls |
 //! | [`cli`] | [`options`](cli::options), [`config`](cli::config) files and variables, and the values that they [`resolve`](cli::resolve) to | judging, output |
 //! | [`diagnose`] | the adviser: services, evidence from logs, settings and work done, advice, its reports | signals |
+//! | [`top`] | the live view as plain values: lines of a screen, and what a key changes | reading anything |
 //! | [`report`] | write events and state to any `impl Write`: text, JSON, journal, Prometheus, the screen | reading anything, choosing |
 //! | [`store`] | files of our own: recordings, histories of checks, profiles of programs | decisions |
-//! | [`system`] | every system call: [`proc`](system::proc), `ceilings` and [`balance`](system::balance) read the machine, [`heap_census`](system::heap_census) another process's memory; [`signal`](system::signal) alone sends signals; [`wait`](system::wait) alone sleeps and reads clocks; [`prepare`](system::prepare), [`hook`](system::hook), [`systemd`](system::systemd), outputs that never block | decisions |
+//! | [`system`] | every system call: [`proc`](system::proc), `ceilings` and [`balance`](system::balance) read the machine, [`heap_census`](system::heap_census) another process's memory; [`signal`](system::signal) alone sends signals; [`wait`](system::wait) alone sleeps and reads clocks; [`prepare`](system::prepare), [`hook`](system::hook), [`systemd`](system::systemd), [`terminal`](system::terminal), outputs that never block | decisions |
 //! | [`core`](crate::core) | judge samples: pure functions and bounded state | I/O, clocks, other rooms |
 //!
 //! | inside [`core`](crate::core) | duty |
@@ -101,3 +102,4 @@ pub mod diagnose;
 pub mod report;
 pub mod store;
 pub mod system;
+pub mod top;

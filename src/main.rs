@@ -87,6 +87,7 @@ fn dispatch(
             command::replay::run(options, out, err)?
         }
         Some(Command::Servers(options)) => command::servers::run(options, out)?,
+        Some(Command::Top(options)) => command::top::run(options)?,
         None => return Ok(0),
     };
     Ok(severity as u8)

@@ -70,6 +70,7 @@ complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "memory" -d 'Tel
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "record" -d 'Record samples to a file for `replay`; judge and signal nothing'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "replay" -d 'Judge a recording: print what the watch would have printed'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "servers" -d 'Show the known servers, and how their workers are ended'
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "top" -d 'Show live, on the whole terminal, what grows and when memory ends; or play a recording'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s p -l pattern -d 'Watch process trees in which a name matches this regular expression (repeatable)' -r
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
@@ -207,13 +208,42 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s h -l help
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand servers" -l format -d 'Print a table for people, or one JSON object' -r -f -a "text\t'Text for people'
 json\t'JSON: one object'"
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand servers" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers help" -f -a "check" -d 'Take one sample, judge it with all earlier ones, act, and report what is new (for cron and monitoring)'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers help" -f -a "census" -d 'Count what one process holds by malloc: does it leak, or does the allocator keep what was freed?'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers help" -f -a "ceilings" -d 'List every limit that can fail a fork or bring the OOM killer, nearest first'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers help" -f -a "config" -d 'Print the merged configuration, with the source of each setting'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers help" -f -a "diagnose" -d 'Observe the whole machine for a minute: what leaks, what the logs say, which setting bounds it'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers help" -f -a "memory" -d 'Tell where all memory is, the machine\'s and that of cgroups, and what of it grows'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers help" -f -a "record" -d 'Record samples to a file for `replay`; judge and signal nothing'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers help" -f -a "replay" -d 'Judge a recording: print what the watch would have printed'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers help" -f -a "servers" -d 'Show the known servers, and how their workers are ended'
-complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -s p -l pattern -d 'Watch process trees in which a name matches this regular expression (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -s u -l user -d 'Only processes of this effective user, by name or number (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -l pid -d 'Only the trees of these processes (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -l unit -d 'Only processes of this systemd unit (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -l container -d 'Only processes of this container (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -l max-processes -d 'Watch at most this many processes, the largest first; each takes 4 kB of memory' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -l procfs -d 'Read this procfs, such as that of the host as seen from a container' -r -F
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -l sysfs -d 'Read this sysfs, which has the cgroups of that procfs mounted below it' -r -F
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -s i -l interval -d 'Time between samples [shortened to as little as 0.25 s as memory runs out]' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -l speed -d 'Begin to play a recording so many times as fast as it was made, 1 to 1000' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -l lead -d 'End no worker earlier than this before memory may run out' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -l grace -d 'Time for a worker to exit after the first signal [default: depends on the server, 10 to 70 s]' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -l signal -d 'The first signal, instead of the one that lets the server\'s workers finish their request' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -l allow -d 'Also end workers of this server, at its cost (postgres: a session, ended by TERM), or of this program, which no row describes (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -l protect -d 'Never signal processes whose name or command line matches (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -l server -d 'Describe a server that `leakwatch servers` does not list, or treat a listed one differently (repeatable)' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -l max-extrapolation -d 'Extrapolate a growth to at most K times the time that it was observed for, 1 to 32' -r
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -l color -d 'When to colour the screen [auto: unless NO_COLOR or CLICOLOR=0 is set]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -l config -d 'Read only this configuration file [/etc/leakwatch.toml, /etc/leakwatch.d/*.toml; see leakwatch.toml(5)]' -r -F
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -s f -l full -d 'Match the whole command line instead of the name'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -s x -l exact -d 'Require the expression to match the whole name (with -f: the whole command line)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -l no-kill -d 'Never send SIGKILL; processes that ignore the other signals keep running'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -l reload -d 'Where workers obey no signal, let their master replace all of them (Apache event: graceful)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -s n -l dry-run -d 'Print what would be signalled, in the same words, and signal nothing'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -l allow-standalone -d 'Also end a lone leaking process that nothing would restart'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers top help" -f -a "check" -d 'Take one sample, judge it with all earlier ones, act, and report what is new (for cron and monitoring)'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers top help" -f -a "census" -d 'Count what one process holds by malloc: does it leak, or does the allocator keep what was freed?'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers top help" -f -a "ceilings" -d 'List every limit that can fail a fork or bring the OOM killer, nearest first'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers top help" -f -a "config" -d 'Print the merged configuration, with the source of each setting'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers top help" -f -a "diagnose" -d 'Observe the whole machine for a minute: what leaks, what the logs say, which setting bounds it'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers top help" -f -a "memory" -d 'Tell where all memory is, the machine\'s and that of cgroups, and what of it grows'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers top help" -f -a "record" -d 'Record samples to a file for `replay`; judge and signal nothing'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers top help" -f -a "replay" -d 'Judge a recording: print what the watch would have printed'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers top help" -f -a "servers" -d 'Show the known servers, and how their workers are ended'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers top help" -f -a "top" -d 'Show live, on the whole terminal, what grows and when memory ends; or play a recording'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from check census ceilings config diagnose memory record replay servers top help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -4,6 +4,7 @@
 use crate::core::decide::rules::Rules;
 use crate::core::engine::{Engine, EngineSettings};
 use crate::core::model::event::Event;
+use crate::core::model::order::Order;
 use crate::core::model::process::ProcId;
 use crate::core::model::sample::{Header, Sample};
 use crate::core::model::signal::SignalFailure;
@@ -12,15 +13,13 @@ use crate::system::signal::{DryRun, LiveSignals, Signals};
 /// An engine whose orders are carried out.
 pub(super) struct ActingEngine {
     pub(super) engine: Engine,
-    signals: Box<dyn Signals>,
-    /// The victim whose signal could not be sent, for the next sample.
-    failure: Option<(ProcId, SignalFailure)>,
+    hand: Hand,
 }
 
 impl ActingEngine {
     pub(super) fn new(header: &Header, settings: EngineSettings) -> Self {
-        let signals = signals(&settings.rules);
-        Self { engine: Engine::new(header, settings), signals, failure: None }
+        let hand = Hand::new(&settings.rules);
+        Self { engine: Engine::new(header, settings), hand }
     }
 
     /// Adds to a live sample what only the sender of signals knows, judges the sample and sends the
@@ -28,21 +27,44 @@ impl ActingEngine {
     ///
     /// Nothing is written before the signal is sent: a report that blocks or fails must not delay it.
     pub(super) fn act(&mut self, sample: &mut Sample) -> Option<Event> {
+        self.hand.prepare(sample);
+        let order = self.engine.observe(sample).order?;
+        self.hand.send(order)
+    }
+
+    /// Continues under other rules.
+    pub(super) fn renew(&mut self, rules: Rules) {
+        self.hand.signals = signals(&rules);
+        self.engine.set_rules(rules);
+    }
+}
+
+/// The sender of signals, and what the next sample must tell of the last one.
+pub(super) struct Hand {
+    signals: Box<dyn Signals>,
+    /// The victim whose signal could not be sent, for the next sample.
+    failure: Option<(ProcId, SignalFailure)>,
+}
+
+impl Hand {
+    pub(super) fn new(rules: &Rules) -> Self {
+        Self { signals: signals(rules), failure: None }
+    }
+
+    /// Adds to a live sample what only the sender of signals knows.
+    pub(super) fn prepare(&mut self, sample: &mut Sample) {
         sample.signal_failure = self.failure.take();
         self.signals.rest();
         for program in &mut sample.programs {
             program.permitted = self.signals.permitted(program.id);
         }
-        let order = self.engine.observe(sample).order?;
+    }
+
+    /// Sends the signal of an order. Returns the event of one that could not be sent.
+    pub(super) fn send(&mut self, order: Order) -> Option<Event> {
         let why = self.signals.send(&order).err()?;
         self.failure = Some((order.victim, why));
         Some(Event::SignalFailed { order, why })
-    }
-
-    /// Continues under other rules.
-    pub(super) fn renew(&mut self, rules: Rules) {
-        self.signals = signals(&rules);
-        self.engine.set_rules(rules);
     }
 }
 

@@ -66,7 +66,7 @@ fn wait(waiter: &Waiter, until_s: f64) -> bool {
         match waiter.wait_until(until_s) {
             Wake::Tick => return true,
             Wake::Stop | Wake::HangUp => return false,
-            Wake::ShowState | Wake::Continued => {}
+            _ => {}
         }
     }
 }

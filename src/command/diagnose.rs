@@ -128,7 +128,7 @@ fn look(
         match waiter.wait_until(due_s) {
             Wake::Tick => {}
             Wake::Stop | Wake::HangUp => stopped = true,
-            Wake::ShowState | Wake::Continued => continue,
+            _ => continue,
         }
         take(&mut sampler, waiter, &mut sample)?;
         observer.observe(&sample);

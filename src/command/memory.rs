@@ -44,7 +44,7 @@ pub fn run(
         match waiter.wait_until(due_s) {
             Wake::Tick => {}
             Wake::Stop | Wake::HangUp => stopped = true,
-            Wake::ShowState | Wake::Continued => continue,
+            _ => continue,
         }
         take(&mut sampler, &waiter, &mut sample)?;
         look.read(&sample);

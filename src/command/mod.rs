@@ -14,6 +14,7 @@ pub mod record;
 pub mod replay;
 pub mod servers;
 mod terminal;
+pub mod top;
 pub mod watch;
 
 use crate::cli::options::SelectOptions;

@@ -103,7 +103,7 @@ fn wait_for(waiter: &Waiter, due_s: f64) -> bool {
         match waiter.wait_until(due_s) {
             Wake::Tick => return true,
             Wake::Stop | Wake::HangUp => return false,
-            Wake::ShowState | Wake::Continued => {}
+            _ => {}
         }
     }
 }

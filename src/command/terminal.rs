@@ -4,6 +4,7 @@ use crate::cli::options::{Color, OutputOptions};
 use crate::diagnose::report::text::Layout;
 use crate::report::words::Style;
 use crate::system::machine;
+use crate::top::Look;
 use std::io::IsTerminal;
 
 /// The style of lines on standard output.
@@ -15,12 +16,20 @@ pub(super) fn style(output: &OutputOptions, dry_run: bool) -> Style {
 pub(super) fn layout(color: Color) -> Layout {
     let typed = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let width: u16 = typed.or_else(machine::columns).unwrap_or(80);
+    Layout { width: usize::from(width.clamp(60, 140)), colour: colour(color), unicode: unicode() }
+}
+
+/// The look of a screen.
+pub(super) fn look(color: Color) -> Look {
+    Look { colour: colour(color), unicode: unicode() }
+}
+
+fn unicode() -> bool {
     // The first of these that is set names the character set (locale(7)).
     let set = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter();
     let locale = set.filter_map(|name| std::env::var(name).ok()).find(|value| !value.is_empty());
     let locale = locale.unwrap_or_default().to_ascii_lowercase();
-    let unicode = ["utf-8", "utf8"].iter().any(|name| locale.ends_with(name));
-    Layout { width: usize::from(width.clamp(60, 140)), colour: colour(color), unicode }
+    ["utf-8", "utf8"].iter().any(|name| locale.ends_with(name))
 }
 
 fn colour(color: Color) -> bool {

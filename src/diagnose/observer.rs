@@ -30,6 +30,9 @@ use std::path::{Path, PathBuf};
 /// Services for which something is proposed.
 const MOST_REMEDIES: usize = 3;
 
+/// Ended processes whose units are kept at least.
+const MOST_ENDED: usize = 1000;
+
 /// Takes in samples, and on a living machine what belongs to them.
 pub(crate) struct Observer {
     engine: Engine,
@@ -79,6 +82,16 @@ impl Observer {
         &self.engine
     }
 
+    /// The last sample.
+    pub(crate) fn last(&self) -> &Sample {
+        &self.last
+    }
+
+    /// The machine's name.
+    pub(crate) fn host(&self) -> &str {
+        &self.header.hostname
+    }
+
     /// Takes in a sample for the engine alone, where no diagnosis follows.
     pub(crate) fn judge(&mut self, sample: &Sample) {
         self.engine.observe(sample);
@@ -109,12 +122,24 @@ impl Observer {
         if self.procfs.is_none() {
             return;
         }
+        self.forget_ended();
         for state in self.engine.detector().process_states() {
             if self.seen.insert(state.id)
                 && let Some(unit) = self.origins.unit(state.id.pid)
             {
                 self.units.insert(state.id, unit);
             }
+        }
+    }
+
+    /// Forgets processes that ended once they are more than those that live: a live view runs for days.
+    fn forget_ended(&mut self) {
+        let detector = self.engine.detector();
+        if self.seen.len() > 2 * detector.process_states().count() + MOST_ENDED {
+            let lives = |id: &ProcId| detector.process_state(*id).is_some();
+            self.seen.retain(lives);
+            self.units.retain(|id, _| lives(id));
+            self.programs.retain(|id, _| lives(id));
         }
     }
 
@@ -179,6 +204,23 @@ impl Observer {
         LeftBehind::of(piles, &self.engine, &self.last, procfs, |id| origins.unit(id.pid))
     }
 
+    /// The services by the samples so far, the most urgent first.
+    pub(crate) fn services(&self) -> Vec<Service> {
+        self.observation(&[]).services()
+    }
+
+    fn observation<'a>(&'a self, earlier: &'a [EarlierSeries]) -> Observation<'a> {
+        Observation {
+            t: self.last.t,
+            engine: &self.engine,
+            history: &self.history,
+            earlier,
+            units: &self.units,
+            programs: &self.programs,
+            readings: self.servers.readings(),
+        }
+    }
+
     /// Puts all together.
     pub(crate) fn diagnose(
         &self,
@@ -188,16 +230,7 @@ impl Observer {
     ) -> Diagnosis {
         self.names.give(&mut logs.log_events);
         let readings = self.servers.readings();
-        let observation = Observation {
-            t: self.last.t,
-            engine: &self.engine,
-            history: &self.history,
-            earlier,
-            units: &self.units,
-            programs: &self.programs,
-            readings,
-        };
-        let services = observation.services();
+        let services = self.observation(earlier).services();
         let remedies = services
             .iter()
             .filter_map(|service| diagnose::remedy(service, self.servers.setup(service), readings))

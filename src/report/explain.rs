@@ -23,6 +23,8 @@ pub enum ExplainedAt {
     Gone,
     /// The recording ends.
     End,
+    /// Somebody asked.
+    Now,
 }
 
 /// What the tables mean; printed once, before the first block.
@@ -66,6 +68,7 @@ pub fn write(
         ExplainedAt::Changed(None) => verdict.to_owned(),
         ExplainedAt::Gone => format!("gone, was {verdict}"),
         ExplainedAt::End => format!("{verdict} at the end of the recording"),
+        ExplainedAt::Now => format!("{verdict} now"),
     };
     let (bold, off) = if style.colour { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
     let subject = Subject::process(state.comm, state.id);

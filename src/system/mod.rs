@@ -23,5 +23,6 @@ pub mod sampler;
 mod seccomp;
 pub mod signal;
 pub mod systemd;
+pub mod terminal;
 pub mod trusted_path;
 pub mod wait;

@@ -10,7 +10,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::time::{ClockId, clock_gettime};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -55,6 +55,10 @@ pub enum Wake {
     ShowState,
     /// SIGCONT: it was stopped (by a signal; a frozen cgroup sends none), and runs again.
     Continued,
+    /// There is input to read; only where that is waited for.
+    Input,
+    /// SIGWINCH: the terminal has another size; only where that is waited for.
+    Resized,
 }
 
 /// Sleeps until a time or a signal, whichever comes first.
@@ -92,9 +96,22 @@ impl Waiter {
     /// # Errors
     /// When the kernel has no signalfd or no CLOCK_BOOTTIME (before Linux 2.6.39).
     pub fn new() -> Result<Self> {
+        Self::taking(&[])
+    }
+
+    /// The same for a program that has a screen: SIGWINCH ends a wait too, and SIGQUIT and SIGTSTP end
+    /// no process that has changed its terminal.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of_screen() -> Result<Self> {
+        Self::taking(&[Signal::SIGWINCH, Signal::SIGQUIT, Signal::SIGTSTP])
+    }
+
+    fn taking(further: &[Signal]) -> Result<Self> {
         let mut mask = SigSet::empty();
-        for signal in TAKEN {
-            mask.add(signal);
+        for signal in TAKEN.iter().chain(further) {
+            mask.add(*signal);
         }
         mask.thread_block().context("cannot block signals")?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
@@ -127,20 +144,30 @@ impl Waiter {
     /// Waits until the uptime is `until_s` seconds, or a signal comes. When the kernel refuses to poll
     /// or to tell of a signal, as it may when it has no memory, time goes on all the same.
     pub fn wait_until(&self, until_s: f64) -> Wake {
+        self.wait(until_s, None)
+    }
+
+    /// The same, or until there is something to read from `input`.
+    pub fn wait_for_input(&self, until_s: f64, input: BorrowedFd<'_>) -> Wake {
+        self.wait(until_s, Some(input))
+    }
+
+    fn wait(&self, until_s: f64, input: Option<BorrowedFd<'_>>) -> Wake {
         loop {
             let left_ms = ((until_s - self.uptime_s()) * 1000.0).ceil().clamp(0.0, 3.6e6);
             let timeout = PollTimeout::try_from(left_ms as i32).unwrap_or(PollTimeout::ZERO);
-            let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+            let signals = PollFd::new(self.signals.as_fd(), PollFlags::POLLIN);
+            // Nothing allocates here: without an input the signals stand there twice.
+            let input = PollFd::new(input.unwrap_or(self.signals.as_fd()), PollFlags::POLLIN);
+            let mut fds = [signals, input];
             let polled = poll(&mut fds, timeout).map(drop);
             let read = self.signals.read_signal();
             if let Ok(Some(info)) = &read {
-                let is = |signal: Signal| info.ssi_signo == signal as u32;
-                return match () {
-                    () if is(Signal::SIGUSR1) => Wake::ShowState,
-                    () if is(Signal::SIGHUP) => Wake::HangUp,
-                    () if is(Signal::SIGCONT) => Wake::Continued,
-                    () => Wake::Stop,
-                };
+                return woken_by(info.ssi_signo);
+            }
+            let [_, input] = fds;
+            if input.as_fd().as_raw_fd() != self.signals.as_raw_fd() && input.any() == Some(true) {
+                return Wake::Input;
             }
             let left_s = until_s - self.uptime_s();
             if left_s <= 0.0 {
@@ -150,5 +177,16 @@ impl Waiter {
                 std::thread::sleep(Duration::from_secs_f64(left_s.min(REFUSED_S)));
             }
         }
+    }
+}
+
+fn woken_by(number: u32) -> Wake {
+    let is = |signal: Signal| number == signal as u32;
+    match () {
+        () if is(Signal::SIGUSR1) => Wake::ShowState,
+        () if is(Signal::SIGHUP) => Wake::HangUp,
+        () if is(Signal::SIGCONT) => Wake::Continued,
+        () if is(Signal::SIGWINCH) || is(Signal::SIGTSTP) => Wake::Resized,
+        () => Wake::Stop,
     }
 }

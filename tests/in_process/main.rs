@@ -26,3 +26,4 @@ mod replay;
 mod slow;
 mod tasks;
 mod tidy;
+mod top;

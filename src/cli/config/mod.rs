@@ -24,9 +24,12 @@ use std::ffi::OsString;
 use typed::Typed;
 
 /// Commands that configuration completes; the watch has an empty name.
-const CONFIGURED: [&str; 5] = ["", "check", "replay", "config", "diagnose"];
+const CONFIGURED: [&str; 6] = ["", "check", "replay", "config", "diagnose", "top"];
 /// The only settings that `diagnose` takes: where checks keep their histories.
 const DIAGNOSE_KEYS: [&str; 2] = ["state-dir", "no-state"];
+/// What the live view does not take: unless it is told otherwise, it shows the whole machine.
+const NOT_OF_TOP: [&str; 8] =
+    ["pattern", "user", "pid", "unit", "container", "full", "exact", "max-processes"];
 /// Options that select processes: a typed one replaces every `[[watch]]`.
 const SELECTING: [&str; 5] = ["pattern", "user", "pid", "unit", "container"];
 
@@ -77,6 +80,9 @@ fn settings(typed: &Typed, command: &Command) -> Result<Vec<Vec<ConfigSetting>>>
         return Ok(vec![settings]);
     }
     let config = config?;
+    if typed.name() == "top" {
+        return Ok(vec![of_top(&config)]);
+    }
     // A replay has its processes in the recording.
     let several = ["", "check"].contains(&typed.name());
     let selected = SELECTING.iter().any(|key| typed.has(command, key))
@@ -86,4 +92,18 @@ fn settings(typed: &Typed, command: &Command) -> Result<Vec<Vec<ConfigSetting>>>
     } else {
         vec![config.merged(&[])]
     })
+}
+
+/// The settings of the live view. What any `[[watch]]` protects is protected from the user's hand too.
+fn of_top(config: &MergedConfig) -> Vec<ConfigSetting> {
+    let mut settings = config.merged(&[]);
+    settings.retain(|setting| !NOT_OF_TOP.contains(&setting.key.as_str()));
+    let is_protect = |setting: &&ConfigSetting| setting.key == "protect";
+    for protect in config.watches.iter().flatten().filter(is_protect) {
+        match settings.iter_mut().find(|setting| setting.key == "protect") {
+            Some(known) => known.values.extend(protect.values.iter().cloned()),
+            None => settings.push(protect.clone()),
+        }
+    }
+    settings
 }

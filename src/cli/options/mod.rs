@@ -11,7 +11,7 @@ pub use shared::{
 };
 use std::path::PathBuf;
 pub use values::{Color, ReportFormat, Target};
-use values::{size, target, time};
+use values::{size, speed, target, time};
 
 /// Memory-leak watchdog: ends leaking worker processes, gently, before fork starts failing.
 ///
@@ -30,6 +30,7 @@ Examples:
                                      print what would be signalled, signal nothing
   leakwatch check --pattern apache2  take one sample, judge it with all earlier ones; for cron
   leakwatch diagnose                 find what leaks, and the setting that bounds it
+  leakwatch top                      see it live: what grows, and when it ends
   leakwatch census 2291 --for 1m     does it leak, and blocks of which size?
   leakwatch ceilings                 list the limits that can fail a fork, nearest first
   leakwatch memory --for 1m          list where all memory is, and what of it grows
@@ -71,6 +72,8 @@ pub enum Command {
     Replay(ReplayOptions),
     /// Show the known servers, and how their workers are ended
     Servers(ServersOptions),
+    /// Show live, on the whole terminal, what grows and when memory ends; or play a recording
+    Top(TopOptions),
 }
 
 /// Options of the watch.
@@ -324,6 +327,31 @@ pub struct ReplayOptions {
     /// What to print.
     #[command(flatten)]
     pub output: OutputOptions,
+    /// Which configuration to read.
+    #[command(flatten)]
+    pub config: ConfigOptions,
+}
+
+/// Options of `top`.
+#[derive(Args, Debug)]
+pub struct TopOptions {
+    /// Play this recording, plain or .gz, instead of what runs here
+    pub file: Option<PathBuf>,
+    /// Which processes to show.
+    #[command(flatten)]
+    pub select: SelectOptions,
+    /// How often to sample.
+    #[command(flatten)]
+    pub timing: TimingOptions,
+    /// Begin to play a recording so many times as fast as it was made, 1 to 1000
+    #[arg(long, value_name = "N", default_value = "10", value_parser = speed, help_heading = "Timing")]
+    pub speed: f64,
+    /// How to judge, and what may be ended by hand.
+    #[command(flatten)]
+    pub judge: JudgeOptions,
+    /// When to colour the screen [auto: unless NO_COLOR or CLICOLOR=0 is set]
+    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto", help_heading = "Output")]
+    pub color: Color,
     /// Which configuration to read.
     #[command(flatten)]
     pub config: ConfigOptions,

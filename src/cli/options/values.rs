@@ -118,6 +118,14 @@ pub(super) fn name_pattern(text: &str) -> Result<String, String> {
     pattern.map_err(|error| format!("{error}; put what stands for itself in brackets, as in [*]"))
 }
 
+/// How many times as fast a recording is played.
+pub(super) fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(speed) if (1.0..=1000.0).contains(&speed) => Ok(speed),
+        _ => Err("a speed is a number from 1 to 1000".to_owned()),
+    }
+}
+
 /// A server described by the user: `match=appd,signal=USR1,grace=20s`.
 pub(super) fn server_row(text: &str) -> Result<UserServer, String> {
     UserServer::parse(text, time)

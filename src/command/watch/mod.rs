@@ -48,6 +48,8 @@ pub fn run(
             // Without a terminal, no terminal can have hung up.
             Wake::HangUp if !std::io::stderr().is_terminal() => watch.reload(reload, out, err)?,
             Wake::Stop | Wake::HangUp => return watch.stop(out, err),
+            // A watch has no screen.
+            Wake::Input | Wake::Resized => {}
         }
     }
     Ok(watch.found)

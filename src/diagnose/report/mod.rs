@@ -5,7 +5,7 @@ pub mod html;
 pub mod json;
 mod left_behind;
 mod service;
-mod spark;
+pub(crate) mod spark;
 mod steps;
 pub mod text;
 mod times;

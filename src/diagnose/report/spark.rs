@@ -3,7 +3,7 @@
 use crate::diagnose::size_history::Point;
 
 /// A line of bars, from the least to the most in it; flat where that is less than 2 % of the size.
-pub(super) fn spark(points: &[Point], columns: usize, unicode: bool) -> String {
+pub(crate) fn spark(points: &[Point], columns: usize, unicode: bool) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     const PLAIN: [char; 8] = ['_', '_', '.', '.', '-', '-', '=', '^'];
     let bars = if unicode { BARS } else { PLAIN };

@@ -1,0 +1,208 @@
+//! Top: connects the samples, of this machine or of a recording, and the keys with the
+//! [live view](crate::top).
+
+mod live;
+pub mod playback;
+mod recorder;
+mod source;
+
+use crate::cli::options::TopOptions;
+use crate::command::terminal;
+use crate::core::model::event::Severity;
+use crate::core::model::process::ProcId;
+use crate::report::explain;
+use crate::report::explain::ExplainedAt;
+use crate::report::words::{Style, Subject, TimeOfDay};
+use crate::system::rights;
+use crate::system::terminal::Terminal;
+use crate::system::wait::{Waiter, Wake};
+use crate::top::keys::{Decoder, Key};
+use crate::top::log::Log;
+use crate::top::scene::Scene;
+use crate::top::view::{Clock, Request, Size, TimeRequest, View};
+use crate::top::{Look, draw};
+use anyhow::Result;
+use live::Live;
+use playback::Playback;
+use source::Source;
+
+/// Seconds within which the rest of a key follows its first byte.
+const KEY_S: f64 = 0.05;
+
+/// Shows the live view until the user quits.
+///
+/// # Errors
+/// Bad options, no terminal, a procfs or a recording that cannot be read.
+pub fn run(options: &TopOptions) -> Result<Severity> {
+    Terminal::check()?;
+    let look = terminal::look(options.color);
+    let mut log = Log::default();
+    let (waiter, source) = match &options.file {
+        Some(file) => {
+            rights::keep_files_only();
+            // Before signals are taken over, so that Ctrl-C ends the reading of a long file.
+            let playback = Playback::open(file, &options.judge, options.speed)?;
+            (Waiter::of_screen()?, Source::Recording(Box::new(playback)))
+        }
+        None => {
+            let waiter = Waiter::of_screen()?;
+            let live = Live::open(options, &waiter, &mut log)?;
+            (waiter, Source::Live(Box::new(live)))
+        }
+    };
+    Screen::open(waiter, look, source, log)?.run()?;
+    Ok(Severity::Fine)
+}
+
+/// The terminal, and what it shows.
+struct Screen<'o> {
+    waiter: Waiter,
+    terminal: Terminal,
+    decoder: Decoder,
+    /// When a key that has begun is taken for what came of it.
+    key_due_s: f64,
+    look: Look,
+    view: View,
+    scene: Scene,
+    source: Source<'o>,
+    /// When the source last went on, and when it is to go on.
+    advanced_s: f64,
+    due_s: f64,
+}
+
+impl<'o> Screen<'o> {
+    fn open(waiter: Waiter, look: Look, source: Source<'o>, log: Log) -> Result<Self> {
+        let terminal = Terminal::open()?;
+        let now_s = waiter.uptime_s();
+        let due_s = match source.clock() {
+            Clock::Live { next_s, .. } => now_s + next_s,
+            Clock::Recording { .. } => now_s,
+        };
+        Ok(Self {
+            view: View::new(source.clock(), size(&terminal), log),
+            scene: source.scene(),
+            waiter,
+            terminal,
+            decoder: Decoder::default(),
+            key_due_s: f64::INFINITY,
+            look,
+            source,
+            advanced_s: now_s,
+            due_s,
+        })
+    }
+
+    fn run(mut self) -> Result<()> {
+        loop {
+            self.view.set_clock(self.source.clock());
+            self.terminal.show(draw(&self.view, &self.scene, self.look))?;
+            let until_s = self.due_s.min(self.key_due_s);
+            let mut keys = Vec::new();
+            match self.waiter.wait_for_input(until_s, self.terminal.input()) {
+                Wake::Stop | Wake::HangUp => return self.end(),
+                Wake::Input => match self.terminal.read() {
+                    Some(bytes) => keys = self.decoder.feed(&bytes),
+                    None => return self.end(),
+                },
+                Wake::Tick => {}
+                Wake::Continued => self.terminal.take_over()?,
+                Wake::Resized | Wake::ShowState => self.terminal.forget(),
+            }
+            let now_s = self.waiter.uptime_s();
+            if now_s >= self.key_due_s {
+                keys.extend(self.decoder.flush());
+            }
+            self.key_due_s = if self.decoder.is_waiting() { now_s + KEY_S } else { f64::INFINITY };
+            self.view.set_size(size(&self.terminal));
+            for key in keys {
+                if self.press(key)? {
+                    return self.end();
+                }
+            }
+            self.advance_if_due()?;
+        }
+    }
+
+    /// Ends the recording, if one is made.
+    fn end(&mut self) -> Result<()> {
+        match &mut self.source {
+            Source::Live(live) => live.end_record().map(drop),
+            Source::Recording(_) => Ok(()),
+        }
+    }
+
+    fn advance_if_due(&mut self) -> Result<()> {
+        let now_s = self.waiter.uptime_s();
+        if now_s < self.due_s {
+            return Ok(());
+        }
+        let passed_s = now_s - std::mem::replace(&mut self.advanced_s, now_s);
+        let next_s = self.source.advance(passed_s, &self.waiter, &mut self.view)?;
+        self.due_s = (now_s + next_s).max(self.waiter.uptime_s());
+        let is_live = matches!(self.source, Source::Live(_));
+        if !(is_live && self.view.is_paused()) {
+            self.scene = self.source.scene();
+        }
+        Ok(())
+    }
+
+    /// Takes a key; returns whether it ends the view.
+    fn press(&mut self, key: Key) -> Result<bool> {
+        let Some(request) = self.view.press(key, &self.scene) else { return Ok(false) };
+        match request {
+            Request::Quit => return Ok(true),
+            Request::Explain(id) => self.explain(id),
+            Request::Time(request) => self.move_time(request),
+            Request::Record(name) => self.record(&name),
+            Request::EndRecord => self.end_record(),
+            Request::AskToEnd(_) | Request::End(_) => {}
+        }
+        Ok(false)
+    }
+
+    fn move_time(&mut self, request: TimeRequest) {
+        if let Source::Recording(playback) = &mut self.source {
+            playback.move_time(request);
+            self.due_s = self.waiter.uptime_s();
+        }
+    }
+
+    fn record(&mut self, name: &str) {
+        let Source::Live(live) = &mut self.source else { return };
+        match live.record(name) {
+            Ok(()) => self.view.say(format!("recording to {name}; r ends it")),
+            Err(error) => self.view.say(format!("{error:#}")),
+        }
+    }
+
+    fn end_record(&mut self) {
+        let Source::Live(live) = &mut self.source else { return };
+        match live.end_record() {
+            Ok(said) => self.view.say(said.unwrap_or_default()),
+            Err(error) => self.view.say(format!("cannot end the recording: {error:#}")),
+        }
+    }
+
+    /// Shows why a process has its verdict.
+    fn explain(&mut self, id: ProcId) {
+        let observer = self.source.observer();
+        let Some(explanation) = observer.engine().detector().explain(id) else {
+            self.view.say(format!("process {} is gone", id.pid));
+            return;
+        };
+        let (mut text, t) = (Vec::new(), observer.last().t);
+        // Into memory nothing fails.
+        let _ = explain::write(&mut text, t, ExplainedAt::Now, &explanation, Style::default());
+        text.push(b'\n');
+        let _ = explain::legend(&mut text);
+        let text = String::from_utf8_lossy(&text);
+        let lines = text.trim_start().lines().map(str::to_owned).collect();
+        let subject = Subject::process(explanation.state.comm, id);
+        self.view.show_text(format!("why {subject} is judged so, {}", TimeOfDay(t)), lines);
+    }
+}
+
+fn size(terminal: &Terminal) -> Size {
+    let (columns, rows) = terminal.size();
+    Size { columns, rows }
+}

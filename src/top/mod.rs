@@ -1,0 +1,20 @@
+//! The live view as plain values: which lines a screen of some size has, and what a key changes.
+//!
+//! ```text
+//! Scene (what a sample shows) + View (what the user chose) ─► draw ─► lines
+//! View + Key ─► View, and a Request where that takes more than the view has
+//! ```
+//!
+//! So every screen can be kept in a file and compared. [`command::top`](crate::command::top) takes the
+//! samples, reads the keys and carries out the requests.
+
+mod draw;
+pub mod keys;
+mod line;
+pub mod log;
+mod rows;
+pub mod scene;
+pub mod view;
+
+pub use draw::draw;
+pub use line::Look;
