@@ -88,7 +88,7 @@ impl Scene {
 
 fn program(id: ProcId) -> Program {
     let (exe, title) = ("/usr/sbin/apache2".to_owned(), "/usr/sbin/apache2 -k start".to_owned());
-    Program { id, exe, title, threads: 1, forked: true, permitted: None, uid: Some(33) }
+    Program { id, exe, title, threads: 1, forked: true, permitted: None, uid: Some(33), unit: None }
 }
 
 /// A generator of random numbers (Knuth's MMIX), the same ones each time.

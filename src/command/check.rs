@@ -267,11 +267,11 @@ impl<'o> Check<'o> {
         report.write(out, t, format)?;
         let style = terminal::style(&self.options.output, self.options.judge.dry_run);
         for event in self.events() {
-            write_event(out, t, &event, format, style)?;
+            write_event(out, t, &event, self.acting.engine.names(), format, style)?;
         }
         if format.is_for_people() && report.state != CheckState::Ok {
             let is_wrong =
-                |tree: &&summary::TreeSummary| tree.leaking > 0 || tree.forecast.is_some();
+                |tree: &&summary::TreeSummary<'_>| tree.leaking > 0 || tree.forecast.is_some();
             let wrong: Vec<_> = report.trees.iter().filter(is_wrong).copied().collect();
             summary::write(out, &wrong, MOST, style)?;
         }
@@ -325,6 +325,8 @@ impl KnownPrograms {
     /// some servers; the first title is enough.
     fn without_known(&self, sample: &Sample) -> Sample {
         let mut kept = sample.clone();
+        // Each check tells them anew.
+        kept.places.clear();
         kept.programs.retain(|program| {
             let known = self.0.get(&program.id);
             !known.is_some_and(|known| {

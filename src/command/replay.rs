@@ -52,7 +52,8 @@ pub fn run(
             continue;
         }
         for event in observer.engine().assessment().events() {
-            write_event(out, sample.t, &event, options.output.format, style)?;
+            let names = observer.engine().names();
+            write_event(out, sample.t, &event, names, options.output.format, style)?;
         }
     }
     if recording.is_torn() && !options.output.quiet {

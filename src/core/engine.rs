@@ -11,6 +11,7 @@ use crate::core::model::order::EarlierAction;
 use crate::core::model::profile::Profile;
 use crate::core::model::sample::{Header, Sample};
 use crate::core::sampling_interval::{SamplingInterval, nearest_end_s};
+use crate::core::unit_names::UnitNames;
 
 /// What the user may set.
 #[derive(Clone, Debug)]
@@ -28,6 +29,7 @@ pub struct Engine {
     alarm: Alarm,
     policy: Policy,
     sampling: SamplingInterval,
+    names: UnitNames,
     lead_s: f64,
     found: bool,
     trees: usize,
@@ -43,6 +45,7 @@ impl Engine {
             detector: Detector::new(header, settings.max_extrapolation),
             alarm: Alarm::default(),
             sampling: SamplingInterval::new(header.interval_s),
+            names: UnitNames::default(),
             lead_s: settings.rules.lead_s,
             policy: Policy::new(settings.rules, header.interval_s),
             found: false,
@@ -54,7 +57,8 @@ impl Engine {
 
     /// Takes in one sample: what changed, how things stand, and when the next sample is wanted.
     pub fn observe(&mut self, sample: &Sample) -> &Assessment {
-        let Self { detector, alarm, policy, assessment, .. } = self;
+        let Self { detector, alarm, policy, assessment, names, .. } = self;
+        names.observe(sample);
         let is_counted = detector.counts(sample.t);
         assessment.t = sample.t;
         assessment.changes.clear();
@@ -129,6 +133,11 @@ impl Engine {
     /// What was refused or killed within the last minute.
     pub fn alarm(&self) -> &Alarm {
         &self.alarm
+    }
+
+    /// The units and containers of processes and limits, for reports.
+    pub fn names(&self) -> &UnitNames {
+        &self.names
     }
 
     /// The policy, for reports of the state.

@@ -20,3 +20,4 @@ pub mod piles;
 pub mod sampling_interval;
 pub mod scheduling_delay;
 pub mod servers;
+pub mod unit_names;

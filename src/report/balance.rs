@@ -1,9 +1,9 @@
 //! The balance sheet as text and as JSON: where all memory is, what grows first.
 
 use crate::core::balance::directories::Largest;
-use crate::core::balance::kinds::{LineKind, Nature};
 use crate::core::balance::sheet::{Sheet, SheetLine, SheetPart};
 use crate::core::balance::trend::Growth;
+use crate::core::model::memory_line::{LineKind, Nature};
 use crate::core::model::units::{Bytes, BytesPerSecond, Seconds};
 use crate::report::escape::Plain;
 use serde_json::{Value, json};

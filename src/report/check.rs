@@ -7,7 +7,7 @@
 use super::events::EventFormat;
 use super::fields::Fields;
 use super::summary::TreeSummary;
-use super::words::{CeilingName, Subject};
+use super::words::{NamedCeiling, Subject};
 use crate::core::alerting::CheckState;
 use crate::core::model::units::{Amount, Bytes, Rate, Seconds};
 use std::io::{self, Write};
@@ -20,7 +20,7 @@ pub struct Report<'a> {
     /// The selection as it was typed.
     pub wanted: &'a str,
     /// All trees, worst first.
-    pub trees: &'a [TreeSummary],
+    pub trees: &'a [TreeSummary<'a>],
     /// Samples judged, this one included.
     pub samples: usize,
     /// Seconds from the first to the last.
@@ -40,7 +40,7 @@ impl Report<'_> {
         let text = self.text().replace('|', "/");
         write!(out, "LEAKWATCH {} - {text} |", self.state.name())?;
         let trees = self.trees;
-        let count = |of: fn(&TreeSummary) -> usize| trees.iter().map(of).sum::<usize>();
+        let count = |of: fn(&TreeSummary<'_>) -> usize| trees.iter().map(of).sum::<usize>();
         write!(out, " processes={};;;0", count(|tree| tree.workers + 1))?;
         write!(out, " leaking={};;;0", count(|tree| tree.leaking))?;
         write!(out, " growing={};;;0", count(|tree| tree.growing))?;
@@ -70,7 +70,7 @@ impl Report<'_> {
     }
 
     fn write_record<W: Write>(&self, mut fields: Fields<'_, W>) -> io::Result<()> {
-        let count = |of: fn(&TreeSummary) -> usize| self.trees.iter().map(of).sum::<usize>();
+        let count = |of: fn(&TreeSummary<'_>) -> usize| self.trees.iter().map(of).sum::<usize>();
         let footprint: u64 = self.trees.iter().map(|tree| tree.footprint).sum();
         fields.word("state", &self.state.name().to_ascii_lowercase())?;
         fields.text("text", self.text())?;
@@ -90,7 +90,7 @@ impl Report<'_> {
         };
         let failing = if self.failing { "memory or tasks ran out just now; " } else { "" };
         let ends = || trees.iter().filter(|tree| tree.forecast.is_some());
-        let first_s = |tree: &&TreeSummary| tree.forecast.map_or(f64::INFINITY, |f| f.likely_s);
+        let first_s = |tree: &&TreeSummary<'_>| tree.forecast.map_or(f64::INFINITY, |f| f.likely_s);
         let nearing = ends().min_by(|a, b| first_s(a).total_cmp(&first_s(b)));
         let leaking = trees.iter().find(|tree| tree.leaking > 0);
         let Some(tree) = leaking.or(nearing) else {
@@ -106,7 +106,7 @@ impl Report<'_> {
             };
             let left = self.nearest().map_or(String::new(), |tree| {
                 let (headroom, unit) = (tree.headroom, tree.headroom.kind.unit());
-                let named = CeilingName(headroom.kind, headroom.place);
+                let named = NamedCeiling(headroom.kind, headroom.place, tree.names);
                 let left = Amount(headroom.left, unit);
                 format!("; {left} of {} left of {named}", Amount(headroom.limit, unit))
             });
@@ -145,7 +145,7 @@ impl Report<'_> {
     }
 
     /// The tree with the least left.
-    fn nearest(&self) -> Option<&TreeSummary> {
+    fn nearest(&self) -> Option<&TreeSummary<'_>> {
         self.trees.iter().min_by_key(|tree| tree.headroom.left)
     }
 
@@ -163,10 +163,11 @@ mod tests {
     use crate::core::model::ceiling::{CeilingKind, Place};
     use crate::core::model::forecast::Forecast;
     use crate::core::model::process::{Comm, ProcId};
+    use crate::core::unit_names::UnitNames;
 
     const GIB: u64 = 1 << 30;
 
-    fn tree(leaking: usize) -> TreeSummary {
+    fn tree(leaking: usize) -> TreeSummary<'static> {
         let (kind, place) = (CeilingKind::Ram, Place::NONE);
         let forecast = Forecast {
             ceiling: kind,
@@ -189,10 +190,13 @@ mod tests {
             growing: 0,
             headroom: Headroom { kind, place, left: GIB, limit: 2 * GIB },
             forecast: (leaking > 0).then_some(forecast),
+            names: &NAMES,
         }
     }
 
-    fn line(state: CheckState, trees: &[TreeSummary], samples: usize) -> String {
+    static NAMES: UnitNames = UnitNames::new();
+
+    fn line(state: CheckState, trees: &[TreeSummary<'static>], samples: usize) -> String {
         let mut out = Vec::new();
         let (wanted, watched_s, lead_s) = ("pattern 'apache2'", 86_400.0, 900.0);
         Report { state, wanted, trees, samples, watched_s, lead_s, failing: false }

@@ -2,7 +2,7 @@
 //!
 //! An entry has the text line as `MESSAGE` and a `PRIORITY` (2 when memory or tasks ran out, 4 for
 //! what an admin should see, 5 for the rest); `LEAKWATCH_EVENT`, `LEAKWATCH_PID` and `LEAKWATCH_COMM` to
-//! filter by; and `LEAKWATCH_JSON`, the event as `--format json` has it. `OBJECT_PID` is the root of
+//! filter by, `LEAKWATCH_UNIT` or `LEAKWATCH_CONTAINER` where the process belongs to one; and `LEAKWATCH_JSON`, the event as `--format json` has it. `OBJECT_PID` is the root of
 //! the tree: so the journal files the entry under that server's unit too, and `journalctl -u
 //! apache2` shows what leakwatch did to Apache.
 
@@ -12,16 +12,23 @@ use super::words::Style;
 use crate::core::model::event::Event;
 use crate::core::model::order::{Outcome, OutcomeResult};
 use crate::core::model::process::{Comm, ProcId};
+use crate::core::unit_names::UnitNames;
 use std::io::{self, Write};
 
 /// Writes the entry of an event of the sample at `t`; nothing where text has no line for it.
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub fn write_entry(out: &mut Vec<u8>, t: f64, event: &Event, style: Style) -> io::Result<()> {
+pub fn write_entry(
+    out: &mut Vec<u8>,
+    t: f64,
+    event: &Event,
+    names: &UnitNames,
+    style: Style,
+) -> io::Result<()> {
     out.write_all(b"MESSAGE=")?;
     let start = out.len();
-    write_message(out, event, Style { colour: false, ..style })?;
+    write_message(out, event, names, Style { colour: false, ..style })?;
     if out.len() == start {
         out.clear();
         return Ok(());
@@ -32,12 +39,18 @@ pub fn write_entry(out: &mut Vec<u8>, t: f64, event: &Event, style: Style) -> io
     if let Some((id, comm)) = process {
         writeln!(out, "LEAKWATCH_PID={}\nLEAKWATCH_COMM={comm}", id.pid)?;
     }
+    if let Some(name) = event.subject().and_then(|id| names.of(id)) {
+        match name.container() {
+            Some(container) => writeln!(out, "LEAKWATCH_CONTAINER={container}")?,
+            None => writeln!(out, "LEAKWATCH_UNIT={name}")?,
+        }
+    }
     if let Some(root) = root {
         writeln!(out, "OBJECT_PID={}", root.pid)?;
     }
     writeln!(out, "LEAKWATCH_EVENT={}", record::name(event))?;
     out.write_all(b"LEAKWATCH_JSON=")?;
-    write_event(out, t, event, EventFormat::Json, style)
+    write_event(out, t, event, names, EventFormat::Json, style)
 }
 
 /// The event's level of syslog(3).
@@ -119,6 +132,8 @@ impl<W: Write> Write for Leveled<W> {
 mod tests {
     use super::*;
     use crate::core::model::ceiling::{CeilingKind, MemoryFailure, MemoryFailureKind, Place};
+    use crate::core::model::process::Program;
+    use crate::core::model::sample::Sample;
 
     #[test]
     fn an_entry_has_a_line_for_people_and_fields_to_filter_by() {
@@ -130,7 +145,12 @@ mod tests {
             count: 1,
         };
         let mut entry = Vec::new();
-        write_entry(&mut entry, 1e9, &Event::MemoryFailure(sign), Style::default()).unwrap();
+        let named = "container shop-php".to_owned();
+        let program = Program { id: sign.root.unwrap(), unit: Some(named), ..Program::unknown() };
+        let mut names = UnitNames::default();
+        names.observe(&Sample { programs: vec![program], ..Sample::default() });
+        let event = Event::MemoryFailure(sign);
+        write_entry(&mut entry, 1e9, &event, &names, Style::default()).unwrap();
         let entry = String::from_utf8(entry).unwrap();
         let value = |key: &str| {
             entry.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap()
@@ -140,6 +160,10 @@ mod tests {
         assert_eq!(value("LEAKWATCH_EVENT"), "memory_failure");
         let json: serde_json::Value = serde_json::from_str(value("LEAKWATCH_JSON")).unwrap();
         assert_eq!(json["place"], "/web");
+        assert_eq!(
+            (value("LEAKWATCH_CONTAINER"), &json["container"]),
+            ("shop-php", &"shop-php".into())
+        );
     }
 
     #[test]

@@ -80,7 +80,7 @@ pub fn greet(err: &mut impl Write, engine: &Engine, greeting: &Greeting<'_>) -> 
 
 /// Writes for each tree with workers how they are ended: "Apache prefork: master 812, 9 workers;
 /// gentle signal USR1, after 70 s TERM, then KILL".
-fn manners(err: &mut impl Write, engine: &Engine, trees: &[TreeSummary]) -> io::Result<()> {
+fn manners(err: &mut impl Write, engine: &Engine, trees: &[TreeSummary<'_>]) -> io::Result<()> {
     let (detector, eligibility) = (engine.detector(), engine.policy().eligibility());
     for tree in trees.iter().take(MOST) {
         let members = detector.process_states().filter(|s| s.root == tree.root);
@@ -115,7 +115,7 @@ fn manners(err: &mut impl Write, engine: &Engine, trees: &[TreeSummary]) -> io::
 }
 
 /// Writes how many processes this user may not signal.
-fn may_not(err: &mut impl Write, engine: &Engine, trees: &[TreeSummary]) -> io::Result<()> {
+fn may_not(err: &mut impl Write, engine: &Engine, trees: &[TreeSummary<'_>]) -> io::Result<()> {
     let forbidden = engine.policy().eligibility().forbidden();
     let all: usize = trees.iter().map(|tree| tree.workers + 1).sum();
     match forbidden {
@@ -153,7 +153,7 @@ pub fn failure(err: &mut impl Write, why: &str) -> io::Result<()> {
 /// When `err` cannot be written.
 pub fn came(err: &mut impl Write, engine: &Engine, root: ProcId) -> io::Result<()> {
     let trees = summary::trees(engine);
-    let new: Vec<TreeSummary> = trees.into_iter().filter(|tree| tree.root == root).collect();
+    let new: Vec<TreeSummary<'_>> = trees.into_iter().filter(|tree| tree.root == root).collect();
     writeln!(err, "leakwatch: found")?;
     summary::write(err, &new, 1, Style::default())
 }

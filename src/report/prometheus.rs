@@ -2,17 +2,19 @@
 //!
 //! Every series has a `watch` label, so that the files of several watches do not collide; none has
 //! a pid: that would be a new series for every worker that ever lived. Trees go by the name of
-//! their root's program, at most [`MOST`] of them, those that leak and the largest first.
+//! their root's program and its unit or container, at most [`MOST`] of them, those that leak and the
+//! largest first. A unit or container whose name is a new one each time is no label.
 
 use crate::core::engine::Engine;
 use crate::core::model::ceiling::{Ceiling, MemoryFailureKind, Place, Unit};
 use crate::core::model::event::Event;
 use crate::core::model::forecast::Forecast;
 use crate::core::model::order::{Outcome, OutcomeResult};
-use crate::core::model::process::Comm;
+use crate::core::model::process::{Comm, ProcId};
 use crate::core::model::sample::Sample;
 use crate::core::model::signal::Step;
 use crate::core::model::verdict::Verdict;
+use crate::core::unit_names::{UnitName, UnitNames};
 use crate::report::self_usage::SelfReport;
 use std::fmt;
 use std::io::{self, Write};
@@ -35,10 +37,12 @@ pub struct Exposition {
     ceilings: Vec<Ceiling>,
 }
 
-/// All trees whose root has one name.
+/// All trees whose root has one name, and is of one unit.
 #[derive(Debug)]
 struct TreeMetrics {
     comm: Comm,
+    /// One of the roots.
+    root: ProcId,
     processes: u64,
     footprint: u64,
     leaking: u64,
@@ -121,8 +125,8 @@ impl Exposition {
         writeln!(out, "leakwatch_build_info{{watch=\"{watch}\",version=\"{version}\"}} 1")?;
         self.write_self(out, sample.t, own)?;
         self.write_counters(out)?;
-        self.write_trees(out)?;
-        self.write_ceilings(out, sample)
+        self.write_trees(out, engine.names())?;
+        self.write_ceilings(out, sample, engine.names())
     }
 
     /// A metric with the watch as its only label.
@@ -201,13 +205,14 @@ impl Exposition {
         Ok(())
     }
 
-    fn write_trees(&self, out: &mut impl Write) -> io::Result<()> {
+    fn write_trees(&self, out: &mut impl Write, names: &UnitNames) -> io::Result<()> {
         let watch = Escaped(&self.watch);
         let mut each = |name: &str, help: &str, value: fn(&TreeMetrics) -> f64| {
             head(out, name, "gauge", help)?;
             self.trees.iter().try_for_each(|tree| {
                 let (comm, value) = (Quoted(tree.comm), value(tree));
-                writeln!(out, "{name}{{watch=\"{watch}\",tree=\"{comm}\"}} {value}")
+                let of = UnitLabel(label(names.of(tree.root)));
+                writeln!(out, "{name}{{watch=\"{watch}\",tree=\"{comm}\"{of}}} {value}")
             })
         };
         each(
@@ -246,9 +251,10 @@ impl Exposition {
                 [("earliest", f.earliest_s), ("likely", f.likely_s), ("latest", f.latest_s)]
             {
                 let (comm, ceiling, place) = (Quoted(tree.comm), f.ceiling.name(), Shown(f.place));
+                let of = UnitLabel(label(names.of(tree.root)));
                 writeln!(
                     out,
-                    "{name}{{watch=\"{watch}\",tree=\"{comm}\",ceiling=\"{ceiling}\",place=\"{place}\",bound=\"{bound}\"}} {}",
+                    "{name}{{watch=\"{watch}\",tree=\"{comm}\",ceiling=\"{ceiling}\",place=\"{place}\",bound=\"{bound}\"{of}}} {}",
                     MetricValue(seconds)
                 )?;
             }
@@ -256,7 +262,12 @@ impl Exposition {
         Ok(())
     }
 
-    fn write_ceilings(&self, out: &mut impl Write, sample: &Sample) -> io::Result<()> {
+    fn write_ceilings(
+        &self,
+        out: &mut impl Write,
+        sample: &Sample,
+        names: &UnitNames,
+    ) -> io::Result<()> {
         let watch = Escaped(&self.watch);
         let mut each = |unit: Unit, name: &str, help: &str, value: fn(&Ceiling) -> u64| {
             head(out, name, "gauge", help)?;
@@ -265,9 +276,10 @@ impl Exposition {
                 let (kind, place) = (ceiling.kind.name(), Shown(ceiling.place));
                 let tree = Quoted(owner(ceiling, sample));
                 let value = value(ceiling);
+                let of = UnitLabel(label(names.at(ceiling.place)));
                 writeln!(
                     out,
-                    "{name}{{watch=\"{watch}\",ceiling=\"{kind}\",place=\"{place}\",tree=\"{tree}\"}} {value}"
+                    "{name}{{watch=\"{watch}\",ceiling=\"{kind}\",place=\"{place}\",tree=\"{tree}\"{of}}} {value}"
                 )
             })
         };
@@ -290,17 +302,25 @@ impl Exposition {
     /// Trees by name and ceilings each once, so that no series comes twice: one collision, and the
     /// collector drops the file.
     fn gather(&mut self, engine: &Engine, sample: &Sample) {
-        let detector = engine.detector();
+        let (detector, names) = (engine.detector(), engine.names());
         self.trees.clear();
         for s in detector.process_states() {
             let root = detector.process_state(s.root).unwrap_or(s);
-            let index = self.trees.iter().position(|tree| tree.comm == root.comm);
+            let of = |root| label(names.of(root));
+            let is_same =
+                |tree: &TreeMetrics| tree.comm == root.comm && of(tree.root) == of(root.id);
+            let index = self.trees.iter().position(is_same);
             let index = index.unwrap_or_else(|| {
-                let (comm, forecast) = (root.comm, None);
-                let (processes, footprint, leaking, growing, growth) = (0, 0, 0, 0, 0.0);
-                let tree =
-                    TreeMetrics { comm, processes, footprint, leaking, growing, growth, forecast };
-                self.trees.push(tree);
+                self.trees.push(TreeMetrics {
+                    comm: root.comm,
+                    root: root.id,
+                    processes: 0,
+                    footprint: 0,
+                    leaking: 0,
+                    growing: 0,
+                    growth: 0.0,
+                    forecast: None,
+                });
                 self.trees.len() - 1
             });
             let Some(tree) = self.trees.get_mut(index) else { continue };
@@ -323,7 +343,11 @@ impl Exposition {
         }
         self.trees.sort_unstable_by(|a, b| {
             let weight = |tree: &TreeMetrics| (tree.leaking > 0, tree.growing > 0, tree.footprint);
-            weight(b).cmp(&weight(a)).then(a.comm.as_bytes().cmp(b.comm.as_bytes()))
+            let unit = |tree: &TreeMetrics| label(names.of(tree.root));
+            weight(b)
+                .cmp(&weight(a))
+                .then_with(|| a.comm.as_bytes().cmp(b.comm.as_bytes()))
+                .then_with(|| unit(a).cmp(&unit(b)))
         });
         self.trees.truncate(MOST);
         self.ceilings.clear();
@@ -347,6 +371,25 @@ fn owner(ceiling: &Ceiling, sample: &Sample) -> Comm {
     let root = ceiling.root.filter(|_| ceiling.kind.is_per_tree());
     let proc = root.and_then(|root| sample.procs.iter().find(|proc| proc.id == root));
     proc.map_or(Comm::default(), |proc| proc.comm)
+}
+
+/// A unit or container that may be a label.
+fn label(name: Option<UnitName<'_>>) -> Option<UnitName<'_>> {
+    name.filter(|name| name.is_lasting())
+}
+
+/// The unit or container as one more label, where there is one.
+struct UnitLabel<'n>(Option<UnitName<'n>>);
+
+impl fmt::Display for UnitLabel<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (key, name) = match self.0.map(|name| (name.container(), name.unit())) {
+            Some((Some(container), _)) => ("container", container),
+            Some((None, Some(unit))) => ("unit", unit),
+            _ => return Ok(()),
+        };
+        write!(f, ",{key}=\"{}\"", Escaped(name))
+    }
 }
 
 /// Adds to the count of one kind.
@@ -422,8 +465,8 @@ mod tests {
     use crate::core::model::ceiling::{CeilingKind, MemoryFailure};
     use crate::core::model::load::SelfUsage;
     use crate::core::model::order::{Order, OrderReason};
-    use crate::core::model::process::ProcId;
-    use crate::core::model::sample::Header;
+    use crate::core::model::process::{Proc, Program};
+    use crate::core::model::sample::{Header, PlaceName};
     use crate::core::model::signal::Signal;
     use crate::core::scheduling_delay::SchedulingDelay;
 
@@ -483,6 +526,65 @@ mod tests {
         for (kind, count) in [("oom-kill", 40), ("refused", 40), ("stalled", 1)] {
             let line =
                 format!("leakwatch_memory_failures_total{{{watch},kind=\"{kind}\"}} {count}\n");
+            assert!(text.contains(&line), "{line}{text}");
+        }
+    }
+
+    #[test]
+    fn trees_of_one_name_in_two_containers_are_two_series_and_numbered_ones_are_one() {
+        let proc = |pid| Proc {
+            id: ProcId { pid, start: 1 },
+            ppid: 1,
+            comm: Comm::new(b"php"),
+            rss: 4096,
+            anon: Some(4096),
+            swap: 0,
+            cpu_s: 0.0,
+            threads: 1,
+        };
+        let units = [
+            "container a",
+            "container b",
+            "x\\x2dy.service",
+            "container 0123456789ab",
+            "container ba9876543210",
+        ];
+        let programs = units.iter().zip(1..).map(|(unit, pid)| Program {
+            id: ProcId { pid, start: 1 },
+            unit: Some((*unit).to_owned()),
+            ..Program::unknown()
+        });
+        let (place, limit) = (Place::new("/docker/a"), 1 << 30);
+        let root = Some(ProcId { pid: 1, start: 1 });
+        let sample = Sample {
+            t: 1.0,
+            procs: (1..6).map(proc).collect(),
+            programs: programs.collect(),
+            ceilings: vec![Ceiling {
+                kind: CeilingKind::CgroupMemory,
+                root,
+                place,
+                used: 1,
+                limit,
+            }],
+            places: vec![PlaceName { place, name: "container a".to_owned() }],
+            ..Sample::default()
+        };
+        let mut engine = engine();
+        engine.observe(&sample);
+        let own =
+            SelfReport { usage: SelfUsage::default(), scheduling_delay: SchedulingDelay::new(0.0) };
+        let mut text = Vec::new();
+        Exposition::new("w", true).write(&mut text, &engine, &sample, own).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let processes = "leakwatch_tree_processes{watch=\"w\",tree=\"php\"";
+        for line in [
+            format!("{processes},container=\"a\"}} 1\n"),
+            format!("{processes},container=\"b\"}} 1\n"),
+            format!("{processes},unit=\"x\\\\x2dy.service\"}} 1\n"),
+            format!("{processes}}} 2\n"),
+            "place=\"/docker/a\",tree=\"\",container=\"a\"} 1073741824\n".to_owned(),
+        ] {
             assert!(text.contains(&line), "{line}{text}");
         }
     }

@@ -38,7 +38,7 @@ impl Screen {
         out: &mut impl Write,
         t: f64,
         next_s: f64,
-        trees: &[TreeSummary],
+        trees: &[TreeSummary<'_>],
         style: Style,
     ) -> io::Result<()> {
         // Without wrapping, a long line stays one line and the block can be found again.

@@ -3,18 +3,19 @@
 //! The same lines serve the greeting at the start, SIGUSR1, and the block that is redrawn on a
 //! terminal.
 
-use super::words::{CeilingName, Style, Subject};
+use super::words::{NamedCeiling, Style, Subject};
 use crate::core::detect::ceilings::series::Headroom;
 use crate::core::engine::Engine;
 use crate::core::model::forecast::Forecast;
 use crate::core::model::process::{Comm, ProcId};
 use crate::core::model::units::{Amount, Bytes, Rate, Seconds};
 use crate::core::model::verdict::Verdict;
+use crate::core::unit_names::UnitNames;
 use std::io::{self, Write};
 
 /// One process tree as it stands.
 #[derive(Clone, Copy, Debug)]
-pub struct TreeSummary {
+pub struct TreeSummary<'e> {
     /// Its root.
     pub root: ProcId,
     /// The root's name.
@@ -34,12 +35,14 @@ pub struct TreeSummary {
     pub headroom: Headroom,
     /// When it will be reached.
     pub forecast: Option<Forecast>,
+    /// The units and containers of all of them.
+    pub names: &'e UnitNames,
 }
 
 /// All trees of the last sample, worst first: leaking, then growing, then by footprint.
-pub fn trees(engine: &Engine) -> Vec<TreeSummary> {
+pub fn trees(engine: &Engine) -> Vec<TreeSummary<'_>> {
     let detector = engine.detector();
-    let mut trees: Vec<TreeSummary> = Vec::new();
+    let mut trees: Vec<TreeSummary<'_>> = Vec::new();
     for s in detector.process_states() {
         let index = trees.iter().position(|tree| tree.root == s.root).unwrap_or_else(|| {
             trees.push(TreeSummary {
@@ -56,6 +59,7 @@ pub fn trees(engine: &Engine) -> Vec<TreeSummary> {
                 growing: 0,
                 headroom: detector.headroom(s.root),
                 forecast: detector.forecast(s.root),
+                names: engine.names(),
             });
             trees.len() - 1
         });
@@ -122,7 +126,7 @@ pub fn write_summary(out: &mut impl Write, engine: &Engine) -> io::Result<()> {
             "; {} of {} left of {}",
             Amount(left, kind.unit()),
             Amount(limit, kind.unit()),
-            CeilingName(kind, place)
+            NamedCeiling(kind, place, engine.names())
         ),
         None => Ok(()),
     }
@@ -134,13 +138,17 @@ pub fn write_summary(out: &mut impl Write, engine: &Engine) -> io::Result<()> {
 /// When `out` cannot be written.
 pub fn write(
     out: &mut impl Write,
-    trees: &[TreeSummary],
+    trees: &[TreeSummary<'_>],
     most: usize,
     style: Style,
 ) -> io::Result<()> {
     let (bold, off) = if style.colour { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
     for tree in trees.iter().take(most) {
-        let name = Subject::tree(tree.comm, tree.root).to_string();
+        let subject = Subject::tree(tree.comm, tree.root);
+        let name = match tree.names.of(tree.root) {
+            Some(unit) => format!("{subject} of {unit}"),
+            None => subject.to_string(),
+        };
         let workers = match tree.workers {
             0 => "alone".to_owned(),
             1 => "1 worker".to_owned(),
@@ -167,7 +175,7 @@ pub fn write(
                 Seconds(f.latest_s)
             )?,
             _ => {
-                let named = CeilingName(kind, place);
+                let named = NamedCeiling(kind, place, tree.names);
                 write!(out, "; {} of {} left of {named}", Bytes(left), Bytes(limit))?;
             }
         }

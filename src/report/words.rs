@@ -4,6 +4,7 @@
 use crate::core::model::ceiling::{CeilingKind, Place};
 use crate::core::model::process::{Comm, ProcId};
 use crate::core::model::verdict::FindingScope;
+use crate::core::unit_names::UnitNames;
 use std::fmt;
 
 /// How lines are dressed.
@@ -80,6 +81,21 @@ impl fmt::Display for CeilingName {
             write!(f, " {}", self.1)?;
         }
         Ok(())
+    }
+}
+
+/// A ceiling by the unit or container whose limit it is, where that is known: "the memory limit of
+/// container shop-php".
+#[derive(Clone, Copy, Debug)]
+pub struct NamedCeiling<'n>(pub CeilingKind, pub Place, pub &'n UnitNames);
+
+impl fmt::Display for NamedCeiling<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(kind, place, names) = *self;
+        let Some(name) = names.at(place) else { return CeilingName(kind, place).fmt(f) };
+        let limit = kind.title().strip_suffix(" of cgroup").unwrap_or("the memory limit");
+        let what = if name.unit().is_some() { "unit " } else { "" };
+        write!(f, "{limit} of {what}{name}")
     }
 }
 

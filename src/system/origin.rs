@@ -90,6 +90,14 @@ impl Origins {
         named.map(|name| format!("container {name}")).or_else(|| origin::unit(path))
     }
 
+    /// Whose limit a cgroup's is: a unit's or container's that has this very cgroup, and not one above
+    /// it.
+    pub(in crate::system) fn limit_of(&mut self, path: &str) -> Option<String> {
+        let own = self.unit_of(path)?;
+        let above = path.rsplit_once('/').map_or("", |(above, _)| above);
+        (self.unit_of(above).as_ref() != Some(&own)).then_some(own)
+    }
+
     /// The name of a container, by the number that its runtime gave it.
     fn container(&mut self, id: &str) -> Option<String> {
         if let Some(name) = self.names.get(id) {
@@ -252,6 +260,24 @@ mod tests {
         assert_eq!(called().as_deref(), Some("container postgres"));
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
         assert_eq!(called().as_deref(), Some("container 0123456789ab"));
+    }
+
+    #[test]
+    fn a_limit_is_a_units_only_if_it_stands_at_the_unit_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut origins = Origins::at(dir.path(), dir.path());
+        let container = Some("container 0123456789ab");
+        for (path, wanted) in [
+            ("/system.slice/php.service", Some("php.service")),
+            ("/system.slice/php.service/pool", None),
+            ("/system.slice", None),
+            ("/", None),
+            (&format!("/system.slice/docker-{ID}.scope"), container),
+            (&format!("/docker/{ID}/init"), None),
+            ("/lxc.payload.mail", Some("container mail")),
+        ] {
+            assert_eq!(origins.limit_of(path).as_deref(), wanted, "{path}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The events so far, as lines.
 
 use crate::core::model::event::Event;
+use crate::core::unit_names::UnitNames;
 use crate::report::events::text;
 use crate::report::words::{Style, TimeOfDay};
 use std::collections::VecDeque;
@@ -25,10 +26,10 @@ pub struct Log {
 
 impl Log {
     /// Adds an event, in the words in which the watch prints it.
-    pub fn event(&mut self, t: f64, event: &Event, dry_run: bool) {
+    pub fn event(&mut self, t: f64, event: &Event, names: &UnitNames, dry_run: bool) {
         let mut line = Vec::new();
         // Into memory nothing fails.
-        let _ = text::write_message(&mut line, event, Style { colour: false, dry_run });
+        let _ = text::write_message(&mut line, event, names, Style { colour: false, dry_run });
         let text = String::from_utf8_lossy(&line);
         if !text.is_empty() {
             self.add(t, text.trim_end().to_owned());

@@ -100,7 +100,8 @@ impl Churn {
         assert_eq!(self.sample.procs.len(), self.workers.len() + 1);
         for event in self.engine.assessment().events() {
             for format in [EventFormat::Text, EventFormat::Json] {
-                write_event(&mut io::sink(), t, &event, format, Style::default()).unwrap();
+                let names = self.engine.names();
+                write_event(&mut io::sink(), t, &event, names, format, Style::default()).unwrap();
             }
             self.metrics_exporter.count(&event);
         }

@@ -372,6 +372,7 @@ impl World {
                     forked: actor.parent != 1,
                     permitted: Some(true),
                     uid: None,
+                    unit: None,
                 });
             }
         }

@@ -22,6 +22,7 @@ mod left_behind;
 mod machines;
 mod man;
 mod orders;
+mod outside;
 mod replay;
 mod slow;
 mod tasks;

@@ -199,6 +199,7 @@ impl World {
             forked: p.id.pid != self.master && !self.lone,
             permitted: Some(true),
             uid: None,
+            unit: None,
         };
         let programs = procs.iter().filter(|p| !known.contains(&p.id.pid)).map(program).collect();
         let (total, available) = (self.total, left);

@@ -147,6 +147,7 @@ impl World {
             forked: pid != MASTER,
             permitted: Some(true),
             uid: None,
+            unit: None,
         };
         let new = self.children.iter_mut();
         let new = new.filter_map(|c| (!std::mem::replace(&mut c.told, true)).then_some(c.pid));

@@ -132,6 +132,7 @@ fn hostile(path: &Path) {
             forked: false,
             permitted: None,
             uid: None,
+            unit: None,
         };
         let sample = Sample {
             t: 1_700_000_000.0 + n as f64,

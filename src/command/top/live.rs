@@ -71,7 +71,7 @@ impl Live {
         // No faster than it was asked for, however near the end: it protects nothing.
         self.next_s = assessment.next_s.clamp(self.interval_s.min(1.0), self.interval_s);
         for event in assessment.events() {
-            log.event(self.sample.t, &event, self.is_dry);
+            log.event(self.sample.t, &event, self.observer.engine().names(), self.is_dry);
         }
         for note in self.sampler.take_notes() {
             log.note(self.sample.t, &note);

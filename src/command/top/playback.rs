@@ -157,7 +157,7 @@ impl<'o> Playback<'o> {
         self.judged += 1;
         self.observer.observe(&self.sample);
         for event in self.observer.engine().assessment().events() {
-            log.event(self.sample.t, &event, self.judge.dry_run);
+            log.event(self.sample.t, &event, self.observer.engine().names(), self.judge.dry_run);
         }
         Ok(())
     }

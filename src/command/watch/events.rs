@@ -4,6 +4,7 @@ use super::journal_sink::JournalSink;
 use crate::cli::options::OutputOptions;
 use crate::core::engine::Engine;
 use crate::core::model::event::Event;
+use crate::core::unit_names::UnitNames;
 use crate::report::events::{EventFormat, write_event};
 use crate::report::screen::Screen;
 use crate::report::summary;
@@ -49,27 +50,38 @@ impl EventOutputs {
     ///
     /// # Errors
     /// `out` cannot be written.
-    pub(super) fn write(&mut self, out: &mut impl Write, t: f64, event: &Event) -> Result<()> {
+    pub(super) fn write(
+        &mut self,
+        out: &mut impl Write,
+        t: f64,
+        event: &Event,
+        names: &UnitNames,
+    ) -> Result<()> {
         self.clear_screen(out)?;
         match &mut self.journal_sink {
-            Some(journal_sink) => journal_sink.write(out, t, event, self.style)?,
-            None => write_event(out, t, event, self.format, self.style)?,
+            Some(journal_sink) => journal_sink.write(out, t, event, names, self.style)?,
+            None => write_event(out, t, event, names, self.format, self.style)?,
         }
         out.flush().context("cannot write the report")
     }
 
     /// Hands one event to the hook; returns what is wrong with the hook, once.
-    pub(super) fn run_hook(&mut self, t: f64, event: &Event) -> Option<&'static str> {
+    pub(super) fn run_hook(
+        &mut self,
+        t: f64,
+        event: &Event,
+        names: &UnitNames,
+    ) -> Option<&'static str> {
         let hook = self.hook.as_mut()?;
         let plain = Style { colour: false, ..self.style };
         let mut text = Vec::new();
-        write_event(&mut text, t, event, EventFormat::Text, plain).ok();
+        write_event(&mut text, t, event, names, EventFormat::Text, plain).ok();
         // An event without a line for people is none for a hook either.
         if text.is_empty() {
             return None;
         }
         hook.tell(|line| {
-            write_event(line, t, event, EventFormat::Json, plain)?;
+            write_event(line, t, event, names, EventFormat::Json, plain)?;
             line.write_all(&text)
         })
     }

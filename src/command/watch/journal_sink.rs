@@ -1,6 +1,7 @@
 //! Events as entries of the journal, where a watch runs as a service.
 
 use crate::core::model::event::Event;
+use crate::core::unit_names::UnitNames;
 use crate::report::events::text;
 use crate::report::journal::{level, write_entry};
 use crate::report::words::Style;
@@ -32,10 +33,11 @@ impl JournalSink {
         out: &mut impl Write,
         t: f64,
         event: &Event,
+        names: &UnitNames,
         style: Style,
     ) -> io::Result<()> {
         self.entry.clear();
-        write_entry(&mut self.entry, t, event, style)?;
+        write_entry(&mut self.entry, t, event, names, style)?;
         if self.entry.is_empty() {
             return Ok(());
         }
@@ -43,7 +45,7 @@ impl JournalSink {
             Some(Ok(())) => Ok(()),
             _ => {
                 write!(out, "<{}>", level(event))?;
-                text::write_message(out, event, style)
+                text::write_message(out, event, names, style)
             }
         }
     }
@@ -68,12 +70,12 @@ mod tests {
         let socket = UnixDatagram::bind(&path).unwrap();
         let mut journal_sink = JournalSink::open(&path);
         let mut out = Vec::new();
-        journal_sink.write(&mut out, 1e9, &failing(), Style::default()).unwrap();
+        journal_sink.write(&mut out, 1e9, &failing(), &UnitNames::new(), Style::default()).unwrap();
         let mut entry = [0; 4096];
         let length = socket.recv(&mut entry).unwrap();
         assert!(entry[..length].starts_with(b"MESSAGE=FAILING") && out.is_empty());
         drop(socket);
-        journal_sink.write(&mut out, 1e9, &failing(), Style::default()).unwrap();
+        journal_sink.write(&mut out, 1e9, &failing(), &UnitNames::new(), Style::default()).unwrap();
         assert!(String::from_utf8(out).unwrap().starts_with("<2>FAILING   machine"));
     }
 }

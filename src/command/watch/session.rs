@@ -252,8 +252,9 @@ impl Session {
             if let Some(metrics) = &mut self.metrics {
                 metrics.count(&event);
             }
-            self.events.write(out, t, &event)?;
-            hook_problem = self.events.run_hook(t, &event).or(hook_problem);
+            let names = self.acting.engine.names();
+            self.events.write(out, t, &event, names)?;
+            hook_problem = self.events.run_hook(t, &event, names).or(hook_problem);
         }
         self.complain(err, hook_problem.map(Error::msg))?;
         let (came, went) = self.trees.update(&self.acting.engine);

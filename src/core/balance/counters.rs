@@ -1,6 +1,6 @@
 //! From what the kernel counts to lines that add up to the memory there is.
 
-use super::kinds::LineKind;
+use crate::core::model::memory_line::LineKind;
 
 /// What the kernel counts at one moment, in bytes; 0 where it does not tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

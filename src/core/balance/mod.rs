@@ -6,18 +6,17 @@
 
 pub mod counters;
 pub mod directories;
-pub mod kinds;
 pub mod sheet;
 pub mod trend;
 
 use crate::core::balance::counters::{Counters, Line};
 use crate::core::balance::directories::Directories;
-use crate::core::balance::kinds::LineKind;
 use crate::core::balance::sheet::{Sheet, SheetLine, SheetPart};
 use crate::core::balance::trend::LineTrend;
 use crate::core::detect::basis::JudgeBasis;
 use crate::core::detect::constants::Constants;
 use crate::core::model::ceiling::Unit;
+use crate::core::model::memory_line::LineKind;
 use std::collections::BTreeMap;
 
 /// Parts that are kept of a line's.

@@ -1,9 +1,9 @@
 //! The balance sheet: lines with their trends, what grows first.
 
 use crate::core::balance::directories::Largest;
-use crate::core::balance::kinds::{LineKind, Nature};
 use crate::core::balance::trend::{Growth, Trend};
 use crate::core::model::event::SOON_S;
+use crate::core::model::memory_line::{LineKind, Nature};
 use crate::core::model::units::MIB;
 
 /// A line that grew by less than this is no finding.

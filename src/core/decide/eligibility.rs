@@ -513,6 +513,7 @@ mod tests {
             forked: *forked,
             permitted: *permitted,
             uid: None,
+            unit: None,
         });
         Sample { t, procs: procs.collect(), programs: programs.collect(), ..Sample::default() }
     }

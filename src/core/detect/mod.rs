@@ -31,6 +31,7 @@ pub mod tree;
 pub mod verdict;
 
 use crate::core::detect::basis::JudgeBasis;
+use crate::core::detect::ceilings::causes::UseHistory;
 use crate::core::detect::ceilings::series::Headroom;
 use crate::core::detect::ceilings::tracker::CeilingTracker;
 use crate::core::detect::ceilings::tree_forecasts::TreeForecasts;
@@ -62,6 +63,8 @@ pub struct Detector {
     pools: Pools,
     runs: EarlierRuns,
     tree_forecasts: TreeForecasts,
+    /// What uses memory besides.
+    uses: UseHistory,
     /// By slot, of the last sample.
     totals: Vec<SubtreeTotal>,
     /// Slots of the processes without a parent, of those that have or had children, and of those
@@ -91,6 +94,7 @@ impl Detector {
             pools: Pools::default(),
             runs: EarlierRuns::default(),
             tree_forecasts: TreeForecasts::default(),
+            uses: UseHistory::default(),
             totals: Vec::new(),
             roots: Vec::new(),
             parents: Vec::new(),
@@ -107,6 +111,7 @@ impl Detector {
         self.trees.observe(&sample.procs, &sample.programs);
         self.count_ended();
         self.ceilings.observe(&moment, sample, &self.basis);
+        self.uses.observe(sample.t, &sample.uses);
         self.remove_exited(events);
         self.add_new(sample);
         self.judge_processes(&moment, sample, events);

@@ -6,9 +6,10 @@ use crate::core::detect::process::Process;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::detect::sample_clock::SampleTime;
 use crate::core::detect::subtree::ChildLeak;
-use crate::core::model::ceiling::FilledBy;
+use crate::core::model::ceiling::{CeilingKind, FilledBy};
 use crate::core::model::event::Event;
 use crate::core::model::forecast::Forecast;
+use crate::core::model::memory_line::Nature;
 use crate::core::model::process::Comm;
 use crate::core::model::verdict::{ClearedReason, Finding, FindingReason, FindingScope, Verdict};
 
@@ -90,19 +91,26 @@ impl Detector {
         for (usage, root) in self.ceilings.each() {
             let covered = self.tree_forecasts.covers(usage.id());
             let forecast = usage.trend().map(|exhaustion| exhaustion.forecast());
+            let (ceiling, place) = (usage.id().kind, usage.id().place);
+            let is_memory = usage.fill() == FilledBy::Footprints
+                && (ceiling == CeilingKind::Ram || !place.is_none());
+            let cause = forecast.filter(|_| is_memory);
+            let cause = cause.and_then(|of| self.uses.cause(place, of.window_s, of.slope));
             // Memory that is taken once and for all looks like this too, and a process that takes
             // it is found to leak by more than that. So a trend without any leak must have gone
-            // half the way.
+            // half the way; where it is known what else grows, by its longest window.
+            let is_held = cause.is_some_and(|cause| cause.kind.nature() == Nature::Held);
+            let is_half = is_held && usage.way() >= 1.0;
             let is_sure = |forecast: &Forecast| {
-                usage.fill() != FilledBy::Footprints || has_leak || forecast.reach() <= 1.0
+                let is_other = usage.fill() != FilledBy::Footprints;
+                is_other || has_leak || is_half || forecast.reach() <= 1.0
             };
-            let (ceiling, place) = (usage.id().kind, usage.id().place);
             let comm = root.map_or(Comm::default(), comm);
             if let Some(forecast) = forecast.filter(|forecast| !covered && is_sure(forecast)) {
                 let last = usage.last_reported();
                 if let Some(news) = LastForecast::if_news(*last, now_s, Some(&forecast)) {
                     *last = Some(news);
-                    events.push(Event::Forecast { root, comm, forecast });
+                    events.push(Event::Forecast { root, comm, forecast, cause });
                 }
             } else if usage.last_reported().take().is_some() && !covered {
                 events.push(Event::ForecastCleared { root, comm, ceiling, place });

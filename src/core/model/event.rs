@@ -4,6 +4,7 @@
 
 use crate::core::model::ceiling::{CeilingKind, MemoryFailure, Place};
 use crate::core::model::forecast::Forecast;
+use crate::core::model::memory_line::LineKind;
 use crate::core::model::order::{NotEnded, Order, Outcome};
 use crate::core::model::process::{Comm, ProcId};
 use crate::core::model::signal::SignalFailure;
@@ -40,6 +41,8 @@ pub enum Event {
         comm: Comm,
         /// The forecast.
         forecast: Forecast,
+        /// What uses the memory up, where no process explains it.
+        cause: Option<Cause>,
     },
     /// A ceiling no longer comes nearer.
     ForecastCleared {
@@ -79,7 +82,46 @@ pub enum Event {
     Outcome(Outcome),
 }
 
+/// What uses memory up that no process explains.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cause {
+    /// What grows.
+    pub kind: LineKind,
+    /// The part of it that grows most (a mount), where one does.
+    pub part: Place,
+    /// Bytes a second.
+    pub rate: f64,
+}
+
 impl Event {
+    /// The process that it is about, or the root of the tree; none where it is about the machine.
+    pub fn subject(&self) -> Option<ProcId> {
+        match self {
+            Self::Leak(finding) | Self::Growing(finding) => Some(finding.id),
+            Self::VerdictCleared { id, .. } | Self::NotEnded { id, .. } => Some(*id),
+            Self::Order(order)
+            | Self::SignalFailed { order, .. }
+            | Self::Outcome(Outcome { order, .. }) => Some(order.victim),
+            Self::Forecast { root, .. } | Self::ForecastCleared { root, .. } => *root,
+            Self::MemoryFailure(failure) => failure.root,
+        }
+    }
+
+    /// Where the limit stands that it is about, if it is about one.
+    pub fn place(&self) -> Option<Place> {
+        let of = |forecast: Option<Forecast>| forecast.map(|forecast| forecast.place);
+        match self {
+            Self::Leak(finding) | Self::Growing(finding) => of(finding.forecast),
+            Self::Order(order)
+            | Self::SignalFailed { order, .. }
+            | Self::Outcome(Outcome { order, .. }) => of(order.forecast),
+            Self::Forecast { forecast, .. } => Some(forecast.place),
+            Self::ForecastCleared { place, .. } => Some(*place),
+            Self::MemoryFailure(failure) => Some(failure.place),
+            Self::VerdictCleared { .. } | Self::NotEnded { .. } => None,
+        }
+    }
+
     /// Its place among the events of a sample: the worst has the lowest.
     pub(crate) fn severity_rank(&self) -> u8 {
         match self {

@@ -6,6 +6,7 @@ pub mod forecast;
 pub mod json_text;
 pub mod load;
 pub mod masked;
+pub mod memory_line;
 pub mod order;
 pub mod plain_text;
 pub mod process;

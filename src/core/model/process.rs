@@ -98,6 +98,8 @@ pub struct Program {
     pub permitted: Option<bool>,
     /// The user who started it; `None` where that is not known.
     pub uid: Option<u32>,
+    /// Its unit or container as people name it; `None` of what belongs to none.
+    pub unit: Option<String>,
 }
 
 #[cfg(test)]

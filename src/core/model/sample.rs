@@ -5,6 +5,7 @@
 //! tick, so its tables keep their capacity and a steady tick allocates nothing.
 
 use crate::core::model::ceiling::{Ceiling, CeilingKind, MemoryFailure, Place};
+use crate::core::model::memory_line::LineKind;
 use crate::core::model::process::{Proc, ProcId, Program};
 use crate::core::model::signal::SignalFailure;
 
@@ -54,6 +55,28 @@ impl Memory {
     }
 }
 
+/// Memory of one kind in use: on the machine, or below a limit of a cgroup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryUse {
+    /// The cgroup; none of the machine.
+    pub place: Place,
+    /// What it is.
+    pub kind: LineKind,
+    /// Which part of that kind (a mount); none of the whole.
+    pub part: Place,
+    /// How much, never 0.
+    pub bytes: u64,
+}
+
+/// A limit's place, and whose limit it is as people name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlaceName {
+    /// The cgroup.
+    pub place: Place,
+    /// Its unit or container.
+    pub name: String,
+}
+
 /// The machine at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {
@@ -76,6 +99,10 @@ pub struct Sample {
     pub procs: Vec<Proc>,
     /// Programs of processes that are new in this sample.
     pub programs: Vec<Program>,
+    /// What uses memory: on the machine, and below each limit of a cgroup.
+    pub uses: Vec<MemoryUse>,
+    /// Names of the places that are new in this sample.
+    pub places: Vec<PlaceName>,
     /// The victim whose signal could not be sent since the sample before, and why not. Only a live
     /// watch has one: a recording holds no signals.
     pub signal_failure: Option<(ProcId, SignalFailure)>,

@@ -113,6 +113,21 @@ impl Group {
         self.tallies.iter().map(|tally| f64::from(tally.processes))
     }
 
+    /// Whether there were more in each quarter of the time than ever before. What is started at once
+    /// (a service, some containers) and stays is none that piles up.
+    pub(super) fn goes_on(&self) -> bool {
+        let numbers: Vec<u32> = self.tallies.iter().map(|tally| tally.processes).collect();
+        let mut most = numbers.first().copied().unwrap_or(0);
+        let edge = |nth: usize| nth * numbers.len() / 4;
+        (0..4).all(|nth| {
+            let quarter = numbers.get(edge(nth)..edge(nth + 1)).unwrap_or_default();
+            let highest = quarter.iter().copied().max().unwrap_or(0);
+            let is_more = highest > most;
+            most = most.max(highest);
+            is_more
+        })
+    }
+
     pub(super) fn sizes(&self) -> impl Iterator<Item = f64> {
         self.tallies.iter().map(|tally| tally.bytes as f64)
     }

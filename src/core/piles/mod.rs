@@ -232,7 +232,8 @@ impl Piles {
         let size = self.trend(Unit::Bytes, group.sizes())?;
         let busy = group.cpu_s() / span_s.max(1e-9) / f64::from(now.processes);
         let stay = f64::from(group.ends()) <= ENDED * f64::from(group.births());
-        let more = number.growth > Growth::None && number.rise >= LEAST_MORE && stay;
+        let rises = number.growth > Growth::None && number.rise >= LEAST_MORE;
+        let more = rises && stay && group.goes_on();
         let larger = size.growth == Growth::Steady && size.rise >= LEAST_BYTES && stay;
         if busy > BUSY || !(more || larger) {
             return None;

@@ -76,6 +76,16 @@ fn what_works_ends_or_has_one_living_parent_is_no_pile() {
     assert!(flat.piles().is_empty(), "nothing grows");
 }
 
+#[test]
+fn what_is_started_at_once_and_stays_is_no_pile() {
+    for (from, more) in [(5, 20), (12, 15), (20, 12), (8, 4)] {
+        let started = |nth: u32| nth.saturating_sub(from).min(more);
+        let shims =
+            |nth: u32| (0..started(nth)).map(|n| seen(100 + n, 1, "containerd-shim", 12)).collect();
+        assert!(watch(40, shims).piles().is_empty(), "{more} from census {from} on");
+    }
+}
+
 fn zombie(pid: u32, ppid: u32) -> Seen {
     Seen { is_zombie: true, footprint: 0, ..seen(pid, ppid, "git", 0) }
 }

@@ -10,6 +10,7 @@ pub mod text;
 use super::fields::Fields;
 use super::words::Style;
 use crate::core::model::event::Event;
+use crate::core::unit_names::UnitNames;
 use clap::ValueEnum;
 use std::fmt;
 use std::io::{self, Write};
@@ -54,14 +55,15 @@ pub fn write_event(
     out: &mut impl Write,
     t: f64,
     event: &Event,
+    names: &UnitNames,
     format: EventFormat,
     style: Style,
 ) -> io::Result<()> {
     match format.begin(out, record::name(event), t)? {
         Some(mut fields) => {
-            record::write_fields(&mut fields, t, event)?;
+            record::write_fields(&mut fields, t, event, names)?;
             fields.end()
         }
-        None => text::write_event(out, t, event, style),
+        None => text::write_event(out, t, event, names, style),
     }
 }

@@ -41,14 +41,20 @@
 //! - `check` (of `leakwatch check`, before the events of its sample): `state` (`ok`, `warning`, `critical`,
 //!   `unknown`), `text`, `processes`, `leaking`, `growing`, `footprint_bytes`, `samples`, `watched_s`.
 //!
+//! Each event about a process has its `unit` or its `container`, where it belongs to one, and each that
+//! names a cgroup's limit `place_name`, whose limit it is ("container shop-php"). A `forecast` that no
+//! process explains has `cause` (a line of `leakwatch memory`, such as `shared-memory`), `cause_part` (a
+//! mount) and `cause_bytes_per_s`.
+//!
 //! New fields may be added to schema 1; none changes its meaning.
 
 use crate::core::model::ceiling::{CeilingKind, Place, Unit};
-use crate::core::model::event::Event;
+use crate::core::model::event::{Cause, Event};
 use crate::core::model::forecast::Forecast;
 use crate::core::model::order::{Order, Outcome, OutcomeResult};
 use crate::core::model::process::{Comm, ProcId};
 use crate::core::model::verdict::{Evidence, Finding, FindingScope};
+use crate::core::unit_names::UnitNames;
 use crate::report::fields::Fields;
 use std::io::{self, Write};
 
@@ -72,7 +78,18 @@ pub(super) fn write_fields<W: Write>(
     out: &mut Fields<'_, W>,
     t: f64,
     event: &Event,
+    names: &UnitNames,
 ) -> io::Result<()> {
+    write_event(out, t, event)?;
+    if let Some(name) = event.subject().and_then(|id| names.of(id)) {
+        name.unit().map_or(Ok(()), |unit| out.text("unit", unit))?;
+        name.container().map_or(Ok(()), |container| out.text("container", container))?;
+    }
+    let place = event.place().and_then(|place| names.at(place));
+    place.map_or(Ok(()), |name| out.text("place_name", name))
+}
+
+fn write_event<W: Write>(out: &mut Fields<'_, W>, t: f64, event: &Event) -> io::Result<()> {
     match event {
         Event::Leak(finding) | Event::Growing(finding) => write_finding(out, t, finding),
         Event::VerdictCleared { id, comm, root, scope, was, why } => {
@@ -82,9 +99,10 @@ pub(super) fn write_fields<W: Write>(
             out.word("was", was.name())?;
             out.word("why", why.name())
         }
-        Event::Forecast { root, comm, forecast } => {
+        Event::Forecast { root, comm, forecast, cause } => {
             write_tree(out, *root, *comm)?;
-            write_forecast(out, t, forecast)
+            write_forecast(out, t, forecast)?;
+            cause.as_ref().map_or(Ok(()), |cause| write_cause(out, cause))
         }
         Event::ForecastCleared { root, comm, ceiling, place } => {
             out.word("scope", "ceiling")?;
@@ -230,6 +248,14 @@ fn write_forecast<W: Write>(
     out.rate("consumption", unit, *slope)
 }
 
+fn write_cause<W: Write>(out: &mut Fields<'_, W>, cause: &Cause) -> io::Result<()> {
+    out.word("cause", cause.kind.name())?;
+    if !cause.part.is_none() {
+        out.text("cause_part", cause.part.plain())?;
+    }
+    out.rate("cause", Unit::Bytes, cause.rate)
+}
+
 fn write_ceiling<W: Write>(
     out: &mut Fields<'_, W>,
     ceiling: CeilingKind,
@@ -282,7 +308,8 @@ mod tests {
 
     fn line(event: &Event) -> serde_json::Value {
         let mut out = Vec::new();
-        write_event(&mut out, 1000.0, event, EventFormat::Json, Style::default()).unwrap();
+        let names = UnitNames::default();
+        write_event(&mut out, 1000.0, event, &names, EventFormat::Json, Style::default()).unwrap();
         assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
         serde_json::from_slice(&out).unwrap()
     }

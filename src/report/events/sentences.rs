@@ -5,7 +5,7 @@
 //! sentence as it is printed; `cargo test --lib sentences` shows what an edit changed.
 
 use crate::core::model::ceiling::{MemoryFailure, MemoryFailureKind, Unit};
-use crate::core::model::event::Event;
+use crate::core::model::event::{Cause, Event};
 use crate::core::model::forecast::Forecast;
 use crate::core::model::order::{NotEnded, Order, OrderReason, Outcome, OutcomeResult};
 use crate::core::model::signal::{SignalFailure, Step};
@@ -13,25 +13,30 @@ use crate::core::model::units::{Amount, Bytes, Rate, Seconds};
 use crate::core::model::verdict::{
     ClearedReason, Evidence, Finding, FindingReason, FindingScope, Verdict,
 };
-use crate::report::words::{CeilingName, plural};
+use crate::core::unit_names::UnitNames;
+use crate::report::words::{NamedCeiling, plural};
 use std::fmt;
 use std::io;
 
 /// The sentence of an event, without its subject.
-pub(super) struct Sentence<'a>(pub(super) &'a Event);
+pub(super) struct Sentence<'a>(pub(super) &'a Event, pub(super) &'a UnitNames);
 
 impl fmt::Display for Sentence<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.1;
         match self.0 {
             Event::Leak(finding) => leak(f, finding),
             Event::Growing(finding) => growing(f, finding),
             Event::VerdictCleared { was, why, .. } => verdict_cleared(f, *was, *why),
-            Event::Forecast { forecast, .. } => exhaustion(f, forecast),
+            Event::Forecast { forecast, cause, .. } => {
+                exhaustion(f, forecast, names)?;
+                cause.as_ref().map_or(Ok(()), |cause| caused(f, cause))
+            }
             Event::ForecastCleared { ceiling, place, .. } => {
-                let ceiling = CeilingName(*ceiling, *place);
+                let ceiling = NamedCeiling(*ceiling, *place, names);
                 write!(f, "usage of {ceiling} is no longer rising")
             }
-            Event::MemoryFailure(failure) => memory_failure(f, failure),
+            Event::MemoryFailure(failure) => memory_failure(f, failure, names),
             Event::NotEnded { why, .. } => not_ended(f, *why),
             Event::Order(order) => ordered(f, order),
             Event::SignalFailed { order, why } => signal_failed(f, order, *why),
@@ -158,7 +163,7 @@ fn verdict_cleared(f: &mut fmt::Formatter<'_>, was: Verdict, why: ClearedReason)
     }
 }
 
-fn exhaustion(f: &mut fmt::Formatter<'_>, forecast: &Forecast) -> fmt::Result {
+fn exhaustion(f: &mut fmt::Formatter<'_>, forecast: &Forecast, names: &UnitNames) -> fmt::Result {
     let Forecast { ceiling, place, headroom, limit, slope, window_s, .. } = *forecast;
     let (unit, effect) = (ceiling.unit(), ceiling.effect());
     let runs_out = effect.verb();
@@ -171,14 +176,30 @@ fn exhaustion(f: &mut fmt::Formatter<'_>, forecast: &Forecast) -> fmt::Result {
         Unit::Bytes => Bytes(headroom).to_string(),
         Unit::Tasks => headroom.to_string(),
     };
-    let (limit, rate, name) = (Amount(limit, unit), Rate(slope, unit), CeilingName(ceiling, place));
+    let (limit, rate) = (Amount(limit, unit), Rate(slope, unit));
+    let name = NamedCeiling(ceiling, place, names);
     let then = effect.sentence();
     write!(f, ": {left} of {limit} left of {name}, usage {rate}; {then}")
 }
 
-fn memory_failure(f: &mut fmt::Formatter<'_>, failure: &MemoryFailure) -> fmt::Result {
+/// What uses the memory up, behind a forecast.
+fn caused(f: &mut fmt::Formatter<'_>, cause: &Cause) -> fmt::Result {
+    let Cause { kind, part, rate } = *cause;
+    let (what, rate) = (kind.title(), Rate(rate, Unit::Bytes));
+    write!(f, "; what grows is {what}, {rate}")?;
+    if !part.is_none() {
+        write!(f, ", most of it in {part}")?;
+    }
+    write!(f, " (`leakwatch memory` tells more)")
+}
+
+fn memory_failure(
+    f: &mut fmt::Formatter<'_>,
+    failure: &MemoryFailure,
+    names: &UnitNames,
+) -> fmt::Result {
     let MemoryFailure { kind, ceiling, place, count, .. } = *failure;
-    let (name, errno) = (CeilingName(ceiling, place), ceiling.effect().errno());
+    let (name, errno) = (NamedCeiling(ceiling, place, names), ceiling.effect().errno());
     let times = if count == 1 { "once".to_owned() } else { plural(count, "time") };
     match (kind, ceiling.unit()) {
         (MemoryFailureKind::OomKill, _) => {
@@ -324,10 +345,11 @@ fn outcome_of(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
 mod tests {
     use super::*;
     use crate::core::model::ceiling::{CeilingKind, Place};
+    use crate::core::model::memory_line::LineKind;
     use crate::core::model::process::{Comm, ProcId};
     use crate::core::model::signal::Signal;
     use crate::core::model::units::MIB;
-    use crate::report::events::text::write_event;
+    use crate::report::events::text::{write_event, write_message};
     use crate::report::words::Style;
 
     const ID: ProcId = ProcId { pid: 2291, start: 5 };
@@ -447,6 +469,10 @@ mod tests {
             let (root, place) = (None, Place::new(place));
             Event::MemoryFailure(MemoryFailure { kind, ceiling, root, place, count })
         };
+        let cause = |part: &str| {
+            let (kind, part) = (LineKind::SharedMemory, Place::new(part));
+            Some(Cause { kind, part, rate: MIB as f64 / 4.0 })
+        };
         let not_ended = |why| Event::NotEnded { id: ID, comm, root: ROOT, why };
         let gentle = order(Step::Gentle, OrderReason::Danger);
         let failed = |why| Event::SignalFailed { order: gentle, why };
@@ -478,9 +504,16 @@ mod tests {
             Event::Growing(bare),
             cleared(Verdict::Growing, ClearedReason::GrowthEnded),
             cleared(Verdict::Leaking, ClearedReason::Exited),
-            Event::Forecast { root: Some(ROOT), comm, forecast: forecast(1500.0) },
-            Event::Forecast { root: Some(ROOT), comm, forecast: forecast(9000.0) },
-            Event::Forecast { root: None, comm, forecast: in_tasks(750.0) },
+            Event::Forecast { root: Some(ROOT), comm, forecast: forecast(1500.0), cause: None },
+            Event::Forecast { root: Some(ROOT), comm, forecast: forecast(9000.0), cause: None },
+            Event::Forecast { root: None, comm, forecast: in_tasks(750.0), cause: None },
+            Event::Forecast { root: None, comm, forecast: forecast(1500.0), cause: cause("") },
+            Event::Forecast {
+                root: None,
+                comm,
+                forecast: forecast(1500.0),
+                cause: cause("tmpfs /run/shop"),
+            },
             Event::ForecastCleared { root: None, comm, ceiling: pids, place: web },
             failure(MemoryFailureKind::OomKill, CeilingKind::Ram, "", 1),
             failure(MemoryFailureKind::OomKill, CeilingKind::CgroupMemory, "/web", 2),
@@ -518,14 +551,67 @@ mod tests {
     #[test]
     fn every_event_is_one_line_that_reads_as_a_sentence() {
         let mut out = Vec::new();
+        let names = UnitNames::new();
         for event in all() {
-            write_event(&mut out, 1_700_000_000.0, &event, Style::default()).unwrap();
+            write_event(&mut out, 1_700_000_000.0, &event, &names, Style::default()).unwrap();
         }
         let text = String::from_utf8(out).unwrap();
         let lines: Vec<&str> =
             text.lines().map(|line| line.strip_prefix("2023-11-14T22:13:20Z  ").unwrap()).collect();
         let expected: Vec<&str> = LINES.lines().collect();
         assert_eq!(lines, expected, "\n{}\n", lines.join("\n"));
+    }
+
+    #[test]
+    fn units_and_containers_are_named_in_every_line() {
+        use crate::core::model::process::Program;
+        use crate::core::model::sample::{PlaceName, Sample};
+        let program =
+            |id, unit: &str| Program { id, unit: Some(unit.into()), ..Program::unknown() };
+        let place =
+            |place: &str, name: &str| PlaceName { place: Place::new(place), name: name.into() };
+        let mut names = UnitNames::new();
+        names.observe(&Sample {
+            programs: vec![program(ID, "container shop-php"), program(ROOT, "docker.service")],
+            places: vec![
+                place("/docker/1", "container shop-php"),
+                place("/system.slice/php.service", "php.service"),
+            ],
+            ..Sample::default()
+        });
+        let comm = Comm::new(b"php");
+        let line = |event: Event| {
+            let mut out = Vec::new();
+            write_message(&mut out, &event, &names, Style::default()).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let cleared = |place: &str, ceiling| Event::ForecastCleared {
+            root: Some(ROOT),
+            comm,
+            ceiling,
+            place: Place::new(place),
+        };
+        for (event, wanted) in [
+            (
+                Event::NotEnded { id: ID, comm, root: ROOT, why: NotEnded::Protected },
+                "SPARED    php[2291] of container shop-php  growing",
+            ),
+            (
+                cleared("/docker/1", CeilingKind::CgroupMemory),
+                "CLEARED   php(812) of docker.service  usage of the memory limit of container shop-php is",
+            ),
+            (
+                cleared("/system.slice/php.service", CeilingKind::Pids),
+                "CLEARED   php(812) of docker.service  usage of pids.max of unit php.service is",
+            ),
+            (
+                cleared("/other", CeilingKind::CgroupHigh),
+                "CLEARED   php(812) of docker.service  usage of memory.high of cgroup /other is",
+            ),
+        ] {
+            let line = line(event);
+            assert!(line.starts_with(wanted), "{line}");
+        }
     }
 
     const LINES: &str = include_str!("sentences.txt");

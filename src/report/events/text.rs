@@ -6,6 +6,7 @@ use super::sentences::Sentence;
 use crate::core::model::event::Event;
 use crate::core::model::order::{Order, Outcome};
 use crate::core::model::verdict::{ClearedReason, Finding};
+use crate::core::unit_names::UnitNames;
 use crate::report::words::{GREEN, RED, RESET, Style, Subject, TimeOfDay, YELLOW};
 use std::io::{self, Write};
 
@@ -13,12 +14,18 @@ use std::io::{self, Write};
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub fn write_event(out: &mut impl Write, t: f64, event: &Event, style: Style) -> io::Result<()> {
+pub fn write_event(
+    out: &mut impl Write,
+    t: f64,
+    event: &Event,
+    names: &UnitNames,
+    style: Style,
+) -> io::Result<()> {
     if is_covered_elsewhere(event) {
         return Ok(());
     }
     write!(out, "{}  ", TimeOfDay(t))?;
-    write_message(out, event, style)
+    write_message(out, event, names, style)
 }
 
 /// Whether another line says the same: FORECAST, or OUTCOME.
@@ -35,7 +42,12 @@ fn is_covered_elsewhere(event: &Event) -> bool {
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub fn write_message(out: &mut impl Write, event: &Event, style: Style) -> io::Result<()> {
+pub fn write_message(
+    out: &mut impl Write,
+    event: &Event,
+    names: &UnitNames,
+    style: Style,
+) -> io::Result<()> {
     if is_covered_elsewhere(event) {
         return Ok(());
     }
@@ -52,12 +64,14 @@ pub fn write_message(out: &mut impl Write, event: &Event, style: Style) -> io::R
         Event::MemoryFailure(_) => ("FAILING", RED),
     };
     let (on, off) = if style.colour { (colour, RESET) } else { ("", "") };
-    let sentence = Sentence(event);
-    writeln!(
-        out,
-        "{on}{word:<8}{off}  {:<18}  {sentence}",
-        subject(event).map_or("machine".to_owned(), |subject| subject.to_string())
-    )
+    let sentence = Sentence(event, names);
+    let mut who = subject(event).map_or("machine".to_owned(), |subject| subject.to_string());
+    if let Some(name) = event.subject().and_then(|id| names.of(id))
+        && who != "machine"
+    {
+        who.push_str(&format!(" of {name}"));
+    }
+    writeln!(out, "{on}{word:<8}{off}  {who:<18}  {sentence}")
 }
 
 /// The process or tree that an event is about; none where it is the machine.

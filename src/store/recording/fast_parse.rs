@@ -6,7 +6,7 @@
 
 use serde::de::DeserializeSeed;
 
-use super::raw_line::{Each, RawCeiling, RawMemory, RawProc, RawSign};
+use super::raw_line::{Each, RawCeiling, RawMemory, RawPlace, RawProc, RawSign, RawUse};
 use crate::core::model::process::{Comm, Proc, ProcId};
 use crate::core::model::sample::Sample;
 
@@ -23,6 +23,8 @@ pub(super) fn read(line: &[u8], sample: &mut Sample) -> Option<()> {
         memory_failures,
         procs,
         programs,
+        uses,
+        places,
         ..
     } = sample;
     (*span_s, *uptime_s, *cpu_s) = (None, None, None);
@@ -30,6 +32,8 @@ pub(super) fn read(line: &[u8], sample: &mut Sample) -> Option<()> {
     memory_failures.clear();
     procs.clear();
     programs.clear();
+    uses.clear();
+    places.clear();
     let (mut has_t, mut has_memory, mut has_procs) = (false, false, false);
     let mut cursor = Cursor(line);
     cursor.token(b'{')?;
@@ -50,6 +54,8 @@ pub(super) fn read(line: &[u8], sample: &mut Sample) -> Option<()> {
             }
             b"ceilings" => cursor.each(|raw: RawCeiling<'_>| ceilings.extend(raw.ceiling()))?,
             b"signs" => cursor.each(|raw: RawSign<'_>| memory_failures.extend(raw.sign()))?,
+            b"uses" => cursor.each(|raw: RawUse<'_>| uses.extend(raw.of()))?,
+            b"places" => cursor.each(|raw: RawPlace<'_>| places.push(raw.name()))?,
             b"procs" => {
                 has_procs = true;
                 cursor.token(b'[')?;

@@ -10,8 +10,9 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use super::comm_text::CommText;
 use super::{FORMAT, VERSION};
 use crate::core::model::ceiling::{Ceiling, CeilingKind, MemoryFailure, MemoryFailureKind, Place};
+use crate::core::model::memory_line::LineKind;
 use crate::core::model::process::{Proc, ProcId, Program};
-use crate::core::model::sample::{CommitCharge, Header, Memory, Sample};
+use crate::core::model::sample::{CommitCharge, Header, Memory, MemoryUse, PlaceName, Sample};
 
 /// The first line.
 #[derive(Deserialize)]
@@ -68,6 +69,8 @@ enum Field {
     Mem,
     Ceilings,
     Signs,
+    Uses,
+    Places,
     Procs,
     #[serde(other)]
     Other,
@@ -99,6 +102,8 @@ impl<'de> Visitor<'de> for SampleSeed<'_> {
             memory_failures,
             procs,
             programs,
+            uses,
+            places,
             signal_failure,
         } = self.0;
         *signal_failure = None;
@@ -107,6 +112,8 @@ impl<'de> Visitor<'de> for SampleSeed<'_> {
         memory_failures.clear();
         procs.clear();
         programs.clear();
+        uses.clear();
+        places.clear();
         let (mut has_t, mut has_memory, mut has_procs) = (false, false, false);
         while let Some(field) = map.next_key()? {
             match field {
@@ -123,6 +130,12 @@ impl<'de> Visitor<'de> for SampleSeed<'_> {
                 Field::Signs => map.next_value_seed(Each::new(|raw: RawSign<'_>| {
                     memory_failures.extend(raw.sign())
                 }))?,
+                Field::Uses => {
+                    map.next_value_seed(Each::new(|raw: RawUse<'_>| uses.extend(raw.of())))?;
+                }
+                Field::Places => {
+                    map.next_value_seed(Each::new(|raw: RawPlace<'_>| places.push(raw.name())))?;
+                }
                 Field::Procs => {
                     map.next_value_seed(Each::new(|raw: RawProc<'_>| raw.put(procs, programs)))?;
                     has_procs = true;
@@ -185,6 +198,8 @@ pub(super) struct RawProc<'a> {
     forked: Option<bool>,
     permitted: Option<bool>,
     uid: Option<u32>,
+    #[serde(borrow)]
+    unit: Option<Cow<'a, str>>,
 }
 
 impl RawProc<'_> {
@@ -202,6 +217,7 @@ impl RawProc<'_> {
                 forked: self.forked.unwrap_or(false),
                 permitted: self.permitted,
                 uid: self.uid,
+                unit: self.unit.map(Cow::into_owned),
             });
         }
     }
@@ -225,6 +241,39 @@ impl RawCeiling<'_> {
         let root = root.map(|(pid, start)| ProcId { pid, start });
         let kind = CeilingKind::from_name(&self.kind)?;
         Some(Ceiling { kind, root, place: Place::new(&self.place), used, limit })
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawUse<'a> {
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow, default)]
+    place: Cow<'a, str>,
+    #[serde(borrow, default)]
+    part: Cow<'a, str>,
+    bytes: u64,
+}
+
+impl RawUse<'_> {
+    /// A kind that a newer recorder knows is passed over.
+    pub(super) fn of(&self) -> Option<MemoryUse> {
+        let (place, part) = (Place::new(&self.place), Place::new(&self.part));
+        Some(MemoryUse { place, kind: LineKind::from_name(&self.kind)?, part, bytes: self.bytes })
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawPlace<'a> {
+    #[serde(borrow)]
+    place: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+}
+
+impl RawPlace<'_> {
+    pub(super) fn name(self) -> PlaceName {
+        PlaceName { place: Place::new(&self.place), name: self.name.into_owned() }
     }
 }
 

@@ -6,8 +6,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::core::model::ceiling::{Ceiling, CeilingKind, MemoryFailure, MemoryFailureKind, Place};
+use crate::core::model::memory_line::LineKind;
 use crate::core::model::process::{Comm, Proc, ProcId, Program};
-use crate::core::model::sample::{CommitCharge, Header, Memory, Sample};
+use crate::core::model::sample::{CommitCharge, Header, Memory, MemoryUse, PlaceName, Sample};
 
 fn header() -> Header {
     Header { interval_s: 2.5, clock_ticks: 100, page_size: 4096, hostname: "a \"b\"".to_owned() }
@@ -71,6 +72,8 @@ prop_compose! {
         limits in prop::collection::vec((prop::option::of(any_id()), ".{0,99}", any::<u64>(), any::<u64>()), 0..3),
         struck in prop::collection::vec((prop::option::of(any_id()), ".{0,9}", any::<u64>()), 0..3),
         procs in prop::collection::vec(any_proc(), 0..6),
+        used in prop::collection::vec((".{0,9}", ".{0,9}", any::<u64>()), 0..3),
+        named in prop::collection::vec((".{0,99}", ".{0,9}"), 0..3),
         titles in prop::collection::vec((".{0,9}", any::<bool>(), any::<Option<bool>>()), 0..6),
     ) -> Sample {
         let [total, available, swap_total, swap_free] = sizes;
@@ -91,10 +94,19 @@ prop_compose! {
         let programs = procs.iter().zip(titles)
             .map(|(proc, (title, forked, permitted))| {
                 let threads = proc.threads;
-                Program { id: proc.id, exe: "/bin/x".to_owned(), title, threads, forked, permitted, uid: permitted.map(|_| 33) }
+                Program { id: proc.id, exe: "/bin/x".to_owned(), title, threads, forked, permitted, uid: permitted.map(|_| 33), unit: permitted.map(|_| "container \"a".to_owned()) }
             })
             .collect();
-        Sample { t: 0.0, span_s, uptime_s, cpu_s, memory, ceilings, memory_failures, procs, programs, signal_failure: None }
+        let uses = used.into_iter()
+            .map(|(place, part, bytes)| {
+                let kind = LineKind::SharedMemory;
+                MemoryUse { place: Place::new(&place), kind, part: Place::new(&part), bytes }
+            })
+            .collect();
+        let places = named.into_iter()
+            .map(|(place, name)| PlaceName { place: Place::new(&place), name })
+            .collect();
+        Sample { t: 0.0, span_s, uptime_s, cpu_s, memory, ceilings, memory_failures, procs, programs, uses, places, signal_failure: None }
     }
 }
 
@@ -196,7 +208,7 @@ fn errors_say_where_what_and_what_to_do() {
     for (lines, expected) in [
         (String::new(), "r.jsonl: is empty"),
         ("{}\n".to_owned(), "r.jsonl, line 1: is not a recording's header: missing field `format`"),
-        (HEADER.replace(":1,", ":2,"), "r.jsonl, line 1: version 2 is newer than 1"),
+        (HEADER.replace(":1,", ":3,"), "r.jsonl, line 1: version 3 is newer than 2"),
         (HEADER.replace("s\":1", "s\":0"), "r.jsonl, line 1: interval_s is 0; it must be"),
         (
             format!("{HEADER}\n{LINE}\n{LINE}\n"),

@@ -8,7 +8,7 @@ use super::{FORMAT, VERSION};
 use crate::core::model::ceiling::{Ceiling, MemoryFailure, Place};
 use crate::core::model::json_text::{write_comm, write_text};
 use crate::core::model::process::{Proc, ProcId, Program};
-use crate::core::model::sample::{Header, Memory, Sample};
+use crate::core::model::sample::{Header, Memory, MemoryUse, PlaceName, Sample};
 
 /// Writes samples as lines; allocates nothing for a sample without new processes.
 pub struct Writer<W> {
@@ -66,6 +66,8 @@ impl<W: Write> Writer<W> {
         if !sample.memory_failures.is_empty() {
             out.write_all(b"]")?;
         }
+        write_uses(out, &sample.uses)?;
+        write_places(out, &sample.places)?;
         out.write_all(b",\"procs\":[")?;
         // None in a steady sample, thousands after a storm of forks.
         let programs: BTreeMap<ProcId, &Program> =
@@ -101,6 +103,31 @@ fn write_where(out: &mut impl Write, root: Option<ProcId>, place: &Place) -> io:
     Ok(())
 }
 
+fn write_uses(out: &mut impl Write, uses: &[MemoryUse]) -> io::Result<()> {
+    for (index, MemoryUse { place, kind, part, bytes }) in uses.iter().enumerate() {
+        out.write_all(if index == 0 { b",\"uses\":[" } else { b"," })?;
+        write!(out, "{{\"kind\":\"{}\"", kind.name())?;
+        write_where(out, None, place)?;
+        if !part.is_none() {
+            out.write_all(b",\"part\":")?;
+            write_text(out, &part.plain())?;
+        }
+        write!(out, ",\"bytes\":{bytes}}}")?;
+    }
+    if uses.is_empty() { Ok(()) } else { out.write_all(b"]") }
+}
+
+fn write_places(out: &mut impl Write, places: &[PlaceName]) -> io::Result<()> {
+    for (index, PlaceName { place, name }) in places.iter().enumerate() {
+        out.write_all(if index == 0 { b",\"places\":[{\"place\":" } else { b",{\"place\":" })?;
+        write_text(out, &place.plain())?;
+        out.write_all(b",\"name\":")?;
+        write_text(out, name)?;
+        out.write_all(b"}")?;
+    }
+    if places.is_empty() { Ok(()) } else { out.write_all(b"]") }
+}
+
 fn write_memory(out: &mut impl Write, memory: &Memory) -> io::Result<()> {
     let Memory { total, available, swap_total, swap_free, commit } = memory;
     write!(out, ",\"mem\":{{\"total\":{total},\"available\":{available}")?;
@@ -124,7 +151,7 @@ fn write_proc(out: &mut impl Write, proc: &Proc, program: Option<&Program>) -> i
     if threads > 1 || program.is_some() {
         write!(out, ",\"threads\":{threads}")?;
     }
-    if let Some(Program { exe, title, forked, permitted, uid, .. }) = program {
+    if let Some(Program { exe, title, forked, permitted, uid, unit, .. }) = program {
         out.write_all(b",\"exe\":")?;
         write_text(out, exe)?;
         out.write_all(b",\"title\":")?;
@@ -135,6 +162,10 @@ fn write_proc(out: &mut impl Write, proc: &Proc, program: Option<&Program>) -> i
         }
         if let Some(uid) = uid {
             write!(out, ",\"uid\":{uid}")?;
+        }
+        if let Some(unit) = unit {
+            out.write_all(b",\"unit\":")?;
+            write_text(out, unit)?;
         }
     }
     out.write_all(b"}")

@@ -3,7 +3,7 @@
 use super::cut;
 use crate::core::balance::CgroupReading;
 use crate::core::balance::counters::balanced;
-use crate::core::balance::kinds::LineKind;
+use crate::core::model::memory_line::LineKind;
 use crate::system::ceilings::hierarchy::{Dir, Hierarchy, Version};
 use crate::system::proc::parse::{lines, named_line, number};
 

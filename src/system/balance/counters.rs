@@ -72,7 +72,7 @@ fn arc(arcstats: &[u8]) -> u64 {
 }
 
 /// TCP and UDP count pages, fragments count bytes.
-fn sockets(sockstat: &[u8], page_size: u64) -> u64 {
+pub(in crate::system) fn sockets(sockstat: &[u8], page_size: u64) -> u64 {
     let of = |name: &[u8], field: &[u8]| {
         let line = lines(sockstat).find_map(|line| line.strip_prefix(name))?;
         let mut fields = line.split(u8::is_ascii_whitespace);

@@ -3,8 +3,8 @@
 
 use super::cut;
 use super::mounts::{MemoryMount, comm};
-use crate::core::balance::kinds::LineKind;
 use crate::core::balance::{Details, Part};
+use crate::core::model::memory_line::LineKind;
 use crate::core::model::units::MIB;
 use crate::core::origin::folded;
 use crate::system::proc::parse::{kib_line, named_line};

@@ -8,6 +8,7 @@
 mod cgroup;
 mod counters;
 mod holders;
+mod mount_uses;
 mod mounts;
 mod segments;
 mod slab;
@@ -16,6 +17,9 @@ mod walk;
 use crate::core::balance::{Details, Reading};
 use crate::system::ceilings::hierarchy::Hierarchy;
 use std::path::{Path, PathBuf};
+
+pub(in crate::system) use counters::sockets;
+pub(in crate::system) use mount_uses::MountUses;
 
 /// The longest name kept, in bytes.
 const NAME_MAX: usize = 200;

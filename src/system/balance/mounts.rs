@@ -2,7 +2,7 @@
 
 use super::cut;
 use crate::core::balance::Part;
-use crate::core::balance::kinds::LineKind;
+use crate::core::model::memory_line::LineKind;
 use crate::system::foreign_file::find_below;
 use procfs::FromRead;
 use procfs::process::{MountInfo, MountInfos};
@@ -44,7 +44,7 @@ impl MemoryMount {
     }
 
     /// Bytes that it has, and may have.
-    fn usage(&self) -> Option<(u64, u64)> {
+    pub(super) fn usage(&self) -> Option<(u64, u64)> {
         let of = fstatvfs(self.open()?).ok()?;
         let bytes = |blocks: u64| blocks.saturating_mul(of.f_frsize);
         Some((bytes(of.f_blocks.saturating_sub(of.f_bfree)), bytes(of.f_blocks)))
@@ -53,17 +53,26 @@ impl MemoryMount {
 
 /// Finds them: those of our own mount namespace, and those of other processes' beside.
 pub(super) fn find(procfs: &Path) -> Vec<MemoryMount> {
-    let mut found: Vec<MemoryMount> = Vec::new();
-    let mut namespaces = BTreeSet::new();
-    let users = std::fs::read_link(procfs.join("self/ns/user")).ok();
     let mut pids: Vec<String> = std::iter::once("self".to_owned()).collect();
     let names = std::fs::read_dir(procfs).into_iter().flatten().flatten();
     let mut others: Vec<u32> =
         names.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     others.sort_unstable();
     pids.extend(others.iter().map(u32::to_string));
+    find_of(procfs, &pids)
+}
+
+/// Those of our own mount namespace alone.
+pub(super) fn find_own(procfs: &Path) -> Vec<MemoryMount> {
+    find_of(procfs, &["self".to_owned()])
+}
+
+fn find_of(procfs: &Path, pids: &[String]) -> Vec<MemoryMount> {
+    let mut found: Vec<MemoryMount> = Vec::new();
+    let mut namespaces = BTreeSet::new();
+    let users = std::fs::read_link(procfs.join("self/ns/user")).ok();
     for pid in pids {
-        let dir = procfs.join(&pid);
+        let dir = procfs.join(pid);
         let Ok(namespace) = std::fs::read_link(dir.join("ns/mnt")) else { continue };
         // In a user namespace of his own a user mounts what he likes, also a server that never answers.
         if pid != "self" && std::fs::read_link(dir.join("ns/user")).ok() != users {

@@ -2,7 +2,7 @@
 
 use super::mounts::comm;
 use crate::core::balance::Part;
-use crate::core::balance::kinds::LineKind;
+use crate::core::model::memory_line::LineKind;
 use crate::system::proc::parse::{lines, number};
 use std::collections::BTreeMap;
 use std::path::Path;

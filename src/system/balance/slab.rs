@@ -1,8 +1,8 @@
 //! The kernel's caches of objects (slab), each with what it takes.
 
 use super::cut;
-use crate::core::balance::kinds::LineKind;
 use crate::core::balance::{Details, Part};
+use crate::core::model::memory_line::LineKind;
 use crate::core::model::units::MIB;
 use crate::system::proc::parse::{lines, number};
 use std::path::Path;

@@ -1,6 +1,6 @@
 use super::*;
-use crate::core::balance::Balance;
-use crate::core::balance::kinds::LineKind;
+use crate::core::balance::{Balance, CgroupReading};
+use crate::core::model::memory_line::LineKind;
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use std::fs::File;
 use std::io::Write;
@@ -136,4 +136,91 @@ fn a_covered_mount_and_one_behind_a_server_are_left_alone() {
         27 26 0:903 / /net/tmp rw - tmpfs tmpfs rw\n";
     std::fs::write(own.join("mountinfo"), text).unwrap();
     assert!(mounts::find(dir.path()).is_empty(), "no device has these numbers");
+}
+
+/// The innermost cgroup of process 7 in a fixture of that version.
+fn cgroup_sheet(mount: &str, group: &str, files: &[(&str, &str)]) -> CgroupReading {
+    let dir = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    put("proc/self/mountinfo", mount);
+    put("proc/7/cgroup", group);
+    files.iter().for_each(|(name, text)| put(&format!("sys/{name}"), text));
+    let (procfs, sysfs) = (dir.path().join("proc"), dir.path().join("sys"));
+    let reader = BalanceReader::new(&procfs, Some(&sysfs));
+    let mut cgroups = reader.read(&[7]).cgroups;
+    assert_eq!(cgroups.len(), 1);
+    cgroups.pop().unwrap()
+}
+
+fn assert_lines(sheet: &CgroupReading, wanted: &[(LineKind, u64)]) {
+    for (kind, bytes) in wanted {
+        let line = sheet.lines.iter().find(|line| line.kind == *kind).unwrap();
+        assert_eq!(line.bytes, *bytes, "{}", kind.name());
+    }
+    assert_eq!(sheet.lines.iter().map(|line| line.bytes).sum::<u64>(), sheet.total);
+}
+
+#[test]
+fn the_sheet_of_a_cgroup_of_version_2_has_every_line_and_adds_up() {
+    let stat = "anon 5000\nfile 3000\nkernel 900\nkernel_stack 16\npagetables 20\n\
+        sec_pagetables 4\npercpu 8\nsock 300\nvmalloc 12\nshmem 1000\nzswap 40\n\
+        slab_reclaimable 200\nslab_unreclaimable 100\n";
+    let sheet = cgroup_sheet(
+        "30 20 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+        "0::/web/app\n",
+        &[
+            ("fs/cgroup/web/app/memory.stat", stat),
+            ("fs/cgroup/web/app/memory.current", "9000\n"),
+            ("fs/cgroup/web/app/memory.max", "max\n"),
+            ("fs/cgroup/web/memory.max", "20000\n"),
+        ],
+    );
+    assert_eq!((sheet.place.as_str(), sheet.limit), ("/web/app", Some(20_000)));
+    assert_lines(
+        &sheet,
+        &[
+            (LineKind::Anonymous, 5000),
+            (LineKind::SharedMemory, 1000),
+            (LineKind::PageCache, 2000),
+            (LineKind::SlabReclaimable, 200),
+            (LineKind::SlabUnreclaimable, 100),
+            (LineKind::PageTables, 24),
+            (LineKind::KernelStacks, 16),
+            (LineKind::Vmalloc, 12),
+            (LineKind::Percpu, 8),
+            (LineKind::Zswap, 40),
+            (LineKind::Sockets, 300),
+            (LineKind::Unexplained, 300),
+        ],
+    );
+}
+
+#[test]
+fn the_sheet_of_a_cgroup_of_version_1_has_what_that_tells_and_adds_up() {
+    let stat = "cache 1\nrss 2\ntotal_cache 3000\ntotal_rss 5000\ntotal_shmem 1000\n";
+    let sheet = cgroup_sheet(
+        "33 20 0:30 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n",
+        "4:memory:/web\n0::/\n",
+        &[
+            ("fs/cgroup/memory/web/memory.stat", stat),
+            ("fs/cgroup/memory/web/memory.usage_in_bytes", "9000\n"),
+            ("fs/cgroup/memory/web/memory.kmem.usage_in_bytes", "700\n"),
+            ("fs/cgroup/memory/web/memory.limit_in_bytes", "9223372036854771712\n"),
+        ],
+    );
+    assert_eq!((sheet.place.as_str(), sheet.limit), ("/web", None));
+    assert_lines(
+        &sheet,
+        &[
+            (LineKind::Anonymous, 5000),
+            (LineKind::SharedMemory, 1000),
+            (LineKind::PageCache, 2000),
+            (LineKind::Kernel, 700),
+            (LineKind::Unexplained, 300),
+        ],
+    );
 }

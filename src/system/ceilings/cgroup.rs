@@ -6,6 +6,8 @@
 use super::hierarchy::{Dir, Version};
 use super::kept_file::{Counter, KeptFile};
 use crate::core::model::ceiling::{CeilingKind, MemoryFailureKind, PastFailures, Place};
+use crate::core::model::memory_line::LineKind;
+use crate::core::model::sample::MemoryUse;
 use crate::system::proc::parse::named_line;
 
 /// A cgroup under one controller.
@@ -19,6 +21,8 @@ pub(in crate::system) struct Cgroup {
     now: [Option<Limit>; 2],
     /// Bytes charged when they were read, caches included.
     charged: u64,
+    /// What uses its memory, as last read.
+    uses: CgroupUses,
     /// What the kernel refused or killed, since the tick before.
     news: u64,
     /// The same since the cgroup was made.
@@ -28,7 +32,25 @@ pub(in crate::system) struct Cgroup {
     pub(in crate::system) trees: usize,
     /// Not yet read.
     pub(in crate::system) is_new: bool,
+    /// Whether a sample had its name.
+    pub(in crate::system) is_told: bool,
 }
+
+/// Bytes of each of [`USES`].
+type CgroupUses = [u64; USES.len()];
+
+/// What `memory.stat` tells of memory that no process gives back by itself, and of processes, by the
+/// names of version 2 and of version 1.
+const USES: [(LineKind, &str, &str); 8] = [
+    (LineKind::Anonymous, "anon", "total_rss"),
+    (LineKind::SharedMemory, "shmem", "total_shmem"),
+    (LineKind::SlabUnreclaimable, "slab_unreclaimable", ""),
+    (LineKind::PageTables, "pagetables", ""),
+    (LineKind::KernelStacks, "kernel_stack", ""),
+    (LineKind::Vmalloc, "vmalloc", ""),
+    (LineKind::Percpu, "percpu", ""),
+    (LineKind::Sockets, "sock", ""),
+];
 
 /// A limit as last read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,8 +133,20 @@ impl Cgroup {
     fn new(dir: Dir, files: Files) -> Self {
         let place = Place::new(&dir.place);
         let (now, news, total, counter) = ([None; 2], 0, 0, Counter::default());
-        let (charged, trees, is_new) = (0, 0, true);
-        Self { dir, place, files, now, charged, news, total, counter, trees, is_new }
+        Self {
+            dir,
+            place,
+            files,
+            now,
+            charged: 0,
+            uses: CgroupUses::default(),
+            news,
+            total,
+            counter,
+            trees: 0,
+            is_new: true,
+            is_told: false,
+        }
     }
 
     /// Reads it; `slow`: also whether it has got a limit. `swap_free` is the machine's, in bytes;
@@ -124,7 +158,7 @@ impl Cgroup {
             self.now = match &self.files {
                 Files::Memory(memory) => {
                     self.charged = memory.usage.number().unwrap_or(0);
-                    memory.read(self.dir.version, self.place, swap_free)
+                    memory.read(self.dir.version, self.place, swap_free, &mut self.uses)
                 }
                 Files::Pids { max, current, .. } => {
                     let limit = max.number().zip(current.number());
@@ -144,7 +178,8 @@ impl Cgroup {
             self.now.into_iter().flatten().find(|of| of.kind == CeilingKind::CgroupMemory)?;
         let charged = memory.usage.number()?;
         if charged.saturating_mul(FULL.1) >= last.limit.saturating_mul(FULL.0) {
-            let [now, _] = memory.read(self.dir.version, self.place, swap_free);
+            let mut uses = CgroupUses::default();
+            let [now, _] = memory.read(self.dir.version, self.place, swap_free, &mut uses);
             return now;
         }
         let used = last.used.saturating_add(charged).saturating_sub(self.charged);
@@ -164,6 +199,18 @@ impl Cgroup {
     /// The limits that it has.
     pub(in crate::system) fn limits(&self) -> impl Iterator<Item = Limit> {
         self.now.into_iter().flatten()
+    }
+
+    /// What uses its memory, where that is limited.
+    pub(in crate::system) fn uses(&self) -> impl Iterator<Item = MemoryUse> {
+        let is_limited = self.is_memory() && self.now.iter().any(Option::is_some);
+        let uses = USES.iter().zip(self.uses).filter(move |(_, bytes)| is_limited && *bytes > 0);
+        uses.map(|((kind, ..), bytes)| MemoryUse {
+            place: self.place,
+            kind: *kind,
+            part: Place::NONE,
+            bytes,
+        })
     }
 
     /// What the kernel refused or killed since the tick before.
@@ -209,7 +256,13 @@ impl CgroupMemory {
     ///
     /// Used is the working set and what is swapped out; the limit is that of memory and the swap
     /// that this cgroup has or may still get.
-    fn read(&self, version: Version, place: Place, swap_free: Option<u64>) -> [Option<Limit>; 2] {
+    fn read(
+        &self,
+        version: Version,
+        place: Place,
+        swap_free: Option<u64>,
+        uses: &mut CgroupUses,
+    ) -> [Option<Limit>; 2] {
         // Version 1 has no word for "none": it reads as 2^63 rounded down to a page.
         let finite = |file: &KeptFile| file.number().filter(|limit| *limit < 1 << 60);
         let max = finite(&self.max);
@@ -217,11 +270,15 @@ impl CgroupMemory {
         if max.is_none() && high.is_none() {
             return [None; 2];
         }
-        let read = || {
+        let mut read = || {
             let usage = finite(&self.usage)?;
             let mut buffer = [0; 8192];
             let stat = self.stat.text(&mut buffer)?;
             let bytes = |name: &&str| named_line(stat, name.as_bytes());
+            for ((_, new, old), slot) in USES.iter().zip(uses.iter_mut()) {
+                let name = if version == Version::V2 { new } else { old };
+                *slot = bytes(name).filter(|_| !name.is_empty()).unwrap_or(0);
+            }
             let caches = droppable(version).iter().filter_map(bytes);
             Some((usage, caches.fold(usage, u64::saturating_sub)))
         };

@@ -22,7 +22,8 @@ use crate::core::model::ceiling::{
     Ceiling, CeilingKind, MemoryFailure, MemoryFailureKind, PastFailures, Place,
 };
 use crate::core::model::process::{Proc, ProcId};
-use crate::core::model::sample::{CommitCharge, Memory};
+use crate::core::model::sample::{CommitCharge, Memory, MemoryUse, PlaceName};
+use crate::system::origin::Origins;
 use cgroup::Limit;
 use container::Container;
 use hierarchy::Hierarchy;
@@ -131,6 +132,25 @@ impl CeilingReader {
             self.read_tree(tree, &view, ceilings);
             self.groups.memory_failures(tree, memory_failures);
         }
+    }
+
+    /// Adds what uses the memory of cgroups whose memory is limited, at most so many; and whose limits
+    /// those of new cgroups are.
+    pub(in crate::system) fn describe(
+        &mut self,
+        origins: &mut Origins,
+        most: usize,
+        uses: &mut Vec<MemoryUse>,
+        places: &mut Vec<PlaceName>,
+    ) {
+        let room = most.saturating_sub(uses.len());
+        uses.extend(self.groups.uses().take(room));
+        self.groups.name(origins, places);
+    }
+
+    /// The names of all cgroups are to be told again.
+    pub(in crate::system) fn tell_again(&mut self) {
+        self.groups.tell_again();
     }
 
     /// Adds the cgroups' hard limits on memory with what is used now, as of the last sample's trees.

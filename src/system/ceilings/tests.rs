@@ -1,7 +1,8 @@
 //! Machines of other kinds, as trees of files: their limits, and the notes on them.
 
-use crate::core::model::ceiling::{Ceiling, CeilingKind, MemoryFailureKind};
-use crate::core::model::sample::Sample;
+use crate::core::model::ceiling::{Ceiling, CeilingKind, MemoryFailureKind, Place};
+use crate::core::model::memory_line::LineKind;
+use crate::core::model::sample::{PlaceName, Sample};
 use crate::core::model::units::{GIB, MIB};
 use crate::system::proc::{Selection, SelectionArgs};
 use crate::system::sampler::Sampler;
@@ -354,4 +355,59 @@ fn fuzz_files_of_limits() {
         let hierarchy = super::hierarchy::Hierarchy::new(dir.path(), None);
         let _ = (hierarchy.serves("memory"), hierarchy.serves("pids"), hierarchy.is_cut_off());
     });
+}
+
+#[test]
+fn what_uses_a_limited_cgroup_is_told_with_the_name_of_the_unit_whose_limit_it_is() {
+    let v2 = Machine::new();
+    v2.cgroup2();
+    for pid in [70, 71] {
+        v2.put(&format!("proc/{pid}/cgroup"), "0::/system.slice/shop.service/pool\n");
+    }
+    let dir = "sys/fs/cgroup/system.slice/shop.service";
+    v2.put(&format!("{dir}/memory.max"), "1073741824\n");
+    v2.put(&format!("{dir}/memory.current"), "1048576\n");
+    let stat = "anon 5\ninactive_file 0\nkernel_stack 7\nshmem 4096\nslab_unreclaimable 9\n";
+    v2.put(&format!("{dir}/memory.stat"), stat);
+    let mut sample = Sample::default();
+    let mut probe = v2.probe();
+    probe.sample(1.0, None, &mut sample).unwrap();
+    let place = Place::new("/system.slice/shop.service");
+    let told = |sample: &Sample| {
+        let uses = sample.uses.iter().filter(|of| of.place == place);
+        uses.map(|of| (of.kind, of.bytes)).collect::<Vec<_>>()
+    };
+    let wanted = [
+        (LineKind::Anonymous, 5),
+        (LineKind::SharedMemory, 4096),
+        (LineKind::SlabUnreclaimable, 9),
+        (LineKind::KernelStacks, 7),
+    ];
+    assert_eq!(told(&sample), wanted);
+    let named = PlaceName { place, name: "shop.service".to_owned() };
+    assert_eq!(sample.places, [named]);
+    assert!(sample.programs.iter().all(|of| of.unit.as_deref() == Some("shop.service")));
+    probe.sample(2.0, None, &mut sample).unwrap();
+    assert_eq!((told(&sample).len(), sample.places.len()), (4, 0), "a name is told once");
+    probe.tell_again();
+    probe.sample(3.0, None, &mut sample).unwrap();
+    assert_eq!(sample.places.len(), 1);
+}
+
+#[test]
+fn of_version_1_processes_and_shared_memory_are_told() {
+    let machine = Machine::new();
+    let mount = "33 20 0:30 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n";
+    machine.put("proc/self/mountinfo", mount);
+    for pid in [70, 71] {
+        machine.put(&format!("proc/{pid}/cgroup"), "4:memory:/web\n0::/\n");
+    }
+    let dir = "sys/fs/cgroup/memory/web";
+    machine.put(&format!("{dir}/memory.limit_in_bytes"), "1073741824\n");
+    machine.put(&format!("{dir}/memory.usage_in_bytes"), "1048576\n");
+    machine.put(&format!("{dir}/memory.stat"), "total_rss 5\ntotal_shmem 6\n");
+    let mut sample = Sample::default();
+    machine.probe().sample(1.0, None, &mut sample).unwrap();
+    let uses: Vec<_> = sample.uses.iter().map(|of| (of.kind, of.bytes)).collect();
+    assert_eq!(uses, [(LineKind::Anonymous, 5), (LineKind::SharedMemory, 6)]);
 }

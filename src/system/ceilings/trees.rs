@@ -8,6 +8,8 @@ use super::users::Owner;
 use super::{SLOW, View, single_mapping};
 use crate::core::model::ceiling::{MemoryFailure, MemoryFailureKind, PastFailures, Place};
 use crate::core::model::process::{Proc, ProcId};
+use crate::core::model::sample::{MemoryUse, PlaceName};
+use crate::system::origin::Origins;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// A watched tree and its limits.
@@ -233,6 +235,29 @@ impl Cgroups {
         for index in std::mem::take(&mut tree.groups) {
             self.leave(index);
         }
+    }
+
+    /// What uses the memory of each group whose memory is limited.
+    pub(in crate::system) fn uses(&self) -> impl Iterator<Item = MemoryUse> {
+        self.groups.iter().flatten().flat_map(Cgroup::uses)
+    }
+
+    /// Adds the names of groups that are new, and have one.
+    pub(in crate::system) fn name(&mut self, origins: &mut Origins, out: &mut Vec<PlaceName>) {
+        for group in self.groups.iter_mut().flatten().filter(|group| !group.is_told) {
+            group.is_told = true;
+            let place = Place::new(&group.dir.place);
+            // Its limits on memory and on tasks stand at one place.
+            if out.iter().all(|known| known.place != place) {
+                let name = origins.limit_of(&group.dir.place);
+                out.extend(name.map(|name| PlaceName { place, name }));
+            }
+        }
+    }
+
+    /// The names of all groups are to be told again.
+    pub(in crate::system) fn tell_again(&mut self) {
+        self.groups.iter_mut().flatten().for_each(|group| group.is_told = false);
     }
 
     /// Reads all groups.

@@ -271,6 +271,7 @@ impl Program {
             forked: false,
             permitted: None,
             uid: None,
+            unit: None,
         }
     }
 }

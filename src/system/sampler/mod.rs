@@ -14,6 +14,7 @@ use crate::core::model::ceiling::{Ceiling, CeilingSources, PastFailures};
 use crate::core::model::masked::masked;
 use crate::core::model::process::{Comm, ProcId, Program};
 use crate::core::model::sample::Sample;
+use crate::system::balance::MountUses;
 use crate::system::ceilings::{CeilingReader, View};
 use crate::system::origin::{OriginNames, Origins, cgroup_path};
 use crate::system::proc::parse::Stat;
@@ -29,6 +30,8 @@ use watch_set::WatchSet;
 
 /// The longest command line kept, in bytes: what is protected may be named at its end.
 const TITLE_MAX: usize = 4000;
+/// Uses of memory in a sample.
+const MOST_USES: usize = 256;
 
 /// A procfs root and what is known of its processes.
 #[derive(Debug)]
@@ -42,6 +45,7 @@ pub struct Sampler {
     watched: WatchSet,
     ceilings: CeilingReader,
     origins: Origins,
+    mounts: MountUses,
     /// The root of each process of the last sample.
     roots: Vec<Option<ProcId>>,
     spacing: SampleSpacing,
@@ -99,6 +103,7 @@ impl Sampler {
             pids: PidList::default(),
             ceilings: CeilingReader::new(root, sysfs, budget, own),
             origins: Origins::new(root),
+            mounts: MountUses::new(root, own),
             roots: Vec::new(),
             spacing: SampleSpacing::default(),
             tick: 0,
@@ -130,6 +135,7 @@ impl Sampler {
         for watch in self.watched.known.values_mut().filter_map(|known| known.watch.as_mut()) {
             watch.told = false;
         }
+        self.ceilings.tell_again();
     }
 
     /// What could not be read and what is lost by it; each once.
@@ -149,7 +155,12 @@ impl Sampler {
         sample.uptime_s = uptime_s;
         sample.procs.clear();
         sample.programs.clear();
+        sample.uses.clear();
+        sample.places.clear();
         sample.memory = self.machine.memory()?;
+        sample.uses.extend(self.machine.uses());
+        let shared = self.machine.shared();
+        self.mounts.read(self.tick, shared, &mut sample.uses);
         sample.cpu_s = self.machine.busy_ticks().map(|ticks| ticks as f64 / self.clock_ticks);
         let counts = self.machine.task_counts();
         self.discover(counts.last_pid).context("cannot list the processes")?;
@@ -167,6 +178,8 @@ impl Sampler {
             tasks: counts.tasks,
         };
         self.ceilings.read(view, &mut sample.ceilings, &mut sample.memory_failures);
+        let Sample { uses, places, .. } = sample;
+        self.ceilings.describe(&mut self.origins, MOST_USES, uses, places);
         Ok(())
     }
 
@@ -349,8 +362,11 @@ impl Sampler {
         }
     }
 
-    fn describe(&self, program: &mut Program) {
+    fn describe(&mut self, program: &mut Program) {
         let pid = program.id.pid;
+        let mut buffer = [0; 4096];
+        let groups = self.proc.read(pid, "cgroup", &mut buffer).unwrap_or_default();
+        program.unit = self.origins.unit_of(cgroup_path(&String::from_utf8_lossy(groups)));
         program.exe = self.exe(pid);
         program.title = masked(&self.title(pid));
         let mut buffer = [0; 2048];

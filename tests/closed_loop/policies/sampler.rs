@@ -99,6 +99,7 @@ impl Sampler {
                 forked,
                 permitted,
                 uid: None,
+                unit: None,
             });
         }
     }

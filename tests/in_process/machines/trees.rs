@@ -55,6 +55,7 @@ impl<'t> Row<'t> {
             forked: self.parent.is_some() && !self.exec,
             permitted: Some(true),
             uid: None,
+            unit: None,
         }
     }
 

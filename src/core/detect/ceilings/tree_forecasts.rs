@@ -61,7 +61,7 @@ impl TreeForecasts {
             if let Some(news) = LastForecast::if_news(tree.last_reported, now_s, Some(&forecast)) {
                 tree.last_reported = Some(news);
                 let (root, comm) = (Some(tree.root), comm(tree.root));
-                events.push(Event::Forecast { root, comm, forecast });
+                events.push(Event::Forecast { root, comm, forecast, cause: None });
             }
         }
     }

@@ -85,6 +85,12 @@ impl CeilingUsage {
         Some(exhaustion.scaled(left_now as f64 / left.max(1.0), left_now))
     }
 
+    /// What its evidence grew by, as a share of what is left: 1 is half of the way.
+    pub fn way(&self) -> f64 {
+        let left = (self.headroom().left as f64).max(1.0);
+        self.trend.map_or(0.0, |trend| trend.growth / left)
+    }
+
     /// Seconds until it is reached if a growth goes on that proves nothing yet: reason enough to
     /// sample more often. Infinite without one.
     pub fn unproven_end_s(&self) -> f64 {

@@ -217,9 +217,14 @@ impl LineKind {
         FACTS.iter().find(|facts| facts.kind == self).unwrap_or(&FACTS[18])
     }
 
-    /// Its name in JSON.
+    /// Its name in JSON and in recordings.
     pub fn name(self) -> &'static str {
         self.facts().name
+    }
+
+    /// The line of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        FACTS.iter().find(|facts| facts.name == name).map(|facts| facts.kind)
     }
 
     /// What it is, in a report.
