@@ -61,6 +61,15 @@ fn systemd_accepts_the_units() {
         let (fine, said) = analyze(&["security", "--offline=true", "--threshold=20", path]);
         assert!(fine, "more exposed than 2.0:\n{said}");
     }
+    // What a hook that sends something needs besides opens the network, and no more.
+    let more = dir.path().join("leakwatch.service.d");
+    std::fs::create_dir(&more).unwrap();
+    let notify = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/hooks/notify.conf");
+    std::fs::copy(notify, more.join("notify.conf")).unwrap();
+    let (fine, said) = analyze(&["verify", "--man=no", &paths[0]]);
+    assert!(fine && !said.contains("notify.conf"), "{said}");
+    let (fine, said) = analyze(&["security", "--offline=true", "--threshold=25", &paths[0]]);
+    assert!(fine, "with notify.conf more exposed than 2.5:\n{said}");
 }
 
 /// What a unit starts is a command line that leakwatch takes.

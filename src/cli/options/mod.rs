@@ -114,8 +114,8 @@ pub struct WatchOptions {
     /// LEAKWATCH_SIGNAL. All but LEAKWATCH_JSON are one line of plain text: a control character in the
     /// name of a process is a question mark there, and so is a backslash. A helper process, started
     /// with the watch, runs the commands one after another, for at most 30 s each. Errors are printed
-    /// on standard error and change nothing else. examples/hooks has one command for mail and one for
-    /// a webhook.
+    /// on standard error and change nothing else. examples/hooks has a command
+    /// for mail and one for Slack, Mattermost, Teams, ntfy and other webhooks.
     #[arg(long, value_name = "COMMAND", help_heading = "Output")]
     pub on_event: Option<String>,
     /// Which configuration to read.
