@@ -161,6 +161,11 @@ pub(super) static BATCH: Server = Server {
     ..BLANK
 };
 
+/// Whether a process of that row runs a batch or is a step of one: it ends by itself.
+pub fn is_batch(server: &Server) -> bool {
+    server.key == BATCH.key
+}
+
 /// Whether the children of a program of that name are jobs: each ends by itself, and is not replaced.
 pub fn runs_jobs(comm: Comm) -> bool {
     let is_it = |name: &&str| name.as_bytes() == comm.as_bytes();

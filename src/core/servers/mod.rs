@@ -36,6 +36,7 @@ mod proxies;
 mod puma;
 mod recognise;
 mod row;
+mod runtimes;
 mod sessions;
 mod shares;
 mod sidekiq;
@@ -49,12 +50,13 @@ pub use advice::{
     Advice, ConfigSyntax, Environment, IniFile, LONG_LIFE_S, ReloadCopies, SHORT_LIFE_S,
     StatusProtocol,
 };
-pub use jobs::runs_jobs;
+pub use jobs::{is_batch, runs_jobs};
 pub use others::{PREFORKING, UNKNOWN};
 pub use recognise::{is_called, is_interpreter, is_worker, pool_name, recognise};
 pub use row::{
     FailedFork, RecognisedBy, Server, ServerSetting, Termination, ThreadCount, WorkerPolicy,
 };
+pub use runtimes::{RUNTIMES, Runtime};
 pub use user_row::UserServer;
 
 /// All rows. The first row that fits a process is its row.

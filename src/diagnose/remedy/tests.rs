@@ -236,6 +236,33 @@ fn a_service_of_no_known_server_gets_a_limit_of_its_own() {
     assert_eq!(of(&service("tool.service", ServiceVerdict::Suspect), None, None, 0.0), None);
 }
 
+#[test]
+fn what_runs_alone_gets_the_bound_of_its_runtime_and_a_restart_in_time() {
+    let alone = |name: &str, comm: &str| Service {
+        comm: Comm::new(comm.as_bytes()),
+        workers: 0,
+        ..service(name, ServiceVerdict::Leaks)
+    };
+    let remedy = |service: &Service| of(service, None, None, 0.0).unwrap();
+    let java = remedy(&alone("shop.service", "java"));
+    let option = "+Environment=\"JAVA_TOOL_OPTIONS=-Xmx495m -XX:+ExitOnOutOfMemoryError\"\n";
+    assert!(java.diff.contains(option) && java.diff.contains("MemoryHigh=660M"), "{}", java.diff);
+    assert!(java.apply.contains("systemctl restart shop"), "{}", java.apply);
+    assert!(java.notes.iter().any(|note| note.contains("RuntimeMaxSec=4h")), "{:?}", java.notes);
+    let node = remedy(&alone("job", "node"));
+    let wanted = "start it with `NODE_OPTIONS=--max-old-space-size=495`";
+    assert!(node.diff.is_empty() && node.notes.iter().any(|note| note == wanted), "{node:?}");
+    let container = remedy(&alone("container shop-php", "app"));
+    assert!(container.notes[0].contains("--memory 740m --restart on-failure"), "{container:?}");
+    let celery = crate::core::servers::by_key("celery").unwrap();
+    let celery = remedy(&Service { server: celery, ..alone("worker.service", "python3") });
+    let wanted = "`worker_max_memory_per_child = N`";
+    assert!(celery.notes.iter().any(|note| note.contains(wanted)), "{celery:?}");
+    let sidekiq = crate::core::servers::by_key("sidekiq").unwrap();
+    let sidekiq = remedy(&Service { server: sidekiq, ..alone("jobs.service", "ruby") });
+    assert!(sidekiq.diff.contains("+Environment=\"MALLOC_ARENA_MAX=2\"\n"), "{}", sidekiq.diff);
+}
+
 /// The command for an Apache, php-fpm or uWSGI with these options, in a unit or not.
 fn command(key: &str, options: &[&str], name: &str) -> String {
     let setup = setup(key, "[www]\nprocesses = 150\n", 150, 2);

@@ -11,7 +11,7 @@ use crate::core::model::ceiling::Unit;
 use crate::core::model::forecast::Forecast;
 use crate::core::model::process::{Comm, ProcId};
 use crate::core::model::verdict::{Evidence, Verdict};
-use crate::core::servers::{Server, UNKNOWN};
+use crate::core::servers::{Server, UNKNOWN, is_batch};
 use crate::diagnose::earlier::knowledge::{EarlierKnowledge, LiveMembers, contradicts};
 use crate::diagnose::earlier::series::EarlierSeries;
 use crate::diagnose::grouping::{TreeGroup, groups, private_bytes, server};
@@ -30,6 +30,9 @@ use std::collections::{BTreeMap, BTreeSet};
 const JOB_S: f64 = 60.0;
 const JOB_GROWS_S: f64 = 30.0;
 const IMMINENT_S: f64 = 120.0;
+/// What belongs to a batch (a compiler) ends by itself, and grows until then for as long as its input is
+/// large: a step of a build may take minutes.
+const STEP_S: f64 = 900.0;
 /// Command names that are kept of a service.
 const MOST_NAMES: usize = 32;
 
@@ -255,8 +258,11 @@ impl<'a> Accused<'a> {
 
 fn is_job(engine: &Engine, state: &ProcessState) -> bool {
     let window_s = state.evidence.map_or(f64::INFINITY, |evidence| evidence.window_s);
-    let is_brief = state.age_s < JOB_S || window_s < JOB_GROWS_S;
-    let is_server = !server(engine, state.id).is_unknown();
+    let server = server(engine, state.id);
+    let is_step = is_batch(server);
+    let most_s = if is_step { STEP_S } else { JOB_S };
+    let is_brief = state.age_s < most_s || window_s < JOB_GROWS_S;
+    let is_server = !server.is_unknown() && !is_step;
     let end_s = engine.detector().forecast(state.root).map_or(f64::INFINITY, |f| f.likely_s);
     is_brief && !is_server && end_s > IMMINENT_S
 }

@@ -133,3 +133,49 @@ fn of_two_proofs_the_far_nearer_end_counts() {
     assert_eq!(service.verdict, ServiceVerdict::Leaks);
     assert!(service.forecast.unwrap().latest_s < 600.0, "{:?}", service.forecast);
 }
+
+/// The verdict on a process that was started so many seconds ago, grows by 4 MiB/s, and has three more
+/// minutes until memory ends.
+fn verdict_on(exe: &str, age_s: f64) -> ServiceVerdict {
+    use crate::core::model::process::Program;
+    let from_t = 1e6;
+    let id = ProcId { pid: 812, start: ((from_t - age_s) * 100.0) as u64 };
+    let header =
+        Header { interval_s: 0.375, clock_ticks: 100, page_size: 4096, hostname: String::new() };
+    let (mut engine, mut history) = (Engine::new(&header, settings()), SizeHistory::default());
+    let mut t = from_t;
+    for nth in 0..160 {
+        t += 0.375;
+        let mut sample = Story::sample(t, 200.0 + 1.5 * f64::from(nth), 1200 * MIB);
+        sample.procs.iter_mut().for_each(|proc| proc.id = id);
+        if nth == 0 {
+            sample.programs.push(Program { id, exe: exe.to_owned(), ..Program::unknown() });
+        }
+        engine.observe(&sample);
+        let sizes = sample.procs.iter().map(|proc| (proc.id, proc.footprint() as f64));
+        history.push(&sample, sizes);
+    }
+    let observation = Observation {
+        t,
+        engine: &engine,
+        history: &history,
+        earlier: &[],
+        units: &Default::default(),
+        programs: &Default::default(),
+        readings: &[],
+    };
+    observation.services().remove(0).verdict
+}
+
+#[test]
+fn a_compiler_that_grows_for_minutes_is_not_accused_and_a_program_that_does_is() {
+    assert_eq!(verdict_on("/srv/app", 300.0), ServiceVerdict::Grows);
+    for exe in ["/usr/lib/gcc/cc1plus", "/usr/bin/rustc", "/usr/bin/ld"] {
+        assert!(!verdict_on(exe, 300.0).accuses(), "{exe}: {:?}", verdict_on(exe, 300.0));
+    }
+    assert_eq!(
+        verdict_on("/usr/bin/rustc", 3600.0),
+        ServiceVerdict::Grows,
+        "no step takes an hour"
+    );
+}
