@@ -96,10 +96,15 @@ mod tests {
             let server = by_key(key).unwrap();
             crate::core::fuzz::fuzz(file, 4, texts, |text| {
                 let text = String::from_utf8_lossy(text).into_owned();
+                // A case may repeat a 42 of its own.
+                let is_its_own = text.contains("4242424");
                 let changed = vec![(format!("/{file}"), text)];
                 let running = RunningServer { changed, ..running.clone() };
                 let told = format!("{:?}", read(server, &running, "www"));
-                assert!(!told.contains("4242424"), "read outside the server's root: {told}");
+                assert!(
+                    is_its_own || !told.contains("4242424"),
+                    "read outside the server's root: {told}"
+                );
             });
         }
     }
