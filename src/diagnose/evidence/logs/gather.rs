@@ -1,5 +1,6 @@
 //! Gather: counts what was found, each line once.
 
+use super::above::Above;
 use super::lines::{Search, split};
 use super::timestamp::Stamps;
 use super::wordings;
@@ -25,9 +26,6 @@ const MOST_OPEN: usize = 4096;
 const ONE_KILL_S: f64 = 10.0;
 /// Seconds in which a service goes down over what failed.
 const DOWN_S: f64 = 120.0;
-/// Bytes and lines looked back for the time of a line that has none, and for what a traceback was about.
-const BACK: usize = 16_384;
-const LINES_BACK: usize = 12;
 
 /// What was found so far.
 pub struct LogEventCounts<'s> {
@@ -114,7 +112,7 @@ impl<'s> LogEventCounts<'s> {
     /// Takes in all lines of a piece of a log. `file` is the program that writes it.
     pub(super) fn text(&mut self, text: &[u8], file: &str, source: &str) {
         let Self { search, stamps, .. } = self;
-        let mut found = Vec::new();
+        let (mut found, mut lines_above) = (Vec::new(), Above::new(text));
         search.lines(text, |at, line| {
             let line = String::from_utf8_lossy(line);
             let line = line.trim_end_matches('\r');
@@ -124,10 +122,8 @@ impl<'s> LogEventCounts<'s> {
                 return;
             }
             // A traceback has the time of its first line.
-            let before = text.get(at.saturating_sub(BACK)..at).unwrap_or_default();
-            let before = String::from_utf8_lossy(before);
-            let (t, above) = above(&before, stamps);
-            let entry = LogEntry { above, ..entry };
+            let (t, above) = lines_above.of(at, stamps);
+            let entry = LogEntry { above: &above, ..entry };
             found.extend(hit(t, &entry, (source, Witness::SaidToBeKernel)));
         });
         found.into_iter().for_each(|hit| self.take(hit));
@@ -279,21 +275,6 @@ pub(super) fn hit(
     let witness = if proved.by_kernel { kernel } else { Witness::Program };
     let (tag, body) = (entry.tag.to_owned(), entry.body.to_owned());
     Some(Hit { t, proved, tag, body, source: source.to_owned(), witness })
-}
-
-/// The time of the nearest line above that has one, and the lines from there on.
-fn above<'a>(before: &'a str, stamps: &Stamps) -> (Option<f64>, &'a str) {
-    let mut from = before.len();
-    for (nth, line) in before.trim_end_matches('\n').rsplit('\n').enumerate() {
-        let t = stamps.split(line).t;
-        if nth < LINES_BACK {
-            from = from.saturating_sub(line.len() + 1);
-        }
-        if t.is_some() {
-            return (t, before.get(from..).unwrap_or_default());
-        }
-    }
-    (None, before.get(from..).unwrap_or_default())
 }
 
 /// A program's name without its path and what it does there: `/usr/sbin/CRON`, `postfix/master`. A path

@@ -4,6 +4,7 @@
 //! up: 2 GB of them cost about a second and three megabytes. A literal search picks the few lines
 //! that may matter; only those are split and understood.
 
+mod above;
 mod apart;
 mod files;
 mod gather;
