@@ -10,3 +10,4 @@ pub mod policy;
 pub mod refusals;
 pub mod replacements;
 pub mod rules;
+pub mod swings;

@@ -149,6 +149,10 @@ pub enum NotEnded {
     Unknown,
     /// Nothing is known of its program, and its parent was not seen to replace a child that ended.
     Unproven,
+    /// Its worker pool was seen to give back as much as it grew by, and that still fits.
+    GivesBack,
+    /// Two workers of its pool were ended for the same rise: it shows whether that is given back.
+    SameRise,
 }
 
 impl NotEnded {

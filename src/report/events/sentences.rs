@@ -242,6 +242,10 @@ fn not_ended(f: &mut fmt::Formatter<'_>, why: NotEnded) -> fmt::Result {
         NotEnded::Unproven => f.write_str(
             "leakwatch does not know its program, and has not seen its parent replace a child that ended; if it does, allow it with --allow NAME",
         ),
+        NotEnded::GivesBack => f.write_str("its worker pool gave as much back before, and it still fits"),
+        NotEnded::SameRise => f.write_str(
+            "two workers of its pool were ended for the same rise: this one shows whether it is given back",
+        ),
         NotEnded::PoolHalved => f.write_str("its worker pool is down to half already"),
         NotEnded::ForkFails(what) => write!(
             f,
@@ -529,6 +533,8 @@ mod tests {
             not_ended(NotEnded::Unknown),
             not_ended(NotEnded::Unproven),
             not_ended(NotEnded::PoolHalved),
+            not_ended(NotEnded::GivesBack),
+            not_ended(NotEnded::SameRise),
             not_ended(NotEnded::ForkFails("exits")),
             not_ended(NotEnded::Server("a session would be lost: restart it at night")),
             Event::Order(gentle),

@@ -70,7 +70,8 @@ impl Policy {
     ) {
         let is_open = |s: &ProcessState| !self.campaign.has(s.id);
         let Some(s) = self.last_minute.culprit(t, urgency, detector, is_open) else { return };
-        if let Some(why) = self.eligibility.not_ended_now(s, 0.0, detector) {
+        let never = self.eligibility.not_ended_now(s, 0.0, detector);
+        if let Some(why) = never.or_else(|| self.spared(s, urgency, detector)) {
             let ProcessState { id, comm, root, .. } = *s;
             self.report_once(Event::NotEnded { id, comm, root, why }, id, events);
         }

@@ -10,7 +10,7 @@ use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::model::ceiling::Unit;
 use crate::core::model::event::Event;
-use crate::core::model::order::{Order, OrderReason};
+use crate::core::model::order::{NotEnded, Order, OrderReason};
 use crate::core::model::signal::Step;
 use crate::core::servers::Termination;
 use std::cmp::Reverse;
@@ -43,6 +43,7 @@ impl Policy {
             urgency.is_last &= !self.is_any_given_up(urgency.limit, detector);
             let may_end = |s: &ProcessState| {
                 !self.campaign.has(s.id)
+                    && self.spared(s, &urgency, detector).is_none()
                     && if urgency.is_last {
                         self.may_end_at_all(s, detector)
                     } else {
@@ -171,8 +172,20 @@ impl Policy {
             let expected = expected(s, Unit::Bytes, detector);
             self.order_on(s, signal, OrderReason::Emergency, expected, Some(forecast))
         };
+        self.swings.ordered(t, s.id, self.eligibility.pool(s));
         self.begin(order, s, t, true, detector);
         Some(order)
+    }
+
+    /// Why a process that rises is spared for what its pool was seen to do.
+    pub(super) fn spared(
+        &self,
+        s: &ProcessState,
+        urgency: &Urgency,
+        detector: &Detector,
+    ) -> Option<NotEnded> {
+        let usable = self.last_minute.limit(urgency.limit)?.usable();
+        self.swings.spares(s, usable, &self.eligibility, detector)
     }
 
     fn signal_of(&self, termination: &Termination, step: Step) -> OrderedSignal {

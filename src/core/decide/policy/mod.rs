@@ -24,6 +24,7 @@ use crate::core::decide::eligibility::{Eligibility, private_bytes};
 use crate::core::decide::last_minute::LastMinute;
 use crate::core::decide::refusals::{RELOAD_GRACE_S, RefusedForks, Reloads, SignalRetries};
 use crate::core::decide::rules::{Method, Rules};
+use crate::core::decide::swings::Swings;
 use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::model::ceiling::Unit;
@@ -56,6 +57,7 @@ pub struct Policy {
     eligibility: Eligibility,
     campaign: Campaign,
     last_minute: LastMinute,
+    swings: Swings,
     /// The samples lie in the past.
     replaying: bool,
     /// Processes of which it was reported why they are not ended.
@@ -82,6 +84,7 @@ impl Policy {
             eligibility: Eligibility::new(rules),
             campaign: Campaign::default(),
             last_minute: LastMinute::default(),
+            swings: Swings::default(),
             replaying: false,
             reported: Vec::new(),
             refused_forks: RefusedForks::default(),
@@ -131,6 +134,7 @@ impl Policy {
             return None;
         }
         self.last_minute.observe(sample, detector, &self.campaign.orders);
+        self.swings.observe(sample, &self.eligibility, detector);
         self.see_exits(sample.t, detector, events);
         if self.replaying {
             return None;
