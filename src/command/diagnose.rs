@@ -2,7 +2,7 @@
 //! checks or a recording saw, and one report.
 
 use super::balance_look::BalanceLook;
-use super::census_look::CensusLook;
+use super::listing_look::ListingLook;
 use super::{patience, take, terminal};
 use crate::cli::options::{DiagnoseOptions, ReportFormat};
 use crate::cli::resolve;
@@ -113,7 +113,7 @@ fn look(
     let mut look = BalanceLook::new(&options.select, interval_s);
     look.read_details(sample.t, &mut patience(waiter, BALANCE_S, &mut stopped));
     look.read(&sample);
-    let mut counts = CensusLook::new(&options.select, options.time)?;
+    let mut counts = ListingLook::new(&options.select, options.time)?;
     counts.read(sample.t, waiter);
     observer.start(waiter.uptime_s(), &mut patience(waiter, WORK_S, &mut stopped));
     observer.choose_heaps();

@@ -97,7 +97,7 @@ impl FoundUnreaped {
 }
 
 impl LeftBehind {
-    /// Puts together what censuses show of the processes in the last sample, which are the selected
+    /// Puts together what listings show of the processes in the last sample, which are the selected
     /// ones, with its limits. `unit` tells the unit of a process.
     pub(crate) fn of(
         piles: &Piles,

@@ -197,7 +197,7 @@ impl Observer {
         }
     }
 
-    /// What processes leave behind, by these censuses.
+    /// What processes leave behind, by these listings.
     pub(crate) fn left_behind(&mut self, piles: &Piles) -> LeftBehind {
         let Some(procfs) = &self.procfs else { return LeftBehind::default() };
         let origins = &mut self.origins;

@@ -2,13 +2,13 @@
 
 pub mod balance;
 mod ceilings;
-pub mod census;
 pub mod channel;
 pub mod foreign_file;
 pub mod heap_census;
 pub mod helper;
 pub mod hook;
 pub(crate) mod kernel_lines;
+pub mod listing;
 pub mod machine;
 pub mod metrics_file;
 pub mod new_file;

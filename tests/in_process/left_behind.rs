@@ -1,15 +1,15 @@
 //! No recording of a machine without orphans has a pile, whatever part of it a look would have seen.
 
 use leakwatch::core::origin::folded;
-use leakwatch::core::piles::{Census, Kind, Piles, Seen};
+use leakwatch::core::piles::{Kind, Listing, Piles, Seen};
 use leakwatch::store::recording::Reader;
 use std::path::Path;
 
-/// Censuses in a look.
-const CENSUSES: usize = 40;
+/// Listings in a look.
+const LISTINGS: usize = 40;
 
-/// All samples as censuses: what a look at all processes would have seen of the recorded ones.
-fn censuses(path: &Path) -> Vec<Census> {
+/// All samples as listings: what a look at all processes would have seen of the recorded ones.
+fn listings(path: &Path) -> Vec<Listing> {
     let mut reader = Reader::open(path).unwrap();
     let mut sample = Default::default();
     let mut all = Vec::new();
@@ -29,7 +29,7 @@ fn censuses(path: &Path) -> Vec<Census> {
             cpu_s: proc.cpu_s,
             files: 0,
         };
-        all.push(Census {
+        all.push(Listing {
             t: sample.t,
             procs: sample.procs.iter().map(seen).collect(),
             kinds: sample.programs.iter().map(|program| (program.id, kind(program))).collect(),
@@ -47,21 +47,21 @@ fn servers_and_builds_are_no_piles() {
         if path.extension().is_none_or(|extension| extension != "gz") {
             continue;
         }
-        let all = censuses(&path);
+        let all = listings(&path);
         // Looks of 40 samples in a row, and one over the whole recording.
-        let step = (all.len() / CENSUSES).max(1);
-        let whole: Vec<&Census> = all.iter().step_by(step).collect();
-        let parts = all.chunks(CENSUSES).map(|part| part.iter().collect::<Vec<_>>());
+        let step = (all.len() / LISTINGS).max(1);
+        let whole: Vec<&Listing> = all.iter().step_by(step).collect();
+        let parts = all.chunks(LISTINGS).map(|part| part.iter().collect::<Vec<_>>());
         for look in parts.chain([whole]) {
             let [first, .., last] = &look[..] else { continue };
             looks += 1;
             let mut piles = Piles::new((last.t - first.t) / look.len() as f64);
-            // Programs are told once in a recording, and by the first census of a look.
-            let told = all.iter().take_while(|census| census.t <= last.t);
-            let kinds: Vec<_> = told.flat_map(|census| census.kinds.clone()).collect();
-            for (nth, census) in look.iter().enumerate() {
-                let kinds = if nth == 0 { kinds.clone() } else { census.kinds.clone() };
-                piles.push(&Census { kinds, ..(*census).clone() });
+            // Programs are told once in a recording, and by the first listing of a look.
+            let told = all.iter().take_while(|listing| listing.t <= last.t);
+            let kinds: Vec<_> = told.flat_map(|listing| listing.kinds.clone()).collect();
+            for (nth, listing) in look.iter().enumerate() {
+                let kinds = if nth == 0 { kinds.clone() } else { listing.kinds.clone() };
+                piles.push(&Listing { kinds, ..(*listing).clone() });
             }
             wrong.extend(piles.piles().into_iter().map(|pile| (path.clone(), first.t, pile)));
         }

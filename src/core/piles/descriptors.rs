@@ -3,7 +3,7 @@
 //! A server under a rising load opens more connections too, so what grows with CPU use is none; and a
 //! number that only touched its peak once more is none: the floor must rise.
 
-use super::{Census, Known};
+use super::{Known, Listing};
 use crate::core::balance::trend::{Growth, LineTrend, Trend};
 use crate::core::detect::basis::JudgeBasis;
 use crate::core::detect::constants::Constants;
@@ -28,7 +28,7 @@ pub struct OpenFiles {
     pub comm: Comm,
     /// How many it has open.
     pub files: u32,
-    /// How that moved; none of one census.
+    /// How that moved; none of one listing.
     pub trend: Option<Trend>,
 }
 
@@ -75,12 +75,12 @@ impl OpenFiles {
 }
 
 impl Descriptors {
-    pub(super) fn push(&mut self, census: &Census, known: &HashMap<ProcId, Known>) {
-        for seen in census.procs.iter().filter(|seen| seen.files > 0) {
+    pub(super) fn push(&mut self, listing: &Listing, known: &HashMap<ProcId, Known>) {
+        for seen in listing.procs.iter().filter(|seen| seen.files > 0) {
             if self.procs.len() >= MOST && !self.procs.contains_key(&seen.id) {
                 continue;
             }
-            let look = Look { t: census.t, files: seen.files, cpu_s: seen.cpu_s };
+            let look = Look { t: listing.t, files: seen.files, cpu_s: seen.cpu_s };
             let (comm, looks) = self.procs.entry(seen.id).or_default();
             *comm = seen.comm;
             looks.push(look);

@@ -1,4 +1,4 @@
-//! The processes of one program, counted in each census.
+//! The processes of one program, counted in each listing.
 
 use super::{Kind, Seen};
 use crate::core::model::process::Comm;
@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 const MOST_PIDS: usize = 8;
 const MOST_STARTERS: usize = 3;
 
-/// What a census shows of a program.
+/// What a listing shows of a program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) processes: u32,
@@ -28,16 +28,16 @@ pub(super) struct Group {
     ends: u32,
     cpu_s: f64,
     starters: Vec<(Comm, u32)>,
-    /// Start time and pid of those in the last census.
+    /// Start time and pid of those in the last listing.
     members: BTreeSet<(u64, u32)>,
 }
 
 impl Group {
-    /// One that was not there in so many censuses.
-    pub(super) fn new(kind: Kind, censuses: usize) -> Self {
+    /// One that was not there in so many listings.
+    pub(super) fn new(kind: Kind, listings: usize) -> Self {
         Self {
             kind,
-            tallies: vec![Tally::default(); censuses.saturating_sub(1)],
+            tallies: vec![Tally::default(); listings.saturating_sub(1)],
             now: Tally::default(),
             tree: None,
             is_one_tree: true,
@@ -55,7 +55,7 @@ impl Group {
         self.members.clear();
     }
 
-    /// A process is new; those of the first census were there before.
+    /// A process is new; those of the first listing were there before.
     pub(super) fn born(&mut self, nth: u32, starter: Option<Comm>) {
         if nth > 0 {
             self.births = self.births.saturating_add(1);

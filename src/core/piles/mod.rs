@@ -1,7 +1,7 @@
 //! Piles: processes of one program that are started, left behind and never end, whoever their parent
 //! is by now; parents that do not wait for their children; and files that are opened and never closed.
 //!
-//! A census counts all processes some dozen times in a look. The detector judges trees, so what lies
+//! A listing counts all processes some dozen times in a look. The detector judges trees, so what lies
 //! below one living parent is left to it; orphans belong to no tree.
 
 pub mod descriptors;
@@ -45,7 +45,7 @@ pub struct Kind {
     pub origin: String,
 }
 
-/// A process in a census.
+/// A process in a listing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Seen {
     /// Its identity.
@@ -66,7 +66,7 @@ pub struct Seen {
 
 /// All processes at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Census {
+pub struct Listing {
     /// Unix time.
     pub t: f64,
     /// All of them but kernel threads.
@@ -82,7 +82,7 @@ struct Known {
     nth: u32,
 }
 
-/// Takes in censuses.
+/// Takes in listings.
 pub struct Piles {
     basis: JudgeBasis,
     times: Vec<f64>,
@@ -133,7 +133,7 @@ impl Pile {
 }
 
 impl Piles {
-    /// Before the first of censuses that are planned every `interval_s` seconds.
+    /// Before the first of listings that are planned every `interval_s` seconds.
     pub fn new(interval_s: f64) -> Self {
         Self {
             basis: JudgeBasis::new(Constants::default(), 4096.0, interval_s),
@@ -146,13 +146,13 @@ impl Piles {
         }
     }
 
-    /// Takes in a census.
-    pub fn push(&mut self, census: &Census) {
+    /// Takes in a listing.
+    pub fn push(&mut self, listing: &Listing) {
         let nth = self.times.len() as u32;
-        self.times.push(census.t);
+        self.times.push(listing.t);
         self.groups.iter_mut().for_each(Group::begin);
-        let by_pid: HashMap<u32, &Seen> = census.procs.iter().map(|p| (p.id.pid, p)).collect();
-        for (id, kind) in &census.kinds {
+        let by_pid: HashMap<u32, &Seen> = listing.procs.iter().map(|p| (p.id.pid, p)).collect();
+        for (id, kind) in &listing.kinds {
             let Some(index) = self.group(kind) else { continue };
             let seen = by_pid.get(&id.pid);
             let parent = seen.and_then(|seen| by_pid.get(&seen.ppid)).filter(|p| p.id.pid > 1);
@@ -164,7 +164,7 @@ impl Piles {
             let cpu_s = seen.map_or(0.0, |seen| seen.cpu_s);
             self.known.insert(*id, Known { kind: index, cpu_s, nth });
         }
-        for seen in census.procs.iter().filter(|seen| !seen.is_zombie) {
+        for seen in listing.procs.iter().filter(|seen| !seen.is_zombie) {
             let Some(known) = self.known.get_mut(&seen.id) else { continue };
             let used_s = (seen.cpu_s - known.cpu_s).max(0.0);
             (known.cpu_s, known.nth) = (seen.cpu_s, nth);
@@ -182,8 +182,8 @@ impl Piles {
             lives
         });
         self.groups.iter_mut().for_each(|group| group.finish(nth));
-        self.waiting.push(census, &by_pid);
-        self.descriptors.push(census, &self.known);
+        self.waiting.push(listing, &by_pid);
+        self.descriptors.push(listing, &self.known);
     }
 
     fn group(&mut self, kind: &Kind) -> Option<usize> {
@@ -199,7 +199,7 @@ impl Piles {
         Some(index)
     }
 
-    /// How a series with a value for each census moves.
+    /// How a series with a value for each listing moves.
     fn trend(&self, unit: Unit, values: impl Iterator<Item = f64>) -> Option<Trend> {
         let mut basis =
             JudgeBasis::new(Constants::default(), 4096.0, self.basis.clock.interval_s());

@@ -13,16 +13,16 @@ fn seen(pid: u32, ppid: u32, comm: &str, mib: u64) -> Seen {
     Seen { id, ppid, comm, is_zombie, footprint, cpu_s: 0.0, files: 0 }
 }
 
-/// Shows censuses a second and a half apart; `procs` has those of each.
-fn watch(censuses: u32, procs: impl Fn(u32) -> Vec<Seen>) -> Piles {
+/// Shows listings a second and a half apart; `procs` has those of each.
+fn watch(listings: u32, procs: impl Fn(u32) -> Vec<Seen>) -> Piles {
     let mut piles = Piles::new(1.5);
     let mut known: Vec<ProcId> = Vec::new();
-    for nth in 0..censuses {
+    for nth in 0..listings {
         let procs = procs(nth);
         let new = procs.iter().filter(|seen| !known.contains(&seen.id) && !seen.is_zombie);
         let kinds: Vec<_> = new.map(|seen| (seen.id, kind(&seen.comm.to_string()))).collect();
         known.extend(kinds.iter().map(|(id, _)| *id));
-        piles.push(&Census { t: 1000.0 + 1.5 * f64::from(nth), procs, kinds });
+        piles.push(&Listing { t: 1000.0 + 1.5 * f64::from(nth), procs, kinds });
     }
     piles
 }
@@ -122,7 +122,7 @@ fn a_heap_of_old_zombies_is_told_and_some_that_come_and_go_are_not() {
     assert_eq!(one_look.unreaped()[0].zombies, 300);
 }
 
-/// A process whose number of open files, and of used cores, is that at each census.
+/// A process whose number of open files, and of used cores, is that at each listing.
 fn with_files(files: impl Fn(u32) -> u32, cores: impl Fn(u32) -> f64) -> descriptors::OpenFiles {
     let piles = watch(40, |nth| {
         let cpu_s = 1.5 * (0..nth).map(&cores).sum::<f64>();

@@ -1,7 +1,7 @@
 //! Parents that do not wait for their children: each child stays a zombie, which holds a pid and a
 //! task of every limit on tasks, and no memory.
 
-use super::{Census, Seen};
+use super::{Listing, Seen};
 use crate::core::balance::trend::{Growth, Trend};
 use crate::core::model::event::SOON_S;
 use crate::core::model::process::{Comm, ProcId};
@@ -27,9 +27,9 @@ pub struct Unreaped {
     pub comm: Comm,
     /// Its zombies.
     pub zombies: u32,
-    /// How many of them were there in the first census already.
+    /// How many of them were there in the first listing already.
     pub lasting: u32,
-    /// How their number moves; none of one census.
+    /// How their number moves; none of one listing.
     pub trend: Option<Trend>,
     /// What their command names are, most often first, as far as there are few.
     pub children: Vec<Comm>,
@@ -64,9 +64,9 @@ impl Unreaped {
 /// The zombies of each parent over time.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    censuses: usize,
+    listings: usize,
     parents: BTreeMap<ProcId, Parent>,
-    /// Those of the first census.
+    /// Those of the first listing.
     first: BTreeSet<ProcId>,
 }
 
@@ -79,14 +79,14 @@ struct Parent {
 }
 
 impl Waiting {
-    pub(super) fn push(&mut self, census: &Census, by_pid: &HashMap<u32, &Seen>) {
-        let nth = self.censuses;
-        self.censuses += 1;
+    pub(super) fn push(&mut self, listing: &Listing, by_pid: &HashMap<u32, &Seen>) {
+        let nth = self.listings;
+        self.listings += 1;
         for parent in self.parents.values_mut() {
             parent.lasting = 0;
             parent.children.clear();
         }
-        for zombie in census.procs.iter().filter(|seen| seen.is_zombie) {
+        for zombie in listing.procs.iter().filter(|seen| seen.is_zombie) {
             if nth == 0 {
                 self.first.insert(zombie.id);
             }

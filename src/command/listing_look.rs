@@ -1,34 +1,34 @@
-//! A look at all processes together: censuses over some time.
+//! A look at all processes together: listings over some time.
 
 use crate::cli::options::SelectOptions;
 use crate::core::piles::Piles;
-use crate::system::census::CensusReader;
+use crate::system::listing::ListingReader;
 use crate::system::wait::Waiter;
 use anyhow::Result;
 
-/// Censuses in a look, and the shortest time between them.
-const CENSUSES: f64 = 40.0;
+/// Listings in a look, and the shortest time between them.
+const LISTINGS: f64 = 40.0;
 const SHORTEST_S: f64 = 0.5;
-/// A census takes at most this share of the time.
+/// A listing takes at most this share of the time.
 const COST: f64 = 0.02;
 
-/// Takes the censuses.
-pub(super) struct CensusLook {
-    reader: CensusReader,
+/// Takes the listings.
+pub(super) struct ListingLook {
+    reader: ListingReader,
     /// What they show.
     pub(super) piles: Piles,
     interval_s: f64,
     due_s: f64,
 }
 
-impl CensusLook {
+impl ListingLook {
     /// Before the first in a look of so many seconds.
     ///
     /// # Errors
     /// A procfs that cannot be read.
     pub(super) fn new(select: &SelectOptions, time_s: f64) -> Result<Self> {
-        let interval_s = (time_s / CENSUSES).max(SHORTEST_S);
-        let reader = CensusReader::new(&select.procfs)?;
+        let interval_s = (time_s / LISTINGS).max(SHORTEST_S);
+        let reader = ListingReader::new(&select.procfs)?;
         Ok(Self { reader, piles: Piles::new(interval_s), interval_s, due_s: 0.0 })
     }
 

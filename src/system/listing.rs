@@ -1,10 +1,10 @@
-//! Counts all processes: which there are, what they run, where they were born, and which have ended
+//! Lists all processes: which there are, what they run, where they were born, and which have ended
 //! without being waited for.
 
 use crate::core::model::masked::masked;
 use crate::core::model::process::{Comm, ProcId};
 use crate::core::origin::{born_in, folded};
-use crate::core::piles::{Census, Kind, Seen};
+use crate::core::piles::{Kind, Listing, Seen};
 use crate::system::origin::cgroup_path;
 use crate::system::proc::parse::{self, Stat};
 use crate::system::proc::procdir::ProcDir;
@@ -17,9 +17,9 @@ const TEXT_MAX: usize = 160;
 /// Open files listed of a process where their number must be counted.
 const FILES_MAX: usize = 1 << 16;
 
-/// Reads censuses from a procfs.
+/// Reads listings from a procfs.
 #[derive(Debug)]
-pub struct CensusReader {
+pub struct ListingReader {
     proc: ProcDir,
     /// The command name under which each process's program was told.
     told: HashMap<ProcId, Comm>,
@@ -28,7 +28,7 @@ pub struct CensusReader {
     page_size: u64,
 }
 
-impl CensusReader {
+impl ListingReader {
     /// Of the procfs at that place.
     ///
     /// # Errors
@@ -44,12 +44,12 @@ impl CensusReader {
     }
 
     /// Takes one at Unix time `t`. What cannot be read is left out.
-    pub fn read(&mut self, t: f64) -> Census {
-        let mut census = Census { t, ..Census::default() };
+    pub fn read(&mut self, t: f64) -> Listing {
+        let mut listing = Listing { t, ..Listing::default() };
         self.pids.clear();
         let pids = &mut self.pids;
         if self.proc.pids(|pid| pids.push(pid)).is_err() {
-            return census;
+            return listing;
         }
         for index in 0..self.pids.len() {
             let Some(pid) = self.pids.get(index).copied() else { break };
@@ -57,16 +57,16 @@ impl CensusReader {
             // The name changes at exec.
             if !seen.is_zombie && self.told.get(&seen.id) != Some(&seen.comm) {
                 self.told.insert(seen.id, seen.comm);
-                census.kinds.push((seen.id, self.kind(&seen)));
+                listing.kinds.push((seen.id, self.kind(&seen)));
             }
-            census.procs.push(seen);
+            listing.procs.push(seen);
         }
-        if self.told.len() > 2 * census.procs.len() {
+        if self.told.len() > 2 * listing.procs.len() {
             let there: std::collections::HashSet<ProcId> =
-                census.procs.iter().map(|seen| seen.id).collect();
+                listing.procs.iter().map(|seen| seen.id).collect();
             self.told.retain(|id, _| there.contains(id));
         }
-        census
+        listing
     }
 
     fn seen(&self, pid: u32) -> Option<Seen> {
@@ -131,27 +131,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_census_has_this_process_and_its_zombie() {
-        let mut reader = CensusReader::new(Path::new("/proc")).unwrap();
+    fn a_listing_has_this_process_and_its_zombie() {
+        let mut reader = ListingReader::new(Path::new("/proc")).unwrap();
         // Ended at once, and not waited for until the end of the test.
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let own = std::process::id();
         let found = loop {
-            let census = reader.read(1.0);
+            let listing = reader.read(1.0);
             let zombie = |seen: &&Seen| seen.id.pid == child.id() && seen.is_zombie;
-            if let Some(zombie) = census.procs.iter().find(zombie) {
+            if let Some(zombie) = listing.procs.iter().find(zombie) {
                 break *zombie;
             }
             std::thread::yield_now();
         };
         assert_eq!((found.ppid, found.footprint), (own, 0));
         child.wait().unwrap();
-        let mut reader = CensusReader::new(Path::new("/proc")).unwrap();
-        let census = reader.read(2.0);
-        let of_own = census.kinds.iter().find(|(id, _)| id.pid == own);
+        let mut reader = ListingReader::new(Path::new("/proc")).unwrap();
+        let listing = reader.read(2.0);
+        let of_own = listing.kinds.iter().find(|(id, _)| id.pid == own);
         let kind = &of_own.unwrap().1;
         assert!(kind.exe.contains("leakwatch"), "{kind:?}");
-        let itself = census.procs.iter().find(|seen| seen.id.pid == own).unwrap();
+        let itself = listing.procs.iter().find(|seen| seen.id.pid == own).unwrap();
         assert!(itself.footprint > 100_000 && itself.files > 2, "{itself:?}");
         assert!(reader.read(3.0).kinds.iter().all(|(id, _)| id.pid != own), "told once");
     }
