@@ -25,11 +25,14 @@ const AHEAD: usize = 512;
 /// In a word of /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst).
 const PRESENT: u64 = 1 << 63;
 const SWAPPED: u64 = 1 << 62;
+const OF_FILE: u64 = 1 << 61;
+/// Lines of smaps between two questions whether to go on: eleven regions.
+const LINES: u32 = 256;
 
 /// Why there is no census.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It has ended.
+    /// It has ended, or runs another program by now.
     Gone,
     /// It may not be read.
     Forbidden,
@@ -83,14 +86,16 @@ impl Subject {
     /// # Errors
     /// It is gone, or may not be read.
     pub fn census(&self, go_on: &mut dyn FnMut() -> bool) -> Result<Census, Refusal> {
+        // First, since this is the memory that all the rest is to be of.
+        let mut memory = Memory::of(self).map_err(|error| self.because(error))?;
         let program = rustix::fs::readlinkat(&self.directory, "exe", Vec::new());
         let program = program.map_err(|error| self.because(error))?;
         let mut regions = Regions::of(&String::from_utf8_lossy(program.as_bytes()));
-        self.regions(&mut regions).map_err(|error| self.because(error))?;
-        let mut memory = Memory::of(self).map_err(|error| self.because(error))?;
+        self.regions(&mut regions, go_on).map_err(|error| self.because(error))?;
         let census = census::take(&regions, &mut |at, buffer| memory.read(at, buffer), go_on);
         match memory.refused {
             Some(error) => Err(self.because(error)),
+            None if !memory.is_there() => Err(Refusal::Gone),
             // Another process may have had the pid meanwhile; this one's directory knows.
             None => self.is_there().map(|()| census),
         }
@@ -113,24 +118,37 @@ impl Subject {
         }
     }
 
-    fn regions(&self, regions: &mut Regions) -> Result<(), Errno> {
-        let file = self.open("smaps")?;
-        let mut text = BufReader::new(std::io::Read::take(file, MOST_SMAPS));
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            let mut part = std::io::Read::take(&mut text, MOST_LINE);
-            let read = part.read_until(b'\n', &mut line);
-            match read.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))? {
-                0 => return Ok(()),
-                _ => regions.line(String::from_utf8_lossy(line.trim_ascii_end()).as_ref()),
-            }
-        }
+    /// The kernel walks the page tables of each region for it, which of a large process takes seconds.
+    fn regions(&self, regions: &mut Regions, go_on: &mut dyn FnMut() -> bool) -> Result<(), Errno> {
+        let text = BufReader::new(std::io::Read::take(self.open("smaps")?, MOST_SMAPS));
+        let mut lines = 0_u32;
+        let taken = each_line(text, &mut |line| {
+            regions.line(line);
+            lines = lines.wrapping_add(1);
+            !lines.is_multiple_of(LINES) || go_on()
+        });
+        taken.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
     }
 
     fn open(&self, name: &str) -> Result<File, Errno> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         Ok(File::from(rustix::fs::openat(&self.directory, name, flags, Mode::empty())?))
+    }
+}
+
+/// Calls `each` with the lines of a text, each as far as it is looked at, until that says no. A path is
+/// as long as its owner likes, and what stands further on in its line is no line of its own.
+fn each_line(mut text: impl BufRead, each: &mut dyn FnMut(&str) -> bool) -> std::io::Result<()> {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = std::io::Read::take(&mut text, MOST_LINE).read_until(b'\n', &mut line)?;
+        if read as u64 == MOST_LINE && line.last() != Some(&b'\n') {
+            text.skip_until(b'\n')?;
+        }
+        if read == 0 || !each(&String::from_utf8_lossy(line.trim_ascii_end())) {
+            return Ok(());
+        }
     }
 }
 
@@ -154,6 +172,11 @@ impl Memory {
         Ok(Self { pid, pagemap, pages: Vec::new(), first: 0, page, refused: None })
     }
 
+    /// Whether the memory is still in use: it goes with the process, and when that runs another program.
+    fn is_there(&self) -> bool {
+        matches!(self.pagemap.read_at(&mut [0; 8], 0), Ok(8))
+    }
+
     /// The state of a page.
     fn state(&mut self, page: u64) -> u64 {
         let known = |pages: &[u64], first: u64| {
@@ -175,7 +198,7 @@ impl Memory {
     /// Pages from one on that are alike: whether they are in RAM, swapped, or neither; and where the
     /// first one is that is not.
     fn alike(&mut self, at: u64, end: u64) -> (u64, u64) {
-        let kind = |state: u64| state & (PRESENT | SWAPPED);
+        let kind = |state: u64| state & (PRESENT | SWAPPED | OF_FILE);
         let mut page = at / self.page;
         // What was read ahead for an earlier block may be out of date.
         if page >= self.first + self.pages.len() as u64 || page < self.first {
@@ -193,7 +216,9 @@ impl Memory {
         let (kind, end) = self.alike(at, end);
         let length = usize::try_from(end - at).unwrap_or(0);
         let Some(buffer) = buffer.get_mut(..length) else { return Part::Hole(self.page) };
-        if kind & SWAPPED != 0 {
+        // A file may be on a file system of the process's own making, which need never answer. What
+        // malloc wrote into is a file's no more.
+        if kind & (SWAPPED | OF_FILE) != 0 {
             return Part::Hole(end - at);
         }
         if kind & PRESENT == 0 {
@@ -230,6 +255,53 @@ mod tests {
         assert!((3000..3400).contains(&counted), "{counted} {:?}", census.sizes);
         assert!(census.footprint > 9_000_000 && census.in_use > 9_000_000);
         drop(held);
+    }
+
+    #[test]
+    fn a_path_longer_than_a_line_makes_no_line_of_its_own() {
+        let forged = "1000-9000 rw-p 0 0:0 0 [heap]";
+        let long = "x".repeat(MOST_LINE as usize);
+        let text = format!("one\n{long}{forged}\n{}\ntwo", "y".repeat(MOST_LINE as usize - 1));
+        let mut lines = Vec::new();
+        each_line(text.as_bytes(), &mut |line| {
+            lines.push(line.to_owned());
+            true
+        })
+        .unwrap();
+        assert!(lines.iter().all(|line| !line.contains("heap")), "{lines:?}");
+        assert_eq!((lines.len(), lines.last().map(String::as_str)), (4, Some("two")));
+        let mut many = 0;
+        let mut some = |_: &str| {
+            many += 1;
+            many < 3
+        };
+        each_line("a\nb\nc\nd\n".as_bytes(), &mut some).unwrap();
+        assert_eq!(many, 3);
+    }
+
+    #[test]
+    fn a_process_that_runs_another_program_meanwhile_is_gone() {
+        let mut child = std::process::Command::new("sh");
+        let mut child = child
+            .args(["-c", "read x; exec cat"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let subject = Subject::of(child.id()).unwrap();
+        let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let mut is_told = false;
+        let found = subject.census(&mut || {
+            if !std::mem::replace(&mut is_told, true) {
+                std::io::Write::write_all(&mut input, b"\nx").unwrap();
+                // It answers once it is the other program.
+                std::io::Read::read_exact(&mut output, &mut [0]).unwrap();
+            }
+            true
+        });
+        drop(input);
+        child.wait().unwrap();
+        assert_eq!(found, Err(Refusal::Gone));
     }
 
     #[test]

@@ -82,7 +82,7 @@ struct Machine {
 struct Actor {
     seen: Seen,
     group: usize,
-    /// The census in which it ends.
+    /// The listing in which it ends.
     until: u32,
     told: bool,
 }
@@ -90,7 +90,7 @@ struct Actor {
 /// What one program does on the machine.
 struct Program {
     name: String,
-    /// Its processes are left behind, by one in so many censuses.
+    /// Its processes are left behind, by one in so many listings.
     leaves: Option<u32>,
     kind: Healthy,
     master: Option<u32>,
@@ -153,8 +153,8 @@ impl Machine {
         pid
     }
 
-    /// One census later.
-    fn step(&mut self, nth: u32) -> Census {
+    /// One listing later.
+    fn step(&mut self, nth: u32) -> Listing {
         self.procs.retain(|actor| actor.until > nth);
         for group in 0..self.groups.len() {
             match self.groups[group].leaves {
@@ -176,7 +176,7 @@ impl Machine {
         });
         let kinds = new.collect();
         let procs = self.procs.iter().map(|actor| actor.seen).collect();
-        Census { t: 1000.0 + 1.5 * f64::from(nth), procs, kinds }
+        Listing { t: 1000.0 + 1.5 * f64::from(nth), procs, kinds }
     }
 
     fn leave(&mut self, group: usize, nth: u32, every: u32) {
@@ -230,7 +230,7 @@ fn of_a_thousand_machines_made_at_random_nothing_useful_is_called_left_behind() 
     for seed in 1..=1000 {
         let mut machine = Machine::new(seed);
         let mut piles = Piles::new(1.5);
-        (0..CENSUSES as u32).for_each(|nth| piles.push(&machine.step(nth)));
+        (0..LISTINGS as u32).for_each(|nth| piles.push(&machine.step(nth)));
         let named: Vec<String> = piles.piles().into_iter().map(|pile| pile.kind.exe).collect();
         for group in &machine.groups {
             let is_named = named.contains(&group.name);

@@ -20,8 +20,9 @@ const HEADS: [u64; 4] = [0x70, 0x68, 0x20, 0x18];
 const MOST_ARENAS: usize = 4096;
 /// `HEAP_MAX_SIZE`: a thread's arena is of pieces that begin at multiples of this.
 const HEAP_MAX: u64 = 64 << 20;
-/// Pieces of one thread's arena.
-const MOST_HEAPS: usize = 4096;
+/// Pieces of all threads' arenas: 256 GiB. A process may write books that lead from arena to arena and in
+/// each from piece to piece without end: 4096 arenas of 4096 pieces took gigabytes and hours.
+pub(super) const MOST_HEAPS: usize = 4096;
 
 /// An arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,14 +129,16 @@ impl Arena {
     pub(super) fn heaps(
         &self,
         window: &mut Window<'_, '_>,
+        most: usize,
         go_on: &mut dyn FnMut() -> bool,
     ) -> Vec<Chain> {
-        let mut chains = Vec::new();
+        let mut chains: Vec<Chain> = Vec::new();
         let first = self.at & !(HEAP_MAX - 1);
         let mut heap = self.top & !(HEAP_MAX - 1);
-        while chains.len() < MOST_HEAPS && heap != 0 && go_on() {
+        while chains.len() < most && heap != 0 && go_on() {
             let Some([arena, before, size]) = window.words(heap) else { break };
-            if arena != self.at || size > HEAP_MAX {
+            let is_known = chains.iter().any(|chain| chain.end == heap.saturating_add(size));
+            if arena != self.at || size > HEAP_MAX || is_known {
                 break;
             }
             let books = if heap == first { self.length } else { 0 };
@@ -206,7 +209,8 @@ pub(super) mod tests {
             assert_eq!(places, [(MAIN, 0x5555_0000_1000), (THREAD, top)], "{full}");
             let end = (THREAD & !0xfff) + (132 << 10);
             let heap = Chain { start: 0x7f00_0400_08d0, end, top: Some(top), is_main: false };
-            assert_eq!(found[1].heaps(&mut window, &mut || true), [heap]);
+            assert_eq!(found[1].heaps(&mut window, 9, &mut || true), [heap]);
+            assert_eq!(found[1].heaps(&mut window, 0, &mut || true), []);
         }
     }
 
@@ -222,7 +226,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn pieces_of_an_arena_that_lead_in_a_ring_are_bounded() {
+    fn pieces_of_an_arena_that_lead_in_a_ring_are_counted_once() {
         let base = THREAD & !0xfff;
         let mut made = Made(vec![(base, vec![0; 4096])]);
         for (nth, word) in [THREAD, base, 132 << 10].into_iter().enumerate() {
@@ -230,7 +234,8 @@ pub(super) mod tests {
         }
         let mut source = |at, buffer: &mut [u8]| made.read(at, buffer);
         let arena = Arena { at: THREAD, top: base + 4000, is_main: false, length: 0x898 };
-        assert_eq!(arena.heaps(&mut Window::new(&mut source), &mut || true).len(), MOST_HEAPS);
+        let heaps = arena.heaps(&mut Window::new(&mut source), MOST_HEAPS, &mut || true);
+        assert_eq!(heaps.len(), 1);
     }
 
     proptest::proptest! {

@@ -4,6 +4,7 @@
 
 use super::memory::{Part, Window};
 use super::regions::{Backing, Regions};
+use super::spans::Spans;
 use super::tally::Tally;
 use super::walk::{FLAGS, IS_MAPPED};
 
@@ -13,19 +14,19 @@ const PAGE: u64 = 4096;
 const MOST_OF_ONE: u64 = 16 << 20;
 const MOST_OF_ALL: u64 = 512 << 20;
 
-/// Counts them, outside of the rows of chunks in `spans`, which are in order.
+/// Counts them, outside of the rows of chunks in `spans`.
 pub(super) fn count(
     window: &mut Window<'_, '_>,
     regions: &Regions,
-    spans: &[(u64, u64)],
+    spans: &Spans,
     tally: &mut Tally,
     go_on: &mut dyn FnMut() -> bool,
 ) {
     let mut left = MOST_OF_ALL;
     for region in regions.all.iter().filter(|region| region.backing == Backing::Anonymous) {
         let mut at = region.start;
-        let inside = spans.iter().filter(|(s, e)| *s < region.end && region.start < *e);
-        let ends = inside.copied().chain([(region.end, region.end)]);
+        let inside = spans.between(region.start, region.end);
+        let ends = inside.chain([(region.end, region.end)]);
         for (start, end) in ends {
             // The books of a thread's heap stand before its first chunk.
             of_gap(window, at, start.min(region.end), &mut left, tally, go_on);
@@ -83,7 +84,8 @@ mod tests {
         let mut tally = Tally::new();
         let mut source = |at, buffer: &mut [u8]| made.read(at, buffer);
         let mut window = Window::new(&mut source);
-        count(&mut window, &regions, &[(START + 0x3010, START + 0x5000)], &mut tally, &mut || true);
+        let spans = Spans::joined(vec![(START + 0x3010, START + 0x5000)]);
+        count(&mut window, &regions, &spans, &mut tally, &mut || true);
         tally
     }
 

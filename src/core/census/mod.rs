@@ -13,6 +13,7 @@ mod judge;
 mod mapped;
 mod memory;
 mod regions;
+mod spans;
 mod tally;
 mod walk;
 
@@ -22,9 +23,10 @@ pub use memory::{Part, Source};
 pub use regions::Regions;
 pub use tally::SizeClass;
 
-use arena::Arena;
+use arena::{Arena, MOST_HEAPS};
 use memory::Window;
 use regions::Backing;
+use spans::Spans;
 use tally::Tally;
 use walk::Chain;
 
@@ -95,7 +97,8 @@ impl Census {
 
 /// Counts. Where `go_on` says no, it ends with what it has.
 pub fn take(regions: &Regions, source: &mut Source<'_>, go_on: &mut dyn FnMut() -> bool) -> Census {
-    let sum = |of: fn(&regions::Region) -> u64| regions.all.iter().map(of).sum();
+    let sum =
+        |of: fn(&regions::Region) -> u64| regions.all.iter().map(of).fold(0, u64::saturating_add);
     let mut census = Census {
         footprint: sum(|region| region.footprint),
         swapped: sum(|region| region.swapped),
@@ -115,7 +118,7 @@ pub fn take(regions: &Regions, source: &mut Source<'_>, go_on: &mut dyn FnMut() 
     let mut window = Window::new(source);
     let arenas = arena::arenas(&mut window, &regions.data(), &mut patient);
     let chains = chains(&mut window, regions, &arenas, &mut patient);
-    let mut spans: Vec<_> = chains.iter().map(|chain| (chain.start, chain.end)).collect();
+    let spans = Spans::of(&chains);
     let mut tally = Tally::new();
     for chain in &chains {
         let before = tally.free + tally.cached + tally.top;
@@ -124,13 +127,13 @@ pub fn take(regions: &Regions, source: &mut Source<'_>, go_on: &mut dyn FnMut() 
             census.free_in_threads += tally.free + tally.cached + tally.top - before;
         }
     }
-    spans.sort_unstable();
     if !arenas.is_empty() {
         mapped::count(&mut window, regions, &spans, &mut tally, &mut patient);
     }
-    let in_chain = |start: u64, end: u64| spans.iter().any(|(s, e)| *s < end && start < *e);
-    let heaps = regions.all.iter().filter(|region| in_chain(region.start, region.end));
-    census.in_heaps = heaps.map(|region| region.footprint).sum();
+    let in_chain =
+        |region: &&regions::Region| spans.between(region.start, region.end).next().is_some();
+    let heaps = regions.all.iter().filter(in_chain);
+    census.in_heaps = heaps.map(|region| region.footprint).fold(0, u64::saturating_add);
     census.arenas = arenas.len() as u32;
     (census.in_use, census.mapped) = (tally.in_use, tally.mapped);
     (census.free, census.cached, census.top) = (tally.free, tally.cached, tally.top);
@@ -150,7 +153,8 @@ fn chains(
     let mut chains = Vec::new();
     for arena in arenas {
         if !arena.is_main() {
-            chains.extend(arena.heaps(window, go_on));
+            let left = MOST_HEAPS.saturating_sub(chains.len());
+            chains.extend(arena.heaps(window, left, go_on));
             continue;
         }
         let heap = regions.all.iter().find(|region| region.backing == Backing::Heap);

@@ -4,6 +4,8 @@ use super::allocator::{self, Allocator};
 
 /// Regions that are looked at. The kernel allows 65 530 (vm.max_map_count) unless that was raised.
 const MOST: usize = 100_000;
+/// No process has memory above this address (56 bits of five-level page tables).
+const HIGHEST: u64 = 1 << 56;
 /// Below this address all of a 32-bit process lies.
 const FOUR_GIB: u64 = 1 << 32;
 
@@ -98,7 +100,13 @@ impl Regions {
             true => self.backing(name),
             false => Backing::Other,
         };
-        (start < end).then_some(Region { start, end, backing, footprint: 0, swapped: 0 })
+        (start < end && end <= HIGHEST).then_some(Region {
+            start,
+            end,
+            backing,
+            footprint: 0,
+            swapped: 0,
+        })
     }
 
     fn backing(&self, name: &str) -> Backing {

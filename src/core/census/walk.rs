@@ -7,6 +7,7 @@
 //! goes on at the next place from which a chain runs, and what lies between is counted as lost.
 
 use super::memory::{Part, Window};
+use super::spans::Spans;
 use super::tally::{STEP, Tally};
 
 /// Flags: the chunk before is in use; the chunk is a mapping of its own; it is in a thread's arena.
@@ -58,7 +59,7 @@ enum Step {
 pub(super) fn walk(
     window: &mut Window<'_, '_>,
     chain: &Chain,
-    spans: &[(u64, u64)],
+    spans: &Spans,
     tally: &mut Tally,
     go_on: &mut dyn FnMut() -> bool,
 ) {
@@ -185,7 +186,7 @@ fn size(chain: &Chain, at: u64, head: u64) -> Option<u64> {
     possible.then_some(size)
 }
 
-fn step(window: &mut Window<'_, '_>, chain: &Chain, spans: &[(u64, u64)], at: u64) -> Step {
+fn step(window: &mut Window<'_, '_>, chain: &Chain, spans: &Spans, at: u64) -> Step {
     if chain.top.is_some_and(|top| at >= top) {
         return Step::Top;
     }
@@ -233,15 +234,13 @@ fn after(window: &mut Window<'_, '_>, chain: &Chain, at: u64, bytes: &mut u64) -
 /// Whether a chunk that looks in use is on a list of free ones. Since glibc 2.32 these links are
 /// masked with their own address, so what the last one has, and one into the heap, is no accident:
 /// a pointer of the program passes as one in 30 000.
-fn is_cached(window: &Window<'_, '_>, spans: &[(u64, u64)], at: u64, bytes: u64) -> bool {
+fn is_cached(window: &Window<'_, '_>, spans: &Spans, at: u64, bytes: u64) -> bool {
     if bytes > MOST_CACHED {
         return false;
     }
     let Some(link) = window.word(at + 16) else { return false };
     let next = link ^ ((at + 16) >> 12);
-    next == 0
-        || (next.is_multiple_of(STEP)
-            && spans.iter().any(|(start, end)| (*start..*end).contains(&next)))
+    next == 0 || (next.is_multiple_of(STEP) && spans.between(next, next + 1).next().is_some())
 }
 
 #[cfg(test)]
@@ -290,7 +289,7 @@ mod tests {
         let mut tally = Tally::new();
         let mut source = |at, buffer: &mut [u8]| made.read(at, buffer);
         let mut reads = 0;
-        let spans = [(chain.start, chain.end)];
+        let spans = Spans::joined(vec![(chain.start, chain.end)]);
         walk(&mut Window::new(&mut source), chain, &spans, &mut tally, &mut || {
             reads += 1;
             reads < 10_000
@@ -357,7 +356,10 @@ mod tests {
         let mut window = Window::new(&mut source);
         window.read(START + 64, chain.end);
         let later = Chain { start: START, ..chain };
-        let Step::Free { from, to } = step(&mut window, &later, &[], START + 64) else { panic!() };
+        let Step::Free { from, to } = step(&mut window, &later, &Spans::joined(vec![]), START + 64)
+        else {
+            panic!()
+        };
         tally.free(from, to - from);
         assert_eq!((tally.free, in_use), (96, 320));
     }
