@@ -283,13 +283,15 @@ mod tests {
     fn a_process_that_runs_another_program_meanwhile_is_gone() {
         let mut child = std::process::Command::new("sh");
         let mut child = child
-            .args(["-c", "read x; exec cat"])
+            .args(["-c", "echo x; read x; exec cat"])
             .stdin(std::process::Stdio::piped())
             .stdout(std::process::Stdio::piped())
             .spawn()
             .unwrap();
-        let subject = Subject::of(child.id()).unwrap();
         let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        // It is the shell by now, and has all of the shell's memory.
+        std::io::Read::read_exact(&mut output, &mut [0; 2]).unwrap();
+        let subject = Subject::of(child.id()).unwrap();
         let mut is_told = false;
         let found = subject.census(&mut || {
             if !std::mem::replace(&mut is_told, true) {
@@ -301,6 +303,7 @@ mod tests {
         });
         drop(input);
         child.wait().unwrap();
+        assert!(is_told, "the census asked whether to go on");
         assert_eq!(found, Err(Refusal::Gone));
     }
 

@@ -198,7 +198,7 @@ impl Stage {
         let said = read();
         match status.and_then(|status| status.code()) {
             Some(0..=2) => Ok(()),
-            // Its options were read; tests/end_to_end/top.rs gives it a terminal.
+            // Its options were read; it wants a terminal.
             Some(3) if said.contains("top needs a terminal") => Ok(()),
             code => {
                 process::kill_group(&child);
