@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::service::{HOUR_S, Service};
+use super::service::{HOUR_S, Service, ServiceVerdict};
 use crate::core::model::ceiling::{CeilingKind, Place};
 
 /// A ceiling and the place where it stands.
@@ -36,16 +36,18 @@ pub(super) fn sort(services: &mut [Service]) {
     });
 }
 
-/// The ceiling that an accused service reaches within the hour, and in how many seconds.
+/// The ceiling that a service which grows steadily reaches within the hour, and in how many seconds.
+/// It may be watched too briefly to be accused: a container whose end was 20 s away stood fifth then.
 fn soon(service: &Service) -> Option<(Limit, f64)> {
-    let forecast = service.forecast.as_ref().filter(|_| service.verdict.accuses())?;
+    let grows = service.verdict.rank() >= ServiceVerdict::Suspect.rank();
+    let forecast = service.forecast.as_ref().filter(|_| grows)?;
     let is_soon = forecast.is_reliable() && forecast.likely_s < HOUR_S;
     is_soon.then_some(((forecast.ceiling, forecast.place), forecast.likely_s))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::service::{ServiceVerdict, tests::service};
+    use super::super::service::tests::service;
     use super::*;
     use crate::core::model::forecast::Forecast;
     use crate::diagnose::leak_figures::SteadyGrowth;
@@ -75,6 +77,15 @@ mod tests {
     fn the_container_that_ends_within_a_minute_comes_before_faster_growth_with_room_left() {
         let small = growing("small", 1.9, Some(("/shop", 47.0)));
         assert_eq!(sorted(vec![growing("fast", 4.0, None), small]), ["small", "fast"]);
+    }
+
+    #[test]
+    fn one_that_was_watched_too_briefly_to_be_accused_comes_first_where_it_ends_first() {
+        let suspect = |of| Service { verdict: ServiceVerdict::Suspect, ..of };
+        let small = suspect(growing("small", 1.9, Some(("/shop", 20.0))));
+        let fast = suspect(growing("fast", 4.0, None));
+        let grows = growing("grows", 4.0, Some(("/blog", 900.0)));
+        assert_eq!(sorted(vec![fast, grows, small]), ["small", "grows", "fast"]);
     }
 
     #[test]
