@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Names kept of processes that are gone.
-const MOST_GONE: usize = 1024;
+const MOST_GONE: usize = 64;
 /// Places with a name.
 const MOST_PLACES: usize = 1024;
 /// The longest name, in bytes; systemd's own limit.
