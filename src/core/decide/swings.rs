@@ -182,13 +182,16 @@ impl Swings {
         let of = self.pools.get(&pool).filter(|of| !of.is_real)?;
         let granted = GRANTED * of.swing as f64;
         let rise_of = |s: &ProcessState| self.courses.get(&s.id)?.rise_from_rest();
-        let rise = rise_of(s)? as f64;
+        let (course, rise) = (self.courses.get(&s.id)?, rise_of(s)? as f64);
         let rising = eligibility.members(pool, detector).filter_map(rise_of);
         let wanted: f64 = rising.map(|rise| (granted - rise as f64).max(0.0)).sum();
         if rise <= granted && wanted <= FITS * usable {
             return Some(NotEnded::GivesBack);
         }
-        (of.count >= FATES).then_some(NotEnded::SameRise)
+        // It gets as long again as those that were ended had.
+        let is_brief = course.rising_s() <= 2.0 * ONE_REQUEST_S;
+        let is_recent = course.t - of.t < FATE_S;
+        (of.count >= FATES && is_brief && is_recent).then_some(NotEnded::SameRise)
     }
 }
 
