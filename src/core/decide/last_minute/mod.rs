@@ -10,6 +10,7 @@ pub mod exits;
 pub mod fall;
 pub mod growth;
 pub mod limit;
+pub mod spells;
 
 use crate::core::decide::campaign::OrderUnderWay;
 use crate::core::detect::Detector;
@@ -22,6 +23,7 @@ use crate::core::model::signal::Step;
 use exits::ExitTimes;
 use growth::{Growth, RecentGrowth};
 use limit::{FREED_A_SECOND, Limit};
+use spells::Spells;
 
 /// How many times as long as it should an exit may take, the time between samples included. In
 /// simulated worlds OOM kills begin below 1, and healthy processes that end double from 1 to 3.
@@ -64,6 +66,8 @@ pub struct LastMinute {
     growth: RecentGrowth,
     /// How long exits take.
     pub exits: ExitTimes,
+    /// How long workers work at a stretch.
+    pub spells: Spells,
     /// Seconds to the next sample, as asked for and as they come late.
     period_s: Option<f64>,
     late_s: f64,
@@ -188,7 +192,8 @@ impl LastMinute {
     /// finish what it does.
     pub fn finishing_lead_s(&self, server: &'static str) -> f64 {
         let period_s = self.period_s.unwrap_or(PERIOD_S.1);
-        MARGIN * (period_s + self.late_s + self.exits.finishes_s(server))
+        let finishes_s = self.exits.finishes_s(server).max(self.spells.length_s(server));
+        MARGIN * (period_s + self.late_s + finishes_s)
     }
 
     fn longest_lead_s(&self) -> f64 {

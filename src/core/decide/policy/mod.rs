@@ -134,6 +134,7 @@ impl Policy {
             return None;
         }
         self.last_minute.observe(sample, detector, &self.campaign.orders);
+        self.last_minute.spells.observe(sample.t, &self.eligibility, detector);
         self.swings.observe(sample, &self.eligibility, detector);
         self.see_exits(sample.t, detector, events);
         if self.replaying {
