@@ -91,7 +91,7 @@ impl Spells {
         let mut sorted = [f64::INFINITY; REMEMBERED];
         sorted.iter_mut().zip(ended).for_each(|(slot, seconds)| *slot = *seconds);
         sorted.sort_by(f64::total_cmp);
-        sorted[ended.len() / 2].min(LONGEST_S)
+        sorted.get(ended.len() / 2).map_or(0.0, |median| median.min(LONGEST_S))
     }
 }
 
