@@ -5,16 +5,19 @@
 //! their root's program and its unit or container, at most [`MOST`] of them, those that leak and the
 //! largest first. A unit or container whose name is a new one each time is no label.
 
+mod ceilings;
+mod labels;
+mod trees;
+
+use self::ceilings::Ceilings;
+use self::labels::Escaped;
+use self::trees::Trees;
 use crate::core::engine::Engine;
-use crate::core::model::ceiling::{Ceiling, MemoryFailureKind, Place, Unit};
+use crate::core::model::ceiling::MemoryFailureKind;
 use crate::core::model::event::Event;
-use crate::core::model::forecast::Forecast;
 use crate::core::model::order::{Outcome, OutcomeResult};
-use crate::core::model::process::{Comm, ProcId};
 use crate::core::model::sample::Sample;
 use crate::core::model::signal::Step;
-use crate::core::model::verdict::Verdict;
-use crate::core::unit_names::{UnitName, UnitNames};
 use crate::report::self_usage::SelfReport;
 use std::fmt;
 use std::io::{self, Write};
@@ -33,22 +36,8 @@ pub struct Exposition {
     stayed: u64,
     leaks: u64,
     memory_failures: [(MemoryFailureKind, u64); MemoryFailureKind::ALL.len()],
-    trees: Vec<TreeMetrics>,
-    ceilings: Vec<Ceiling>,
-}
-
-/// All trees whose root has one name, and is of one unit.
-#[derive(Debug)]
-struct TreeMetrics {
-    comm: Comm,
-    /// One of the roots.
-    root: ProcId,
-    processes: u64,
-    footprint: u64,
-    leaking: u64,
-    growing: u64,
-    growth: f64,
-    forecast: Option<Forecast>,
+    trees: Trees,
+    ceilings: Ceilings,
 }
 
 impl Exposition {
@@ -63,8 +52,8 @@ impl Exposition {
             stayed: 0,
             leaks: 0,
             memory_failures: MemoryFailureKind::ALL.map(|kind| (kind, 0)),
-            trees: Vec::new(),
-            ceilings: Vec::new(),
+            trees: Trees::default(),
+            ceilings: Ceilings::default(),
         }
     }
 
@@ -97,7 +86,8 @@ impl Exposition {
         sample: &Sample,
         own: SelfReport,
     ) -> io::Result<()> {
-        self.gather(engine, sample);
+        self.trees.gather(engine);
+        self.ceilings.gather(sample);
         let watch = Escaped(&self.watch);
         let mut one = |name, kind, help, value| self.write_one(out, name, kind, help, value);
         let status = engine.status() as u8;
@@ -125,8 +115,8 @@ impl Exposition {
         writeln!(out, "leakwatch_build_info{{watch=\"{watch}\",version=\"{version}\"}} 1")?;
         self.write_self(out, sample.t, own)?;
         self.write_counters(out)?;
-        self.write_trees(out, engine.names())?;
-        self.write_ceilings(out, sample, engine.names())
+        self.trees.write(out, &self.watch, engine.names())?;
+        self.ceilings.write(out, &self.watch, sample, engine.names())
     }
 
     /// A metric with the watch as its only label.
@@ -204,192 +194,6 @@ impl Exposition {
         }
         Ok(())
     }
-
-    fn write_trees(&self, out: &mut impl Write, names: &UnitNames) -> io::Result<()> {
-        let watch = Escaped(&self.watch);
-        let mut each = |name: &str, help: &str, value: fn(&TreeMetrics) -> f64| {
-            head(out, name, "gauge", help)?;
-            self.trees.iter().try_for_each(|tree| {
-                let (comm, value) = (Quoted(tree.comm), value(tree));
-                let of = UnitLabel(label(names.of(tree.root)));
-                writeln!(out, "{name}{{watch=\"{watch}\",tree=\"{comm}\"{of}}} {value}")
-            })
-        };
-        each(
-            "leakwatch_tree_processes",
-            "Processes in the trees whose root has this name.",
-            |tree| tree.processes as f64,
-        )?;
-        each(
-            "leakwatch_tree_footprint_bytes",
-            "RssAnon plus VmSwap of all members; shared pages count in each.",
-            |tree| tree.footprint as f64,
-        )?;
-        each("leakwatch_tree_leaking_processes", "Members that leak memory or threads.", |tree| {
-            tree.leaking as f64
-        })?;
-        each(
-            "leakwatch_tree_growing_processes",
-            "Members that grow steadily, not yet long enough to call it a leak.",
-            |tree| tree.growing as f64,
-        )?;
-        each(
-            "leakwatch_tree_growth_bytes_per_second",
-            "Growth of the leaking and growing members.",
-            |tree| tree.growth,
-        )?;
-        let name = "leakwatch_exhaustion_seconds";
-        head(
-            out,
-            name,
-            "gauge",
-            "Seconds until the first ceiling is reached; absent without a forecast.",
-        )?;
-        for tree in &self.trees {
-            let Some(f) = tree.forecast else { continue };
-            for (bound, seconds) in
-                [("earliest", f.earliest_s), ("likely", f.likely_s), ("latest", f.latest_s)]
-            {
-                let (comm, ceiling, place) = (Quoted(tree.comm), f.ceiling.name(), Shown(f.place));
-                let of = UnitLabel(label(names.of(tree.root)));
-                writeln!(
-                    out,
-                    "{name}{{watch=\"{watch}\",tree=\"{comm}\",ceiling=\"{ceiling}\",place=\"{place}\",bound=\"{bound}\"{of}}} {}",
-                    MetricValue(seconds)
-                )?;
-            }
-        }
-        Ok(())
-    }
-
-    fn write_ceilings(
-        &self,
-        out: &mut impl Write,
-        sample: &Sample,
-        names: &UnitNames,
-    ) -> io::Result<()> {
-        let watch = Escaped(&self.watch);
-        let mut each = |unit: Unit, name: &str, help: &str, value: fn(&Ceiling) -> u64| {
-            head(out, name, "gauge", help)?;
-            let all = self.ceilings.iter().filter(|ceiling| ceiling.kind.unit() == unit);
-            all.into_iter().try_for_each(|ceiling| {
-                let (kind, place) = (ceiling.kind.name(), Shown(ceiling.place));
-                let tree = Quoted(owner(ceiling, sample));
-                let value = value(ceiling);
-                let of = UnitLabel(label(names.at(ceiling.place)));
-                writeln!(
-                    out,
-                    "{name}{{watch=\"{watch}\",ceiling=\"{kind}\",place=\"{place}\",tree=\"{tree}\"{of}}} {value}"
-                )
-            })
-        };
-        each(
-            Unit::Bytes,
-            "leakwatch_ceiling_headroom_bytes",
-            "Memory left below the ceiling.",
-            Ceiling::headroom,
-        )?;
-        each(Unit::Bytes, "leakwatch_ceiling_limit_bytes", "The ceiling in bytes.", |c| c.limit)?;
-        each(
-            Unit::Tasks,
-            "leakwatch_ceiling_headroom_tasks",
-            "Tasks left below the ceiling.",
-            Ceiling::headroom,
-        )?;
-        each(Unit::Tasks, "leakwatch_ceiling_limit_tasks", "The ceiling in tasks.", |c| c.limit)
-    }
-
-    /// Trees by name and ceilings each once, so that no series comes twice: one collision, and the
-    /// collector drops the file.
-    fn gather(&mut self, engine: &Engine, sample: &Sample) {
-        let (detector, names) = (engine.detector(), engine.names());
-        self.trees.clear();
-        for s in detector.process_states() {
-            let root = detector.process_state(s.root).unwrap_or(s);
-            let of = |root| label(names.of(root));
-            let is_same =
-                |tree: &TreeMetrics| tree.comm == root.comm && of(tree.root) == of(root.id);
-            let index = self.trees.iter().position(is_same);
-            let index = index.unwrap_or_else(|| {
-                self.trees.push(TreeMetrics {
-                    comm: root.comm,
-                    root: root.id,
-                    processes: 0,
-                    footprint: 0,
-                    leaking: 0,
-                    growing: 0,
-                    growth: 0.0,
-                    forecast: None,
-                });
-                self.trees.len() - 1
-            });
-            let Some(tree) = self.trees.get_mut(index) else { continue };
-            tree.processes += 1;
-            tree.footprint += s.footprint;
-            tree.leaking += u64::from(s.leaks());
-            tree.growing += u64::from(s.verdict == Verdict::Growing);
-            let evidence = s.evidence.filter(|e| e.unit == Unit::Bytes);
-            if let Some(evidence) = evidence.filter(|_| s.verdict >= Verdict::Growing) {
-                tree.growth += evidence.slope;
-            }
-            if s.id == s.root {
-                let forecast = detector.forecast(s.root).filter(Forecast::is_reliable);
-                let nearer =
-                    |known: Forecast| forecast.is_some_and(|f| f.likely_s < known.likely_s);
-                if tree.forecast.is_none_or(nearer) {
-                    tree.forecast = forecast.or(tree.forecast);
-                }
-            }
-        }
-        self.trees.sort_unstable_by(|a, b| {
-            let weight = |tree: &TreeMetrics| (tree.leaking > 0, tree.growing > 0, tree.footprint);
-            let unit = |tree: &TreeMetrics| label(names.of(tree.root));
-            weight(b)
-                .cmp(&weight(a))
-                .then_with(|| a.comm.as_bytes().cmp(b.comm.as_bytes()))
-                .then_with(|| unit(a).cmp(&unit(b)))
-        });
-        self.trees.truncate(MOST);
-        self.ceilings.clear();
-        for ceiling in sample.memory.ceilings().chain(sample.ceilings.iter().copied()) {
-            let name = |c: &Ceiling| (c.kind, c.place, owner(c, sample));
-            let same = self.ceilings.iter_mut().find(|known| name(known) == name(&ceiling));
-            if let Some(known) = same {
-                // Two trees of one name, each with a budget: the one that is nearer its end.
-                if ceiling.headroom() < known.headroom() {
-                    *known = ceiling;
-                }
-            } else if self.ceilings.len() < 4 * MOST {
-                self.ceilings.push(ceiling);
-            }
-        }
-    }
-}
-
-/// The tree that a limit without a place is about: its root's name; nothing for the others.
-fn owner(ceiling: &Ceiling, sample: &Sample) -> Comm {
-    let root = ceiling.root.filter(|_| ceiling.kind.is_per_tree());
-    let proc = root.and_then(|root| sample.procs.iter().find(|proc| proc.id == root));
-    proc.map_or(Comm::default(), |proc| proc.comm)
-}
-
-/// A unit or container that may be a label.
-fn label(name: Option<UnitName<'_>>) -> Option<UnitName<'_>> {
-    name.filter(|name| name.is_lasting())
-}
-
-/// The unit or container as one more label, where there is one.
-struct UnitLabel<'n>(Option<UnitName<'n>>);
-
-impl fmt::Display for UnitLabel<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (key, name) = match self.0.map(|name| (name.container(), name.unit())) {
-            Some((Some(container), _)) => ("container", container),
-            Some((None, Some(unit))) => ("unit", unit),
-            _ => return Ok(()),
-        };
-        write!(f, ",{key}=\"{}\"", Escaped(name))
-    }
 }
 
 /// Adds to the count of one kind.
@@ -403,51 +207,8 @@ fn head(out: &mut impl Write, name: &str, kind: &str, help: &str) -> io::Result<
     write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n")
 }
 
-/// A label's value: backslash, quote and newline escaped as the format wants it.
-struct Escaped<'a>(&'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        escape(f, self.0)
-    }
-}
-
-fn escape(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    text.chars().try_for_each(|c| match c {
-        '\\' => f.write_str("\\\\"),
-        '"' => f.write_str("\\\""),
-        '\n' => f.write_str("\\n"),
-        c => write!(f, "{c}"),
-    })
-}
-
-/// A program's name as a label's value: what a terminal would not show is escaped before.
-struct Quoted(Comm);
-
-impl fmt::Display for Quoted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_bytes().iter().try_for_each(|byte| match byte {
-            b'"' => f.write_str("\\\""),
-            b'\\' => f.write_str("\\\\"),
-            b' '..=b'~' => write!(f, "{}", char::from(*byte)),
-            byte => write!(f, "\\\\x{byte:02x}"),
-        })
-    }
-}
-
-/// A place as a label's value.
-struct Shown(Place);
-
-impl fmt::Display for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (dots, text) = self.0.parts();
-        f.write_str(dots)?;
-        escape(f, text)
-    }
-}
-
 /// A number as the format has it.
-struct MetricValue(f64);
+pub(super) struct MetricValue(pub(super) f64);
 
 impl fmt::Display for MetricValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -462,10 +223,10 @@ impl fmt::Display for MetricValue {
 mod tests {
     use super::*;
     use crate::core::decide::rules::Rules;
-    use crate::core::model::ceiling::{CeilingKind, MemoryFailure};
+    use crate::core::model::ceiling::{Ceiling, CeilingKind, MemoryFailure, Place};
     use crate::core::model::load::SelfUsage;
     use crate::core::model::order::{Order, OrderReason};
-    use crate::core::model::process::{Proc, Program};
+    use crate::core::model::process::{Comm, Proc, ProcId, Program};
     use crate::core::model::sample::{Header, PlaceName};
     use crate::core::model::signal::Signal;
     use crate::core::scheduling_delay::SchedulingDelay;
@@ -587,11 +348,5 @@ mod tests {
         ] {
             assert!(text.contains(&line), "{line}{text}");
         }
-    }
-
-    #[test]
-    fn a_hostile_name_is_one_label() {
-        assert_eq!(Quoted(Comm::new(b"a\"\\\n\xff")).to_string(), "a\\\"\\\\\\\\x0a\\\\xff");
-        assert_eq!(Shown(Place::new("/a\"b")).to_string(), "/a\\\"b");
     }
 }
