@@ -1,0 +1,180 @@
+//! The ways to say when: a reader for each, of the stamp at the beginning of a line.
+//!
+//! Each returns Unix time and what follows, or nothing where the line begins otherwise.
+
+use super::Stamps;
+use super::scan::Scan;
+
+/// Days of the week at the beginning of a stamp.
+const WEEKDAYS: [&str; 7] = ["Mon ", "Tue ", "Wed ", "Thu ", "Fri ", "Sat ", "Sun "];
+
+impl Stamps {
+    /// `[Tue Nov 24 10:00:00.123456 2026]` (Apache), `[24-Nov-2026 10:00:00 UTC]` (php-fpm),
+    /// `[2026-11-24 10:00:00 +0000]` (gunicorn), `[  123.456789]` (dmesg).
+    pub(super) fn bracketed<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
+        // Ruby's logger puts the level before it: `E, [2026-11-24T10:00:00.123456 #1234]`.
+        let line = match line.as_bytes() {
+            [b'A'..=b'Z', b',', b' ', ..] => line.get(3..)?,
+            _ => line,
+        };
+        let inside = line.strip_prefix('[')?;
+        let (inside, rest) = inside.split_once(']')?;
+        // The kernel's seconds have a fraction of six digits; "[60765]" is a pid.
+        let is_kernels = |text: &str| text.split_once('.').is_some_and(|(_, part)| part.len() == 6);
+        let t = if let Some(seconds) =
+            inside.trim().parse::<f64>().ok().filter(|_| is_kernels(inside.trim()))
+        {
+            self.boot_t + seconds
+        } else {
+            let known = [Self::ctime, Self::iso, Self::syslog, Self::slashed, Self::civil];
+            known.into_iter().find_map(|read| read(self, inside))?.0
+        };
+        Some((t, rest))
+    }
+
+    /// `24-Nov-2026 10:00:00[ Zone]` (PHP, Tomcat), `24/Nov/2026:10:00:00 +0000` (access logs).
+    pub(super) fn civil<'a>(&self, text: &'a str) -> Option<(f64, &'a str)> {
+        let mut scan = Scan(text);
+        let day = scan.number()?;
+        let by = if scan.0.starts_with('/') { "/" } else { "-" };
+        let month = scan.eat(by)?.month()?;
+        let year = scan.eat(by)?.number()?;
+        let between = if scan.0.starts_with(':') { ":" } else { " " };
+        let clock = scan.eat(between)?.clock()?;
+        let zone = scan.zone();
+        Some((self.unix(year, month, day, clock, zone)?, scan.0))
+    }
+
+    /// `Nov 24 10:00:00 `: RFC 3164, local time without a year.
+    pub(super) fn syslog<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
+        let mut scan = Scan(line);
+        let month = scan.month()?;
+        let day = scan.blanks()?.number()?;
+        // Java's logging: "Nov 24, 2026 10:00:00 AM"; others: "Nov 24 2026 10:00:00".
+        scan.0 = scan.0.strip_prefix(',').unwrap_or(scan.0);
+        let year = scan.year();
+        let mut clock = scan.eat(" ")?.clock()?;
+        if scan.eat(" PM").is_some() {
+            clock.0 = clock.0 % 12 + 12;
+        } else if scan.eat(" AM").is_some() {
+            clock.0 %= 12;
+        }
+        let rest = if scan.0.is_empty() {
+            scan.0
+        } else {
+            scan.eat(" ").map(|scan| scan.0).or_else(|| scan.eat(":").map(|scan| scan.0))?
+        };
+        let t = match year {
+            Some(year) => self.unix(year, month, day, clock, None)?,
+            None => self.of_no_year(month, day, clock)?,
+        };
+        Some((t, rest))
+    }
+
+    /// `Tue Nov 24 10:00:00 2026`, with a fraction in Apache's logs.
+    pub(super) fn ctime<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
+        let mut scan = Scan(WEEKDAYS.iter().find_map(|day| line.strip_prefix(day))?);
+        let month = scan.month()?;
+        let day = scan.blanks()?.number()?;
+        let clock = scan.eat(" ")?.clock()?;
+        // "Tue Nov 24 10:00:00 UTC 2026", as date(1) has it.
+        let zone = scan.zone();
+        let year = scan.eat(" ")?.number()?;
+        Some((self.unix(year, month, day, clock, zone)?, scan.0))
+    }
+
+    /// `Tue 2026-11-24 10:00:00 UTC host ..`: journalctl's short-full.
+    pub(super) fn short_full<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
+        self.iso(WEEKDAYS.iter().find_map(|day| line.strip_prefix(day))?)
+    }
+
+    /// `E1124 10:00:00.123456    1234 file.go:12] ..`: kubelet.
+    pub(super) fn klog<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
+        let mut scan = Scan(line.strip_prefix(['I', 'W', 'E', 'F'])?);
+        let date = scan.digits(4)?;
+        let clock = scan.eat(" ")?.clock()?;
+        let t = self.of_no_year(date / 100, date % 100, clock)?;
+        Some((t, scan.0.split_once("] ").map_or(scan.0, |(_, rest)| rest)))
+    }
+
+    /// `1255:M 14 Oct 2026 03:00:46.069 # ..`: Redis, before version 4 without the year.
+    pub(super) fn redis<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
+        let mut scan = Scan(line.strip_prefix('[').unwrap_or(line));
+        scan.number()?;
+        if let Some(rest) = scan.0.strip_prefix(':') {
+            scan.0 = rest.strip_prefix(|c: char| c.is_ascii_uppercase())?;
+        } else {
+            scan.eat("]")?;
+        }
+        let day = scan.eat(" ")?.number()?;
+        let month = scan.eat(" ")?.month()?;
+        let year = scan.year();
+        let clock = scan.eat(" ")?.clock()?;
+        let t = match year {
+            Some(year) => self.unix(year, month, day, clock, None)?,
+            None => self.of_no_year(month, day, clock)?,
+        };
+        Some((t, scan.0.trim_start_matches([' ', '#', '*', '-', '.'])))
+    }
+
+    /// `  8550:20140714:180316.484 ..`: Zabbix.
+    pub(super) fn zabbix<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
+        let mut scan = Scan(line.trim_start());
+        scan.number()?;
+        let date = scan.eat(":")?.digits(8)?;
+        let clock = scan.eat(":")?.digits(6)?;
+        let rest = scan
+            .0
+            .strip_prefix('.')
+            .map_or(scan.0, |rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
+        let clock = (clock / 10_000, clock / 100 % 100, (clock % 100) as f64);
+        Some((self.unix(date / 10_000, date / 100 % 100, date % 100, clock, None)?, rest))
+    }
+
+    /// `150126 22:31:29 ..`: MySQL to 5.5, MariaDB to 10.0.
+    pub(super) fn mysql_5_5<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
+        let mut scan = Scan(line);
+        let date = scan.digits(6)?;
+        let clock = scan.blanks()?.clock()?;
+        let t = self.unix(2000 + date / 10_000, date / 100 % 100, date % 100, clock, None)?;
+        Some((t, scan.0))
+    }
+
+    /// `1795514400.123 ..`: Squid, journalctl's short-unix.
+    pub(super) fn epoch<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
+        let (word, rest) = line.split_once(' ')?;
+        let whole = word.split('.').next()?;
+        let is_time = whole.len() == 10 && word.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        Some((word.parse().ok().filter(|_| is_time)?, rest))
+    }
+
+    /// `2026/11/24 10:00:00`: nginx, Go.
+    pub(super) fn slashed<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
+        let mut scan = Scan(line);
+        let year = scan.number()?;
+        let month = scan.eat("/")?.number()?;
+        let day = scan.eat("/")?.number()?;
+        let clock = scan.eat(" ")?.clock()?;
+        Some((self.unix(year, month, day, clock, None)?, scan.0))
+    }
+
+    /// As syslog has it, with a T.
+    pub(super) fn iso_t<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
+        self.iso(line).filter(|_| line.as_bytes().get(10) == Some(&b'T'))
+    }
+
+    /// `2026-11-24T10:00:00.123456+01:00`, or a blank for the T, a comma for the point, and a zone
+    /// by offset, by `Z`, by `UTC` or local.
+    pub(super) fn iso<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
+        let mut scan = Scan(line);
+        let year = scan.number()?;
+        let month = scan.eat("-")?.number()?;
+        let day = scan.eat("-")?.number()?;
+        let clock = match scan.0.as_bytes().first() {
+            Some(b'T') => scan.eat("T")?.clock()?,
+            _ => scan.blanks()?.clock()?,
+        };
+        let zone = scan.zone();
+        Some((self.unix(year, month, day, clock, zone)?, scan.0))
+    }
+}
