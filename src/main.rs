@@ -80,6 +80,7 @@ fn dispatch(
         Some(Command::Census(options)) => command::census::run(options, out)?,
         Some(Command::Ceilings(options)) => command::ceilings::run(options, out, err)?,
         Some(Command::Diagnose(options)) => command::diagnose::run(options, out, err)?,
+        Some(Command::Evidence(options)) => command::evidence::run(options, out)?,
         Some(Command::Memory(options)) => command::memory::run(options, out, err)?,
         Some(Command::Record(options)) => command::record::run(options, out, err)?,
         Some(Command::Replay(options)) => {

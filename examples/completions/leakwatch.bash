@@ -31,6 +31,9 @@ _leakwatch() {
             leakwatch,diagnose)
                 cmd="leakwatch__subcmd__diagnose"
                 ;;
+            leakwatch,evidence)
+                cmd="leakwatch__subcmd__evidence"
+                ;;
             leakwatch,help)
                 cmd="leakwatch__subcmd__help"
                 ;;
@@ -64,6 +67,9 @@ _leakwatch() {
             leakwatch__subcmd__help,diagnose)
                 cmd="leakwatch__subcmd__help__subcmd__diagnose"
                 ;;
+            leakwatch__subcmd__help,evidence)
+                cmd="leakwatch__subcmd__help__subcmd__evidence"
+                ;;
             leakwatch__subcmd__help,help)
                 cmd="leakwatch__subcmd__help__subcmd__help"
                 ;;
@@ -89,7 +95,7 @@ _leakwatch() {
 
     case "${cmd}" in
         leakwatch)
-            opts="-p -f -x -u -i -n -q -v -h -V --pattern --full --exact --user --pid --unit --container --max-processes --procfs --sysfs --interval --lead --grace --signal --no-kill --reload --allow --dry-run --protect --server --allow-standalone --max-extrapolation --format --color --quiet --verbose --budget --state-dir --no-state --textfile --on-event --config --help --version check census ceilings config diagnose memory record replay servers top help"
+            opts="-p -f -x -u -i -n -q -v -h -V --pattern --full --exact --user --pid --unit --container --max-processes --procfs --sysfs --interval --lead --grace --signal --no-kill --reload --allow --dry-run --protect --server --allow-standalone --max-extrapolation --format --color --quiet --verbose --budget --state-dir --no-state --textfile --on-event --config --help --version check census ceilings config diagnose memory record evidence replay servers top help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -508,8 +514,26 @@ _leakwatch() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        leakwatch__subcmd__evidence)
+            opts="-h --take --mask --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --take)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         leakwatch__subcmd__help)
-            opts="check census ceilings config diagnose memory record replay servers top help"
+            opts="check census ceilings config diagnose memory record evidence replay servers top help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -579,6 +603,20 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__help__subcmd__diagnose)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        leakwatch__subcmd__help__subcmd__evidence)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

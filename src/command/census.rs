@@ -72,7 +72,7 @@ fn wait(waiter: &Waiter, until_s: f64) -> bool {
 }
 
 /// What failed, why, and the way out.
-fn refused(pid: u32, refusal: Refusal) -> anyhow::Error {
+pub(super) fn refused(pid: u32, refusal: Refusal) -> anyhow::Error {
     let (why, hint) = match refusal {
         Refusal::Gone => ("it has ended", "`ps` lists what runs"),
         Refusal::NoMemory => {

@@ -7,6 +7,7 @@ pub mod ceilings;
 pub mod census;
 pub mod check;
 pub mod diagnose;
+pub mod evidence;
 mod listing_look;
 pub mod memory;
 mod profile_saver;

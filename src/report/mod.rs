@@ -6,6 +6,7 @@ pub mod census;
 pub mod check;
 pub mod escape;
 pub mod events;
+pub mod evidence;
 pub mod explain;
 pub mod fields;
 pub mod journal;

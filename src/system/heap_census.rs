@@ -74,6 +74,11 @@ impl Subject {
         self.id
     }
 
+    /// Its directory in /proc.
+    pub(in crate::system) fn directory(&self) -> &OwnedFd {
+        &self.directory
+    }
+
     /// Its command name.
     pub fn name(&self) -> String {
         let mut buffer = [0; 64];
@@ -110,7 +115,7 @@ impl Subject {
         }
     }
 
-    fn is_there(&self) -> Result<(), Refusal> {
+    pub(in crate::system) fn is_there(&self) -> Result<(), Refusal> {
         let state = proc::state_in(&self.directory).map_err(Refusal::of)?;
         match state.letter {
             b'Z' | b'X' => Err(Refusal::Gone),

@@ -58,6 +58,11 @@ pub fn description() -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
+/// The name of this machine; empty where it has none.
+pub fn host() -> String {
+    System::host_name().unwrap_or_default()
+}
+
 /// The pressures now. Allocates nothing.
 pub fn pressure() -> Pressure {
     let some = |path: &str| {

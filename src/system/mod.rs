@@ -3,6 +3,7 @@
 pub mod balance;
 mod ceilings;
 pub mod channel;
+pub mod evidence;
 pub mod foreign_file;
 pub mod heap_census;
 pub mod helper;

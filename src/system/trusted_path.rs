@@ -140,6 +140,27 @@ pub fn ensure_directory(path: &Path, owners: &[u32]) -> Result<()> {
     ensure_closed(path, &rustix::fs::fstat(&place.dir)?, owners)
 }
 
+/// Opens a directory that nobody but `owners` can change or put another in place of. One that is
+/// missing is made, its owner's alone.
+///
+/// # Errors
+/// The same as of [`open`], it is no directory, or its parent is missing.
+pub fn directory(path: &Path, owners: &[u32]) -> Result<OwnedFd> {
+    let name = || format!("'{}'", path.display());
+    let place = find(path, owners)?;
+    if place.found.is_none() {
+        match rustix::fs::mkdirat(&place.dir, &place.name, Mode::RWXU) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Err(error) => return Err(error).with_context(|| format!("{} cannot be made", name())),
+        }
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let dir =
+        rustix::fs::openat(&place.dir, &place.name, flags, Mode::empty()).with_context(name)?;
+    ensure_closed(path, &rustix::fs::fstat(&dir)?, owners)?;
+    Ok(dir)
+}
+
 fn parts(path: &Path) -> impl Iterator<Item = OsString> {
     let parts = path.as_os_str().as_bytes().split(|byte| *byte == b'/');
     let parts = parts.filter(|part| !part.is_empty() && *part != b".");
@@ -245,6 +266,23 @@ mod tests {
         assert!(ensure_directory(&inside, &owners()).is_err(), "others may add to it");
         mode(&inside, 0o700);
         assert!(ensure_directory(&inside, &owners()).is_ok());
+    }
+
+    #[test]
+    fn a_missing_directory_is_made_where_nobody_else_can_change_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let inside = dir.path().join("a");
+        let open = |path: &Path| directory(path, &owners());
+        assert!(open(&inside).is_ok() && open(&inside).is_ok());
+        assert_eq!(fs::metadata(&inside).unwrap().permissions().mode() & 0o777, 0o700);
+        assert!(open(&dir.path().join("b/c")).is_err(), "its parent is missing");
+        fs::write(dir.path().join("file"), "x").unwrap();
+        assert!(open(&dir.path().join("file")).is_err());
+        mode(&inside, 0o770 | STICKY);
+        assert!(open(&inside).is_err() || rustix::process::getegid().as_raw() == 0);
+        mode(&inside, 0o1777);
+        assert!(open(&inside).is_err(), "others may add to it");
+        assert!(open(&inside.join("d")).is_ok(), "nobody else can replace it");
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod diagnose_cli;
 mod diagnose_history;
 mod documents;
 mod emergency;
+mod evidence;
 mod explain;
 mod faults;
 mod fork_failure;

@@ -69,7 +69,9 @@ fn the_options_of_the_man_page_are_the_flags() {
     let mut root = Cli::command();
     root.build();
     let mut body = options(&root);
-    for name in ["check", "census", "diagnose", "memory", "record", "replay", "servers", "top"] {
+    for name in
+        ["check", "census", "diagnose", "evidence", "memory", "record", "replay", "servers", "top"]
+    {
         let command = root.find_subcommand(name).unwrap();
         body += &format!(".SH OPTIONS OF {}\n{}", name.to_uppercase(), options(command));
     }

@@ -32,6 +32,7 @@ Examples:
   leakwatch diagnose                 find what leaks, and the setting that bounds it
   leakwatch top                      see it live: what grows, and when it ends
   leakwatch census 2291 --for 1m     does it leak, and blocks of which size?
+  leakwatch evidence --mask          print what was kept of ended processes
   leakwatch ceilings                 list the limits that can fail a fork, nearest first
   leakwatch memory --for 1m          list where all memory is, and what of it grows
   leakwatch servers                  list the known servers, and how their workers are ended
@@ -68,6 +69,8 @@ pub enum Command {
     Memory(MemoryOptions),
     /// Record samples to a file for `replay`; judge and signal nothing
     Record(RecordOptions),
+    /// Print the evidence that was kept of processes that were ended, as a report for a bug tracker
+    Evidence(EvidenceOptions),
     /// Judge a recording: print what the watch would have printed
     Replay(ReplayOptions),
     /// Show the known servers, and how their workers are ended
@@ -173,6 +176,24 @@ pub struct CensusOptions {
     /// Print a report for people, or one JSON object
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
     pub format: ReportFormat,
+}
+
+/// Options of `evidence`.
+#[derive(Args, Debug)]
+pub struct EvidenceOptions {
+    /// The directory of `leakwatch --evidence` [default: `evidence` in the directory of state files]
+    #[arg(value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Take the evidence of this process now: keep it in DIR, or print it where no DIR is named
+    ///
+    /// The process is not stopped. It takes what `leakwatch census` takes, and the right to do so.
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub take: Option<u32>,
+    /// Hide the names of machines, users, services and paths
+    ///
+    /// The names of programs stay. Read the report all the same before you publish it.
+    #[arg(long)]
+    pub mask: bool,
 }
 
 /// Options of `ceilings`.

@@ -132,6 +132,16 @@ impl Looks {
         self.all.last()
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     /// What they say; nothing where there is none.
     pub fn judge(&self) -> Option<Finding> {
         let (first, last) = (self.all.first()?, self.all.last()?);

@@ -2,6 +2,7 @@
 
 pub mod ceiling;
 pub mod event;
+pub mod evidence_file;
 pub mod forecast;
 pub mod json_text;
 pub mod load;
