@@ -121,7 +121,7 @@ impl<'o> Check<'o> {
             options,
             sampler,
             sample,
-            last: history.told(),
+            last: history.last_report(),
             history,
             acting,
             profile_saver,
@@ -212,7 +212,7 @@ impl<'o> Check<'o> {
             now.t = self.last.t;
         }
         // Even without news: the first time takes the space that a full disk does not have.
-        if let Err(error) = self.history.tell(&now)
+        if let Err(error) = self.history.keep_report(&now)
             && !is_quiet
         {
             messages::notes(err, &[format!("{error:#}")])?;

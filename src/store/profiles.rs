@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Names are written as in [recordings](crate::store::recording), peaks are bytes, `exe` is a digest of the
-//! executable's path. What older versions wrote has no `uid` and so is nobody's. The file is replaced as
+//! executable's path. What older versions wrote has no `uid` and so belongs to no user. The file is replaced as
 //! a whole by a rename. It is not synced to the disk first: that may block for long just when
 //! memory is short, and a file that a power cut tore is found out and left.
 

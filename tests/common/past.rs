@@ -83,7 +83,7 @@ pub fn forge(dir: &Path, options: &CheckOptions, checks: u32, every_s: f64, grow
         }
         history.add(&then, &[], options.history_size).unwrap();
     }
-    history.tell(&LastReport::default()).unwrap();
+    history.keep_report(&LastReport::default()).unwrap();
 }
 
 /// Samples that were ever added to the history of such a check, which must be readable.

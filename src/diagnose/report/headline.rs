@@ -86,7 +86,7 @@ fn suspicion(suspect: &Service) -> String {
 
 /// The failures for lack of memory in the logs, if there are any.
 fn logged(diagnosis: &Diagnosis, but: &str, times: &Times) -> String {
-    // Of when a line without a time is nobody knows: it may be years old.
+    // A line without a time may be years old.
     let dated = || diagnosis.logs.log_events.iter().filter(|t| t.last_t.is_some());
     let of_memory = || dated().filter(|t| t.failure.is_of_memory());
     let believed = || of_memory().filter(|t| t.witness != Witness::SaidToBeKernel);

@@ -123,13 +123,13 @@ pub fn reason(service: &Service) -> String {
             "it starts processes or threads that never end".to_owned()
         }
         ServiceVerdict::Leaks | ServiceVerdict::Grows => {
-            let who = match (service.leaking, service.processes) {
-                (1, 1) => "it".to_owned(),
-                (n, all) => format!("{n} of its {all} processes"),
+            let (who, each) = match (service.leaking, service.processes) {
+                (1, 1) => ("it".to_owned(), ""),
+                (n, all) => (format!("{n} of its {all} processes"), "each "),
             };
             let window = service.steady.map_or(service.watched_s, |steady| steady.window_s);
             format!(
-                "{who} grew steadily for {}, by more than its largest drop, without slowing down",
+                "{who} grew steadily for {}, {each}by more than its largest drop, without slowing down",
                 Seconds(window)
             )
         }

@@ -1,7 +1,7 @@
-//! Told: what was last told of a history, so that the same is not told again.
+//! What the last report of a history said, so that the next one does not repeat it.
 //!
-//! It lives in the lock's file, which always has the same length and is overwritten in place: that
-//! works on a full disk too, where nothing is more tiresome than to be told so every five minutes.
+//! It lives in the lock's file, which always has the same length and is overwritten in place. That works
+//! on a full disk too, where a report that repeats itself every five minutes would be the worst.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -17,12 +17,12 @@ const WORD: usize = 80;
 /// Most words kept.
 const WORDS: usize = 40;
 
-/// What was last told.
+/// What the last report said.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct LastReport {
     /// Exit status.
     pub status: u8,
-    /// When anything was last told, in Unix seconds.
+    /// Time of the last report, in Unix seconds.
     pub t: f64,
     /// What was found, in words that are compared.
     pub words: BTreeSet<String>,
@@ -44,7 +44,7 @@ impl LastReport {
         let mut text = [0; LENGTH];
         let length = file.read_at(&mut text, 0).unwrap_or(0);
         let text = text.get(..length).unwrap_or_default();
-        // Torn, garbled or not there yet: then it is told once more.
+        // Torn, garbled or not there yet: then the report repeats it.
         serde_json::from_slice(text.trim_ascii()).unwrap_or_default()
     }
 
@@ -61,15 +61,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_told_is_remembered_in_a_file_that_never_grows() {
+    fn the_last_report_is_kept_in_a_file_that_never_grows() {
         let file = tempfile::tempfile().unwrap();
         assert_eq!(LastReport::read(&file), LastReport::default());
-        let mut told = LastReport { status: 2, t: 1.7e9 + 0.123, ..LastReport::default() };
+        let mut report = LastReport { status: 2, t: 1.7e9 + 0.123, ..LastReport::default() };
         for nth in 0..100 {
-            told.insert(&format!("leak \u{1F980}\"{nth}{}", "\u{1F980}".repeat(100)));
+            report.insert(&format!("leak \u{1F980}\"{nth}{}", "\u{1F980}".repeat(100)));
         }
-        told.write(&file).unwrap();
-        assert_eq!(LastReport::read(&file), told);
+        report.write(&file).unwrap();
+        assert_eq!(LastReport::read(&file), report);
         assert_eq!(file.metadata().unwrap().len(), LENGTH as u64);
         LastReport::default().write(&file).unwrap();
         assert_eq!(LastReport::read(&file), LastReport::default());

@@ -40,7 +40,7 @@ impl SelectionLock {
         }
     }
 
-    /// Whether somebody holds the lock `name` in `dir`; not if it cannot be told.
+    /// Whether another process holds the lock `name` in `dir`; false where that cannot be found out.
     pub fn is_held(dir: &Path, name: &str) -> bool {
         let path = dir.join(format!("{name}.lock"));
         let Ok(file) = foreign_file::open_no_link(&path) else { return false };

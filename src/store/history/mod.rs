@@ -11,7 +11,7 @@
 //! |---|---|
 //! | `NAME.history.jsonl` | the history of a selection |
 //! | `NAME.history.jsonl.1` | that of the boot before |
-//! | `NAME.lock` | locked while a check runs; holds what was last [told] |
+//! | `NAME.lock` | locked while a check runs; holds what the [last report](last_report) said |
 
 mod line;
 pub mod lines;
@@ -176,18 +176,18 @@ impl CheckHistory {
         self.garbled
     }
 
-    /// What was last told of it.
-    pub fn told(&self) -> LastReport {
+    /// What the last report of it said.
+    pub fn last_report(&self) -> LastReport {
         self.lock.as_ref().map(|lock| LastReport::read(lock.file())).unwrap_or_default()
     }
 
-    /// Remembers what was told.
+    /// Keeps what a report said.
     ///
     /// # Errors
-    /// When it cannot be written: it will be told again.
-    pub fn tell(&self, told: &LastReport) -> Result<()> {
+    /// When it cannot be written: the next report repeats it.
+    pub fn keep_report(&self, report: &LastReport) -> Result<()> {
         match &self.lock {
-            Some(lock) => told.write(lock.file()).context("what was told cannot be kept"),
+            Some(lock) => report.write(lock.file()).context("cannot note what was reported"),
             None => Ok(()),
         }
     }

@@ -91,7 +91,7 @@ pub fn join(older: &Sample, newer: &mut Sample, spans: (f64, f64)) {
         }
         proc.threads = proc.threads.min(before.threads);
     }
-    // Told once only; those of processes that are gone by now are of no use any more.
+    // Recorded once only; those of processes that are gone by now are of no use any more.
     let Sample { procs, programs, .. } = newer;
     let living: BTreeSet<ProcId> = procs.iter().map(|proc| proc.id).collect();
     let known: BTreeSet<ProcId> = programs.iter().map(|program| program.id).collect();

@@ -6,7 +6,7 @@
 
 use serde::de::DeserializeSeed;
 
-use super::raw_line::{Each, RawCeiling, RawMemory, RawPlace, RawProc, RawSign, RawUse};
+use super::raw_line::{Each, RawCeiling, RawFailure, RawMemory, RawPlace, RawProc, RawUse};
 use crate::core::model::process::{Comm, Proc, ProcId};
 use crate::core::model::sample::Sample;
 
@@ -53,7 +53,9 @@ pub(super) fn read(line: &[u8], sample: &mut Sample) -> Option<()> {
                 (*memory, has_memory) = (raw.into(), true);
             }
             b"ceilings" => cursor.each(|raw: RawCeiling<'_>| ceilings.extend(raw.ceiling()))?,
-            b"signs" => cursor.each(|raw: RawSign<'_>| memory_failures.extend(raw.sign()))?,
+            b"memory_failures" => {
+                cursor.each(|raw: RawFailure<'_>| memory_failures.extend(raw.failure()))?;
+            }
             b"uses" => cursor.each(|raw: RawUse<'_>| uses.extend(raw.of()))?,
             b"places" => cursor.each(|raw: RawPlace<'_>| places.push(raw.name()))?,
             b"procs" => {

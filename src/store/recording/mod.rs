@@ -9,7 +9,7 @@
 //!  "ceilings":[{"kind":"cgroup-memory","root":[800,12345],"place":"/system.slice/apache2.service","used":1,"limit":2}],
 //!  "uses":[{"place":"/system.slice/apache2.service","kind":"shared-memory","part":"tmpfs /run","bytes":1}],
 //!  "places":[{"place":"/system.slice/apache2.service","name":"apache2.service"}],
-//!  "signs":[{"kind":"refused","ceiling":"pids","root":[800,12345],"place":"/system.slice","count":1}],
+//!  "memory_failures":[{"kind":"refused","ceiling":"pids","root":[800,12345],"place":"/system.slice","count":1}],
 //!  "procs":[{"pid":812,"ppid":800,"start":12399,"comm":"apache2","rss":1,"anon":1,"swap":0,"cpu":1.23,
 //!            "exe":"/usr/sbin/apache2","title":"apache2 -k start","threads":1,"forked":true,"permitted":true,"uid":0,"unit":"apache2.service"}]}
 //! ```
@@ -18,8 +18,8 @@
 //! `mem.total`, `mem.available`, `procs` and of each process pid, ppid, start, comm and rss must be
 //! there. Unknown fields are passed over, so that old readers read new recordings and the other
 //! way round. `uptime` is seconds since boot, `cpu` the machine's busy seconds; `ceilings` are
-//! limits, of everybody where they have no `root`, and `signs` what the kernel refused or killed
-//! since the sample before. `uses` is what uses memory, on the machine or below the limit of a cgroup, also
+//! limits, of the whole machine where they have no `root`, and `memory_failures` what the kernel refused
+//! or killed since the sample before. `uses` is what uses memory, on the machine or below the limit of a cgroup, also
 //! outside of processes, and `places` whose limits those of the cgroups are that are new in this sample;
 //! version 1 had neither, nor the `unit` of a process. `span_s` comes with what is left of several samples that were joined as a
 //! history was thinned: the seconds that it stands for. Commit figures count only where `overcommit` is 2, because only then

@@ -68,7 +68,8 @@ enum Field {
     Cpu,
     Mem,
     Ceilings,
-    Signs,
+    #[serde(rename = "memory_failures")]
+    MemoryFailures,
     Uses,
     Places,
     Procs,
@@ -127,9 +128,11 @@ impl<'de> Visitor<'de> for SampleSeed<'_> {
                 Field::Ceilings => map.next_value_seed(Each::new(|raw: RawCeiling<'_>| {
                     ceilings.extend(raw.ceiling())
                 }))?,
-                Field::Signs => map.next_value_seed(Each::new(|raw: RawSign<'_>| {
-                    memory_failures.extend(raw.sign())
-                }))?,
+                Field::MemoryFailures => {
+                    map.next_value_seed(Each::new(|raw: RawFailure<'_>| {
+                        memory_failures.extend(raw.failure())
+                    }))?
+                }
                 Field::Uses => {
                     map.next_value_seed(Each::new(|raw: RawUse<'_>| uses.extend(raw.of())))?;
                 }
@@ -278,7 +281,7 @@ impl RawPlace<'_> {
 }
 
 #[derive(Deserialize)]
-pub(super) struct RawSign<'a> {
+pub(super) struct RawFailure<'a> {
     #[serde(borrow)]
     kind: Cow<'a, str>,
     #[serde(borrow)]
@@ -289,8 +292,8 @@ pub(super) struct RawSign<'a> {
     count: u64,
 }
 
-impl RawSign<'_> {
-    pub(super) fn sign(&self) -> Option<MemoryFailure> {
+impl RawFailure<'_> {
+    pub(super) fn failure(&self) -> Option<MemoryFailure> {
         Some(MemoryFailure {
             kind: MemoryFailureKind::from_name(&self.kind)?,
             ceiling: CeilingKind::from_name(&self.ceiling)?,

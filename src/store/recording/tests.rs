@@ -227,7 +227,7 @@ fn errors_say_where_what_and_what_to_do() {
 fn fuzz_recordings() {
     let bytes = include_bytes!("../../../tests/recordings/prefork-leak.jsonl.gz");
     let text = io::read_to_string(flate2::read::GzDecoder::new(&bytes[..])).unwrap();
-    let full = r#"{"t":2,"span_s":4,"uptime":8.5,"cpu":1,"mem":{"total":9,"available":8,"commit_limit":7,"committed":6,"overcommit":2},"ceilings":[{"kind":"pids","root":[8,9],"place":"/a","used":1,"limit":2}],"signs":[{"kind":"refused","ceiling":"pids","root":[8,9],"count":1}],"procs":[{"pid":8,"ppid":1,"start":9,"comm":"a\uf780","rss":1,"anon":1,"swap":0,"cpu":1.5,"exe":"/x","title":"x","threads":2,"forked":true,"permitted":true}]}"#;
+    let full = r#"{"t":2,"span_s":4,"uptime":8.5,"cpu":1,"mem":{"total":9,"available":8,"commit_limit":7,"committed":6,"overcommit":2},"ceilings":[{"kind":"pids","root":[8,9],"place":"/a","used":1,"limit":2}],"memory_failures":[{"kind":"refused","ceiling":"pids","root":[8,9],"count":1}],"procs":[{"pid":8,"ppid":1,"start":9,"comm":"a\uf780","rss":1,"anon":1,"swap":0,"cpu":1.5,"exe":"/x","title":"x","threads":2,"forked":true,"permitted":true}]}"#;
     let mut corpus: Vec<&[u8]> = text.lines().take(3).map(str::as_bytes).collect();
     corpus.extend([HEADER, LINE, full].map(str::as_bytes));
     let mut sample = Sample::default();

@@ -56,9 +56,9 @@ impl<W: Write> Writer<W> {
         if !sample.ceilings.is_empty() {
             out.write_all(b"]")?;
         }
-        for (index, sign) in sample.memory_failures.iter().enumerate() {
-            out.write_all(if index == 0 { b",\"signs\":[" } else { b"," })?;
-            let MemoryFailure { kind, ceiling, root, place, count } = sign;
+        for (index, failure) in sample.memory_failures.iter().enumerate() {
+            out.write_all(if index == 0 { b",\"memory_failures\":[" } else { b"," })?;
+            let MemoryFailure { kind, ceiling, root, place, count } = failure;
             write!(out, "{{\"kind\":\"{}\",\"ceiling\":\"{}\"", kind.name(), ceiling.name())?;
             write_where(out, *root, place)?;
             write!(out, ",\"count\":{count}}}")?;

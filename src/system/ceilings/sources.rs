@@ -104,10 +104,10 @@ impl CeilingReader {
             KernelLog::Counted(..) => "OOM kills are counted in /proc/vmstat; the kernel log cannot be read (it takes CAP_SYSLOG, which a container's root may not have), so refused commits go unseen".to_owned(),
             KernelLog::Nothing => "OOM kills go unseen: neither the kernel log nor a counter in vmstat can be read".to_owned(),
         };
-        notes.push(CeilingNote { about: "signs", text: log });
+        notes.push(CeilingNote { about: "failures", text: log });
         if self.pressure.is_none() {
             let text = "waiting for memory goes unseen: no /proc/pressure/memory (PSI; Linux 4.20, not switched off)";
-            notes.push(CeilingNote { about: "signs", text: text.to_owned() });
+            notes.push(CeilingNote { about: "failures", text: text.to_owned() });
         }
         CeilingSources { files, notes }
     }

@@ -1,6 +1,6 @@
-//! Html: the diagnosis as a page in one file. No scripts, nothing from elsewhere, so it can be mailed
-//! and opened anywhere; light and dark as the reader's system has it; made to be printed; colour is
-//! never the only sign.
+//! The diagnosis as a page in one file. It has no scripts and loads nothing, so it can be mailed and
+//! opened anywhere. It is light or dark as the reader's system is, can be printed, and never tells by
+//! colour alone.
 
 mod chart;
 mod style;
@@ -65,6 +65,7 @@ pub fn write(
     let (class, word) = match diagnosis.status {
         Severity::Fine if diagnosis.services.is_empty() => ("fine", "Nothing to judge"),
         Severity::Fine => ("fine", "Nothing leaks"),
+        Severity::Leak if only_grows(diagnosis) => ("bad", "Growth found"),
         Severity::Leak => ("bad", "Leak found"),
         Severity::Critical => ("bad", "Memory is about to end"),
     };
@@ -91,6 +92,12 @@ pub fn write(
     )
 }
 
+/// Whether all that was found is growth that may be a leak or a cache that fills.
+fn only_grows(diagnosis: &Diagnosis) -> bool {
+    let is_growth = |service: &Service| service.verdict == ServiceVerdict::Grows;
+    elsewhere(diagnosis).is_empty() && diagnosis.culprits().all(is_growth)
+}
+
 /// Failures and what happened while it was watched, as marks.
 fn marks(diagnosis: &Diagnosis, moments: &[ChartTime]) -> Vec<Mark> {
     let log_events = diagnosis.logs.log_events.iter().filter_map(|log_event| {
@@ -115,7 +122,7 @@ fn memory_section(
     moments: &[ChartTime],
 ) -> io::Result<()> {
     let worst = diagnosis.culprits().next().or(diagnosis.services.first());
-    writeln!(out, "<section>\n<h2>How long it lasts</h2>")?;
+    writeln!(out, "<section>\n<h2>What is left</h2>")?;
     writeln!(out, "<ul>")?;
     for ceiling in &diagnosis.ceilings {
         writeln!(out, "<li>{}.</li>", Html(left(ceiling)))?;
@@ -161,7 +168,7 @@ fn services_section(
     if diagnosis.services.is_empty() {
         return Ok(());
     }
-    writeln!(out, "<section>\n<h2>Who has the memory</h2>\n<div class=\"services\">")?;
+    writeln!(out, "<section>\n<h2>What holds the memory</h2>\n<div class=\"services\">")?;
     let listed: Vec<&Service> =
         diagnosis.services.iter().filter(|s| matters(s)).take(MOST).collect();
     for service in &listed {
@@ -326,7 +333,7 @@ fn logs_section(out: &mut impl Write, diagnosis: &Diagnosis, times: &Times) -> i
         false => {
             writeln!(
                 out,
-                "<table>\n<thead><tr><th>Who<th>Times<th>What<th>When</tr></thead>\n<tbody>"
+                "<table>\n<thead><tr><th>Program<th>Times<th>Failure<th>Last</tr></thead>\n<tbody>"
             )?;
             for log_event in logs.log_events.iter().take(MOST_TRACES) {
                 writeln!(
@@ -365,4 +372,40 @@ fn unseen_section(out: &mut impl Write, diagnosis: &Diagnosis) -> io::Result<()>
         writeln!(out, "<li>{}</li>", Html(Plain(&what.replace("\n  hint: ", "; "))))?;
     }
     writeln!(out, "</ul>\n</section>")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::decide::rules::Rules;
+    use crate::core::engine::{Engine, EngineSettings};
+    use crate::core::model::process::{Comm, Proc, ProcId};
+    use crate::core::model::sample::{Header, Sample};
+    use crate::diagnose::Looked;
+    use crate::diagnose::findings::Logs;
+    use crate::diagnose::observer::Observer;
+    use jiff::tz::TimeZone;
+
+    #[test]
+    fn growth_that_may_be_a_cache_is_not_called_a_leak() {
+        let hostname = String::new();
+        let header = Header { interval_s: 1.0, clock_ticks: 100, page_size: 4096, hostname };
+        let settings = EngineSettings { max_extrapolation: 8.0, rules: Rules::default() };
+        let mut observer = Observer::recorded(Engine::new(&header, settings), &header);
+        let id = ProcId { pid: 7, start: 1 };
+        let (comm, anon) = (Comm::new(b"app"), Some(1 << 20));
+        let proc = Proc { id, ppid: 1, comm, rss: 1 << 20, anon, swap: 0, cpu_s: 0.0, threads: 1 };
+        observer.observe(&Sample { t: 1.0, procs: vec![proc], ..Sample::default() });
+        let mut diagnosis = observer.diagnose(&[], Logs::default(), Looked::default());
+        diagnosis.status = Severity::Leak;
+        for (verdict, word) in
+            [(ServiceVerdict::Grows, ">Growth found<"), (ServiceVerdict::Leaks, ">Leak found<")]
+        {
+            diagnosis.services.iter_mut().for_each(|service| service.verdict = verdict);
+            let mut page = Vec::new();
+            write(&mut page, &diagnosis, &Times { zone: TimeZone::UTC, now_t: 1.0 }, &[]).unwrap();
+            let page = String::from_utf8(page).unwrap();
+            assert!(page.contains(word), "{word}{page}");
+        }
+    }
 }
