@@ -12,7 +12,7 @@ use leakwatch::diagnose::evidence::{inquiry, logs};
 use leakwatch::report::journal::Leveled;
 use leakwatch::system::helper::Duty;
 use leakwatch::system::nonblocking_output::NonblockingOutput;
-use leakwatch::system::{helper, hook, rights, systemd};
+use leakwatch::system::{heap_census, helper, hook, rights, systemd};
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -31,6 +31,7 @@ fn main() -> ExitCode {
                 inquiry::serve(io::stdin().lock(), io::stdout().lock()).map(|()| 0)
             }
             Some(Duty::Logs) => logs::serve().map(|()| 0),
+            Some(Duty::Census) => heap_census::serve().map(|()| 0),
             None => run(&std::env::args_os().collect::<Vec<_>>()),
         },
     };

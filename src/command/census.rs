@@ -1,10 +1,11 @@
 //! Census: looks at the heap of one process, once or for a while, and says what grows in it.
 
+use super::patience;
 use crate::cli::options::{CensusOptions, ReportFormat};
 use crate::core::census::{Cause, Looks};
 use crate::core::model::event::Severity;
 use crate::report::census::{self, Report};
-use crate::system::heap_census::{Refusal, Subject};
+use crate::system::heap_census::{CensusHelper, Refusal, Subject};
 use crate::system::machine;
 use crate::system::origin::Origins;
 use crate::system::wait::{Waiter, Wake};
@@ -24,19 +25,21 @@ const LOOK_S: f64 = 5.0;
 pub fn run(options: &CensusOptions, out: &mut impl Write) -> Result<Severity> {
     let waiter = Waiter::new()?;
     let subject = Subject::of(options.pid).map_err(|refusal| refused(options.pid, refusal))?;
+    let mut helper = CensusHelper::default();
     let mut looks = Looks::default();
     let from_s = waiter.uptime_s();
     let (mut many, mut watched_s) = (0, 0.0);
     let wanted = if options.time > 0.0 { LOOKS } else { 1 };
     for nth in 0..wanted {
         let due_s = from_s + options.time * f64::from(nth) / f64::from(wanted.max(2) - 1);
-        let stopped = nth > 0 && !wait(&waiter, due_s);
-        let until_s = waiter.uptime_s() + LOOK_S;
-        let census = subject.census(&mut || waiter.uptime_s() < until_s);
+        let mut stopped = nth > 0 && !wait(&waiter, due_s);
+        let mut during = false;
+        let census = helper.census(&subject, &mut patience(&waiter, LOOK_S, &mut during));
+        stopped |= during;
         match census {
             Ok(census) => looks.push(census),
-            // What was seen before it ended is worth a report.
-            Err(Refusal::Gone) if many > 1 => break,
+            // What was seen before is worth a report.
+            Err(Refusal::Gone | Refusal::NoAnswer) if many > 1 => break,
             Err(refusal) => return Err(refused(options.pid, refusal)),
         }
         (many, watched_s) = (many + 1, waiter.uptime_s() - from_s);
@@ -86,8 +89,16 @@ pub(super) fn refused(pid: u32, refusal: Refusal) -> anyhow::Error {
             "the kernel forbids it",
             "run as root, or as the process's own user where kernel.yama.ptrace_scope is 0",
         ),
-        Refusal::Failed(error) => {
-            return anyhow::Error::from(error)
+        Refusal::NoAnswer => (
+            "it gives no answer",
+            "a page of it is to come from a file system (FUSE) or a process (userfaultfd) that keeps it, or the \
+             machine is too busy; try again",
+        ),
+        Refusal::NoHelper(why) => {
+            return anyhow::anyhow!("cannot read the memory of process {pid}: {why}");
+        }
+        Refusal::Failed(errno) => {
+            return anyhow::Error::from(std::io::Error::from_raw_os_error(errno))
                 .context(format!("cannot read the memory of process {pid}"));
         }
     };

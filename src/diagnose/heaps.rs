@@ -5,7 +5,7 @@ use crate::core::census::{Cause, Census, Finding, Looks};
 use crate::core::detect::process_state::ProcessState;
 use crate::core::model::process::{Comm, ProcId};
 use crate::core::model::units::MIB;
-use crate::system::heap_census::{Refusal, Subject};
+use crate::system::heap_census::{CensusHelper, Refusal, Subject};
 
 /// Looks at a process during the live samples.
 pub const LOOKS: u32 = 5;
@@ -58,7 +58,12 @@ struct Watched {
 #[derive(Default)]
 pub(super) struct Heaps {
     watched: Vec<Watched>,
+    helper: CensusHelper,
     refused: u32,
+    /// Those whose memory gave no answer.
+    silent: Vec<u32>,
+    /// Why there was no helper.
+    failed: Option<String>,
 }
 
 impl Heaps {
@@ -89,16 +94,18 @@ impl Heaps {
             if !go_on() {
                 return;
             }
-            match watched.subject.census(go_on) {
+            match self.helper.census(&watched.subject, go_on) {
                 Ok(census) => {
                     watched.looks.push(census);
                     watched.many += 1;
+                    continue;
                 }
-                Err(refusal) => {
-                    watched.is_over = true;
-                    self.refused += u32::from(refusal == Refusal::Forbidden);
-                }
+                Err(Refusal::Forbidden) => self.refused += 1,
+                Err(Refusal::NoAnswer) => self.silent.push(watched.subject.id().pid),
+                Err(Refusal::NoHelper(why)) => self.failed = Some(why),
+                Err(Refusal::Gone | Refusal::NoMemory | Refusal::Failed(_)) => {}
             }
+            watched.is_over = true;
         }
     }
 
@@ -117,17 +124,25 @@ impl Heaps {
         self.watched.iter().filter_map(of).collect()
     }
 
-    /// What was not seen for lack of rights.
-    pub(super) fn note(&self) -> Option<String> {
+    /// What was not seen, and why.
+    pub(super) fn notes(&self) -> impl Iterator<Item = String> {
+        let unknown = "whether a growth is in use or kept by the allocator, and blocks of which size grow, is not known there";
         let which = match self.refused {
-            0 => return None,
-            1 => "the heap of 1 large process".to_owned(),
-            many => format!("the heaps of {many} large processes"),
+            0 => None,
+            1 => Some("the heap of 1 large process".to_owned()),
+            many => Some(format!("the heaps of {many} large processes")),
         };
-        Some(format!(
-            "{which} could not be read, which needs root with CAP_SYS_PTRACE: whether a growth is in use or kept \
-             by the allocator, and blocks of which size grow, is not known there"
-        ))
+        let refused = which.map(|which| {
+            format!("{which} could not be read, which needs root with CAP_SYS_PTRACE: {unknown}")
+        });
+        let silent = self.silent.iter().map(move |pid| {
+            format!(
+                "the memory of process {pid} gave no answer, as where a file system or another process \
+                 is to deliver a page and does not: {unknown}"
+            )
+        });
+        let failed = self.failed.iter().map(|why| format!("heaps could not be read: {why}"));
+        refused.into_iter().chain(silent).chain(failed)
     }
 }
 
@@ -158,9 +173,18 @@ mod tests {
     }
 
     #[test]
-    fn missing_rights_are_told() {
-        assert_eq!(Heaps::default().note(), None);
-        let note = Heaps { refused: 2, ..Heaps::default() }.note().unwrap();
-        assert!(note.starts_with("the heaps of 2 large processes could not be read"), "{note}");
+    fn what_was_not_read_is_told() {
+        assert_eq!(Heaps::default().notes().count(), 0);
+        let failed = Some("none".to_owned());
+        let heaps = Heaps { refused: 2, silent: vec![7], failed, ..Heaps::default() };
+        let notes: Vec<String> = heaps.notes().collect();
+        for (note, start) in notes.iter().zip([
+            "the heaps of 2 large processes could not be read",
+            "the memory of process 7 gave no answer",
+            "heaps could not be read: none",
+        ]) {
+            assert!(note.starts_with(start), "{note}");
+        }
+        assert_eq!(notes.len(), 3);
     }
 }

@@ -255,7 +255,7 @@ impl Observer {
             left_behind: LeftBehind::default(),
             sheet: None,
             cgroups: Vec::new(),
-            unseen: self.servers.notes().iter().cloned().chain(self.heaps.note()).collect(),
+            unseen: self.servers.notes().iter().cloned().chain(self.heaps.notes()).collect(),
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! So a helper reads what it could never open itself.
 
+use crate::system::wait;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::fs::OFlags;
 use rustix::net::{
@@ -14,6 +15,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Bytes of a message.
 pub const LONGEST: usize = 32 << 10;
+
+/// Seconds in which all parts of what is longer come.
+const PARTS_S: f64 = 1.0;
 
 /// One end.
 pub struct Channel(OwnedFd);
@@ -82,6 +86,35 @@ impl Channel {
         Ok((!bytes.is_empty()).then_some(Message { bytes, file }))
     }
 
+    /// Sends what may be longer than a message.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub fn send_parts(&self, bytes: &[u8]) -> io::Result<()> {
+        bytes.chunks(LONGEST).try_for_each(|part| self.send(part, None))
+    }
+
+    /// Receives what was sent in parts, of which it is known how many bytes it has.
+    ///
+    /// # Errors
+    /// It is longer than `most`, the other end is gone, or it does not come within a second.
+    pub fn receive_parts(&self, bytes: usize, most: usize) -> io::Result<Vec<u8>> {
+        if bytes > most {
+            return Err(io::Error::other("its answer is too long"));
+        }
+        let until_s = wait::awake_s() + PARTS_S;
+        let mut all = Vec::new();
+        while all.len() < bytes {
+            let left_ms = ((until_s - wait::awake_s()) * 1000.0).clamp(0.0, 1000.0 * PARTS_S);
+            if !self.is_ready(left_ms as u16) {
+                return Err(io::Error::other("its answer has no end"));
+            }
+            let part = self.receive()?.ok_or_else(|| io::Error::other("it is gone"))?;
+            all.extend(part.bytes);
+        }
+        Ok(all)
+    }
+
     /// Whether within so many milliseconds a message comes, or the other end goes.
     pub fn is_ready(&self, milliseconds: u16) -> bool {
         let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
@@ -111,6 +144,21 @@ mod tests {
         let second = there.receive().unwrap().unwrap();
         assert!(second.bytes == b"two" && second.file.is_none());
         assert!(there.is_ready(0) && there.receive().unwrap().is_none());
+    }
+
+    #[test]
+    fn what_comes_in_parts_is_bounded_in_bytes_and_time() {
+        let (here, there) = Channel::pair().unwrap();
+        let there = Channel(there);
+        let all: Vec<u8> = (0..2 * LONGEST + 1).map(|nth| nth as u8).collect();
+        here.send_parts(&all).unwrap();
+        assert_eq!(there.receive_parts(all.len(), all.len()).unwrap(), all);
+        let why = |bytes| there.receive_parts(bytes, 9).unwrap_err().to_string();
+        assert_eq!(why(10), "its answer is too long");
+        here.send_parts(b"half").unwrap();
+        assert_eq!(why(8), "its answer has no end");
+        drop(here);
+        assert_eq!(why(8), "it is gone");
     }
 
     #[test]

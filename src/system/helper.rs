@@ -23,6 +23,8 @@ pub enum Duty {
     Inquiry,
     /// Reads logs that it is handed over a [`Channel`].
     Logs,
+    /// Takes censuses of processes that it is handed over one.
+    Census,
 }
 
 impl Duty {
@@ -30,6 +32,7 @@ impl Duty {
         match self {
             Self::Inquiry => "leakwatch-reader",
             Self::Logs => "leakwatch-log-reader",
+            Self::Census => "leakwatch-census",
         }
     }
 }
@@ -44,7 +47,7 @@ const KILLED: Duration = Duration::from_millis(200);
 /// What this process was started for, if it is a helper.
 pub fn asked_for() -> Option<Duty> {
     let name = std::env::args_os().next()?;
-    [Duty::Inquiry, Duty::Logs].into_iter().find(|duty| name == duty.name())
+    [Duty::Inquiry, Duty::Logs, Duty::Census].into_iter().find(|duty| name == duty.name())
 }
 
 /// A helper at the other end of a channel, which ends with this value.

@@ -134,6 +134,32 @@ pub fn keep_open_files_only() -> Result<Fences> {
     Ok(Fences { is_nobody, landlock, seccomp: seccomp::only_reads_what_is_open() })
 }
 
+/// Gives up all that reading another process's memory does not take: of the capabilities those are left
+/// that it may take, no file is written, no program run, no process signalled, no socket opened.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn keep_reading_memory() -> Result<()> {
+    let now = rustix::thread::capabilities(None).context("cannot tell its capabilities")?;
+    // Without CAP_SYS_PTRACE a process may be read that has no capability more than its reader.
+    let kept = match now.permitted.contains(CapabilitySet::SYS_PTRACE) {
+        true => {
+            CapabilitySet::SYS_PTRACE | CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH
+        }
+        false => CapabilitySet::all(),
+    };
+    let left = CapabilitySets {
+        effective: kept & now.effective,
+        permitted: kept & now.permitted,
+        inheritable: CapabilitySet::empty(),
+    };
+    set_capabilities(None, left).context("cannot give up capabilities")?;
+    set_no_new_privs(true).context("cannot refuse new rights")?;
+    // Landlock would forbid to read processes outside of it.
+    seccomp::only_reads_memory();
+    Ok(())
+}
+
 /// Gives up all that a command does not need that reads and writes files and nothing else: of the
 /// capabilities only those for files are left, and no program is run, no process reached, no socket
 /// opened. The files may come from anywhere. What the kernel does not have is done without.

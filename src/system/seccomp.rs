@@ -151,16 +151,32 @@ type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 /// Lets this thread do nothing from now on but read what is open, write to it, and end; whether the
 /// kernel and this architecture have that.
 pub(super) fn only_reads_what_is_open() -> bool {
-    let harmless = || rule(&[argument(2, SeccompCmpOp::MaskedEq(libc::PROT_EXEC as u64), 0)?]);
+    reading().is_some_and(|rules| apply(rules, SeccompAction::Allow, refusal()))
+}
+
+/// Lets this thread also open files to read them, and read other processes' memory.
+pub(super) fn only_reads_memory() -> bool {
+    let writing = libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC;
     let rules = || {
-        let mut rules: Rules =
-            READING.into_iter().chain(READING_OLD).map(|call| (call, Vec::new())).collect();
-        for call in MAPPING {
-            rules.insert(call, vec![harmless()?]);
-        }
+        let mut rules = reading()?;
+        let to_read = argument(2, SeccompCmpOp::MaskedEq(writing as u64), libc::O_RDONLY as u64)?;
+        rules.insert(libc::SYS_openat, vec![rule(&[to_read])?]);
+        rules.insert(libc::SYS_readlinkat, Vec::new());
+        rules.insert(libc::SYS_process_vm_readv, Vec::new());
         Some(rules)
     };
     rules().is_some_and(|rules| apply(rules, SeccompAction::Allow, refusal()))
+}
+
+/// The rules for who reads what is open.
+fn reading() -> Option<Rules> {
+    let harmless = || rule(&[argument(2, SeccompCmpOp::MaskedEq(libc::PROT_EXEC as u64), 0)?]);
+    let mut rules: Rules =
+        READING.into_iter().chain(READING_OLD).map(|call| (call, Vec::new())).collect();
+    for call in MAPPING {
+        rules.insert(call, vec![harmless()?]);
+    }
+    Some(rules)
 }
 
 /// Forbids this thread what neither reading nor writing files takes.
@@ -248,6 +264,37 @@ mod tests {
         // Nothing to see where the kernel has no seccomp.
         if let Some(seen) = thread.join().unwrap() {
             assert_eq!(seen, (true, 8 << 20, [true; 5]));
+        }
+    }
+
+    #[test]
+    fn who_reads_memory_opens_files_to_read_them_and_does_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a");
+        std::fs::write(&file, "x").unwrap();
+        let words = vec![7_u8; 100];
+        let thread = std::thread::spawn(move || {
+            only_reads_memory().then(|| {
+                let link = rustix::fs::readlinkat(rustix::fs::CWD, "/proc/self/exe", Vec::new());
+                let opens = File::open(&file).is_ok() && link.is_ok();
+                let mut read = vec![0; 100];
+                let base = words.as_ptr() as usize;
+                let from = [nix::sys::uio::RemoteIoVec { base, len: 100 }];
+                let mut into = [std::io::IoSliceMut::new(&mut read)];
+                let reads =
+                    nix::sys::uio::process_vm_readv(nix::unistd::getpid(), &mut into, &from);
+                let refused = [
+                    is_refused(File::create(&file)),
+                    is_refused(File::options().append(true).open(&file)),
+                    is_refused(std::fs::remove_file(&file)),
+                    is_refused(Command::new("/bin/true").status()),
+                    is_refused(UnixDatagram::unbound()),
+                ];
+                (opens, reads, read == words, refused)
+            })
+        });
+        if let Some(seen) = thread.join().unwrap() {
+            assert_eq!(seen, (true, Ok(100), true, [true; 5]));
         }
     }
 

@@ -1,32 +1,41 @@
 //! The census against programs that say themselves what they hold (tests/fixtures/census/heap.c).
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use leakwatch::core::census::{Cause, Census, Looks};
 use leakwatch::system::heap_census::Subject;
 
-use crate::common::cli::{Cli, PROMPTLY};
+use nix::sys::signal::Signal;
+
+use crate::common::cli::{Cli, Ended, PROMPTLY};
 use crate::common::lines::Lines;
-use crate::common::process;
+use crate::common::needs::{self, Need};
+use crate::common::{process, wait};
 
 /// The program, compiled once.
 fn program() -> &'static PathBuf {
     static BUILT: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let built = || {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("heap");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/census/heap.c");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-O1", "-pthread", "-o"]).arg(&path).arg(source);
-        let status = compiler.status().expect("cc runs: it links Rust's programs too");
-        assert!(status.success(), "cc cannot compile {source}");
+        let path = compile("heap", dir.path());
         (dir, path)
     };
     &BUILT.get_or_init(built).1
+}
+
+/// One of the programs, compiled into a directory.
+fn compile(name: &str, dir: &Path) -> PathBuf {
+    let path = dir.join(name);
+    let source = format!("{}/tests/fixtures/census/{name}.c", env!("CARGO_MANIFEST_DIR"));
+    let mut compiler = Command::new("cc");
+    compiler.args(["-O1", "-pthread", "-o"]).arg(&path).arg(&source);
+    let status = compiler.status().expect("cc runs: it links Rust's programs too");
+    assert!(status.success(), "cc cannot compile {source}");
+    path
 }
 
 /// A running one.
@@ -205,6 +214,83 @@ fn a_diagnosis_says_that_the_allocator_keeps_what_was_freed() {
     let text = diagnose(&[]);
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words.contains(&format!("Heap of heap[{pid}]: The allocator keeps")), "{text}");
+}
+
+/// A process of which a page never comes once somebody waits for it (tests/fixtures/census/unanswered.c).
+struct Unanswered {
+    child: Child,
+    out: Lines,
+}
+
+impl Unanswered {
+    fn start(program: &Path) -> Self {
+        let mut child = Command::new(program).stdout(Stdio::piped()).spawn().unwrap();
+        let out = Lines::of(child.stdout.take().unwrap());
+        let is_ready = out.wait_for(PROMPTLY, |lines| (!lines.is_empty()).then_some(()));
+        assert!(is_ready.is_some(), "userfaultfd is refused: {:?}", child.wait());
+        Self { child, out }
+    }
+
+    fn is_waited_for(&self) -> bool {
+        self.out.text().contains("asked")
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Starts a command at such processes until one of them is waited for, and says how the command ended
+/// and how long after that. Whether a page goes right before it is read is chance.
+fn held(args: impl Fn(&str) -> Vec<String>, then: impl Fn(&Cli)) -> (Ended, Duration) {
+    let dir = tempfile::tempdir().unwrap();
+    let program = compile("unanswered", dir.path());
+    for _ in 0..50 {
+        let process = Unanswered::start(&program);
+        let cli = Cli::leakwatch(args(&process.child.id().to_string()));
+        let id = process::Id::of(cli.pid()).unwrap();
+        wait::until(PROMPTLY, || process.is_waited_for() || !id.runs());
+        if process.is_waited_for() && id.runs() {
+            let began = Instant::now();
+            then(&cli);
+            return (cli.end(PROMPTLY), began.elapsed());
+        }
+        cli.end(PROMPTLY);
+    }
+    panic!("50 times no page went right before it was read");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_page_that_never_comes_holds_up_no_census_and_no_signal() {
+    needs::require(&[Need::Root]);
+    let census = |pid: &str| vec!["census".to_owned(), pid.to_owned()];
+    let (ended, after) = held(census, |_| {});
+    assert_eq!(ended.code, Some(3), "{}", ended.out.text());
+    assert!(ended.err.text().contains("it gives no answer\n  hint:"), "{}", ended.err.text());
+    assert!(after < Duration::from_secs(15), "5.5 s, and what a busy machine adds: {after:?}");
+    let (ended, after) = held(census, |cli| cli.signal(Signal::SIGTERM));
+    assert!(ended.code.is_some() && after < Duration::from_secs(4), "{after:?}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_page_that_never_comes_holds_up_no_diagnosis() {
+    needs::require(&[Need::Root]);
+    let args = |pid: &str| {
+        let words =
+            ["diagnose", "--for", "2", "--no-state", "--logs", "/nonexistent", "--pid", pid];
+        words.map(str::to_owned).to_vec()
+    };
+    let (ended, after) = held(args, |_| {});
+    assert_eq!(ended.code, Some(0), "{}", ended.err.text());
+    let text = ended.out.text();
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("gave no answer, as where a file system"), "{text}");
+    assert!(after < Duration::from_secs(15), "{after:?}");
 }
 
 /// A generator of programs: the same for the same seed.

@@ -5,12 +5,13 @@ use crate::core::model::evidence_file::EvidenceFile;
 use crate::core::model::process::ProcId;
 use crate::report::census::{self, Report};
 use crate::system::evidence::{EvidenceReader, Found};
-use crate::system::heap_census::{Refusal, Subject};
+use crate::system::heap_census::{CensusHelper, Refusal, Subject};
 use crate::system::wait;
 
 /// Reads evidence of processes.
 pub(super) struct Collector {
     reader: EvidenceReader,
+    helper: CensusHelper,
 }
 
 /// What one look found.
@@ -26,7 +27,7 @@ pub(super) struct Look {
 impl Collector {
     /// Everything that needs preparation is prepared here.
     pub(super) fn new() -> Self {
-        Self { reader: EvidenceReader::new() }
+        Self { reader: EvidenceReader::new(), helper: CensusHelper::started() }
     }
 
     /// Looks at a process; its heap for so many seconds at most. What goes first with a process is read
@@ -34,9 +35,9 @@ impl Collector {
     pub(super) fn collect(&mut self, subject: &Subject, census_s: f64) -> Look {
         let mut found = self.reader.read(subject);
         let until_s = wait::awake_s() + census_s;
-        let census = subject.census(&mut || wait::awake_s() < until_s);
+        let census = self.helper.census(subject, &mut || wait::awake_s() < until_s);
         if let Err(refusal) = &census {
-            found.unread.push(format!("heap: {}", why(*refusal)));
+            found.unread.push(format!("heap: {}", why(refusal)));
         }
         Look { found, census: census.ok(), comm: subject.name(), id: subject.id() }
     }
@@ -84,11 +85,13 @@ pub(super) fn unread(lines: &[String]) -> Option<EvidenceFile> {
     (!lines.is_empty()).then(|| EvidenceFile::new("unread", lines.join("\n") + "\n"))
 }
 
-fn why(refusal: Refusal) -> String {
+fn why(refusal: &Refusal) -> String {
     match refusal {
         Refusal::Gone => "it had ended".to_owned(),
         Refusal::Forbidden => "the kernel forbids it; leakwatch needs CAP_SYS_PTRACE".to_owned(),
         Refusal::NoMemory => "it has no memory of its own".to_owned(),
-        Refusal::Failed(error) => std::io::Error::from(error).to_string(),
+        Refusal::NoAnswer => "its memory gave no answer in time".to_owned(),
+        Refusal::NoHelper(why) => why.clone(),
+        Refusal::Failed(errno) => std::io::Error::from_raw_os_error(*errno).to_string(),
     }
 }

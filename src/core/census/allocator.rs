@@ -1,7 +1,9 @@
 //! Allocator: which programs and libraries keep memory that the C library's malloc knows nothing of.
 
+use serde::{Deserialize, Serialize};
+
 /// Something that manages memory beside or instead of glibc's malloc.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Allocator {
     /// jemalloc.
     Jemalloc,

@@ -26,12 +26,13 @@ pub use tally::SizeClass;
 use arena::{Arena, MOST_HEAPS};
 use memory::Window;
 use regions::Backing;
+use serde::{Deserialize, Serialize};
 use spans::Spans;
 use tally::Tally;
 use walk::Chain;
 
 /// What a process holds, in bytes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Census {
     /// What only its exit gives back: its private memory in RAM and in swap.
     pub footprint: u64,

@@ -1,5 +1,6 @@
 //! Tally: what a walk counts: bytes by their state, and blocks by their size, in tables of fixed size.
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The step between sizes of chunks (`MALLOC_ALIGNMENT` of 64-bit glibc).
@@ -12,7 +13,7 @@ const MOST_LARGE: usize = 1024;
 const PAGE: u64 = 4096;
 
 /// Blocks in use of one size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SizeClass {
     /// Bytes of each, with its header.
     pub size: u64,

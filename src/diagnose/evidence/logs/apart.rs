@@ -7,7 +7,7 @@
 use super::queue::{LogKind, OpenLog, Outcome, Queue};
 use super::{LogEventCounts, LogSources, Stamps, files};
 use crate::diagnose::findings::{LogEvent, Logs};
-use crate::system::channel::{Channel, LONGEST};
+use crate::system::channel::Channel;
 use crate::system::helper::{self, Duty};
 use crate::system::rights::{self, Fences};
 use crate::system::{machine, wait};
@@ -131,16 +131,7 @@ fn heard(channel: &Channel) -> Result<(Said, Option<Logs>)> {
     let message = channel.receive()?.context("it is gone")?;
     let said: Said = serde_json::from_slice(&message.bytes)?;
     let Said::Found { bytes } = said else { return Ok((said, None)) };
-    if bytes > MOST_BYTES {
-        bail!("its answer is too long");
-    }
-    let mut answer = Vec::new();
-    while answer.len() < bytes {
-        if !channel.is_ready(PATIENCE_MS) {
-            bail!("its answer has no end");
-        }
-        answer.extend(channel.receive()?.context("it is gone")?.bytes);
-    }
+    let answer = channel.receive_parts(bytes, MOST_BYTES)?;
     Ok((said, Some(serde_json::from_slice(&answer)?)))
 }
 
@@ -188,7 +179,7 @@ pub fn serve() -> Result<()> {
     }
     let answer = serde_json::to_vec(&found.finish())?;
     say(&channel, &Said::Found { bytes: answer.len() })?;
-    answer.chunks(LONGEST).try_for_each(|part| channel.send(part, None))?;
+    channel.send_parts(&answer)?;
     Ok(())
 }
 

@@ -1,36 +1,35 @@
 //! Heap census: the door to another process's memory, for [`core::census`](crate::core::census).
 //!
 //! It reads, and that is all: `process_vm_readv` neither stops the process nor writes. What is not in RAM
-//! is not read, so that a look brings nothing in from swap and makes no page.
+//! is not read, so that a look brings nothing in from swap and makes no page. A read may still wait for
+//! ever, so whoever has something else to do lets a [helper](CensusHelper) take the census.
 
-use crate::core::census::{self, Census, Part, Regions};
+mod apart;
+mod memory;
+
+pub use apart::{CensusHelper, serve};
+
+use crate::core::census::{self, Census, Regions};
 use crate::core::model::process::ProcId;
 use crate::system::proc;
 use crate::system::proc::procdir::read_in;
-use nix::sys::uio::{RemoteIoVec, process_vm_readv};
-use nix::unistd::Pid;
+use memory::Memory;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{BufRead, BufReader, IoSliceMut};
+use std::io::{BufRead, BufReader};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
 
 /// Bytes of smaps that are read: 100 000 regions have about 70 MiB.
 const MOST_SMAPS: u64 = 128 << 20;
 /// Bytes of a line of smaps that are looked at: a path may have a page of them.
 const MOST_LINE: u64 = 8192;
-/// Pages whose state is read at once, each a word.
-const AHEAD: usize = 512;
-/// In a word of /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst).
-const PRESENT: u64 = 1 << 63;
-const SWAPPED: u64 = 1 << 62;
-const OF_FILE: u64 = 1 << 61;
 /// Lines of smaps between two questions whether to go on: eleven regions.
 const LINES: u32 = 256;
 
 /// Why there is no census.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Refusal {
     /// It has ended, or runs another program by now.
     Gone,
@@ -38,8 +37,13 @@ pub enum Refusal {
     Forbidden,
     /// It is a thread of the kernel, or a zombie: it has no memory.
     NoMemory,
-    /// Something else failed.
-    Failed(Errno),
+    /// Its memory did not come: a page of it is a file's on a file system of its own making (FUSE), or
+    /// another process's to deliver (userfaultfd), or the kernel takes long.
+    NoAnswer,
+    /// In words: there is no helper to read it.
+    NoHelper(String),
+    /// Something else failed, with this errno.
+    Failed(i32),
 }
 
 impl Refusal {
@@ -47,7 +51,7 @@ impl Refusal {
         match error {
             Errno::SRCH | Errno::NOENT => Self::Gone,
             Errno::PERM | Errno::ACCESS => Self::Forbidden,
-            error => Self::Failed(error),
+            error => Self::Failed(error.raw_os_error()),
         }
     }
 }
@@ -153,93 +157,6 @@ fn each_line(mut text: impl BufRead, each: &mut dyn FnMut(&str) -> bool) -> std:
         }
         if read == 0 || !each(&String::from_utf8_lossy(line.trim_ascii_end())) {
             return Ok(());
-        }
-    }
-}
-
-/// The memory of a process.
-struct Memory {
-    pid: Pid,
-    pagemap: File,
-    /// The state of pages from `first` on.
-    pages: Vec<u64>,
-    first: u64,
-    page: u64,
-    /// Why the kernel refused to read at all.
-    refused: Option<Errno>,
-}
-
-impl Memory {
-    fn of(subject: &Subject) -> Result<Self, Errno> {
-        let pagemap = subject.open("pagemap")?;
-        let pid = Pid::from_raw(subject.id.pid.cast_signed());
-        let page = procfs::page_size().max(4096);
-        Ok(Self { pid, pagemap, pages: Vec::new(), first: 0, page, refused: None })
-    }
-
-    /// Whether the memory is still in use: it goes with the process, and when that runs another program.
-    fn is_there(&self) -> bool {
-        matches!(self.pagemap.read_at(&mut [0; 8], 0), Ok(8))
-    }
-
-    /// The state of a page.
-    fn state(&mut self, page: u64) -> u64 {
-        let known = |pages: &[u64], first: u64| {
-            let index = usize::try_from(page.checked_sub(first)?).ok()?;
-            pages.get(index).copied()
-        };
-        if let Some(state) = known(&self.pages, self.first) {
-            return state;
-        }
-        let mut bytes = [[0_u8; 8]; AHEAD];
-        let read = self.pagemap.read_at(bytes.as_flattened_mut(), page.saturating_mul(8));
-        let read = read.unwrap_or(0) / 8;
-        self.first = page;
-        self.pages.clear();
-        self.pages.extend(bytes.iter().take(read).map(|word| u64::from_ne_bytes(*word)));
-        known(&self.pages, self.first).unwrap_or(0)
-    }
-
-    /// Pages from one on that are alike: whether they are in RAM, swapped, or neither; and where the
-    /// first one is that is not.
-    fn alike(&mut self, at: u64, end: u64) -> (u64, u64) {
-        let kind = |state: u64| state & (PRESENT | SWAPPED | OF_FILE);
-        let mut page = at / self.page;
-        // What was read ahead for an earlier block may be out of date.
-        if page >= self.first + self.pages.len() as u64 || page < self.first {
-            self.pages.clear();
-        }
-        let first = kind(self.state(page));
-        while page.saturating_mul(self.page) < end && kind(self.state(page)) == first {
-            page += 1;
-        }
-        (first, page.saturating_mul(self.page).min(end))
-    }
-
-    fn read(&mut self, at: u64, buffer: &mut [u8]) -> Part {
-        let end = at.saturating_add(buffer.len() as u64);
-        let (kind, end) = self.alike(at, end);
-        let length = usize::try_from(end - at).unwrap_or(0);
-        let Some(buffer) = buffer.get_mut(..length) else { return Part::Hole(self.page) };
-        // A file may be on a file system of the process's own making, which need never answer. What
-        // malloc wrote into is a file's no more.
-        if kind & (SWAPPED | OF_FILE) != 0 {
-            return Part::Hole(end - at);
-        }
-        if kind & PRESENT == 0 {
-            buffer.fill(0);
-            return Part::Bytes(length);
-        }
-        let Ok(base) = usize::try_from(at) else { return Part::Hole(end - at) };
-        let from = [RemoteIoVec { base, len: length }];
-        match process_vm_readv(self.pid, &mut [IoSliceMut::new(buffer)], &from) {
-            Ok(read) if read > 0 => Part::Bytes(read),
-            // It was unmapped meanwhile.
-            Ok(_) | Err(nix::errno::Errno::EFAULT) => Part::Hole(self.page - at % self.page),
-            Err(error) => {
-                self.refused = Some(Errno::from_raw_os_error(error as i32));
-                Part::Hole(u64::MAX)
-            }
         }
     }
 }

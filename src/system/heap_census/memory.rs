@@ -1,0 +1,104 @@
+//! Memory: that of another process, page by page, as the kernel shows it from outside.
+
+use super::Subject;
+use crate::core::census::Part;
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::unistd::Pid;
+use rustix::io::Errno;
+use std::fs::File;
+use std::io::IoSliceMut;
+use std::os::unix::fs::FileExt;
+
+/// Pages whose state is read at once, each a word.
+const AHEAD: usize = 512;
+/// In a word of /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst).
+const PRESENT: u64 = 1 << 63;
+const SWAPPED: u64 = 1 << 62;
+const OF_FILE: u64 = 1 << 61;
+
+/// The memory of a process.
+pub(super) struct Memory {
+    pid: Pid,
+    pagemap: File,
+    /// The state of pages from `first` on.
+    pages: Vec<u64>,
+    first: u64,
+    page: u64,
+    /// Why the kernel refused to read at all.
+    pub(super) refused: Option<Errno>,
+}
+
+impl Memory {
+    pub(super) fn of(subject: &Subject) -> Result<Self, Errno> {
+        let pagemap = subject.open("pagemap")?;
+        let pid = Pid::from_raw(subject.id.pid.cast_signed());
+        let page = procfs::page_size().max(4096);
+        Ok(Self { pid, pagemap, pages: Vec::new(), first: 0, page, refused: None })
+    }
+
+    /// Whether the memory is still in use: it goes with the process, and when that runs another program.
+    pub(super) fn is_there(&self) -> bool {
+        matches!(self.pagemap.read_at(&mut [0; 8], 0), Ok(8))
+    }
+
+    /// The state of a page.
+    fn state(&mut self, page: u64) -> u64 {
+        let known = |pages: &[u64], first: u64| {
+            let index = usize::try_from(page.checked_sub(first)?).ok()?;
+            pages.get(index).copied()
+        };
+        if let Some(state) = known(&self.pages, self.first) {
+            return state;
+        }
+        let mut bytes = [[0_u8; 8]; AHEAD];
+        let read = self.pagemap.read_at(bytes.as_flattened_mut(), page.saturating_mul(8));
+        let read = read.unwrap_or(0) / 8;
+        self.first = page;
+        self.pages.clear();
+        self.pages.extend(bytes.iter().take(read).map(|word| u64::from_ne_bytes(*word)));
+        known(&self.pages, self.first).unwrap_or(0)
+    }
+
+    /// Pages from one on that are alike: whether they are in RAM, swapped, or neither; and where the
+    /// first one is that is not.
+    fn alike(&mut self, at: u64, end: u64) -> (u64, u64) {
+        let kind = |state: u64| state & (PRESENT | SWAPPED | OF_FILE);
+        let mut page = at / self.page;
+        // What was read ahead for an earlier block may be out of date.
+        if page >= self.first + self.pages.len() as u64 || page < self.first {
+            self.pages.clear();
+        }
+        let first = kind(self.state(page));
+        while page.saturating_mul(self.page) < end && kind(self.state(page)) == first {
+            page += 1;
+        }
+        (first, page.saturating_mul(self.page).min(end))
+    }
+
+    pub(super) fn read(&mut self, at: u64, buffer: &mut [u8]) -> Part {
+        let end = at.saturating_add(buffer.len() as u64);
+        let (kind, end) = self.alike(at, end);
+        let length = usize::try_from(end - at).unwrap_or(0);
+        let Some(buffer) = buffer.get_mut(..length) else { return Part::Hole(self.page) };
+        // A file may be on a file system of the process's own making, which need never answer. What
+        // malloc wrote into is a file's no more.
+        if kind & (SWAPPED | OF_FILE) != 0 {
+            return Part::Hole(end - at);
+        }
+        if kind & PRESENT == 0 {
+            buffer.fill(0);
+            return Part::Bytes(length);
+        }
+        let Ok(base) = usize::try_from(at) else { return Part::Hole(end - at) };
+        let from = [RemoteIoVec { base, len: length }];
+        match process_vm_readv(self.pid, &mut [IoSliceMut::new(buffer)], &from) {
+            Ok(read) if read > 0 => Part::Bytes(read),
+            // It was unmapped meanwhile.
+            Ok(_) | Err(nix::errno::Errno::EFAULT) => Part::Hole(self.page - at % self.page),
+            Err(error) => {
+                self.refused = Some(Errno::from_raw_os_error(error as i32));
+                Part::Hole(u64::MAX)
+            }
+        }
+    }
+}
