@@ -193,6 +193,7 @@ fn past(failures: &[PastFailures]) -> impl Iterator<Item = LogEvent> {
             failure,
             witness: Witness::Kernel,
             who: who.to_owned(),
+            uid: None,
             count: past.count,
             first_t: None,
             last_t: None,

@@ -73,8 +73,8 @@ impl Names {
                 whole.clone_into(&mut log_event.who);
             }
             let same = |known: &&mut LogEvent| {
-                (known.failure, known.witness, &known.who)
-                    == (log_event.failure, log_event.witness, &log_event.who)
+                (known.failure, known.witness, &known.who, known.uid)
+                    == (log_event.failure, log_event.witness, &log_event.who, log_event.uid)
             };
             match named.iter_mut().find(same) {
                 Some(known) => join(known, log_event),
@@ -169,6 +169,7 @@ mod tests {
             failure,
             witness: Witness::Kernel,
             who: who.to_owned(),
+            uid: None,
             count,
             first_t: Some(first_t),
             last_t: Some(last_t),

@@ -121,6 +121,9 @@ pub struct LogEvent {
     /// Whose failure it was: a program's name, a unit's, or the victim's; with its path where the
     /// kernel may have cut it and nothing known begins so.
     pub who: String,
+    /// The user of the process that was ended, where the kernel says that. Of its name, which the process
+    /// chose itself, another user may have had one too.
+    pub uid: Option<u32>,
     /// How many lines, each counted once however many logs it is in.
     pub count: u64,
     /// Unix time of the first, where a line tells.

@@ -142,7 +142,10 @@ impl Diagnosis {
 
     /// Failures in the logs that belong to a service.
     pub fn log_events_of(&self, service: &Service) -> impl Iterator<Item = &LogEvent> {
-        self.logs.log_events.iter().filter(|log_event| service.is_called(&log_event.who))
+        self.logs.log_events.iter().filter(|log_event| {
+            let may_be = log_event.uid.is_none_or(|uid| service.may_be_of(uid));
+            may_be && service.is_called(&log_event.who)
+        })
     }
 }
 

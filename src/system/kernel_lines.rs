@@ -43,6 +43,16 @@ impl<'a> Victim<'a> {
         rest.get(..end?)
     }
 
+    /// The user that it ran as, if it is said: from Linux 5.4 on, and by RHEL 6. The name, which is the
+    /// victim's to choose, stands before the one and behind the other.
+    pub(crate) fn uid(self) -> Option<u32> {
+        let digits = self.0.bytes().take_while(u8::is_ascii_digit).count();
+        let early = self.0.get(digits..).and_then(|rest| rest.strip_prefix(", UID "));
+        let text = early.or_else(|| self.0.rsplit_once(", UID:").map(|(_, text)| text))?;
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        text.get(..digits)?.parse().ok()
+    }
+
     /// The pid, if it is said.
     pub(crate) fn pid(self) -> Option<u32> {
         let digits = self.0.bytes().take_while(u8::is_ascii_digit).count();
@@ -158,6 +168,21 @@ mod tests {
             "VM: killing process httpd",
         ] {
             assert_eq!(name(line), Some("httpd"), "{line}");
+        }
+        let uid = |line| match KernelLine::parse(line) {
+            Some(KernelLine::Killed(victim) | KernelLine::KilledSomewhere(victim)) => victim.uid(),
+            other => panic!("{line}: {other:?}"),
+        };
+        for (line, is) in [
+            ("Out of memory: Killed process 7 (x) total-vm:1kB, UID:33 pgtables:9kB", Some(33)),
+            (
+                "Out of memory: Killed process 7 (a, UID:0 ) total-vm:1kB, UID:1000 pgtables:9kB",
+                Some(1000),
+            ),
+            ("Killed process 7, UID 48, (a, UID:0 ) total-vm:1kB", Some(48)),
+            ("Killed process 7 (httpd) total-vm:1kB", None),
+        ] {
+            assert_eq!(uid(line), is, "{line}");
         }
         let announced =
             "Memory cgroup out of memory: Kill process 7 (x) score 9 or sacrifice child";

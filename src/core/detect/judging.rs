@@ -83,7 +83,7 @@ impl Detector {
         for Program { id, uid, exe, title, .. } in &sample.programs {
             if let Some(slot) = self.trees.slot(*id) {
                 let process = &mut self.processes[slot];
-                process.owner = RunOwner::new(*uid, path_digest(exe));
+                process.state.owner = RunOwner::new(*uid, path_digest(exe));
                 process.declared = declared(process.state.comm, title);
             }
         }

@@ -54,8 +54,6 @@ pub struct Process {
     pub declared: Option<u64>,
     /// Its parent's name, by which earlier runs are known.
     pub parent_comm: Option<Comm>,
-    /// Whose run it is.
-    pub owner: RunOwner,
     /// Index of its pool, and its place in it.
     pub member: Option<(usize, PoolMember)>,
     /// Its tree's series, once it has children.
@@ -107,6 +105,7 @@ impl Process {
     pub fn new(proc: &Proc, page_size: f64) -> Self {
         let footprint = proc.footprint();
         let state = ProcessState {
+            owner: RunOwner::default(),
             id: proc.id,
             comm: proc.comm,
             parent: None,
@@ -136,7 +135,6 @@ impl Process {
             settled: None,
             declared: None,
             parent_comm: None,
-            owner: RunOwner::default(),
             member: None,
             subtree: None,
             group_factor: 1.0,
@@ -332,7 +330,7 @@ impl Process {
     /// By what its run is known again.
     pub(super) fn run_key(&self) -> RunKey {
         let parent = self.parent_comm.unwrap_or_default();
-        RunKey { comm: self.state.comm, parent, owner: self.owner }
+        RunKey { comm: self.state.comm, parent, owner: self.state.owner }
     }
 
     /// Withdraws what no longer holds.

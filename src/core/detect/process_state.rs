@@ -1,6 +1,7 @@
 //! All that is known of one living process, for policy and reports to read.
 
 use crate::core::model::process::{Comm, ProcId};
+use crate::core::model::profile::RunOwner;
 use crate::core::model::verdict::{Evidence, Verdict};
 
 /// A living process after the last sample.
@@ -10,6 +11,8 @@ pub struct ProcessState {
     pub id: ProcId,
     /// Its name now.
     pub comm: Comm,
+    /// Whose run it is, as far as that is known.
+    pub owner: RunOwner,
     /// Its parent when first seen, init and processes outside the sample excepted.
     pub parent: Option<ProcId>,
     /// Whether that parent still lives.

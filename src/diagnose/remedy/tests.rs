@@ -35,6 +35,7 @@ fn service(name: &str, case: ServiceVerdict) -> Service {
         roots: vec![ID],
         comm: Comm::new(b"apache2"),
         program: String::new(),
+        uids: Vec::new(),
         names: Vec::new(),
         server: &UNKNOWN,
         processes: 6,

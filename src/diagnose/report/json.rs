@@ -181,6 +181,7 @@ fn log_event(log_event: &LogEvent) -> Value {
         "failure": log_event.failure.name(),
         "witness": log_event.witness.name(),
         "who": log_event.who,
+        "uid": log_event.uid,
         "count": log_event.count,
         "first_t": log_event.first_t,
         "last_t": log_event.last_t,

@@ -112,6 +112,7 @@ impl Observation<'_> {
             comm: root.map_or(Comm::default(), |root| root.comm),
             program: root.and_then(|root| self.programs.get(&root.id)).cloned().unwrap_or_default(),
             names: names(&members),
+            uids: uids(&members),
             server,
             processes: members.len() as u32,
             workers: group.members.iter().filter(|(m, root)| m.id != *root).count() as u32,
@@ -174,6 +175,11 @@ fn names(members: &[&ProcessState]) -> Vec<Comm> {
         }
     }
     names
+}
+
+fn uids(members: &[&ProcessState]) -> Vec<u32> {
+    let uids: BTreeSet<u32> = members.iter().filter_map(|member| member.owner.uid()).collect();
+    uids.into_iter().collect()
 }
 
 /// The server that some processes are, workers first.

@@ -91,6 +91,8 @@ pub struct Service {
     pub roots: Vec<ProcId>,
     /// The command name of the first root.
     pub comm: Comm,
+    /// The users that its processes belong to, each once, as far as they are known.
+    pub uids: Vec<u32>,
     /// The name of the first root's executable, where the command name is no help; else empty.
     pub program: String,
     /// The command names of its processes, each once.
@@ -205,6 +207,12 @@ impl Service {
         self.earlier.is_none_or(|earlier| earlier.judge != JudgedBy::Earlier)
     }
 
+    /// Whether a process of this user may have been one of its own: only of another user than root is that
+    /// denied, since a server's workers were root's before they were what they are now.
+    pub fn may_be_of(&self, uid: u32) -> bool {
+        uid == 0 || self.uids.is_empty() || self.uids.contains(&uid)
+    }
+
     /// Whether a log that writes `who` means this service.
     pub fn is_called(&self, who: &str) -> bool {
         let wanted = usual_name(who);
@@ -257,6 +265,7 @@ pub(super) mod tests {
             roots: vec![ProcId { pid: 10, start: 1 }],
             comm: Comm::new(name.as_bytes()),
             program: String::new(),
+            uids: Vec::new(),
             names: vec![Comm::new(name.as_bytes())],
             server: &UNKNOWN,
             processes: 3,
@@ -285,6 +294,16 @@ pub(super) mod tests {
 
     fn seen_earlier(judge: JudgedBy) -> Option<SeenEarlier> {
         Some(SeenEarlier { index: 0, span_s: 86_400.0, live_s: 60.0, judge })
+    }
+
+    #[test]
+    fn a_process_of_a_third_user_is_not_of_a_service() {
+        let mut apache = service("apache2");
+        assert!(apache.may_be_of(1000), "whose it is is not known");
+        apache.uids = vec![0, 33];
+        assert!(apache.may_be_of(33) && !apache.may_be_of(1000));
+        apache.uids = vec![33];
+        assert!(apache.may_be_of(0));
     }
 
     #[test]

@@ -149,7 +149,8 @@ fn verdict_on(exe: &str, age_s: f64) -> ServiceVerdict {
         let mut sample = Story::sample(t, 200.0 + 1.5 * f64::from(nth), 1200 * MIB);
         sample.procs.iter_mut().for_each(|proc| proc.id = id);
         if nth == 0 {
-            sample.programs.push(Program { id, exe: exe.to_owned(), ..Program::unknown() });
+            let (exe, uid) = (exe.to_owned(), Some(33));
+            sample.programs.push(Program { id, exe, uid, ..Program::unknown() });
         }
         engine.observe(&sample);
         let sizes = sample.procs.iter().map(|proc| (proc.id, proc.footprint() as f64));
@@ -164,7 +165,9 @@ fn verdict_on(exe: &str, age_s: f64) -> ServiceVerdict {
         programs: &Default::default(),
         readings: &[],
     };
-    observation.services().remove(0).verdict
+    let service = observation.services().remove(0);
+    assert_eq!(service.uids, [33]);
+    service.verdict
 }
 
 #[test]

@@ -198,11 +198,11 @@ impl<'s> LogEventCounts<'s> {
 
     /// Counts one line, unless it was counted before or is too old.
     fn add(&mut self, hit: Hit) {
-        let Hit { t, proved: Proved { failure, who, .. }, body, source, witness, .. } = hit;
+        let Hit { t, proved: Proved { failure, who, uid, .. }, body, source, witness, .. } = hit;
         if t.is_some_and(|t| self.is_old(t)) || !self.is_new(t, failure, &who, &body) {
             return;
         }
-        let Some(log_event) = self.event(failure, witness, program(&who)) else { return };
+        let Some(log_event) = self.event(failure, witness, program(&who), uid) else { return };
         log_event.count += 1;
         if log_event.count == 1 || t.is_some_and(|t| log_event.last_t.is_none_or(|last| t >= last))
         {
@@ -219,10 +219,17 @@ impl<'s> LogEventCounts<'s> {
 
     /// The event that such a line belongs to; none where there are too many on the word of that witness,
     /// so that a flood of lines by one drowns none by another.
-    fn event(&mut self, failure: Failure, witness: Witness, who: String) -> Option<&mut LogEvent> {
+    fn event(
+        &mut self,
+        failure: Failure,
+        witness: Witness,
+        who: String,
+        uid: Option<u32>,
+    ) -> Option<&mut LogEvent> {
         let events = &mut self.logs.log_events;
-        let is_same =
-            |of: &LogEvent| (of.failure, of.witness) == (failure, witness) && of.who == who;
+        let is_same = |of: &LogEvent| {
+            (of.failure, of.witness, of.uid) == (failure, witness, uid) && of.who == who
+        };
         let index = match events.iter().position(is_same) {
             Some(index) => index,
             None if events.iter().filter(|of| of.witness == witness).count() < MOST_TRACES => {
@@ -232,6 +239,7 @@ impl<'s> LogEventCounts<'s> {
                     failure,
                     witness,
                     who,
+                    uid,
                     count,
                     first_t,
                     last_t,
@@ -339,6 +347,19 @@ mod tests {
         let [event] = &logs.log_events[..] else { panic!("{logs:?}") };
         assert_eq!(event.failure, Failure::ForkFailed(MissingResource::Memory));
         assert_eq!(event.last_t, Some(1_795_514_400.0));
+    }
+
+    #[test]
+    fn of_two_users_processes_of_one_name_each_has_its_own_kills() {
+        let line = |uid: u32| {
+            format!("Nov 24 10:00:0{} h kernel: {KILL}, UID:{uid} pgtables:9kB\n", uid % 7)
+        };
+        let logs = gather(&[(&(line(33) + &line(1000) + &line(1001)), "kern.log")]);
+        let mut uids: Vec<_> =
+            logs.log_events.iter().map(|event| (event.uid, event.count)).collect();
+        uids.sort_unstable();
+        assert_eq!(uids, [(Some(33), 1), (Some(1000), 1), (Some(1001), 1)]);
+        assert!(logs.log_events.iter().all(|event| event.who == "apache2"));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::languages::in_english;
 use super::prefixes::heads;
 use crate::core::origin;
 use crate::diagnose::findings::{Failure, MissingResource};
-use crate::system::kernel_lines::KernelLine;
+use crate::system::kernel_lines::{KernelLine, Victim};
 use reasons::{missing_at_end, missing_before};
 use table::WORDINGS;
 
@@ -39,6 +39,8 @@ pub(super) struct Proved {
     pub(super) failure: Failure,
     /// Whose failure it was; empty where the line has no name.
     pub(super) who: String,
+    /// The user of the process that the kernel ended, where it says that.
+    pub(super) uid: Option<u32>,
     /// Whether another line decides if it counts.
     pub(super) only: Only,
     /// Whether it says it is the kernel's.
@@ -245,8 +247,7 @@ pub(super) fn needles() -> Vec<&'static str> {
 pub(super) fn read(entry: &LogEntry<'_>) -> Option<Proved> {
     let LogEntry { tag, body, .. } = *entry;
     if tag == "kernel" {
-        let (failure, who, only) = kernel(body)?;
-        return Some(Proved { failure, who, only, by_kernel: true });
+        return kernel(body);
     }
     let text = in_english(body);
     if tag == "systemd-oomd" {
@@ -277,7 +278,7 @@ pub(super) fn read(entry: &LogEntry<'_>) -> Option<Proved> {
     })?;
     let (failure, only) = prove(wording.proves, head, text, entry.above)?;
     let who = who(wording, head, text, tag, unit);
-    Some(Proved { failure, who, only, by_kernel: false })
+    Some(Proved { failure, who, uid: None, only, by_kernel: false })
 }
 
 fn prove(proof: Proof, head: &str, text: &str, above: &str) -> Option<(Failure, Only)> {
@@ -318,7 +319,7 @@ fn of_unit(text: &str) -> Option<(&str, &str)> {
 fn oomd(text: &str) -> Option<Proved> {
     let (path, _) = text.strip_prefix("Killed ")?.split_once(" due to ")?;
     let (failure, only) = (Failure::OomDaemonKill, Only::Always);
-    Some(Proved { failure, who: of_cgroup(path), only, by_kernel: false })
+    Some(Proved { failure, who: of_cgroup(path), uid: None, only, by_kernel: false })
 }
 
 /// Whose cgroup that is. Below a user's own manager or in a container others choose the names, so the
@@ -369,25 +370,31 @@ fn shell(body: &str) -> Option<&str> {
 }
 
 /// What a line of the kernel proves.
-fn kernel(body: &str) -> Option<(Failure, String, Only)> {
-    let always = |failure, who: &str| Some((failure, who.to_owned(), Only::Always));
+fn kernel(body: &str) -> Option<Proved> {
+    let proved = |failure, who: &str| {
+        let (who, only) = (who.to_owned(), Only::Always);
+        Some(Proved { failure, who, uid: None, only, by_kernel: true })
+    };
+    let killed = |failure, victim: Victim<'_>| {
+        Some(Proved { uid: victim.uid(), ..proved(failure, victim.name()?)? })
+    };
     match KernelLine::parse(body)? {
-        KernelLine::Killed(victim) => always(Failure::OomKill, victim.name()?),
-        KernelLine::KilledInCgroup(victim) => always(Failure::OomKillInCgroup, victim.name()?),
+        KernelLine::Killed(victim) => killed(Failure::OomKill, victim),
+        KernelLine::KilledInCgroup(victim) => killed(Failure::OomKillInCgroup, victim),
         // Before 5.0; the other line of the same kill is not counted.
         KernelLine::KilledSomewhere(victim) => {
             let only = victim.pid().map_or(Only::Always, Only::Kill);
-            Some((Failure::OomKill, victim.name()?.to_owned(), only))
+            Some(Proved { only, ..killed(Failure::OomKill, victim)? })
         }
         KernelLine::WillKillInCgroup(victim) => {
             let only = Only::Announces(victim.pid()?);
-            Some((Failure::OomKillInCgroup, victim.name()?.to_owned(), only))
+            Some(Proved { only, ..killed(Failure::OomKillInCgroup, victim)? })
         }
         KernelLine::WillKill | KernelLine::CommitRefused => None,
         KernelLine::ForkRejected(path) => {
-            always(Failure::ForkFailed(MissingResource::Tasks), &of_cgroup(path))
+            proved(Failure::ForkFailed(MissingResource::Tasks), &of_cgroup(path))
         }
-        KernelLine::NoPage(name) => always(Failure::NoMemory, name),
+        KernelLine::NoPage(name) => proved(Failure::NoMemory, name),
     }
 }
 
