@@ -9,7 +9,7 @@ use super::words::{CeilingName, Style, Subject, TimeOfDay};
 use crate::core::detect::ceilings::series::Headroom;
 use crate::core::detect::explain::{EarlierRunMatch, Explanation, Siblings, WindowRow};
 use crate::core::detect::series::window::GrowthShape;
-use crate::core::detect::verdict::{PatientRule, RuleChecks};
+use crate::core::detect::verdict::rules::{PatientRule, RuleChecks};
 use crate::core::model::units::{Bytes, BytesPerSecond, Seconds};
 use crate::core::model::verdict::Verdict;
 use std::io::{self, Write};

@@ -3,7 +3,7 @@
 use crate::core::detect::explain::{Explanation, HeldVerdict, WindowRow};
 use crate::core::detect::series::comparison::Comparison;
 use crate::core::detect::series::window::GrowthShape;
-use crate::core::detect::verdict::RuleChecks;
+use crate::core::detect::verdict::rules::RuleChecks;
 use crate::core::model::units::{Bytes, Seconds};
 use crate::core::model::verdict::{FindingReason, Verdict};
 
