@@ -1,6 +1,7 @@
 //! Files: log files from the end backwards, compressed ones as far as time allows; and the kernel's ring.
 
-use super::gather::{LogEventCounts, hit};
+use super::gather::LogEventCounts;
+use super::hit::hit;
 use super::journal;
 use super::queue::{LogKind, OpenLog, Outcome, Packing};
 use super::wordings::LogEntry;

@@ -1,23 +1,13 @@
-//! Gather: counts what was found, each line once.
+//! Takes in lines that prove something. Most count by themselves, some only beside others.
 
 use super::above::Above;
+use super::counted_lines::CountedLines;
+use super::hit::{Hit, hit};
 use super::lines::{Search, split};
 use super::timestamp::Stamps;
-use super::wordings;
-use super::wordings::{LogEntry, Only, Proved};
-use crate::core::model::process::Comm;
-use crate::diagnose::findings::{Failure, LogEvent, Logs, Witness};
-use crate::system::kernel_lines::without_time;
-use std::collections::BTreeSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use super::wordings::{LogEntry, Only};
+use crate::diagnose::findings::{Failure, Logs, Witness};
 
-/// Different traces kept of each witness; a machine has a dozen.
-const MOST_TRACES: usize = 64;
-/// Lines remembered to know them again in another log (syslog, kern.log and the journal have the
-/// same ones): 16 bytes each.
-const MOST_LINES: usize = 65_536;
-/// Bytes kept of a line.
-const TEXT: usize = 300;
 /// Notes on what could not be read.
 const MOST_NOTES: usize = 8;
 /// Lines kept that count only beside others.
@@ -31,44 +21,28 @@ const DOWN_S: f64 = 120.0;
 pub struct LogEventCounts<'s> {
     pub(super) search: Search,
     stamps: &'s Stamps,
-    since_t: f64,
-    seen: BTreeSet<u64>,
-    logs: Logs,
+    counted: CountedLines,
     /// Lines that count only beside others.
     open: Vec<Hit>,
     /// Kills that were announced at a cgroup's limit, by pid.
     announced: Vec<(u32, Option<f64>)>,
-    /// Who failed and when; who was killed by a daemon and when.
+    /// Programs that failed, and when.
     failed: Vec<(String, Option<f64>)>,
-    told: Vec<(String, Option<f64>)>,
-}
-
-/// A line that proves something.
-#[derive(Debug)]
-pub(super) struct Hit {
-    pub(super) t: Option<f64>,
-    pub(super) proved: Proved,
-    /// The program that wrote it.
-    pub(super) tag: String,
-    pub(super) body: String,
-    pub(super) source: String,
-    pub(super) witness: Witness,
+    /// Services that a daemon killed for lack of memory, and when.
+    killed_by_daemon: Vec<(String, Option<f64>)>,
 }
 
 impl<'s> LogEventCounts<'s> {
     /// Nothing yet.
     pub fn new(stamps: &'s Stamps, since_t: f64) -> Self {
-        let logs = Logs { since_t, ..Logs::default() };
         Self {
             search: Search::new(),
             stamps,
-            since_t,
-            seen: BTreeSet::new(),
-            logs,
+            counted: CountedLines::since(since_t),
             open: Vec::new(),
             announced: Vec::new(),
             failed: Vec::new(),
-            told: Vec::new(),
+            killed_by_daemon: Vec::new(),
         }
     }
 
@@ -77,11 +51,7 @@ impl<'s> LogEventCounts<'s> {
         for hit in std::mem::take(&mut self.open) {
             self.settle(hit);
         }
-        let last = |log_event: &LogEvent| log_event.last_t.unwrap_or(0.0);
-        self.logs
-            .log_events
-            .sort_by(|a, b| a.witness.cmp(&b.witness).then(last(b).total_cmp(&last(a))));
-        self.logs
+        self.counted.finish()
     }
 
     pub(super) fn stamps(&self) -> &Stamps {
@@ -90,23 +60,23 @@ impl<'s> LogEventCounts<'s> {
 
     /// Takes note of a log that is now read.
     pub(super) fn source(&mut self) {
-        self.logs.sources += 1;
+        self.counted.logs.sources += 1;
     }
 
     pub(super) fn read(&mut self, bytes: usize) {
-        self.logs.bytes += bytes as u64;
+        self.counted.logs.bytes += bytes as u64;
     }
 
     /// Says what was not read.
     pub(super) fn unread(&mut self, what: String) {
-        if self.logs.unread.len() < MOST_NOTES {
-            self.logs.unread.push(what);
+        if self.counted.logs.unread.len() < MOST_NOTES {
+            self.counted.logs.unread.push(what);
         }
     }
 
     /// Whether a line of that time is older than what matters.
     pub(super) fn is_old(&self, t: f64) -> bool {
-        t < self.since_t
+        self.counted.is_old(t)
     }
 
     /// Takes in all lines of a piece of a log. `file` is the program that writes it.
@@ -164,9 +134,10 @@ impl<'s> LogEventCounts<'s> {
                 .failed
                 .iter()
                 .any(|(who, t)| (*who == hit.proved.who || *who == hit.tag) && near(*t, DOWN_S)),
-            Only::UnlessTold => {
-                !self.told.iter().any(|(who, t)| *who == hit.proved.who && near(*t, ONE_KILL_S))
-            }
+            Only::UnlessTold => !self
+                .killed_by_daemon
+                .iter()
+                .any(|(who, t)| *who == hit.proved.who && near(*t, ONE_KILL_S)),
             Only::Always | Only::Announces(_) => true,
         };
         if counts {
@@ -177,137 +148,31 @@ impl<'s> LogEventCounts<'s> {
     fn count(&mut self, hit: Hit) {
         let Hit { t, ref proved, .. } = hit;
         if proved.failure == Failure::OomDaemonKill {
-            // Both the daemon and systemd tell of it, and TERM may be followed by KILL.
+            // Both the daemon and systemd log it, and TERM may be followed by KILL.
             let near = |other: &Option<f64>| match (t, *other) {
                 (Some(a), Some(b)) => (a - b).abs() <= ONE_KILL_S,
                 _ => false,
             };
-            if self.told.iter().any(|(who, other)| *who == proved.who && near(other)) {
+            if self.killed_by_daemon.iter().any(|(who, other)| *who == proved.who && near(other)) {
                 return;
             }
-            if self.told.len() < MOST_OPEN {
-                self.told.push((proved.who.clone(), t));
+            if self.killed_by_daemon.len() < MOST_OPEN {
+                self.killed_by_daemon.push((proved.who.clone(), t));
             }
         } else if !matches!(proved.failure, Failure::CapReached | Failure::Down)
             && self.failed.len() < MOST_OPEN
         {
             self.failed.push((proved.who.clone(), t));
         }
-        self.add(hit);
+        self.counted.add(hit);
     }
-
-    /// Counts one line, unless it was counted before or is too old.
-    fn add(&mut self, hit: Hit) {
-        let Hit { t, proved: Proved { failure, who, uid, .. }, body, source, witness, .. } = hit;
-        if t.is_some_and(|t| self.is_old(t)) || !self.is_new(t, failure, &who, &body) {
-            return;
-        }
-        let Some(log_event) = self.event(failure, witness, program(&who), uid) else { return };
-        log_event.count += 1;
-        if log_event.count == 1 || t.is_some_and(|t| log_event.last_t.is_none_or(|last| t >= last))
-        {
-            log_event.last_t = t.or(log_event.last_t);
-            log_event.source = source;
-            let text = without_time(&body);
-            text.get(..text.floor_char_boundary(TEXT))
-                .unwrap_or(text)
-                .clone_into(&mut log_event.text);
-        }
-        let earlier = t.filter(|t| log_event.first_t.is_none_or(|first| *t < first));
-        log_event.first_t = earlier.or(log_event.first_t);
-    }
-
-    /// The event that such a line belongs to; none where there are too many on the word of that witness,
-    /// so that a flood of lines by one drowns none by another.
-    fn event(
-        &mut self,
-        failure: Failure,
-        witness: Witness,
-        who: String,
-        uid: Option<u32>,
-    ) -> Option<&mut LogEvent> {
-        let events = &mut self.logs.log_events;
-        let is_same = |of: &LogEvent| {
-            (of.failure, of.witness, of.uid) == (failure, witness, uid) && of.who == who
-        };
-        let index = match events.iter().position(is_same) {
-            Some(index) => index,
-            None if events.iter().filter(|of| of.witness == witness).count() < MOST_TRACES => {
-                let (source, text) = (String::new(), String::new());
-                let (count, first_t, last_t) = (0, None, None);
-                events.push(LogEvent {
-                    failure,
-                    witness,
-                    who,
-                    uid,
-                    count,
-                    first_t,
-                    last_t,
-                    source,
-                    text,
-                });
-                events.len() - 1
-            }
-            None => return None,
-        };
-        events.get_mut(index)
-    }
-
-    /// A kill's line is known by its pid and sizes, another one by its second.
-    fn is_new(&mut self, t: Option<f64>, failure: Failure, who: &str, body: &str) -> bool {
-        let unique = matches!(failure, Failure::OomKill | Failure::OomKillInCgroup);
-        let second = t.filter(|_| !unique).map(|t| t as u64);
-        // printk's time is there in syslog and not in the journal.
-        let body = if unique { without_time(body) } else { body };
-        let mut hasher = DefaultHasher::new();
-        (second, failure.name(), who, body).hash(&mut hasher);
-        // A line without a time cannot be told from its like.
-        if second.is_none() && !unique {
-            return true;
-        }
-        if self.seen.len() >= MOST_LINES {
-            self.seen.clear();
-        }
-        self.seen.insert(hasher.finish())
-    }
-}
-
-/// What a line proves, with all that is kept of it. `kernel` is on whose word a line of the kernel's stands
-/// in that source.
-pub(super) fn hit(
-    t: Option<f64>,
-    entry: &LogEntry<'_>,
-    (source, kernel): (&str, Witness),
-) -> Option<Hit> {
-    let proved = wordings::read(entry)?;
-    let witness = if proved.by_kernel { kernel } else { Witness::Program };
-    let (tag, body) = (entry.tag.to_owned(), entry.body.to_owned());
-    Some(Hit { t, proved, tag, body, source: source.to_owned(), witness })
-}
-
-/// A program's name without its path and what it does there: `/usr/sbin/CRON`, `postfix/master`. A path
-/// that the kernel may have cut stays whole: what it was is told by what runs.
-fn program(who: &str) -> String {
-    let who = who.trim();
-    if who.starts_with('/') && who.len() == Comm::MAX {
-        return who.to_owned();
-    }
-    let name = match who.split_once('/') {
-        Some(("postfix" | "postfix-out", _)) => "postfix",
-        _ => who.rsplit('/').next().unwrap_or(who),
-    };
-    let name = match name {
-        "CRON" | "crond" => "cron",
-        "" => "?",
-        name => name,
-    };
-    name.chars().take(48).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::counted_lines;
     use super::*;
-    use crate::diagnose::findings::MissingResource;
+    use crate::diagnose::findings::{LogEvent, MissingResource};
     use jiff::tz::TimeZone;
 
     fn gather(texts: &[(&str, &str)]) -> Logs {
@@ -424,7 +289,10 @@ mod tests {
         let entry = LogEntry { tag: "kernel", body: KILL, ..LogEntry::default() };
         found.take(hit(Some(1.0), &entry, ("journal", Witness::Kernel)).unwrap());
         let logs = found.finish();
-        assert_eq!((logs.log_events.len(), &*logs.log_events[0].who), (MOST_TRACES + 1, "apache2"));
+        assert_eq!(
+            (logs.log_events.len(), &*logs.log_events[0].who),
+            (counted_lines::MOST_TRACES + 1, "apache2")
+        );
     }
 
     #[test]
@@ -456,6 +324,6 @@ mod tests {
     fn the_traces_are_bounded_whatever_is_logged() {
         let line = |n| format!("Nov 24 10:00:00 h p{n}[1]: error: fork: Cannot allocate memory\n");
         let text: String = (0..500).map(line).collect();
-        assert_eq!(gather(&[(&text, "x")]).log_events.len(), MOST_TRACES);
+        assert_eq!(gather(&[(&text, "x")]).log_events.len(), counted_lines::MOST_TRACES);
     }
 }

@@ -1,6 +1,7 @@
 //! Journal: what systemd's journal says, by way of journalctl: its files are not ours to parse.
 
-use super::gather::{LogEventCounts, hit};
+use super::gather::LogEventCounts;
+use super::hit::hit;
 use super::queue::Outcome;
 use super::wordings::{LogEntry, needles};
 use crate::diagnose::findings::Witness;

@@ -6,8 +6,10 @@
 
 mod above;
 mod apart;
+mod counted_lines;
 mod files;
 mod gather;
+mod hit;
 mod journal;
 mod languages;
 mod lines;

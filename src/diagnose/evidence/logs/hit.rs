@@ -1,0 +1,50 @@
+//! A line that proves something, with what is kept of it.
+
+use super::wordings;
+use super::wordings::{LogEntry, Proved};
+use crate::core::model::process::Comm;
+use crate::diagnose::findings::Witness;
+
+/// A line that proves something.
+#[derive(Debug)]
+pub(super) struct Hit {
+    pub(super) t: Option<f64>,
+    pub(super) proved: Proved,
+    /// The program that wrote it.
+    pub(super) tag: String,
+    pub(super) body: String,
+    pub(super) source: String,
+    pub(super) witness: Witness,
+}
+
+/// What a line proves, with all that is kept of it. `kernel` is on whose word a line of the kernel's stands
+/// in that source.
+pub(super) fn hit(
+    t: Option<f64>,
+    entry: &LogEntry<'_>,
+    (source, kernel): (&str, Witness),
+) -> Option<Hit> {
+    let proved = wordings::read(entry)?;
+    let witness = if proved.by_kernel { kernel } else { Witness::Program };
+    let (tag, body) = (entry.tag.to_owned(), entry.body.to_owned());
+    Some(Hit { t, proved, tag, body, source: source.to_owned(), witness })
+}
+
+/// A program's name without its path and what it does there: `/usr/sbin/CRON`, `postfix/master`. A path
+/// that the kernel may have cut stays whole: what it was is told by what runs.
+pub(super) fn program(who: &str) -> String {
+    let who = who.trim();
+    if who.starts_with('/') && who.len() == Comm::MAX {
+        return who.to_owned();
+    }
+    let name = match who.split_once('/') {
+        Some(("postfix" | "postfix-out", _)) => "postfix",
+        _ => who.rsplit('/').next().unwrap_or(who),
+    };
+    let name = match name {
+        "CRON" | "crond" => "cron",
+        "" => "?",
+        name => name,
+    };
+    name.chars().take(48).collect()
+}
