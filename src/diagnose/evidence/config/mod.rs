@@ -7,9 +7,11 @@ mod apache;
 mod files;
 mod ini;
 mod ini_entries;
+mod ini_files;
 mod puma;
 mod python;
 mod running;
+mod uwsgi_command_line;
 mod uwsgi_entries;
 
 pub use running::RunningServer;
