@@ -12,8 +12,10 @@ mod draw;
 pub mod keys;
 mod line;
 pub mod log;
+mod press;
 mod rows;
 pub mod scene;
+mod text_page;
 pub mod view;
 
 pub use draw::draw;

@@ -1,7 +1,8 @@
 //! The pages over the whole screen: help, text, and the question before a signal.
 
 use super::super::line::{Ink, Line};
-use super::super::view::{Clock, Size, TextPage, View};
+use super::super::text_page::TextPage;
+use super::super::view::{Clock, Size, View};
 use crate::core::model::order::Order;
 use crate::report::words::Subject;
 
