@@ -70,18 +70,8 @@ impl ProfileSaver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::decide::rules::Rules;
-    use crate::core::engine::EngineSettings;
     use crate::core::model::process::Comm;
     use crate::core::model::profile::{Profile, RunKey, RunOwner};
-    use crate::core::model::sample::Header;
-
-    fn engine() -> Engine {
-        let rules = Rules { act: false, ..Rules::default() };
-        let hostname = String::new();
-        let header = Header { interval_s: 1.0, clock_ticks: 100, page_size: 4096, hostname };
-        Engine::new(&header, EngineSettings { max_extrapolation: 8.0, rules })
-    }
 
     fn profile(peak: u64) -> Profile {
         let (comm, parent) = (Comm::new(b"job"), Comm::new(b"cron"));
@@ -93,7 +83,7 @@ mod tests {
     fn profiles_are_saved_every_ten_minutes_if_something_was_learnt() {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path().join("state");
-        let mut engine = engine();
+        let mut engine = Engine::that_only_reports();
         let (mut profile_saver, error) =
             ProfileSaver::open(Some(state.clone()), &mut engine, 100.0);
         assert!(error.is_none(), "a missing directory is no error");
@@ -111,7 +101,7 @@ mod tests {
     fn a_failure_to_save_is_reported_once_and_the_save_is_tried_again() {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path().join("state");
-        let mut engine = engine();
+        let mut engine = Engine::that_only_reports();
         let (mut profile_saver, _) = ProfileSaver::open(Some(state.clone()), &mut engine, 0.0);
         std::fs::write(&state, "no directory").unwrap();
         engine.load_profiles(&[profile(1 << 20)]);

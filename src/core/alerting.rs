@@ -108,9 +108,7 @@ pub fn is_always_news(event: &Event) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::decide::rules::Rules;
-    use crate::core::engine::EngineSettings;
-    use crate::core::model::sample::{Header, Sample};
+    use crate::core::model::sample::Sample;
 
     fn words(words: &[&str]) -> BTreeSet<String> {
         words.iter().map(|word| (*word).to_owned()).collect()
@@ -146,10 +144,7 @@ mod tests {
 
     #[test]
     fn a_check_without_processes_is_unknown_and_one_without_findings_is_ok() {
-        let hostname = String::new();
-        let header = Header { interval_s: 1.0, clock_ticks: 100, page_size: 4096, hostname };
-        let settings = EngineSettings { max_extrapolation: 6.0, rules: Rules::default() };
-        let mut engine = Engine::new(&header, settings);
+        let mut engine = Engine::that_only_reports();
         engine.observe(&Sample::default());
         assert_eq!(CheckState::of(&engine, false), CheckState::Unknown);
         assert_eq!(CheckState::of(&engine, true), CheckState::Ok);

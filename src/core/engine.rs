@@ -203,3 +203,14 @@ impl Engine {
         self.assessment.next_s = self.policy.next_s().map_or(planned_s, |s| s.min(planned_s));
     }
 }
+
+#[cfg(test)]
+impl Engine {
+    /// For tests: of samples a second apart, and without orders.
+    pub(crate) fn that_only_reports() -> Self {
+        let hostname = String::new();
+        let header = Header { interval_s: 1.0, clock_ticks: 100, page_size: 4096, hostname };
+        let rules = Rules { act: false, ..Rules::default() };
+        Self::new(&header, EngineSettings { max_extrapolation: 6.0, rules })
+    }
+}

@@ -222,21 +222,13 @@ impl fmt::Display for MetricValue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::decide::rules::Rules;
     use crate::core::model::ceiling::{Ceiling, CeilingKind, MemoryFailure, Place};
     use crate::core::model::load::SelfUsage;
     use crate::core::model::order::{Order, OrderReason};
     use crate::core::model::process::{Comm, Proc, ProcId, Program};
-    use crate::core::model::sample::{Header, PlaceName};
+    use crate::core::model::sample::PlaceName;
     use crate::core::model::signal::Signal;
     use crate::core::scheduling_delay::SchedulingDelay;
-
-    fn engine() -> Engine {
-        let rules = Rules { act: false, ..Rules::default() };
-        let hostname = String::new();
-        let header = Header { interval_s: 1.0, clock_ticks: 100, page_size: 4096, hostname };
-        Engine::new(&header, crate::core::engine::EngineSettings { max_extrapolation: 8.0, rules })
-    }
 
     fn order(step: Step) -> Event {
         let victim = ProcId { pid: 7, start: 7 };
@@ -276,7 +268,7 @@ mod tests {
         let mut text = Vec::new();
         let own =
             SelfReport { usage: SelfUsage::default(), scheduling_delay: SchedulingDelay::new(0.0) };
-        exposition.write(&mut text, &engine(), &Sample::default(), own).unwrap();
+        exposition.write(&mut text, &Engine::that_only_reports(), &Sample::default(), own).unwrap();
         let text = String::from_utf8(text).unwrap();
         let watch = "watch=\"a\\\"b\\\\c\\nd\"";
         for (nth, step) in Step::ALL.into_iter().enumerate() {
@@ -331,7 +323,7 @@ mod tests {
             places: vec![PlaceName { place, name: "container a".to_owned() }],
             ..Sample::default()
         };
-        let mut engine = engine();
+        let mut engine = Engine::that_only_reports();
         engine.observe(&sample);
         let own =
             SelfReport { usage: SelfUsage::default(), scheduling_delay: SchedulingDelay::new(0.0) };

@@ -377,8 +377,7 @@ fn unseen_section(out: &mut impl Write, diagnosis: &Diagnosis) -> io::Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::decide::rules::Rules;
-    use crate::core::engine::{Engine, EngineSettings};
+    use crate::core::engine::Engine;
     use crate::core::model::process::{Comm, Proc, ProcId};
     use crate::core::model::sample::{Header, Sample};
     use crate::diagnose::Looked;
@@ -390,8 +389,7 @@ mod tests {
     fn growth_that_may_be_a_cache_is_not_called_a_leak() {
         let hostname = String::new();
         let header = Header { interval_s: 1.0, clock_ticks: 100, page_size: 4096, hostname };
-        let settings = EngineSettings { max_extrapolation: 8.0, rules: Rules::default() };
-        let mut observer = Observer::recorded(Engine::new(&header, settings), &header);
+        let mut observer = Observer::recorded(Engine::that_only_reports(), &header);
         let id = ProcId { pid: 7, start: 1 };
         let (comm, anon) = (Comm::new(b"app"), Some(1 << 20));
         let proc = Proc { id, ppid: 1, comm, rss: 1 << 20, anon, swap: 0, cpu_s: 0.0, threads: 1 };
