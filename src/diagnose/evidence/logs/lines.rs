@@ -8,31 +8,48 @@ use aho_corasick::packed::Searcher;
 /// A line is understood up to this length.
 const LONGEST: usize = 4096;
 
+/// Needles that one fast search looks for: of more it finds parts everywhere and must look closer, and for
+/// more than 64 there is none. Four passes for a quarter each take a fifth of the time that an automaton for all takes.
+const AT_ONCE: usize = 32;
+
 /// Searches for [`needles`].
 pub(super) struct Search {
-    /// Looks at 16 or 32 bytes at once, where the processor can.
-    fast: Option<Searcher>,
+    /// Look at 16 or 32 bytes at once, each for some needles; none where the processor cannot.
+    fast: Vec<Searcher>,
     needles: Option<AhoCorasick>,
 }
 
 impl Search {
     pub(super) fn new() -> Self {
         let needles = needles();
-        // They fail only for more patterns than fit their tables.
-        Self { fast: Searcher::new(&needles), needles: AhoCorasick::new(&needles).ok() }
+        let fast: Option<Vec<_>> = needles.chunks(AT_ONCE).map(Searcher::new).collect();
+        // It fails only for more patterns than fit its tables.
+        Self { fast: fast.unwrap_or_default(), needles: AhoCorasick::new(&needles).ok() }
     }
 
     /// Calls `each` with every line of `text` that has a needle, and where it begins, in order. Without one the search
     /// is not to be had, and every line has.
     pub(super) fn lines<'t>(&self, text: &'t [u8], mut each: impl FnMut(usize, &'t [u8])) {
         let mut from = 0;
+        // Where each of the fast ones finds something next: none searches a part of the text twice.
+        let find = |fast: &Searcher, from| {
+            text.get(from..).and_then(|rest| fast.find(rest)).map(|found| from + found.start())
+        };
+        let mut next: Vec<Option<usize>> = self.fast.iter().map(|fast| find(fast, 0)).collect();
         while let Some(rest) = text.get(from..).filter(|rest| !rest.is_empty()) {
-            let at = match (&self.fast, &self.needles) {
-                (Some(fast), _) => fast.find(rest).map(|found| found.start()),
-                (None, Some(needles)) => needles.find(rest).map(|found| found.start()),
-                (None, None) => Some(0),
+            let at = match &self.needles {
+                _ if !self.fast.is_empty() => {
+                    for (fast, next) in self.fast.iter().zip(&mut next) {
+                        if next.is_some_and(|at| at < from) {
+                            *next = find(fast, from);
+                        }
+                    }
+                    next.iter().flatten().min().copied()
+                }
+                Some(needles) => needles.find(rest).map(|found| from + found.start()),
+                None => Some(from),
             };
-            let Some(at) = at.map(|at| from + at) else { return };
+            let Some(at) = at else { return };
             let before = text.get(..at).unwrap_or_default();
             let begin = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |n| n + 1);
             let end = memchr_newline(text, at);
@@ -245,6 +262,25 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn all_searches_find_the_same_lines(
+            words in proptest::collection::vec((any::<proptest::sample::Index>(), 0..4_usize), 0..60),
+        ) {
+            let needles = needles();
+            let mut text = String::new();
+            for (which, how) in words {
+                text += ["", "no matter\n", "for\nk", " "][how];
+                text += if how == 0 { needles[which.index(needles.len())] } else { "x" };
+            }
+            let slow = Search { fast: Vec::new(), ..Search::new() };
+            let found = |search: &Search| {
+                let mut found = Vec::new();
+                search.lines(text.as_bytes(), |at, line| found.push((at, line.to_owned())));
+                found
+            };
+            prop_assert_eq!(found(&Search::new()), found(&slow));
+        }
+
         #[test]
         fn every_line_with_a_needle_is_found_once(lines in prop::collection::vec("[a-z ]{0,12}(fork|MemoryError|)[a-z ]{0,12}", 0..20)) {
             let text = lines.join("\n");
