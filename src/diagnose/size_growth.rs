@@ -76,6 +76,18 @@ pub fn span_s(points: &[Point]) -> f64 {
     }
 }
 
+/// A later half that rises by less than this share of what the earlier one did is slower.
+const SLOWER: f64 = 0.8;
+
+/// Whether a series rose less in its later half than in its earlier one.
+pub fn slows(points: &[Point]) -> bool {
+    let third = points.len() / 3;
+    let middles = points.chunks(third.max(1)).take(3).map(middle);
+    let Some(middles) = middles.collect::<Option<Vec<Point>>>() else { return false };
+    let [early, between, late] = middles[..] else { return false };
+    rate(between, late) < SLOWER * rate(early, between)
+}
+
 /// The change in bytes below which something of that size did not move: 3 %, and at least 1 MiB.
 pub fn least_change(size: f64) -> f64 {
     (MIB as f64).max(0.03 * size)
@@ -116,6 +128,14 @@ mod tests {
         let growth = growth(&points).unwrap();
         assert!(growth.between.0 == 0.0 && growth.between.1 > 900.0, "{growth:?}");
         assert!(super::growth(&points[..7]).is_none());
+    }
+
+    #[test]
+    fn a_warm_up_slows_and_a_line_does_not() {
+        assert!(slows(&points(|n| GIB * (1.0 - (-n / 100.0).exp()))));
+        assert!(!slows(&points(|n| GIB * n)));
+        assert!(!slows(&points(|n| GIB * n * n)));
+        assert!(!slows(&[]) && !slows(&[(0.0, 1.0), (1.0, 2.0)]));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::core::detect::Detector;
 use crate::core::detect::ceilings::series::Headroom;
 use crate::core::detect::constants::INTERVAL_LEVEL;
 use crate::core::detect::declared::declared;
+use crate::core::detect::known_programs::{ProgramKind, kind_of};
 use crate::core::detect::pools::JUDGE_EVERY;
 use crate::core::detect::process::Process;
 use crate::core::detect::process_state::ProcessState;
@@ -17,6 +18,7 @@ use crate::core::model::process::Program;
 use crate::core::model::profile::{RunOwner, path_digest};
 use crate::core::model::sample::Sample;
 use crate::core::model::verdict::{FindingReason, Verdict};
+use crate::core::servers::is_interpreter;
 
 impl Detector {
     /// Tells the series that count tasks which processes ended by order.
@@ -49,10 +51,12 @@ impl Detector {
             // A run that an order or the OOM killer ended did not come to its end.
             let by_itself = !process.ordered && left as f64 > constants.run_headroom * limit as f64;
             let long_enough = state.samples >= constants.run_samples;
-            // A service that starts again grows as it did before: but one that leaked until it was
-            // restarted does, too, so only a run that had come to rest is an example.
+            // A service that starts again, and a worker after another, grow as before: but so do those
+            // that leaked until something ended them, so only a run that had come to rest is an
+            // example. What works until it is done grows until then.
             let rested = || process.rested().is_some_and(|rested| rested >= constants.rested);
-            if by_itself && long_enough && (process.parent_comm.is_some() || rested()) {
+            let is_job = || kind_of(state.comm, process.parent_comm) == ProgramKind::Job;
+            if by_itself && long_enough && (is_job() || rested()) {
                 self.runs.ended(process.run_key(), process.peak, process.watched);
             }
             self.pools.leave(process);
@@ -80,11 +84,11 @@ impl Detector {
             process.state.parent = parent;
             self.pools.join(process);
         }
-        for Program { id, uid, exe, title, .. } in &sample.programs {
-            if let Some(slot) = self.trees.slot(*id) {
+        for program in &sample.programs {
+            if let Some(slot) = self.trees.slot(program.id) {
                 let process = &mut self.processes[slot];
-                process.state.owner = RunOwner::new(*uid, path_digest(exe));
-                process.declared = declared(process.state.comm, title);
+                process.state.owner = owner_of(program);
+                process.declared = declared(process.state.comm, &program.title);
             }
         }
     }
@@ -234,5 +238,37 @@ impl Detector {
             }
         }
         true
+    }
+}
+
+/// Whose runs those of a program are. Of a fork of an interpreter its path tells nothing: workers of two
+/// services in Python differ by the command line, which they have from their masters.
+fn owner_of(program: &Program) -> RunOwner {
+    let Program { uid, exe, title, .. } = program;
+    let name = exe.rsplit('/').next().unwrap_or_default();
+    let is_script = program.forked && is_interpreter(name);
+    let digest = if is_script { path_digest(&format!("{exe}\n{title}")) } else { path_digest(exe) };
+    RunOwner::new(*uid, digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::model::process::ProcId;
+
+    #[test]
+    fn runs_of_two_services_in_one_language_are_not_runs_of_one_program() {
+        let owner = |exe: &str, title: &str, forked| {
+            let (id, exe, title) = (ProcId { pid: 1, start: 1 }, exe.to_owned(), title.to_owned());
+            let (threads, permitted, uid, unit) = (1, None, Some(33), None);
+            owner_of(&Program { id, exe, title, threads, forked, permitted, uid, unit })
+        };
+        let python = |title, forked| owner("/usr/bin/python3.11", title, forked);
+        assert_ne!(python("gunicorn shop:app", true), python("gunicorn blog:app", true));
+        assert_eq!(python("gunicorn shop:app", true), python("gunicorn shop:app", true));
+        // A job has other arguments every day.
+        assert_eq!(python("job.py 30", false), python("job.py 31", false));
+        let postgres = |title| owner("/usr/lib/postgresql/15/bin/postgres", title, true);
+        assert_eq!(postgres("postgres: a [local] idle"), postgres("postgres: b [local] SELECT"));
     }
 }

@@ -124,6 +124,7 @@ impl Process {
             threads: proc.threads,
             thread_leak: None,
             idle_s: 0.0,
+            as_earlier_run: false,
             recent: RecentFootprints::default(),
         };
         Self {
@@ -289,8 +290,8 @@ impl Process {
         if let Some(exhaustion) = context.exhaustion(&windows) {
             self.outlook.get_or_insert_default().exhaustion = Some(exhaustion);
         }
-        let is_warming = suspicion.is_some() && self.follows_earlier_run(context, runs);
-        if is_warming {
+        self.state.as_earlier_run = suspicion.is_some() && self.follows_earlier_run(context, runs);
+        if self.state.as_earlier_run {
             suspicion = suspicion.map(|found| Suspicion { verdict: Verdict::Warming, ..found });
         } else {
             if let Some((why, window)) = long {

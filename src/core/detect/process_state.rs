@@ -41,6 +41,9 @@ pub struct ProcessState {
     /// The window that may justify ending it: the largest growth that CPU use neither explains nor
     /// hides, if the process takes a real part of what is lost.
     pub kill_evidence: Option<Evidence>,
+    /// Whether what its windows show is set aside because earlier runs of its program grew so, and
+    /// came to their end.
+    pub as_earlier_run: bool,
     /// Its threads, at least 1.
     pub threads: u32,
     /// The proof that it starts threads which never end.

@@ -500,6 +500,19 @@ fn a_second_warm_up_is_no_news_even_after_the_watch_restarts() {
 }
 
 #[test]
+fn a_worker_that_grew_until_it_was_ended_is_no_example() {
+    let machine = Machine::new(4 * GIB, 8 * GIB);
+    let mut detector = Detector::with(&machine.header(), Constants::default());
+    let mut events = Vec::new();
+    for k in 0..200_u64 {
+        let rows = [(9, 1, 10 * MIB, 0.0), (20, 9, (100 + k) * MIB, 0.0)];
+        let rows = if k < 199 { &rows[..] } else { &rows[..1] };
+        detector.observe(&machine.sample(k as f64, rows, 110 * MIB), &mut events);
+    }
+    assert_eq!(detector.profiles(256), []);
+}
+
+#[test]
 fn the_program_that_ended_last_comes_first() {
     let mut runs = EarlierRuns::default();
     let name = |nth: u8| RunKey {

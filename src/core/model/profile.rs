@@ -24,7 +24,8 @@ pub struct RunOwner {
 const NOBODY: u32 = u32::MAX;
 
 impl RunOwner {
-    /// Of a user, where that is known, and the [digest](path_digest) of an executable's path.
+    /// Of a user, where that is known, and the [digest](path_digest) of an executable's path; of a fork of
+    /// an interpreter, with its command line.
     pub fn new(uid: Option<u32>, exe: u32) -> Self {
         Self { uid: uid.unwrap_or(NOBODY), exe }
     }

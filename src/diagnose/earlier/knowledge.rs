@@ -32,6 +32,8 @@ pub struct EarlierKnowledge {
     pub suspects: BTreeSet<ProcId>,
     /// Whether any process warms up.
     pub warms_up: bool,
+    /// Whether one of its processes grew there as earlier runs of its program did.
+    pub as_before: bool,
     /// Whether any process grows with its load.
     pub with_load: bool,
     /// The figures of its leak, from now on.
@@ -74,6 +76,7 @@ impl EarlierKnowledge {
         if let Some(series) = series {
             let states = || live.members.iter().filter_map(|m| series.process_state(m.id));
             known.warms_up = states().any(|state| state.verdict == Verdict::Warming);
+            known.as_before = states().any(|state| state.as_earlier_run);
             known.with_load = states().any(|state| state.verdict == Verdict::LoadCoupled);
         }
         known

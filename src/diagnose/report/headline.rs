@@ -128,19 +128,23 @@ fn nothing(diagnosis: &Diagnosis) -> String {
     }
 }
 
-/// " But gunicorn still grows: ..": a service that may yet turn out to leak.
+/// " But gunicorn still grows, ..": services that may yet turn out to leak.
 fn open_question(diagnosis: &Diagnosis) -> String {
-    let warming =
-        diagnosis.services.iter().filter(|s| s.verdict == ServiceVerdict::Warming && s.is_open());
-    let names: Vec<String> = warming.take(3).map(name).collect();
-    let (grow, they) = if names.len() == 1 { ("grows", "it") } else { ("grow", "they") };
-    match names.is_empty() {
-        true => String::new(),
-        false => format!(
-            " But {} still {grow}, ever more slowly: {they} may be warming up, or leak too slowly to tell by now.",
-            listed(&names)
-        ),
-    }
+    let open = |verdict| move |s: &&Service| s.verdict == verdict && s.is_open();
+    let ask = |verdict, how| {
+        let services = diagnosis.services.iter().filter(open(verdict));
+        let names: Vec<String> = services.take(3).map(name).collect();
+        let (grow, they) = if names.len() == 1 { ("grows", "it") } else { ("grow", "they") };
+        match names.is_empty() {
+            true => String::new(),
+            false => format!(
+                " But {} still {grow}, {how}: {they} may be warming up, or leak too slowly to tell by now.",
+                listed(&names)
+            ),
+        }
+    };
+    let warming = ask(ServiceVerdict::Warming, "ever more slowly");
+    warming + &ask(ServiceVerdict::AsBefore, "as earlier runs did")
 }
 
 /// "a", "a and b", "a, b and c".

@@ -162,6 +162,9 @@ pub fn reason(service: &Service) -> String {
         }
         ServiceVerdict::Shrank => format!("gave memory back in these {watched}; {up}"),
         ServiceVerdict::Warming => format!("grows more and more slowly: it is warming up; {up}"),
+        ServiceVerdict::AsBefore => {
+            format!("grows as earlier runs of its program did, which came to their end; {up}")
+        }
         ServiceVerdict::WithLoad => {
             format!("grows as its CPU use grows: more work, no leak; {up}")
         }

@@ -17,7 +17,7 @@ use crate::diagnose::earlier::series::EarlierSeries;
 use crate::diagnose::grouping::{TreeGroup, groups, private_bytes, server};
 use crate::diagnose::leak_figures::{LeakFigures, SteadyGrowth, first_end};
 use crate::diagnose::leak_per_request::{Basis, PerWork};
-use crate::diagnose::size_growth::{SizeGrowth, growth, settled_s, span_s};
+use crate::diagnose::size_growth::{SizeGrowth, growth, settled_s, slows, span_s};
 use crate::diagnose::size_history::{Point, SizeHistory};
 use crate::diagnose::work_readings::WorkReadings;
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,8 +86,14 @@ impl Observation<'_> {
         let per_work = readings.and_then(WorkReadings::per_work);
         let server = server_of(self.engine, &members);
 
-        let movement =
-            Movement { size, age_s, left: limits.headroom.left as f64, growth: growth(&live) };
+        let movement = Movement {
+            size,
+            age_s,
+            left: limits.headroom.left as f64,
+            growth: growth(&live),
+            slows: slows(&live),
+            as_before: members.iter().any(|member| member.as_earlier_run),
+        };
         let compared = readings.zip(per_work).filter(|(readings, per_work)| {
             is_compared(server, per_work)
                 && !contradicts(self.earlier, &members, &readings.after, per_work)
@@ -336,7 +342,8 @@ fn earlier_verdict(known: &EarlierKnowledge, sizes: &Sizes, live: &Movement) -> 
         Verdict::LoadCoupled => known.with_load,
         _ => false,
     };
-    match (Movement { growth: sizes.growth, ..*live }).verdict(has) {
+    let (growth, slows) = (sizes.growth, slows(&sizes.points));
+    match (Movement { growth, slows, as_before: known.as_before, ..*live }).verdict(has) {
         ServiceVerdict::Flat if known.is_smaller(live.size) => ServiceVerdict::Shrank,
         verdict => verdict,
     }
@@ -382,7 +389,14 @@ mod tests {
             let size = size_mib * MIB;
             let known = known(line(0.0, &[100.0; 101]), true);
             let sizes = Sizes::join(line(101.0, &[size_mib]), &known, 101.0, size);
-            let live = Movement { size, age_s: 1e6, left: 1e9, growth: None };
+            let live = Movement {
+                size,
+                age_s: 1e6,
+                left: 1e9,
+                growth: None,
+                slows: false,
+                as_before: false,
+            };
             earlier_verdict(&known, &sizes, &live)
         };
         assert_eq!((verdict(99.0), verdict(90.0)), (ServiceVerdict::Flat, ServiceVerdict::Shrank));

@@ -20,6 +20,10 @@ pub(super) struct Movement {
     pub left: f64,
     /// How its size moved, if it was seen long enough.
     pub growth: Option<SizeGrowth>,
+    /// Whether it grew less in the later half than in the earlier one.
+    pub slows: bool,
+    /// Whether one of its processes grows as earlier runs of its program did.
+    pub as_before: bool,
 }
 
 impl Movement {
@@ -40,8 +44,12 @@ impl Movement {
         if growth.rise < 0.0 {
             return ServiceVerdict::Shrank;
         }
-        if has(Verdict::Warming) {
+        // What one of many workers does tells nothing where all together go straight on.
+        if has(Verdict::Warming) && self.slows {
             return ServiceVerdict::Warming;
+        }
+        if self.as_before {
+            return ServiceVerdict::AsBefore;
         }
         if has(Verdict::LoadCoupled) {
             return ServiceVerdict::WithLoad;
@@ -65,7 +73,14 @@ mod tests {
     fn rose(rise: f64) -> Movement {
         let rate = rise / 60.0;
         let growth = SizeGrowth { rate, between: (rate, rate), rise, span_s: 60.0 };
-        Movement { size: 100.0 * MIB, age_s: 86_400.0, left: 1024.0 * MIB, growth: Some(growth) }
+        Movement {
+            size: 100.0 * MIB,
+            age_s: 86_400.0,
+            left: 1024.0 * MIB,
+            growth: Some(growth),
+            slows: true,
+            as_before: false,
+        }
     }
 
     fn nothing(_: Verdict) -> bool {
@@ -103,6 +118,10 @@ mod tests {
         assert_eq!(rose(50.0 * MIB).verdict(warming), ServiceVerdict::Warming);
         assert_eq!(rose(50.0 * MIB).verdict(loaded), ServiceVerdict::WithLoad);
         assert_eq!(rose(-50.0 * MIB).verdict(warming), ServiceVerdict::Shrank);
+        let straight = Movement { slows: false, ..rose(50.0 * MIB) };
+        assert_eq!(straight.verdict(warming), ServiceVerdict::Unclear, "but one of many");
+        let as_before = Movement { as_before: true, ..straight };
+        assert_eq!(as_before.verdict(warming), ServiceVerdict::AsBefore);
     }
 
     proptest! {

@@ -24,8 +24,10 @@ pub enum ServiceVerdict {
     Shrank,
     /// It grew a little; at that rate memory would last so many seconds more.
     Slight(f64),
-    /// It grows, but more and more slowly, or as it did before it settled.
+    /// It grows, but more and more slowly.
     Warming,
+    /// It grows as earlier runs of its program did, which came to their end.
+    AsBefore,
     /// It grows as its CPU use does.
     WithLoad,
     /// There are too few samples for a verdict.
@@ -70,6 +72,7 @@ impl ServiceVerdict {
             Self::Shrank => "shrank",
             Self::Slight(_) => "slight",
             Self::Warming => "warming",
+            Self::AsBefore => "as-before",
             Self::WithLoad => "load-coupled",
             Self::Unclear => "unclear",
             Self::Suspect => "suspect",
@@ -186,7 +189,7 @@ impl Service {
     pub fn is_open(&self) -> bool {
         match self.verdict {
             ServiceVerdict::Suspect | ServiceVerdict::Unclear => self.size > SMALL,
-            ServiceVerdict::Warming => {
+            ServiceVerdict::Warming | ServiceVerdict::AsBefore => {
                 let rate = self.growth.map_or(0.0, |growth| growth.rate);
                 self.is_judged_live() && self.headroom.left as f64 / rate.max(1e-9) < SOON_S
             }

@@ -6,7 +6,9 @@
 
 use super::service::{JudgedBy, ServiceVerdict};
 use crate::diagnose::leak_figures::{LeakFigures, is_sooner};
-use ServiceVerdict::{Flat, Grows, Leaks, Settled, Shrank, Suspect, Unclear, Warming, WithLoad};
+use ServiceVerdict::{
+    AsBefore, Flat, Grows, Leaks, Settled, Shrank, Suspect, Unclear, Warming, WithLoad,
+};
 
 /// What the live samples and the earlier series say of a service, each for itself.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +62,7 @@ const RULES: [Rule; 9] = [
 
 /// Whether a service that moved so over hours may grow for a minute without leaking.
 fn explains_growth(earlier: ServiceVerdict) -> bool {
-    matches!(earlier, Flat | Settled(_) | Shrank | Warming | WithLoad)
+    matches!(earlier, Flat | Settled(_) | Shrank | Warming | AsBefore | WithLoad)
 }
 
 /// The verdict on a service, and the side that gave it.
