@@ -32,6 +32,10 @@ fn main() -> ExitCode {
             }
             Some(Duty::Logs) => logs::serve().map(|()| 0),
             Some(Duty::Census) => heap_census::serve().map(|()| 0),
+            Some(Duty::Evidence) => {
+                let journal = systemd::is_journal(io::stderr());
+                command::evidence::serve(&mut Leveled::new(io::stderr(), journal)).map(|()| 0)
+            }
             None => run(&std::env::args_os().collect::<Vec<_>>()),
         },
     };

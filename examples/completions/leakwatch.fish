@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_leakwatch_global_optspecs
-    string join \n p/pattern= f/full x/exact u/user= pid= unit= container= max-processes= procfs= sysfs= i/interval= lead= grace= signal= no-kill reload allow= n/dry-run protect= server= allow-standalone max-extrapolation= format= color= q/quiet v/verbose budget= state-dir= no-state textfile= on-event= config= h/help V/version
+    string join \n p/pattern= f/full x/exact u/user= pid= unit= container= max-processes= procfs= sysfs= i/interval= lead= grace= signal= no-kill reload allow= n/dry-run protect= server= allow-standalone max-extrapolation= format= color= q/quiet v/verbose budget= state-dir= no-state textfile= on-event= evidence= config= h/help V/version
 end
 
 function __fish_leakwatch_needs_command
@@ -49,6 +49,7 @@ complete -c leakwatch -n "__fish_leakwatch_needs_command" -l budget -d 'Memory b
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l state-dir -d 'Keep in this directory how large each program grew before it ended, and the history of checks' -r -F
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l textfile -d 'Write metrics to this file (*.prom) for Prometheus\' node_exporter' -r -F
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l on-event -d 'Run this command with `sh -c` for each printed event' -r
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l evidence -d 'Keep evidence of each process that is ordered to end, below this directory' -r -F
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l config -d 'Read only this configuration file [/etc/leakwatch.toml, /etc/leakwatch.d/*.toml; see leakwatch.toml(5)]' -r -F
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s f -l full -d 'Match the whole command line instead of the name'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s x -l exact -d 'Require the expression to match the whole name (with -f: the whole command line)'

@@ -8,10 +8,11 @@
 use crate::core::model::evidence_file::EvidenceFile;
 use crate::core::model::process::ProcId;
 use crate::system::{foreign_file, trusted_path, wait};
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
+use std::fmt;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -38,6 +39,27 @@ pub struct EvidenceDirectory {
     dir: OwnedFd,
 }
 
+/// Why the directory could not be opened.
+#[derive(Debug)]
+pub struct NotOpened {
+    /// Whether another directory has to be named. If not, it is the disk that fails now.
+    pub is_mistake: bool,
+    text: String,
+}
+
+impl fmt::Display for NotOpened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for NotOpened {}
+
+/// Whether a disk fails, which a program that has no need of it must bear.
+fn is_of_disk(error: &Errno) -> bool {
+    [Errno::NOSPC, Errno::DQUOT, Errno::IO, Errno::ROFS, Errno::NOMEM].contains(error)
+}
+
 /// What was kept of one process.
 #[derive(Clone, Debug)]
 pub struct KeptEvidence {
@@ -51,13 +73,16 @@ impl EvidenceDirectory {
     /// Opens the directory, and makes it where its parent is there.
     ///
     /// # Errors
-    /// Others may write to it or to what leads there; its parent is missing.
-    pub fn open(path: &Path) -> Result<Self> {
+    /// Others may write to it or to what leads there; its parent is missing; the disk is full.
+    pub fn open(path: &Path) -> Result<Self, NotOpened> {
         let dir = trusted_path::directory(path, &trusted_path::owners()).map_err(|error| {
             let why = format!("{error:#}");
             // What is not trusted has its own way out.
             let hint = if why.contains("hint:") { "" } else { PARENT };
-            anyhow!("cannot keep evidence in '{}': {why}{hint}", path.display())
+            NotOpened {
+                is_mistake: !error.root_cause().downcast_ref().is_some_and(is_of_disk),
+                text: format!("cannot keep evidence in '{}': {why}{hint}", path.display()),
+            }
         });
         Ok(Self { dir: dir? })
     }
@@ -321,13 +346,15 @@ mod tests {
     fn where_it_cannot_be_kept_that_is_said_with_a_way_out() {
         let dir = tempfile::tempdir().unwrap();
         let missing = dir.path().join("a/b");
-        let error = format!("{:#}", EvidenceDirectory::open(&missing).unwrap_err());
+        let error = EvidenceDirectory::open(&missing).unwrap_err();
+        assert!(error.is_mistake && !is_of_disk(&Errno::NOENT) && is_of_disk(&Errno::NOSPC));
+        let error = error.to_string();
         assert!(
             error.starts_with("cannot keep evidence in '") && error.contains("\n  hint: name a"),
             "{error}"
         );
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        let error = format!("{:#}", EvidenceDirectory::open(&dir.path().join("b")).unwrap_err());
+        let error = EvidenceDirectory::open(&dir.path().join("b")).unwrap_err().to_string();
         assert!(
             error.contains("writable by every user") && error.contains("hint: chmod"),
             "{error}"

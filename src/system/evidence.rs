@@ -77,9 +77,13 @@ impl EvidenceReader {
         for name in AS_THEY_ARE {
             let mut buffer = vec![0; MOST];
             let text = read_in(subject.directory(), name, &mut buffer).map(<[u8]>::to_vec);
-            // A zombie has the files still, but nothing in them.
+            // A zombie has the files still, but without its memory.
+            let is_left = |text: &[u8]| match name {
+                "status" => text.windows(6).any(|word| word == b"VmRSS:"),
+                _ => !text.is_empty(),
+            };
             let text =
-                text.and_then(|text| if text.is_empty() { Err(Errno::SRCH) } else { Ok(text) });
+                text.and_then(|text| if is_left(&text) { Ok(text) } else { Err(Errno::SRCH) });
             found.add(name, text.map_err(why));
         }
         let pid = subject.id().pid;
@@ -186,6 +190,22 @@ mod tests {
         assert!(about["age_s"].as_f64().unwrap() < 86_400.0);
         // A machine without a memory controller has no cgroup to tell of.
         assert_eq!(found.files.len() + found.unread.len(), AS_THEY_ARE.len() + 3);
+    }
+
+    #[test]
+    fn a_zombie_has_no_status_worth_keeping() {
+        let mut child =
+            std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let subject = Subject::of(child.id()).unwrap();
+        let mut reader = EvidenceReader::new();
+        assert!(reader.read(&subject).files.iter().any(|file| file.name == "status"));
+        drop(child.stdin.take());
+        while subject.is_there().is_ok() {
+            std::thread::yield_now();
+        }
+        let found = reader.read(&subject);
+        assert!(found.files.iter().all(|file| file.name == "limits"), "{found:?}");
+        child.wait().unwrap();
     }
 
     #[test]

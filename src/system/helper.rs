@@ -25,6 +25,8 @@ pub enum Duty {
     Logs,
     /// Takes censuses of processes that it is handed over one.
     Census,
+    /// Keeps evidence of the processes that it is told of over a [`Channel`].
+    Evidence,
 }
 
 impl Duty {
@@ -33,6 +35,7 @@ impl Duty {
             Self::Inquiry => "leakwatch-reader",
             Self::Logs => "leakwatch-log-reader",
             Self::Census => "leakwatch-census",
+            Self::Evidence => "leakwatch-evidence",
         }
     }
 }
@@ -43,11 +46,15 @@ pub const MOST_BYTES: usize = 8 << 20;
 const PATIENCE_MS: u16 = 50;
 /// A killed helper is gone by then, unless the kernel itself holds it.
 const KILLED: Duration = Duration::from_millis(200);
+/// What a helper that stands by was told last is done by then.
+const COMPLETED: Duration = Duration::from_secs(1);
 
 /// What this process was started for, if it is a helper.
 pub fn asked_for() -> Option<Duty> {
     let name = std::env::args_os().next()?;
-    [Duty::Inquiry, Duty::Logs, Duty::Census].into_iter().find(|duty| name == duty.name())
+    [Duty::Inquiry, Duty::Logs, Duty::Census, Duty::Evidence]
+        .into_iter()
+        .find(|duty| name == duty.name())
 }
 
 /// A helper at the other end of a channel, which ends with this value.
@@ -60,6 +67,42 @@ pub struct Attached {
 impl Drop for Attached {
     fn drop(&mut self) {
         end(&mut self.child);
+    }
+}
+
+/// A helper that stands by for as long as the watch runs, and ends by itself when its channel does.
+pub struct StandingBy {
+    child: Child,
+    channel: Option<Channel>,
+}
+
+impl StandingBy {
+    /// Starts one; what goes wrong with it, it tells on standard error itself.
+    ///
+    /// # Errors
+    /// In words: it could not be started.
+    pub fn start(duty: Duty) -> Result<Self, String> {
+        let failed = |error: std::io::Error| format!("no helper could be started: {error}");
+        let (channel, there) = Channel::pair().map_err(failed)?;
+        let mut command = itself(duty);
+        command.stdin(there).stdout(Stdio::null()).stderr(Stdio::inherit());
+        let child = command.spawn().map_err(failed)?;
+        Ok(Self { child, channel: Some(channel) })
+    }
+
+    /// The way to it.
+    pub fn channel(&self) -> Option<&Channel> {
+        self.channel.as_ref()
+    }
+}
+
+impl Drop for StandingBy {
+    /// What it was told before it may complete.
+    fn drop(&mut self) {
+        drop(self.channel.take());
+        if wait::child(&mut self.child, COMPLETED).is_none() {
+            end(&mut self.child);
+        }
     }
 }
 

@@ -22,6 +22,8 @@ const STACK: usize = 80 << 10;
 /// Bytes of heap set aside, and of what lies on top of them. A new process needs 4 KiB of state.
 const HEAP: usize = 2 << 20;
 const TOP: usize = 512 << 10;
+/// Bytes of it that a helper touches. Evidence of a process took 0.95 MiB, with a heap of 1 MB and of 111 MB.
+const TOUCHED: usize = 1 << 20;
 
 /// Prepares as far as allowed; returns a note for each failure.
 pub fn prepare() -> Vec<String> {
@@ -48,6 +50,17 @@ pub fn prepare() -> Vec<String> {
         ));
     }
     notes
+}
+
+/// Prepares a helper that must work when memory has run out: what it takes is there and stays there. Unlike
+/// the watch, it is no exception for the OOM killer.
+pub fn stand_by() {
+    undo_prepare();
+    touch_stack();
+    set_heap_aside();
+    drop(black_box(vec![1_u8; TOUCHED]));
+    // A limit in force is no harm: it may then be late.
+    let _ = lock_memory();
 }
 
 /// MCL_ONFAULT (Linux 4.4): only what is touched; without it 64 MiB of unused mappings would

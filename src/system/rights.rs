@@ -164,17 +164,34 @@ pub fn keep_reading_memory() -> Result<()> {
 /// capabilities only those for files are left, and no program is run, no process reached, no socket
 /// opened. The files may come from anywhere. What the kernel does not have is done without.
 pub fn keep_files_only() {
-    let files = CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH;
+    keep_capabilities(CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH);
+    let _ = set_no_new_privs(true);
+    seccomp::forbid_reaching();
+}
+
+/// Gives up all that a helper does not need that reads other processes and keeps what it read: of the
+/// capabilities those for that are left, and no program is run, no signal sent, no socket opened. It has
+/// no Landlock, behind which the kernel lets nobody look at another process. What the kernel does not have
+/// is done without.
+pub fn keep_reading_processes() {
+    let needed = CapabilitySet::DAC_READ_SEARCH
+        | CapabilitySet::SYS_PTRACE
+        | CapabilitySet::DAC_OVERRIDE
+        | CapabilitySet::IPC_LOCK;
+    keep_capabilities(needed);
+    let _ = set_no_new_privs(true);
+    seccomp::forbid_reaching();
+}
+
+fn keep_capabilities(wanted: CapabilitySet) {
     if let Ok(now) = rustix::thread::capabilities(None) {
         let left = CapabilitySets {
-            effective: files & now.effective,
-            permitted: files & now.permitted,
+            effective: wanted & now.effective,
+            permitted: wanted & now.permitted,
             inheritable: CapabilitySet::empty(),
         };
         let _ = set_capabilities(None, left);
     }
-    let _ = set_no_new_privs(true);
-    seccomp::forbid_reaching();
 }
 
 /// Ends this process with its parent. A change of user undoes that.

@@ -8,6 +8,7 @@
 //! plays each scene so often, every other time with the trouble there before leakwatch (or after it,
 //! where once is the other way round), and says how long the leak was let go on.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -239,14 +240,16 @@ impl Leakwatch {
     /// By a command that becomes it.
     fn by(mut command: Command, server: &Prefork, more: &[&str]) -> Self {
         let state = tempfile::tempdir().unwrap();
-        let set = command.get_envs().any(|(name, _)| name == "STATE_DIRECTORY");
-        if !set {
-            command.env("STATE_DIRECTORY", state.path());
-        }
+        let of = |(name, value): (&OsStr, Option<&OsStr>)| {
+            (name == "STATE_DIRECTORY").then(|| value.map(PathBuf::from)).flatten()
+        };
+        let directory = command.get_envs().find_map(of).unwrap_or(state.path().to_owned());
+        command.env("STATE_DIRECTORY", &directory);
         command.env("LEAKWATCH_CONFIG", "/dev/null");
         command.arg(Cli::program());
         command.env("LEAKWATCH_SERVER", prefork::ROW);
         command.args(["--pid", &server.master().pid.to_string(), "--interval", "1s"]).args(more);
+        command.arg("--evidence").arg(directory.with_extension("evidence"));
         Self { cli: Cli::start(&mut command), _state: state }
     }
 

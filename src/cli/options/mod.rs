@@ -121,6 +121,14 @@ pub struct WatchOptions {
     /// for mail and one for Slack, Mattermost, Teams, ntfy and other webhooks.
     #[arg(long, value_name = "COMMAND", help_heading = "Output")]
     pub on_event: Option<String>,
+    /// Keep evidence of each process that is ordered to end, below this directory
+    ///
+    /// What the kernel tells of its memory, its heap by sizes of blocks, its open descriptors by kind, its
+    /// cgroup, and why it was ended; never what its memory holds. The last 20 orders are kept, of at most
+    /// 200 KiB each; `leakwatch evidence` prints them. A helper process does it, started with the watch:
+    /// no order waits for it. The directory is made if its parent is there; nobody else may write to it.
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub evidence: Option<PathBuf>,
     /// Which configuration to read.
     #[command(flatten)]
     pub config: ConfigOptions,

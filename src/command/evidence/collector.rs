@@ -20,8 +20,6 @@ pub(super) struct Look {
     pub(super) found: Found,
     /// The heap, where it could be read.
     pub(super) census: Option<Census>,
-    comm: String,
-    id: ProcId,
 }
 
 impl Collector {
@@ -39,39 +37,38 @@ impl Collector {
         if let Err(refusal) = &census {
             found.unread.push(format!("heap: {}", why(refusal)));
         }
-        Look { found, census: census.ok(), comm: subject.name(), id: subject.id() }
+        Look { found, census: census.ok() }
     }
 }
 
 impl Look {
     /// The files of this look alone.
-    pub(super) fn files(&self) -> Vec<EvidenceFile> {
+    pub(super) fn files(&self, id: ProcId, comm: &str) -> Vec<EvidenceFile> {
         let mut looks = Looks::default();
         self.census.iter().for_each(|census| looks.push(census.clone()));
         let mut files = self.found.files.clone();
-        files.extend(heap(self, &looks, 0.0));
+        files.extend(heap(id, comm, &files, &looks, 0.0));
         files.extend(unread(&self.found.unread));
         files
     }
 }
 
 /// What several looks at a heap say, for people and for programs; nothing where there is no census.
-pub(super) fn heap(look: &Look, looks: &Looks, watched_s: f64) -> Vec<EvidenceFile> {
+/// `others` are the files beside it, which name its unit.
+pub(super) fn heap(
+    id: ProcId,
+    name: &str,
+    others: &[EvidenceFile],
+    looks: &Looks,
+    watched_s: f64,
+) -> Vec<EvidenceFile> {
     let (Some(last), Some(finding)) = (looks.last(), looks.judge()) else { return Vec::new() };
-    let about = look.found.files.iter().find(|file| file.name == "about.json");
+    let about = others.iter().find(|file| file.name == "about.json");
     let about = about.and_then(|file| serde_json::from_slice(&file.text).ok());
     let about: serde_json::Value = about.unwrap_or_default();
     let unit = about.get("unit").and_then(serde_json::Value::as_str);
     let unit = unit.filter(|unit| unit.ends_with(".service"));
-    let report = Report {
-        id: look.id,
-        name: &look.comm,
-        unit,
-        watched_s,
-        looks: looks.len(),
-        last,
-        finding: &finding,
-    };
+    let report = Report { id, name, unit, watched_s, looks: looks.len(), last, finding: &finding };
     let (mut text, mut json) = (Vec::new(), Vec::new());
     let written = census::write(&mut text, &report).is_ok();
     let is_json = census::write_json(&mut json, &report).is_ok();

@@ -1,6 +1,7 @@
 //! The watch: sample, judge, act, report, wait, and again.
 
 mod events;
+mod evidence;
 mod journal_sink;
 pub mod metrics;
 mod reload;
@@ -37,7 +38,7 @@ pub fn run(
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> Result<Severity> {
-    reload::check_textfiles(&watches)?;
+    reload::check_files(&watches)?;
     let mut watch = Watch::start(watches, err)?;
     // Without a session, other processes watch everything already.
     while let Some(wake_s) = watch.next_wake_s() {

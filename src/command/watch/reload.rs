@@ -5,6 +5,7 @@ use crate::cli::options::WatchOptions;
 use crate::cli::resolve;
 use crate::core::model::event::Severity;
 use crate::report::messages;
+use crate::store::evidence::EvidenceDirectory;
 use crate::system::wait::Waiter;
 use anyhow::{Result, ensure};
 use std::io::Write;
@@ -18,14 +19,20 @@ pub(super) fn check(watches: &[WatchOptions]) -> Result<()> {
         resolve::selection(&options.select)?;
         resolve::engine(&options.judge, true)?;
     }
-    check_textfiles(watches)
+    check_files(watches)
 }
 
-/// Checks that no two watches write to one file.
+/// Checks that no two watches write to one file, and that evidence can be kept where it shall be.
 ///
 /// # Errors
-/// Two do.
-pub(super) fn check_textfiles(watches: &[WatchOptions]) -> Result<()> {
+/// Two do, or it cannot.
+pub(super) fn check_files(watches: &[WatchOptions]) -> Result<()> {
+    for dir in watches.iter().filter_map(|watch| watch.evidence.as_deref()) {
+        EvidenceDirectory::open(dir).map(drop).or_else(|error| match error.is_mistake {
+            true => Err(error),
+            false => Ok(()),
+        })?;
+    }
     let mut files: Vec<_> = watches.iter().filter_map(|watch| watch.textfile.as_ref()).collect();
     let all = files.len();
     files.sort();
@@ -83,6 +90,7 @@ fn observes_the_same(one: &WatchOptions, other: &WatchOptions) -> bool {
         && one.memory == other.memory
         && one.textfile == other.textfile
         && one.on_event == other.on_event
+        && one.evidence == other.evidence
         && one.judge.max_extrapolation == other.judge.max_extrapolation
         && one.judge.dry_run == other.judge.dry_run
 }
@@ -111,6 +119,7 @@ mod tests {
             &["--budget", "1G"],
             &["--no-state"],
             &["--on-event", "true"],
+            &["--evidence", "/x"],
             &["--max-extrapolation", "3"],
             &["--dry-run"],
         ] {
@@ -121,8 +130,8 @@ mod tests {
     #[test]
     fn two_watches_need_two_textfiles() {
         let one = || options(&["--textfile", "/x/a.prom"]);
-        assert!(check_textfiles(&[one(), options(&["--textfile", "/x/b.prom"])]).is_ok());
-        assert!(check_textfiles(&[options(&[]), one(), options(&[])]).is_ok());
-        assert!(check_textfiles(&[one(), options(&[]), one()]).is_err());
+        assert!(check_files(&[one(), options(&["--textfile", "/x/b.prom"])]).is_ok());
+        assert!(check_files(&[options(&[]), one(), options(&[])]).is_ok());
+        assert!(check_files(&[one(), options(&[]), one()]).is_err());
     }
 }

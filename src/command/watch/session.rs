@@ -1,6 +1,7 @@
 //! One watch: its processes, the engine that judges them, and what it reports.
 
 use super::events::EventOutputs;
+use super::evidence::EvidenceKeeper;
 use super::metrics::MetricsExporter;
 use super::sample_failures::SampleFailures;
 use super::tolerant::Tolerant;
@@ -45,6 +46,7 @@ pub(super) struct Session {
     sampler: Sampler,
     sample: Sample,
     events: EventOutputs,
+    evidence: Option<EvidenceKeeper>,
     metrics: Option<MetricsExporter>,
     profile_saver: ProfileSaver,
     trees: TreeChanges,
@@ -119,6 +121,11 @@ impl Session {
             note(e);
             None
         });
+        let evidence = match &options.evidence {
+            // Where it cannot be kept at all, that is a mistake in the options.
+            Some(dir) => EvidenceKeeper::start(dir, options.output.quiet)?.map_err(note).ok(),
+            None => None,
+        };
         let style = terminal::style(&options.output, options.judge.dry_run);
         let without_pidfd = LiveSignals::new(Vec::new()).note().filter(|_| acts);
         let session = Self {
@@ -126,6 +133,7 @@ impl Session {
             sampler,
             sample: Sample::default(),
             events: EventOutputs::new(&options.output, style, is_only, hook),
+            evidence,
             metrics,
             profile_saver,
             trees: TreeChanges::default(),
@@ -247,6 +255,10 @@ impl Session {
     fn act(&mut self, out: &mut impl Write, err: &mut impl Write) -> Result<()> {
         let failed = self.acting.act(&mut self.sample);
         let t = self.sample.t;
+        if let Some(evidence) = &mut self.evidence {
+            let lost = evidence.tell(t, &self.acting.engine, failed);
+            self.complain(err, lost.map(Error::msg))?;
+        }
         let mut hook_problem = None;
         for event in self.acting.engine.assessment().events().chain(failed) {
             if let Some(metrics) = &mut self.metrics {
