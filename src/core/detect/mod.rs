@@ -193,14 +193,14 @@ impl Detector {
     /// none comes nearer.
     pub fn forecast(&self, root: ProcId) -> Option<Forecast> {
         let trends = self.trends(root).map(|(_, forecast)| forecast);
-        let all = trends.chain(self.tree_forecasts.of(root));
+        let all = trends.chain(self.tree_forecasts.of(root, self.headroom(root).left));
         all.min_by(|a, b| a.likely_s.total_cmp(&b.likely_s))
     }
 
     /// When the nearest ceiling on memory over the tree below `root` is reached by the long growths
     /// below that ceiling; none if nothing in the tree [endangers](ProcessState::endangers) it.
     pub fn growth_forecast(&self, root: ProcId) -> Option<Forecast> {
-        self.tree_forecasts.of(root)
+        self.tree_forecasts.of(root, self.headroom(root).left)
     }
 
     /// When the first ceiling on tasks over the tree below `root` is reached, and what is left.

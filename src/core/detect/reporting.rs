@@ -80,7 +80,9 @@ impl Detector {
         let now_s = self.basis.clock.seconds(moment.now);
         for slot in &self.flagged {
             let process = &mut self.processes[*slot];
-            process.report(now_s, self.tree_forecasts.of(process.state.root), events);
+            let root = process.state.root;
+            let left = self.ceilings.nearest(root).headroom().left;
+            process.report(now_s, self.tree_forecasts.of(root, left), events);
         }
         let comm = |root| {
             let slot = self.trees.slot(root);
