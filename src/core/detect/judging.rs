@@ -53,10 +53,11 @@ impl Detector {
             let long_enough = state.samples >= constants.run_samples;
             // A service that starts again, and a worker after another, grow as before: but so do those
             // that leaked until something ended them, so only a run that had come to rest is an
-            // example. What works until it is done grows until then.
-            let rested = || process.rested().is_some_and(|rested| rested >= constants.rested);
+            // example, or a child's that never grew. What works until it is done grows until then.
+            let rested = process.rested().map(|rested| rested >= constants.rested);
             let is_job = || kind_of(state.comm, process.parent_comm) == ProgramKind::Job;
-            if by_itself && long_enough && (is_job() || rested()) {
+            let has_parent = process.parent_comm.is_some();
+            if by_itself && long_enough && (rested.unwrap_or(has_parent) || is_job()) {
                 self.runs.ended(process.run_key(), process.peak, process.watched);
             }
             self.pools.leave(process);
