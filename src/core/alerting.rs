@@ -101,7 +101,11 @@ impl CheckResult<'_> {
 pub fn is_always_news(event: &Event) -> bool {
     matches!(
         event,
-        Event::Order(_) | Event::Outcome(_) | Event::SignalFailed { .. } | Event::MemoryFailure(_)
+        Event::Order(_)
+            | Event::Outcome(_)
+            | Event::Regretted(_)
+            | Event::SignalFailed { .. }
+            | Event::MemoryFailure(_)
     )
 }
 

@@ -10,7 +10,7 @@ use super::events::text::write_message;
 use super::events::{EventFormat, record, write_event};
 use super::words::Style;
 use crate::core::model::event::Event;
-use crate::core::model::order::{Outcome, OutcomeResult};
+use crate::core::model::order::{Outcome, OutcomeResult, Regret};
 use crate::core::model::process::{Comm, ProcId};
 use crate::core::unit_names::UnitNames;
 use std::io::{self, Write};
@@ -58,7 +58,7 @@ pub fn level(event: &Event) -> u8 {
     match event {
         Event::MemoryFailure(_) => 2,
         Event::SignalFailed { .. } => 3,
-        Event::Leak(_) | Event::Order(_) | Event::NotEnded { .. } => 4,
+        Event::Leak(_) | Event::Order(_) | Event::NotEnded { .. } | Event::Regretted(_) => 4,
         Event::Outcome(Outcome { result: OutcomeResult::Stayed, .. }) => 4,
         Event::Outcome(_)
         | Event::Growing(_)
@@ -77,7 +77,8 @@ fn about(event: &Event) -> (Option<(ProcId, Comm)>, Option<ProcId>) {
         }
         Event::Order(order)
         | Event::SignalFailed { order, .. }
-        | Event::Outcome(Outcome { order, .. }) => {
+        | Event::Outcome(Outcome { order, .. })
+        | Event::Regretted(Regret { order, .. }) => {
             (Some((order.victim, order.comm)), Some(order.root))
         }
         Event::Forecast { root, comm, .. } | Event::ForecastCleared { root, comm, .. } => {

@@ -5,6 +5,7 @@ use crate::policies::{ENGINE, LEVEL, NONE, ORACLE};
 use crate::reference;
 use crate::run::{Cell, run};
 use crate::scenario::{Class, Scenario};
+use crate::tally::Tally;
 use std::ops::Range;
 
 /// Seeds of each kind. The reference has six, of other random numbers.
@@ -96,4 +97,15 @@ fn the_same_seed_is_the_same_run_and_another_one_is_not() {
         assert_eq!(run(&kind, 3, &row), run(&kind, 3, &row));
         assert_ne!(run(&kind, 3, &row), run(&kind, 4, &row));
     }
+}
+
+#[test]
+fn hardly_a_leaker_s_end_is_regretted_and_many_a_healthy_one_s_is() {
+    let cells: Vec<Cell> =
+        kinds::all().iter().map(|kind| Cell::new(kind, SEEDS, &ENGINE)).collect();
+    let sum = |count: fn(&Tally) -> u32| cells.iter().map(|cell| cell.mean(count)).sum::<f64>();
+    let (of_leakers, leakers) = (sum(|t| t.regretted_leakers), sum(|t| t.leakers));
+    assert!(of_leakers <= 0.01 * leakers, "{of_leakers} of {leakers}");
+    let (of_healthy, healthy) = (sum(|t| t.regretted_healthy), sum(|t| t.healthy));
+    assert!(of_healthy >= 0.1 * healthy, "{of_healthy} of {healthy}");
 }

@@ -50,6 +50,15 @@ pub fn print(kinds: Vec<Scenario>, seeds: Range<u64>) {
         );
         print_totals(&results);
     }
+    let all = || results.iter().map(|result| &result.cells[0]);
+    let sum = |count: fn(&Tally) -> u32| all().map(|cell| cell.mean(count)).sum::<f64>();
+    println!(
+        "\nThe engine regrets {:.1} of {:.1} healthy ones that it ended, and {:.1} of {:.1} leakers.",
+        sum(|t| t.regretted_healthy),
+        sum(|t| t.healthy),
+        sum(|t| t.regretted_leakers),
+        sum(|t| t.leakers)
+    );
     println!("\nThe engine does worse than the bars:\n");
     for Result { kind, cells } in &results {
         let shortfalls = bars::shortfalls(&kind.name, &cells[0], &cells[KNOWS]);

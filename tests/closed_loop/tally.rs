@@ -11,6 +11,9 @@ pub struct Tally {
     pub healthy: u32,
     /// Leaking processes that it ended.
     pub leakers: u32,
+    /// Of these and of those, the ones that it came to regret.
+    pub regretted_healthy: u32,
+    pub regretted_leakers: u32,
     /// Requests that it cut.
     pub cut: u32,
     /// Signals that it sent to what must not be ended, or not thus.

@@ -5,7 +5,9 @@ use leakwatch::core::decide::rules::Rules;
 use leakwatch::core::engine::{Engine, EngineSettings};
 use leakwatch::core::model::ceiling::{CeilingKind, MemoryFailure, MemoryFailureKind, Place};
 use leakwatch::core::model::event::Event;
-use leakwatch::core::model::order::{NotEnded, Order, OrderReason, Outcome, OutcomeResult};
+use leakwatch::core::model::order::{
+    NotEnded, Order, OrderReason, Outcome, OutcomeResult, Regret, RegretReason,
+};
 use leakwatch::core::model::process::{Comm, Proc, ProcId, Program};
 use leakwatch::core::model::sample::{CommitCharge, Header, Memory, Sample};
 use leakwatch::core::model::signal::{Signal, SignalFailure, Step};
@@ -64,6 +66,7 @@ struct World {
     orders: Vec<Order>,
     outcomes: Vec<Outcome>,
     spared: Vec<(u32, NotEnded)>,
+    regrets: Vec<Regret>,
     /// Least headroom ever seen.
     least: u64,
 }
@@ -101,6 +104,7 @@ impl World {
             orders: Vec::new(),
             outcomes: Vec::new(),
             spared: Vec::new(),
+            regrets: Vec::new(),
             least: u64::MAX,
         }
     }
@@ -148,6 +152,7 @@ impl World {
                 Event::Order(order) => self.obey(order),
                 Event::Outcome(outcome) => self.outcomes.push(outcome),
                 Event::NotEnded { id, why, .. } => self.spared.push((id.pid, why)),
+                Event::Regretted(regret) => self.regrets.push(regret),
                 _ => {}
             }
         }
@@ -652,4 +657,57 @@ fn an_idle_worker_goes_before_a_busy_one_but_the_last_idle_one_stays() {
 
     assert_eq!(run(second - 5, &[1001, 1002]).0, 1002, "the larger of two idle ones");
     assert_eq!(run(second - 5, &[1002]).0, 1004, "the last idle one stays");
+}
+
+/// What was regretted of a pool of leaking workers within 2000 s, which changes after the first order.
+fn regretted_when(dry_run: bool, change: impl Fn(&mut World, &Order)) -> Vec<Regret> {
+    let rules = Rules { dry_run, ..rules() };
+    let mut world = World::with(rules).workers(4, MIB, Nature::Obeys);
+    if dry_run {
+        world.workers.iter_mut().for_each(|w| w.nature = Nature::Stuck);
+    }
+    let order = world.run_until_order();
+    change(&mut world, &order);
+    world.run(2000);
+    let least = world.least;
+    assert!(dry_run || least > 0, "memory ended");
+    world.regrets
+}
+
+fn stop(world: &mut World) {
+    world.workers.iter_mut().for_each(|w| w.rate = 0);
+}
+
+#[test]
+fn an_order_is_regretted_if_the_others_stop_growing_and_not_if_they_go_on() {
+    let [regret] = regretted_when(false, |world, _| stop(world))[..] else { panic!("none") };
+    assert_eq!(regret.why, RegretReason::OthersStopped);
+    assert!((60.0..=600.0).contains(&regret.after_s), "{}", regret.after_s);
+    assert_eq!(regretted_when(false, |_, _| {}), [], "a leak goes on");
+}
+
+#[test]
+fn an_order_is_regretted_if_another_rises_as_far_and_gives_it_back() {
+    let regrets = regretted_when(false, |world, order| {
+        stop(world);
+        world.run(20);
+        for _ in 0..20 {
+            world.workers[0].footprint += order.expected / 20 + 1;
+            world.run(1);
+        }
+        world.workers[0].footprint -= order.expected;
+    });
+    // Another one of them may have had to go while it rose.
+    assert!(!regrets.is_empty(), "none");
+    for regret in regrets {
+        assert_eq!(regret.why, RegretReason::GivenBack);
+        assert!(regret.after_s < 60.0, "before it is known whether the others stopped");
+    }
+}
+
+#[test]
+fn an_order_of_a_dry_run_is_regretted_if_memory_lasts() {
+    let regrets = regretted_when(true, |world, _| stop(world));
+    assert!(!regrets.is_empty() && regrets.iter().all(|of| of.why == RegretReason::Lasted));
+    assert_eq!(regretted_when(true, |_, _| {}), [], "memory ended");
 }

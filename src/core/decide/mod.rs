@@ -8,6 +8,7 @@ pub mod hung;
 pub mod last_minute;
 pub mod policy;
 pub mod refusals;
+pub mod regrets;
 pub mod replacements;
 pub mod rules;
 pub mod swings;

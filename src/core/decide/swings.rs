@@ -44,6 +44,8 @@ const GRANTED: f64 = 1.1;
 pub struct Swings {
     courses: HashMap<ProcId, Course>,
     pools: HashMap<WorkerPool, Fates>,
+    /// The swings that were over with the last sample.
+    over: Vec<(WorkerPool, u64)>,
 }
 
 /// The course of one process: where it was at rest, and how it rose from there.
@@ -123,6 +125,7 @@ impl Swings {
     /// Takes over a sample.
     pub fn observe(&mut self, sample: &Sample, eligibility: &Eligibility, detector: &Detector) {
         let t = sample.t;
+        self.over.clear();
         let is_kill = |kind| kind == MemoryFailureKind::OomKill;
         if sample.memory_failures.iter().any(|failure| is_kill(failure.kind)) {
             self.kernel_killed();
@@ -131,9 +134,11 @@ impl Swings {
             let new = Course::new(t, s.footprint);
             let course = self.courses.entry(s.id).or_insert(new);
             if let Some(swing) = course.observe(t, s.footprint) {
-                let of = self.pools.entry(eligibility.pool(s)).or_default();
+                let pool = eligibility.pool(s);
+                let of = self.pools.entry(pool).or_default();
                 of.swing = of.swing.max(swing);
                 of.count = 0;
+                self.over.push((pool, swing));
             }
         }
         if detector.is_any_gone() {
@@ -141,6 +146,12 @@ impl Swings {
             self.courses.retain(|id, _| lives(*id));
             self.pools.retain(|pool, _| pool.parent().is_some_and(lives));
         }
+    }
+
+    /// Bytes that a member of a pool gave back with the last sample; 0 if none did.
+    pub fn given_back(&self, pool: WorkerPool) -> u64 {
+        let of_pool = self.over.iter().filter(|(of, _)| *of == pool);
+        of_pool.map(|(_, swing)| *swing).max().unwrap_or(0)
     }
 
     /// The OOM killer took a process: whatever was spared was not given back.

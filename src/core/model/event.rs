@@ -5,7 +5,7 @@
 use crate::core::model::ceiling::{CeilingKind, MemoryFailure, Place};
 use crate::core::model::forecast::Forecast;
 use crate::core::model::memory_line::LineKind;
-use crate::core::model::order::{NotEnded, Order, Outcome};
+use crate::core::model::order::{NotEnded, Order, Outcome, Regret};
 use crate::core::model::process::{Comm, ProcId};
 use crate::core::model::signal::SignalFailure;
 use crate::core::model::verdict::{ClearedReason, Finding, FindingScope, Verdict};
@@ -80,6 +80,8 @@ pub enum Event {
     },
     /// A victim's end.
     Outcome(Outcome),
+    /// A victim need not have been ended.
+    Regretted(Regret),
 }
 
 /// What uses memory up that no process explains.
@@ -101,7 +103,8 @@ impl Event {
             Self::VerdictCleared { id, .. } | Self::NotEnded { id, .. } => Some(*id),
             Self::Order(order)
             | Self::SignalFailed { order, .. }
-            | Self::Outcome(Outcome { order, .. }) => Some(order.victim),
+            | Self::Outcome(Outcome { order, .. })
+            | Self::Regretted(Regret { order, .. }) => Some(order.victim),
             Self::Forecast { root, .. } | Self::ForecastCleared { root, .. } => *root,
             Self::MemoryFailure(failure) => failure.root,
         }
@@ -114,7 +117,8 @@ impl Event {
             Self::Leak(finding) | Self::Growing(finding) => of(finding.forecast),
             Self::Order(order)
             | Self::SignalFailed { order, .. }
-            | Self::Outcome(Outcome { order, .. }) => of(order.forecast),
+            | Self::Outcome(Outcome { order, .. })
+            | Self::Regretted(Regret { order, .. }) => of(order.forecast),
             Self::Forecast { forecast, .. } => Some(forecast.place),
             Self::ForecastCleared { place, .. } => Some(*place),
             Self::MemoryFailure(failure) => Some(failure.place),
@@ -127,7 +131,7 @@ impl Event {
         match self {
             Self::MemoryFailure(_) | Self::Outcome(_) => 0,
             Self::Order(_) | Self::SignalFailed { .. } => 1,
-            Self::NotEnded { .. } => 2,
+            Self::NotEnded { .. } | Self::Regretted(_) => 2,
             Self::Leak(_) => 3,
             Self::Forecast { .. } => 4,
             Self::Growing(_) => 5,

@@ -122,6 +122,36 @@ pub struct Outcome {
     pub forecast: Option<Forecast>,
 }
 
+/// Why an order need not have been given, as it turned out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
+pub enum RegretReason {
+    /// The siblings that had grown like the victim grew no further.
+    OthersStopped,
+    /// One of its pool rose as far, and gave it back.
+    GivenBack,
+    /// In a dry run: nobody was ended, and memory lasted.
+    Lasted,
+}
+
+impl RegretReason {
+    /// The word for it in JSON.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// An order that need not have been given.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Regret {
+    /// The first order on the process.
+    pub order: Order,
+    /// Seconds from it until that was known.
+    pub after_s: f64,
+    /// How it is known.
+    pub why: RegretReason,
+}
+
 /// Why a leaking process is not ended although memory is in danger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]

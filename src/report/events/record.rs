@@ -51,7 +51,7 @@
 use crate::core::model::ceiling::{CeilingKind, Place, Unit};
 use crate::core::model::event::{Cause, Event};
 use crate::core::model::forecast::Forecast;
-use crate::core::model::order::{Order, Outcome, OutcomeResult};
+use crate::core::model::order::{Order, Outcome, OutcomeResult, Regret};
 use crate::core::model::process::{Comm, ProcId};
 use crate::core::model::verdict::{Evidence, Finding, FindingScope};
 use crate::core::unit_names::UnitNames;
@@ -67,6 +67,7 @@ pub fn name(event: &Event) -> &'static str {
         Event::Forecast { .. } => "forecast",
         Event::Order(_) => "order",
         Event::Outcome(_) => "outcome",
+        Event::Regretted(_) => "regretted",
         Event::SignalFailed { .. } => "signal_failed",
         Event::NotEnded { .. } => "not_ended",
         Event::MemoryFailure(_) => "memory_failure",
@@ -120,6 +121,12 @@ fn write_event<W: Write>(out: &mut Fields<'_, W>, t: f64, event: &Event) -> io::
         }
         Event::Order(order) => write_order(out, t, order),
         Event::Outcome(outcome) => write_outcome(out, t, outcome),
+        Event::Regretted(Regret { order, after_s, why }) => {
+            write_process(out, order.victim, order.comm)?;
+            out.id("root", order.root)?;
+            out.value("after_s", after_s)?;
+            out.word("why", why.name())
+        }
         Event::SignalFailed { order, why } => {
             write_order(out, t, order)?;
             out.word("why", why.name())

@@ -7,7 +7,9 @@
 use crate::core::model::ceiling::{MemoryFailure, MemoryFailureKind, Unit};
 use crate::core::model::event::{Cause, Event};
 use crate::core::model::forecast::Forecast;
-use crate::core::model::order::{NotEnded, Order, OrderReason, Outcome, OutcomeResult};
+use crate::core::model::order::{
+    NotEnded, Order, OrderReason, Outcome, OutcomeResult, Regret, RegretReason,
+};
 use crate::core::model::signal::{SignalFailure, Step};
 use crate::core::model::units::{Amount, Bytes, Rate, Seconds};
 use crate::core::model::verdict::{
@@ -41,6 +43,7 @@ impl fmt::Display for Sentence<'_> {
             Event::Order(order) => ordered(f, order),
             Event::SignalFailed { order, why } => signal_failed(f, order, *why),
             Event::Outcome(outcome) => outcome_of(f, outcome),
+            Event::Regretted(regret) => regretted(f, regret),
         }
     }
 }
@@ -315,6 +318,24 @@ fn signal_failed(f: &mut fmt::Formatter<'_>, order: &Order, why: SignalFailure) 
     }
 }
 
+fn regretted(f: &mut fmt::Formatter<'_>, regret: &Regret) -> fmt::Result {
+    let Regret { order, after_s, why } = regret;
+    let (grown, after) = (Bytes(order.expected), Seconds(*after_s));
+    match why {
+        RegretReason::OthersStopped => write!(
+            f,
+            "need not have ended: within {after} the others that had grown like it stopped"
+        ),
+        RegretReason::GivenBack => write!(
+            f,
+            "need not have ended: after {after} another of its pool gave back as much, {grown}"
+        ),
+        RegretReason::Lasted => {
+            write!(f, "would not have had to end: memory lasted for the next {after}")
+        }
+    }
+}
+
 fn outcome_of(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
     let Outcome { order, after_s, result, forecast } = outcome;
     let (signal, after) = (order.signal.name(), Seconds(*after_s));
@@ -447,6 +468,11 @@ mod tests {
         Event::Outcome(Outcome { order, after_s: 0.4, result, forecast: now })
     }
 
+    fn regretted(after_s: f64, why: RegretReason) -> Event {
+        let order = order(Step::Gentle, OrderReason::Danger);
+        Event::Regretted(Regret { order, after_s, why })
+    }
+
     /// One of every sentence.
     fn all() -> Vec<Event> {
         let comm = Comm::new(b"apache2");
@@ -551,6 +577,9 @@ mod tests {
             outcome(gone(Some(79 * MIB)), None),
             outcome(gone(None), Some(forecast(40.0))),
             outcome(OutcomeResult::Stayed, None),
+            regretted(84.0, RegretReason::OthersStopped),
+            regretted(12.0, RegretReason::GivenBack),
+            regretted(120.0, RegretReason::Lasted),
         ]
     }
 

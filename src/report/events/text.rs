@@ -4,7 +4,7 @@
 
 use super::sentences::Sentence;
 use crate::core::model::event::Event;
-use crate::core::model::order::{Order, Outcome};
+use crate::core::model::order::{Order, Outcome, Regret};
 use crate::core::model::verdict::{ClearedReason, Finding};
 use crate::core::unit_names::UnitNames;
 use crate::report::words::{GREEN, RED, RESET, Style, Subject, TimeOfDay, YELLOW};
@@ -57,6 +57,7 @@ pub fn write_message(
         Event::Order(_) => ("ORDER", RED),
         Event::SignalFailed { .. } => ("FAILED", RED),
         Event::NotEnded { .. } => ("SPARED", RED),
+        Event::Regretted(_) => ("REGRET", YELLOW),
         Event::Leak(_) => ("LEAK", RED),
         Event::Forecast { .. } => ("FORECAST", YELLOW),
         Event::Growing(_) => ("GROWING", YELLOW),
@@ -87,6 +88,7 @@ fn subject(event: &Event) -> Option<Subject> {
         Event::NotEnded { id, comm, .. } => Subject::process(comm, id),
         Event::Order(Order { victim, comm, .. })
         | Event::Outcome(Outcome { order: Order { victim, comm, .. }, .. })
+        | Event::Regretted(Regret { order: Order { victim, comm, .. }, .. })
         | Event::SignalFailed { order: Order { victim, comm, .. }, .. } => {
             Subject::process(comm, victim)
         }

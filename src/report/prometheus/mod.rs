@@ -34,6 +34,7 @@ pub struct Exposition {
     signal_errors: u64,
     gone: u64,
     stayed: u64,
+    regretted: u64,
     leaks: u64,
     memory_failures: [(MemoryFailureKind, u64); MemoryFailureKind::ALL.len()],
     trees: Trees,
@@ -50,6 +51,7 @@ impl Exposition {
             signal_errors: 0,
             gone: 0,
             stayed: 0,
+            regretted: 0,
             leaks: 0,
             memory_failures: MemoryFailureKind::ALL.map(|kind| (kind, 0)),
             trees: Trees::default(),
@@ -64,6 +66,7 @@ impl Exposition {
             Event::SignalFailed { .. } => self.signal_errors += 1,
             Event::Outcome(Outcome { result: OutcomeResult::Gone { .. }, .. }) => self.gone += 1,
             Event::Outcome(Outcome { result: OutcomeResult::Stayed, .. }) => self.stayed += 1,
+            Event::Regretted(_) => self.regretted += 1,
             Event::Leak(finding) if !finding.is_update => self.leaks += 1,
             Event::MemoryFailure(sign) => {
                 // The count of a stall is a share in percent.
@@ -104,6 +107,12 @@ impl Exposition {
             f64::from(u8::from(self.acts)),
         )?;
         one("leakwatch_leaks_total", "counter", "Leaks found since the start.", self.leaks as f64)?;
+        one(
+            "leakwatch_regretted_total",
+            "counter",
+            "Orders that turned out not to have been needed.",
+            self.regretted as f64,
+        )?;
         one(
             "leakwatch_signal_errors_total",
             "counter",

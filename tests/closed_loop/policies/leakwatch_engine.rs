@@ -7,11 +7,12 @@ use crate::world::{FIRST_PID, World};
 use leakwatch::core::decide::glances::Glances;
 use leakwatch::core::decide::rules::Rules;
 use leakwatch::core::engine::{Engine, EngineSettings};
-use leakwatch::core::model::event::Assessment;
+use leakwatch::core::model::event::{Assessment, Event};
 use leakwatch::core::model::order::Order;
 use leakwatch::core::model::process::ProcId;
 use leakwatch::core::model::sample::{Header, Sample};
 use leakwatch::core::model::signal::SignalFailure;
+use std::collections::HashMap;
 
 /// The engine with what feeds it and what obeys it.
 pub struct EngineRow {
@@ -21,6 +22,8 @@ pub struct EngineRow {
     /// The signal that could not be sent: told with the next sample.
     failure: Option<(ProcId, SignalFailure)>,
     glances: Glances,
+    /// Whether each victim leaked.
+    leaked: HashMap<ProcId, bool>,
     /// When the next sample is due.
     due_t: f64,
 }
@@ -38,6 +41,7 @@ impl EngineRow {
             sample: Sample::default(),
             failure: None,
             glances: Glances::default(),
+            leaked: HashMap::new(),
             due_t: 0.0,
         }
     }
@@ -51,6 +55,7 @@ impl EngineRow {
             self.failure = Some((order.victim, SignalFailure::Gone));
             return;
         };
+        self.leaked.insert(order.victim, world.workers[victim].growth.leaks());
         let server = world.kind.groups[world.workers[victim].group].server;
         if let Some(means) = server.means(order.signal) {
             world.signal(victim, means, order.reason.name());
@@ -66,7 +71,15 @@ impl Policy for EngineRow {
         if world.t + 1e-6 >= self.due_t || glance.alarm {
             self.sampler.look(world, &mut self.sample);
             self.sample.signal_failure = self.failure.take();
-            let &Assessment { next_s, order, .. } = self.engine.observe(&self.sample);
+            let assessment = self.engine.observe(&self.sample);
+            let &Assessment { next_s, order, .. } = assessment;
+            for event in assessment.events() {
+                let Event::Regretted(regret) = event else { continue };
+                match self.leaked.get(&regret.order.victim) {
+                    Some(true) => world.tally.regretted_leakers += 1,
+                    _ => world.tally.regretted_healthy += 1,
+                }
+            }
             self.due_t = world.t + next_s;
             if let Some(order) = order {
                 self.carry_out(&order, world);

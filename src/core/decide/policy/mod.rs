@@ -19,10 +19,11 @@ mod choose;
 mod follow_up;
 mod last_minute;
 
-use crate::core::decide::campaign::{Campaign, OrderUnderWay, Settling, headroom_of};
+use crate::core::decide::campaign::{Campaign, OrderUnderWay, Settling, headroom_of, unit_of};
 use crate::core::decide::eligibility::{Eligibility, private_bytes};
 use crate::core::decide::last_minute::LastMinute;
 use crate::core::decide::refusals::{RELOAD_GRACE_S, RefusedForks, Reloads, SignalRetries};
+use crate::core::decide::regrets::Regrets;
 use crate::core::decide::rules::{Method, Rules};
 use crate::core::decide::swings::Swings;
 use crate::core::detect::Detector;
@@ -58,6 +59,7 @@ pub struct Policy {
     campaign: Campaign,
     last_minute: LastMinute,
     swings: Swings,
+    regrets: Regrets,
     /// The samples lie in the past.
     replaying: bool,
     /// Processes of which it was reported why they are not ended.
@@ -85,6 +87,7 @@ impl Policy {
             campaign: Campaign::default(),
             last_minute: LastMinute::default(),
             swings: Swings::default(),
+            regrets: Regrets::default(),
             replaying: false,
             reported: Vec::new(),
             refused_forks: RefusedForks::default(),
@@ -136,6 +139,7 @@ impl Policy {
         self.last_minute.observe(sample, detector, &self.campaign.orders);
         self.last_minute.spells.observe(sample.t, &self.eligibility, detector);
         self.swings.observe(sample, &self.eligibility, detector);
+        self.regrets.observe(sample, &self.swings, detector, events);
         self.see_exits(sample.t, detector, events);
         if self.replaying {
             return None;
@@ -293,6 +297,11 @@ impl Policy {
         let size = self.eligibility.pool_size(pool, detector);
         if s.parent.is_some() {
             self.eligibility.ordered(pool, size, t);
+        }
+        if unit_of(&order) == Unit::Bytes {
+            let is_dry = self.rules().dry_run;
+            self.regrets.goes(s.id);
+            self.regrets.ordered(t, &order, pool, is_dry, &self.eligibility, detector);
         }
         let before = headroom_of(&order, detector);
         let (first_t, step_t, last_t, waited_s) = (t, t, t, 0.0);

@@ -1,0 +1,134 @@
+//! Regrets: whether a worker that was ended need not have been.
+//!
+//! What would have been cannot be seen, but what became of others like it can. If the siblings that
+//! had grown like the victim grew no further, its growth would have stopped too; if one of its pool
+//! rises as far and gives it back, the victim would have. In a dry run the victim itself tells.
+
+use crate::core::decide::eligibility::{Eligibility, WorkerPool, private_bytes};
+use crate::core::decide::swings::Swings;
+use crate::core::detect::Detector;
+use crate::core::detect::process_state::ProcessState;
+use crate::core::model::ceiling::MemoryFailureKind;
+use crate::core::model::event::Event;
+use crate::core::model::order::{Order, Regret, RegretReason};
+use crate::core::model::process::ProcId;
+use crate::core::model::sample::Sample;
+
+/// Orders that are looked back on at a time; the oldest is forgotten for another.
+const MOST: usize = 32;
+/// Siblings that are remembered of each.
+const MOST_ALIKE: usize = 32;
+/// One is like the victim if it had grown by this share of what that had, ...
+const ALIKE: f64 = 0.5;
+/// ... and has stopped if it grew by no more than this share since.
+const STOPPED: f64 = 0.05;
+/// Times the latest end of the forecast after which memory has lasted, and the bounds in seconds.
+const LATER: f64 = 2.0;
+const HORIZON_S: (f64, f64) = (60.0, 600.0);
+/// Share of the limit of which memory was never shorter if it has lasted.
+const LASTED: f64 = 0.02;
+
+/// The orders that may be regretted.
+#[derive(Debug, Default)]
+pub struct Regrets(Vec<Pending>);
+
+/// An order, and how things stood.
+#[derive(Debug)]
+struct Pending {
+    order: Order,
+    t: f64,
+    pool: WorkerPool,
+    is_dry: bool,
+    /// Bytes that the victim's end would give back.
+    grown: u64,
+    /// The siblings that had grown like it, with their sizes then.
+    alike: Vec<(ProcId, u64)>,
+    /// Seconds until it is known whether memory has lasted.
+    horizon_s: f64,
+    /// The least share of the limit that was left since.
+    least_left: f64,
+}
+
+impl Regrets {
+    /// Takes note of the first order on a process, for the sake of memory.
+    pub fn ordered(
+        &mut self,
+        t: f64,
+        order: &Order,
+        pool: WorkerPool,
+        is_dry: bool,
+        eligibility: &Eligibility,
+        detector: &Detector,
+    ) {
+        let Some(victim) = detector.process_state(order.victim) else { return };
+        let grown = private_bytes(victim, detector);
+        let is_alike = |s: &&ProcessState| {
+            s.id != victim.id && private_bytes(s, detector) as f64 >= ALIKE * grown as f64
+        };
+        let siblings = eligibility.members(pool, detector).filter(is_alike);
+        let alike = siblings.take(MOST_ALIKE).map(|s| (s.id, s.footprint)).collect();
+        let latest_s = order.forecast.map_or(0.0, |forecast| forecast.latest_s);
+        let horizon_s = (LATER * latest_s).clamp(HORIZON_S.0, HORIZON_S.1);
+        if self.0.len() == MOST {
+            self.0.remove(0);
+        }
+        let (order, least_left) = (*order, 1.0);
+        self.0.push(Pending { order, t, pool, is_dry, grown, alike, horizon_s, least_left });
+    }
+
+    /// Another process was ordered to end, and shows nothing any more.
+    pub fn goes(&mut self, id: ProcId) {
+        for of in &mut self.0 {
+            of.alike.retain(|(other, _)| *other != id);
+        }
+    }
+
+    /// Takes over a sample; regrets go to `events`.
+    pub fn observe(
+        &mut self,
+        sample: &Sample,
+        swings: &Swings,
+        detector: &Detector,
+        events: &mut Vec<Event>,
+    ) {
+        // Where memory failed all the same nobody can say that it would have lasted.
+        if sample.memory_failures.iter().any(|failure| failure.kind != MemoryFailureKind::Stalled) {
+            self.0.clear();
+        }
+        self.0.retain_mut(|of| {
+            let after_s = sample.t - of.t;
+            let headroom = detector.headroom(of.order.root);
+            let left = headroom.left as f64 / (headroom.limit as f64).max(1.0);
+            of.least_left = of.least_left.min(left);
+            let Some(why) = of.judge(after_s, swings, detector) else {
+                return after_s < of.horizon_s;
+            };
+            events.push(Event::Regretted(Regret { order: of.order, after_s, why }));
+            false
+        });
+    }
+}
+
+impl Pending {
+    /// Why the order is regretted after so many seconds, if it is.
+    fn judge(&self, after_s: f64, swings: &Swings, detector: &Detector) -> Option<RegretReason> {
+        if !self.is_dry && swings.given_back(self.pool) >= self.grown {
+            return Some(RegretReason::GivenBack);
+        }
+        if after_s < self.horizon_s {
+            return None;
+        }
+        if self.is_dry {
+            return (self.least_left >= LASTED).then_some(RegretReason::Lasted);
+        }
+        let living = self.alike.iter().filter_map(|(id, then)| {
+            let grew = detector.process_state(*id)?.footprint.saturating_sub(*then);
+            Some(grew as f64 <= STOPPED * self.grown as f64)
+        });
+        let (stopped, all) = living.fold((0, 0), |(stopped, all), has_stopped| {
+            (stopped + usize::from(has_stopped), all + 1)
+        });
+        (all > 0 && stopped == all && 2 * all >= self.alike.len())
+            .then_some(RegretReason::OthersStopped)
+    }
+}
