@@ -258,7 +258,7 @@ impl Process {
             _ => Verdict::Stable,
         };
         self.state.endangers = self.long_growth.is_some();
-        self.report_cleared(events);
+        self.report_cleared(context.basis.clock.seconds(moment.now), events);
     }
 
     /// Keeps what its size tells of its past.
