@@ -16,6 +16,7 @@ use serde_json::Value;
 
 const PROMETHEUS: Need = Need::Program("prometheus", "prometheus");
 const PROMTOOL: Need = Need::Program("promtool", "prometheus");
+const AMTOOL: Need = Need::Program("amtool", "prometheus-alertmanager");
 const EXPORTER: Need = Need::Program("prometheus-node-exporter", "prometheus-node-exporter");
 
 fn example(name: &str) -> PathBuf {
@@ -64,6 +65,26 @@ fn the_rules_do_what_their_own_tests_say() {
     let path = |name: &str| example(name).display().to_string();
     promtool(&["check", "rules", &path("prometheus/leakwatch.rules.yml")], "");
     promtool(&["test", "rules", &path("prometheus/leakwatch.rules.test.yml")], "");
+}
+
+#[test]
+#[ignore = "needs amtool"]
+fn alertmanager_takes_its_route_and_no_alert_in_it_is_unknown() {
+    needs::require(&[AMTOOL]);
+    let (route, rules) =
+        (example("prometheus/alertmanager.yml"), example("prometheus/leakwatch.rules.yml"));
+    let said = Command::new("amtool").arg("check-config").arg(&route).output().unwrap();
+    let text = String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).into_owned();
+    assert!(said.status.success(), "{text}");
+
+    let [route, rules] = [route, rules].map(|file| std::fs::read_to_string(file).unwrap());
+    let words = route.split(|c: char| !c.is_ascii_alphanumeric());
+    let alerts: BTreeSet<&str> =
+        words.filter(|word| word.starts_with("Leakwatch") && *word != "Leakwatch").collect();
+    assert!(alerts.len() >= 4, "{alerts:?}");
+    for alert in alerts {
+        assert!(rules.contains(&format!("alert: {alert}\n")), "no rule raises {alert}");
+    }
 }
 
 /// The words in a text that look like metrics of ours.

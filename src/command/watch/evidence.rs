@@ -90,6 +90,7 @@ impl EvidenceKeeper {
             Event::Order(order) => (order.victim, true),
             Event::SignalFailed { order, .. } => (order.victim, false),
             Event::Outcome(outcome) => (outcome.order.victim, false),
+            Event::Regretted(regret) => (regret.order.victim, false),
             Event::VerdictCleared { id, scope, .. } if of_process(scope) => (*id, false),
             _ => return Ok(false),
         };
