@@ -18,13 +18,15 @@ use crate::core::model::sample::Sample;
 const MOST: usize = 32;
 /// Siblings that are remembered of each.
 const MOST_ALIKE: usize = 32;
-/// One is like the victim if it had grown by this share of what that had, ...
+/// One is like the victim if it had grown by this share of what that had.
 const ALIKE: f64 = 0.5;
-/// ... and has stopped if it grew by no more than this share since.
-const STOPPED: f64 = 0.05;
-/// Times the latest end of the forecast after which memory has lasted, and the bounds in seconds.
+/// They have stopped if all of them, the victim for one more, took no more than this share of what was
+/// left.
+const STOPPED: f64 = 0.5;
+/// Times the latest end of the forecast after which memory has lasted, and the least seconds. In labelled
+/// recordings of leaks that take hours five of eight orders seemed needless after ten minutes.
 const LATER: f64 = 2.0;
-const HORIZON_S: (f64, f64) = (60.0, 600.0);
+const LEAST_S: f64 = 60.0;
 /// Share of the limit of which memory was never shorter if it has lasted.
 const LASTED: f64 = 0.02;
 
@@ -68,7 +70,7 @@ impl Regrets {
         let siblings = eligibility.members(pool, detector).filter(is_alike);
         let alike = siblings.take(MOST_ALIKE).map(|s| (s.id, s.footprint)).collect();
         let latest_s = order.forecast.map_or(0.0, |forecast| forecast.latest_s);
-        let horizon_s = (LATER * latest_s).clamp(HORIZON_S.0, HORIZON_S.1);
+        let horizon_s = (LATER * latest_s).max(LEAST_S);
         if self.0.len() == MOST {
             self.0.remove(0);
         }
@@ -122,13 +124,13 @@ impl Pending {
             return (self.least_left >= LASTED).then_some(RegretReason::Lasted);
         }
         let living = self.alike.iter().filter_map(|(id, then)| {
-            let grew = detector.process_state(*id)?.footprint.saturating_sub(*then);
-            Some(grew as f64 <= STOPPED * self.grown as f64)
+            let now = detector.process_state(*id)?.footprint;
+            Some(now.saturating_sub(*then) as f64)
         });
-        let (stopped, all) = living.fold((0, 0), |(stopped, all), has_stopped| {
-            (stopped + usize::from(has_stopped), all + 1)
-        });
-        (all > 0 && stopped == all && 2 * all >= self.alike.len())
+        let (taken, count) = living.fold((0.0, 0.0), |(sum, n), grown| (sum + grown, n + 1.0));
+        let left = self.order.forecast.map_or(0.0, |forecast| forecast.headroom as f64);
+        let all = self.alike.len() as f64 + 1.0;
+        (2.0 * count >= all - 1.0 && count > 0.0 && taken * all / count <= STOPPED * left)
             .then_some(RegretReason::OthersStopped)
     }
 }
