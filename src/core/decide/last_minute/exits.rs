@@ -32,14 +32,23 @@ pub struct ExitTimes {
 
 /// Seconds of the last outcomes, oldest first.
 #[derive(Debug, Default)]
-struct Outcomes(Vec<f64>);
+pub(super) struct Outcomes(Vec<f64>);
 
 impl Outcomes {
-    fn push(&mut self, seconds: f64) {
+    pub(super) fn push(&mut self, seconds: f64) {
         if self.0.len() == REMEMBERED {
             self.0.remove(0);
         }
         self.0.push(seconds);
+    }
+
+    /// The median, the larger of two that share the middle; `None` of fewer than `least`.
+    pub(super) fn median(&self, least: usize) -> Option<f64> {
+        // On the stack: a steady sample allocates nothing.
+        let mut all = [f64::INFINITY; REMEMBERED];
+        all.iter_mut().zip(&self.0).for_each(|(slot, seconds)| *slot = *seconds);
+        all.sort_by(f64::total_cmp);
+        all.get(self.0.len() / 2).copied().filter(|_| self.0.len() >= least.max(1))
     }
 }
 

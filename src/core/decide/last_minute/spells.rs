@@ -5,15 +5,14 @@
 //! should have to finish when it is told to exit. A gunicorn whose requests take 4 s had a lead of
 //! 1.75 s after three idle workers had gone at once; then memory ended 2 s after the order on a busy one.
 
+use super::exits::Outcomes;
 use crate::core::decide::eligibility::{Eligibility, is_idle};
 use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::model::process::ProcId;
 use std::collections::HashMap;
 
-/// Spells remembered of each server.
-const REMEMBERED: usize = 16;
-/// Fewer tell nothing.
+/// Fewer spells tell nothing.
 const LEAST: usize = 3;
 /// The longest that counts, in seconds: workers that hardly rest show no single request.
 const LONGEST_S: f64 = 8.0;
@@ -25,7 +24,7 @@ const CLOSE_S: f64 = 1.1;
 pub struct Spells {
     workers: HashMap<ProcId, Work>,
     /// Seconds of the last spells of a server's workers, oldest first.
-    ended: HashMap<&'static str, Vec<f64>>,
+    ended: HashMap<&'static str, Outcomes>,
     last_t: Option<f64>,
 }
 
@@ -71,11 +70,7 @@ impl Spells {
             };
             let work = self.workers.entry(s.id).or_insert(Work::Unknown);
             if let Some(spell_s) = work.observe(t, moves(s), is_idle(s)) {
-                let ended = self.ended.entry(server.key).or_default();
-                if ended.len() == REMEMBERED {
-                    ended.remove(0);
-                }
-                ended.push(spell_s);
+                self.ended.entry(server.key).or_default().push(spell_s);
             }
         }
         if detector.is_any_gone() {
@@ -86,12 +81,8 @@ impl Spells {
     /// Seconds that a worker of that server works at a stretch: the median; 0 where too few were
     /// seen.
     pub fn length_s(&self, server: &'static str) -> f64 {
-        let ended = self.ended.get(server).filter(|ended| ended.len() >= LEAST);
-        let Some(ended) = ended else { return 0.0 };
-        let mut sorted = [f64::INFINITY; REMEMBERED];
-        sorted.iter_mut().zip(ended).for_each(|(slot, seconds)| *slot = *seconds);
-        sorted.sort_by(f64::total_cmp);
-        sorted.get(ended.len() / 2).map_or(0.0, |median| median.min(LONGEST_S))
+        let median = self.ended.get(server).and_then(|ended| ended.median(LEAST));
+        median.map_or(0.0, |median| median.min(LONGEST_S))
     }
 }
 
@@ -131,8 +122,10 @@ mod tests {
     #[test]
     fn the_median_of_the_last_spells_counts_up_to_eight_seconds() {
         let of = |ended: &[f64]| {
-            let ended = HashMap::from([("a", ended.to_vec())]);
-            Spells { ended, ..Spells::default() }.length_s("a")
+            let mut spells = Spells::default();
+            let of = spells.ended.entry("a").or_default();
+            ended.iter().for_each(|seconds| of.push(*seconds));
+            spells.length_s("a")
         };
         assert_eq!(of(&[4.0, 4.0]), 0.0, "too few");
         assert_eq!(of(&[4.0, 0.1, 5.0]), 4.0);
