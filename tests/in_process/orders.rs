@@ -711,3 +711,31 @@ fn an_order_of_a_dry_run_is_regretted_if_memory_lasts() {
     assert!(!regrets.is_empty() && regrets.iter().all(|of| of.why == RegretReason::Lasted));
     assert_eq!(regretted_when(true, |_, _| {}), [], "memory ended");
 }
+
+#[test]
+fn a_victim_that_frees_what_it_holds_on_its_way_out_gives_nothing_back() {
+    let regrets = regretted_when(false, |world, order| {
+        let victim = world.workers.iter().position(|w| w.pid == order.victim.pid).unwrap();
+        world.workers[victim].dying = false;
+        world.workers[victim].footprint += 20 * MIB;
+        world.run(1);
+        let victim = world.workers.iter().position(|w| w.pid == order.victim.pid).unwrap();
+        world.workers[victim].footprint -= order.expected + 20 * MIB;
+        world.run(2);
+        world.workers.iter_mut().filter(|w| w.pid == order.victim.pid).for_each(|w| w.dying = true);
+    });
+    assert_eq!(regrets, []);
+}
+
+#[test]
+fn an_order_that_could_not_be_carried_out_is_not_regretted() {
+    let spared = std::cell::Cell::new(None);
+    let regrets = regretted_when(false, |world, order| {
+        world.workers.iter_mut().for_each(|w| w.dying = false);
+        world.signal_failure = Some((order.victim, SignalFailure::Protected));
+        spared.set(Some(order.victim));
+        stop(world);
+    });
+    // Another may have been ended in its place.
+    assert!(regrets.iter().all(|of| Some(of.order.victim) != spared.get()), "{regrets:?}");
+}

@@ -307,6 +307,11 @@ impl Eligibility {
         self.going.push(id);
     }
 
+    /// Whether a process was ordered to end, and is on its way.
+    pub fn is_going(&self, id: ProcId) -> bool {
+        self.going.contains(&id)
+    }
+
     /// A process that was ordered to end is gone, or stays after all.
     pub fn stays(&mut self, id: ProcId) {
         self.going.retain(|going| *going != id);

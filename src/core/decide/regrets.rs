@@ -78,6 +78,11 @@ impl Regrets {
         self.0.push(Pending { order, t, pool, is_dry, grown, alike, horizon_s, least_left });
     }
 
+    /// The order on that process could not be carried out, or did not end it: there is nothing to regret.
+    pub fn forget(&mut self, victim: ProcId) {
+        self.0.retain(|of| of.order.victim != victim);
+    }
+
     /// Another process was ordered to end, and shows nothing any more.
     pub fn goes(&mut self, id: ProcId) {
         for of in &mut self.0 {

@@ -130,7 +130,9 @@ impl Swings {
         if sample.memory_failures.iter().any(|failure| is_kill(failure.kind)) {
             self.kernel_killed();
         }
-        for s in detector.process_states().filter(|s| s.parent.is_some()) {
+        // One that was told to exit may free what it holds first: that is no swing.
+        let stays = |s: &&ProcessState| s.parent.is_some() && !eligibility.is_going(s.id);
+        for s in detector.process_states().filter(stays) {
             let new = Course::new(t, s.footprint);
             let course = self.courses.entry(s.id).or_insert(new);
             if let Some(swing) = course.observe(t, s.footprint) {

@@ -139,6 +139,7 @@ impl Policy {
         events: &mut Vec<Event>,
     ) {
         let Some(of) = self.take_out(victim) else { return };
+        self.regrets.forget(victim);
         let (after_s, result) = (t - of.first_t, OutcomeResult::Stayed);
         events.push(Event::Outcome(Outcome { order: of.order, after_s, result, forecast }));
         self.eligibility.exclude(victim);

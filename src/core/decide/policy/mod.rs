@@ -166,6 +166,7 @@ impl Policy {
     /// is left alone; others may be chosen.
     fn signal_failed(&mut self, victim: ProcId, why: SignalFailure, detector: &Detector) {
         let Some(of) = self.take_out(victim) else { return };
+        self.regrets.forget(victim);
         match why {
             // Gone before it got the next signal: this sample tells what it gave back.
             SignalFailure::Gone if of.order.reason == OrderReason::Stayed => {
