@@ -11,7 +11,7 @@ use crate::system::proc::start_and_parent;
 use crate::system::{trusted_path, wait};
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_peercred;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType};
 use std::fmt::Write;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -35,6 +35,14 @@ struct PoolClaim {
     /// When it was needed last.
     last_s: f64,
     socket: OwnedFd,
+}
+
+impl Drop for PoolClaim {
+    /// To close the socket would not do: a process that is being forked has it open until its exec, and
+    /// with it the name. One that is shut down refuses every connection, and so stands in nobody's way.
+    fn drop(&mut self) {
+        rustix::net::shutdown(&self.socket, Shutdown::Both).ok();
+    }
 }
 
 impl PoolClaims {
@@ -145,6 +153,10 @@ mod tests {
         assert!(theirs.take(second.0.id()), "it is given up when it is no longer needed");
         drop(theirs);
         assert!(ours.take(second.0.id()));
+        // As a process that is being forked has it open until its exec.
+        let being_forked: Vec<_> =
+            ours.held.iter().map(|claim| claim.socket.try_clone().unwrap()).collect();
+        assert_eq!(being_forked.len(), 1);
         drop(ours);
         let mut theirs = PoolClaims::default();
         assert!(theirs.take(second.0.id()), "it goes with its watch");
