@@ -24,11 +24,11 @@ pub fn run(
     take(&mut sampler, &Waiter::new()?, &mut sample)?;
     let rows =
         ceilings::rows(&sample, sampler.sources(&sample.every_ceiling().collect::<Vec<_>>()));
-    match options.format {
+    match options.output.format {
         ReportFormat::Text => ceilings::write(out, &rows)?,
         ReportFormat::Json => ceilings::write_json(out, &rows)?,
     }
-    if sample.procs.is_empty() && !options.quiet {
+    if sample.procs.is_empty() && !options.output.quiet {
         writeln!(err, "leakwatch: no process matches; these are the limits of the machine only")?;
     }
     Ok(Severity::Fine)

@@ -57,7 +57,7 @@ pub fn run(
     waiter
         .interruptible(|| write(options, &look.balance, out))
         .context("cannot write the sheet")?;
-    if !machine::is_root() && !options.quiet {
+    if !machine::is_root() && !options.output.quiet {
         writeln!(
             err,
             "leakwatch: not run as root: the kernel's caches, and files in memory that other users' processes hold, are not named"
@@ -71,7 +71,7 @@ pub fn run(
 
 fn write(options: &MemoryOptions, sheets: &Balance, out: &mut impl Write) -> std::io::Result<()> {
     let (machine, cgroups) = (sheets.sheet(), sheets.cgroups());
-    match options.format {
+    match options.output.format {
         ReportFormat::Text => {
             balance::write(out, &machine)?;
             cgroups.iter().try_for_each(|sheet| balance::write(out, sheet))?;

@@ -7,7 +7,8 @@ mod values;
 
 use clap::{Args, Parser, Subcommand};
 pub use shared::{
-    ConfigOptions, JudgeOptions, OutputOptions, SelectOptions, StateOptions, TimingOptions,
+    ConfigOptions, JudgeOptions, OutputOptions, ReportOptions, SelectOptions, StateOptions,
+    TimingOptions,
 };
 use std::path::PathBuf;
 pub use values::{Color, ReportFormat, Target};
@@ -55,27 +56,27 @@ pub struct Cli {
 /// The modes other than watching.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Take one sample, judge it with all earlier ones, act, and report what is new (for cron and monitoring)
-    Check(CheckOptions),
-    /// Count what one process holds by malloc: does it leak, or does the allocator keep what was freed?
+    /// Count the memory that a process has from malloc: does it leak, or is it freed memory that the allocator keeps?
     Census(CensusOptions),
     /// List every limit that can fail a fork or bring the OOM killer, nearest first
     Ceilings(CeilingsOptions),
+    /// Take one sample, judge it with all earlier ones, act, and report what is new (for cron and monitoring)
+    Check(CheckOptions),
     /// Print the merged configuration, with the source of each setting
     Config(ConfigOptions),
     /// Observe the whole machine for a minute: what leaks, what the logs say, which setting bounds it
     Diagnose(DiagnoseOptions),
-    /// Tell where all memory is, the machine's and that of cgroups, and what of it grows
+    /// Print the evidence kept of processes that were ended, as a report for a bug tracker
+    Evidence(EvidenceOptions),
+    /// Show where all memory of the machine and of cgroups is, and what grows
     Memory(MemoryOptions),
     /// Record samples to a file for `replay`; judge and signal nothing
     Record(RecordOptions),
-    /// Print the evidence that was kept of processes that were ended, as a report for a bug tracker
-    Evidence(EvidenceOptions),
     /// Judge a recording: print what the watch would have printed
     Replay(ReplayOptions),
     /// Show the known servers, and how their workers are ended
     Servers(ServersOptions),
-    /// Show live, on the whole terminal, what grows and when memory ends; or play a recording
+    /// Show live what grows and when memory ends, or play a recording
     Top(TopOptions),
 }
 
@@ -98,7 +99,7 @@ pub struct WatchOptions {
     ///
     /// For a service that must stay below what the machine would allow. The footprint of the tree's
     /// root counts in full, and of each descendant what it holds beyond what it inherited.
-    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Acting")]
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Judging and acting")]
     pub budget: Option<u64>,
     /// Whether to remember programs, and where.
     #[command(flatten)]
@@ -123,10 +124,11 @@ pub struct WatchOptions {
     pub on_event: Option<String>,
     /// Keep evidence of each process that is ordered to end, below this directory
     ///
-    /// What the kernel tells of its memory, its heap by sizes of blocks, its open descriptors by kind, its
-    /// cgroup, and why it was ended; never what its memory holds. The last 20 orders are kept, of at most
-    /// 200 KiB each; `leakwatch evidence` prints them. A helper process does it, started with the watch:
-    /// no order waits for it. The directory is made if its parent is there; nobody else may write to it.
+    /// The kernel's figures of its memory, its heap by block size, its open descriptors by kind, its cgroup,
+    /// and why it was ended; never the contents of its memory. The evidence of the last 20 orders is kept,
+    /// at most 200 KiB of each; `leakwatch evidence` prints it. A helper process, started with the watch,
+    /// does the work: no order waits for it. leakwatch makes the directory if its parent exists, and
+    /// refuses one that another user may write to.
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub evidence: Option<PathBuf>,
     /// Which configuration to read.
@@ -153,7 +155,7 @@ pub struct CheckOptions {
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = time, help_heading = "Output")]
     pub repeat_after: f64,
     /// Memory budget of each watched tree, as one more ceiling (512M, 1.5G; powers of 1024)
-    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Acting")]
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Judging and acting")]
     pub budget: Option<u64>,
     /// Where to keep the history.
     #[command(flatten)]
@@ -175,7 +177,7 @@ pub struct CensusOptions {
     /// The process
     #[arg(id = "process", value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     pub pid: u32,
-    /// Look several times during this time, and say which sizes of blocks become more; 0 looks once
+    /// Look several times during this time and tell which block sizes increase; 0 looks once
     ///
     /// Ctrl-C ends it early and reports. Each look reads the heap from outside: the process is not
     /// stopped, and what is swapped out stays there.
@@ -192,9 +194,9 @@ pub struct EvidenceOptions {
     /// The directory of `leakwatch --evidence` [default: `evidence` in the directory of state files]
     #[arg(value_name = "DIR")]
     pub dir: Option<PathBuf>,
-    /// Take the evidence of this process now: keep it in DIR, or print it where no DIR is named
+    /// Collect evidence of this process now: keep it in DIR, or print it if no DIR is given
     ///
-    /// The process is not stopped. It takes what `leakwatch census` takes, and the right to do so.
+    /// The process is not stopped. This needs the same rights as `leakwatch census`.
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     pub take: Option<u32>,
     /// Hide the names of machines, users, services and paths
@@ -210,12 +212,9 @@ pub struct CeilingsOptions {
     /// Which processes' limits to list, beside the machine's.
     #[command(flatten)]
     pub select: SelectOptions,
-    /// Print a table for people, or one JSON object
-    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
-    pub format: ReportFormat,
-    /// Print nothing on standard error
-    #[arg(short, long)]
-    pub quiet: bool,
+    /// What to print.
+    #[command(flatten)]
+    pub output: ReportOptions,
 }
 
 /// Options of `servers`.
@@ -304,15 +303,12 @@ pub struct MemoryOptions {
     /// Whose cgroups have a sheet of their own, beside the machine's.
     #[command(flatten)]
     pub select: SelectOptions,
-    /// Look for this long, and tell what grows meanwhile; 0 looks once
+    /// Observe for this long and tell what grows; 0 looks once
     #[arg(long = "for", value_name = "TIME", default_value = "0", value_parser = time, help_heading = "Timing")]
     pub time: f64,
-    /// Print a sheet for people, or one JSON object
-    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
-    pub format: ReportFormat,
-    /// Print nothing on standard error
-    #[arg(short, long)]
-    pub quiet: bool,
+    /// What to print.
+    #[command(flatten)]
+    pub output: ReportOptions,
 }
 
 /// Options of `record`.
@@ -330,7 +326,7 @@ pub struct RecordOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub samples: Option<u64>,
     /// Print nothing on standard error
-    #[arg(short, long)]
+    #[arg(short, long, help_heading = "Output")]
     pub quiet: bool,
 }
 
@@ -372,7 +368,7 @@ pub struct TopOptions {
     /// How often to sample.
     #[command(flatten)]
     pub timing: TimingOptions,
-    /// Begin to play a recording so many times as fast as it was made, 1 to 1000
+    /// Play a recording this many times as fast as it was made, 1 to 1000; keys change it
     #[arg(long, value_name = "N", default_value = "10", value_parser = speed, help_heading = "Timing")]
     pub speed: f64,
     /// How to judge, and what may be ended by hand.

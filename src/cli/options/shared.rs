@@ -1,6 +1,8 @@
 //! The groups of options that several commands share.
 
-use super::values::{Color, interval, max_extrapolation, name_pattern, server_row, signal, time};
+use super::values::{
+    Color, ReportFormat, interval, max_extrapolation, name_pattern, server_row, signal, time,
+};
 use crate::core::model::signal::Signal;
 use crate::core::servers::UserServer;
 use crate::report::events::EventFormat;
@@ -26,8 +28,8 @@ pub struct ConfigOptions {
 pub struct StateOptions {
     /// Keep in this directory how large each program grew before it ended, and the history of checks
     ///
-    /// So the second warm-up of a program is not suspected again. Default: $STATE_DIRECTORY, as set
-    /// by systemd; else /var/lib/leakwatch for root; else $XDG_STATE_HOME/leakwatch or
+    /// A program that warms up again is then not suspected again. Default: $STATE_DIRECTORY, as set by
+    /// systemd; else /var/lib/leakwatch for root; else $XDG_STATE_HOME/leakwatch or
     /// ~/.local/state/leakwatch. Of two watches of the same processes with one directory, the second
     /// exits at once with status 0.
     #[arg(long, value_name = "DIR", conflicts_with = "no_state")]
@@ -69,9 +71,9 @@ pub struct SelectOptions {
     pub units: Vec<String>,
     /// Only processes of this container (repeatable)
     ///
-    /// The name that Docker, Podman, LXC or systemd-nspawn gave it, of Kubernetes the name of the
-    /// container, POD or NAMESPACE/POD; or its number, in full or its first twelve digits. `*`, `?` and
-    /// `[...]` match as above.
+    /// Its name in Docker, Podman, LXC or systemd-nspawn; in Kubernetes the name of the container, POD
+    /// or NAMESPACE/POD; or its ID, in full or the first twelve digits. `*`, `?` and `[...]` match as
+    /// above.
     #[arg(long = "container", value_name = "NAME", value_parser = name_pattern)]
     pub containers: Vec<String>,
     /// Watch at most this many processes, the largest first; each takes 4 kB of memory
@@ -80,7 +82,7 @@ pub struct SelectOptions {
     /// Read this procfs, such as that of the host as seen from a container
     #[arg(long, value_name = "DIR", default_value = "/proc")]
     pub procfs: PathBuf,
-    /// Read this sysfs, which has the cgroups of that procfs mounted below it
+    /// Read this sysfs, where the cgroups that belong to that procfs are mounted
     #[arg(long, value_name = "DIR")]
     pub sysfs: Option<PathBuf>,
 }
@@ -107,19 +109,19 @@ pub struct TimingOptions {
 
 /// How to judge and act.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Acting")]
+#[command(next_help_heading = "Judging and acting")]
 pub struct JudgeOptions {
     /// End no worker earlier than this before memory may run out
     ///
-    /// Mostly it is later: some seconds for a proven leak, about as long as ending takes for growth
-    /// that may still be a cache that fills. Workers of masters that do not outlive a failed fork are
-    /// ended at twice this time where forks would fail.
+    /// Usually a worker is ended later: a proven leak some seconds before the end, and growth that may
+    /// still be a cache that fills only when ending it takes as long as memory lasts. Where forks would
+    /// fail, workers whose master does not survive a failed fork are ended at twice this time.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
     pub lead: f64,
     /// Time for a worker to exit after the first signal [default: depends on the server, 10 to 70 s]
     ///
-    /// When memory likely lasts five seconds more, the next signal follows after five seconds, and in
-    /// the last minute as soon as it must.
+    /// When memory likely lasts only five seconds more, the next signal follows after five seconds; in the
+    /// last minute it follows as soon as it must.
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub grace: Option<f64>,
     /// The first signal, instead of the one that lets the server's workers finish their request
@@ -139,11 +141,11 @@ pub struct JudgeOptions {
     /// At most once a minute. The master gets the signal that `apachectl graceful` sends.
     #[arg(long)]
     pub reload: bool,
-    /// Also end workers of this server, at its cost (postgres: a session, ended by TERM), or of this
-    /// program, which no row describes (repeatable)
+    /// Also end workers of this server, although that costs something (postgres: a session, ended by
+    /// TERM), or children of this program, which leakwatch does not know (repeatable)
     ///
-    /// Of a program that `leakwatch servers` does not list, children are ended only once their parent
-    /// was seen to replace one that ended. Its name here says that it does.
+    /// Children of a program that `leakwatch servers` does not list are ended only once their parent was
+    /// seen to replace one that ended. To name the program here says that it does.
     #[arg(long, value_name = "NAME")]
     pub allow: Vec<String>,
     /// Print what would be signalled, in the same words, and signal nothing
@@ -163,11 +165,23 @@ pub struct JudgeOptions {
     /// Also end a lone leaking process that nothing would restart
     #[arg(long)]
     pub allow_standalone: bool,
-    /// Extrapolate a growth to at most K times the time that it was observed for, 1 to 32
+    /// Extrapolate growth to at most K times as long as it was observed, 1 to 32
     ///
     /// Lower values report leaks later, with more certainty.
     #[arg(long, value_name = "K", default_value = "6", value_parser = max_extrapolation)]
     pub max_extrapolation: f64,
+}
+
+/// How to print one report.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Output")]
+pub struct ReportOptions {
+    /// Print a table for people, or one JSON object
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
+    pub format: ReportFormat,
+    /// Print nothing on standard error
+    #[arg(short, long)]
+    pub quiet: bool,
 }
 
 /// What to print.
