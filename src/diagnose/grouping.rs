@@ -65,19 +65,19 @@ pub fn is_apart(engine: &Engine, process: &ProcessState, parent: &ProcessState) 
     (above.runs_others || is_server) && parent.comm != process.comm
 }
 
-/// Whether a process is a worker of its parent: of the same name, or of the same server (mod_perl
-/// renames Apache's children). What it has in common with its parent counts for the parent.
-pub fn is_worker(engine: &Engine, process: &ProcessState, parent: &ProcessState) -> bool {
+/// Whether a process has memory in common with its parent: it has the same name, or the same server (mod_perl
+/// renames Apache's children). What they have in common counts for the parent.
+pub fn shares_with_parent(engine: &Engine, process: &ProcessState, parent: &ProcessState) -> bool {
     let own = server(engine, process.id);
     process.comm == parent.comm || (own.is_known() && own == server(engine, parent.id))
 }
 
 /// The bytes that a process has to itself: without what a worker still has in common with its parent,
 /// which counts for the parent. It understates by what copy-on-write has made private since.
-pub fn private_bytes(engine: &Engine, process: &ProcessState) -> f64 {
+pub fn bytes_beyond_parent(engine: &Engine, process: &ProcessState) -> f64 {
     let parent = process.parent.and_then(|parent| engine.detector().process_state(parent));
     let inherited = match parent {
-        Some(parent) if is_worker(engine, process, parent) => {
+        Some(parent) if shares_with_parent(engine, process, parent) => {
             process.footprint.min(parent.footprint)
         }
         _ => 0,
@@ -150,10 +150,11 @@ pub fn masters(engine: &Engine, units: &BTreeMap<ProcId, String>) -> Vec<Master>
     let mut known: HashMap<ProcId, usize> = HashMap::new();
     for process in detector.process_states() {
         let parent = process.parent.and_then(|parent| detector.process_state(parent));
-        let Some(parent) = parent.filter(|parent| is_worker(engine, process, parent)) else {
+        let Some(parent) = parent.filter(|parent| shares_with_parent(engine, process, parent))
+        else {
             continue;
         };
-        let worker = (process.id.pid, private_bytes(engine, process));
+        let worker = (process.id.pid, bytes_beyond_parent(engine, process));
         if let Some(master) = known.get(&parent.id).and_then(|index| masters.get_mut(*index)) {
             master.workers.push(worker);
         } else {

@@ -16,7 +16,7 @@ use crate::diagnose::cut_names::Names;
 use crate::diagnose::earlier::series::{EarlierSeries, SeriesSummary, ServiceRoots, available};
 use crate::diagnose::evidence::logs::ServerLog;
 use crate::diagnose::findings::Logs;
-use crate::diagnose::grouping::{masters, private_bytes, service_root};
+use crate::diagnose::grouping::{bytes_beyond_parent, masters, service_root};
 use crate::diagnose::left_behind::LeftBehind;
 use crate::diagnose::services::assemble::Observation;
 use crate::diagnose::services::service::Service;
@@ -112,7 +112,8 @@ impl Observer {
         }
         let (engine, units) = (&self.engine, &self.units);
         let states = engine.detector().process_states();
-        let sizes = states.map(|s| (service_root(engine, units, s), private_bytes(engine, s)));
+        let sizes =
+            states.map(|s| (service_root(engine, units, s), bytes_beyond_parent(engine, s)));
         self.history.push(sample, sizes);
         self.last.clone_from(sample);
     }

@@ -1,6 +1,6 @@
 //! Campaign: the orders under way, from the first signal to the replacement of the victim.
 
-use crate::core::decide::eligibility::WorkerPool;
+use crate::core::decide::worker::WorkerPool;
 use crate::core::detect::Detector;
 use crate::core::detect::ceilings::series::Headroom;
 use crate::core::model::ceiling::{CeilingKind, Place, Unit};

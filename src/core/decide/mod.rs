@@ -12,3 +12,4 @@ pub mod regrets;
 pub mod replacements;
 pub mod rules;
 pub mod swings;
+pub mod worker;

@@ -4,8 +4,9 @@
 //! had grown like the victim grew no further, its growth would have stopped too; if one of its pool
 //! rises as far and gives it back, the victim would have. In a dry run the victim itself tells.
 
-use crate::core::decide::eligibility::{Eligibility, WorkerPool, private_bytes};
+use crate::core::decide::eligibility::Eligibility;
 use crate::core::decide::swings::Swings;
+use crate::core::decide::worker::{WorkerPool, private_bytes};
 use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::model::ceiling::MemoryFailureKind;

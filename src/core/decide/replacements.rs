@@ -6,7 +6,7 @@
 //! of children stood still, fell, and rose to the same number within seconds. One replacement of a
 //! child that the OOM killer took proves that; of others, which may come and go by themselves, two.
 
-use crate::core::decide::eligibility::WorkerPool;
+use crate::core::decide::worker::WorkerPool;
 use crate::core::model::process::ProcId;
 use std::collections::{HashMap, HashSet};
 

@@ -8,7 +8,8 @@
 //! from now on, as long as it fits; does the kernel have to end it, then the rise was real, and
 //! no more is spared.
 
-use crate::core::decide::eligibility::{Eligibility, WorkerPool};
+use crate::core::decide::eligibility::Eligibility;
+use crate::core::decide::worker::WorkerPool;
 use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::model::ceiling::MemoryFailureKind;

@@ -52,7 +52,7 @@ pub use advice::{
 };
 pub use jobs::{is_batch, runs_jobs};
 pub use others::{PREFORKING, UNKNOWN};
-pub use recognise::{is_called, is_interpreter, is_worker, pool_name, recognise};
+pub use recognise::{handles_requests, is_called, is_interpreter, pool_name, recognise};
 pub use row::{
     FailedFork, RecognisedBy, Server, ServerSetting, Termination, ThreadCount, WorkerPolicy,
 };

@@ -65,7 +65,7 @@ pub fn is_interpreter(exe: &str) -> bool {
 }
 
 /// Whether a child of this server's master handles requests, rather than helping the others.
-pub fn is_worker(server: &Server, program: &Program) -> bool {
+pub fn handles_requests(server: &Server, program: &Program) -> bool {
     !server.helpers.iter().any(|part| program.title.contains(part))
 }
 
@@ -320,7 +320,7 @@ mod tests {
         ] {
             let program = program(exe, title, 1);
             let server = recognise(&program, Comm::new(b"x"), &[]);
-            assert_eq!(is_worker(server, &program), worker, "{title}");
+            assert_eq!(handles_requests(server, &program), worker, "{title}");
         }
     }
 }

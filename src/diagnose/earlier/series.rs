@@ -11,7 +11,7 @@ use crate::core::model::ceiling::Ceiling;
 use crate::core::model::process::ProcId;
 use crate::core::model::profile::Profile;
 use crate::core::model::sample::{Header, Sample};
-use crate::diagnose::grouping::{DEEPEST, is_apart, private_bytes};
+use crate::diagnose::grouping::{DEEPEST, bytes_beyond_parent, is_apart};
 use crate::diagnose::size_history::{Point, SizeHistory};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -129,7 +129,7 @@ impl EarlierSeries {
         self.engine.observe(sample);
         let engine = &self.engine;
         let states = engine.detector().process_states();
-        let sizes = states.map(|s| (root(engine, roots, s), private_bytes(engine, s)));
+        let sizes = states.map(|s| (root(engine, roots, s), bytes_beyond_parent(engine, s)));
         self.history.push(sample, sizes);
         self.last = (sample.t, sample.uptime_s);
     }

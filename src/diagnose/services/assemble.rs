@@ -14,7 +14,7 @@ use crate::core::model::verdict::{Evidence, Verdict};
 use crate::core::servers::{Server, UNKNOWN, is_batch};
 use crate::diagnose::earlier::knowledge::{EarlierKnowledge, LiveMembers, contradicts};
 use crate::diagnose::earlier::series::EarlierSeries;
-use crate::diagnose::grouping::{TreeGroup, groups, private_bytes, server};
+use crate::diagnose::grouping::{TreeGroup, bytes_beyond_parent, groups, server};
 use crate::diagnose::leak_figures::{LeakFigures, SteadyGrowth, first_end};
 use crate::diagnose::leak_per_request::{Basis, PerWork};
 use crate::diagnose::size_growth::{SizeGrowth, growth, settled_s, slows, span_s};
@@ -166,7 +166,7 @@ fn add_pids_to_shared_names(services: &mut [Service]) {
 fn trees_by_size(engine: &Engine, group: &TreeGroup<'_>) -> Vec<(ProcId, f64)> {
     let mut trees: BTreeMap<ProcId, f64> = BTreeMap::new();
     for (member, root) in &group.members {
-        *trees.entry(*root).or_default() += private_bytes(engine, member);
+        *trees.entry(*root).or_default() += bytes_beyond_parent(engine, member);
     }
     let mut trees: Vec<(ProcId, f64)> = trees.into_iter().collect();
     trees.sort_by(|a, b| b.1.total_cmp(&a.1));

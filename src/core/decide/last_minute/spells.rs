@@ -6,7 +6,8 @@
 //! 1.75 s after three idle workers had gone at once; then memory ended 2 s after the order on a busy one.
 
 use super::exits::Outcomes;
-use crate::core::decide::eligibility::{Eligibility, is_idle};
+use crate::core::decide::eligibility::Eligibility;
+use crate::core::decide::worker::is_idle;
 use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::model::process::ProcId;

@@ -2,10 +2,10 @@
 
 use super::{LEAST_LEAD_SAMPLES, Policy};
 use crate::core::decide::danger::Danger;
-use crate::core::decide::eligibility::private_bytes;
 use crate::core::decide::hung::hangs;
 use crate::core::decide::last_minute::Urgency;
 use crate::core::decide::rules::Method;
+use crate::core::decide::worker::private_bytes;
 use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::model::ceiling::{CeilingKind, Effect};

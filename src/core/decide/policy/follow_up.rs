@@ -4,8 +4,8 @@ use super::{
     HARD_GRACE_S, LAST_STEPS_S, LONGEST_WAIT_INTERVALS, Policy, REPLACED_S, SETTLED_S, expected,
 };
 use crate::core::decide::campaign::{OrderUnderWay, Settling, unit_of};
-use crate::core::decide::eligibility::private_bytes;
 use crate::core::decide::rules::Method;
+use crate::core::decide::worker::private_bytes;
 use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::model::ceiling::Unit;

@@ -3,9 +3,9 @@
 use super::choose::endangering;
 use super::{OrderedSignal, Policy, expected};
 use crate::core::decide::campaign::OrderUnderWay;
-use crate::core::decide::eligibility::{is_idle, private_bytes};
 use crate::core::decide::last_minute::Urgency;
 use crate::core::decide::rules::Method;
+use crate::core::decide::worker::{is_idle, private_bytes};
 use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::model::ceiling::Unit;

@@ -20,12 +20,13 @@ mod follow_up;
 mod last_minute;
 
 use crate::core::decide::campaign::{Campaign, OrderUnderWay, Settling, headroom_of, unit_of};
-use crate::core::decide::eligibility::{Eligibility, private_bytes};
+use crate::core::decide::eligibility::Eligibility;
 use crate::core::decide::last_minute::LastMinute;
 use crate::core::decide::refusals::{RELOAD_GRACE_S, RefusedForks, Reloads, SignalRetries};
 use crate::core::decide::regrets::Regrets;
 use crate::core::decide::rules::{Method, Rules};
 use crate::core::decide::swings::Swings;
+use crate::core::decide::worker::private_bytes;
 use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::model::ceiling::Unit;
