@@ -42,6 +42,7 @@
 //! | [`detect`](crate::core::detect) | is it growing without end? is a limit coming nearer? |
 //! | [`decide`](crate::core::decide) | must this process end now? which one, how, when |
 //! | [`census`](crate::core::census) | what does a process hold by malloc, and which blocks become more? |
+//! | [`requests`](crate::core::requests) | which request leaks, by what workers served and how they grew? |
 //! | [`servers`](crate::core::servers) | how each server is recognised, and how its workers are ended |
 //! | [`alarm`](crate::core::alarm) | has it begun already: OOM kills, refused forks, stalls |
 //! | [`alerting`](crate::core::alerting) | is the result of a check worth a report? |

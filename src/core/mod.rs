@@ -17,6 +17,7 @@ pub mod model;
 pub mod once;
 pub mod origin;
 pub mod piles;
+pub mod requests;
 pub mod sampling_interval;
 pub mod scheduling_delay;
 pub mod servers;
