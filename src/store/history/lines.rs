@@ -10,11 +10,14 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::{BUFFER, line};
+use super::line;
 use crate::core::model::order::EarlierAction;
 use crate::core::model::sample::{Header, Sample};
 use crate::store::recording::{LONGEST_LINE, parse_header};
 use crate::system::foreign_file;
+
+/// Bytes read and written at once.
+pub(super) const BUFFER: usize = 1 << 16;
 
 /// A history, open for reading.
 pub struct HistoryLines {

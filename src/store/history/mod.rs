@@ -13,12 +13,17 @@
 //! | `NAME.history.jsonl.1` | that of the boot before |
 //! | `NAME.lock` | locked while a check runs; holds what the [last report](last_report) said |
 
+pub mod last_report;
 mod line;
 pub mod lines;
 pub mod lock;
+mod rewrite;
+#[cfg(test)]
+mod tests;
+pub mod thinning;
 
 use std::fs::{self, OpenOptions};
-use std::io::{BufWriter, ErrorKind, Write};
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -31,7 +36,7 @@ use crate::store::recording::Writer;
 use last_report::LastReport;
 use lines::HistoryLines;
 use lock::{SelectionLock, open};
-use thinning::{CLASS, CLASSES};
+use thinning::CLASSES;
 
 /// What `--history-size` is unless it is given, in bytes.
 pub const SIZE: u64 = 32 << 20;
@@ -39,18 +44,9 @@ pub const SIZE: u64 = 32 << 20;
 /// Seconds between checks until four of them tell how often they come: as cron's `*/5`.
 const USUAL_S: f64 = 300.0;
 
-/// Newest intervals whose median is the interval.
-const INTERVALS: usize = 12;
-
-/// A median that differs by this factor from the header's interval takes its place.
-const OTHER: f64 = 1.4;
-
 /// A sample that comes after less than this share of the interval takes the place of the one
 /// before in the judgement, and is not kept: somebody ran a check by hand.
 const TOO_SOON: f64 = 1.0 / 16.0;
-
-/// Bytes read and written at once.
-const BUFFER: usize = 1 << 16;
 
 /// How the files of histories end.
 const ENDING: &str = ".history.jsonl";
@@ -303,102 +299,6 @@ impl CheckHistory {
         HistoryEntry { t: sample.t, span_s, bytes }
     }
 
-    /// The interval at which samples come now.
-    fn interval_s(&self) -> f64 {
-        let planned_s = self.header.interval_s;
-        let mut newest: Vec<f64> = (self.entries.windows(2).rev())
-            .filter_map(|pair| match pair {
-                [then, last] if last.span_s < OTHER * planned_s => Some(last.t - then.t),
-                _ => None,
-            })
-            .take(INTERVALS)
-            .collect();
-        newest.sort_by(f64::total_cmp);
-        let median = newest.get(newest.len() / 2).filter(|_| newest.len() > 2);
-        let other = |median: &&f64| !(1.0 / OTHER..OTHER).contains(&(**median / planned_s));
-        median.filter(other).copied().unwrap_or(planned_s)
-    }
-
-    fn is_too_much(&self, size: u64) -> bool {
-        let interval_s = self.interval_s();
-        let young = self.entries.iter().filter(|entry| entry.class(interval_s) == 0);
-        interval_s != self.header.interval_s || self.whole > size || young.count() >= 2 * CLASS
-    }
-
-    /// Writes it anew: thinned, with the interval at which samples come now; and where that is
-    /// more than `size`, without the oldest, so that a quarter is free.
-    fn rewrite(&mut self, size: u64) -> Result<()> {
-        let planned_s = self.header.interval_s;
-        let interval_s = self.interval_s();
-        self.header.interval_s = interval_s;
-        let classes: Vec<u32> = self.entries.iter().map(|entry| entry.class(interval_s)).collect();
-        let groups = self.without_the_oldest(thinning::plan(&classes), size);
-        let mut lines = HistoryLines::open(&self.path)?;
-        let mut known = std::mem::take(&mut self.entries).into_iter();
-        let new = self.path.with_extension("jsonl.new");
-        // Left by a run that was killed; whatever it is, it is not written through.
-        let _ = fs::remove_file(&new);
-        let file = open(OpenOptions::new().create_new(true), &new).map_err(|e| self.refused(&e))?;
-        let mut out = BufWriter::with_capacity(BUFFER, file);
-        let mut text = Vec::new();
-        self.write_header(&mut text)?;
-        out.write_all(&text).map_err(|e| self.refused(&e))?;
-        self.whole = text.len() as u64;
-        let [mut joined, mut next] = [(); 2].map(|()| Sample::default());
-        let [mut past, mut next_past] = [Vec::new(), Vec::new()];
-        for SelectionKey { samples, keep } in groups {
-            let mut span_s = 0.0;
-            for entry in known.by_ref().take(samples) {
-                ensure!(lines.next(&mut next, &mut next_past)?, "the history changed under way");
-                if span_s > 0.0 {
-                    thinning::join(&joined, &mut next, (span_s, entry.span_s));
-                    past.append(&mut next_past);
-                } else {
-                    std::mem::swap(&mut past, &mut next_past);
-                }
-                span_s += entry.span_s;
-                std::mem::swap(&mut joined, &mut next);
-            }
-            // One that came at a longer interval than is usual now must say so.
-            if samples == 1 && planned_s != interval_s && span_s >= OTHER * interval_s {
-                joined.span_s = Some(span_s);
-            }
-            if !keep {
-                continue;
-            }
-            text.clear();
-            line::write(&mut text, &joined, &past)?;
-            out.write_all(&text).map_err(|e| self.refused(&e))?;
-            let bytes = text.len() as u64;
-            self.whole += bytes;
-            self.entries.push(HistoryEntry { t: joined.t, span_s, bytes });
-        }
-        // Synced, because after a power cut a rename may outlive the data. That is once in 64 checks.
-        out.into_inner()
-            .map_err(std::io::IntoInnerError::into_error)
-            .and_then(|file| file.sync_data())
-            .and_then(|()| fs::rename(&new, &self.path))
-            .map_err(|e| self.refused(&e))
-    }
-
-    /// The groups that are joined, and which are kept.
-    fn without_the_oldest(&self, sizes: Vec<usize>, size: u64) -> Vec<SelectionKey> {
-        let mut entries = self.entries.iter();
-        let mut bytes = Vec::new();
-        for samples in &sizes {
-            // The newer one's line, and what the older ones tell of programs, which is little.
-            bytes.push(entries.by_ref().take((*samples).max(1)).last().map_or(0, |e| e.bytes));
-        }
-        let all: u64 = bytes.iter().sum();
-        let mut spare = if all > size { all - size / 4 * 3 } else { 0 };
-        let group = |(samples, bytes): (usize, u64)| {
-            let keep = samples > 0 && spare == 0;
-            spare = spare.saturating_sub(bytes);
-            SelectionKey { samples: samples.max(1), keep }
-        };
-        sizes.into_iter().zip(bytes).map(group).collect()
-    }
-
     /// Keeps the old one beside, where it is no more in the way.
     fn set_aside(&self) -> Result<()> {
         match &self.lock {
@@ -409,20 +309,9 @@ impl CheckHistory {
     }
 }
 
-/// Samples that follow each other and are joined.
-struct SelectionKey {
-    samples: usize,
-    keep: bool,
-}
-
 impl HistoryEntry {
     /// Its age class: the power of two of intervals that it stands for.
     fn class(&self, interval_s: f64) -> u32 {
         doublings(self.span_s / interval_s).min(CLASSES)
     }
 }
-
-pub mod last_report;
-#[cfg(test)]
-mod tests;
-pub mod thinning;

@@ -1,16 +1,18 @@
 //! One watch: its processes, the engine that judges them, and what it reports.
 
-use super::events::EventOutputs;
-use super::evidence::EvidenceKeeper;
-use super::metrics::MetricsExporter;
-use super::sample_failures::SampleFailures;
-use super::tolerant::Tolerant;
-use super::tree_changes::TreeChanges;
+mod open;
+
 use crate::cli::options::WatchOptions;
 use crate::cli::resolve;
 use crate::command::act::ActingEngine;
 use crate::command::profile_saver::ProfileSaver;
-use crate::command::{may_order, terminal};
+use crate::command::terminal;
+use crate::command::watch::events::EventOutputs;
+use crate::command::watch::evidence::EvidenceKeeper;
+use crate::command::watch::metrics::MetricsExporter;
+use crate::command::watch::sample_failures::SampleFailures;
+use crate::command::watch::tolerant::Tolerant;
+use crate::command::watch::tree_changes::TreeChanges;
 use crate::core::decide::glances::Glances;
 use crate::core::engine::Engine;
 use crate::core::model::ceiling::Ceiling;
@@ -22,15 +24,12 @@ use crate::report::self_usage::DelayedSample;
 use crate::report::words::Style;
 use crate::report::{ceilings, messages, summary};
 use crate::store::history::lock::SelectionLock;
-use crate::system::hook::Hook;
 use crate::system::proc;
 use crate::system::sampler::Sampler;
-use crate::system::signal::LiveSignals;
 use crate::system::wait::Waiter;
 use crate::system::{machine, wait};
 use anyhow::{Error, Result};
-use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::io::Write;
 
 /// Trees listed when the state is asked for.
 const MOST: usize = 40;
@@ -40,8 +39,8 @@ const LONGEST_PAUSE_S: f64 = 0.2;
 const VERBOSE_S: f64 = 60.0;
 
 /// One watch.
-pub(super) struct Session {
-    pub(super) options: WatchOptions,
+pub(in crate::command::watch) struct Session {
+    pub(in crate::command::watch) options: WatchOptions,
     acting: ActingEngine,
     sampler: Sampler,
     sample: Sample,
@@ -54,7 +53,7 @@ pub(super) struct Session {
     /// Whether the engine may give orders, if only for a dry run.
     may_order: bool,
     /// The uptime at which the next glance or sample is due.
-    pub(super) due_s: f64,
+    pub(in crate::command::watch) due_s: f64,
     /// The uptime at which the next sample is due, unless a glance calls for it.
     sample_due_s: f64,
     glances: Glances,
@@ -63,7 +62,7 @@ pub(super) struct Session {
     /// What the last glance saw.
     glanced: Vec<Ceiling>,
     /// The same on the clock of [`wait::awake_s`]; none before the first sample.
-    pub(super) expected_s: Option<f64>,
+    pub(in crate::command::watch) expected_s: Option<f64>,
     verbose_s: f64,
     is_greeted: bool,
     /// Notes to print with the greeting.
@@ -73,111 +72,29 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Begins a watch; none where another process watches the same already. `is_only`: no other
-    /// watch runs in this process.
-    ///
-    /// # Errors
-    /// Bad options, a procfs that cannot be read.
-    pub(super) fn open(
-        options: WatchOptions,
-        is_only: bool,
-        waiter: &Waiter,
-        err: &mut impl Write,
-    ) -> Result<Option<Self>> {
-        let sampler = resolve::sampler(&options.select, options.budget)?;
-        let may_order = may_order(&options.select);
-        let settings = resolve::engine(&options.judge, may_order)?;
-        // None of these problems keeps the watch from protecting its processes.
-        let mut problems = Vec::new();
-        let mut note = |error: Error| problems.push(error);
-        let state = resolve::state(&options.memory).unwrap_or_else(|error| {
-            note(error);
-            None
-        });
-        let lock = match claim(&options, state.as_deref()) {
-            Ok(Claim::Ours(lock)) => lock,
-            Ok(Claim::Taken) => {
-                if options.output.verbose || std::io::stderr().is_terminal() {
-                    let already = "already running for these processes; exiting";
-                    messages::notes(err, &[already.to_owned()])?;
-                }
-                return Ok(None);
-            }
-            Err(error) => {
-                note(error.context("cannot take the lock, so a second instance could start"));
-                None
-            }
-        };
-        let acts = may_order && !options.judge.dry_run;
-        let watch_name = resolve::name(&options.select);
-        let textfile = options.textfile.as_deref();
-        let metrics =
-            textfile.map(|path| MetricsExporter::new(path, &watch_name, acts)).transpose()?;
-        let mut acting = ActingEngine::new(&machine::header(options.timing.interval), settings);
-        let now_s = waiter.uptime_s();
-        let (profile_saver, unread) = ProfileSaver::open(state, &mut acting.engine, now_s);
-        unread.into_iter().for_each(&mut note);
-        let hook = options.on_event.as_deref().map(Hook::start).transpose().unwrap_or_else(|e| {
-            note(e);
-            None
-        });
-        let evidence = match &options.evidence {
-            // Where it cannot be kept at all, that is a mistake in the options.
-            Some(dir) => EvidenceKeeper::start(dir, options.output.quiet)?.map_err(note).ok(),
-            None => None,
-        };
-        let style = terminal::style(&options.output, options.judge.dry_run);
-        let without_pidfd = LiveSignals::new(Vec::new()).note().filter(|_| acts);
-        let session = Self {
-            acting,
-            sampler,
-            sample: Sample::default(),
-            events: EventOutputs::new(&options.output, style, is_only, hook),
-            evidence,
-            metrics,
-            profile_saver,
-            trees: TreeChanges::default(),
-            failures: SampleFailures::default(),
-            may_order,
-            due_s: now_s,
-            sample_due_s: now_s,
-            glances: Glances::default(),
-            glance_s: 0.0,
-            glanced: Vec::new(),
-            expected_s: None,
-            verbose_s: now_s + VERBOSE_S,
-            is_greeted: false,
-            notes: without_pidfd.map(str::to_owned).into_iter().collect(),
-            options,
-            _lock: lock,
-        };
-        problems.into_iter().try_for_each(|problem| session.complain(err, Some(problem)))?;
-        Ok(Some(session))
-    }
-
     /// Whether the watch ends processes.
-    pub(super) fn acts(&self) -> bool {
+    pub(in crate::command::watch) fn acts(&self) -> bool {
         self.may_order && !self.options.judge.dry_run
     }
 
     /// The engine, for reports of the state.
-    pub(super) fn engine(&self) -> &Engine {
+    pub(in crate::command::watch) fn engine(&self) -> &Engine {
         &self.acting.engine
     }
 
     /// Whether a sample was taken and the greeting printed.
-    pub(super) fn is_greeted(&self) -> bool {
+    pub(in crate::command::watch) fn is_greeted(&self) -> bool {
         self.is_greeted
     }
 
     /// Adds notes to print with the greeting.
-    pub(super) fn add_notes(&mut self, notes: Vec<String>) {
+    pub(in crate::command::watch) fn add_notes(&mut self, notes: Vec<String>) {
         self.notes.extend(notes);
     }
 
     /// Whether a sample is to be taken at that uptime: it is due, or a glance at what is left calls
     /// for it. If not, the next glance is planned.
-    pub(super) fn wants_sample(&mut self, waiter: &Waiter) -> bool {
+    pub(in crate::command::watch) fn wants_sample(&mut self, waiter: &Waiter) -> bool {
         let uptime_s = waiter.uptime_s();
         let is_due = uptime_s >= self.sample_due_s;
         // A memory that cannot be read is the sample's to report.
@@ -198,7 +115,7 @@ impl Session {
     /// # Errors
     /// The first sample cannot be taken, or too many in a row; output cannot be written and nothing
     /// is protected.
-    pub(super) fn sample(
+    pub(in crate::command::watch) fn sample(
         &mut self,
         waiter: &Waiter,
         scheduling_delay: &SchedulingDelay,
@@ -324,7 +241,7 @@ impl Session {
     ///
     /// # Errors
     /// The state cannot be written, and nothing is protected.
-    pub(super) fn show_state(&self, err: &mut impl Write) -> Result<()> {
+    pub(in crate::command::watch) fn show_state(&self, err: &mut impl Write) -> Result<()> {
         let err = &mut self.tolerant(err);
         summary::write(err, &summary::trees(self.engine()), MOST, self.plain_style())?;
         let sources = self.sampler.sources(&self.sample.every_ceiling().collect::<Vec<_>>());
@@ -335,7 +252,7 @@ impl Session {
     ///
     /// # Errors
     /// The report cannot be written, and nothing is protected.
-    pub(super) fn report_delay(
+    pub(in crate::command::watch) fn report_delay(
         &self,
         late_s: f64,
         out: &mut impl Write,
@@ -356,7 +273,7 @@ impl Session {
     ///
     /// # Errors
     /// Bad options.
-    pub(super) fn renew(&mut self, options: WatchOptions) -> Result<()> {
+    pub(in crate::command::watch) fn renew(&mut self, options: WatchOptions) -> Result<()> {
         self.acting.renew(resolve::engine(&options.judge, self.may_order)?.rules);
         let style = terminal::style(&options.output, options.judge.dry_run);
         self.events.restyle(&options.output, style);
@@ -370,7 +287,11 @@ impl Session {
     ///
     /// # Errors
     /// The last lines cannot be written, and nothing was protected.
-    pub(super) fn end(mut self, out: &mut impl Write, err: &mut impl Write) -> Result<Severity> {
+    pub(in crate::command::watch) fn end(
+        mut self,
+        out: &mut impl Write,
+        err: &mut impl Write,
+    ) -> Result<Severity> {
         let (out, err) = (&mut self.tolerant(out), &mut self.tolerant(err));
         let unsaved = self.profile_saver.save(&self.acting.engine);
         self.complain(err, unsaved)?;
@@ -388,26 +309,4 @@ impl Session {
     fn plain_style(&self) -> Style {
         Style { colour: false, dry_run: self.options.judge.dry_run }
     }
-}
-
-/// Whether this watch may run beside others.
-enum Claim {
-    /// It may, with the lock if it needs one.
-    Ours(Option<SelectionLock>),
-    /// Another process watches the same.
-    Taken,
-}
-
-/// Takes the lock that keeps a second watch of the same processes from running, as when cron starts
-/// one every minute to keep it alive. A watch at a terminal that signals nothing needs none.
-fn claim(options: &WatchOptions, state: Option<&Path>) -> Result<Claim> {
-    let is_dry = options.judge.dry_run;
-    let is_harmless = is_dry || options.select.is_empty();
-    let Some(state) = state.filter(|_| !is_harmless || !std::io::stderr().is_terminal()) else {
-        return Ok(Claim::Ours(None));
-    };
-    let kind = if is_dry { "dry-run" } else { "watch" };
-    let name = format!("{}.{kind}", resolve::file_name(&options.select));
-    let lock = SelectionLock::take(state, &name)?;
-    Ok(lock.map_or(Claim::Taken, |lock| Claim::Ours(Some(lock))))
 }
