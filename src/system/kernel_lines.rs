@@ -18,9 +18,25 @@ pub(crate) enum KernelLine<'a> {
     ForkRejected(&'a str),
     /// `..: page allocation failure: order:0 ..`: the name of the process that asked for a page.
     NoPage(&'a str),
+    /// `Kernel panic - not syncing: Out of memory ..`: nothing was left to kill, or vm.panic_on_oom is set.
+    Panicked,
+    /// `Fatal resource shortage: privvmpages, UB 101.`: OpenVZ refused a container memory or a process.
+    BeancounterShort {
+        /// The counter, one of memory's or `numproc`.
+        resource: &'a str,
+        /// Its container: `UB 101`.
+        container: &'a str,
+    },
     /// `__vm_enough_memory: .. not enough memory ..`: refused by the commit limit.
     CommitRefused,
 }
+
+/// Beancounters of memory and of processes; the others bound files, locks and network buffers.
+const BEANCOUNTERS: [&str; 7] =
+    ["kmemsize", "privvmpages", "physpages", "vmguarpages", "oomguarpages", "swappages", "numproc"];
+
+/// What asks for pages without waiting, in interrupts: network drivers above all.
+const KERNEL_THREADS: [&str; 5] = ["swapper", "ksoftirqd/", "kworker/", "irq/", "napi/"];
 
 /// What follows `Killed process `: `4711 (apache2) total-vm:..`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,8 +100,20 @@ impl<'a> KernelLine<'a> {
             .is_some_and(|rest| rest.contains("not enough memory"))
         {
             Some(Self::CommitRefused)
+        } else if let Some(why) = after("Kernel panic - not syncing: ") {
+            let is_memorys = ["Out of memory", "out of memory", "System is deadlocked on memory"];
+            is_memorys.iter().any(|words| why.starts_with(words)).then_some(Self::Panicked)
+        } else if let Some(rest) = after("Fatal resource shortage: ") {
+            let (resource, rest) = rest.split_once(", ")?;
+            let container = rest.split('.').next()?.trim();
+            let is_short = BEANCOUNTERS.contains(&resource) && container.starts_with("UB ");
+            is_short.then_some(Self::BeancounterShort { resource, container })
         } else {
             let (name, rest) = text.split_once(": page allocation failure")?;
+            // A driver's request, which may fail: it comes again.
+            if KERNEL_THREADS.iter().any(|thread| name.starts_with(thread)) {
+                return None;
+            }
             rest.get(1..)?.trim_start().starts_with("order:0").then_some(Self::NoPage(name))
         }
     }
@@ -195,5 +223,25 @@ mod tests {
         let old = "Out of memory: Kill process 7 (x) score 9 or sacrifice child";
         assert_eq!(KernelLine::parse(old), Some(KernelLine::WillKill));
         assert_eq!(KernelLine::parse("user: Out of memory: Killed process 7 (x)"), None);
+        for other in [
+            "swapper/0: page allocation failure: order:0, mode:0x480020(GFP_ATOMIC)",
+            "kworker/u8:2: page allocation failure: order:0, mode:0x20",
+            "Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)",
+            "Fatal resource shortage: numfile, UB 101.",
+        ] {
+            assert_eq!(KernelLine::parse(other), None, "{other}");
+        }
+        for panic in [
+            "Kernel panic - not syncing: Out of memory and no killable processes...",
+            "Kernel panic - not syncing: out of memory. panic_on_oom is selected",
+            "Kernel panic - not syncing: System is deadlocked on memory",
+        ] {
+            assert_eq!(KernelLine::parse(panic), Some(KernelLine::Panicked), "{panic}");
+        }
+        let short = |resource| KernelLine::BeancounterShort { resource, container: "UB 101" };
+        assert_eq!(
+            KernelLine::parse("Fatal resource shortage: privvmpages, UB 101."),
+            Some(short("privvmpages"))
+        );
     }
 }

@@ -95,6 +95,7 @@ impl News {
             Some(KernelLine::KilledInCgroup(_) | KernelLine::KilledSomewhere(_))
             | Some(KernelLine::WillKillInCgroup(_))
             | Some(KernelLine::ForkRejected(_) | KernelLine::NoPage(_))
+            | Some(KernelLine::Panicked | KernelLine::BeancounterShort { .. })
             | None => {}
         }
     }

@@ -5,7 +5,8 @@ use super::counted_lines::CountedLines;
 use super::hit::{Hit, hit};
 use super::lines::{Search, split};
 use super::timestamp::Stamps;
-use super::wordings::{LogEntry, Only};
+use super::wordings;
+use super::wordings::{LogEntry, Only, Proved};
 use crate::diagnose::findings::{Failure, Logs, Witness};
 
 /// Notes on what could not be read.
@@ -94,7 +95,8 @@ impl<'s> LogEventCounts<'s> {
             // A traceback has the time of its first line.
             let (t, above) = lines_above.of(at, stamps);
             let entry = LogEntry { above: &above, ..entry };
-            found.extend(hit(t, &entry, (source, Witness::SaidToBeKernel)));
+            let hit = hit(t, &entry, (source, Witness::SaidToBeKernel));
+            found.extend(hit.filter(|hit| !is_told(&above, &hit.proved, file, stamps)));
         });
         found.into_iter().for_each(|hit| self.take(hit));
     }
@@ -166,6 +168,13 @@ impl<'s> LogEventCounts<'s> {
         }
         self.counted.add(hit);
     }
+}
+
+/// Whether the line with a time that a traceback follows says the same: Celery's log ends with the error that it
+/// began with.
+fn is_told(above: &str, proved: &Proved, file: &str, stamps: &Stamps) -> bool {
+    let (t, first) = split(above.lines().next().unwrap_or_default(), file, stamps);
+    t.is_some() && wordings::read(&first).is_some_and(|first| first == *proved)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::timestamp::{Stamped, Stamps};
 use super::wordings::{LogEntry, needles};
+use super::wrapped::{Unwrapped, unwrapped};
 use aho_corasick::AhoCorasick;
 use aho_corasick::packed::Searcher;
 
@@ -72,33 +73,62 @@ pub(super) fn split<'a>(
     file: &'a str,
     stamps: &Stamps,
 ) -> (Option<f64>, LogEntry<'a>) {
-    if let Some((t, body)) = docker(line, stamps) {
-        return (t, LogEntry { tag: file, body, ..LogEntry::default() });
+    if let Some(Unwrapped { t, tag, line }) = unwrapped(line, stamps) {
+        // What it holds is the program's own word, whoever's tag it writes.
+        let own = stamps.split(line);
+        let (body, of_client) = without_brackets(line, own.rest);
+        let tag = tag.unwrap_or(file);
+        return (own.t.or(t), LogEntry { tag, body, of_client, above: "" });
     }
-    let Stamped { t, rest: mut body, by_syslog } = stamps.split(line);
+    let Stamped { t, rest: body, by_syslog } = stamps.split(line);
     // A saved dmesg has the kernel's lines alone, with its own time or without.
     if file == "dmesg" {
         return (t, LogEntry { tag: "kernel", body, ..LogEntry::default() });
     }
-    let (mut tag, mut of_client) = (file, false);
-    if line.starts_with('[') {
-        // "[mpm_prefork:alert] [pid 7:tid 7] [client 1.2.3.4:5] (12)Cannot .."
-        while let Some((inside, rest)) = body.strip_prefix('[').and_then(|b| b.split_once(']')) {
-            of_client |= inside.starts_with("client") || inside.starts_with("remote");
-            body = rest.trim_start();
-        }
-    } else if t.is_some()
-        && let Some((own, rest)) = if by_syslog { tagged(body) } else { of_facility(body) }
-    {
+    let untagged = |(body, of_client)| LogEntry { tag: file, body, of_client, above: "" };
+    let own = match (t, line.starts_with('[')) {
+        (None, _) => None,
+        // journalctl's short-monotonic: "[12345.678901] host kernel: ..".
+        (Some(_), true) => tagged(body).filter(|_| is_since_boot(line)),
+        (Some(_), false) if by_syslog => tagged(body),
+        (Some(_), false) => of_facility(body),
+    };
+    match own {
         // The program may have put its own time before its words.
-        (tag, body) = (own, stamps.split(rest).rest);
+        Some((tag, rest)) => {
+            let body = stamps.split(rest).rest;
+            (t, LogEntry { tag, body, ..LogEntry::default() })
+        }
+        None => (t, untagged(without_brackets(line, body))),
     }
-    (t, LogEntry { tag, body, of_client, above: "" })
+}
+
+/// The rest of a line that begins with brackets without those that follow, and whether one names a client:
+/// "[mpm_prefork:alert] [pid 7:tid 7] [client 1.2.3.4:5] (12)Cannot ..".
+fn without_brackets<'a>(line: &str, mut rest: &'a str) -> (&'a str, bool) {
+    let mut of_client = false;
+    if line.starts_with('[') {
+        while let Some((inside, after)) = rest.strip_prefix('[').and_then(|r| r.split_once(']')) {
+            of_client |= inside.starts_with("client") || inside.starts_with("remote");
+            rest = after.trim_start();
+        }
+    }
+    (rest, of_client)
+}
+
+/// Whether a line begins with the kernel's seconds.
+fn is_since_boot(line: &str) -> bool {
+    let inside = line.strip_prefix('[').and_then(|line| line.split_once(']'));
+    inside.is_some_and(|(inside, _)| inside.trim().parse::<f64>().is_ok() && inside.contains('.'))
 }
 
 /// "host sshd[812]: error .." as `sshd` and the message; some leave out the host.
 fn tagged(text: &str) -> Option<(&str, &str)> {
     let (host, rest) = text.split_once(' ')?;
+    // metalog leaves out the host, and has the program in brackets.
+    if let Some(name) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        return named(name, rest);
+    }
     if host.ends_with(':') {
         return named(host.trim_end_matches(':'), rest);
     }
@@ -140,14 +170,6 @@ fn named<'a>(tag: &'a str, body: &'a str) -> Option<(&'a str, &'a str)> {
     // A forked child of cron and systemd before its exec: "(apache2)".
     let name = name.trim_matches(['(', ')']);
     Some((if name == "kernel" && tag.contains('[') { "" } else { name }, body))
-}
-
-/// A line of Docker's: `{"log":"fork: ..\n","stream":"stderr","time":"2026-11-24T10:00:00Z"}`.
-fn docker<'a>(line: &'a str, stamps: &Stamps) -> Option<(Option<f64>, &'a str)> {
-    let (body, rest) = line.strip_prefix("{\"log\":\"")?.split_once("\",\"stream\":")?;
-    let time = rest.split_once("\"time\":\"").map(|(_, time)| time);
-    let t = time.and_then(|time| stamps.split(time).t);
-    Some((t, body.trim_end_matches("\\n")))
 }
 
 #[cfg(test)]
@@ -201,6 +223,16 @@ mod tests {
             ("Nov 24 10:00:00 alpine kern.err kernel: [1.5] x", "messages", "kernel", "[1.5] x"),
             ("Nov 24 10:00:00 h kernel[7]: Out of memory", "messages", "", "Out of memory"),
             ("Nov 24 10:00:00 kernel: Out of memory", "messages", "kernel", "Out of memory"),
+            ("Nov 24 10:00:00 [kernel] [1.5] x", "current", "kernel", "[1.5] x"),
+            ("[12345.678901] h kernel: x", "saved", "kernel", "x"),
+            ("[12345.678901] usb 1-1: x", "saved", "1-1", "x"),
+            ("[2026-11-24 10:00:00] h kernel: x", "app", "app", "h kernel: x"),
+            (
+                "2026-11-24T10:00:00Z stdout F Nov 24 10:00:00 h kernel: x",
+                "app",
+                "app",
+                "h kernel: x",
+            ),
             ("2026-11-24T10:00:00Z ERROR spawn: x", "app", "app", "ERROR spawn: x"),
             (
                 "{\"log\":\"fork: x\\n\",\"stream\":\"stderr\",\"time\":\"2026-11-24T10:00:00Z\"}",

@@ -18,6 +18,7 @@ mod program;
 mod queue;
 mod timestamp;
 mod wordings;
+mod wrapped;
 
 pub use apart::{read_apart, serve};
 pub use gather::LogEventCounts;

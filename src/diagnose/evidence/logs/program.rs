@@ -6,7 +6,7 @@ use std::path::Path;
 const DEEPEST: usize = 3;
 
 /// Directories of logs that are named after their program, and its name.
-const OF_PROGRAM: [(&str, &str); 27] = [
+const OF_PROGRAM: [(&str, &str); 33] = [
     ("apt", "apt"),
     ("apache2", "apache2"),
     ("httpd", "httpd"),
@@ -34,6 +34,12 @@ const OF_PROGRAM: [(&str, &str); 27] = [
     ("puma", "puma"),
     ("unicorn", "unicorn"),
     ("pgpool", "pgpool"),
+    ("airflow", "airflow"),
+    ("nagios", "nagios"),
+    ("icinga2", "icinga2"),
+    ("cassandra", "cassandra"),
+    ("kafka", "kafka"),
+    ("passenger", "passenger"),
 ];
 /// Names of files that say nothing of a program.
 const OF_ANY: [&str; 18] = [

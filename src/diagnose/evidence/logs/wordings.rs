@@ -3,7 +3,7 @@
 //! The wordings are those of the programs' sources and binaries, each seen or read: httpd 2.2 and 2.4,
 //! php-fpm and PHP 5 to 8, systemd 219 to 255, the crons, OpenSSH, mail servers, gunicorn, uWSGI, puma,
 //! unicorn, PostgreSQL, MySQL, Redis, supervisord, HAProxy, Varnish, Kamailio, Zabbix, Java, node, Go,
-//! earlyoom, systemd-oomd, containerd, kubelet, Linux 2.6 to 6. A new wording is one row of the table and
+//! Erlang, Squid, Passenger, Net::Server, git, earlyoom, systemd-oomd, containerd, kubelet, Linux 2.6 to 6. A new wording is one row of the table and
 //! one line of the test. Each begins a message (see `prefixes`) or belongs to a form that its program
 //! alone writes, for what a client sent may stand further on in a line.
 
@@ -148,13 +148,15 @@ const fn unit(begins: &'static str, has: &'static str, proves: Proof) -> Wording
 }
 
 /// What every kernel line that proves something has, in the words of [`KernelLine`].
-const KERNEL: [&str; 6] = [
+const KERNEL: [&str; 8] = [
     "fork rejected",
     "page allocation failure",
     "illed process",
     "Kill process",
     "killing process",
     "kill process",
+    "Kernel panic - not syncing",
+    "Fatal resource shortage",
 ];
 
 /// A message that ends in "Cannot fork" is a shell's only if it is short.
@@ -179,7 +181,7 @@ impl Wording {
 /// Parts of wordings that are rare in logs: searched for in place of a wording that has one. A wording
 /// that has none is searched for as it is. They make the search fast: whole wordings are two to three
 /// times slower (300 instead of 800 MB/s), since many begin like common words ("error", "code").
-const RARE_PARTS: [&str; 47] = [
+const RARE_PARTS: [&str; 52] = [
     "fork",
     "Fork",
     "FORK",
@@ -227,6 +229,11 @@ const RARE_PARTS: [&str; 47] = [
     "server reached ",
     "FATAL state",
     "in process table",
+    "unable to change to uid",
+    "scheduler thread",
+    "evict pod(s)",
+    "return code -9",
+    "OutOfMemoryException",
 ];
 
 /// The texts of which every line that matters has one: what the search looks for.
@@ -290,8 +297,11 @@ fn prove(proof: Proof, head: &str, text: &str, above: &str) -> Option<(Failure, 
             let missing = missing_at_end(head)?;
             let of_fork =
                 ["fork", "_execute_child", "spawn"].iter().any(|word| above.contains(word));
+            // What std::thread throws where a thread cannot be made.
+            let of_thread =
+                missing == MissingResource::Tasks && above.contains("'std::system_error'");
             match missing {
-                _ if of_fork => Failure::ForkFailed(missing),
+                _ if of_fork || of_thread => Failure::ForkFailed(missing),
                 MissingResource::Memory => Failure::NoMemory,
                 // A call that would wait says the same, and means no harm.
                 _ => return None,
@@ -341,7 +351,7 @@ fn who(wording: &Wording, head: &str, text: &str, tag: &str, unit: &str) -> Stri
         Who::Unit => Some(unit),
         Who::Shell if tag.is_empty() => shell(text),
         Who::Tag | Who::Shell => None,
-        Who::NextWord => behind.trim_start().split([' ', ',', ':', '(']).next(),
+        Who::NextWord => behind.trim_start().split([' ', ',', ':', '(', ')']).next(),
         Who::InQuotes => head.split('"').nth(1),
         Who::InBrackets => {
             head.split(['[', ']']).nth(1).and_then(|inside| inside.split(':').next())
@@ -395,6 +405,11 @@ fn kernel(body: &str) -> Option<Proved> {
             proved(Failure::ForkFailed(MissingResource::Tasks), &of_cgroup(path))
         }
         KernelLine::NoPage(name) => proved(Failure::NoMemory, name),
+        KernelLine::Panicked => proved(Failure::Down, "kernel"),
+        KernelLine::BeancounterShort { resource: "numproc", container } => {
+            proved(Failure::ForkFailed(MissingResource::Tasks), container)
+        }
+        KernelLine::BeancounterShort { container, .. } => proved(Failure::NoMemory, container),
     }
 }
 

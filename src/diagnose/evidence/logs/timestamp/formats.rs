@@ -19,12 +19,20 @@ impl Stamps {
         };
         let inside = line.strip_prefix('[')?;
         let (inside, rest) = inside.split_once(']')?;
+        // Passenger: `[ E 2026-11-24 10:00:00.1234 5197/To App/Implementation.cpp:221 ]: `.
+        let inside = match inside.as_bytes() {
+            [b' ', b'A'..=b'Z', b' ', ..] => inside.get(3..)?,
+            _ => inside,
+        };
         // The kernel's seconds have a fraction of six digits; "[60765]" is a pid.
         let is_kernels = |text: &str| text.split_once('.').is_some_and(|(_, part)| part.len() == 6);
         let t = if let Some(seconds) =
             inside.trim().parse::<f64>().ok().filter(|_| is_kernels(inside.trim()))
         {
             self.boot_t + seconds
+        } else if inside.len() == 10 && inside.bytes().all(|byte| byte.is_ascii_digit()) {
+            // Nagios: `[1795514400]`.
+            inside.parse().ok()?
         } else {
             let known = [Self::ctime, Self::iso, Self::syslog, Self::slashed, Self::civil];
             known.into_iter().find_map(|read| read(self, inside))?.0
@@ -88,12 +96,29 @@ impl Stamps {
         self.iso(WEEKDAYS.iter().find_map(|day| line.strip_prefix(day))?)
     }
 
-    /// `E1124 10:00:00.123456    1234 file.go:12] ..`: kubelet.
+    /// `@4000000069b9c2c60c8b4ad4 ..`: multilog, s6-log. Labels of TAI64N are ten seconds ahead of Unix time.
+    pub(super) fn tai64n<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
+        let (label, rest) = line.strip_prefix('@')?.split_at_checked(24)?;
+        let (seconds, nanos) = label.split_at_checked(16)?;
+        let seconds = u64::from_str_radix(seconds, 16).ok()?.checked_sub((1 << 62) + 10)?;
+        let nanos = u32::from_str_radix(nanos, 16).ok().filter(|nanos| *nanos < 1_000_000_000)?;
+        let t = seconds as f64 + f64::from(nanos) * 1e-9;
+        (t < 8e9).then_some((t, rest))
+    }
+
+    /// `E1124 10:00:00.123456    1234 file.go:12] ..`: kubelet; `E20261124 ..`: glog.
     pub(super) fn klog<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
         let mut scan = Scan(line.strip_prefix(['I', 'W', 'E', 'F'])?);
-        let date = scan.digits(4)?;
+        let before = scan.0.len();
+        let date = scan.number()?;
+        let digits = before - scan.0.len();
         let clock = scan.eat(" ")?.clock()?;
-        let t = self.of_no_year(date / 100, date % 100, clock)?;
+        let t = match digits {
+            4 => self.of_no_year(date / 100, date % 100, clock)?,
+            // glog since 0.5.
+            8 => self.unix(date / 10_000, date / 100 % 100, date % 100, clock, None)?,
+            _ => return None,
+        };
         Some((t, scan.0.split_once("] ").map_or(scan.0, |(_, rest)| rest)))
     }
 
@@ -154,7 +179,9 @@ impl Stamps {
         let year = scan.number()?;
         let month = scan.eat("/")?.number()?;
         let day = scan.eat("/")?.number()?;
-        let clock = scan.eat(" ")?.clock()?;
+        // Net::Server: `2026/11/24-10:00:00`.
+        let between = if scan.0.starts_with('-') { "-" } else { " " };
+        let clock = scan.eat(between)?.clock()?;
         Some((self.unix(year, month, day, clock, None)?, scan.0))
     }
 
@@ -172,6 +199,9 @@ impl Stamps {
         let day = scan.eat("-")?.number()?;
         let clock = match scan.0.as_bytes().first() {
             Some(b'T') => scan.eat("T")?.clock()?,
+            // svlogd: `2026-11-24_10:00:00.12345`; Airflow: `[2026-11-24, 10:00:00 UTC]`.
+            Some(b'_') => scan.eat("_")?.clock()?,
+            Some(b',') => scan.eat(", ")?.clock()?,
             _ => scan.blanks()?.clock()?,
         };
         let zone = scan.zone();

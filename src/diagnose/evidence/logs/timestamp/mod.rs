@@ -36,7 +36,7 @@ impl Stamps {
     /// The time at the beginning of a line, and the rest of the line after it and blanks.
     pub fn split<'a>(&self, line: &'a str) -> Stamped<'a> {
         type Read = for<'s, 'l> fn(&'s Stamps, &'l str) -> Option<(f64, &'l str)>;
-        let known: [(Read, bool); 13] = [
+        let known: [(Read, bool); 14] = [
             (Self::bracketed, false),
             (Self::syslog, true),
             (Self::ctime, false),
@@ -46,6 +46,7 @@ impl Stamps {
             (Self::iso, false),
             (Self::short_full, true),
             (Self::klog, false),
+            (Self::tai64n, false),
             (Self::redis, false),
             (Self::zabbix, false),
             (Self::mysql_5_5, false),
@@ -173,6 +174,13 @@ mod tests {
             "2026-11-24T10:00:00: x",
             "<34>1 2026-11-24T10:00:00Z x",
             "1795514400 x",
+            "[1795514400] x",
+            "[ E 2026-11-24 10:00:00.0000 5197/To App/Implementation.cpp:221 ]: x",
+            "[2026-11-24, 10:00:00 UTC] x",
+            "2026-11-24_10:00:00.00000 x",
+            "2026/11/24-10:00:00 x",
+            "@400000006b05602a00000000 x",
+            "E20261124 10:00:00.000000 1234 file.cc:12] x",
             "Log started: 2026-11-24  10:00:00 x",
         ] {
             let Stamped { t, rest, .. } = stamps.split(line);

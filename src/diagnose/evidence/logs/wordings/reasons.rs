@@ -3,7 +3,7 @@
 use crate::diagnose::findings::MissingResource;
 
 /// How each resource is named, in English, by number and by macro.
-const MEMORY: [&str; 15] = [
+const MEMORY: [&str; 16] = [
     "errno: 12",
     "Cannot allocate memory",
     "ENOMEM",
@@ -12,6 +12,7 @@ const MEMORY: [&str; 15] = [
     "errno=12",
     "errno= 12",
     "error=12",
+    "error = 12",
     "error 12",
     "(12)",
     "[12]",
@@ -20,7 +21,7 @@ const MEMORY: [&str; 15] = [
     "Out of memory",
     "Not enough memory",
 ];
-const TASKS: [&str; 14] = [
+const TASKS: [&str; 15] = [
     "errno: 11",
     "Resource temporarily unavailable",
     "EAGAIN",
@@ -29,6 +30,7 @@ const TASKS: [&str; 14] = [
     "errno=11",
     "errno= 11",
     "error=11",
+    "error = 11",
     "error 11",
     "(11)",
     "[11]",
@@ -65,7 +67,11 @@ fn is_tail(tail: &str) -> bool {
 
 /// The same before the words: Apache's "(11)Resource temporarily unavailable: fork: ..".
 pub(super) fn missing_before(text: &str, head: &str) -> Option<MissingResource> {
-    let before = text.get(..text.len() - head.len())?;
+    let mut before = text.get(..text.len() - head.len())?;
+    // Where it goes to syslog, behind "[mpm_prefork:alert] [pid 904:tid 139] ".
+    while let Some((_, rest)) = before.strip_prefix('[').and_then(|text| text.split_once("] ")) {
+        before = rest;
+    }
     missing_at_end(before.trim_end_matches([' ', ':']).rsplit(": ").next()?).or_else(|| {
         let has = |words: &[&str]| words.iter().any(|word| before.starts_with(word));
         if has(&["(12)", "[12]"]) {

@@ -40,6 +40,12 @@ pub(super) const WORDINGS: &[Wording] = &[
     has("static TLS block", Nothing, Tag),
     has("Allowed memory size of", Nothing, Tag),
     has("Out of sort memory", Nothing, Tag),
+    // Dovecot's vsz_limit, and the shared memory of Zabbix's caches.
+    has("pool_system_", Nothing, Tag),
+    has("block_alloc(", Nothing, Tag),
+    has("vsz_limit", Nothing, Tag),
+    has("zbx_mem_", Nothing, Tag),
+    has("zbx_shmem_", Nothing, Tag),
     has("maxmemory", Nothing, Tag),
     has("consider tuning tcp_mem", Nothing, Tag),
     has("io_uring", Nothing, Tag),
@@ -51,8 +57,14 @@ pub(super) const WORDINGS: &[Wording] = &[
     begins("fork: Unable to fork new process", ForkFailed, APACHE),
     begins("AH00159: fork: Unable to fork new process", ForkFailed, APACHE),
     begins("ap_thread_create: unable to create ", ForkFailed, APACHE),
+    // A child's: setuid() fails where its user has as many processes as it may.
+    Wording { has: "unable to change to uid", ..begins("setuid: ", ForkBecause, APACHE) },
     begins("apr_thread_create: unable to create ", ForkFailed, APACHE),
     Wording { has: "Couldn't spawn process '", ..begins("mod_wsgi (pid=", ForkFailed, APACHE) },
+    Wording {
+        has: "Couldn't create worker thread ",
+        ..begins("mod_wsgi (pid=", ForkFailed, APACHE)
+    },
     Wording {
         has: "couldn't create child process: 12: ",
         ..begins("(12)Cannot allocate memory: ", NO_FORK_MEMORY, APACHE)
@@ -89,11 +101,17 @@ pub(super) const WORDINGS: &[Wording] = &[
     begins("clone() failed", ForkBecause, Tag),
     begins("posix_spawn", ForkBecause, Tag),
     begins("zbx_fork() failed", ForkFailed, Tag),
+    // Perl's Net::Server: munin-node, postgrey.
+    begins("Bad fork [", ForkBecause, Tag),
+    Wording { has: "due to a fork() error", ..begins("The check of ", ForkFailed, Tag) },
     begins("ipcCreate: fork: ", ForkBecause, Tag),
     begins("could not fork ", ForkBecause, Tag),
     begins("could not launch", ForkBecause, Tag),
+    // PostgreSQL in German.
+    Wording { has: "(fork-Fehler)", ..begins("konnte ", ForkBecause, Tag) },
     begins("Can't fork", ForkFailed, Tag),
     begins("can't fork", ForkFailed, Shell),
+    begins("can't vfork", ForkFailed, Tag),
     begins("Cannot fork", ForkFailed, Tag),
     begins("cannot fork", ForkFailed, Tag),
     begins("Could not fork", ForkFailed, Tag),
@@ -143,9 +161,15 @@ pub(super) const WORDINGS: &[Wording] = &[
     begins("Can't save in background: fork: ", ForkFailed, Tag),
     begins("Can't rewrite append only file in background: fork: ", ForkFailed, Tag),
     Wording { has: "fork: ", ..begins("Can't ", ForkBecause, Tag) },
+    begins("Background saving terminated by signal 9", KILLED, Tag),
+    begins("Background AOF rewrite terminated by signal 9", KILLED, Tag),
+    begins("Background RDB transfer terminated by signal 9", KILLED, Tag),
     // Ruby, whose error comes before or behind the system call.
     Wording { has: " - fork(2)", ..begins("Cannot allocate memory", NO_FORK_MEMORY, Tag) },
     Wording { has: " - fork(2)", ..begins("Resource temporarily unavailable", NO_TASKS, Tag) },
+    // Rails has it behind the name of the error.
+    Wording { has: " - fork(2)", ..begins("Errno::ENOMEM (Cannot ", NO_FORK_MEMORY, Tag) },
+    begins("Errno::ENOMEM (Cannot allocate memory", NO_MEMORY, Tag),
     begins("can't create Thread", ForkFailed, Tag),
     begins("failed to allocate memory", NO_MEMORY, Tag),
     begins("Unable to start a standalone server: [fork", ForkFailed, Tag),
@@ -165,7 +189,12 @@ pub(super) const WORDINGS: &[Wording] = &[
     },
     Wording { has: "pthread_create failed", ..begins("Failed to start", ForkFailed, Tag) },
     begins("Native memory allocation (", NO_MEMORY, Tag),
+    // Erlang.
+    Wording { has: " bytes of memory", ..begins("Cannot allocate ", NO_MEMORY, Tag) },
+    Wording { has: "scheduler thread", ..begins("Failed to create ", ForkBecause, Tag) },
     // node, Go, C and C++, Rust, Python.
+    Wording { has: "(uv_thread_create(", ..begins("../src/node_platform.cc:", ForkFailed, Tag) },
+    begins("Assertion failed: (0) == (uv_thread_create(", ForkFailed, Tag),
     Wording { ends: " ENOMEM", ..begins("spawn ", NO_FORK_MEMORY, Tag) },
     Wording { ends: " EAGAIN", ..begins("spawn ", NO_TASKS, Tag) },
     Wording { ends: " ENOMEM", ..begins("spawnSync ", NO_FORK_MEMORY, Tag) },
@@ -190,6 +219,19 @@ pub(super) const WORDINGS: &[Wording] = &[
     Wording { ends: "bytes failed", ..begins("memory allocation of ", NO_MEMORY, Tag) },
     begins("terminate called after throwing an instance of 'std::bad_alloc'", NO_MEMORY, Tag),
     begins("std::bad_alloc", NO_MEMORY, Tag),
+    // .NET.
+    begins("System.OutOfMemoryException", NO_MEMORY, Tag),
+    // PHP's opcode cache, PostgreSQL, Squid, virtual machines.
+    Wording {
+        has: ": Cannot allocate memory",
+        ..begins("Unable to allocate shared memory segment of ", NO_MEMORY, Tag)
+    },
+    begins("could not map anonymous shared memory: Cannot allocate memory", NO_MEMORY, Tag),
+    Wording { ends: " bytes!", ..begins("Unable to allocate ", NO_MEMORY, Tag) },
+    Wording {
+        has: ": Cannot allocate memory",
+        ..begins("cannot set up guest memory '", NO_MEMORY, Tag)
+    },
     // MySQL, MariaDB.
     begins("Can't create a new thread (errno 11", NO_TASKS, Tag),
     begins("Can't create a new thread (errno 12", NO_FORK_MEMORY, Tag),
@@ -223,12 +265,26 @@ pub(super) const WORDINGS: &[Wording] = &[
         has: "exitcode/signal:9). Exiting",
         ..begins("One child process died (PID:", DOWN, Tag)
     },
+    Wording { has: "exited due to signal 9", ..begins("Squid Parent: ", KILLED, Program("squid")) },
     Wording { has: "exited with 'signal 9 (SIGKILL)'", ..begins("Process '", KILLED, Tag) },
+    Wording {
+        has: "exited prematurely: signal 9 (SIGKILL)",
+        ..begins("Task handler raised error: WorkerLostError(", KILLED, Tag)
+    },
     Wording { has: "exited prematurely: signal 9 (SIGKILL)", ..begins("Task ", KILLED, Tag) },
     begins("Worker exited prematurely: signal 9 (SIGKILL)", KILLED, Tag),
     Wording { has: "via signal [SIGKILL]", ..begins("App [", KILLED, InBrackets) },
     Wording { has: "Negsignal.SIGKILL", ..begins("Task exited with return code", KILLED, Tag) },
+    begins("Task exited with return code -9", KILLED, Tag),
+    // Python's pools of processes.
+    Wording { has: "is killed by signal: Killed", ..begins("DataLoader worker (pid", KILLED, Tag) },
+    Wording { has: "SIGKILL(-9)", ..begins("The exit codes of the workers are {", KILLED, Tag) },
+    Wording { has: "]' died with <Signals.SIGKILL: 9>", ..begins("Command '[", KILLED, Tag) },
     begins("Killed signal terminated program ", KILLED, NextWord),
+    begins("internal compiler error: Killed (program ", KILLED, NextWord),
+    Wording { has: "ld terminated with signal 9", ..begins("collect2: ", KILLED, Program("ld")) },
+    begins("pack-objects died of signal 9", KILLED, Program("git")),
+    begins("index-pack died of signal 9", KILLED, Program("git")),
     // bash: "x.sh: line 3:  1234 Killed                  /usr/bin/php a.php".
     begins("Killed  ", KILLED, NextWord),
     Wording { has: " oom_kill event", ..begins("Detected ", IN_CGROUP, Program("slurmstepd")) },
@@ -239,6 +295,12 @@ pub(super) const WORDINGS: &[Wording] = &[
     Wording { has: "VmRSS", ..of("Sending SIGKILL to process ", BY_DAEMON, InQuotes) },
     begins("Sending SIGTERM to the victim", BY_DAEMON, Tag),
     begins("Sending SIGKILL to the victim", BY_DAEMON, Tag),
+    begins(
+        "\"Eviction manager: must evict pod(s) to reclaim\" resourceName=\"memory\"",
+        BY_DAEMON,
+        Tag,
+    ),
+    begins("eviction manager: must evict pod(s) to reclaim memory", BY_DAEMON, Tag),
     // Containers.
     begins("TaskOOM event", IN_CGROUP, Who::Container),
     begins("System OOM encountered, victim process: ", Of(Failure::OomKill), NextWord),
@@ -250,6 +312,7 @@ pub(super) const WORDINGS: &[Wording] = &[
     Wording { has: "failed (12: Cannot allocate", ..begins("malloc(", NO_MEMORY, Tag) },
     Wording { has: "failed (12: Cannot allocate", ..begins("posix_memalign(", NO_MEMORY, Tag) },
     Wording { has: "failed; errno 12", ..begins("mmap(", NO_MEMORY, Tag) },
+    Wording { has: "failed (12: Cannot allocate", ..begins("mmap(", NO_MEMORY, Tag) },
     begins("MemoryError", NO_MEMORY, Tag),
     Wording { has: "MemoryError: Unable to allocate", ..begins("numpy.", NO_MEMORY, Tag) },
     begins("NoMemoryError", NO_MEMORY, Tag),

@@ -246,3 +246,9 @@ fn each_row_that_proves_something_begins_its_message() {
         assert!(is_anchored, "{:?} {:?}", wording.has, wording.ends);
     }
 }
+
+/// Each search more costs a quarter of the time that a log takes.
+#[test]
+fn four_fast_searches_look_for_all_needles() {
+    assert!(needles().len() <= 4 * 32, "{}", needles().len());
+}
