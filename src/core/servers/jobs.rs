@@ -41,6 +41,17 @@ pub(super) static JOBS: Server = Server {
         RecognisedBy::Title(&[
             "rq",
             "rqworker",
+            "rqscheduler",
+            "qcluster",
+            "db_worker",
+            "process_tasks",
+            "run_huey",
+            "rundramatiq",
+            "arq",
+            "procrastinate",
+            "qrunner",
+            "mailmanctl",
+            "karafka",
             "huey_consumer",
             "huey_consumer.py",
             "dramatiq",
@@ -133,6 +144,11 @@ const BATCH_RUNNERS: &[&str] = &[
     "zypper",
     "tar",
     "ffmpeg",
+    "R",
+    "Rscript",
+    "octave-cli",
+    "julia",
+    "MATLAB",
 ];
 
 /// What runs the jobs of a batch: its children are their steps, and nothing repeats one.

@@ -106,6 +106,7 @@ pub static TABLE: &[&Server] = &[
     &sessions::CRON,
     &sessions::SUPERVISOR,
     &sessions::SESSION,
+    &sessions::INTERACTIVE,
     &jobs::BATCH,
     &proxies::DAEMON,
     &others::PREFORKING,

@@ -77,6 +77,39 @@ pub(super) static SUPERVISOR: Server = Server {
     ..BLANK
 };
 
+/// What shows somebody a page, a desktop or an administration: each child is what one person looks at.
+pub(super) static INTERACTIVE: Server = Server {
+    name: "interactive program",
+    key: "interactive",
+    verified: "manuals",
+    by: &[
+        RecognisedBy::Exe(&[
+            "chrome",
+            "chromium",
+            "chromium-browser",
+            "chrome-headless-shell",
+            "headless_shell",
+            "msedge",
+            "firefox",
+            "firefox-esr",
+            "firefox-bin",
+            "electron",
+            "guacd",
+            "x11vnc",
+            "Xtigervnc",
+            "xrdp-chansrv",
+            "xrdp-sesexec",
+            "shellinaboxd",
+            "Rserve",
+        ]),
+        RecognisedBy::Title(&["miniserv.pl"]),
+    ],
+    workers: WorkerPolicy::Report(
+        "it is a page, a desktop or a session that somebody looks at; end it yourself if it must go",
+    ),
+    ..BLANK
+};
+
 /// What people and containers run programs by. `sudo leakwatch -p bash` must end no shell.
 pub(super) static SESSION: Server = Server {
     name: "session",

@@ -10,7 +10,7 @@ pub(super) static UNICORN: Server = Server {
     name: "unicorn",
     key: "unicorn",
     verified: "tried under load, unicorn 6.0",
-    by: &[RecognisedBy::Title(&["unicorn", "unicorn_rails"])],
+    by: &[RecognisedBy::Title(&["unicorn", "unicorn_rails", "rainbows"])],
     workers: WorkerPolicy::End(Termination::gently(Signal::Quit, 60.0, TERM_KILL)),
     failed_fork: FailedFork::Ends("exits: the site is down"),
     // No setting recycles workers: the gem unicorn-worker-killer ends them by requests or size.
