@@ -133,11 +133,13 @@ fn value(running: &RunningServer, text: &str) -> Value {
     let Some(arguments) = call else { return Value::Default(0) };
     let (name, default) = arguments.split_once(',').unwrap_or((arguments, ""));
     let name = name.trim().trim_matches(['"', '\'']);
+    let has_default = !default.trim().is_empty();
     let default = number(default.trim().trim_start_matches("default=")).unwrap_or(0);
     match running.variable(name).and_then(number) {
         Some(value) => Value::Number(value),
-        // Its environment can be read, and has no such variable.
-        None if !running.env.is_empty() && running.variable(name).is_none() => {
+        // Its environment can be read, and has no such variable. Without a default the line would be an
+        // error, so it stands in a condition that does not hold.
+        None if has_default && !running.env.is_empty() && running.variable(name).is_none() => {
             Value::Number(default)
         }
         None => Value::Default(default),

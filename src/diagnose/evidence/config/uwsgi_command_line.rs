@@ -59,7 +59,7 @@ impl Collected {
         // The environment may name a file too, which is not opened: it is the process's own word.
         let by_variable =
             running.env.iter().find(|(name, _)| FILE_VARIABLES.contains(&name.as_str()));
-        if let Some((name, value)) = by_variable.filter(|_| first.is_none()) {
+        if let Some((name, value)) = by_variable {
             self.notes.push(format!("{value}: named by {name}; its settings are not known"));
             let settings = [server.recycle.first(), server.cap.first()].into_iter().flatten();
             let unknown = settings.map(|of| IniEntry {

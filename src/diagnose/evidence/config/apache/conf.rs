@@ -189,6 +189,7 @@ impl<'r> Conf<'r> {
                     self.status = Some(section.argument.clone());
                 }
             }
+            ("use", _) => self.note(format!("Use {first}: what a macro sets is not read")),
             (_, _) if is_inside => {}
             ("loadmodule", _) => {
                 let bare = first.trim_end_matches("_module");

@@ -29,6 +29,8 @@ const USUAL: [(&str, &str); 9] = [
     ("etc/httpd/conf/apache.conf", "etc/httpd"),
     ("apache2/conf/httpd.conf", "apache2"),
 ];
+/// The main file below the root that `-d` names: as httpd is built, and Debian, and SUSE.
+const UNDER_ROOT: [&str; 3] = ["conf/httpd.conf", "apache2.conf", "httpd.conf"];
 /// Where else it may be, whatever the executable.
 const ELSEWHERE: [&str; 3] = ["/", "/usr/local/apache2", "/usr/local"];
 
@@ -75,9 +77,13 @@ fn main_file(running: &RunningServer) -> Option<(PathBuf, PathBuf)> {
         return Some((root.join(file), root));
     }
     let named = root.and_then(|root| {
-        let file = compiled("SERVER_CONFIG_FILE").unwrap_or_else(|| "conf/httpd.conf".to_owned());
-        let file = root.join(file);
-        text(running, &file).is_ok().then_some((file, root))
+        // Of an executable that may not be read the name of its file is not known.
+        let names = match compiled("SERVER_CONFIG_FILE") {
+            Some(name) => vec![name],
+            None => UNDER_ROOT.map(str::to_owned).to_vec(),
+        };
+        let mut files = names.into_iter().map(|name| root.join(name));
+        files.find(|file| text(running, file).is_ok()).map(|file| (file, root.clone()))
     });
     named.or_else(|| {
         let (file, root) = usual()?;
