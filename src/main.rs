@@ -8,7 +8,7 @@ use leakwatch::cli::config::{self, Parsed};
 use leakwatch::cli::options::{Cli, Command};
 use leakwatch::command;
 use leakwatch::core::alerting::worse;
-use leakwatch::diagnose::evidence::{inquiry, logs};
+use leakwatch::diagnose::evidence::{access, inquiry, logs};
 use leakwatch::report::journal::Leveled;
 use leakwatch::system::helper::Duty;
 use leakwatch::system::nonblocking_output::NonblockingOutput;
@@ -31,6 +31,7 @@ fn main() -> ExitCode {
                 inquiry::serve(io::stdin().lock(), io::stdout().lock()).map(|()| 0)
             }
             Some(Duty::Logs) => logs::serve().map(|()| 0),
+            Some(Duty::AccessLogs) => access::serve().map(|()| 0),
             Some(Duty::Census) => heap_census::serve().map(|()| 0),
             Some(Duty::Evidence) => {
                 let journal = systemd::is_journal(io::stderr());

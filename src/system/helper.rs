@@ -23,6 +23,8 @@ pub enum Duty {
     Inquiry,
     /// Reads logs that it is handed over a [`Channel`].
     Logs,
+    /// Reads what servers append to their access logs, which it is handed over one.
+    AccessLogs,
     /// Takes censuses of processes that it is handed over one.
     Census,
     /// Keeps evidence of the processes that it is told of over a [`Channel`].
@@ -34,6 +36,7 @@ impl Duty {
         match self {
             Self::Inquiry => "leakwatch-reader",
             Self::Logs => "leakwatch-log-reader",
+            Self::AccessLogs => "leakwatch-access-log-reader",
             Self::Census => "leakwatch-census",
             Self::Evidence => "leakwatch-evidence",
         }
@@ -52,7 +55,7 @@ const COMPLETED: Duration = Duration::from_secs(1);
 /// What this process was started for, if it is a helper.
 pub fn asked_for() -> Option<Duty> {
     let name = std::env::args_os().next()?;
-    [Duty::Inquiry, Duty::Logs, Duty::Census, Duty::Evidence]
+    [Duty::Inquiry, Duty::Logs, Duty::AccessLogs, Duty::Census, Duty::Evidence]
         .into_iter()
         .find(|duty| name == duty.name())
 }

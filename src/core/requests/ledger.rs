@@ -52,8 +52,8 @@ impl Ledger {
     /// The number of a request beyond the bound.
     pub(super) const OTHER: usize = MOST_PATHS;
 
-    /// Takes in that a worker served a request, in the words of [`fold`](super::fold).
-    pub fn serve(&mut self, worker: ProcId, request: &str) {
+    /// Takes in how often a worker served a request, in the words of [`fold`](super::fold).
+    pub fn serve(&mut self, worker: ProcId, request: &str, times: u32) {
         let number = match self.numbers.get(request) {
             Some(number) => *number,
             None if self.names.len() < MOST_PATHS => {
@@ -65,7 +65,7 @@ impl Ledger {
         };
         if let Some(worker) = self.worker(worker) {
             let count = worker.served.entry(number).or_default();
-            *count = count.saturating_add(1);
+            *count = count.saturating_add(times);
         }
     }
 
@@ -158,7 +158,7 @@ mod tests {
     fn ledger(looks: &[(u64, &[&str])]) -> Ledger {
         let mut ledger = Ledger::default();
         for (nth, (kib, served)) in looks.iter().enumerate() {
-            served.iter().for_each(|request| ledger.serve(WORKER, request));
+            served.iter().for_each(|request| ledger.serve(WORKER, request, 1));
             ledger.look(WORKER, nth as f64, kib << 10);
         }
         ledger
@@ -188,9 +188,9 @@ mod tests {
         let mut ledger = Ledger::default();
         for nth in 0..10_000 {
             let worker = ProcId { pid: nth, start: 1 };
-            ledger.serve(worker, &format!("GET /{nth}"));
+            ledger.serve(worker, &format!("GET /{nth}"), 1);
             ledger.look(worker, 0.0, 1);
-            ledger.serve(WORKER, "GET /");
+            ledger.serve(WORKER, "GET /", 1);
             ledger.look(WORKER, f64::from(nth), 1);
         }
         let worker = &ledger.workers[&WORKER];

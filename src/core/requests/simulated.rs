@@ -115,9 +115,9 @@ fn service(seed: u64, fault: Fault, keys: (f64, f64)) -> Service {
                 }
                 is_ahead = Some(request);
                 let mut serve = |request: usize| {
-                    ledger.serve(id, &name(request));
+                    ledger.serve(id, &name(request), 1);
                     if fault == Fault::Together && request == LEAKS {
-                        ledger.serve(id, &name(REQUESTS));
+                        ledger.serve(id, &name(REQUESTS), 1);
                     }
                 };
                 // The log is written after the work: it may be of the next look.
@@ -179,7 +179,7 @@ fn the_one_that_leaks_is_named_and_no_other() {
     assert_eq!((tally.wrong_sure, tally.wrong_likely, tally.far), (0, 0, 0), "{tally:?}");
     // 146 and 38; in the other 16 the cache of another request's grew more, or chance hid it.
     assert!(tally.sure >= 130 && tally.sure + tally.likely >= 175, "{tally:?}");
-    // 9 of 184: the interval holds the truth 95 times in 100.
+    // 9 of 184, of 2000 seeds 112 of 1732: the interval holds the truth 94 times in 100.
     assert!(tally.outside <= 18, "{tally:?}");
 }
 

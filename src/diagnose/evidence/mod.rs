@@ -5,6 +5,7 @@
 //! time; nothing here reads a clock. What a server's own words name is read by a helper with the rights
 //! of that server's user alone ([`inquiry`]). What cannot be read is reported, and the rest goes on.
 
+pub mod access;
 pub mod config;
 pub mod inquiry;
 pub mod logs;

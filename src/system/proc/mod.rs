@@ -70,3 +70,31 @@ pub(crate) fn start_and_parent(procfs: &Path, pid: u32) -> Option<(u64, u32)> {
     let stat = Stat::parse(proc.read(pid, "stat", &mut buffer).ok()?)?;
     Some((stat.start, stat.ppid))
 }
+
+/// The pid that a process of the procfs at `procfs` has in its own pid namespace: the one that it knows,
+/// and writes into its logs.
+pub(crate) fn innermost_pid(procfs: &Path, pid: u32) -> Option<u32> {
+    let mut buffer = [0; 4096];
+    let proc = ProcDir::open(procfs).ok()?;
+    let status = proc.read(pid, "status", &mut buffer).ok()?;
+    let line = parse::lines(status).find_map(|line| line.strip_prefix(b"NSpid:"))?;
+    let last = line.split(u8::is_ascii_whitespace).rfind(|field| !field.is_empty())?;
+    u32::try_from(parse::number(last)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_innermost_pid_is_the_last_of_the_line() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("7")).unwrap();
+        let status = |line: &str| std::fs::write(dir.path().join("7/status"), line).unwrap();
+        status("Name:\tx\nNSpid:\t7\t31\t2\nNSpgid:\t7\n");
+        assert_eq!(innermost_pid(dir.path(), 7), Some(2));
+        status("Name:\tx\nNSpid:\t7\n");
+        assert_eq!(innermost_pid(dir.path(), 7), Some(7));
+        assert_eq!(innermost_pid(dir.path(), 8), None);
+    }
+}
