@@ -118,6 +118,8 @@ fn look(
     observer.start(waiter.uptime_s(), &mut patience(waiter, WORK_S, &mut stopped));
     observer.choose_heaps();
     observer.look_at_heaps(&mut patience(waiter, HEAPS_S, &mut stopped));
+    observer.watch_requests(options.time);
+    observer.look_at_requests(&mut patience(waiter, HEAPS_S, &mut stopped));
     let from_s = waiter.uptime_s();
     let until_s = from_s + options.time;
     let heaps_s = options.time / f64::from(LOOKS);
@@ -139,6 +141,7 @@ fn look(
             heaps_due_s += heaps_s;
             observer.look_at_heaps(&mut patience(waiter, HEAPS_S, &mut stopped));
         }
+        observer.look_at_requests(&mut patience(waiter, HEAPS_S, &mut stopped));
         due_s = (due_s + interval_s).max(waiter.uptime_s());
     }
     let live_s = if options.time > 0.0 { waiter.uptime_s() - from_s } else { 0.0 };

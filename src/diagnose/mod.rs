@@ -15,6 +15,7 @@ mod live_servers;
 pub mod observer;
 pub mod remedy;
 pub mod report;
+pub mod requests;
 pub mod services;
 pub mod size_growth;
 pub mod size_history;
@@ -31,6 +32,7 @@ use crate::diagnose::findings::{LogEvent, Logs, Setup};
 use crate::diagnose::heaps::HeapFinding;
 use crate::diagnose::left_behind::LeftBehind;
 use crate::diagnose::remedy::Remedy;
+use crate::diagnose::requests::RequestFinding;
 use crate::diagnose::services::service::{Service, ServiceVerdict};
 use crate::diagnose::size_history::Point;
 use crate::diagnose::work_readings::WorkReadings;
@@ -87,6 +89,8 @@ pub struct Diagnosis {
     pub logs: Logs,
     /// What was found in the heaps of the largest processes.
     pub heaps: Vec<HeapFinding>,
+    /// Which requests leak, of the servers that hold most.
+    pub requests: Vec<RequestFinding>,
     /// What would bound it, for the worst services.
     pub remedies: Vec<Remedy>,
     /// What processes leave behind; nothing in a recording.
@@ -138,6 +142,13 @@ impl Diagnosis {
         let accused = service.verdict.accuses() || service.verdict == ServiceVerdict::Suspect;
         let of = self.heaps.iter().filter(|heap| service.roots.contains(&heap.root));
         of.filter(|heap| heap.matters(accused)).max_by_key(|heap| heap.finding.in_use)
+    }
+
+    /// What was found of the requests of a service, unless it is cleared.
+    pub fn requests_of(&self, service: &Service) -> Option<&RequestFinding> {
+        let is_open = matches!(service.verdict, ServiceVerdict::Suspect | ServiceVerdict::Unclear);
+        let of = self.requests.iter().find(|found| service.roots.contains(&found.root));
+        of.filter(|_| service.verdict.accuses() || is_open)
     }
 
     /// Failures in the logs that belong to a service.

@@ -7,6 +7,7 @@
 
 use super::heaps::Heaps;
 use super::live_servers::LiveServers;
+use super::requests::Requests;
 use crate::core::engine::Engine;
 use crate::core::model::process::{ProcId, Program};
 use crate::core::model::sample::{Header, Sample};
@@ -49,6 +50,7 @@ pub(crate) struct Observer {
     origins: Origins,
     servers: LiveServers,
     heaps: Heaps,
+    requests: Requests,
 }
 
 impl Observer {
@@ -74,6 +76,7 @@ impl Observer {
             origins: Origins::new(Path::new("/proc")),
             servers: LiveServers::default(),
             heaps: Heaps::default(),
+            requests: Requests::default(),
         }
     }
 
@@ -179,6 +182,20 @@ impl Observer {
         self.heaps.look(go_on);
     }
 
+    /// Chooses the servers whose requests are watched for so many seconds.
+    pub(crate) fn watch_requests(&mut self, look_s: f64) {
+        if let Some(procfs) = self.procfs.as_deref().filter(|procfs| proc::is_own(procfs)) {
+            self.requests.start(procfs, &masters(&self.engine, &self.units), look_s);
+        }
+    }
+
+    /// Looks at their workers and at what those served, if it is time for that.
+    pub(crate) fn look_at_requests(&mut self, go_on: &mut dyn FnMut() -> bool) {
+        if self.requests.is_due() {
+            self.requests.look(&masters(&self.engine, &self.units), go_on);
+        }
+    }
+
     /// Reads it again after them, and the settings of servers that are new.
     pub(crate) fn finish(&mut self, uptime_s: f64, go_on: &mut dyn FnMut() -> bool) {
         self.servers.see(masters(&self.engine, &self.units), go_on);
@@ -252,12 +269,19 @@ impl Observer {
             memory_failures: self.engine.alarm().memory_failures().copied().collect(),
             logs,
             heaps: self.heaps.findings(),
+            requests: self.requests.findings(),
             remedies,
             left_behind: LeftBehind::default(),
             sheet: None,
             cgroups: Vec::new(),
-            unseen: self.servers.notes().iter().cloned().chain(self.heaps.notes()).collect(),
+            unseen: self.unseen(),
         }
+    }
+
+    /// What could not be seen.
+    fn unseen(&self) -> Vec<String> {
+        let servers = self.servers.notes().iter().cloned();
+        servers.chain(self.heaps.notes()).chain(self.requests.notes()).collect()
     }
 }
 

@@ -55,6 +55,7 @@ pub struct Setup<'a> {
     contained: bool,
     workers: u32,
     status: bool,
+    log_format: Option<&'a str>,
     cgroup: Option<&'a Cgroup>,
 }
 
@@ -80,6 +81,11 @@ impl<'a> Setup<'a> {
         Self { status: true, ..self }
     }
 
+    /// With an access log of that format, in which quotes are escaped.
+    pub fn with_access_log(self, format: &'a str) -> Self {
+        Self { log_format: Some(format), ..self }
+    }
+
     /// Starts it and returns when it serves.
     pub fn start(self) -> Apache {
         Apache::start(self)
@@ -88,7 +94,14 @@ impl<'a> Setup<'a> {
 
 impl Apache {
     pub fn that(mode: Mode) -> Setup<'static> {
-        Setup { mode, contained: false, workers: 150, status: false, cgroup: None }
+        Setup {
+            mode,
+            contained: false,
+            workers: 150,
+            status: false,
+            log_format: None,
+            cgroup: None,
+        }
     }
 
     fn start(setup: Setup) -> Self {
@@ -183,6 +196,9 @@ fn config(dir: &Path, port: u16, setup: Setup) -> String {
         ),
         false => String::new(),
     };
+    let log = setup.log_format.map_or_else(String::new, |format| {
+        format!("LogFormat \"{format}\" pids\nCustomLog {dir}/access.log pids")
+    });
     format!(
         r#"ServerRoot "{dir}"
 ServerName localhost
@@ -195,6 +211,7 @@ LoadModule mpm_prefork_module {MODULES}/mod_mpm_prefork.so
 LoadModule authz_core_module {MODULES}/mod_authz_core.so
 LoadModule perl_module {MODULES}/mod_perl.so
 {status}
+{log}
 Listen 127.0.0.1:{port}
 KeepAlive Off
 Timeout 60

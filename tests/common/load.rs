@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 pub struct Plan {
     pub port: u16,
     pub path: String,
+    /// Instead of the path each time one of these, by a draw that is the same in every run.
+    pub mix: Vec<String>,
     pub per_second: f64,
     /// The load ends after this time at the latest.
     pub at_most: Duration,
@@ -26,7 +28,20 @@ pub struct Plan {
 impl Plan {
     pub fn of(port: u16, path: impl Into<String>, per_second: f64) -> Self {
         let at_most = Duration::from_secs(900);
-        Self { port, path: path.into(), per_second, at_most, keep_alive: false }
+        Self { port, path: path.into(), mix: Vec::new(), per_second, at_most, keep_alive: false }
+    }
+}
+
+impl Plan {
+    /// The path of a request.
+    fn path_of(&self, nth: usize) -> &str {
+        // SplitMix64.
+        let mut drawn = (nth as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        drawn = (drawn ^ (drawn >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        drawn = (drawn ^ (drawn >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let drawn = (drawn ^ (drawn >> 31)) as usize;
+        let of_mix = self.mix.get(drawn % self.mix.len().max(1));
+        of_mix.map_or(&self.path, String::as_str)
     }
 }
 
@@ -125,21 +140,20 @@ fn client(
         if stop.load(Ordering::Relaxed) || after > plan.at_most {
             return;
         }
-        let result = get(plan, &mut kept).map_err(|error| error.0);
+        let result = get(plan, plan.path_of(nth), &mut kept).map_err(|error| error.0);
         let request = Request { due, done: Instant::now(), result };
         done.lock().expect("no client panicked").push(request);
     }
 }
 
 /// Sends one request and reads its answer, over `kept` when that connection is still good.
-fn get(plan: &Plan, kept: &mut Option<TcpStream>) -> Result<Answer, Error> {
+fn get(plan: &Plan, path: &str, kept: &mut Option<TcpStream>) -> Result<Answer, Error> {
     let mut stream = match kept.take() {
         Some(stream) => stream,
         None => TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, plan.port).into(), TIMEOUT)?,
     };
     stream.set_read_timeout(Some(TIMEOUT))?;
     let connection = if plan.keep_alive { "keep-alive" } else { "close" };
-    let path = &plan.path;
     // In one piece: a server that answered the first and closed would reset the connection.
     let request =
         format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: {connection}\r\n\r\n");

@@ -46,6 +46,7 @@ mod package;
 mod postgres;
 mod prefork;
 mod prometheus;
+mod requests;
 mod servers;
 mod small_machine;
 mod state;

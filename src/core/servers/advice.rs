@@ -35,6 +35,8 @@ pub struct Advice {
     pub wakes_all_workers: bool,
     /// What to do to have its requests counted rather than guessed.
     pub count_requests: &'static str,
+    /// What to have it log, so that the access log names the pid of the worker that served a request.
+    pub pid_in_log: &'static str,
     /// What its workers copy when a reload ends them all.
     pub reload_copies: ReloadCopies,
     /// What to type to check a change and put it into force. The first template whose words in

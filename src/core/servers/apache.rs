@@ -101,6 +101,7 @@ pub(super) static MOD_WSGI: Server = Server {
         replacement_cost: "each new one loads the whole application",
         waits_per_request: 5.0,
         count_requests: "compare with the access log",
+        pid_in_log: "add %P to its LogFormat: LogFormat \"%h %l %u %t \\\"%r\\\" %>s %b %P\" common",
         reload_copies: ReloadCopies::Nothing,
         ..ADVICE
     }),
@@ -167,6 +168,7 @@ const ADVICE: Advice = Advice {
     waits_per_request: 2.0,
     wakes_all_workers: false,
     count_requests: "switch on mod_status for localhost, and run this again",
+    pid_in_log: "add %P to its LogFormat: LogFormat \"%h %l %u %t \\\"%r\\\" %>s %b %P\" common",
     reload_copies: ReloadCopies::Nothing,
     apply: &[
         "{exe} {options} -t && systemctl reload {unit}",

@@ -68,6 +68,7 @@ const ADVICE: Advice = Advice {
     waits_per_request: 3.0,
     wakes_all_workers: true,
     count_requests: "have it listen at a port of 127.0.0.1, and run this again",
+    pid_in_log: "set accesslog, and access_log_format = '%(h)s %(l)s %(u)s %(t)s \"%(r)s\" %(s)s %(b)s %(p)s'",
     reload_copies: ReloadCopies::SharedBesideNew,
     // The master reads its file again at HUP and ends if that has an error; units often have no
     // ExecReload.

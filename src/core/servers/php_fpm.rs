@@ -53,6 +53,7 @@ pub(super) static PHP_FPM: Server = Server {
         waits_per_request: 2.0,
         wakes_all_workers: false,
         count_requests: "set `pm.status_path = /status` in the pool, reload, and run this again",
+        pid_in_log: "set access.log, and access.format = \"%R - %u %t \\\"%m %r\\\" %s %p\"",
         reload_copies: ReloadCopies::Nothing,
         apply: &[
             "{program} {options} -t && systemctl reload {unit}",

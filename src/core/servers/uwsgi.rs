@@ -74,6 +74,7 @@ pub(super) static UWSGI: Server = Server {
         waits_per_request: 3.0,
         wakes_all_workers: false,
         count_requests: "set `stats = 127.0.0.1:9191`, restart, and run this again",
+        pid_in_log: "set logto = FILE, without disable-logging",
         reload_copies: ReloadCopies::Shared,
         apply: &["kill -HUP {master}"],
     }),

@@ -13,6 +13,10 @@
 //!   `forecast` (seconds from `t`);
 //! - `heaps`, of the largest processes: `pid`, `start`, `comm`, `root` (of its service), `looks`, `finding`,
 //!   `census`, as `leakwatch census --format json` has them;
+//! - `requests`, of the servers that hold most: `root` (of its service), `server`, `logs` (the files that its
+//!   processes write), `log_has_pid` (null: too few requests yet), `requests` (seen), `answer` (sure, likely,
+//!   not-yet), `reason` (why not yet) and `leaks`: `request` ("GET /p/#"), `bytes` a request with `low` and
+//!   `high`, `share` of the growth, `hits`;
 //! - `available` ([t, bytes]);
 //! - `left_behind`: `piles` (processes of one program that pile up) and `unreaped` (parents that do
 //!   not wait for their children), each with `ends_s` and `finding`;
@@ -25,12 +29,14 @@
 
 use super::{Times, headline, left_behind, meaning, next, pace, reason};
 use crate::core::model::forecast::Forecast;
+use crate::core::requests::Answer;
 use crate::diagnose::Diagnosis;
 use crate::diagnose::earlier::series::{SeriesSummary, Source};
 use crate::diagnose::findings::{LogEvent, WorkUnit};
 use crate::diagnose::heaps::HeapFinding;
 use crate::diagnose::leak_per_request::Basis;
 use crate::diagnose::remedy::Remedy;
+use crate::diagnose::requests::RequestFinding;
 use crate::diagnose::services::service::{JudgedBy, Service};
 use crate::report::balance;
 use crate::report::census::{census_json, finding_json};
@@ -76,6 +82,7 @@ pub fn write(out: &mut impl Write, diagnosis: &Diagnosis, times: &Times) -> io::
         })).collect::<Vec<_>>(),
         "services": diagnosis.services.iter().map(service).collect::<Vec<_>>(),
         "heaps": diagnosis.heaps.iter().map(heap).collect::<Vec<_>>(),
+        "requests": diagnosis.requests.iter().map(requests).collect::<Vec<_>>(),
         "available": diagnosis.available,
         "left_behind": left_behind::json(&diagnosis.left_behind),
         "balance": diagnosis.sheet.as_ref().map(|sheet| json!({
@@ -162,6 +169,30 @@ fn heap(heap: &HeapFinding) -> Value {
         "looks": heap.looks,
         "finding": finding_json(&heap.finding, &heap.last),
         "census": census_json(&heap.last),
+    })
+}
+
+fn requests(found: &RequestFinding) -> Value {
+    let named = match &found.answer {
+        Answer::Named(named) => Some(json!({
+            "request": named.request,
+            "bytes": named.bytes,
+            "low": named.between.0,
+            "high": named.between.1,
+            "share": named.share,
+            "hits": named.hits,
+        })),
+        Answer::NotYet(_) => None,
+    };
+    json!({
+        "root": { "pid": found.root.pid, "start": found.root.start },
+        "server": found.server.name,
+        "logs": found.logs,
+        "log_has_pid": found.nature.has_pid(),
+        "requests": found.requests,
+        "answer": found.answer.name(),
+        "reason": found.answer.why_not(),
+        "leaks": named,
     })
 }
 

@@ -22,7 +22,9 @@ use crate::report::balance;
 use crate::report::words::CeilingName;
 
 pub use headline::{headline, is_bounded};
-pub use service::{growth, heap, matters, others, pace, per_work, processes, reason, verdict};
+pub use service::{
+    growth, heap, matters, others, pace, per_work, processes, reason, request, verdict,
+};
 pub use steps::{meaning, meanwhile, next, proposal};
 pub use times::Times;
 

@@ -4,8 +4,8 @@ use super::spark::spark;
 use super::wrapped::{BOLD, DIM, GREEN, RED, WrappedText, YELLOW, wrap};
 use super::{
     Times, elsewhere, growth, headline, heap, is_bounded, left, lesser, matters, meaning,
-    meanwhile, next, no_trace, others, outcome, per_work, processes, proposal, reason, seen,
-    sentence, verdict, when,
+    meanwhile, next, no_trace, others, outcome, per_work, processes, proposal, reason, request,
+    seen, sentence, verdict, when,
 };
 use crate::core::model::event::Severity;
 use crate::core::model::units::{Bytes, Seconds};
@@ -207,10 +207,8 @@ impl<W: Write> WrappedText<'_, W> {
     }
 
     fn heap(&mut self, diagnosis: &Diagnosis, service: &Service) -> io::Result<()> {
-        match heap(diagnosis, service) {
-            Some(text) => self.hang(DETAILS, &text),
-            None => Ok(()),
-        }
+        let texts = [heap(diagnosis, service), request(diagnosis, service).map(|text| text + ".")];
+        texts.iter().flatten().try_for_each(|text| self.hang(DETAILS, text))
     }
 
     fn ceilings(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {

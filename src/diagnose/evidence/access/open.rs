@@ -2,7 +2,7 @@
 
 use crate::system::foreign_file;
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -43,8 +43,8 @@ pub fn held_by(procfs: &Path, pids: impl Iterator<Item = u32>) -> Option<Vec<Ope
                 continue;
             }
             match opened(&entry.path(), &link.to_string_lossy()) {
-                Ok(Some(((device, inode, size), log))) if seen.insert((device, inode)) => {
-                    logs.push((size, log));
+                Ok(Some((about, log))) if seen.insert((about.dev(), about.ino())) => {
+                    logs.push((about.size(), log));
                 }
                 Ok(_) => {}
                 Err(_) => is_refused = true,
@@ -57,16 +57,15 @@ pub fn held_by(procfs: &Path, pids: impl Iterator<Item = u32>) -> Option<Vec<Ope
     is_known.then(|| logs.into_iter().map(|(_, log)| log).collect())
 }
 
-/// The very file that the link in /proc stands for, by device, inode and size; if it is a regular one, for
-/// opening a device may do something.
-fn opened(link: &Path, name: &str) -> io::Result<Option<((u64, u64, u64), OpenLog)>> {
+/// The very file that the link in /proc stands for, if it is a regular one: opening a device may do something.
+fn opened(link: &Path, name: &str) -> io::Result<Option<(Metadata, OpenLog)>> {
     if !std::fs::metadata(link)?.is_file() {
         return Ok(None);
     }
     let file = foreign_file::open(link)?;
     let about = file.metadata()?;
     let log = OpenLog { name: name.to_owned(), file };
-    Ok(Some(((about.dev(), about.ino(), about.size()), log)))
+    Ok(Some((about, log)))
 }
 
 /// A value of fdinfo.

@@ -107,7 +107,7 @@ mod tests {
         for (line, place) in LINES {
             let mut shape = Shape::default();
             // Of a worker that ended, and of two that live.
-            let text = [line.replace("4711", "99"), line.repeat(1)].join("\n");
+            let text = [line.replace("4711", "99"), line.to_owned()].join("\n");
             let text = format!("{text}\n{line}\n{line}\n{}\n", line.replace("4711", "4712"));
             let (is_done, served) = read(&mut shape, &text);
             assert!(is_done && shape.place == Some(place), "{shape:?} {line}");

@@ -8,7 +8,7 @@ mod style;
 use super::text::looked;
 use super::{
     Times, elsewhere, end, growth, headline, heap, is_bounded, left, lesser, matters, meaning,
-    meanwhile, next, no_trace, per_work, processes, proposal, reason, verdict, when,
+    meanwhile, next, no_trace, per_work, processes, proposal, reason, request, verdict, when,
 };
 use crate::core::model::event::Severity;
 use crate::core::model::units::{Bytes, Seconds};
@@ -206,7 +206,8 @@ fn services_section(
             text += &format!("; {per_work}");
         }
         writeln!(out, "<p class=\"why\">{}</p>", Html(text))?;
-        if let Some(text) = heap(diagnosis, service) {
+        let request = request(diagnosis, service).map(|text| text + ".");
+        for text in heap(diagnosis, service).into_iter().chain(request) {
             writeln!(out, "<p class=\"why\">{}</p>", Html(text))?;
         }
         writeln!(out, "</article>")?;
