@@ -49,13 +49,14 @@ pub(super) fn judge(rows: &[Row], names: &[String]) -> Answer {
     };
     let all = system.columns.iter().map(carries);
     let most = all.max_by(|a, b| a.carries().total_cmp(&b.carries()));
+    let unbounded = sums.solve_unbounded();
+    let most = most.map(|most| Carrier { bytes: at(&unbounded, most.column), ..most });
     let Some(most) = most.filter(|most| most.carries() > growth / 2.0) else {
         return Answer::NotYet(NotYet::NoOne);
     };
     if most.hits < LEAST_HITS {
         return Answer::NotYet(NotYet::TooLittle);
     }
-    let most = Carrier { bytes: at(&sums.solve_unbounded(), most.column), ..most };
     let apart = apart(&sums, &solution, most.column, system.rows.len());
     let drawn = system.drawn();
     let bytes = interval(drawn.iter().map(|(solution, _)| at(solution, most.column)));

@@ -40,7 +40,8 @@ struct Look {
 pub(super) struct Row {
     /// Its worker, numbered.
     pub(super) worker: usize,
-    /// Seconds.
+    /// When it began, and its seconds.
+    pub(super) t: f64,
     pub(super) seconds: f64,
     /// Bytes more in use.
     pub(super) growth: f64,
@@ -117,7 +118,7 @@ impl Ledger {
                     continue;
                 }
                 if let Some(before) = before.replace(look) {
-                    row.seconds = look.t - before.t;
+                    (row.t, row.seconds) = (before.t, look.t - before.t);
                     row.growth = look.bytes as f64 - before.bytes as f64;
                     if row.seconds > 0.0 {
                         rows.push(row);

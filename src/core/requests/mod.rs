@@ -8,9 +8,9 @@
 //! It names a request only where that one carries more than half of the growth. What [`Sure`](Confidence::Sure)
 //! and [`Likely`](Confidence::Likely) mean was measured by simulation (`simulated.rs`: 16 requests of which one
 //! leaks, none, two alike, or one that always comes with another; 2 to 6 workers, a minute; 2000 seeds each):
-//! 1 wrong one of 8000 was sure and 56 were likely; of 2000 that leaked 1424 were sure, 308 likely, and the
-//! interval held the true bytes in 1620. A cache of one request's that fills by 39 to 71 % within the look
-//! was sure 26 times in 2000: in that time it is a leak's beginning.
+//! 1 wrong one of 8000 was sure and 66 were likely; of 2000 that leaked 1263 were sure, 299 likely, and the
+//! interval held the true bytes in 1468. A cache of one request's that fills by 39 to 71 % within the look
+//! was sure 20 times in 2000: in that time it is a leak's beginning.
 
 mod judge;
 mod least_squares;
