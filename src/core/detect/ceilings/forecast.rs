@@ -17,6 +17,10 @@ const ACCELERATING: f64 = 1.15;
 /// A forecast that reaches no further than this many lengths of its evidence is a near one.
 const NEAR: f64 = 2.0;
 
+/// Forecasts that reach further than this count on dips of headroom. Within the last minute samples come
+/// so fast that what is left now is the better guide.
+const DIPS_FROM_S: f64 = 60.0;
+
 /// Headroom that rose by this share of its limit, and by more than the growth that is watched, was
 /// freed.
 const FREED: f64 = 0.1;
@@ -124,15 +128,20 @@ pub fn of_windows(
 ) -> Option<Exhaustion> {
     let Chosen { shortest, longest, best } = choose(windows, ceiling, basis)?;
     let tick_s = basis.clock.seconds(1);
-    let WindowEnd { window, length_s: window_s, end_s: likely_s } = best;
+    let WindowEnd { window, length_s: window_s, end_s } = best;
     let left_then = left(window, ceiling);
     let gaining_s = gaining(window, left_then, tick_s).unwrap_or(f64::INFINITY);
-    let first_s = likely_s.min(shortest.end_s).min(gaining_s);
-    let last_s = likely_s.max(longest.end_s);
-    let widening = if likely_s > NEAR * window_s { WIDEN_FAR } else { WIDEN_NEAR };
+    let first_s = end_s.min(shortest.end_s).min(gaining_s);
+    let last_s = end_s.max(longest.end_s);
+    let course_s = if accelerates(windows, window) { end_s.min(gaining_s) } else { end_s };
+    let widening = if end_s > NEAR * window_s { WIDEN_FAR } else { WIDEN_NEAR };
     let headroom = ceiling.headroom();
     let now = (headroom.left as f64).max(headroom.least()) / left_then;
     let earliest_s = widening.earliest * first_s * now.min(1.0);
+    // Memory ends in a dip, not on average: that took the mean error of the first forecast from .32 to
+    // .27 of the time left. The earliest end, by which orders are timed, allows for dips already.
+    let in_dip = if course_s > DIPS_FROM_S { 1.0 - dip(window, ceiling) / left_then } else { 1.0 };
+    let likely_s = (course_s * in_dip).max(earliest_s);
     let own = Forecast {
         ceiling: headroom.kind,
         place: headroom.place,
@@ -151,7 +160,10 @@ pub fn of_windows(
 }
 
 /// Of the windows that reach far enough: the shortest, the longest, and the shortest that is well
-/// founded, else the longest. Where none reaches far enough, the longest of all.
+/// founded, else the longest that grew alike in both halves, else the longest. One that began before the
+/// growth did would tell of too late an end: that took the error of the first forecast, on real
+/// programs in small memory, from .43 of the time left to .17. Where none reaches far enough, the longest of
+/// all.
 fn choose<'a>(
     windows: &'a [GrowthWindow],
     ceiling: &CeilingSeries,
@@ -163,17 +175,18 @@ fn choose<'a>(
         length_s: basis.clock.seconds(window.length()),
         end_s: left(window, ceiling) / window.slope() * tick_s,
     };
-    let (mut shortest, mut longest, mut best) = (None, None, None);
+    let (mut shortest, mut longest, mut best, mut even) = (None, None, None, None);
     for this in windows.iter().map(end) {
         if this.end_s <= basis.constants.max_extrapolation * this.length_s {
             shortest = shortest.or(Some(this));
             longest = Some(this);
             best = best.or(Some(this).filter(WindowEnd::is_well_founded));
+            even = Some(this).filter(|this| !gains(this.window)).or(even);
         }
     }
     let last = windows.last().map(end)?;
     let longest = longest.unwrap_or(last);
-    let best = best.or(Some(last).filter(WindowEnd::is_well_founded)).unwrap_or(longest);
+    let best = best.or(Some(last).filter(WindowEnd::is_well_founded)).or(even).unwrap_or(longest);
     Some(Chosen { shortest: shortest.unwrap_or(last), longest, best })
 }
 
@@ -196,12 +209,34 @@ fn left(window: &GrowthWindow, ceiling: &CeilingSeries) -> f64 {
     left.max(ceiling.headroom().least())
 }
 
+/// How far headroom goes below the course of the window's block minima. Half of what a block itself
+/// takes lies below its mean, and is no dip.
+fn dip(window: &GrowthWindow, ceiling: &CeilingSeries) -> f64 {
+    let fall = window.slope() * block(window.level) as f64 / 2.0;
+    (ceiling.dip(window.level, window.blocks) - fall).max(0.0)
+}
+
+/// Whether the second half grew more than the first, beyond chance.
+fn gains(window: &GrowthWindow) -> bool {
+    let (first, second) = window.shape.halves();
+    second > ACCELERATING * first
+}
+
+/// Whether the growth gains speed at every scale: in the window, in the half of it, and in what lies
+/// between. One that began within the window is as fast in the half as before.
+fn accelerates(windows: &[GrowthWindow], window: &GrowthWindow) -> bool {
+    let length = window.length();
+    let inner = |of: &&GrowthWindow| (length / 2..length).contains(&of.length());
+    let mut inner = windows.iter().filter(inner).peekable();
+    gains(window) && inner.peek().is_some() && inner.all(gains)
+}
+
 /// When `left` bytes are gone if the growth goes on gaining speed as between the window's halves.
 fn gaining(window: &GrowthWindow, left: f64, tick_s: f64) -> Option<f64> {
-    let (first, second) = window.shape.halves();
-    if second <= ACCELERATING * first {
+    if !gains(window) {
         return None;
     }
+    let (first, second) = window.shape.halves();
     let half_s = 0.5 * window.apart() as f64 * block(window.level) as f64 * tick_s;
     let (before, now) = (first / half_s, second / half_s);
     let gain = (now - before) / half_s;
@@ -275,6 +310,51 @@ mod tests {
             [window(1, 24, 64.0 * MIB as f32, 0.5), window(3, 24, 128.0 * MIB as f32, 0.5)];
         let Forecast { earliest_s, likely_s, latest_s, .. } = forecast(&windows, 96 * MIB).own;
         assert_eq!((earliest_s, likely_s, latest_s), (0.6 * 48.0, 48.0, 1.6 * 96.0));
+    }
+
+    #[test]
+    fn a_window_from_before_the_growth_began_does_not_slow_it() {
+        // 1 MiB/s of late; the longest window began before that, so its second half grew more.
+        let (short, long) = (256.0 * MIB as f32, 384.0 * MIB as f32);
+        let windows = [window(4, 24, short, 0.5), window(5, 24, long, 0.65)];
+        let left = 2000 * MIB;
+        assert_eq!(forecast(&windows, left).own.likely_s, 2000.0);
+        let latest_s = forecast(&windows, left).own.latest_s;
+        assert_eq!(latest_s, 1.85 * 2000.0 * 512.0 / 384.0, "it still bounds the interval");
+    }
+
+    #[test]
+    fn growth_that_gains_speed_at_every_scale_goes_on_gaining() {
+        // t^2 seen at t = 24, in the last 12, 17 and 24 blocks; at full length it is 1/64 of the way.
+        let seen = |blocks: usize| {
+            let at = |from: f32, third: f32| (24.0 - from * blocks as f32 * third).powi(2);
+            let (early, middle, late) = (at(1.0, 5.0 / 6.0), at(1.0, 0.5), at(1.0, 1.0 / 6.0));
+            let shape = ThirdMedians { early, middle, late }.scaled(MIB as f64);
+            GrowthWindow { blocks, shape, ..window(0, blocks, 1.0, 0.5) }
+        };
+        let left = 63 * 576 * MIB;
+        let likely_s = forecast(&[12, 17, 24].map(seen), left).own.likely_s;
+        assert!((likely_s / 168.0 - 1.0).abs() < 0.1, "{likely_s} s, not 7 times 24 s");
+        // Only within the longest: it began late, and is no faster now than half a window ago.
+        let begun = [window(0, 12, 8.0 * MIB as f32, 0.5), seen(17), seen(24)];
+        assert!(forecast(&begun, left).own.likely_s > 600.0);
+    }
+
+    #[test]
+    fn memory_ends_in_a_dip_and_not_on_average() {
+        let (kind, place) = (CeilingKind::Ram, Place::NONE);
+        let likely_s = |dip: u64| {
+            let mut ceiling = CeilingSeries::new(CeilingId { kind, place, root: None });
+            let mut basis = JudgeBasis::new(Constants::default(), 4096.0, 1.0);
+            for t in 0..192 {
+                let used = t + if t % 8 == 0 { dip } else { 0 };
+                ceiling.push(&basis.clock.advance(t as f64, None), used * MIB, 1000 * MIB);
+            }
+            let windows = [window(3, 24, 128.0 * MIB as f32, 0.5)];
+            of_windows(&windows, &ceiling, &basis).unwrap().own.likely_s
+        };
+        assert!((likely_s(0) - 808.0).abs() <= 4.0, "{}", likely_s(0));
+        assert!((likely_s(160) - (808.0 - 160.0)).abs() <= 8.0, "{}", likely_s(160));
     }
 
     proptest! {

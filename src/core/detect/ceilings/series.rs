@@ -1,4 +1,4 @@
-//! One ceiling's headroom over time: now, and its mean over the last blocks of every level.
+//! One ceiling's headroom over time: now, and its mean and lowest over the last blocks of every level.
 
 use crate::core::detect::constants::{LEVELS, RING, WINDOW_LENGTHS};
 use crate::core::detect::sample_clock::{SampleTime, block};
@@ -56,22 +56,25 @@ impl Headroom {
     }
 }
 
-/// One ceiling's headroom: now, and its mean over the last blocks of every level.
+/// One ceiling's headroom: now, and its mean and lowest over the last blocks of every level.
 pub struct CeilingSeries {
     id: CeilingId,
     now: Headroom,
     levels: Box<[LevelMeans; LEVELS]>,
 }
 
-/// Means over the last blocks of one level.
+/// Means over the last blocks of one level, and how far headroom went below them.
 #[derive(Clone, Copy, Default)]
 struct LevelMeans {
     means: [f64; RING + 1],
+    /// Mean less lowest of each block, of as many as the last third of the longest window has.
+    dips: [f64; RING / 3],
     /// Means of the first and the last third, for each length of window: computed once, since
     /// every process that grows asks for them.
     thirds: [(f64, f64); WINDOW_LENGTHS.len()],
     len: u8,
-    pending: Option<f64>,
+    /// Mean and lowest of the first half of the next level's block, if there is one.
+    pending: Option<(f64, f64)>,
     last: u64,
 }
 
@@ -111,6 +114,14 @@ impl CeilingSeries {
         (usize::from(level.len) >= blocks).then(|| level.thirds[which])
     }
 
+    /// How far headroom went at most below the mean of a block in the last third of a window: what is
+    /// left on average is not left when it dips.
+    pub fn dip(&self, level: usize, blocks: usize) -> f64 {
+        let dips = self.levels.get(level).map(|level| &level.dips);
+        let third = dips.and_then(|dips| dips.get((RING / 3).checked_sub(blocks / 3)?..));
+        third.map_or(0.0, |dips| dips.iter().copied().fold(0.0, f64::max))
+    }
+
     /// Takes over how it stands in a sample that is not counted.
     pub fn follow(&mut self, used: u64, limit: u64) {
         self.now = Headroom { left: limit.saturating_sub(used), limit, ..self.now };
@@ -120,24 +131,26 @@ impl CeilingSeries {
     pub fn push(&mut self, moment: &SampleTime, used: u64, limit: u64) {
         self.follow(used, limit);
         let left = self.now.left;
-        let mut mean = left as f64;
+        let (mut mean, mut low) = (left as f64, left as f64);
         for (index, level) in self.levels.iter_mut().enumerate().skip(moment.level) {
             if moment.now.saturating_sub(level.last) > 3 * block(index) {
                 *level = LevelMeans::default();
             }
             level.last = moment.now;
-            level.append(mean);
-            let Some(half) = level.pending.take() else {
-                level.pending = Some(mean);
+            level.append(mean, low);
+            let Some((half_mean, half_low)) = level.pending.take() else {
+                level.pending = Some((mean, low));
                 break;
             };
-            mean = f64::midpoint(mean, half);
+            (mean, low) = (f64::midpoint(mean, half_mean), low.min(half_low));
         }
     }
 }
 
 impl LevelMeans {
-    fn append(&mut self, mean: f64) {
+    fn append(&mut self, mean: f64, low: f64) {
+        self.dips.copy_within(1.., 0);
+        self.dips[RING / 3 - 1] = mean - low;
         self.means.copy_within(1.., 0);
         self.means[RING] = mean;
         self.len = (self.len + 1).min(RING as u8 + 1);
@@ -199,6 +212,12 @@ mod tests {
                 let lost = window[0] as f64 - window[blocks - 1] as f64;
                 let share = if lost > growth { growth / lost } else { 1.0 };
                 prop_assert_eq!(series.share(INTERVAL_LEVEL, blocks, growth), share);
+                prop_assert_eq!(series.dip(INTERVAL_LEVEL, blocks), 0.0, "of one sample each");
+                // Of blocks of two samples, half of what lies between them.
+                let pairs = &lefts[..lefts.len() / 2 * 2];
+                let apart = pairs.chunks(2).map(|pair| pair[0].abs_diff(pair[1]) as f64 / 2.0);
+                let dip = apart.rev().take(third).fold(0.0, f64::max);
+                prop_assert_eq!(series.dip(INTERVAL_LEVEL + 1, blocks), dip);
             }
             prop_assert_eq!(series.share(LEVELS - 1, 12, growth), 1.0, "not yet known");
         }
