@@ -91,14 +91,15 @@ impl Regrets {
         }
     }
 
-    /// Takes over a sample; regrets go to `events`.
+    /// Takes over a sample; regrets go to `events`. Returns the pools that they are about.
     pub fn observe(
         &mut self,
         sample: &Sample,
         swings: &Swings,
         detector: &Detector,
         events: &mut Vec<Event>,
-    ) {
+    ) -> Vec<WorkerPool> {
+        let mut pools = Vec::new();
         // Where memory failed all the same nobody can say that it would have lasted.
         if sample.memory_failures.iter().any(|failure| failure.kind != MemoryFailureKind::Stalled) {
             self.0.clear();
@@ -112,8 +113,10 @@ impl Regrets {
                 return after_s < of.horizon_s;
             };
             events.push(Event::Regretted(Regret { order: of.order, after_s, why }));
+            pools.push(of.pool);
             false
         });
+        pools
     }
 }
 

@@ -11,6 +11,7 @@ pub mod fall;
 pub mod growth;
 pub mod limit;
 pub mod spells;
+pub mod turnover;
 
 use crate::core::decide::campaign::OrderUnderWay;
 use crate::core::detect::Detector;
@@ -24,6 +25,7 @@ use exits::ExitTimes;
 use growth::{Growth, RecentGrowth};
 use limit::{FREED_A_SECOND, Limit};
 use spells::Spells;
+use turnover::Turnovers;
 
 /// How many times as long as it should an exit may take, the time between samples included. In
 /// simulated worlds OOM kills begin below 1, and healthy processes that end double from 1 to 3.
@@ -49,6 +51,9 @@ const OF_MOST: f64 = 0.05;
 const LEAST_HELD: (f64, f64) = (1_048_576.0, 0.001);
 /// A culprit grows at least this share of the mean of all that grow.
 const CULPRIT: f64 = 0.25;
+/// One that grows steadily takes lately at least this share of what it took on the average: a warm-up
+/// that is as old as its time constant takes 0.66 of that, and then less and less.
+const STEADY: f64 = 0.7;
 /// Share of the fall that the growth of watched processes must explain: or another one fills the
 /// limit, and they are bystanders.
 const EXPLAINED: f64 = 0.5;
@@ -68,6 +73,8 @@ pub struct LastMinute {
     pub exits: ExitTimes,
     /// How long workers work at a stretch.
     pub spells: Spells,
+    /// Which pools were ended all through.
+    pub turnovers: Turnovers,
     /// Seconds to the next sample, as asked for and as they come late.
     period_s: Option<f64>,
     late_s: f64,
@@ -85,6 +92,8 @@ pub struct Urgency {
     pub left_s: f64,
     /// Whether the kernel's turn is next.
     pub is_last: bool,
+    /// Whether only workers of pools that were ended all through are due yet.
+    pub is_early: bool,
 }
 
 impl LastMinute {
@@ -164,7 +173,15 @@ impl LastMinute {
 
     /// An end within so many seconds is near.
     pub fn near_s(&self) -> f64 {
-        NEAR * self.longest_lead_s() + 1.0
+        let early_s = self.limits.iter().map(|limit| self.early_lead_s(limit)).fold(0.0, f64::max);
+        (NEAR * self.longest_lead_s()).max(early_s) + 1.0
+    }
+
+    /// Seconds before the end at which a worker must be told to exit that is one of a pool that was
+    /// ended all through; 0 where there is none.
+    fn early_lead_s(&self, limit: &Limit) -> f64 {
+        let servers = self.turnovers.servers((limit.kind, limit.place));
+        servers.map(|server| self.finishing_lead_s(server)).fold(0.0, f64::max)
     }
 
     /// Seconds between the last two samples.
@@ -223,12 +240,17 @@ impl LastMinute {
             let left_s = limit.left_s(ended + self.on_its_way(limit, t, orders, false));
             let kill_s = self.lead_s(Step::Kill, 0);
             let is_far = limit.left > LAST_SHARE * limit.size;
-            let lead_s = if is_far { kill_s } else { self.longest_lead_s() };
-            if left_s <= lead_s {
+            let (lead_s, early_s) = if is_far {
+                (kill_s, kill_s)
+            } else {
+                (self.longest_lead_s(), self.early_lead_s(limit))
+            };
+            if left_s <= lead_s.max(early_s) {
                 // Where one does not go that must, others that grow are not the cause.
                 let mut below = orders.iter().filter(|of| limit.is_over(of.order.root));
                 let is_last = left_s <= kill_s && !below.any(|of| self.is_overdue(of, t));
-                urgent.push(Urgency { limit: index, left_s, is_last });
+                let is_early = left_s > lead_s;
+                urgent.push(Urgency { limit: index, left_s, is_last, is_early });
             }
         }
         urgent.sort_by(|a, b| a.left_s.total_cmp(&b.left_s));
@@ -292,6 +314,12 @@ impl LastMinute {
         let by_held = |a: &(_, Growth), b: &(_, Growth)| a.1.held.total_cmp(&b.1.held);
         let largest = || ended().filter(|(_, g)| at_last(g)).max_by(by_held);
         culprit.or_else(largest).map(|(s, _)| s)
+    }
+
+    /// Whether a process has grown steadily for twice the time left: a warm-up slows down before that.
+    pub fn grows_steadily(&self, s: &ProcessState, t: f64, left_s: f64) -> bool {
+        let growth = self.growth.of(s, t);
+        s.age_s >= 2.0 * left_s && growth.recent >= STEADY * growth.mean
     }
 
     /// When memory ends below a limit, by the last seconds.

@@ -16,6 +16,14 @@ use crate::core::model::process::ProcId;
 use crate::core::model::signal::Step;
 use crate::core::servers::Termination;
 
+/// What still threatens while a victim stays.
+struct DangerToVictim {
+    forecast: Forecast,
+    /// Whether long evidence shows it. The last seconds alone may show no more than a replacement that
+    /// loads its program; where they count, the last minute hastens by its own reckoning.
+    is_lasting: bool,
+}
+
 impl Policy {
     /// Takes note of the victims that are gone, with what came back, and of the pools that have
     /// their replacement.
@@ -33,6 +41,10 @@ impl Policy {
         for of in gone {
             events.push(of.outcome(t, detector));
             self.last_minute.exits.learn(of.server, of.order.step, t - of.step_t);
+            if unit_of(&of.order) == Unit::Bytes {
+                let ceiling = of.ceiling();
+                self.last_minute.turnovers.ended(t, of.pool, ceiling, of.server, of.size);
+            }
             self.take_out(of.order.victim);
             self.campaign.settle(&of, t);
         }
@@ -65,11 +77,13 @@ impl Policy {
         for index in 0..self.campaign.orders.len() {
             let Some(of) = self.campaign.orders.get(index).copied() else { break };
             let Some(victim) = detector.process_state(of.order.victim) else { continue };
-            let Some(forecast) = self.danger_to(victim, unit_of(&of.order), detector) else {
+            let Some(danger) = self.danger_to(victim, unit_of(&of.order), detector) else {
                 continue;
             };
-            let is_near = forecast.likely_s <= LAST_STEPS_S && of.waited_s >= HARD_GRACE_S;
-            let is_due = of.waited_s >= of.order.grace_s || is_near;
+            let is_near = danger.is_lasting && danger.forecast.likely_s <= LAST_STEPS_S;
+            let is_due =
+                of.waited_s >= of.order.grace_s || (is_near && of.waited_s >= HARD_GRACE_S);
+            let forecast = danger.forecast;
             if !is_due || self.eligibility.never_ended(victim, detector).is_some() {
                 continue;
             }
@@ -85,14 +99,20 @@ impl Policy {
         None
     }
 
-    /// The forecast for a victim, while there is danger still.
-    fn danger_to(&self, s: &ProcessState, unit: Unit, detector: &Detector) -> Option<Forecast> {
-        match unit {
-            Unit::Bytes => self
-                .memory_danger(s.root, self.server(s), true, detector)
-                .or_else(|| self.last_minute.forecast_of(s)),
+    /// The danger that a victim is in the way of, while it lasts.
+    fn danger_to(
+        &self,
+        s: &ProcessState,
+        unit: Unit,
+        detector: &Detector,
+    ) -> Option<DangerToVictim> {
+        let lasting = match unit {
+            Unit::Bytes => self.memory_danger(s.root, self.server(s), true, detector),
             Unit::Tasks => self.task_danger(s.root, detector),
-        }
+        };
+        let passing = || self.last_minute.forecast_of(s).filter(|_| unit == Unit::Bytes);
+        let is_lasting = lasting.is_some();
+        Some(DangerToVictim { forecast: lasting.or_else(passing)?, is_lasting })
     }
 
     /// How a process is ended, if that is by signals to it.

@@ -22,6 +22,8 @@ const GRACE_S: f64 = 10.0;
 const LEAST_GRACE_S: f64 = 0.3;
 /// An idle worker is ended beside a victim that stays in so many times the lead of its next step.
 const RELIEF: f64 = 2.0;
+/// Of a pool that was ended all through, the share of one in so many is told to exit early at a time.
+const EARLY_SHARE: u32 = 4;
 
 impl Policy {
     /// Acts where ending takes as long as memory lasts: the next step against a victim that stays,
@@ -43,6 +45,7 @@ impl Policy {
             urgency.is_last &= !self.is_any_given_up(urgency.limit, detector);
             let may_end = |s: &ProcessState| {
                 !self.campaign.has(s.id)
+                    && (!urgency.is_early || self.may_end_early(t, s, &urgency, detector))
                     && self.spared(s, &urgency, detector).is_none()
                     && if urgency.is_last {
                         self.may_end_at_all(s, detector)
@@ -58,10 +61,29 @@ impl Policy {
                         return Some(order);
                     }
                 }
+                None if urgency.is_early => {}
                 None => self.report_last_not_ended(t, &urgency, detector, events),
             }
         }
         None
+    }
+
+    /// Whether a process may be told to exit before the last minute: it grows steadily, all of its pool
+    /// were ended for the sake of that limit before, and not many are under way.
+    fn may_end_early(
+        &self,
+        t: f64,
+        s: &ProcessState,
+        urgency: &Urgency,
+        detector: &Detector,
+    ) -> bool {
+        let Some(limit) = self.last_minute.limit(urgency.limit) else { return false };
+        let (pool, ceiling) = (self.eligibility.pool(s), (limit.kind, limit.place));
+        let going = self.campaign.orders.iter().filter(|of| of.pool == pool).count() as u32;
+        let size = self.eligibility.pool_size(pool, detector);
+        going < (size / EARLY_SHARE).max(1)
+            && self.last_minute.turnovers.is_whole(pool, ceiling)
+            && self.last_minute.grows_steadily(s, t, urgency.left_s)
     }
 
     /// Whether a victim below a limit stayed after its last step, and is left alone.
@@ -152,6 +174,9 @@ impl Policy {
         let limit = self.last_minute.limit(urgency.limit)?;
         let forecast = self.last_minute.forecast(limit)?;
         let termination = match self.rules().method(self.server(s)) {
+            Method::Signals(_) if urgency.is_early => {
+                return self.order(t, s, OrderReason::Danger, forecast, detector);
+            }
             Method::Signals(termination) => termination,
             Method::Reload(_) => {
                 return self.order(t, s, OrderReason::Emergency, forecast, detector);

@@ -8,7 +8,8 @@
 //! next one once the pool has its replacement.
 //!
 //! The [last minute](crate::core::decide::last_minute): whatever the evidence, ending the process
-//! that holds most of what grew takes as long as memory lasts. Then there are no pauses.
+//! that holds most of what grew takes as long as memory lasts. Then there are no pauses. Where it came to
+//! that for a [whole pool](crate::core::decide::last_minute::turnover), its successors are told earlier.
 //!
 //! The later the decision, the fewer healthy processes end: a fill, a saw and a batch job have mostly
 //! ended by then. The next sample is the only feedback. An order is remembered; if its victim is
@@ -140,7 +141,9 @@ impl Policy {
         self.last_minute.observe(sample, detector, &self.campaign.orders);
         self.last_minute.spells.observe(sample.t, &self.eligibility, detector);
         self.swings.observe(sample, &self.eligibility, detector);
-        self.regrets.observe(sample, &self.swings, detector, events);
+        for pool in self.regrets.observe(sample, &self.swings, detector, events) {
+            self.last_minute.turnovers.forget(pool);
+        }
         self.see_exits(sample.t, detector, events);
         if self.replaying {
             return None;
