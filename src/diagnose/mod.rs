@@ -144,11 +144,9 @@ impl Diagnosis {
         of.filter(|heap| heap.matters(accused)).max_by_key(|heap| heap.finding.in_use)
     }
 
-    /// What was found of the requests of a service, unless it is cleared.
+    /// What was found of the requests of a service.
     pub fn requests_of(&self, service: &Service) -> Option<&RequestFinding> {
-        let is_open = matches!(service.verdict, ServiceVerdict::Suspect | ServiceVerdict::Unclear);
-        let of = self.requests.iter().find(|found| service.roots.contains(&found.root));
-        of.filter(|_| service.verdict.accuses() || is_open)
+        self.requests.iter().find(|found| service.roots.contains(&found.root))
     }
 
     /// Failures in the logs that belong to a service.

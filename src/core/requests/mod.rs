@@ -41,6 +41,11 @@ impl Answer {
         }
     }
 
+    /// Whether a request is named for sure.
+    pub fn is_sure(&self) -> bool {
+        matches!(self, Self::Named(culprit) if culprit.confidence == Confidence::Sure)
+    }
+
     /// Why no request is named.
     pub fn why_not(&self) -> Option<&'static str> {
         match self {

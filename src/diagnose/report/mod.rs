@@ -4,6 +4,7 @@ mod headline;
 pub mod html;
 pub mod json;
 mod left_behind;
+mod requests;
 mod service;
 pub(crate) mod spark;
 mod steps;
@@ -22,9 +23,8 @@ use crate::report::balance;
 use crate::report::words::CeilingName;
 
 pub use headline::{headline, is_bounded};
-pub use service::{
-    growth, heap, matters, others, pace, per_work, processes, reason, request, verdict,
-};
+pub use requests::request;
+pub use service::{growth, heap, matters, others, pace, per_work, processes, reason, verdict};
 pub use steps::{meaning, meanwhile, next, proposal};
 pub use times::Times;
 

@@ -2,7 +2,6 @@
 
 use crate::core::model::ceiling::Unit;
 use crate::core::model::units::{Bytes, BytesPerSecond, Rate, Seconds};
-use crate::core::requests::{Answer, Culprit};
 use crate::diagnose::Diagnosis;
 use crate::diagnose::findings::WorkUnit;
 use crate::diagnose::leak_per_request::{Basis, PerWork};
@@ -205,33 +204,6 @@ pub fn heap(diagnosis: &Diagnosis, service: &Service) -> Option<String> {
     let cure = census::cure(&heap.finding, &heap.last, unit);
     let cure = cure.map_or_else(String::new, |cure| format!(" {cure}."));
     Some(format!("Heap of {}[{}]: {found}{cure}", heap.comm, heap.id.pid))
-}
-
-/// "GET /cart leaks about 57 KiB a request (52 to 63 KiB), 84 % of the growth of these workers: sure." Or what to
-/// log so that this can be told; nothing where it cannot be told yet.
-pub fn request(diagnosis: &Diagnosis, service: &Service) -> Option<String> {
-    let found = diagnosis.requests_of(service)?;
-    if let Answer::Named(culprit) = &found.answer {
-        let Culprit { request, bytes, between: (low, high), share, confidence, hits } = culprit;
-        let size = |bytes: f64| Bytes(bytes.max(0.0) as u64).to_string();
-        return Some(format!(
-            "{} leaks about {} a request ({} to {}), {:.0} % of the growth of these workers in {hits} of {} requests: {}",
-            Plain(request),
-            size(*bytes),
-            size(*low),
-            size(*high),
-            100.0 * share,
-            found.requests,
-            confidence.name()
-        ));
-    }
-    let line = found.server.advice.map(|advice| advice.pid_in_log)?;
-    let is_asked = service.verdict.accuses() || service.verdict == ServiceVerdict::Suspect;
-    (is_asked && found.has_no_pid()).then(|| {
-        format!(
-            "Which request leaks can be told where the access log names the worker's pid: {line}"
-        )
-    })
 }
 
 /// Whether a service deserves a row of its own: it is accused or suspect, or not small.

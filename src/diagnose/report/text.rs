@@ -207,7 +207,7 @@ impl<W: Write> WrappedText<'_, W> {
     }
 
     fn heap(&mut self, diagnosis: &Diagnosis, service: &Service) -> io::Result<()> {
-        let texts = [heap(diagnosis, service), request(diagnosis, service).map(|text| text + ".")];
+        let texts = [heap(diagnosis, service), request(diagnosis, service)];
         texts.iter().flatten().try_for_each(|text| self.hang(DETAILS, text))
     }
 

@@ -206,8 +206,7 @@ fn services_section(
             text += &format!("; {per_work}");
         }
         writeln!(out, "<p class=\"why\">{}</p>", Html(text))?;
-        let request = request(diagnosis, service).map(|text| text + ".");
-        for text in heap(diagnosis, service).into_iter().chain(request) {
+        for text in heap(diagnosis, service).into_iter().chain(request(diagnosis, service)) {
             writeln!(out, "<p class=\"why\">{}</p>", Html(text))?;
         }
         writeln!(out, "</article>")?;
