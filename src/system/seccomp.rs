@@ -179,11 +179,21 @@ fn reading() -> Option<Rules> {
     Some(rules)
 }
 
-/// Forbids this thread what neither reading nor writing files takes.
+/// Forbids this thread what neither reading nor writing files takes. It may stop itself, as the live view
+/// of a recording does at Ctrl-Z.
 pub(super) fn forbid_reaching() -> bool {
-    let calls = REACHING.into_iter().chain(REACHING_OLD);
-    let calls = calls.chain([libc::SYS_socket, libc::SYS_connect]);
-    apply(calls.map(|call| (call, Vec::new())).collect(), refusal(), SeccompAction::Allow)
+    let other = |nth: u8, than: i32| rule(&[argument(nth, SeccompCmpOp::Ne, than as u64)?]);
+    let rules = || {
+        let calls = REACHING.into_iter().chain(REACHING_OLD);
+        let calls = calls.chain([libc::SYS_socket, libc::SYS_connect]);
+        let mut rules: Rules = calls.map(|call| (call, Vec::new())).collect();
+        let own = std::process::id().cast_signed();
+        // Of glibc and of musl: a thread of this process, and its number, which is the process's.
+        rules.insert(libc::SYS_tgkill, vec![other(0, own)?, other(2, libc::SIGTSTP)?]);
+        rules.insert(libc::SYS_tkill, vec![other(0, own)?, other(1, libc::SIGTSTP)?]);
+        Some(rules)
+    };
+    rules().is_some_and(|rules| apply(rules, refusal(), SeccompAction::Allow))
 }
 
 /// Forbids this thread what reading files never takes; sockets too, unless it is to ask one.
@@ -306,11 +316,13 @@ mod tests {
             forbid_reaching().then(|| {
                 let writes = std::fs::write(&file, "x").and_then(|()| std::fs::remove_file(&file));
                 let runs = is_refused(Command::new("/bin/true").status());
-                (writes.is_ok(), runs, is_refused(UnixDatagram::unbound()))
+                // One that nobody heeds.
+                let signals = nix::sys::signal::raise(nix::sys::signal::Signal::SIGURG).is_err();
+                (writes.is_ok(), runs, is_refused(UnixDatagram::unbound()), signals)
             })
         });
         if let Some(seen) = thread.join().unwrap() {
-            assert_eq!(seen, (true, true, true));
+            assert_eq!(seen, (true, true, true, true));
         }
     }
 

@@ -71,6 +71,11 @@ impl Terminal {
         out.write_all(ENTER.as_bytes()).and_then(|()| out.flush()).context("cannot write")
     }
 
+    /// Gives it back for a while, until [`take_over`](Self::take_over).
+    pub fn give_back(&self) {
+        restore(&self.before);
+    }
+
     /// What to wait for.
     pub fn input(&self) -> BorrowedFd<'static> {
         rustix::stdio::stdin()

@@ -6,7 +6,7 @@
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::time::{ClockId, clock_gettime};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -59,6 +59,8 @@ pub enum Wake {
     Input,
     /// SIGWINCH: the terminal has another size; only where that is waited for.
     Resized,
+    /// SIGTSTP: give the terminal back, then [`suspend`](Waiter::suspend); only where that is waited for.
+    Suspend,
 }
 
 /// Sleeps until a time or a signal, whichever comes first.
@@ -99,8 +101,8 @@ impl Waiter {
         Self::taking(&[])
     }
 
-    /// The same for a program that has a screen: SIGWINCH ends a wait too, and SIGQUIT and SIGTSTP end
-    /// no process that has changed its terminal.
+    /// The same for a program that has a screen: SIGWINCH, SIGQUIT and SIGTSTP end a wait too, rather than
+    /// ending or stopping a process that has changed its terminal.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -129,6 +131,17 @@ impl Waiter {
         let done = work();
         let _ = mask.thread_block();
         done
+    }
+
+    /// Stops this process, as SIGTSTP does where nobody takes it over, until SIGCONT. Where no shell could
+    /// continue it (an orphaned process group, as below `ssh -t`) the kernel stops nothing.
+    pub fn suspend(&self) {
+        let mut mask = SigSet::empty();
+        mask.add(Signal::SIGTSTP);
+        // It waits until it is let through, and acts before that call returns.
+        let _ = raise(Signal::SIGTSTP);
+        let _ = mask.thread_unblock();
+        let _ = mask.thread_block();
     }
 
     /// Seconds since boot, time spent suspended included.
@@ -186,7 +199,8 @@ fn woken_by(number: u32) -> Wake {
         () if is(Signal::SIGUSR1) => Wake::ShowState,
         () if is(Signal::SIGHUP) => Wake::HangUp,
         () if is(Signal::SIGCONT) => Wake::Continued,
-        () if is(Signal::SIGWINCH) || is(Signal::SIGTSTP) => Wake::Resized,
+        () if is(Signal::SIGWINCH) => Wake::Resized,
+        () if is(Signal::SIGTSTP) => Wake::Suspend,
         () => Wake::Stop,
     }
 }

@@ -31,6 +31,8 @@ pub enum Key {
     End,
     /// Ctrl-C, or Ctrl-D.
     Interrupt,
+    /// Ctrl-Z.
+    Suspend,
 }
 
 const ESC: u8 = 0x1b;
@@ -90,6 +92,7 @@ fn first(bytes: &[u8]) -> Found {
         [b'\t', ..] => Found::Key(Key::Tab, 1),
         [0x7f | 0x08, ..] => Found::Key(Key::Backspace, 1),
         [0x03 | 0x04, ..] => Found::Key(Key::Interrupt, 1),
+        [0x1a, ..] => Found::Key(Key::Suspend, 1),
         [byte, ..] if byte.is_ascii_control() => Found::Nothing(1),
         [byte, ..] if byte.is_ascii() => Found::Key(Key::Char(char::from(*byte)), 1),
         _ => character(bytes),

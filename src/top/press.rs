@@ -17,8 +17,10 @@ impl View {
     /// Takes a key; returns what it asks for beyond the view.
     pub fn press(&mut self, key: Key, scene: &Scene) -> Option<Request> {
         self.message = None;
-        if key == Key::Interrupt {
-            return Some(Request::Quit);
+        match key {
+            Key::Interrupt => return Some(Request::Quit),
+            Key::Suspend => return Some(Request::Suspend),
+            _ => {}
         }
         if self.input.is_some() {
             return self.type_in(key);

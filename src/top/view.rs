@@ -22,6 +22,8 @@ pub struct Size {
 pub enum Request {
     /// End the view.
     Quit,
+    /// Give the terminal back to the shell, and stop.
+    Suspend,
     /// Show why a process has its verdict.
     Explain(ProcId),
     /// Find out whether a process may be ended, and ask for the confirmation.

@@ -106,6 +106,7 @@ impl<'o> Screen<'o> {
                 },
                 Wake::Tick => {}
                 Wake::Continued => self.terminal.take_over()?,
+                Wake::Suspend => self.suspend()?,
                 Wake::Resized | Wake::ShowState => self.terminal.forget(),
             }
             let now_s = self.waiter.uptime_s();
@@ -121,6 +122,13 @@ impl<'o> Screen<'o> {
             }
             self.advance_if_due()?;
         }
+    }
+
+    /// Lets the shell have the terminal, until it continues this process.
+    fn suspend(&mut self) -> Result<()> {
+        self.terminal.give_back();
+        self.waiter.suspend();
+        self.terminal.take_over()
     }
 
     /// Ends the recording, if one is made.
@@ -151,6 +159,7 @@ impl<'o> Screen<'o> {
         let Some(request) = self.view.press(key, &self.scene) else { return Ok(false) };
         match request {
             Request::Quit => return Ok(true),
+            Request::Suspend => self.suspend()?,
             Request::Explain(id) => self.explain(id),
             Request::Time(request) => self.move_time(request),
             Request::Record(name) => self.record(&name),

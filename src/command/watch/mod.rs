@@ -50,7 +50,7 @@ pub fn run(
             Wake::HangUp if !std::io::stderr().is_terminal() => watch.reload(reload, out, err)?,
             Wake::Stop | Wake::HangUp => return watch.stop(out, err),
             // A watch has no screen.
-            Wake::Input | Wake::Resized => {}
+            Wake::Input | Wake::Resized | Wake::Suspend => {}
         }
     }
     Ok(watch.found)

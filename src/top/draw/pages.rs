@@ -6,7 +6,7 @@ use super::super::view::{Clock, Size, View};
 use crate::core::model::order::Order;
 use crate::report::words::Subject;
 
-const KEYS: [(&str, &str); 10] = [
+const KEYS: [(&str, &str); 11] = [
     ("up, down, page up, page down", "choose a service, or a process"),
     ("tab, enter", "from the services to the processes and back"),
     ("s", "sort by urgency, growth, size, name"),
@@ -17,6 +17,7 @@ const KEYS: [(&str, &str); 10] = [
     ("r", "record to a new file; again to end that"),
     ("?, h", "this page"),
     ("q, Ctrl-C", "quit"),
+    ("Ctrl-Z", "back to the shell, until fg"),
 ];
 const TIME_KEYS: [(&str, &str); 5] = [
     ("space, p", "pause"),
