@@ -27,6 +27,7 @@ pub mod past;
 pub mod ports;
 pub mod prefork;
 pub mod process;
+pub mod pty;
 pub mod receiver;
 pub mod service;
 pub mod small_machine;

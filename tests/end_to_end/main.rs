@@ -52,3 +52,4 @@ mod small_machine;
 mod state;
 mod systemd;
 mod task_limits;
+mod top;
