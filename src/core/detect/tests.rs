@@ -159,6 +159,16 @@ fn a_growth_after_a_level_that_was_held_is_a_leak_at_once() {
     assert!(found.iter().all(|found| found.3 != FindingReason::AfterSettling), "{found:?}");
 }
 
+#[test]
+fn a_warm_up_that_begins_slowly_does_not_leak_when_it_leaves_its_level() {
+    for (middle, pace, size) in
+        [(600.0, 120.0, 300.0), (500.0, 100.0, 200.0), (800.0, 150.0, 300.0)]
+    {
+        let s_shaped = |k: f64| (40.0 + size / (1.0 + ((middle - k) / pace).exp())) * M;
+        assert_eq!(Machine::new(GIB, 2 * GIB).one(2000, s_shaped), [], "{middle}");
+    }
+}
+
 /// The growing events of a lone process: sample, and whether its end is known.
 fn told_to_grow(
     machine: &Machine,
