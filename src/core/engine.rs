@@ -32,7 +32,6 @@ pub struct Engine {
     names: UnitNames,
     lead_s: f64,
     found: bool,
-    trees: usize,
     /// When the next counted sample is wanted.
     planned_t: f64,
     assessment: Assessment,
@@ -49,7 +48,6 @@ impl Engine {
             lead_s: settings.rules.lead_s,
             policy: Policy::new(settings.rules, header.interval_s),
             found: false,
-            trees: 0,
             planned_t: 0.0,
             assessment: Assessment::default(),
         }
@@ -195,9 +193,7 @@ impl Engine {
         let trees = roots().count();
         let t = self.assessment.t;
         if is_counted {
-            let newcomers = trees > self.trees;
-            self.trees = trees;
-            self.planned_t = t + self.sampling.next_s(nearest_s, left, newcomers);
+            self.planned_t = t + self.sampling.next_s(nearest_s, left, trees);
         }
         let planned_s = (self.planned_t - t).max(0.01);
         self.assessment.next_s = self.policy.next_s().map_or(planned_s, |s| s.min(planned_s));
