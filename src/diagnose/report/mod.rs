@@ -25,7 +25,7 @@ use crate::report::words::CeilingName;
 pub use headline::{headline, is_bounded};
 pub use requests::request;
 pub use service::{growth, heap, matters, others, pace, per_work, processes, reason, verdict};
-pub use steps::{meaning, meanwhile, next, proposal};
+pub use steps::{find_it, meaning, meanwhile, next, proposal};
 pub use times::Times;
 
 /// A sentence that begins with a large letter.

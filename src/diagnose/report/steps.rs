@@ -1,6 +1,7 @@
 //! Steps: what to do about a service, and how to learn more.
 
 use crate::core::model::units::{Bytes, Seconds};
+use crate::core::requests::Answer;
 use crate::core::servers::Server;
 use crate::diagnose::Diagnosis;
 use crate::diagnose::advice;
@@ -115,6 +116,24 @@ pub fn meanwhile(service: &Service) -> String {
     } else {
         format!("leakwatch --pid {}", service.roots.first().map_or(0, |root| root.pid))
     }
+}
+
+/// How to find a leak in a service.
+pub fn find_it(diagnosis: &Diagnosis, service: &Service) -> String {
+    let named = diagnosis.requests_of(service).and_then(|found| match &found.answer {
+        Answer::Named(culprit) => Some(Plain(&culprit.request)),
+        Answer::NotYet(_) => None,
+    });
+    let how = match named {
+        Some(request) => format!(
+            "begin with the code behind {request}; leakwatch census PID --for 1m tells which block sizes \
+             increase in a worker that serves it"
+        ),
+        None => "watch a growing worker's heap (leakwatch census PID --for 1m: which block sizes \
+                 increase?), switch off modules or extensions one by one, and update them first"
+            .to_owned(),
+    };
+    format!("Recycling bounds a leak but does not fix it. To find it, {how}.")
 }
 
 /// A step and the command to type for it.

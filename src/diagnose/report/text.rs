@@ -3,7 +3,7 @@
 use super::spark::spark;
 use super::wrapped::{BOLD, DIM, GREEN, RED, WrappedText, YELLOW, wrap};
 use super::{
-    Times, elsewhere, growth, headline, heap, is_bounded, left, lesser, matters, meaning,
+    Times, elsewhere, find_it, growth, headline, heap, is_bounded, left, lesser, matters, meaning,
     meanwhile, next, no_trace, others, outcome, per_work, processes, proposal, reason, request,
     seen, sentence, verdict, when,
 };
@@ -315,7 +315,7 @@ impl<W: Write> WrappedText<'_, W> {
             };
             self.hang(&number(), &text)?;
             self.command(format_args!("{command} --dry-run"))?;
-            self.hang(&number(), "Recycling bounds a leak but does not fix it. To find it, watch a growing worker's heap (leakwatch census PID --for 1m: blocks of which size become more?), switch off modules or extensions one by one, and update them first.")?;
+            self.hang(&number(), &find_it(diagnosis, first))?;
         }
         for (why, command) in next {
             self.hang(&number(), why)?;

@@ -7,8 +7,9 @@ mod style;
 
 use super::text::looked;
 use super::{
-    Times, elsewhere, end, growth, headline, heap, is_bounded, left, lesser, matters, meaning,
-    meanwhile, next, no_trace, per_work, processes, proposal, reason, request, verdict, when,
+    Times, elsewhere, end, find_it, growth, headline, heap, is_bounded, left, lesser, matters,
+    meaning, meanwhile, next, no_trace, per_work, processes, proposal, reason, request, verdict,
+    when,
 };
 use crate::core::model::event::Severity;
 use crate::core::model::units::{Bytes, Seconds};
@@ -278,11 +279,10 @@ fn advice_section(out: &mut impl Write, diagnosis: &Diagnosis) -> io::Result<()>
         writeln!(
             out,
             "<li>{} leakwatch end its leaking workers gently, in time; first see what it \
-             would do:<pre>{} --dry-run</pre></li>\n<li>Recycling bounds a leak, it does not cure it. To \
-             find it: watch the heap of a growing worker (<code>leakwatch census PID --for 1m</code>: blocks of \
-             which size become more?), switch off modules or extensions one by one, and update them first.</li>",
+             would do:<pre>{} --dry-run</pre></li>\n<li>{}</li>",
             if diagnosis.remedies.is_empty() { "Have" } else { "Until then have" },
-            Html(command)
+            Html(command),
+            Html(find_it(diagnosis, service))
         )?;
     }
     for (why, command) in next {
