@@ -15,6 +15,7 @@ use crate::common::needs::{self, Need};
 use crate::common::service::{Kind, Service, Setup};
 use crate::common::told::{Held, Told, WITHIN, is_long, seconds};
 use crate::common::turn::Turn;
+use crate::common::wait;
 use serde_json::Value;
 
 const NEEDS: [Need; 7] = [
@@ -171,6 +172,9 @@ fn print_figures(name: &str, remedy: &Value, held: &Held) {
     );
 }
 
+/// Workers of a server.
+const WORKERS: usize = 8;
+
 /// A server of eight workers in little memory, under load, next to healthy ones.
 struct Scene {
     service: Service,
@@ -184,7 +188,8 @@ impl Scene {
         let service = Service::start(Setup { kind, kib, cgroup: &memory, keep_alive: false });
         // A request to each, so that what it loads for the first of them is no leak.
         let warm = Load::start(Plan::of(service.port(), "/?kib=0&sleep=0.2", 40.0));
-        std::thread::sleep(Duration::from_secs(2));
+        let all_answered = || warm.so_far().workers().len() >= WORKERS;
+        assert!(wait::until(Duration::from_secs(30), all_answered), "a worker gets no request");
         warm.finish();
         memory.limit_memory(memory.usage() + room).unwrap();
         let load = Load::start(Plan::of(service.port(), "/", PER_SECOND));
