@@ -100,6 +100,7 @@ impl LastMinute {
     /// Takes over a sample; `orders` are those under way.
     pub fn observe(&mut self, sample: &Sample, detector: &Detector, orders: &[OrderUnderWay]) {
         let t = sample.t;
+        self.turnovers.observe(t);
         let gap_s = self.last_t.replace(t).map_or(0.0, |last| t - last);
         if gap_s > 0.0 && gap_s < LEAST_GAP_S {
             // The clock of a recording was set back: no rate can be told from it.

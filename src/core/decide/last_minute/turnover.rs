@@ -37,6 +37,11 @@ impl Turnover {
 }
 
 impl Turnovers {
+    /// Forgets by the sample at `t` what is long ago.
+    pub fn observe(&mut self, t: f64) {
+        self.0.retain(|turnover| t - turnover.last_t < EPISODE_S);
+    }
+
     /// A worker of a pool of that size was ended for the sake of that ceiling.
     pub fn ended(
         &mut self,
@@ -46,7 +51,6 @@ impl Turnovers {
         server: &'static str,
         size: u32,
     ) {
-        self.0.retain(|turnover| t - turnover.last_t < EPISODE_S);
         let is_it = |of: &&mut Turnover| (of.pool, of.ceiling) == (pool, ceiling);
         if let Some(turnover) = self.0.iter_mut().find(is_it) {
             turnover.size = turnover.size.max(size);
@@ -117,7 +121,9 @@ mod tests {
         turnovers.forget(pool("a"));
         assert!(!turnovers.is_whole(pool("a"), RAM));
         let mut turnovers = after(8, 8);
-        turnovers.ended(7.0 + EPISODE_S, pool("a"), RAM, "php-fpm", 8);
+        turnovers.observe(6.9 + EPISODE_S);
+        assert!(turnovers.is_whole(pool("a"), RAM));
+        turnovers.observe(7.0 + EPISODE_S);
         assert!(!turnovers.is_whole(pool("a"), RAM));
     }
 }

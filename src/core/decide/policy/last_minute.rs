@@ -68,7 +68,7 @@ impl Policy {
         None
     }
 
-    /// Whether a process may be told to exit before the last minute: it grows steadily, all of its pool
+    /// Whether a process may be told to exit before the last minute: gently, it grows steadily, all of its pool
     /// were ended for the sake of that limit before, and not many are under way.
     fn may_end_early(
         &self,
@@ -77,7 +77,11 @@ impl Policy {
         urgency: &Urgency,
         detector: &Detector,
     ) -> bool {
-        let Some(limit) = self.last_minute.limit(urgency.limit) else { return false };
+        // Who is not ended gently loses its request however early that is.
+        let is_gentle = self.steps(s).is_some_and(|of_server| of_server.first.0 == Step::Gentle);
+        let Some(limit) = self.last_minute.limit(urgency.limit).filter(|_| is_gentle) else {
+            return false;
+        };
         let (pool, ceiling) = (self.eligibility.pool(s), (limit.kind, limit.place));
         let going = self.campaign.orders.iter().filter(|of| of.pool == pool).count() as u32;
         let size = self.eligibility.pool_size(pool, detector);
