@@ -91,8 +91,8 @@ pub(super) fn refused(pid: u32, refusal: Refusal) -> anyhow::Error {
         ),
         Refusal::NoAnswer => (
             "it gives no answer",
-            "a page of it is to come from a file system (FUSE) or a process (userfaultfd) that keeps it, or the \
-             machine is too busy; try again",
+            "a page of it is to come from a file system (FUSE) that keeps it, or the machine is too busy; try \
+             again",
         ),
         Refusal::NoHelper(why) => {
             return anyhow::anyhow!("cannot read the memory of process {pid}: {why}");

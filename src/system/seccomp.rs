@@ -162,7 +162,6 @@ pub(super) fn only_reads_memory() -> bool {
         let to_read = argument(2, SeccompCmpOp::MaskedEq(writing as u64), libc::O_RDONLY as u64)?;
         rules.insert(libc::SYS_openat, vec![rule(&[to_read])?]);
         rules.insert(libc::SYS_readlinkat, Vec::new());
-        rules.insert(libc::SYS_process_vm_readv, Vec::new());
         Some(rules)
     };
     rules().is_some_and(|rules| apply(rules, SeccompAction::Allow, refusal()))
@@ -243,6 +242,7 @@ mod tests {
     use std::fs::File;
     use std::io::Read;
     use std::net::{TcpListener, TcpStream};
+    use std::os::unix::fs::FileExt;
     use std::os::unix::net::UnixDatagram;
     use std::process::Command;
 
@@ -288,11 +288,8 @@ mod tests {
                 let link = rustix::fs::readlinkat(rustix::fs::CWD, "/proc/self/exe", Vec::new());
                 let opens = File::open(&file).is_ok() && link.is_ok();
                 let mut read = vec![0; 100];
-                let base = words.as_ptr() as usize;
-                let from = [nix::sys::uio::RemoteIoVec { base, len: 100 }];
-                let mut into = [std::io::IoSliceMut::new(&mut read)];
-                let reads =
-                    nix::sys::uio::process_vm_readv(nix::unistd::getpid(), &mut into, &from);
+                let memory = File::open("/proc/self/mem").unwrap();
+                let reads = memory.read_at(&mut read, words.as_ptr() as u64).ok();
                 let refused = [
                     is_refused(File::create(&file)),
                     is_refused(File::options().append(true).open(&file)),
@@ -304,7 +301,7 @@ mod tests {
             })
         });
         if let Some(seen) = thread.join().unwrap() {
-            assert_eq!(seen, (true, Ok(100), true, [true; 5]));
+            assert_eq!(seen, (true, Some(100), true, [true; 5]));
         }
     }
 

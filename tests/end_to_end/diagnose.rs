@@ -139,7 +139,7 @@ fn the_culprit_is_named_the_others_are_cleared_and_the_advice_holds() {
         line.contains("Graceful restart requested")
     });
     let held = Held::watch(&told, &memory, load, seconds(90));
-    print_figures("Apache", told.remedy(apache.master()), &held);
+    print_figures("Apache", &told, told.remedy(apache.master()), &held);
     held.assert_holds(&memory);
     assert_leaked(&held, kib, MEMORY);
 }
@@ -158,11 +158,12 @@ fn assert_leaked(held: &Held, kib: u32, room: u64) {
     assert!(leaked > room, "{} MiB leaked: too little to prove anything", leaked / MIB);
 }
 
-fn print_figures(name: &str, remedy: &Value, held: &Held) {
+fn print_figures(name: &str, told: &Told, remedy: &Value, held: &Held) {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!(
-        "{name}: {}; peak {} MiB, p99 {} -> {} ms, a healthy twin's meanwhile {:?} ms; load {}; {}",
+        "{name}: {}; told after {:.0?}, peak {} MiB, p99 {} -> {} ms, a healthy twin's meanwhile {:?} ms; load {}; {}",
         remedy["changes"],
+        told.to - told.from,
         held.peak / MIB,
         held.p99_ms.0,
         held.p99_ms.1,
@@ -221,7 +222,7 @@ fn bounded_by_its_advice(kind: Kind) {
     assert_right_leak(told.service(culprit), kib);
     told.follow(culprit, scene.service.dir());
     let held = Held::watch(&told, &scene.memory, scene.load, seconds(50)).beside(twin.load);
-    print_figures(&format!("{kind:?}"), told.remedy(culprit), &held);
+    print_figures(&format!("{kind:?}"), &told, told.remedy(culprit), &held);
     held.assert_holds(&scene.memory);
     held.assert_promised(told.remedy(culprit));
     assert_leaked(&held, kib, room);

@@ -1,8 +1,8 @@
 //! Apart: censuses are taken by a helper, since reading another process's memory may wait for ever.
 //!
 //! Right before it is read, a page may become a file's on a file system that its owner made and that
-//! never answers (FUSE), or one that another process is to deliver (userfaultfd). The kernel then holds
-//! the reader, of whom only SIGKILL may be heard. Let that be the helper.
+//! never answers (FUSE). The kernel then holds the reader, of whom only SIGKILL may be heard. Let that be
+//! the helper. (A page that another process is to deliver, by userfaultfd, is not waited for: EIO.)
 
 use super::{Refusal, Subject};
 use crate::core::census::Census;

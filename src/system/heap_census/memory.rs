@@ -2,11 +2,8 @@
 
 use super::Subject;
 use crate::core::census::Part;
-use nix::sys::uio::{RemoteIoVec, process_vm_readv};
-use nix::unistd::Pid;
 use rustix::io::Errno;
 use std::fs::File;
-use std::io::IoSliceMut;
 use std::os::unix::fs::FileExt;
 
 /// Pages whose state is read at once, each a word.
@@ -17,8 +14,12 @@ const SWAPPED: u64 = 1 << 62;
 const OF_FILE: u64 = 1 << 61;
 
 /// The memory of a process.
+///
+/// By /proc/PID/mem and not `process_vm_readv`: that pins what it reads, and since Linux 5.19 pinning a page
+/// that a fork has in common copies it (`gup_must_unshare` in mm/gup.c). A census of eight workers of
+/// gunicorn took 85 MB that way, where 160 MB were left.
 pub(super) struct Memory {
-    pid: Pid,
+    contents: File,
     pagemap: File,
     /// The state of pages from `first` on.
     pages: Vec<u64>,
@@ -30,10 +31,9 @@ pub(super) struct Memory {
 
 impl Memory {
     pub(super) fn of(subject: &Subject) -> Result<Self, Errno> {
-        let pagemap = subject.open("pagemap")?;
-        let pid = Pid::from_raw(subject.id.pid.cast_signed());
+        let (pagemap, contents) = (subject.open("pagemap")?, subject.open("mem")?);
         let page = procfs::page_size().max(4096);
-        Ok(Self { pid, pagemap, pages: Vec::new(), first: 0, page, refused: None })
+        Ok(Self { contents, pagemap, pages: Vec::new(), first: 0, page, refused: None })
     }
 
     /// Whether the memory is still in use: it goes with the process, and when that runs another program.
@@ -89,14 +89,12 @@ impl Memory {
             buffer.fill(0);
             return Part::Bytes(length);
         }
-        let Ok(base) = usize::try_from(at) else { return Part::Hole(end - at) };
-        let from = [RemoteIoVec { base, len: length }];
-        match process_vm_readv(self.pid, &mut [IoSliceMut::new(buffer)], &from) {
+        match self.contents.read_at(buffer, at).map_err(|e| Errno::from_io_error(&e)) {
             Ok(read) if read > 0 => Part::Bytes(read),
-            // It was unmapped meanwhile.
-            Ok(_) | Err(nix::errno::Errno::EFAULT) => Part::Hole(self.page - at % self.page),
+            // It was unmapped meanwhile, or the process is gone.
+            Ok(_) | Err(Some(Errno::IO | Errno::FAULT)) => Part::Hole(self.page - at % self.page),
             Err(error) => {
-                self.refused = Some(Errno::from_raw_os_error(error as i32));
+                self.refused = Some(error.unwrap_or(Errno::IO));
                 Part::Hole(u64::MAX)
             }
         }

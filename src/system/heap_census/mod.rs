@@ -1,8 +1,9 @@
 //! Heap census: the door to another process's memory, for [`core::census`](crate::core::census).
 //!
-//! It reads, and that is all: `process_vm_readv` neither stops the process nor writes. What is not in RAM
-//! is not read, so that a look brings nothing in from swap and makes no page. A read may still wait for
-//! ever, so whoever has something else to do lets a [helper](CensusHelper) take the census.
+//! It reads, and that is all: the process is not stopped, nothing is written, and what it has in common
+//! with a fork stays so. What is not in RAM is not read, so that a look brings nothing in from swap and
+//! makes no page. A read may still wait for ever, so whoever has something else to do lets a
+//! [helper](CensusHelper) take the census.
 
 mod apart;
 mod memory;
@@ -37,8 +38,8 @@ pub enum Refusal {
     Forbidden,
     /// It is a thread of the kernel, or a zombie: it has no memory.
     NoMemory,
-    /// Its memory did not come: a page of it is a file's on a file system of its own making (FUSE), or
-    /// another process's to deliver (userfaultfd), or the kernel takes long.
+    /// Its memory did not come: a page of it is a file's on a file system of its own making (FUSE), or the
+    /// kernel takes long.
     NoAnswer,
     /// In words: there is no helper to read it.
     NoHelper(String),
