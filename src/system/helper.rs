@@ -67,6 +67,13 @@ pub struct Attached {
     pub channel: Channel,
 }
 
+impl Attached {
+    /// Its pid.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
 impl Drop for Attached {
     fn drop(&mut self) {
         end(&mut self.child);

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::time::{ClockId, clock_gettime};
+use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::process::{Child, ExitStatus};
@@ -79,6 +79,14 @@ pub fn uptime_s() -> f64 {
 /// Seconds on a clock that stands still while the machine is suspended.
 pub fn awake_s() -> f64 {
     seconds(ClockId::CLOCK_MONOTONIC)
+}
+
+/// Seconds of a processor that this process and these others have used, where the kernel tells.
+pub fn processor_s(others: &[u32]) -> Option<f64> {
+    let clock =
+        |pid: &u32| clock_getcpuclockid(nix::unistd::Pid::from_raw(i32::try_from(*pid).ok()?)).ok();
+    let others = others.iter().map(|pid| Some(seconds(clock(pid)?)));
+    others.sum::<Option<f64>>().map(|others| others + seconds(ClockId::CLOCK_PROCESS_CPUTIME_ID))
 }
 
 fn seconds(clock: ClockId) -> f64 {

@@ -65,7 +65,7 @@ pub(super) fn judge(rows: &[Row], names: &[String]) -> Answer {
     }));
     let going_on = going_on(&mut system, &most);
     let is_flat =
-        |needed: &Needed| going_on.0 < needed.going_on.0 || going_on.1 < needed.going_on.1;
+        |needed: &Needed| going_on.point < needed.going_on.0 || going_on.low < needed.going_on.1;
     let is_apart = |needed: &Needed| {
         let is_narrow = bytes.1 - bytes.0 <= 2.0 * needed.width * most.bytes;
         apart >= needed.apart && bytes.0 > 0.0 && shares.0 > needed.share && is_narrow
@@ -82,7 +82,9 @@ pub(super) fn judge(rows: &[Row], names: &[String]) -> Answer {
             hits: most.hits,
             confidence,
         }),
-        _ if is_apart(&LIKELY) => Answer::NotYet(NotYet::Flattens),
+        _ if is_apart(&LIKELY) && going_on.high < 1.0 => Answer::NotYet(NotYet::Flattens),
+        // The interval is too wide to tell.
+        _ if is_apart(&LIKELY) => Answer::NotYet(NotYet::TooLittle),
         _ => Answer::NotYet(NotYet::NotApart),
     }
 }
@@ -106,14 +108,20 @@ fn at(solution: &[f64], column: usize) -> f64 {
     solution.get(column).copied().unwrap_or(0.0)
 }
 
-/// What the later half of a request's hits on each worker kept, by what the earlier half did; and the lower
-/// bound of this.
-fn going_on(system: &mut System<'_>, most: &Carrier) -> (f64, f64) {
+/// What the later half of a request's hits on each worker kept, by what the earlier half did.
+struct GoingOn {
+    point: f64,
+    low: f64,
+    high: f64,
+}
+
+fn going_on(system: &mut System<'_>, most: &Carrier) -> GoingOn {
     let later = system.split(most.request, most.column);
     let ratio =
         |solution: &[f64]| at(solution, later) / at(solution, most.column).max(f64::MIN_POSITIVE);
     let point = ratio(&system.sums().solve_unbounded());
-    (point, interval(system.drawn().iter().map(|(solution, _)| ratio(solution))).0)
+    let (low, high) = interval(system.drawn().iter().map(|(solution, _)| ratio(solution)));
+    GoingOn { point, low, high }
 }
 
 /// How much worse the growth is explained without a column, in standard deviations of its coefficient.

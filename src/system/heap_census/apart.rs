@@ -53,6 +53,11 @@ impl CensusHelper {
         Self { attached: helper::attach(Duty::Census).ok() }
     }
 
+    /// The pid of the helper, while there is one.
+    pub fn pid(&self) -> Option<u32> {
+        self.attached.as_ref().map(Attached::pid)
+    }
+
     /// Counts what a process holds; where `go_on` says no, as far as it came by then.
     ///
     /// # Errors

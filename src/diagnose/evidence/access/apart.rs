@@ -68,6 +68,11 @@ impl AccessLogs {
         Ok(Self { helper })
     }
 
+    /// The pid of the helper.
+    pub fn pid(&self) -> u32 {
+        self.helper.pid()
+    }
+
     /// Reads what was appended to the logs of a server since the last time.
     ///
     /// # Errors
