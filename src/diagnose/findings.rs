@@ -209,6 +209,19 @@ pub struct StatusPage {
     pub path: String,
 }
 
+/// The format in which a server logs requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogFormat {
+    /// The log, without links; empty for all that it writes.
+    pub log: String,
+    /// The line where the format stands; where none does, the line after which it may.
+    pub place: FileLine,
+    /// Whether it stands nowhere, so that the server's default holds.
+    pub is_default: bool,
+    /// Whether it names the worker's pid.
+    pub has_pid: bool,
+}
+
 /// How a server is set up, as far as its files, its command line and its environment tell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setup {
@@ -237,6 +250,8 @@ pub struct Setup {
     pub options: Vec<String>,
     /// Its status page on loopback, if it has one.
     pub status: Option<StatusPage>,
+    /// The formats of its access logs that are in force, where that is certain.
+    pub log_formats: Vec<LogFormat>,
     /// Further logs that it writes.
     pub logs: Vec<String>,
     /// What a reload or an ended worker does wrong under these settings.

@@ -8,7 +8,7 @@ use crate::diagnose::evidence::work_done;
 use crate::diagnose::findings::{Setup, StatusPage, WorkDone, WorkUnit};
 use crate::diagnose::grouping::Master;
 use crate::diagnose::leak_per_request::Worker;
-use crate::diagnose::remedy::Remedy;
+use crate::diagnose::remedy::{self, Remedy};
 use crate::diagnose::services::service::Service;
 use crate::diagnose::work_readings::WorkReadings;
 use crate::system::rights::Rights;
@@ -137,6 +137,39 @@ impl LiveServers {
         if !read.is_ok_and(|read| read.is_some_and(|read| remedy.is_in_force(&read))) {
             remedy.take_diff_back();
         }
+    }
+
+    /// The change by which these logs name the pids of workers, in the files as another change would make
+    /// them; only where its server, reading them as they would then be, has it in force, and all else as
+    /// before.
+    pub(super) fn pid_in_log(
+        &self,
+        service: &Service,
+        before: Option<&Remedy>,
+        logs: &[String],
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Option<Remedy> {
+        let root = service.roots.iter().find(|root| self.configs.contains_key(root))?;
+        let (setup, (subject, pool)) = (self.configs.get(root)?, self.subjects.get(root)?);
+        let changed = before.and_then(|remedy| remedy.changed_files(setup)).unwrap_or_default();
+        let read = match changed.is_empty() {
+            true => setup.clone(),
+            false => subject.setup(pool, changed.clone(), go_on).ok()??,
+        };
+        let then = Setup {
+            files: with(&setup.files, &changed),
+            log_formats: read.log_formats.clone(),
+            ..setup.clone()
+        };
+        let remedy = remedy::pid_in_log(service, &then, logs)?;
+        let changed = with(&changed, &remedy.changed_files(&then)?);
+        let after = subject.setup(pool, changed, go_on).ok()??;
+        let settings = |of: &Setup| {
+            let values = [Some(&of.recycle), of.jitter.as_ref(), Some(&of.cap)];
+            values.map(|of| of.map(|of| (of.value, of.computed.clone())))
+        };
+        let is_in_force = remedy::names_pid(&after, logs) && settings(&after) == settings(&read);
+        is_in_force.then_some(remedy)
     }
 
     /// The name of the pool that its largest worker belongs to: "www" of "php-fpm: pool www".
@@ -291,6 +324,14 @@ fn by_turns<'m, M, U: Ord>(masters: &'m [M], user: impl Fn(&M) -> U) -> Vec<&'m 
     let mut turns: Vec<(usize, &M)> = masters.iter().map(nth).collect();
     turns.sort_by_key(|(nth, _)| *nth);
     turns.into_iter().map(|(_, master)| master).collect()
+}
+
+/// Files with the texts of others in the place of theirs, and those others that are new.
+fn with(files: &[(String, String)], others: &[(String, String)]) -> Vec<(String, String)> {
+    let of =
+        |all: &[(String, String)], name: &str| all.iter().find(|(file, _)| file == name).cloned();
+    let kept = files.iter().map(|file| of(others, &file.0).unwrap_or_else(|| file.clone()));
+    kept.chain(others.iter().filter(|(name, _)| of(files, name).is_none()).cloned()).collect()
 }
 
 #[cfg(test)]

@@ -144,6 +144,17 @@ impl Diagnosis {
         of.filter(|heap| heap.matters(accused)).max_by_key(|heap| heap.finding.in_use)
     }
 
+    /// Whether anything is proposed that bounds a leak.
+    pub fn is_bounding_proposed(&self) -> bool {
+        self.remedies.iter().any(Remedy::bounds)
+    }
+
+    /// Whether a change is proposed by which the access log of a service names its workers' pids.
+    pub fn changes_log_of(&self, service: &Service) -> bool {
+        let is_of = |remedy: &&Remedy| remedy.root.as_ref() == service.roots.first();
+        self.remedies.iter().filter(is_of).any(|remedy| !remedy.bounds() && !remedy.diff.is_empty())
+    }
+
     /// What was found of the requests of a service.
     pub fn requests_of(&self, service: &Service) -> Option<&RequestFinding> {
         self.requests.iter().find(|found| service.roots.contains(&found.root))

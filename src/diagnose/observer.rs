@@ -213,6 +213,21 @@ impl Observer {
                 self.servers.verify(service, remedy, go_on);
             }
         }
+        self.add_log_formats(diagnosis, go_on);
+    }
+
+    /// Proposes to log pids where that would tell which request leaks.
+    fn add_log_formats(&self, diagnosis: &mut Diagnosis, go_on: &mut dyn FnMut() -> bool) {
+        let mut more = Vec::new();
+        for service in &diagnosis.services {
+            let Some(found) = diagnosis.requests_of(service) else { continue };
+            let mut before = diagnosis.remedies.iter().filter(|remedy| remedy.bounds());
+            let before = before.find(|remedy| remedy.root.as_ref() == service.roots.first());
+            if found.wants_pid(service.verdict) && go_on() {
+                more.extend(self.servers.pid_in_log(service, before, &found.without_pid, go_on));
+            }
+        }
+        diagnosis.remedies.extend(more);
     }
 
     /// What processes leave behind, by these listings.

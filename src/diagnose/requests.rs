@@ -6,6 +6,7 @@ use crate::core::requests::{Answer, Ledger};
 use crate::core::servers::Server;
 use crate::diagnose::evidence::access::{AccessLogs, Nature, Reading, Served, held_by};
 use crate::diagnose::grouping::Master;
+use crate::diagnose::services::service::ServiceVerdict;
 use crate::system::heap_census::{CensusHelper, Refusal, Subject};
 use crate::system::{proc, wait};
 use std::cmp::Reverse;
@@ -32,6 +33,8 @@ pub struct RequestFinding {
     pub server: &'static Server,
     /// The logs that its processes write, the largest first.
     pub logs: Vec<String>,
+    /// Those of them that have requests, and no pids.
+    pub without_pid: Vec<String>,
     /// Whether one of them names pids.
     pub nature: Nature,
     /// Requests that were seen.
@@ -41,9 +44,11 @@ pub struct RequestFinding {
 }
 
 impl RequestFinding {
-    /// Whether its server would have to log pids first.
-    pub fn has_no_pid(&self) -> bool {
-        self.nature != Nature::WithPid
+    /// Whether it is worth having its server log pids, for a service with that verdict.
+    pub fn wants_pid(&self, verdict: ServiceVerdict) -> bool {
+        use ServiceVerdict::{Suspect, Warming, WithLoad};
+        let may_leak = verdict.accuses() || matches!(verdict, Suspect | Warming | WithLoad);
+        may_leak && self.nature != Nature::WithPid
     }
 }
 
@@ -52,8 +57,8 @@ struct Watched {
     root: ProcId,
     master: ProcId,
     server: &'static Server,
-    logs: Vec<String>,
-    nature: Nature,
+    /// Each log, and what it was found to be.
+    logs: Vec<(String, Nature)>,
     workers: Vec<Subject>,
     /// The workers' pids by those that they have in their own pid namespace.
     pids: BTreeMap<u32, u32>,
@@ -94,8 +99,7 @@ impl Requests {
                 root: master.root,
                 master: master.id,
                 server: master.server,
-                logs: open.iter().map(|log| log.name.clone()).collect(),
-                nature: Nature::Unknown,
+                logs: open.iter().map(|log| (log.name.clone(), Nature::Unknown)).collect(),
                 workers: Vec::new(),
                 pids: BTreeMap::new(),
                 ledger: Ledger::default(),
@@ -156,8 +160,9 @@ impl Requests {
         let of = |watched: &Watched| RequestFinding {
             root: watched.root,
             server: watched.server,
-            logs: watched.logs.clone(),
-            nature: watched.nature,
+            logs: watched.logs.iter().map(|(name, _)| name.clone()).collect(),
+            without_pid: watched.without_pid(),
+            nature: watched.nature(),
             requests: watched.ledger.requests(),
             answer: watched.ledger.answer(),
         };
@@ -221,7 +226,9 @@ impl Watched {
             };
             let t = wait::awake_s();
             let reading = read(self.pids.keys().copied().collect())?;
-            self.nature = self.nature.max(reading.nature);
+            for ((_, known), nature) in self.logs.iter_mut().zip(&reading.natures) {
+                *known = (*known).max(*nature);
+            }
             self.serve(reading.served);
             if let Some(census) = census.filter(|census| !census.is_about()) {
                 self.ledger.look(id, t, census.in_use);
@@ -233,8 +240,18 @@ impl Watched {
             }
         }
         // Nothing to match the heaps with.
-        self.is_over |= self.nature == Nature::WithoutPid;
+        self.is_over |= self.nature() == Nature::WithoutPid;
         Ok(())
+    }
+
+    /// The best that one of its logs was found to be.
+    fn nature(&self) -> Nature {
+        self.logs.iter().map(|(_, nature)| *nature).max().unwrap_or_default()
+    }
+
+    fn without_pid(&self) -> Vec<String> {
+        let without = self.logs.iter().filter(|(_, nature)| *nature == Nature::WithoutPid);
+        without.map(|(name, _)| name.clone()).collect()
     }
 
     fn serve(&mut self, served: Vec<Served>) {

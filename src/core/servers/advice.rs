@@ -1,6 +1,6 @@
 //! Advice: how a diagnosis reads a server's settings, and how it proposes to change them.
 
-use super::ServerSetting;
+use super::{PidInLog, ServerSetting};
 
 /// Seconds that a worker should live where its successor comes late or at a price. Workers that
 /// started together end together, and Apache prefork checks once a second whether any are missing:
@@ -35,8 +35,8 @@ pub struct Advice {
     pub wakes_all_workers: bool,
     /// What to do to have its requests counted rather than guessed.
     pub count_requests: &'static str,
-    /// What to have it log, so that the access log names the pid of the worker that served a request.
-    pub pid_in_log: &'static str,
+    /// How the access log names the pid of the worker that served a request; none where it cannot.
+    pub pid_in_log: Option<&'static PidInLog>,
     /// What its workers copy when a reload ends them all.
     pub reload_copies: ReloadCopies,
     /// What to type to check a change and put it into force. The first template whose words in

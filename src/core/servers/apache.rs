@@ -3,7 +3,8 @@
 use super::advice::{Advice, ConfigSyntax, LONG_LIFE_S, ReloadCopies, StatusProtocol};
 use super::row::{BLANK, TERM_KILL};
 use super::{
-    FailedFork, RecognisedBy, Server, ServerSetting, Termination, ThreadCount, WorkerPolicy,
+    FailedFork, PidInLog, RecognisedBy, Server, ServerSetting, Termination, ThreadCount,
+    WorkerPolicy,
 };
 use crate::core::model::signal::Signal;
 
@@ -101,7 +102,8 @@ pub(super) static MOD_WSGI: Server = Server {
         replacement_cost: "each new one loads the whole application",
         waits_per_request: 5.0,
         count_requests: "compare with the access log",
-        pid_in_log: "add %P to its LogFormat: LogFormat \"%h %l %u %t \\\"%r\\\" %>s %b %P\" common",
+        // %P is the pid of the child that hands it on.
+        pid_in_log: None,
         reload_copies: ReloadCopies::Nothing,
         ..ADVICE
     }),
@@ -168,7 +170,14 @@ const ADVICE: Advice = Advice {
     waits_per_request: 2.0,
     wakes_all_workers: false,
     count_requests: "switch on mod_status for localhost, and run this again",
-    pid_in_log: "add %P to its LogFormat: LogFormat \"%h %l %u %t \\\"%r\\\" %>s %b %P\" common",
+    pid_in_log: Some(&PidInLog {
+        settings: &["LogFormat", "CustomLog"],
+        pids: &["%P", "%{pid}P"],
+        default: "",
+        how: "add %P to its LogFormat: LogFormat \"%h %l %u %t \\\"%r\\\" %>s %b %P\" common",
+        apply: &[],
+        note: None,
+    }),
     reload_copies: ReloadCopies::Nothing,
     apply: &[
         "{exe} {options} -t && systemctl reload {unit}",

@@ -30,6 +30,7 @@ mod odoo;
 mod others;
 mod passenger;
 mod php_fpm;
+mod pid_in_log;
 mod pitchfork;
 mod postgres;
 mod proxies;
@@ -52,6 +53,7 @@ pub use advice::{
 };
 pub use jobs::{is_batch, runs_jobs};
 pub use others::{PREFORKING, UNKNOWN};
+pub use pid_in_log::{PidInLog, after_word};
 pub use recognise::{handles_requests, is_called, is_interpreter, pool_name, recognise};
 pub use row::{
     FailedFork, RecognisedBy, Server, ServerSetting, Termination, ThreadCount, WorkerPolicy,

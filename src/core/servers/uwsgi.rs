@@ -4,7 +4,7 @@ use super::advice::{
     Advice, ConfigSyntax, Environment, IniFile, LONG_LIFE_S, ReloadCopies, StatusProtocol,
 };
 use super::row::{BLANK, TERM_KILL};
-use super::{FailedFork, RecognisedBy, Server, ServerSetting, Termination, WorkerPolicy};
+use super::{FailedFork, PidInLog, RecognisedBy, Server, ServerSetting, Termination, WorkerPolicy};
 use crate::core::model::signal::Signal;
 
 /// Tried under load with uWSGI 2.0. TERM, INT and QUIT lose the request. If more workers die at
@@ -74,7 +74,15 @@ pub(super) static UWSGI: Server = Server {
         waits_per_request: 3.0,
         wakes_all_workers: false,
         count_requests: "set `stats = 127.0.0.1:9191`, restart, and run this again",
-        pid_in_log: "set logto = FILE, without disable-logging",
+        pid_in_log: Some(&PidInLog {
+            // Its own format begins with the pid.
+            settings: &["log-format", "logformat"],
+            pids: &["%(pid)"],
+            default: "",
+            how: "set logto = FILE, without disable-logging",
+            apply: &[],
+            note: None,
+        }),
         reload_copies: ReloadCopies::Shared,
         apply: &["kill -HUP {master}"],
     }),

@@ -17,8 +17,13 @@ pub(super) fn quoted(word: &str) -> String {
 impl Subject<'_> {
     /// The first template of its server whose words are all known.
     pub(super) fn apply(&self) -> String {
+        self.first_known(self.advice.apply)
+    }
+
+    /// The first of these templates whose words are all known.
+    pub(super) fn first_known(&self, templates: &[&str]) -> String {
         let fill = |template: &&str| Some(self.as_owner(template) + &self.fill(template)?);
-        let mut filled = self.advice.apply.iter().filter_map(fill);
+        let mut filled = templates.iter().filter_map(fill);
         filled.next().unwrap_or_default()
     }
 

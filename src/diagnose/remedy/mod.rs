@@ -8,7 +8,10 @@ mod apply;
 mod compute;
 mod drop_in;
 mod edits;
+mod log_format;
 mod notes;
+
+pub(super) use self::log_format::{names_pid, pid_in_log};
 
 use self::compute::Proposal;
 use self::edits::Planned;
@@ -57,6 +60,8 @@ pub enum RemedyReason {
     Unmeasured,
     /// As many workers as are allowed would not fit into memory, leak or no leak.
     TooMany,
+    /// Which request leaks cannot be told, since its access log does not name the workers' pids.
+    NoPidInLog,
 }
 
 /// A file and, if the setting stands there already, its line.
@@ -127,6 +132,11 @@ impl Remedy {
             "no diff: read again with it, the configuration has other values, so change it by hand"
                 .to_owned(),
         );
+    }
+
+    /// Whether it bounds something.
+    pub fn bounds(&self) -> bool {
+        self.reason != RemedyReason::NoPidInLog
     }
 
     /// One that changes nothing yet.

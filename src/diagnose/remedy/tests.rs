@@ -19,7 +19,7 @@ const MIB_F: f64 = MIB as f64;
 const MEMORY: f64 = 700.0 * MIB_F;
 
 /// A service of five workers that leak 9 KiB a request, or not at all.
-fn service(name: &str, case: ServiceVerdict) -> Service {
+pub(super) fn service(name: &str, case: ServiceVerdict) -> Service {
     let headroom =
         Headroom { kind: CeilingKind::Ram, place: Place::NONE, left: 400 * MIB, limit: 2048 * MIB };
     let per_work = PerWork {
@@ -100,6 +100,7 @@ fn setup(key: &str, text: &str, cap: u64, line: usize) -> Setup {
         owner: None,
         options: Vec::new(),
         status: None,
+        log_formats: Vec::new(),
         logs: Vec::new(),
         warnings: Vec::new(),
         notes: Vec::new(),

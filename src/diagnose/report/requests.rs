@@ -10,10 +10,11 @@ use crate::report::escape::Plain;
 /// "GET /cart leaks about 57 KiB a request (52 KiB to 63 KiB), 84 % of the growth of these workers, ..: sure." Or
 /// what to log so that this can be told; nothing where it cannot be told yet.
 pub fn request(diagnosis: &Diagnosis, service: &Service) -> Option<String> {
-    sentence(diagnosis.requests_of(service)?, service.verdict)
+    let found = diagnosis.requests_of(service)?;
+    sentence(found, service.verdict, diagnosis.changes_log_of(service))
 }
 
-fn sentence(found: &RequestFinding, verdict: ServiceVerdict) -> Option<String> {
+fn sentence(found: &RequestFinding, verdict: ServiceVerdict, is_changed: bool) -> Option<String> {
     use ServiceVerdict::{Slight, Suspect, TooSlow, Unclear, Warming, WithLoad};
     let is_suspect = verdict.accuses() || verdict == Suspect;
     let is_excused = matches!(verdict, Warming | WithLoad);
@@ -39,10 +40,13 @@ fn sentence(found: &RequestFinding, verdict: ServiceVerdict) -> Option<String> {
             confidence.name()
         ));
     }
-    let line = found.server.advice.map(|advice| advice.pid_in_log)?;
-    ((is_suspect || is_excused) && found.has_no_pid()).then(|| {
+    let how = match is_changed {
+        true => "a change that does this is below",
+        false => found.server.advice?.pid_in_log?.how,
+    };
+    found.wants_pid(verdict).then(|| {
         format!(
-            "Which request leaks can be told where the access log names the worker's pid: {line}."
+            "Which request leaks can be told where the access log names the worker's pid: {how}."
         )
     })
 }
@@ -58,7 +62,15 @@ mod tests {
     fn found(answer: Answer, nature: Nature) -> RequestFinding {
         let root = ProcId { pid: 7, start: 1 };
         let server = servers::by_key("gunicorn").unwrap();
-        RequestFinding { root, server, logs: Vec::new(), nature, requests: 2300, answer }
+        RequestFinding {
+            root,
+            server,
+            logs: Vec::new(),
+            without_pid: Vec::new(),
+            nature,
+            requests: 2300,
+            answer,
+        }
     }
 
     #[test]
@@ -73,20 +85,22 @@ mod tests {
         };
         let found = found(Answer::Named(culprit), Nature::WithPid);
         assert_eq!(
-            sentence(&found, ServiceVerdict::Leaks).unwrap(),
+            sentence(&found, ServiceVerdict::Leaks, false).unwrap(),
             "GET /cart\\u{202e} leaks about 57 KiB a request (52 KiB to 63 KiB), 84 % of the growth of these workers, in 288 of 2300 requests: sure."
         );
-        let excused = sentence(&found, ServiceVerdict::Warming).unwrap();
+        let excused = sentence(&found, ServiceVerdict::Warming, false).unwrap();
         assert!(excused.contains("keeps about 57 KiB"), "{excused}");
-        assert_eq!(sentence(&found, ServiceVerdict::Flat), None);
+        assert_eq!(sentence(&found, ServiceVerdict::Flat, false), None);
     }
 
     #[test]
     fn what_to_log_is_said_where_that_is_missing_and_something_may_leak() {
         let with = |nature| found(Answer::NotYet(NotYet::TooLittle), nature);
-        let told = sentence(&with(Nature::WithoutPid), ServiceVerdict::Suspect).unwrap();
+        let told = sentence(&with(Nature::WithoutPid), ServiceVerdict::Suspect, false).unwrap();
+        let changed = sentence(&with(Nature::WithoutPid), ServiceVerdict::Suspect, true).unwrap();
+        assert!(changed.ends_with("pid: a change that does this is below."), "{changed}");
         assert!(told.contains("pid: set accesslog, and access_log_format = '%(h)s"), "{told}");
-        assert_eq!(sentence(&with(Nature::WithPid), ServiceVerdict::Suspect), None);
-        assert_eq!(sentence(&with(Nature::WithoutPid), ServiceVerdict::Flat), None);
+        assert_eq!(sentence(&with(Nature::WithPid), ServiceVerdict::Suspect, false), None);
+        assert_eq!(sentence(&with(Nature::WithoutPid), ServiceVerdict::Flat, false), None);
     }
 }

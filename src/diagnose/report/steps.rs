@@ -34,6 +34,10 @@ pub fn proposal(remedy: &Remedy) -> String {
         RemedyReason::Unmeasured => format!(
             "Bound it: {all}. The leak per request could not be measured, so this is a value to begin with."
         ),
+        RemedyReason::NoPidInLog => {
+            "Have the access log name the worker's pid: then a diagnosis can tell which request leaks."
+                .to_owned()
+        }
         RemedyReason::TooMany => format!("More workers are allowed than memory holds: {all}."),
     }
 }

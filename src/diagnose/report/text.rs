@@ -309,9 +309,9 @@ impl<W: Write> WrappedText<'_, W> {
         if let Some(first) = culprits.first().filter(|first| !is_bounded(diagnosis, first)) {
             let command = meanwhile(first);
             let text = "let leakwatch end its leaking workers gently before memory runs out (first as a dry run):";
-            let text = match diagnosis.remedies.is_empty() {
-                true => sentence(text),
-                false => format!("Until then {text}"),
+            let text = match diagnosis.is_bounding_proposed() {
+                true => format!("Until then {text}"),
+                false => sentence(text),
             };
             self.hang(&number(), &text)?;
             self.command(format_args!("{command} --dry-run"))?;

@@ -162,7 +162,7 @@ pub fn serve() -> Result<()> {
                 let (mut counts, mut reading) = (Counts::default(), Reading::default());
                 for log in logs.iter_mut().filter(|log| log.of == of) {
                     reading.is_behind |= !log.read(&pids, &mut counts);
-                    reading.nature = reading.nature.max(log.shape.nature());
+                    reading.natures.push(log.shape.nature());
                 }
                 reading.served = counts.served();
                 let answer = serde_json::to_vec(&reading)?;

@@ -54,8 +54,8 @@ impl Nature {
 pub struct Reading {
     /// Who served what.
     pub served: Vec<Served>,
-    /// The best that one of its logs was found to be.
-    pub nature: Nature,
+    /// What each of its logs was found to be.
+    pub natures: Vec<Nature>,
     /// Whether more was appended than is read at once, so that counts are too low.
     pub is_behind: bool,
 }

@@ -1,10 +1,11 @@
 //! Ini: a main file with its includes, in sections; php-fpm's pools, uWSGI's `[uwsgi]`.
 
+use super::files::real;
 use super::ini_entries::IniEntry;
 use super::ini_files::{Collected, expand};
-use super::{RunningServer, setup};
-use crate::core::servers::{IniFile, Server, ServerSetting};
-use crate::diagnose::findings::{ConfiguredSetting, FileLine, Setup, StatusPage};
+use super::{RunningServer, setup, with_log_formats};
+use crate::core::servers::{IniFile, PidInLog, Server, ServerSetting};
+use crate::diagnose::findings::{ConfiguredSetting, FileLine, LogFormat, Setup, StatusPage};
 use std::path::PathBuf;
 
 /// The section for the server as a whole, where each pool has one of its own.
@@ -41,7 +42,8 @@ pub(super) fn read(
     let beside = recycle.in_file().or(cap.in_file());
     let insert = beside.or(head.map(|head| &head.place)).cloned();
     let log = file.logs.iter().find_map(|name| ini.anywhere(name));
-    Some(Setup {
+    let formats = ini.log_formats(server);
+    let setup = Setup {
         options: main.map_or(Vec::new(), |main| {
             let option = [file.short_option, file.long_option].into_iter().find(|o| !o.is_empty());
             vec![option.unwrap_or_default().to_owned(), main.display().to_string()]
@@ -50,7 +52,8 @@ pub(super) fn read(
         logs: log.filter(|log| log.starts_with('/')).into_iter().collect(),
         notes,
         ..with_warnings(&ini, file, setup(&running, server, recycle, cap, insert))
-    })
+    };
+    Some(with_log_formats(&running, setup, formats))
 }
 
 /// The setup with what is to be said of its reloads.
@@ -122,6 +125,36 @@ impl Ini<'_> {
         }
     }
 
+    /// The formats of access logs: php-fpm's of the pool, and uWSGI's where its files have one.
+    fn log_formats(&self, server: &Server) -> Vec<LogFormat> {
+        let Some(of) = server.advice.and_then(|advice| advice.pid_in_log) else {
+            return Vec::new();
+        };
+        let format = self.entry(of.settings).filter(|entry| entry.place.line > 0);
+        if self.section == UWSGI {
+            let is_named = |word: &str| of.settings.iter().any(|name| word.starts_with(name));
+            let typed = self.running.args.iter().filter_map(|arg| arg.strip_prefix("--"));
+            let mut words =
+                typed.map(str::to_owned).chain(self.running.env.iter().filter_map(|(name, _)| {
+                    Some(name.strip_prefix("UWSGI_")?.to_ascii_lowercase().replace('_', "-"))
+                }));
+            let format = format.filter(|_| !words.any(|word| is_named(&word)));
+            return format.map(|e| log_format(of, String::new(), e)).into_iter().collect();
+        }
+        let Some(log) = self.entry(&["access.log"]).filter(|entry| !entry.unknown) else {
+            return Vec::new();
+        };
+        let path = PathBuf::from(log.value.replace("$pool", self.section));
+        let path = real(self.running, &path).display().to_string();
+        vec![match format {
+            Some(entry) => log_format(of, path, entry),
+            None => {
+                let place = log.place.clone();
+                LogFormat { log: path, place, is_default: true, has_pid: false }
+            }
+        }]
+    }
+
     fn status_page(&self, file: &IniFile) -> Option<StatusPage> {
         let path = match file.status_path {
             "" => String::new(),
@@ -145,6 +178,12 @@ impl Ini<'_> {
             format!("this reload cuts off running requests, since {name} is 0: do it at a quiet moment. With `{name} = 10s` in [{GLOBAL}] later reloads let them finish")
         })
     }
+}
+
+/// The format of a log that an entry is.
+fn log_format(of: &PidInLog, log: String, entry: &IniEntry) -> LogFormat {
+    let has_pid = of.is_in(&entry.value);
+    LogFormat { log, place: entry.place.clone(), is_default: false, has_pid }
 }
 
 #[cfg(test)]

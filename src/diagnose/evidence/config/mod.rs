@@ -17,7 +17,7 @@ mod uwsgi_entries;
 pub use running::RunningServer;
 
 use crate::core::servers::{ConfigSyntax, Server, StatusProtocol};
-use crate::diagnose::findings::{ConfiguredSetting, FileLine, Setup, StatusPage};
+use crate::diagnose::findings::{ConfiguredSetting, FileLine, LogFormat, Setup, StatusPage};
 
 /// Reads how a server with advice is set up. `pool` names the php-fpm pool that is meant.
 pub fn read(server: &'static Server, running: &RunningServer, pool: &str) -> Option<Setup> {
@@ -60,10 +60,21 @@ fn setup(
         owner: None,
         options: Vec::new(),
         status: None,
+        log_formats: Vec::new(),
         logs: Vec::new(),
         warnings: managed,
         notes: Vec::new(),
     }
+}
+
+/// The setup with the formats of its access logs, and the files in which they stand.
+fn with_log_formats(running: &RunningServer, mut setup: Setup, formats: Vec<LogFormat>) -> Setup {
+    let is_known = |file: &str| setup.files.iter().any(|(known, _)| known == file);
+    let places: Vec<_> =
+        formats.iter().map(|of| &of.place).filter(|at| !is_known(&at.file)).map(Some).collect();
+    let texts = files::texts(running, &places);
+    setup.files.extend(texts);
+    Setup { log_formats: formats, ..setup }
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@
 //! is not known; a variable of the environment is, where that can be read.
 
 use super::files::text;
-use super::{RunningServer, setup};
+use super::{RunningServer, setup, with_log_formats};
 use crate::core::servers::{Server, ServerSetting};
-use crate::diagnose::findings::{ConfiguredSetting, FileLine, Setup};
+use crate::diagnose::findings::{ConfiguredSetting, FileLine, LogFormat, Setup};
 use std::path::Path;
 
 /// Reads how `running` is set up.
@@ -43,13 +43,56 @@ pub(super) fn read(server: &'static Server, running: &RunningServer) -> Option<S
             "the module {module}, which is its configuration; what is set there overrides the rest"
         )
     });
-    Some(Setup {
+    let format = log_format(server, &running, &conf, end.as_ref()).filter(|_| !hidden);
+    let setup = Setup {
         logs: log.into_iter().map(str::to_owned).collect(),
         jitter,
         interpreter: program.filter(|word| word.contains("python")).cloned(),
         notes: hidden.then(|| note.to_owned()).into_iter().chain(module).collect(),
         ..setup(&running, server, recycle, cap, beside.or(end))
-    })
+    };
+    Some(with_log_formats(&running, setup, format.into_iter().collect()))
+}
+
+/// Settings by which another logger than gunicorn's own may write, with another format.
+const OTHER_LOGGERS: [&str; 4] = ["logger_class", "logconfig", "logconfig_dict", "logconfig_json"];
+
+/// The format of its access log, where a file of its own decides that: not under a condition, nor by
+/// the command line.
+fn log_format(
+    server: &Server,
+    running: &RunningServer,
+    conf: &str,
+    end: Option<&FileLine>,
+) -> Option<LogFormat> {
+    let of = server.advice?.pid_in_log?;
+    let is_typed =
+        |name: &str| running.option("", &format!("--{}", name.replace('_', "-"))).is_some();
+    let is_elsewhere = running.option("", "--access-logformat").is_some()
+        || running.option("", "--log-config").is_some()
+        || OTHER_LOGGERS.iter().any(|name| is_typed(name) || assignment(conf, name).is_some());
+    let end = end.filter(|_| !is_elsewhere)?;
+    let name = of.settings.first()?;
+    let place = |line| FileLine { line, ..end.clone() };
+    match assignment(conf, name) {
+        None => Some(LogFormat {
+            log: String::new(),
+            place: end.clone(),
+            is_default: true,
+            has_pid: false,
+        }),
+        Some((line, value)) => {
+            let text = conf.lines().nth(line.checked_sub(1)?)?;
+            let is_plain = text.starts_with(name) && value.starts_with(['\'', '"']);
+            let has_pid = of.is_in(text);
+            is_plain.then(|| LogFormat {
+                log: String::new(),
+                place: place(line),
+                is_default: false,
+                has_pid,
+            })
+        }
+    }
 }
 
 /// A setting: by option, else as the last line of the file assigns it, else as it is by default.

@@ -4,7 +4,9 @@
 //! a path with control characters, which could begin another line of a diff or of a report, is refused.
 
 use crate::core::servers::{Server, ServerSetting};
-use crate::diagnose::findings::{ConfiguredSetting, FileLine, Setup, StatusPage, WorkDone};
+use crate::diagnose::findings::{
+    ConfiguredSetting, FileLine, LogFormat, Setup, StatusPage, WorkDone,
+};
 use serde::{Deserialize, Serialize};
 
 /// Bytes of a path (PATH_MAX), and of a sentence.
@@ -14,6 +16,8 @@ const LONGEST_NOTE: usize = 300;
 const MOST: usize = 20;
 /// Workers of one server.
 const MOST_WORKERS: usize = 10_000;
+/// Formats of access logs: hosts have a log for each site.
+const MOST_FORMATS: usize = 500;
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct SettingText {
@@ -35,6 +39,7 @@ pub(super) struct SetupText {
     is_interpreted: bool,
     options: Vec<String>,
     status: Option<StatusPage>,
+    log_formats: Vec<LogFormat>,
     logs: Vec<String>,
     warnings: Vec<String>,
     notes: Vec<String>,
@@ -66,6 +71,7 @@ impl SetupText {
             is_interpreted: setup.interpreter.is_some(),
             options: setup.options,
             status: setup.status,
+            log_formats: setup.log_formats,
             logs: setup.logs,
             warnings: setup.warnings,
             notes: setup.notes,
@@ -90,6 +96,7 @@ impl SetupText {
             owner: None,
             options: some(self.options, is_plain),
             status: self.status.filter(is_plain_page),
+            log_formats: self.log_formats.into_iter().take(MOST_FORMATS).collect(),
             logs: some(self.logs, is_plain),
             warnings: self.warnings.into_iter().take(MOST).map(cut).collect(),
             notes: self.notes.into_iter().take(MOST).map(cut).collect(),
@@ -104,7 +111,8 @@ impl SetupText {
 fn has_plain_paths(setup: &Setup) -> bool {
     let settings = [Some(&setup.recycle), setup.jitter.as_ref(), Some(&setup.cap)];
     let places = settings.into_iter().flatten().filter_map(|of| of.place.as_ref());
-    let mut places = places.chain(&setup.insert);
+    let formats = setup.log_formats.iter().map(|of| &of.place);
+    let mut places = places.chain(&setup.insert).chain(formats);
     places.all(|place| is_plain(&place.file)) && setup.files.iter().all(|(file, _)| is_plain(file))
 }
 
@@ -157,6 +165,7 @@ mod tests {
             is_interpreted: false,
             options: vec!["-y".to_owned(), file.to_owned()],
             status: None,
+            log_formats: Vec::new(),
             logs: Vec::new(),
             warnings: Vec::new(),
             notes: vec!["x".repeat(5000); 50],

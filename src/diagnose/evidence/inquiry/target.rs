@@ -20,11 +20,28 @@ pub(super) fn keep_changeable(setup: &mut Setup, root: &Path, uid: u32) {
             .into_iter()
             .flatten()
             .any(|setting| setting.in_file().is_some_and(|place| place.file == file));
-        match ensure_changeable(Path::new(&file), &text, root, (uid, has_setting)) {
+        let is_for_logs_only =
+            !has_setting && setup.insert.as_ref().is_none_or(|at| at.file != file);
+        let has_format = has_format(setup, &file, &text);
+        match ensure_changeable(Path::new(&file), &text, root, (uid, has_setting || has_format)) {
             Ok(()) => setup.files.push((file, text)),
+            // What to log is then said without a diff.
+            Err(_) if is_for_logs_only => {}
             Err(why) => setup.warnings.push(format!("no diff for {file}: {why}")),
         }
     }
+}
+
+/// Whether a line of a file is the format of an access log: found there, not believed.
+fn has_format(setup: &Setup, file: &str, text: &str) -> bool {
+    let Some(advice) = setup.server.advice else { return false };
+    let Some(of) = advice.pid_in_log else { return false };
+    let mut places =
+        setup.log_formats.iter().map(|format| &format.place).filter(|at| at.file == file);
+    places.any(|at| {
+        let line = at.line.checked_sub(1).and_then(|nth| text.lines().nth(nth));
+        line.is_some_and(|line| of.added_to(line, advice.syntax).is_some())
+    })
 }
 
 fn ensure_changeable(

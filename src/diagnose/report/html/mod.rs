@@ -280,7 +280,7 @@ fn advice_section(out: &mut impl Write, diagnosis: &Diagnosis) -> io::Result<()>
             out,
             "<li>{} leakwatch end its leaking workers gently, in time; first see what it \
              would do:<pre>{} --dry-run</pre></li>\n<li>{}</li>",
-            if diagnosis.remedies.is_empty() { "Have" } else { "Until then have" },
+            if diagnosis.is_bounding_proposed() { "Until then have" } else { "Have" },
             Html(command),
             Html(find_it(diagnosis, service))
         )?;

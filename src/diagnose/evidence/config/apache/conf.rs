@@ -2,6 +2,7 @@
 
 use super::super::RunningServer;
 use super::super::files::{MOST_FILES, foreign_note, is_dir, matching, owned_text, real, text};
+use super::log_formats::AccessLogs;
 use super::section::{CONDITIONS, Section};
 use crate::diagnose::findings::FileLine;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +42,9 @@ pub(super) struct Conf<'r> {
     /// Every WSGIDaemonProcess: its words, and where it stands.
     pub(super) daemons: Vec<(Vec<String>, FileLine)>,
     pub(super) listens: Vec<String>,
+    pub(super) access_logs: AccessLogs,
+    /// Whether a macro is used, which is not read.
+    pub(super) has_macros: bool,
     pub(super) status: Option<String>,
     /// The last line of a section for the MPM, where a new directive for it belongs.
     pub(super) mpm_end: Option<FileLine>,
@@ -66,6 +70,8 @@ impl<'r> Conf<'r> {
             settings: BTreeMap::new(),
             daemons: Vec::new(),
             listens: Vec::new(),
+            access_logs: AccessLogs::default(),
+            has_macros: false,
             status: None,
             mpm_end: None,
             files: 0,
@@ -189,7 +195,12 @@ impl<'r> Conf<'r> {
                     self.status = Some(section.argument.clone());
                 }
             }
-            ("use", _) => self.note(format!("Use {first}: what a macro sets is not read")),
+            ("logformat", _) => self.access_logs.name(&value, place, is_inside),
+            ("customlog", _) => self.access_logs.log(&value, place),
+            ("use", _) => {
+                self.has_macros = true;
+                self.note(format!("Use {first}: what a macro sets is not read"));
+            }
             (_, _) if is_inside => {}
             ("loadmodule", _) => {
                 let bare = first.trim_end_matches("_module");

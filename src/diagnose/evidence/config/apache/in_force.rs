@@ -1,7 +1,7 @@
 //! What is in force once all files are read, as a [`Setup`].
 
 use super::super::files::real;
-use super::super::setup;
+use super::super::{setup, with_log_formats};
 use super::conf::Conf;
 use crate::core::servers::{Server, ServerSetting};
 use crate::diagnose::findings::{ConfiguredSetting, FileLine, Setup, StatusPage};
@@ -80,7 +80,9 @@ impl Conf<'_> {
             Some(StatusPage { address, path: path.clone() })
         });
         let base = setup(self.running, server, recycle, cap, Some(insert));
-        Some(Setup {
+        let formats = self.log_formats(server);
+        let running = self.running;
+        let setup = Setup {
             keep_alive,
             options: self.running.chosen(&["-d", "-f", "-D"]),
             status,
@@ -92,7 +94,8 @@ impl Conf<'_> {
                 .collect(),
             notes: self.notes,
             ..base
-        })
+        };
+        Some(with_log_formats(running, setup, formats))
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod conf;
 mod in_force;
+mod log_formats;
 mod section;
 #[cfg(test)]
 mod tests;
