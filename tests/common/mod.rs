@@ -22,6 +22,7 @@ pub mod fake_proc;
 pub mod impostor;
 pub mod lines;
 pub mod load;
+pub mod logged;
 pub mod needs;
 pub mod past;
 pub mod ports;
