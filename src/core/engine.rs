@@ -7,7 +7,7 @@ use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::model::event::{Assessment, Event, SOON_S, Severity};
 use crate::core::model::forecast::Forecast;
-use crate::core::model::order::EarlierAction;
+use crate::core::model::order::{EarlierAction, Order};
 use crate::core::model::profile::Profile;
 use crate::core::model::sample::{Header, Sample};
 use crate::core::sampling_interval::{SamplingInterval, nearest_end_s};
@@ -96,6 +96,12 @@ impl Engine {
             self.detector.ordered(past.victim());
         }
         self.policy.apply_earlier_action(past, self.assessment.t, &self.detector);
+    }
+
+    /// Takes note of an order of [`Policy::order_by_hand`] that was given.
+    pub fn ordered_by_hand(&mut self, order: &Order) {
+        self.detector.ordered(order.victim);
+        self.policy.ordered_by_hand(order, self.assessment.t, &self.detector);
     }
 
     /// Seconds before the end from which on things are critical.

@@ -85,6 +85,11 @@ impl Observer {
         &self.engine
     }
 
+    /// The engine, to be told what was done.
+    pub(crate) fn engine_mut(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
     /// The last sample.
     pub(crate) fn last(&self) -> &Sample {
         &self.last

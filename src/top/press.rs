@@ -10,6 +10,8 @@ use crate::core::model::process::ProcId;
 
 /// Characters of a filter or of the name of a file.
 const MOST_TYPED: usize = 200;
+/// Columns before the words of an event: its time and its kind.
+const EVENT_INDENT: usize = 19;
 /// Seconds of a recording that an arrow skips.
 const SKIPPED_S: f64 = 60.0;
 
@@ -60,6 +62,7 @@ impl View {
             Key::Char(' ' | 'p') => self.is_paused = !self.is_paused,
             Key::Char('l') => self.show_log(),
             Key::Char('r') => return self.record(scene),
+            Key::Char('k') => return self.ask_to_end(scene),
             key => return self.move_time(key),
         }
         None
@@ -103,6 +106,16 @@ impl View {
         self.process(scene).map(Request::Explain)
     }
 
+    fn ask_to_end(&mut self, scene: &Scene) -> Option<Request> {
+        match self.clock {
+            Clock::Live { .. } => self.process(scene).map(Request::AskToEnd),
+            Clock::Recording { .. } => {
+                self.say("nothing is ended here: this is a recording");
+                None
+            }
+        }
+    }
+
     fn record(&mut self, scene: &Scene) -> Option<Request> {
         match &self.clock {
             Clock::Live { recording: Some(_), .. } => return Some(Request::EndRecord),
@@ -135,8 +148,8 @@ impl View {
     fn show_log(&mut self) {
         let lines = self.log.lines().map(|line| format!("{}  {}", clock(line.t), line.text));
         let lines: Vec<String> = lines.collect();
-        let (title, top) = ("events".to_owned(), usize::MAX);
-        self.page = Page::Text(TextPage { title, lines, is_folded: true, top, left: 0 });
+        let (title, indent, top) = ("events".to_owned(), Some(EVENT_INDENT), usize::MAX);
+        self.page = Page::Text(TextPage { title, lines, indent, top, left: 0 });
     }
 
     fn begin_input(&mut self, purpose: Purpose, text: String) {

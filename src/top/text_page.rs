@@ -9,16 +9,15 @@ pub(super) const PAGE: usize = 10;
 const SIDEWAYS: usize = 16;
 /// Columns that a page can be moved sideways by.
 const WIDEST: usize = 200;
-/// Columns by which what follows of a folded line is indented.
-const INDENT: usize = 19;
 
 /// A page of text over the whole screen.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct TextPage {
     pub(super) title: String,
     pub(super) lines: Vec<String>,
-    /// Whether long lines are folded; else the arrows move sideways.
-    pub(super) is_folded: bool,
+    /// Columns by which what follows of a folded line is indented; none where lines are not folded and the
+    /// arrows move sideways.
+    pub(super) indent: Option<usize>,
     pub(super) top: usize,
     pub(super) left: usize,
 }
@@ -26,9 +25,9 @@ pub(super) struct TextPage {
 impl TextPage {
     /// All its lines as a screen has room for them.
     pub(super) fn shown(&self, size: Size) -> Vec<String> {
-        let folded = self.lines.iter().flat_map(|line| match self.is_folded {
-            true => fold(line, size.columns),
-            false => vec![line.chars().skip(self.left).collect()],
+        let folded = self.lines.iter().flat_map(|line| match self.indent {
+            Some(indent) => fold(line, size.columns, indent),
+            None => vec![line.chars().skip(self.left).collect()],
         });
         folded.collect()
     }
@@ -52,7 +51,7 @@ impl TextPage {
         };
         match key {
             Key::Left => self.left = self.left.saturating_sub(SIDEWAYS),
-            Key::Right if !self.is_folded => self.left = (self.left + SIDEWAYS).min(WIDEST),
+            Key::Right if self.indent.is_none() => self.left = (self.left + SIDEWAYS).min(WIDEST),
             Key::Escape | Key::Enter | Key::Tab | Key::Char('q' | 'e' | 'l') => return None,
             _ => {}
         }
@@ -61,13 +60,13 @@ impl TextPage {
 }
 
 /// A line in pieces of so many columns; those that follow are indented.
-fn fold(line: &str, columns: usize) -> Vec<String> {
+fn fold(line: &str, columns: usize, indent: usize) -> Vec<String> {
     let mut pieces = Vec::new();
     let mut piece = String::new();
     for word in line.split(' ') {
         let is_full = piece.chars().count() + 1 + word.chars().count() > columns;
         if is_full && !piece.trim().is_empty() {
-            pieces.push(std::mem::replace(&mut piece, " ".repeat(INDENT)));
+            pieces.push(std::mem::replace(&mut piece, " ".repeat(indent)));
         }
         if !piece.is_empty() {
             piece.push(' ');

@@ -177,7 +177,13 @@ impl View {
 
     /// Shows text over the whole screen.
     pub fn show_text(&mut self, title: String, lines: Vec<String>) {
-        self.page = Page::Text(TextPage { title, lines, is_folded: false, top: 0, left: 0 });
+        self.page = Page::Text(TextPage { title, lines, indent: None, top: 0, left: 0 });
+    }
+
+    /// Says what is longer than a line, over the whole screen.
+    pub fn show_sentence(&mut self, title: String, sentence: String) {
+        let (lines, indent) = (vec![sentence], Some(0));
+        self.page = Page::Text(TextPage { title, lines, indent, top: 0, left: 0 });
     }
 
     /// Asks whether this order is to be carried out.

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::common::cli::{Cli, PROMPTLY};
 use crate::common::fake_proc::{Fake, FakeProc, pid};
+use crate::common::prefork::{self, Prefork};
 use crate::common::process;
 use crate::common::pty::{Pty, Screen};
 use crate::common::wait;
@@ -153,6 +154,8 @@ fn each_key_does_what_the_help_says() {
     top.expect_text(PROMPTLY, "PROCESS of apache2");
     top.types("r");
     top.expect_text(PROMPTLY, "this is a recording already");
+    top.types("k");
+    top.expect_text(PROMPTLY, "nothing is ended here");
     // The beginning, where it stands still, and one sample on.
     top.types(" \x1b[H");
     top.expect_text(PROMPTLY, "  0.0 s of 5 min, paused");
@@ -186,6 +189,82 @@ fn another_size_is_drawn_anew() {
     assert!(top.screen().text().lines().all(|line| line.chars().count() <= 50));
     top.types("q");
     assert_eq!(top.end(PROMPTLY).code(), Some(0));
+}
+
+/// The view of a running server, with the nth of its processes chosen.
+fn of_server(server: &Prefork, nth: usize, more: &[&str]) -> Pty {
+    let pid = server.master().pid.to_string();
+    let args = [&["--interval", "1", "--pid", &pid], more].concat();
+    let mut command = command(&args);
+    command.env("LEAKWATCH_SERVER", prefork::ROW);
+    let mut top = Pty::start(&mut command, SMALL);
+    top.expect_text(PROMPTLY, "PROCESS of");
+    // By name and number, an order that does not change while they run.
+    top.types("sss\t");
+    top.expect_text(PROMPTLY, "SERVICE by name");
+    for _ in 1..nth {
+        top.types("\x1b[B");
+    }
+    top.expect(PROMPTLY, "chosen process", |screen| is_chosen(screen, nth));
+    top
+}
+
+/// The process that a question names: "End leaky_prefork[123] with TERM?".
+fn asked(screen: &Screen) -> Option<u32> {
+    let rest = screen.row(1).strip_prefix("End ")?.split_once('[')?.1;
+    rest.split_once(']')?.0.parse().ok()
+}
+
+#[test]
+fn a_worker_is_ended_gently_once_that_is_confirmed_and_a_master_never() {
+    let server = Prefork::start(&["--leaky", "0", "--healthy", "4", "--cache", "0"]);
+    server.wait_started("healthy", 4);
+    let (before, master) = (server.workers(), server.master());
+    let (mut questions, mut refusals) = (0, 0);
+    for nth in 1..=before.len() + 1 {
+        let mut top = of_server(&server, nth, &["--dry-run"]);
+        top.types("k");
+        top.expect(PROMPTLY, "answer", |screen| {
+            asked(screen).is_some() || screen.text().contains("is not ended")
+        });
+        let screen = top.screen();
+        if let Some(pid) = asked(&screen) {
+            assert!(before.iter().any(|id| id.pid == pid), "{}", screen.text());
+            assert!(screen.text().contains("one of 4 workers of"), "{}", screen.text());
+            top.types("y");
+            top.expect_text(PROMPTLY, "dry run: nothing was signalled");
+            questions += 1;
+        } else {
+            assert!(screen.row(1).contains(&format!("[{}]", master.pid)), "{}", screen.text());
+            assert!(screen.text().contains("it has children"), "{}", screen.text());
+            refusals += 1;
+        }
+    }
+    assert_eq!((questions, refusals), (4, 1));
+    assert_eq!(server.workers(), before, "a dry run ended one");
+
+    let nth = (1..=before.len()).find(|nth| {
+        let mut top = of_server(&server, *nth, &[]);
+        top.types("k");
+        top.expect(PROMPTLY, "answer", |screen| {
+            asked(screen).is_some() || screen.text().contains("is not ended")
+        });
+        let Some(pid) = asked(&top.screen()) else { return false };
+        top.types("n");
+        top.expect_text(PROMPTLY, "nothing was signalled");
+        assert_eq!(server.workers(), before, "one ended without a confirmation");
+        top.types("k");
+        top.expect(PROMPTLY, "the question again", |screen| asked(screen) == Some(pid));
+        top.types("y");
+        top.expect_text(PROMPTLY, "it was told to exit");
+        let is_gone = || server.workers().iter().all(|id| id.pid != pid);
+        assert!(wait::until(PROMPTLY, is_gone), "{pid} goes on");
+        true
+    });
+    assert!(nth.is_some(), "no worker could be chosen");
+    let left = server.workers();
+    assert!(master.runs(), "the master is gone");
+    assert_eq!(before.iter().filter(|id| left.contains(id)).count(), 3, "others ended too");
 }
 
 #[test]

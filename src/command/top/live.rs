@@ -1,12 +1,17 @@
 //! Live: this machine as the source of what is shown.
 
+use super::ending::{self, Refusal};
 use super::recorder::Recorder;
 use crate::cli::options::TopOptions;
 use crate::cli::resolve;
 use crate::command::act::Hand;
 use crate::core::engine::Engine;
+use crate::core::model::event::Event;
+use crate::core::model::order::Order;
+use crate::core::model::process::ProcId;
 use crate::core::model::sample::Sample;
 use crate::diagnose::observer::Observer;
+use crate::report::words::Subject;
 use crate::system::machine;
 use crate::system::sampler::Sampler;
 use crate::system::wait::Waiter;
@@ -83,6 +88,41 @@ impl Live {
             self.recorder = None;
         }
         Ok(())
+    }
+
+    /// The order that would end a process, and what follows from it.
+    ///
+    /// # Errors
+    /// Why the process is not ended.
+    pub(super) fn order_to_end(&self, id: ProcId) -> Result<(Order, Vec<String>), Refusal> {
+        ending::order(id, self.observer.engine(), self.is_dry)
+    }
+
+    /// Carries out an order that was confirmed, if it still is the right one. Returns what to say.
+    ///
+    /// # Errors
+    /// Why it is not carried out.
+    pub(super) fn end_process(
+        &mut self,
+        order: &Order,
+        log: &mut Log,
+    ) -> Result<&'static str, Refusal> {
+        let (now, _) = self.order_to_end(order.victim)?;
+        if (now.signal, now.target) != (order.signal, order.target) {
+            let subject = Subject::process(order.comm, order.victim);
+            return Err(Refusal::new(subject, "it would be ended otherwise by now: ask again"));
+        }
+        let failed = self.hand.send(now);
+        if failed.is_none() {
+            self.observer.engine_mut().ordered_by_hand(&now);
+        }
+        let event = failed.unwrap_or(Event::Order(now));
+        log.event(self.sample.t, &event, self.observer.engine().names(), self.is_dry);
+        Ok(match (failed, self.is_dry) {
+            (Some(_), _) => "nothing was signalled: l shows why",
+            (None, true) => "dry run: nothing was signalled",
+            (None, false) => "it was told to exit",
+        })
     }
 
     /// Seconds until the next sample.

@@ -1,6 +1,7 @@
 //! Top: connects the samples, of this machine or of a recording, and the keys with the
 //! [live view](crate::top).
 
+mod ending;
 mod live;
 pub mod playback;
 mod recorder;
@@ -9,6 +10,7 @@ mod source;
 use crate::cli::options::TopOptions;
 use crate::command::terminal;
 use crate::core::model::event::Severity;
+use crate::core::model::order::Order;
 use crate::core::model::process::ProcId;
 use crate::report::explain;
 use crate::report::explain::ExplainedAt;
@@ -164,7 +166,8 @@ impl<'o> Screen<'o> {
             Request::Time(request) => self.move_time(request),
             Request::Record(name) => self.record(&name),
             Request::EndRecord => self.end_record(),
-            Request::AskToEnd(_) | Request::End(_) => {}
+            Request::AskToEnd(id) => self.ask_to_end(id),
+            Request::End(order) => self.end_process(&order),
         }
         Ok(false)
     }
@@ -189,6 +192,23 @@ impl<'o> Screen<'o> {
         match live.end_record() {
             Ok(said) => self.view.say(said.unwrap_or_default()),
             Err(error) => self.view.say(format!("cannot end the recording: {error:#}")),
+        }
+    }
+
+    /// Asks for the confirmation, or says why the process is not ended.
+    fn ask_to_end(&mut self, id: ProcId) {
+        let Source::Live(live) = &self.source else { return };
+        match live.order_to_end(id) {
+            Ok((order, lines)) => self.view.ask(order, lines),
+            Err(refusal) => self.view.show_sentence(refusal.title, refusal.why),
+        }
+    }
+
+    fn end_process(&mut self, order: &Order) {
+        let Source::Live(live) = &mut self.source else { return };
+        match live.end_process(order, self.view.log()) {
+            Ok(said) => self.view.say(said),
+            Err(refusal) => self.view.show_sentence(refusal.title, refusal.why),
         }
     }
 

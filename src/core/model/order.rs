@@ -18,6 +18,8 @@ pub enum OrderReason {
     Hung,
     /// It did not go within the grace of the step before.
     Stayed,
+    /// A user chose it, and confirmed that.
+    ByHand,
 }
 
 impl OrderReason {

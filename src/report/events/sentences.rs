@@ -39,7 +39,9 @@ impl fmt::Display for Sentence<'_> {
                 write!(f, "usage of {ceiling} is no longer rising")
             }
             Event::MemoryFailure(failure) => memory_failure(f, failure, names),
-            Event::NotEnded { why, .. } => not_ended(f, *why),
+            Event::NotEnded { why, .. } => {
+                write!(f, "growing and memory is running out, but {}", WhyNotEnded(*why))
+            }
             Event::Order(order) => ordered(f, order),
             Event::SignalFailed { order, why } => signal_failed(f, order, *why),
             Event::Outcome(outcome) => outcome_of(f, outcome),
@@ -224,37 +226,41 @@ fn memory_failure(
     }
 }
 
-fn not_ended(f: &mut fmt::Formatter<'_>, why: NotEnded) -> fmt::Result {
-    f.write_str("growing and memory is running out, but ")?;
-    match why {
-        NotEnded::NotAWorker => f.write_str(
-            "nothing would restart it: restart its service, or allow ending it with --allow-standalone",
-        ),
-        NotEnded::Helper => {
-            f.write_str("it is a helper of its master and not a worker: restart its service")
+/// Why a process is not ended, in words, with what helps.
+pub(crate) struct WhyNotEnded(pub(crate) NotEnded);
+
+impl fmt::Display for WhyNotEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            NotEnded::NotAWorker => f.write_str(
+                "nothing would restart it: restart its service, or allow ending it with --allow-standalone",
+            ),
+            NotEnded::Helper => {
+                f.write_str("it is a helper of its master and not a worker: restart its service")
+            }
+            NotEnded::HasChildren => f.write_str("it has children: restart its service"),
+            NotEnded::Orphan => {
+                f.write_str("its master has exited and cannot replace it: restart its service")
+            }
+            NotEnded::Protected => f.write_str("--protect names it"),
+            NotEnded::NotPermitted => f.write_str(
+                "this user may not signal it: that takes CAP_KILL, which root has",
+            ),
+            NotEnded::Unknown => f.write_str("its program could not be read"),
+            NotEnded::Unproven => f.write_str(
+                "leakwatch does not know its program, and has not seen its parent replace a child that ended; if it does, allow it with --allow NAME",
+            ),
+            NotEnded::GivesBack => f.write_str("its worker pool gave as much back before, and it still fits"),
+            NotEnded::SameRise => f.write_str(
+                "two workers of its pool were ended for the same rise: this one shows whether it is given back",
+            ),
+            NotEnded::PoolHalved => f.write_str("its worker pool is down to half already"),
+            NotEnded::ForkFails(what) => write!(
+                f,
+                "forks fail already, and when a fork fails its master {what}: free memory by other means"
+            ),
+            NotEnded::Server(why) => write!(f, "{why}"),
         }
-        NotEnded::HasChildren => f.write_str("it has children: restart its service"),
-        NotEnded::Orphan => {
-            f.write_str("its master has exited and cannot replace it: restart its service")
-        }
-        NotEnded::Protected => f.write_str("--protect names it"),
-        NotEnded::NotPermitted => f.write_str(
-            "this user may not signal it: that takes CAP_KILL, which root has",
-        ),
-        NotEnded::Unknown => f.write_str("its program could not be read"),
-        NotEnded::Unproven => f.write_str(
-            "leakwatch does not know its program, and has not seen its parent replace a child that ended; if it does, allow it with --allow NAME",
-        ),
-        NotEnded::GivesBack => f.write_str("its worker pool gave as much back before, and it still fits"),
-        NotEnded::SameRise => f.write_str(
-            "two workers of its pool were ended for the same rise: this one shows whether it is given back",
-        ),
-        NotEnded::PoolHalved => f.write_str("its worker pool is down to half already"),
-        NotEnded::ForkFails(what) => write!(
-            f,
-            "forks fail already, and when a fork fails its master {what}: free memory by other means"
-        ),
-        NotEnded::Server(why) => write!(f, "{why}"),
     }
 }
 
@@ -282,6 +288,7 @@ fn ordered(f: &mut fmt::Formatter<'_>, order: &Order) -> fmt::Result {
             )
         }
         OrderReason::Stayed => write!(f, ": it did not exit"),
+        OrderReason::ByHand => write!(f, ": by hand, {size}"),
     }?;
     // The order before said how memory stands.
     match order.forecast.filter(|_| order.reason != OrderReason::Stayed) {
@@ -568,6 +575,7 @@ mod tests {
             Event::Order(order(Step::Kill, OrderReason::Emergency)),
             Event::Order(order(Step::Term, OrderReason::Hung)),
             Event::Order(order(Step::Kill, OrderReason::Stayed)),
+            Event::Order(order(Step::Gentle, OrderReason::ByHand)),
             failed(SignalFailure::Gone),
             failed(SignalFailure::NotPermitted),
             failed(SignalFailure::Protected),

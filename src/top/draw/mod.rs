@@ -111,13 +111,13 @@ fn foot(view: &View) -> Line {
     }
     let keys = match (&view.page, &view.clock) {
         (Page::Overview, Clock::Live { .. }) => {
-            "? help  q quit  tab list  s sort  / filter  space pause  e explain  r record"
+            "? help  q quit  tab list  s sort  / filter  e explain  r record  k end a worker"
         }
         (Page::Overview, Clock::Recording { .. }) => {
             "? help  q quit  space pause  arrows , . time  + - speed  s sort  e explain"
         }
         (Page::Help, _) => "any key: back",
-        (Page::Text(page), _) if page.is_folded => "up down: scroll   q: back",
+        (Page::Text(page), _) if page.indent.is_some() => "up down: scroll   q: back",
         (Page::Text(_), _) => "arrows: scroll   q: back",
         (Page::Question(..), _) => "y: send the signal   any other key: leave it alone",
     };

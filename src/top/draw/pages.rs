@@ -6,7 +6,7 @@ use super::super::view::{Clock, Size, View};
 use crate::core::model::order::Order;
 use crate::report::words::Subject;
 
-const KEYS: [(&str, &str); 11] = [
+const KEYS: [(&str, &str); 12] = [
     ("up, down, page up, page down", "choose a service, or a process"),
     ("tab, enter", "from the services to the processes and back"),
     ("s", "sort by urgency, growth, size, name"),
@@ -15,6 +15,7 @@ const KEYS: [(&str, &str); 11] = [
     ("l", "all events"),
     ("space, p", "let the picture stand still, or go on"),
     ("r", "record to a new file; again to end that"),
+    ("k", "end a worker gently, once you have confirmed it"),
     ("?, h", "this page"),
     ("q, Ctrl-C", "quit"),
     ("Ctrl-Z", "back to the shell, until fg"),
@@ -42,7 +43,7 @@ pub(super) fn help(view: &View) -> Vec<Line> {
     };
     let mut lines = vec![Line::of(Ink::Strong, "leakwatch top: keys")];
     let is_recording = matches!(view.clock, Clock::Recording { .. });
-    let live_only = |(key, _): &&(&str, &str)| !["r", "space, p"].contains(key);
+    let live_only = |(key, _): &&(&str, &str)| !["r", "k", "space, p"].contains(key);
     lines.extend(KEYS.iter().filter(|key| !is_recording || live_only(key)).map(row));
     if is_recording {
         lines.extend(TIME_KEYS.iter().map(row));

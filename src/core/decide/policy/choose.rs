@@ -141,7 +141,7 @@ impl Policy {
     }
 
     /// What its master would do, if forks fail already and it does not outlive that.
-    fn fork_fails(&self, s: &ProcessState, detector: &Detector) -> Option<&'static str> {
+    pub(super) fn fork_fails(&self, s: &ProcessState, detector: &Detector) -> Option<&'static str> {
         let FailedFork::Ends(what) = self.server(s).failed_fork else { return None };
         let headroom = detector.headroom(s.root);
         // Under a commit limit a fork is charged with all that its parent has of its own.

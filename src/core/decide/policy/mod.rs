@@ -16,6 +16,7 @@
 //! still there when its grace is over or the end has come near, the next step follows; if it is
 //! gone, headroom before and after are compared.
 
+mod by_hand;
 mod choose;
 mod follow_up;
 mod last_minute;
@@ -228,21 +229,29 @@ impl Policy {
         forecast: Forecast,
         detector: &Detector,
     ) -> Option<Order> {
-        let signal = match self.rules().method(self.server(s)) {
-            Method::Signals(termination) => {
-                let (step, signal) = termination.first;
-                let then = termination.after(step).map(Step::signal);
-                OrderedSignal { step, signal, grace_s: termination.grace_s, then }
-            }
-            Method::Reload(signal) if s.parent.is_some() => {
-                OrderedSignal { step: Step::Reload, signal, grace_s: RELOAD_GRACE_S, then: None }
-            }
-            Method::Reload(_) | Method::Never(_) => return None,
-        };
+        let signal = self.first_signal(s)?;
         let expected = expected(s, forecast.ceiling.unit(), detector);
         let order = self.order_on(s, signal, reason, expected, Some(forecast));
         self.begin(order, s, t, false, detector);
         Some(order)
+    }
+
+    /// The signal that a process, or its master, gets first, if it may have one.
+    fn first_signal(&self, s: &ProcessState) -> Option<OrderedSignal> {
+        match self.rules().method(self.server(s)) {
+            Method::Signals(termination) => {
+                let (step, signal) = termination.first;
+                let then = termination.after(step).map(Step::signal);
+                Some(OrderedSignal { step, signal, grace_s: termination.grace_s, then })
+            }
+            Method::Reload(signal) if s.parent.is_some() => Some(OrderedSignal {
+                step: Step::Reload,
+                signal,
+                grace_s: RELOAD_GRACE_S,
+                then: None,
+            }),
+            Method::Reload(_) | Method::Never(_) => None,
+        }
     }
 
     /// An order on a process, or on its master where that is to replace it.
