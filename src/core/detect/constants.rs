@@ -54,6 +54,11 @@ pub struct Constants {
     pub few_samples: u32,
     /// Growth as a share of itself that is said where memory ends soon.
     pub few_growth: f64,
+    /// Growth as a share of itself that is said where memory ends within `slight_reach` times the
+    /// window.
+    pub slight_growth: f64,
+    /// See there.
+    pub slight_reach: f64,
     /// Share of the process's life that a patient verdict's window covers.
     pub patient_life: f64,
     /// Growth as a share of the footprint it grew from, for a patient verdict.
@@ -142,6 +147,8 @@ impl Default for Constants {
             hasty_samples: 48,
             few_samples: 16,
             few_growth: 0.02,
+            slight_growth: 0.005,
+            slight_reach: 150.0,
             patient_life: 0.5,
             patient_growth: 0.5,
             horizon_s: 30.0 * 86_400.0,

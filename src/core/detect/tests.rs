@@ -203,6 +203,19 @@ fn growth_is_said_after_a_few_samples_with_its_end() {
 }
 
 #[test]
+fn slight_growth_of_a_large_warmed_program_is_said_where_memory_ends_in_its_time() {
+    let machine = Machine { interval_s: 180.0, ..Machine::new(4 * GIB, 8 * GIB) };
+    // By a hundredth of itself in an hour: memory ends in three days, 90 times the window.
+    let slight = |k: f64| (2000.0 + 30.0 * k.min(5.0) + 2.5 * k) * M;
+    let told = told_to_grow(&machine, 30, slight);
+    assert!(matches!(told[..], [(15..30, true), ..]), "{told:?}");
+    // The same sizes every second are half a minute of warming up, ...
+    let often = Machine { interval_s: 1.0, ..machine };
+    assert_eq!(told_to_grow(&Machine::new(40 * GIB, 80 * GIB), 30, |k| slight(k / 200.0)), []);
+    assert_ne!(told_to_grow(&often, 30, slight), [], "... unless memory ends within hours");
+}
+
+#[test]
 fn memory_that_was_freed_lasts_longer() {
     let machine = Machine::new(GIB, 2 * GIB);
     let mut detector = Detector::with(&machine.header(), Constants::default());

@@ -155,6 +155,8 @@ impl JudgeContext<'_> {
             samples,
             few_samples,
             few_growth,
+            slight_growth,
+            slight_reach,
             soon_s,
             patient_life,
             patient_growth,
@@ -166,10 +168,15 @@ impl JudgeContext<'_> {
         let least_life = if degree == Degree::Suspicion { few_samples } else { samples };
         let from = f64::from(window.shape.early);
         let end_s = self.ceiling.headroom().left as f64 / self.slope(window);
-        // A large program that has warmed up grows by little of itself, and yet to the end.
-        let is_soon = degree == Degree::Suspicion && end_s <= soon_s;
-        let own_growth =
-            if is_soon { few_growth } else { degree.share_of_growth() * patient_growth };
+        // A large program that has warmed up grows by little of itself, and yet to the end. That it
+        // grows by far more than it varies, the tests of the window have shown.
+        let is_said = degree == Degree::Suspicion;
+        let is_slight = is_said && end_s <= slight_reach * self.window_s(window);
+        let own_growth = match end_s {
+            _ if is_slight => slight_growth,
+            end_s if is_said && end_s <= soon_s => few_growth,
+            _ => degree.share_of_growth() * patient_growth,
+        };
         let left = self.ceiling.headroom().left as f64;
         PatientRule {
             life_samples: Comparison::at_least(life.samples.into(), least_life.into()),
