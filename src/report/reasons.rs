@@ -111,6 +111,7 @@ fn rule(why: FindingReason) -> &'static str {
         FindingReason::BeyondDeclared => "beyond the size that its command line allows it",
         FindingReason::NearEnd => "near the end: what fits its memory settles long before",
         FindingReason::LongSteady => "long and steady: over much of the way, without slowing down",
+        FindingReason::DayLong => "a day long: through most of its life, without slowing down",
         FindingReason::Outgrown => "outgrown: it became several times what it was",
         FindingReason::Pool => "its worker pool",
         FindingReason::PileUp => "its children never exit",

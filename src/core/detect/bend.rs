@@ -17,6 +17,12 @@ const EXPONENTIALS: u32 = 30;
 /// Powers that are tried, from .2 to .95.
 const POWERS: u32 = 16;
 
+/// Where an S is steepest, as a share of the window: that part is over, ...
+const SIGMOID_MIDDLES: [f64; 6] = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8];
+
+/// ... and its scales that are tried.
+const SIGMOID_SCALES: [f64; 5] = [0.08, 0.12, 0.18, 0.27, 0.4];
+
 /// A squared misfit below this, in squared pages, is no better than none.
 const EXACT: f64 = 1e-3;
 
@@ -28,10 +34,6 @@ pub fn saturates(minima: &[u32]) -> bool {
     }
     let line = misfit(minima, |t| t).0.max(EXACT);
     let information = |misfit: f64| n * (misfit.max(EXACT) / line).ln() + n.ln();
-    let best = |fits: &mut dyn Iterator<Item = (f64, f64)>| {
-        let rising = fits.filter(|(_, slope)| *slope > 0.0).map(|(misfit, _)| misfit);
-        rising.fold(f64::INFINITY, f64::min)
-    };
     let exponential = best(&mut (0..EXPONENTIALS).map(|k| {
         let tau = 0.08 * 75.0_f64.powf(f64::from(k) / f64::from(EXPONENTIALS - 1));
         misfit(minima, |t| 1.0 - (-t / tau).exp())
@@ -42,6 +44,23 @@ pub fn saturates(minima: &[u32]) -> bool {
     let power = |k: u32| misfit(minima, |t| t.powf(0.2 + 0.05 * f64::from(k)));
     let power = best(&mut (0..POWERS).map(power));
     power.is_infinite() || information(exponential) < information(power) - BETTER_THAN_POWER
+}
+
+/// Whether the block minima, whose halves grew alike, are an S, or the middle and the end of one.
+pub fn ends_an_s(minima: &[u32]) -> bool {
+    let n = minima.len() as f64;
+    let line = misfit(minima, |t| t).0.max(EXACT);
+    let sigmoid = best(&mut SIGMOID_MIDDLES.into_iter().flat_map(|middle| {
+        SIGMOID_SCALES.map(|scale| misfit(minima, |t| 1.0 / (1.0 + ((middle - t) / scale).exp())))
+    }));
+    // Two parameters more than the line.
+    n * (sigmoid.max(EXACT) / line).ln() + 2.0 * n.ln() < -BETTER_THAN_LINE
+}
+
+/// The least misfit of the curves that rise.
+fn best(fits: &mut dyn Iterator<Item = (f64, f64)>) -> f64 {
+    let rising = fits.filter(|(_, slope)| *slope > 0.0).map(|(misfit, _)| misfit);
+    rising.fold(f64::INFINITY, f64::min)
 }
 
 /// The squares that the best a + b f(t) leaves, and b; t goes from 0 to 1.
@@ -65,12 +84,14 @@ mod tests {
     use super::*;
 
     /// 24 minima of a curve with a little noise.
-    fn bends(curve: impl Fn(f64) -> f64) -> bool {
+    fn minima(curve: impl Fn(f64) -> f64) -> Vec<u32> {
         let noise = |j: u32| f64::from((j * 7919) % 13) - 6.0;
-        let minima: Vec<u32> = (0..24)
-            .map(|j| (1e5 + 1e5 * curve(f64::from(j) / 23.0) + 20.0 * noise(j)) as u32)
-            .collect();
-        saturates(&minima)
+        let minimum = |j| (1e5 + 1e5 * curve(f64::from(j) / 23.0) + 20.0 * noise(j)) as u32;
+        (0..24).map(minimum).collect()
+    }
+
+    fn bends(curve: impl Fn(f64) -> f64) -> bool {
+        saturates(&minima(curve))
     }
 
     #[test]
@@ -85,5 +106,12 @@ mod tests {
         assert!(!bends(|t| t * t));
         assert!(!bends(|t| t.powf(0.7)));
         assert!(!bends(|_| 0.0));
+    }
+    #[test]
+    fn an_s_is_told_from_a_line_once_its_middle_is_over() {
+        let s = |middle: f64| move |t: f64| 1.0 / (1.0 + ((middle - t) / 0.15).exp());
+        assert!(ends_an_s(&minima(s(0.5))) && ends_an_s(&minima(s(0.7))));
+        assert!(!bends(s(0.5)), "straight in its middle");
+        assert!(!ends_an_s(&minima(|t| t)));
     }
 }

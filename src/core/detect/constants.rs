@@ -118,6 +118,15 @@ pub struct Constants {
     pub far_reach: f64,
     /// Memory that ends within so many seconds ends soon enough to matter.
     pub soon_s: f64,
+    /// CPU use in the last third of a window, over that in the first, from which on work may explain
+    /// the growth.
+    pub more_work: f64,
+    /// Growth that lasts for so many seconds, a whole period of daily load, ...
+    pub day_s: f64,
+    /// ... in so many samples, ...
+    pub day_samples: u32,
+    /// ... by this share of itself is a leak: jobs are over by then, and daily load has come and gone.
+    pub day_growth: f64,
     /// Cores used on average since its start from which on a process works on a job.
     pub busy: f64,
     /// Share of its life that a task rests before it exits.
@@ -176,6 +185,10 @@ impl Default for Constants {
             alike_growth: 0.5,
             far_reach: 0.03,
             soon_s: SOON_S,
+            more_work: 1.5,
+            day_s: 86_400.0,
+            day_samples: 48,
+            day_growth: 0.25,
             busy: 0.6,
             rested: 0.1,
             sibling_used: 0.1,

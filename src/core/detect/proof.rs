@@ -3,15 +3,17 @@
 //!
 //! All three grow as a leak does until they stop, and no test of the curve tells them apart before.
 //! So each rule asks for something that they do not do: grow on after the size had settled, grow
-//! where siblings at the same work do not, use up nearly all that there is, grow for long without
-//! slowing down. Measured on recordings of real programs in small memory, the rules of steady
+//! where siblings at the same work do not, use up nearly all that there is, grow for long, or
+//! through a whole day, without slowing down. Measured on recordings of real programs in small memory, the rules of steady
 //! growth alone named 9 of 10 healthy ones; with these none, and no leak less.
 
-use crate::core::detect::bend::saturates;
+use crate::core::detect::bend::{ends_an_s, saturates};
 use crate::core::detect::constants::Constants;
 use crate::core::detect::known_programs::{ProgramKind, kind_of};
 use crate::core::detect::process::Process;
+use crate::core::detect::series::comparison::Comparison;
 use crate::core::detect::series::growth_window::GrowthWindow;
+use crate::core::detect::series::window::ThirdMedians;
 use crate::core::detect::verdict::JudgeContext;
 use crate::core::model::verdict::FindingReason;
 
@@ -32,7 +34,43 @@ pub struct Claim<'a> {
     pub now: u64,
 }
 
+/// What the proofs compare, for an explanation: what is known of a growth, and what is not.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ProofChecks {
+    /// What is known of its program.
+    pub kind: ProgramKind,
+    /// Its footprint, and what its command line allows it; passed beyond that.
+    pub beyond_declared: Option<Comparison>,
+    /// Samples in the window, and the least that prove anything.
+    pub samples: Comparison,
+    /// Seconds of it, and the least.
+    pub seconds: Comparison,
+    /// It grows in many steps, not in a few that may be over.
+    pub is_spread: bool,
+    /// It did not do more and more work meanwhile.
+    pub at_equal_work: bool,
+    /// The weight of long and steady growth, and the least.
+    pub weight: Comparison,
+    /// Seconds of the window, and of the day, or the part of its life, that it must last.
+    pub day_s: Comparison,
+}
+
 impl Claim<'_> {
+    /// What the proofs compare, for an explanation.
+    pub fn checks(&self) -> ProofChecks {
+        let (samples, seconds) = self.context.long_enough(self.window, self.process.life());
+        ProofChecks {
+            kind: self.kind(),
+            beyond_declared: self.beyond_declared(),
+            samples,
+            seconds,
+            is_spread: self.is_spread(),
+            at_equal_work: !self.works_more(),
+            weight: self.weight(),
+            day_s: self.day_s(),
+        }
+    }
+
     /// The rule that convicts, if any; `bends` says whether the growth slows down as one that
     /// saturates does. It is asked last, since it costs most.
     pub fn proof(&self, mut bends: impl FnMut() -> bool) -> Option<FindingReason> {
@@ -41,11 +79,8 @@ impl Claim<'_> {
         if kind == ProgramKind::Job {
             return None;
         }
-        // What its command line allows it, with a share and a fixed part for what comes on top.
-        let allowed =
-            self.process.declared.map(|size| c.declared_margin * size as f64 + c.declared_more);
-        match allowed {
-            Some(allowed) if self.footprint() <= allowed => return None,
+        match self.beyond_declared() {
+            Some(beyond) if !beyond.passes => return None,
             Some(_) if self.is_real() => return Some(FindingReason::BeyondDeclared),
             _ => {}
         }
@@ -53,19 +88,22 @@ impl Claim<'_> {
         if !is_store && spread && self.outlasts_its_level() && !bends() {
             return Some(FindingReason::AfterSettling);
         }
+        if !is_store && spread && self.lasts_a_day() && !bends() {
+            return Some(FindingReason::DayLong);
+        }
         if !self.is_real() {
             return None;
         }
         if !is_store && self.used() >= c.near_end && self.reach() >= 1.0 {
             return Some(FindingReason::NearEnd);
         }
-        if !spread {
+        if !spread || self.works_more() {
             return None;
         }
-        let needed = c.proof * if is_store { c.store_proof } else { 1.0 };
+        let weight = self.weight();
         if self.reach() >= c.least_reach
-            && self.weight() >= needed
-            && (self.weight() >= c.bent_proof * needed || !bends())
+            && weight.passes
+            && (weight.is >= c.bent_proof * weight.needs || !bends())
         {
             return Some(FindingReason::LongSteady);
         }
@@ -95,6 +133,34 @@ impl Claim<'_> {
         }
     }
 
+    /// Whether it did more and more work meanwhile, which may explain the growth whatever it is in
+    /// proportion to.
+    fn works_more(&self) -> bool {
+        let (early, late) = self.process.series.loads(self.window.level, self.window.blocks);
+        late > self.constants().more_work * early + IDLE
+    }
+
+    /// Whether it has grown as fast as ever through most of its life and a whole period of daily
+    /// load: neither jobs nor load do that.
+    fn lasts_a_day(&self) -> bool {
+        let c = self.constants();
+        let GrowthWindow { shape, .. } = self.window;
+        self.day_s().passes
+            && self.context.samples(self.window, self.process.life()) >= c.day_samples
+            && shape.growth() >= c.day_growth * f64::from(shape.early)
+            && self.left() <= self.speed() * c.horizon_s
+            && is_even(shape)
+            && !self.works_more()
+            && !ends_an_s(self.minima())
+    }
+
+    /// Seconds of the window, and of a day or half its life, whichever is longer.
+    fn day_s(&self) -> Comparison {
+        let c = self.constants();
+        let least_s = c.day_s.max(c.patient_life * self.process.state.age_s);
+        Comparison::at_least(self.seconds(self.window.length()), least_s)
+    }
+
     /// What it would grow in another such window, as a multiple of what is left.
     fn reach(&self) -> f64 {
         self.speed() * self.seconds(self.window.length()) / self.left()
@@ -102,10 +168,21 @@ impl Claim<'_> {
 
     /// The share of the way times the number of doublings of a dozen samples: proof grows with
     /// both. With the square root of the samples in place of their doublings the recordings are
-    /// judged alike, but keeping every fourth sample halves the proof.
-    fn weight(&self) -> f64 {
+    /// judged alike, but keeping every fourth sample halves the proof. Compared with what convicts.
+    fn weight(&self) -> Comparison {
+        let c = self.constants();
         let samples = self.context.samples(self.window, self.process.life());
-        self.used() * (f64::from(samples) / 12.0).max(1.0).log2()
+        let weight = self.used() * (f64::from(samples) / 12.0).max(1.0).log2();
+        let is_store = self.kind() == ProgramKind::Store;
+        Comparison::at_least(weight, c.proof * if is_store { c.store_proof } else { 1.0 })
+    }
+
+    /// Its footprint and what its command line allows it, with a share and a fixed part for what
+    /// comes on top.
+    fn beyond_declared(&self) -> Option<Comparison> {
+        let c = self.constants();
+        let allowed = |size| c.declared_margin * size as f64 + c.declared_more;
+        self.process.declared.map(|size| Comparison::above(self.footprint(), allowed(size)))
     }
 
     /// Whether the growth matters, by the rules of long growth whatever the number of samples.
@@ -139,13 +216,12 @@ impl Claim<'_> {
         let since = self.now.saturating_sub(held.ended) as f64;
         let length_s = self.seconds(held.length);
         let load_since = held.load_since(self.now, self.process.cpu_s);
-        let more_work = load_since > 1.5 * f64::from(held.load) + IDLE * self.seconds(1);
+        let more_work = load_since > c.more_work * f64::from(held.load) + IDLE * self.seconds(1);
         let covers = |window: &GrowthWindow| {
-            let (first, second) = window.shape.halves();
             let part = window.length() as f64 / since;
             window.passes >= c.passes
                 && (0.7..=1.05).contains(&part)
-                && (0.8..=1.25).contains(&(second / first.max(1.0)))
+                && is_even(&window.shape)
                 && self.context.samples(window, self.process.life()) >= c.proof_samples
         };
         length_s >= c.held_s
@@ -198,4 +274,10 @@ impl Claim<'_> {
     fn left(&self) -> f64 {
         (self.context.ceiling.headroom().left as f64).max(1.0)
     }
+}
+
+/// Whether both halves of a window grew alike.
+fn is_even(shape: &ThirdMedians) -> bool {
+    let (first, second) = shape.halves();
+    (0.8..=1.25).contains(&(second / first.max(1.0)))
 }

@@ -216,6 +216,31 @@ fn slight_growth_of_a_large_warmed_program_is_said_where_memory_ends_in_its_time
 }
 
 #[test]
+fn growth_that_came_with_more_and_more_work_proves_no_leak() {
+    let machine = Machine::new(2 * GIB, 4 * GIB);
+    // From almost nothing, so that it is not in proportion to CPU use.
+    let grown = |k: f64| (10.0 + k) * M;
+    let found = |load: fn(f64) -> f64| {
+        machine.run(1500, |k| vec![(9, 1, grown(k as f64) as u64, load(k as f64))])
+    };
+    assert_eq!(found(|k| 0.05 * k).first().map(|f| f.3), Some(FindingReason::LongSteady));
+    // The sum of a load that rises from .05 to .5 cores.
+    assert_eq!(found(|k| 0.05 * k + 0.00015 * k * k), []);
+}
+
+#[test]
+fn growth_through_a_whole_day_is_a_leak_however_much_memory_is_left() {
+    let machine = Machine { interval_s: 600.0, ..Machine::new(10 * GIB, 64 * GIB) };
+    let found = machine.one(300, |k| (1000.0 + 5.0 * k) * M);
+    assert_eq!(found.first().map(|f| f.3), Some(FindingReason::DayLong));
+    assert!((144..240).contains(&found[0].2), "{found:?}");
+    // A fill of half a day, and a warm-up of days that begins slowly.
+    assert_eq!(machine.one(600, |k| (1000.0 + 5.0 * k.min(72.0)) * M), []);
+    let s_shaped = |k: f64| (1000.0 + 2000.0 / (1.0 + ((300.0 - k) / 70.0).exp())) * M;
+    assert_eq!(machine.one(900, s_shaped), []);
+}
+
+#[test]
 fn memory_that_was_freed_lasts_longer() {
     let machine = Machine::new(GIB, 2 * GIB);
     let mut detector = Detector::with(&machine.header(), Constants::default());

@@ -56,6 +56,8 @@ pub enum FindingReason {
     NearEnd,
     /// It grew for long, over much of the way, without slowing down.
     LongSteady,
+    /// It grew through most of its life and more than a day, without slowing down.
+    DayLong,
     /// It grew well beyond the size that its command line allows it.
     BeyondDeclared,
     /// It became several times what it was, and memory ends within days.

@@ -4,7 +4,7 @@
 //!
 //! - `leak`, `growing`: `scope` (`process` or `tree`), `pid`, `start`, `comm`, `root` (`pid`,
 //!   `start`), `why` (`growing`: `urgent`, `patient`, `pool`; `leak`: `after-settling`,
-//!   `unlike-siblings`, `beyond-declared`, `near-end`, `long-steady`, `outgrown`, `pool`, `pile-up`, `threads`),
+//!   `unlike-siblings`, `beyond-declared`, `near-end`, `long-steady`, `day-long`, `outgrown`, `pool`, `pile-up`, `threads`),
 //!   `footprint_bytes`, `tasks`, `declared_bytes` (what its command line allows it, where it says so);
 //!   with evidence `growth_bytes`, `from_bytes`, `window_s`, `slope_bytes_per_s`, `at_equal_load` (of
 //!   tasks `growth_tasks` and so on, as everywhere below); with a forecast

@@ -87,6 +87,7 @@ fn proof(why: FindingReason) -> &'static str {
         FindingReason::BeyondDeclared => ", beyond the size that its command line allows it",
         FindingReason::NearEnd => ": it has used four fifths of the memory there was, and grows on",
         FindingReason::LongSteady => ", over much of the way, without slowing down",
+        FindingReason::DayLong => ", for more than a day, without slowing down",
         FindingReason::Outgrown => ": several times what it was, without slowing down",
         _ => "",
     }
@@ -534,6 +535,7 @@ mod tests {
             leak(Finding { why: FindingReason::BeyondDeclared, ..finding() }),
             leak(Finding { why: FindingReason::NearEnd, ..finding() }),
             leak(Finding { why: FindingReason::LongSteady, ..finding() }),
+            leak(Finding { why: FindingReason::DayLong, ..finding() }),
             leak(Finding { why: FindingReason::Outgrown, ..finding() }),
             Event::Growing(Finding { why: pool, scope: tree, ..bare }),
             Event::Growing(finding()),

@@ -93,6 +93,17 @@ impl Series {
         (usize::from(scale.len) >= blocks).then_some((growth, load))
     }
 
+    /// The mean CPU use in cores of the first and the last third of the newest blocks of a level.
+    pub fn loads(&self, level: usize, blocks: usize) -> (f64, f64) {
+        let loads = &self.scales[level].loads[RING - blocks..];
+        let third = blocks / 3;
+        let cores = |loads: &[CpuLoad]| {
+            let parts = loads.iter().map(|load| f64::from(load.parts())).sum::<f64>();
+            parts / (CpuLoad::PER_CORE * third.max(1) as f64)
+        };
+        (cores(&loads[..third]), cores(&loads[blocks - third..]))
+    }
+
     /// The scales whose windows are not older than two of their blocks, by level.
     fn fresh(&self, now: u64) -> impl Iterator<Item = (usize, &TimeScale)> {
         self.scales.iter().enumerate().filter(move |(level, scale)| {

@@ -99,8 +99,20 @@ impl<'a> JudgeContext<'a> {
 
     /// Whether the window is long enough to prove anything.
     pub fn is_long_enough(&self, window: &GrowthWindow, life: ProcessLife) -> bool {
+        let (samples, seconds) = self.long_enough(window, life);
+        samples.passes && seconds.passes
+    }
+
+    /// Samples and seconds of a window, and the least that prove anything.
+    pub fn long_enough(
+        &self,
+        window: &GrowthWindow,
+        life: ProcessLife,
+    ) -> (Comparison, Comparison) {
         let Constants { proof_s, proof_samples, .. } = self.basis.constants;
-        self.window_s(window) >= proof_s && self.samples(window, life) >= proof_samples
+        let samples = self.samples(window, life).into();
+        let seconds = Comparison::at_least(self.window_s(window), proof_s);
+        (Comparison::at_least(samples, proof_samples.into()), seconds)
     }
 
     /// What the windows, short ones first, show short of a proven leak.
