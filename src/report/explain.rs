@@ -1,10 +1,10 @@
 //! Why a process got its verdict, window by window.
 //!
-//! Two questions, two tables: does it grow without end, and is that enough to call it a leak? A cell
+//! Two questions, two tables: does it grow without end, and is that long growth, which may endanger memory? A cell
 //! has `ok` or `FAIL`, the value found and, behind the slash, the value needed. The last line is the
 //! conclusion in words.
 
-use super::reasons::{cell, conclusion, pair, ratio, size};
+use super::reasons::{cell, conclusion, pair, ratio, size, unproven};
 use super::words::{CeilingName, Style, Subject, TimeOfDay};
 use crate::core::detect::ceilings::series::Headroom;
 use crate::core::detect::explain::{EarlierRunMatch, Explanation, Siblings, WindowRow};
@@ -88,9 +88,13 @@ pub fn write(
     let growth: Vec<Vec<String>> = explanation.windows.iter().map(growth_cells).collect();
     table(out, "does it grow without end?", &GROWTH, &growth, style)?;
     let rules: Vec<Vec<String>> = explanation.windows.iter().filter_map(rule_cells).collect();
-    table(out, "is that enough to call it a leak?", &RULES, &rules, style)?;
+    table(out, "is that long growth, which may endanger memory?", &RULES, &rules, style)?;
     aside(out, explanation)?;
-    writeln!(out, "  => {}", conclusion(explanation))
+    writeln!(out, "  => {}", conclusion(explanation))?;
+    match &explanation.unproven {
+        Some(checks) => writeln!(out, "  not called a leak: {}", unproven(checks)),
+        None => Ok(()),
+    }
 }
 
 const GROWTH: [&str; 10] = [

@@ -1,6 +1,8 @@
 //! In words: the values that a test compared, and the reason for a verdict.
 
 use crate::core::detect::explain::{Explanation, HeldVerdict, WindowRow};
+use crate::core::detect::known_programs::ProgramKind;
+use crate::core::detect::proof::ProofChecks;
 use crate::core::detect::series::comparison::Comparison;
 use crate::core::detect::series::window::GrowthShape;
 use crate::core::detect::verdict::rules::RuleChecks;
@@ -93,6 +95,45 @@ fn missing(row: &WindowRow) -> String {
         format!("the window of {window} lacks nothing")
     } else {
         format!("nearest is the window of {window}: {}", lacks.join("; "))
+    }
+}
+
+/// What a growth lacks to be called a leak: why more cannot be said of it yet.
+pub(crate) fn unproven(checks: &ProofChecks) -> String {
+    let ProofChecks { kind, samples, seconds, weight, day_s, .. } = checks;
+    let time = |s| Seconds(s).to_string();
+    if *kind == ProgramKind::Job {
+        return "it works as a job does, which ends".to_owned();
+    }
+    if let Some(size_allowed) = checks.beyond_declared.filter(|beyond| !beyond.passes) {
+        let allowed = pair(size_allowed, size);
+        return format!("its command line allows it that size, with a margin ({allowed})");
+    }
+    if !samples.passes {
+        let (is, needs) = (samples.is, samples.needs);
+        return format!("too few samples ({is} of {needs}); on its shape it grows steadily");
+    }
+    if !seconds.passes {
+        return format!("watched too briefly ({})", pair(*seconds, time));
+    }
+    let mut lacks = Vec::new();
+    if !checks.is_spread {
+        lacks.push("it grew in a few steps, which may be over".to_owned());
+    }
+    if !checks.at_equal_work {
+        lacks.push("it does more and more work".to_owned());
+    }
+    if !weight.passes {
+        let weight = pair(*weight, ratio);
+        lacks.push(format!("it has used little of its way in so many samples ({weight})"));
+    }
+    if !day_s.passes {
+        let lasts = pair(*day_s, time);
+        lacks.push(format!("daily load is not excluded before a day, and half its life ({lasts})"));
+    }
+    match lacks.is_empty() {
+        true => "it bends as what comes to rest does, or is small".to_owned(),
+        false => lacks.join("; "),
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::core::detect::known_programs::ProgramKind;
 use crate::core::detect::process::Process;
 use crate::core::detect::process_state::ProcessState;
-use crate::core::detect::proof::Claim;
+use crate::core::detect::proof::{Claim, ProofChecks};
 use crate::core::detect::series::growth_window::GrowthWindow;
 use crate::core::detect::verdict::JudgeContext;
 use crate::core::model::verdict::{FindingReason, Verdict};
@@ -73,6 +73,14 @@ impl Process {
             set(&mut self.leak, why, until);
             self.ever_leaked = true;
         }
+    }
+
+    /// What the longest window that shows steady growth has of a proof, for an explanation.
+    pub(super) fn proof_checks(&self, now: u64, context: &JudgeContext<'_>) -> Option<ProofChecks> {
+        let steady: Vec<_> =
+            self.series.growth_windows(now).filter(GrowthWindow::is_steady).collect();
+        let window = steady.last()?;
+        Some(Claim { process: self, context, window, steady: &steady, now }.checks())
     }
 
     /// The window by which it is compared with its siblings, if it endangers its ceiling and is not

@@ -6,6 +6,7 @@ use crate::core::detect::ceilings::series::Headroom;
 use crate::core::detect::earlier_runs::EarlierRuns;
 use crate::core::detect::process::Process;
 use crate::core::detect::process_state::ProcessState;
+use crate::core::detect::proof::ProofChecks;
 use crate::core::detect::series::block_minima::FullWindow;
 use crate::core::detect::series::comparison::Comparison;
 use crate::core::detect::series::growth_window::GrowthWindow;
@@ -29,6 +30,8 @@ pub struct Explanation {
     pub windows: Vec<WindowRow>,
     /// The verdict that holds without further evidence.
     pub held: Option<HeldVerdict>,
+    /// What a growth that is not known to be a leak has of a proof.
+    pub unproven: Option<ProofChecks>,
     /// The earlier run of its program, if one is known.
     pub earlier: Option<EarlierRunMatch>,
     /// Its siblings, if it has any.
@@ -117,6 +120,10 @@ impl Process {
             max_extrapolation: context.basis.constants.max_extrapolation,
             windows,
             held: leak.or(suspicion),
+            unproven: match self.state.verdict {
+                Verdict::Growing => self.proof_checks(now, context),
+                _ => None,
+            },
             earlier: self.earlier_run(context, runs).map(|run| EarlierRunMatch {
                 size: run.size,
                 age_s: run.age.scaled(context.basis.clock.seconds(1)),
