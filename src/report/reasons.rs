@@ -181,3 +181,39 @@ pub(crate) fn size(bytes: f64) -> String {
 pub(crate) fn ratio(number: f64) -> String {
     if number.abs() < 1000.0 { format!("{number:.2}") } else { ">999".to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_growth_lacks_to_be_a_leak_is_said_in_words() {
+        let ok = Comparison::at_least(2.0, 1.0);
+        let no = |is, needs| Comparison::at_least(is, needs);
+        let checks = ProofChecks {
+            kind: ProgramKind::Service,
+            beyond_declared: None,
+            samples: ok,
+            seconds: ok,
+            is_spread: true,
+            at_equal_work: true,
+            weight: ok,
+            day_s: ok,
+        };
+        let few = ProofChecks { samples: no(12.0, 24.0), is_spread: false, ..checks };
+        assert_eq!(unproven(&few), "too few samples (12 of 24); on its shape it grows steadily");
+        let steps = ProofChecks { is_spread: false, weight: no(0.4, 2.0), ..checks };
+        assert_eq!(
+            unproven(&steps),
+            "it grew in a few steps, which may be over; it has used little of its way in so many \
+             samples (0.40/2.00)"
+        );
+        let half_a_day = ProofChecks { day_s: no(43_200.0, 86_400.0), ..checks };
+        assert!(unproven(&half_a_day).ends_with("(12 h 00 min/24 h 00 min)"));
+        let declared = Some(Comparison::above(1e8, 4e8));
+        let within = ProofChecks { beyond_declared: declared, ..few };
+        assert!(unproven(&within).starts_with("its command line allows it"));
+        let job = ProofChecks { kind: ProgramKind::Job, ..within };
+        assert_eq!(unproven(&job), "it works as a job does, which ends");
+    }
+}
