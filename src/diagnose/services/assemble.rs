@@ -82,10 +82,8 @@ impl Observation<'_> {
         );
         let accused = Accused::of(self.engine, &members);
         let limits = Limits::of(self.engine, &members);
-        let readings = self.readings.iter().find(|readings| roots.contains(&readings.root));
-        let per_work = readings.and_then(WorkReadings::per_work);
         let server = server_of(self.engine, &members);
-
+        let (per_work, compared) = self.work(server, &members, &roots);
         let movement = Movement {
             size,
             age_s,
@@ -94,12 +92,6 @@ impl Observation<'_> {
             slows: slows(&live),
             as_before: members.iter().any(|member| member.as_earlier_run),
         };
-        let compared = readings.zip(per_work).filter(|(readings, per_work)| {
-            is_compared(server, per_work)
-                && !contradicts(self.earlier, &members, &readings.after, per_work)
-        });
-        let compared =
-            compared.map(|(readings, _)| ServiceVerdict::Likely { rate: readings.rate() });
         let sizes = Sizes::join(live, &known, self.t, size);
         let sides = Sides {
             live: accused.verdict(compared, &movement),
@@ -140,6 +132,24 @@ impl Observation<'_> {
             forecast,
             per_work,
         }
+    }
+
+    /// What a request costs by the work of the workers, and the verdict where comparing them shows a leak.
+    fn work(
+        &self,
+        server: &Server,
+        members: &[&ProcessState],
+        roots: &[ProcId],
+    ) -> (Option<PerWork>, Option<ServiceVerdict>) {
+        let readings = self.readings.iter().find(|readings| roots.contains(&readings.root));
+        let per_work = readings.and_then(WorkReadings::per_work);
+        let compared = readings.zip(per_work).filter(|(readings, per_work)| {
+            is_compared(server, per_work)
+                && !contradicts(self.earlier, members, &readings.after, per_work)
+        });
+        let likely =
+            |(readings, _): (&WorkReadings, _)| ServiceVerdict::Likely { rate: readings.rate() };
+        (per_work, compared.map(likely))
     }
 }
 
