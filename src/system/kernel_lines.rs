@@ -8,8 +8,10 @@ pub(crate) enum KernelLine<'a> {
     Killed(Victim<'a>),
     /// `Memory cgroup out of memory: Killed process ..`
     KilledInCgroup(Victim<'a>),
+    /// `oom-kill:constraint=..,task=java,pid=7,uid=0`: since Linux 4.20, the line before those.
+    Chosen(Chosen<'a>),
     /// `Out of memory: Kill process .. or sacrifice child`: before 5.0 the first line of a kill,
-    WillKill,
+    WillKill(Victim<'a>),
     /// the same at a cgroup's limit,
     WillKillInCgroup(Victim<'a>),
     /// and `Killed process ..` the second, of the machine's kills and of those in cgroups alike.
@@ -76,6 +78,28 @@ impl<'a> Victim<'a> {
     }
 }
 
+/// Whom the OOM killer chose, in the words of one line for programs to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Chosen<'a> {
+    /// The name, which may hold commas.
+    pub(crate) name: &'a str,
+    pub(crate) pid: u32,
+    pub(crate) uid: u32,
+    /// Whether a cgroup's limit was met, and not the machine's.
+    pub(crate) in_cgroup: bool,
+}
+
+impl<'a> Chosen<'a> {
+    /// What follows `oom-kill:constraint=`. The numbers stand last, behind all names.
+    fn parse(rest: &'a str) -> Option<Self> {
+        let (rest, uid) = rest.trim_end().rsplit_once(",uid=")?;
+        let (rest, pid) = rest.rsplit_once(",pid=")?;
+        let (head, name) = rest.split_once(",task=")?;
+        let in_cgroup = head.starts_with("CONSTRAINT_MEMCG,");
+        Some(Self { name, pid: pid.parse().ok()?, uid: uid.parse().ok()?, in_cgroup })
+    }
+}
+
 impl<'a> KernelLine<'a> {
     /// Reads a message, with or without the time that printk puts before it.
     pub(crate) fn parse(message: &'a str) -> Option<Self> {
@@ -83,12 +107,14 @@ impl<'a> KernelLine<'a> {
         let after = |words: &str| text.strip_prefix(words);
         // Before 2.6.20 with a capital; "(oom_kill_allocating_task)" where that is set.
         if let Some(rest) = after("Out of memory").or_else(|| after("Out of Memory")) {
-            return killed(rest, Self::Killed, |_| Self::WillKill);
+            return killed(rest, Self::Killed, Self::WillKill);
         }
         if let Some(rest) = after("Memory cgroup out of memory") {
             return killed(rest, Self::KilledInCgroup, Self::WillKillInCgroup);
         }
-        if let Some(rest) = after("Killed process ") {
+        if let Some(rest) = after("oom-kill:constraint=") {
+            Chosen::parse(rest).map(Self::Chosen)
+        } else if let Some(rest) = after("Killed process ") {
             Some(Self::KilledSomewhere(Victim(rest)))
         } else if let Some(rest) =
             after("OOM killed process ").or_else(|| after("VM: killing process "))
@@ -221,7 +247,19 @@ mod tests {
         let page = "httpd: page allocation failure. order:0, mode:0x20";
         assert_eq!(KernelLine::parse(page), Some(KernelLine::NoPage("httpd")));
         let old = "Out of memory: Kill process 7 (x) score 9 or sacrifice child";
-        assert_eq!(KernelLine::parse(old), Some(KernelLine::WillKill));
+        assert!(matches!(KernelLine::parse(old), Some(KernelLine::WillKill(_))));
+        for (limit, in_cgroup) in [
+            ("CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom", false),
+            ("CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/a", true),
+        ] {
+            let line =
+                format!("oom-kill:constraint={limit},task_memcg=/a,task=a,pid=1,pid=7,uid=33");
+            let Some(KernelLine::Chosen(chosen)) = KernelLine::parse(&line) else {
+                panic!("{line}")
+            };
+            let wanted = Chosen { name: "a,pid=1", pid: 7, uid: 33, in_cgroup };
+            assert_eq!(chosen, wanted);
+        }
         assert_eq!(KernelLine::parse("user: Out of memory: Killed process 7 (x)"), None);
         for other in [
             "swapper/0: page allocation failure: order:0, mode:0x480020(GFP_ATOMIC)",

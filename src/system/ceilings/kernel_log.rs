@@ -86,14 +86,14 @@ impl News {
         let text = record.splitn(2, |b| *b == b';').nth(1).unwrap_or_default();
         // The kernel escapes what is not ASCII, so a record is always text.
         match std::str::from_utf8(text).ok().and_then(KernelLine::parse) {
-            Some(KernelLine::Killed(_) | KernelLine::WillKill) => {
+            Some(KernelLine::Killed(_) | KernelLine::WillKill(_)) => {
                 self.killed = self.killed.saturating_add(1);
             }
             Some(KernelLine::CommitRefused) => self.refused = self.refused.saturating_add(1),
             // A kill in a cgroup is counted by that cgroup itself. Of the two lines of a kill before
             // Linux 5.0 the first counts.
             Some(KernelLine::KilledInCgroup(_) | KernelLine::KilledSomewhere(_))
-            | Some(KernelLine::WillKillInCgroup(_))
+            | Some(KernelLine::WillKillInCgroup(_) | KernelLine::Chosen(_))
             | Some(KernelLine::ForkRejected(_) | KernelLine::NoPage(_))
             | Some(KernelLine::Panicked | KernelLine::BeancounterShort { .. })
             | None => {}

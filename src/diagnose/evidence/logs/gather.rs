@@ -3,6 +3,7 @@
 use super::above::Above;
 use super::counted_lines::CountedLines;
 use super::hit::{Hit, hit};
+use super::kills::{Kills, ONE_KILL_S, are_near};
 use super::lines::{Search, split};
 use super::timestamp::Stamps;
 use super::wordings;
@@ -12,9 +13,9 @@ use crate::diagnose::findings::{Failure, Logs, Witness};
 /// Notes on what could not be read.
 const MOST_NOTES: usize = 8;
 /// Lines kept that count only beside others.
-const MOST_OPEN: usize = 4096;
-/// Seconds between the two lines of one kill.
-const ONE_KILL_S: f64 = 10.0;
+pub(super) const MOST_OPEN: usize = 4096;
+/// Seconds in which bash tries a fork again: 1, 2, 4 and 8.
+const RETRIES_S: f64 = 16.0;
 /// Seconds in which a service goes down over what failed.
 const DOWN_S: f64 = 120.0;
 
@@ -25,8 +26,7 @@ pub struct LogEventCounts<'s> {
     counted: CountedLines,
     /// Lines that count only beside others.
     open: Vec<Hit>,
-    /// Kills that were announced at a cgroup's limit, by pid.
-    announced: Vec<(u32, Option<f64>)>,
+    kills: Kills,
     /// Programs that failed, and when.
     failed: Vec<(String, Option<f64>)>,
     /// Services that a daemon killed for lack of memory, and when.
@@ -41,7 +41,7 @@ impl<'s> LogEventCounts<'s> {
             stamps,
             counted: CountedLines::since(since_t),
             open: Vec::new(),
-            announced: Vec::new(),
+            kills: Kills::default(),
             failed: Vec::new(),
             killed_by_daemon: Vec::new(),
         }
@@ -49,9 +49,15 @@ impl<'s> LogEventCounts<'s> {
 
     /// What was found: the kernel's own words first, of each witness the latest first.
     pub fn finish(mut self) -> Logs {
-        for hit in std::mem::take(&mut self.open) {
-            self.settle(hit);
+        let (after, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.open)
+            .into_iter()
+            .partition(|hit| hit.proved.only == Only::After);
+        others.into_iter().for_each(|hit| self.settle(hit));
+        for hit in self.kills.only_announced() {
+            self.count(hit);
         }
+        // What goes down over a failure does so over any of those.
+        after.into_iter().for_each(|hit| self.settle(hit));
         self.counted.finish()
     }
 
@@ -103,44 +109,40 @@ impl<'s> LogEventCounts<'s> {
 
     /// Counts a line, or keeps it until the others are known.
     pub(super) fn take(&mut self, hit: Hit) {
-        match hit.proved.only {
-            Only::Announces(pid) => {
-                if self.announced.len() < MOST_OPEN {
-                    self.announced.push((pid, hit.t));
-                }
-            }
-            Only::Always => self.count(hit),
-            Only::After | Only::UnlessTold | Only::Kill(_) => {
-                if self.open.len() < MOST_OPEN {
-                    self.open.push(hit);
-                }
-            }
+        let Some(hit) = self.kills.take(hit) else { return };
+        let Proved { failure, only, .. } = hit.proved;
+        let counts_now =
+            only == Only::Always && (failure != Failure::Killed || self.open.len() >= MOST_OPEN);
+        if counts_now {
+            self.count(hit);
+        } else if self.open.len() < MOST_OPEN {
+            self.open.push(hit);
         }
     }
 
     /// Counts a line that was kept, if the others let it count.
     fn settle(&mut self, mut hit: Hit) {
-        let near = |other: Option<f64>, seconds: f64| match (hit.t, other) {
-            (Some(a), Some(b)) => (a - b).abs() <= seconds,
-            (None, None) => true,
-            _ => false,
+        let near = |other: &[(String, Option<f64>)], seconds| {
+            let is_same = |who: &String| *who == hit.proved.who;
+            other.iter().any(|(who, t)| is_same(who) && are_near(hit.t, *t, seconds))
         };
         let counts = match hit.proved.only {
-            Only::Kill(pid) => {
-                if self.announced.iter().any(|(of, t)| *of == pid && near(*t, ONE_KILL_S)) {
+            Only::KillSomewhere => {
+                if self.kills.is_of_cgroup(&hit) {
                     hit.proved.failure = Failure::OomKillInCgroup;
                 }
                 true
             }
-            Only::After => self
-                .failed
-                .iter()
-                .any(|(who, t)| (*who == hit.proved.who || *who == hit.tag) && near(*t, DOWN_S)),
-            Only::UnlessTold => !self
-                .killed_by_daemon
-                .iter()
-                .any(|(who, t)| *who == hit.proved.who && near(*t, ONE_KILL_S)),
-            Only::Always | Only::Announces(_) => true,
+            Only::After => self.failed.iter().any(|(who, t)| {
+                (*who == hit.proved.who || *who == hit.tag) && are_near(hit.t, *t, DOWN_S)
+            }),
+            Only::Retries => !near(&self.failed, RETRIES_S),
+            Only::UnlessTold => {
+                !near(&self.killed_by_daemon, ONE_KILL_S)
+                    && !self.kills.is_kernels(&hit)
+                    && !self.kills.is_own(&hit)
+            }
+            Only::Always | Only::Announces | Only::Excuses => !self.kills.is_own(&hit),
         };
         if counts {
             self.count(hit);

@@ -83,6 +83,8 @@ pub(super) fn split<'a>(
     let Stamped { t, rest: body, by_syslog } = stamps.split(line);
     // A saved dmesg has the kernel's lines alone, with its own time or without.
     if file == "dmesg" {
+        // What would be written later is of another boot.
+        let t = t.filter(|t| !stamps.is_to_come(*t));
         return (t, LogEntry { tag: "kernel", body, ..LogEntry::default() });
     }
     let untagged = |(body, of_client)| LogEntry { tag: file, body, of_client, above: "" };
@@ -90,6 +92,12 @@ pub(super) fn split<'a>(
         (None, _) => None,
         // journalctl's short-monotonic: "[12345.678901] host kernel: ..".
         (Some(_), true) => tagged(body).filter(|_| is_since_boot(line)),
+        // MongoDB before 3: "2015-02-12T12:04:30.971+0100 [initandlisten] ..".
+        (Some(_), false)
+            if body.starts_with('[') && line.starts_with(|c: char| c.is_ascii_digit()) =>
+        {
+            None
+        }
         (Some(_), false) if by_syslog => tagged(body),
         (Some(_), false) => of_facility(body),
     };

@@ -11,6 +11,8 @@ mod files;
 mod gather;
 mod hit;
 mod journal;
+mod json_line;
+mod kills;
 mod languages;
 mod lines;
 mod prefixes;

@@ -4,119 +4,14 @@
 //! has to begin the message, behind nothing but what loggers write: levels, names of programs and
 //! modules, pids, brackets.
 
+mod words;
+
+use words::{AROUND_A_WORD, LEVELS, LINES, MOST_STARTED, OTHERS_WORDS, PHRASES, STARTS};
+
 /// The most prefixes of one line.
 const MOST: usize = 12;
 /// Bytes of one prefix.
 const LONGEST: usize = 160;
-
-/// Words that loggers put before a message, alone or with a colon.
-const LEVELS: [&str; 41] = [
-    "TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "ERR", "CRITICAL", "CRIT",
-    "ALERT", "EMERG", "PANIC", "FATAL", "SEVERE", "LOG", "E", "F", "W", "I", "error", "fatal",
-    "warning", "crit", "alert", "panic", "info", "notice", "err", "Error", "Warning", "Fatal",
-    "Critical", "Info", "--", "-", "#", "*",
-    // Parts of MongoDB; not COMMAND and WRITE, which quote what a client sent.
-    "NETWORK", "CONTROL", "STORAGE",
-];
-
-/// Phrases of more than one word before what an interpreter, a runtime or a server quotes.
-const PHRASES: [&str; 46] = [
-    // Of Apache, behind its number: "(12)Cannot allocate memory: AH00159: ..".
-    "Cannot allocate memory:",
-    "Resource temporarily unavailable:",
-    "stderr F ",
-    "stdout F ",
-    "*** ",
-    "PHP Warning:",
-    "PHP Fatal error:",
-    "PHP Parse error:",
-    "PHP message:",
-    "Fatal error:",
-    "Uncaught exception:",
-    "Uncaught Exception:",
-    "Unhandled exception:",
-    "unhandled exception:",
-    "Unhandled Exception:",
-    "Uncaught ErrorException:",
-    "Got error 'PHP message:",
-    "AH01071: Got error 'PHP message:",
-    "FastCGI sent in stderr: \"PHP message:",
-    "Caused by:",
-    "nested exception is",
-    "Error response from daemon:",
-    "OCI runtime create failed:",
-    "OCI runtime exec failed:",
-    "failed to create shim task:",
-    "failed to create shim:",
-    "failed to start shim:",
-    "unrecoverable fatal error:",
-    "fatal error:",
-    "ERROR: apport",
-    "Exception:",
-    "in `_fork':",
-    "in `fork':",
-    "in 'Process._fork':",
-    "in 'fork':",
-    "what():",
-    "npm ERR!",
-    "Unhandled exception.",
-    "Fatal Error ",
-    "runc create failed:",
-    "unable to start container process:",
-    "starting container process caused:",
-    "error during container init:",
-    "npm error",
-    "internal error:",
-    "process exited while connecting to monitor:",
-];
-
-/// What bash calls the line of a script, in the languages of its catalogues.
-const LINES: [&str; 10] =
-    ["line", "Zeile", "ligne", "línea", "linha", "riga", "linia", "regel", "rad", "строка"];
-
-/// Names before a colon whose value others choose: nothing behind them is evidence.
-const OTHERS_WORDS: [&str; 40] = [
-    "statement",
-    "query",
-    "context",
-    "detail",
-    "hint",
-    "user",
-    "username",
-    "login",
-    "name",
-    "path",
-    "uri",
-    "url",
-    "request",
-    "referer",
-    "referrer",
-    "host",
-    "agent",
-    "user-agent",
-    "subject",
-    "from",
-    "to",
-    "cc",
-    "message-id",
-    "msg",
-    "message",
-    "input",
-    "output",
-    "search",
-    "comment",
-    "title",
-    "text",
-    "body",
-    "data",
-    "value",
-    "param",
-    "params",
-    "cookie",
-    "command",
-    "cmd",
-    "args",
-];
 
 /// Every place where the program's own words may begin: the message, and what is left of it after each
 /// prefix.
@@ -132,14 +27,15 @@ pub(super) fn heads(message: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The error behind a message of logrus or go-kit: `msg="failed to start" error="fork/exec ..`. A quote
-/// in the message is written `\"`.
+/// The error behind a message of logrus, go-kit or klog: `msg="failed to start" error="fork/exec ..`,
+/// `"Failed to start" pod="a/b" err="fork/exec ..`. A quote in any of the texts is written `\"`, so what
+/// others chose cannot look like a field.
 fn error_field(text: &str) -> Option<&str> {
-    let message = text.strip_prefix("msg=\"")?;
+    let message = text.strip_prefix("msg=\"").or_else(|| text.strip_prefix('"'))?;
     let is_escaped = |at: usize| message.get(..at).is_some_and(|before| before.ends_with('\\'));
     let (end, _) = message.match_indices('"').find(|(at, _)| !is_escaped(*at))?;
     let rest = message.get(end + 1..)?;
-    [" error=\"", " err=\""].iter().find_map(|field| rest.strip_prefix(field))
+    [" error=\"", " err=\""].iter().find_map(|field| Some(rest.split_once(field)?.1))
 }
 
 /// What is left of a text after its first prefix, if it begins with one.
@@ -175,7 +71,12 @@ fn after_prefix(text: &str) -> Option<&str> {
     if let Some(rest) = text.strip_prefix("thread '") {
         return Some(rest.split_once("' panicked at '")?.1);
     }
-    if let Some(rest) = of_a_word(text) {
+    // Asterisk: "WARNING[2818][C-00003345] pbx.c: ".
+    let behind = |level: &&str| text.strip_prefix(*level).filter(|rest| rest.starts_with('['));
+    if let Some(rest) = LEVELS.iter().find_map(behind) {
+        return Some(rest);
+    }
+    if let Some(rest) = of_a_word(text).or_else(|| of_a_call(text)).or_else(|| of_a_start(text)) {
         return Some(rest);
     }
     if let Some((place, rest)) = text.strip_prefix('{').and_then(|text| text.split_once("} ")) {
@@ -186,14 +87,25 @@ fn after_prefix(text: &str) -> Option<&str> {
         let (number, rest) = rest.split_once(": ")?;
         return is_number(number.trim_end()).then_some(rest.trim_start());
     }
+    // Passenger: "App 18926 stderr: ".
+    if let Some((number, rest)) = text.strip_prefix("App ").and_then(|text| text.split_once(' ')) {
+        let output = ["stderr: ", "stdout: ", "output: "];
+        let rest = output.iter().find_map(|from| rest.strip_prefix(from))?;
+        return is_number(number).then_some(rest);
+    }
     let (word, rest) = text.split_once(char::is_whitespace)?;
     let rest = rest.trim_start();
-    let bare = word.trim_end_matches([':', '|']);
+    // pm2: "PM2        | ".
+    if let Some(rest) = rest.strip_prefix("| ") {
+        return is_name(word).then_some(rest);
+    }
+    let bare = word.trim_end_matches([':', '|', ';']);
     let named = word.len() > bare.len();
     let is_prefix = word == ":"
         || word.len() <= LONGEST
             && (LEVELS.contains(&bare)
                 || is_number(bare.trim_start_matches(['*', '#']))
+                || is_numbered(bare)
                 || (named && is_name(bare))
                 || (bare.starts_with('<') && bare.ends_with('>') && is_name(bare))
                 || is_class(bare)
@@ -208,31 +120,69 @@ fn bracketed(text: &str, open: char, close: char) -> Option<&str> {
     let (inside, rest) = text.strip_prefix(open)?.split_once(close)?;
     let is_clients = ["client", "remote"].iter().any(|word| inside.starts_with(word));
     // "(root) CMD (..)" of cron is no prefix; "(1) : Current worker" of HAProxy is one.
-    let is_own = open == '[' || is_number(inside);
+    // So are amavis's "(00977-01)" and lighttpd's "(mod_cgi.c.123)".
+    let is_own = open == '['
+        || is_number(inside)
+        || inside.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+        || (inside.contains(".c.") && is_class(inside));
     (inside.len() <= LONGEST && !is_clients && is_own).then_some(rest)
 }
 
-/// Phrases around one word without blanks: the path that Docker's daemon was asked for, the application
-/// that Passenger starts.
-const AROUND_A_WORD: [(&str, &str); 4] = [
-    ("Handler for GET ", "returned error: "),
-    ("Handler for POST ", "returned error: "),
-    ("Handler for DELETE ", "returned error: "),
-    ("Could not spawn process for application ", ""),
-];
-
 /// What follows such a phrase.
 fn of_a_word(text: &str) -> Option<&str> {
+    // Docker's: the names are its own, or of a container.
+    if let Some(rest) = text.strip_prefix("failed to create endpoint ") {
+        return Some(rest.split_once(" on network ")?.1.split_once(": ")?.1);
+    }
     AROUND_A_WORD.iter().find_map(|(before, behind)| {
         let (word, rest) = text.strip_prefix(before)?.split_once(' ')?;
-        (word.starts_with('/')).then(|| rest.strip_prefix(behind))?
+        word.contains('/').then(|| rest.strip_prefix(behind))?
     })
+}
+
+/// What follows a function's name and what it was called with, as Go programs chain them:
+/// "GetCommitByPath (/a.md): fork/exec ..". What it was called with may be others' choice, and ends at the
+/// last ")".
+fn of_a_call(text: &str) -> Option<&str> {
+    let (name, rest) = text.split_once(" (")?;
+    let is_camel = name
+        .bytes()
+        .zip(name.bytes().skip(1))
+        .any(|(one, next)| one.is_ascii_lowercase() && next.is_ascii_uppercase());
+    let is_it = is_camel && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_it.then(|| rest.rsplit_once("): "))?.map(|(_, rest)| rest)
+}
+
+/// What follows a program's word that it could not start another: "failed to exec du - fork/exec ..",
+/// "Failed to call 'git gc': ..", "Failed to execute /bin/x. Error: '..", "Cannot start container a: ..".
+fn of_a_start(text: &str) -> Option<&str> {
+    let not = ["ailed to ", "ail to ", "rror ", "annot ", "ould not ", "nable to "];
+    let rest = text.strip_prefix(|c: char| c.is_ascii_alphabetic())?;
+    let rest = not.iter().find_map(|words| rest.strip_prefix(words))?;
+    let (verb, rest) = rest.split_once(' ')?;
+    if !STARTS.contains(&verb) {
+        return None;
+    }
+    let ends = [": ", " - "].into_iter().filter_map(|end| Some((rest.find(end)?, end)));
+    let (at, end) = ends.min()?;
+    let started = rest.get(..at)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./'".contains(c);
+    let is_others = |word: &str| word != "command" && OTHERS_WORDS.contains(&word);
+    let is_plain = |word: &str| word.chars().all(plain) && !is_others(&word.to_ascii_lowercase());
+    let is_it = started.split(' ').count() <= MOST_STARTED && started.split(' ').all(is_plain);
+    is_it.then(|| rest.get(at + end.len()..))?.map(|rest| rest.trim_start_matches('\''))
 }
 
 fn is_number(word: &str) -> bool {
     !word.is_empty()
         && word.len() < 12
         && word.bytes().all(|b| b.is_ascii_digit() || b"#/".contains(&b))
+}
+
+/// rspamd's "#1864(main)".
+fn is_numbered(word: &str) -> bool {
+    let parts = word.strip_prefix('#').and_then(|word| word.strip_suffix(')')?.split_once('('));
+    parts.is_some_and(|(number, name)| is_number(number) && is_name(name))
 }
 
 /// The name of a program, a module or an exception: no blanks, no quotes, not one whose value others
@@ -267,7 +217,9 @@ fn is_time(word: &str) -> bool {
 
 /// Sidekiq's thread, and the place in a source that Ruby names: "/x/cluster.rb:100:in".
 fn is_thread(word: &str) -> bool {
-    let is_place = word.ends_with(":in") && word.contains(".rb:");
+    let is_place = word.ends_with(":in") && word.contains(".rb:")
+        // gitea: "...ters/private/hook.go:428:HookPostReceive()".
+        || word.ends_with("()") && word.contains(".go:");
     (word.starts_with("TID-") || is_place) && !word.contains(['"', '=', '?'])
 }
 
@@ -302,6 +254,29 @@ mod tests {
             ("open() \"/fork: x\" failed", None),
             ("STATEMENT:  fork: x", None),
             ("(root) CMD (fork: x)", None),
+            ("WARNING[2818][C-00003345] res_agi.c: fork: x", Some("fork: x")),
+            ("E! [inputs.exec] Error in plugin: fork: x", Some("fork: x")),
+            ("(mod_cgi.c.999) fork: x", Some("fork: x")),
+            ("(joe.smith) fork: x", None),
+            ("GetCommits: GetCommitByPath (/a.md): fork: x", Some("fork: x")),
+            ("GetCommitByPath (/a): fork: x): no such object", None),
+            ("Comment (a): fork: x", None),
+            ("a/b/hook.go:428:Post() [E] Failed to Update: a/b Error: fork: x", Some("fork: x")),
+            ("failed to exec du - fork: x", Some("fork: x")),
+            ("Fail to execute git command: fork: x", Some("fork: x")),
+            ("Cannot start container 706e19e1: fork: x", Some("fork: x")),
+            ("#1864(main) <e7cd9c>; main; rspamd_fork_worker: fork: x", Some("fork: x")),
+            ("ERROR; fork: x", Some("fork: x")),
+            ("\"Failed\" pod=\"a/b\" err=\"fork: x", Some("fork: x")),
+            ("\"Failed\" pod=\"a\\\" err=\\\"fork: x", None),
+            ("PM2        | Error: fork: x", Some("fork: x")),
+            ("PM2 error: Trace: { Error: fork: x", Some("fork: x")),
+            ("App 18926 stderr: fork: x", Some("fork: x")),
+            ("Failed to call 'git gc': fork: x", Some("fork: x")),
+            ("Failed to execute /usr/bin/pgrep. Error: 'fork: x", Some("fork: x")),
+            ("Failed to start session of user joe: fork: x", None),
+            ("Failed to find joe: fork: x", None),
+            ("Failed to run a query which is long and of a user: fork: x", None),
             ("user: fork: x", None),
         ] {
             let wanted = head.unwrap_or("fork: x");

@@ -6,7 +6,7 @@ use std::path::Path;
 const DEEPEST: usize = 3;
 
 /// Directories of logs that are named after their program, and its name.
-const OF_PROGRAM: [(&str, &str); 33] = [
+const OF_PROGRAM: [(&str, &str); 36] = [
     ("apt", "apt"),
     ("apache2", "apache2"),
     ("httpd", "httpd"),
@@ -40,6 +40,9 @@ const OF_PROGRAM: [(&str, &str); 33] = [
     ("cassandra", "cassandra"),
     ("kafka", "kafka"),
     ("passenger", "passenger"),
+    ("asterisk", "asterisk"),
+    ("td-agent", "td-agent"),
+    ("emqx", "emqx"),
 ];
 /// Names of files that say nothing of a program.
 const OF_ANY: [&str; 18] = [
@@ -105,6 +108,9 @@ mod tests {
             ("/var/log/postgresql/postgresql-15-main.log", "postgresql"),
             ("/var/log/gunicorn/error.log", "gunicorn"),
             ("/var/log/syslog", "syslog"),
+            ("/var/log/asterisk/full", "asterisk"),
+            ("/var/log/td-agent/td-agent.log", "td-agent"),
+            ("/var/log/emqx/erl_crash.dump", "emqx"),
             ("/tmp/x/dmesg.0", "dmesg"),
             ("/var/log/zabbix/zabbix_server.log", "zabbix_server"),
             ("/var/log/tomcat9/catalina.out", "tomcat"),

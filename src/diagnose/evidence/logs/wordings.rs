@@ -3,9 +3,11 @@
 //! The wordings are those of the programs' sources and binaries, each seen or read: httpd 2.2 and 2.4,
 //! php-fpm and PHP 5 to 8, systemd 219 to 255, the crons, OpenSSH, mail servers, gunicorn, uWSGI, puma,
 //! unicorn, PostgreSQL, MySQL, Redis, supervisord, HAProxy, Varnish, Kamailio, Zabbix, Java, node, Go,
-//! Erlang, Squid, Passenger, Net::Server, git, earlyoom, systemd-oomd, containerd, kubelet, Linux 2.6 to 6. A new wording is one row of the table and
-//! one line of the test. Each begins a message (see `prefixes`) or belongs to a form that its program
-//! alone writes, for what a client sent may stand further on in a line.
+//! Erlang, Squid, Passenger, Net::Server, Asterisk, git, earlyoom, systemd-oomd, containerd, kubelet,
+//! Linux 2.6 to 6; and of public reports of their failures: Ceph, rspamd, amavis, fluentd, collectd,
+//! Icinga, Telegraf, pm2, ClamAV. A new wording is one row of the table and one line of the test. Each
+//! begins a message (see `prefixes`) or belongs to a form that its program alone writes, for what a
+//! client sent may stand further on in a line.
 
 mod reasons;
 mod table;
@@ -15,7 +17,7 @@ use super::languages::in_english;
 use super::prefixes::heads;
 use crate::core::origin;
 use crate::diagnose::findings::{Failure, MissingResource};
-use crate::system::kernel_lines::{KernelLine, Victim};
+use crate::system::kernel_lines::{Chosen, KernelLine, Victim};
 use reasons::{missing_at_end, missing_before};
 use table::WORDINGS;
 
@@ -41,6 +43,8 @@ pub(super) struct Proved {
     pub(super) who: String,
     /// The user of the process that the kernel ended, where it says that.
     pub(super) uid: Option<u32>,
+    /// The process that was ended, where that is said.
+    pub(super) pid: Option<u32>,
     /// Whether another line decides if it counts.
     pub(super) only: Only,
     /// Whether it says it is the kernel's.
@@ -57,10 +61,14 @@ pub(super) enum Only {
     After,
     /// Unless a killer told of the same end.
     UnlessTold,
-    /// A kill of this process, at its cgroup's limit if the line before announced that.
-    Kill(u32),
-    /// Not by itself: it announces such a kill.
-    Announces(u32),
+    /// In any case, as a kill at a cgroup's limit if the line before announced that.
+    KillSomewhere,
+    /// Unless the kill that it announces is told as well.
+    Announces,
+    /// Unless the same program gave up shortly before or after: it tried again.
+    Retries,
+    /// Not at all: the program's own master ended it, for another reason than memory.
+    Excuses,
 }
 
 /// A row: what a line looks like, what it proves, and whose failure it was.
@@ -101,6 +109,10 @@ enum Proof {
     DownAfter,
     /// A kill, which counts unless a killer told of it.
     KilledUnlessTold,
+    /// A fork failed, and is tried again.
+    ForkRetried,
+    /// The program's own master kills it, since it was too slow.
+    OwnKill,
     /// Nothing: a later row must not match.
     Nothing,
 }
@@ -148,15 +160,16 @@ const fn unit(begins: &'static str, has: &'static str, proves: Proof) -> Wording
 }
 
 /// What every kernel line that proves something has, in the words of [`KernelLine`].
-const KERNEL: [&str; 8] = [
+const KERNEL: [&str; 9] = [
     "fork rejected",
     "page allocation failure",
     "illed process",
     "Kill process",
-    "killing process",
+    " killing process",
     "kill process",
     "Kernel panic - not syncing",
     "Fatal resource shortage",
+    "oom-kill:constraint=",
 ];
 
 /// A message that ends in "Cannot fork" is a shell's only if it is short.
@@ -181,7 +194,7 @@ impl Wording {
 /// Parts of wordings that are rare in logs: searched for in place of a wording that has one. A wording
 /// that has none is searched for as it is. They make the search fast: whole wordings are two to three
 /// times slower (300 instead of 800 MB/s), since many begin like common words ("error", "code").
-const RARE_PARTS: [&str; 52] = [
+const RARE_PARTS: [&str; 55] = [
     "fork",
     "Fork",
     "FORK",
@@ -215,6 +228,8 @@ const RARE_PARTS: [&str; 52] = [
     "reate thread",
     "reate Thread",
     "create a new thread",
+    "reate process",
+    "reate new process",
     "create new OS thread",
     "start new thread",
     "native thread",
@@ -225,6 +240,7 @@ const RARE_PARTS: [&str; 52] = [
     "SIGKILL",
     "9/KILL",
     "Killed",
+    " killing",
     "code 137",
     "server reached ",
     "FATAL state",
@@ -285,7 +301,16 @@ pub(super) fn read(entry: &LogEntry<'_>) -> Option<Proved> {
     })?;
     let (failure, only) = prove(wording.proves, head, text, entry.above)?;
     let who = who(wording, head, text, tag, unit);
-    Some(Proved { failure, who, uid: None, only, by_kernel: false })
+    let pid = pid(head).filter(|_| failure == Failure::Killed);
+    Some(Proved { failure, who, uid: None, pid, only, by_kernel: false })
+}
+
+/// The number behind "pid": "Worker (pid:7) ..", "#<Process::Status: pid 7 SIGKILL ..", "PID:7".
+fn pid(text: &str) -> Option<u32> {
+    let at = text.find("pid").or_else(|| text.find("PID"))?;
+    let number = text.get(at + 3..)?.trim_start_matches([' ', ':']);
+    let digits = number.bytes().take_while(u8::is_ascii_digit).count();
+    number.get(..digits)?.parse().ok()
 }
 
 fn prove(proof: Proof, head: &str, text: &str, above: &str) -> Option<(Failure, Only)> {
@@ -310,6 +335,8 @@ fn prove(proof: Proof, head: &str, text: &str, above: &str) -> Option<(Failure, 
         Proof::Of(failure) => failure,
         Proof::DownAfter => return Some((Failure::Down, Only::After)),
         Proof::KilledUnlessTold => return Some((Failure::Killed, Only::UnlessTold)),
+        Proof::ForkRetried => return Some((Failure::ForkFailed(reason()?), Only::Retries)),
+        Proof::OwnKill => return Some((Failure::Killed, Only::Excuses)),
         Proof::Nothing => return None,
     };
     Some((failure, Only::Always))
@@ -329,7 +356,7 @@ fn of_unit(text: &str) -> Option<(&str, &str)> {
 fn oomd(text: &str) -> Option<Proved> {
     let (path, _) = text.strip_prefix("Killed ")?.split_once(" due to ")?;
     let (failure, only) = (Failure::OomDaemonKill, Only::Always);
-    Some(Proved { failure, who: of_cgroup(path), uid: None, only, by_kernel: false })
+    Some(Proved { failure, who: of_cgroup(path), uid: None, pid: None, only, by_kernel: false })
 }
 
 /// Whose cgroup that is. Below a user's own manager or in a container others choose the names, so the
@@ -383,24 +410,29 @@ fn shell(body: &str) -> Option<&str> {
 fn kernel(body: &str) -> Option<Proved> {
     let proved = |failure, who: &str| {
         let (who, only) = (who.to_owned(), Only::Always);
-        Some(Proved { failure, who, uid: None, only, by_kernel: true })
+        Some(Proved { failure, who, uid: None, pid: None, only, by_kernel: true })
     };
     let killed = |failure, victim: Victim<'_>| {
-        Some(Proved { uid: victim.uid(), ..proved(failure, victim.name()?)? })
+        let (uid, pid) = (victim.uid(), victim.pid());
+        Some(Proved { uid, pid, ..proved(failure, victim.name()?)? })
     };
+    let announced =
+        |failure, victim| Some(Proved { only: Only::Announces, ..killed(failure, victim)? });
     match KernelLine::parse(body)? {
         KernelLine::Killed(victim) => killed(Failure::OomKill, victim),
         KernelLine::KilledInCgroup(victim) => killed(Failure::OomKillInCgroup, victim),
         // Before 5.0; the other line of the same kill is not counted.
         KernelLine::KilledSomewhere(victim) => {
-            let only = victim.pid().map_or(Only::Always, Only::Kill);
-            Some(Proved { only, ..killed(Failure::OomKill, victim)? })
+            Some(Proved { only: Only::KillSomewhere, ..killed(Failure::OomKill, victim)? })
         }
-        KernelLine::WillKillInCgroup(victim) => {
-            let only = Only::Announces(victim.pid()?);
-            Some(Proved { only, ..killed(Failure::OomKillInCgroup, victim)? })
+        KernelLine::WillKill(victim) => announced(Failure::OomKill, victim),
+        KernelLine::WillKillInCgroup(victim) => announced(Failure::OomKillInCgroup, victim),
+        KernelLine::Chosen(Chosen { name, pid, uid, in_cgroup }) => {
+            let failure = if in_cgroup { Failure::OomKillInCgroup } else { Failure::OomKill };
+            let (uid, pid, only) = (Some(uid), Some(pid), Only::Announces);
+            Some(Proved { uid, pid, only, ..proved(failure, name)? })
         }
-        KernelLine::WillKill | KernelLine::CommitRefused => None,
+        KernelLine::CommitRefused => None,
         KernelLine::ForkRejected(path) => {
             proved(Failure::ForkFailed(MissingResource::Tasks), &of_cgroup(path))
         }

@@ -1,12 +1,16 @@
 //! Wrapped: lines that something else than their program wrote down: Docker's JSON, the logs of
-//! Kubernetes' containers, the output of docker compose and pm2, PostgreSQL's tables of commas.
+//! Kubernetes' containers, the output of docker compose and pm2, PostgreSQL's tables of commas, loggers that
+//! write JSON.
 
+use super::json_line::{Logged, logged};
 use super::timestamp::Stamps;
 
 /// Fields of PostgreSQL's csvlog before the message, and of those the severity.
 const BEFORE_MESSAGE: usize = 13;
 const SEVERITIES: [&str; 8] =
     ["LOG", "INFO", "NOTICE", "WARNING", "ERROR", "FATAL", "PANIC", "DEBUG"];
+/// Unix times above this count milliseconds.
+const MILLIS_FROM: f64 = 1e11;
 /// Names of services of docker compose.
 const LONGEST_NAME: usize = 64;
 
@@ -27,6 +31,18 @@ pub(super) fn unwrapped<'a>(line: &'a str, stamps: &Stamps) -> Option<Unwrapped<
         .or_else(|| kubernetes(line, stamps))
         .or_else(|| compose(line))
         .or_else(|| postgres_csv(line, stamps))
+        .or_else(|| json(line, stamps))
+}
+
+/// `{"level":"error","ts":"2026-11-24T10:00:00Z","msg":"..","error":"fork: .."}`.
+fn json<'a>(line: &'a str, stamps: &Stamps) -> Option<Unwrapped<'a>> {
+    let Logged { time, error } = logged(line)?;
+    let t = time.and_then(|time| match time.parse::<f64>() {
+        // Seconds, or milliseconds.
+        Ok(t) => Some(if t > MILLIS_FROM { t / 1000.0 } else { t }),
+        Err(_) => stamps.split(time).t,
+    });
+    Some(Unwrapped { t, tag: None, line: error })
 }
 
 /// `{"log":"fork: ..\n","stream":"stderr","time":"2026-11-24T10:00:00Z"}`.

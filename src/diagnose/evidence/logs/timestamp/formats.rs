@@ -91,6 +91,14 @@ impl Stamps {
         Some((self.unix(year, month, day, clock, zone)?, scan.0))
     }
 
+    /// `level=error ts=2026-11-24T10:00:00Z ..`: Prometheus, Loki and their kin.
+    pub(super) fn logfmt<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
+        let (_, rest) = line.strip_prefix("level=")?.split_once(' ')?;
+        let time = rest.strip_prefix("ts=").or_else(|| rest.strip_prefix("time="))?;
+        let (t, rest) = self.iso_t(time.trim_start_matches('"'))?;
+        Some((t, rest.trim_start_matches('"')))
+    }
+
     /// `Tue 2026-11-24 10:00:00 UTC host ..`: journalctl's short-full.
     pub(super) fn short_full<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
         self.iso(WEEKDAYS.iter().find_map(|day| line.strip_prefix(day))?)

@@ -36,7 +36,7 @@ impl Stamps {
     /// The time at the beginning of a line, and the rest of the line after it and blanks.
     pub fn split<'a>(&self, line: &'a str) -> Stamped<'a> {
         type Read = for<'s, 'l> fn(&'s Stamps, &'l str) -> Option<(f64, &'l str)>;
-        let known: [(Read, bool); 14] = [
+        let known: [(Read, bool); 15] = [
             (Self::bracketed, false),
             (Self::syslog, true),
             (Self::ctime, false),
@@ -51,13 +51,14 @@ impl Stamps {
             (Self::zabbix, false),
             (Self::mysql_5_5, false),
             (Self::epoch, true),
+            (Self::logfmt, false),
         ];
         // RFC 5424's priority and version, and what apt writes when it begins.
         let bare = without_priority(line);
         let bare = bare.strip_prefix("Log started: ").unwrap_or(bare);
         for (read, by_syslog) in known {
             if let Some((t, rest)) = read(self, bare) {
-                let rest = rest.trim_start_matches([' ', ',', '-', ':']);
+                let rest = rest.trim_start_matches([' ', ',', '-', ':', '|']);
                 return Stamped { t: Some(t), rest, by_syslog };
             }
         }
@@ -67,6 +68,11 @@ impl Stamps {
     /// Microseconds since boot, as the kernel counts.
     pub fn since_boot(&self, micros: u64) -> f64 {
         self.boot_t + micros as f64 * 1e-6
+    }
+
+    /// Whether a time is still to come, by more than clocks differ.
+    pub(super) fn is_to_come(&self, t: f64) -> bool {
+        t > self.now_t + 86_400.0
     }
 
     /// A time without a year: what would be tomorrow or later was last year.
@@ -138,6 +144,7 @@ mod tests {
         let stamps = stamps("UTC0");
         for line in [
             "Nov 24 10:00:00 x",
+            "level=info ts=2026-11-24T10:00:00.000Z x",
             "2026-11-24T10:00:00+00:00 x",
             "2026-11-24T11:00:00.000+01:00 x",
             "2026-11-24T10:00:00Z x",
@@ -148,6 +155,7 @@ mod tests {
             "[24-Nov-2026 10:00:00 UTC] x",
             "[2026-11-24 10:00:00 +0000] x",
             "2026/11/24 10:00:00 x",
+            "2026/11/24 10:00:00| x",
             "2026-11-24 10:00:00 UTC x",
             "2026-11-24 10:00:00.000 UTC x",
             "2026-11-24 10:00:00,000 x",

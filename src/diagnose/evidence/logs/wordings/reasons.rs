@@ -62,7 +62,7 @@ fn is_tail(tail: &str) -> bool {
     let begins = |words: &[&str]| words.iter().any(|word| tail.starts_with(word));
     tail.trim().is_empty()
         || tail.starts_with(['.', ')', ']', '\'', '"', '!', ';', ':', '>', '}'])
-        || begins(&[" at ", " (", " [", " in ", " -- ", " - ", " <", " \\"])
+        || begins(&[", rootInodeErr: ", " at ", " (", " [", " in ", " -- ", " - ", " <", " \\"])
 }
 
 /// The same before the words: Apache's "(11)Resource temporarily unavailable: fork: ..".

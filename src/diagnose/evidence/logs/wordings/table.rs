@@ -2,7 +2,7 @@
 
 use super::{Proof, Who, Wording, begins, ends, has, of, unit};
 use crate::diagnose::findings::{Failure, MissingResource};
-use Proof::{DownAfter, ForkBecause, ForkFailed, Nothing, Of, OutOfMemory};
+use Proof::{DownAfter, ForkBecause, ForkFailed, ForkRetried, Nothing, Of, OutOfMemory, OwnKill};
 use Who::{InBrackets, InQuotes, NextWord, Program, Shell, Tag};
 
 const APACHE: Who = Program("apache2");
@@ -14,6 +14,8 @@ const CAP_REACHED: Proof = Of(Failure::CapReached);
 const NO_MEMORY: Proof = Of(Failure::NoMemory);
 const BY_DAEMON: Proof = Of(Failure::OomDaemonKill);
 const IN_CGROUP: Proof = Of(Failure::OomKillInCgroup);
+
+const ENOMEM_OF_FLUENTD: &str = "lass=Errno::ENOMEM error=\"Cannot allocate memory";
 
 /// All wordings but the kernel's; of several that match, the first counts.
 pub(super) const WORDINGS: &[Wording] = &[
@@ -49,6 +51,9 @@ pub(super) const WORDINGS: &[Wording] = &[
     has("maxmemory", Nothing, Tag),
     has("consider tuning tcp_mem", Nothing, Tag),
     has("io_uring", Nothing, Tag),
+    has("PumaWorkerKiller", Nothing, Tag),
+    // What another machine said, as Fabric shows it: "[10.0.0.7] out: ..".
+    begins("out: ", Nothing, Tag),
     // What another program writes in the kernel's words.
     has("Killed process ", Nothing, Tag),
     has("Kill process ", Nothing, Tag),
@@ -77,6 +82,11 @@ pub(super) const WORDINGS: &[Wording] = &[
         has: "couldn't spawn child process",
         ..begins("(12)Cannot allocate memory: ", NO_FORK_MEMORY, APACHE)
     },
+    // mod_suphp, without a number.
+    Wording {
+        has: "] couldn't create child process: /",
+        ..begins("(12)Cannot allocate memory: [client ", NO_FORK_MEMORY, APACHE)
+    },
     begins("(12)Cannot allocate memory: ", NO_MEMORY, APACHE),
     begins("server reached MaxRequestWorkers setting", CAP_REACHED, APACHE),
     begins("server reached pm.max_children setting", CAP_REACHED, Tag),
@@ -85,8 +95,9 @@ pub(super) const WORDINGS: &[Wording] = &[
     begins("A resource shortage or other unrecoverable failure", DOWN, APACHE),
     Wording { ends: "Apache is exiting!", ..begins("", DOWN, APACHE) },
     Wording { has: " exit signal Killed (9)", ..begins("child pid ", KILLED, APACHE) },
+    begins("Memory allocation failed, aborting process", NO_MEMORY, APACHE),
     // bash says "retry:" up to four times before it gives up, which is counted once.
-    has("fork: retry: ", Nothing, Tag),
+    begins("fork: retry: ", ForkRetried, Shell),
     begins("fork: ", ForkBecause, Shell),
     begins("vfork: ", ForkBecause, Shell),
     begins("fork failed", ForkFailed, Shell),
@@ -120,6 +131,48 @@ pub(super) const WORDINGS: &[Wording] = &[
     begins("unable to fork", ForkFailed, Tag),
     begins("Unable to fork", ForkFailed, Tag),
     begins("Failed to fork", ForkFailed, Tag),
+    begins("Failed forking", ForkBecause, Tag),
+    begins("Function call 'fork' failed", ForkBecause, Tag),
+    begins("forkpty: ", ForkBecause, Tag),
+    Wording { has: " failed: ", ..begins("fork #", ForkBecause, Tag) },
+    begins("cannot create process", ForkBecause, Tag),
+    begins("Cannot create process", ForkBecause, Tag),
+    begins("cannot create new process", ForkBecause, Tag),
+    begins("could not create process", ForkBecause, Tag),
+    begins("Could not create process", ForkBecause, Tag),
+    begins("failed to create process", ForkBecause, Tag),
+    begins("Failed to create process", ForkBecause, Tag),
+    begins("unable to create process", ForkBecause, Tag),
+    begins("Unable to create process", ForkBecause, Tag),
+    begins("failed to spawn ", ForkBecause, Tag),
+    begins("Failed to spawn ", ForkBecause, Tag),
+    begins("could not spawn ", ForkBecause, Tag),
+    begins("Could not spawn ", ForkBecause, Tag),
+    begins("unable to spawn ", ForkBecause, Tag),
+    begins("Unable to spawn ", ForkBecause, Tag),
+    // Zabbix's ICMP pinger, Telegraf, Docker, Sympa.
+    Wording { has: ".pinger;: [12] Cannot allocate", ..begins("/", NO_FORK_MEMORY, Tag) },
+    Wording {
+        has: "] Failed to execute /usr/bin/pgrep. Error: 'fork/exec ",
+        ..begins("procstat getting process, ", ForkBecause, Tag)
+    },
+    Wording { has: " (fork/exec /", ..begins("iptables failed: iptables ", ForkBecause, Tag) },
+    Wording { has: "::_safefork#", ..begins("err main::#", ForkBecause, Tag) },
+    // su, exim, LXC, rtorrent, vsftpd, amavis.
+    begins("cannot create child process: ", ForkBecause, Tag),
+    begins("failed to create child process", ForkBecause, Tag),
+    begins("failed to clone(", ForkBecause, Tag),
+    Wording { has: " - failed to fork", ..begins("Cannot allocate memory", NO_FORK_MEMORY, Tag) },
+    begins("ExecFile::execute(...) Fork failed", ForkFailed, Tag),
+    begins("OOPS: fork", ForkFailed, Tag),
+    Wording {
+        has: ") FAILED: run_command: can't fork: ",
+        ..begins("(!!)file(1) utility (", ForkBecause, Tag)
+    },
+    Wording {
+        has: " FAILED: run_command (open pipe): Can't fork",
+        ..begins("(!!)TROUBLE in check_mail: ", ForkFailed, Tag)
+    },
     begins("failed to fork", ForkFailed, Tag),
     begins("Error forking", ForkFailed, Tag),
     begins("error forking", ForkFailed, Tag),
@@ -158,8 +211,8 @@ pub(super) const WORDINGS: &[Wording] = &[
     Wording { has: "(terminated by SIGKILL", ..begins("exited: ", KILLED, NextWord) },
     Wording { has: "entered FATAL state", ..begins("gave up: ", DownAfter, NextWord) },
     // Redis.
-    begins("Can't save in background: fork: ", ForkFailed, Tag),
-    begins("Can't rewrite append only file in background: fork: ", ForkFailed, Tag),
+    begins("Can't save in background: fork: ", ForkBecause, Tag),
+    begins("Can't rewrite append only file in background: fork: ", ForkBecause, Tag),
     Wording { has: "fork: ", ..begins("Can't ", ForkBecause, Tag) },
     begins("Background saving terminated by signal 9", KILLED, Tag),
     begins("Background AOF rewrite terminated by signal 9", KILLED, Tag),
@@ -180,6 +233,7 @@ pub(super) const WORDINGS: &[Wording] = &[
     Wording { has: "error=12", ..begins("Cannot run program ", NO_FORK_MEMORY, Tag) },
     Wording { has: "error=11", ..begins("Cannot run program ", NO_TASKS, Tag) },
     begins("error=12, ", NO_FORK_MEMORY, Tag),
+    begins("error=11, ", NO_TASKS, Tag),
     begins("There is insufficient memory for the Java Runtime", NO_MEMORY, Tag),
     Wording { has: "(errno=12)", ..begins("os::commit_memory(", NO_MEMORY, Tag) },
     Wording { has: "failed; error='Cannot allocate memory'", ..begins("OpenJDK ", NO_MEMORY, Tag) },
@@ -200,18 +254,39 @@ pub(super) const WORDINGS: &[Wording] = &[
     Wording { ends: " ENOMEM", ..begins("spawnSync ", NO_FORK_MEMORY, Tag) },
     Wording { ends: " EAGAIN", ..begins("spawnSync ", NO_TASKS, Tag) },
     begins("fork ENOMEM", NO_FORK_MEMORY, Tag),
-    begins("failed to create new OS thread", ForkFailed, Tag),
+    begins("failed to create new OS thread", ForkBecause, Tag),
+    // Of Ceph, which puts a place in its source right behind the number.
+    begins("pthread_create failed with error 11", NO_TASKS, Tag),
+    // MongoDB's message, whose error stands in another field.
+    Wording { ends: "pthread_create failed", ..begins("pthread_create failed", ForkFailed, Tag) },
     begins("pthread_create", ForkBecause, Tag),
+    begins("failed on pthread_create", ForkBecause, Tag),
+    begins("Check failed: res == 0 (11 vs. 0) pthread_create failed", NO_TASKS, Tag),
+    begins("thread constructor failed", ForkBecause, Tag),
+    Wording {
+        has: " said Create worker thread failed 11 ",
+        ..begins("Child (", NO_TASKS, Program("varnishd"))
+    },
     begins("return code from pthread_create() is 11", NO_TASKS, Tag),
-    Wording { has: "pthread_create failed", ..begins("blas_thread_init", ForkFailed, Tag) },
+    Wording { has: "pthread_create failed", ..begins("blas_thread_init", ForkBecause, Tag) },
     begins("Thread creation failed", ForkFailed, Tag),
     begins("thread creation failed", ForkFailed, Tag),
     begins("unable to create thread", ForkFailed, Tag),
     begins("Unable to create thread", ForkFailed, Tag),
     begins("unable to create worker thread", ForkFailed, Tag),
+    begins("cannot create thread", ForkBecause, Tag),
+    begins("Cannot create thread", ForkBecause, Tag),
+    begins("could not create thread", ForkBecause, Tag),
+    begins("Could not create thread", ForkBecause, Tag),
+    begins("error creating thread", ForkBecause, Tag),
+    begins("Error creating thread", ForkBecause, Tag),
     begins("failed to create thread", ForkFailed, Tag),
     begins("failed to spawn thread", ForkFailed, Tag),
     begins("Failed to create thread", ForkFailed, Tag),
+    // Asterisk.
+    begins("Failed to create new channel thread", ForkFailed, Tag),
+    begins("TCP/TLS unable to launch helper thread: ", ForkBecause, Tag),
+    begins("Memory Allocation Failure in function ", NO_MEMORY, Tag),
     // pthread_create has no other error than EAGAIN.
     begins("can't start new thread", NO_TASKS, Tag),
     begins("runtime: out of memory", NO_MEMORY, Tag),
@@ -237,6 +312,30 @@ pub(super) const WORDINGS: &[Wording] = &[
     begins("Can't create a new thread (errno 12", NO_FORK_MEMORY, Tag),
     begins("Can't create thread", ForkFailed, Tag),
     begins("Out of memory (Needed ", NO_MEMORY, Tag),
+    // collectd; fluentd, which writes an error's class unquoted and all that others chose in quotes.
+    Wording { has: " failed with status 12 (Cannot", ..begins("plugin_", NO_MEMORY, Tag) },
+    Wording {
+        has: ENOMEM_OF_FLUENTD,
+        ..begins("emit transaction failed: error_c", NO_MEMORY, Tag)
+    },
+    Wording { has: ENOMEM_OF_FLUENTD, ..begins("unexpected error error_c", NO_MEMORY, Tag) },
+    Wording { has: ENOMEM_OF_FLUENTD, ..begins("failed to flush the buffer. ", NO_MEMORY, Tag) },
+    // Kills by their own masters, of who answered too late: no lack of memory.
+    begins("WORKER TIMEOUT (pid:", OwnKill, Tag),
+    Wording { has: "), killing", ..begins("worker=", OwnKill, Tag) },
+    begins("HARAKIRI ON WORKER ", OwnKill, Tag),
+    Wording { has: ", killing the process", ..begins("service(", OwnKill, Tag) },
+    Wording {
+        has: " not responding to CLI, killing",
+        ..begins("Child (", OwnKill, Program("varnishd"))
+    },
+    Wording {
+        has: " did not exit, sending a SIGKILL",
+        ..begins("child process ", OwnKill, APACHE)
+    },
+    Wording { has: ", sending it SIGKILL now", ..begins("Process with pid ", OwnKill, Tag) },
+    begins("Hard time limit (", OwnKill, Tag),
+    unit("State '", "' timed out. Killing.", OwnKill),
     // Ends by signal 9, as their masters tell them.
     Wording { has: "exited on signal 9", ..begins("child ", KILLED, Tag) },
     Wording { has: "exited on signal 9", ..begins("worker process ", KILLED, Tag) },
@@ -287,6 +386,7 @@ pub(super) const WORDINGS: &[Wording] = &[
     begins("index-pack died of signal 9", KILLED, Program("git")),
     // bash: "x.sh: line 3:  1234 Killed                  /usr/bin/php a.php".
     begins("Killed  ", KILLED, NextWord),
+    Wording { has: " termsig: 9,", ..begins("SolidQueue-", KILLED, Tag) },
     Wording { has: " oom_kill event", ..begins("Detected ", IN_CGROUP, Program("slurmstepd")) },
     // Killers of their own that act before the kernel's.
     Wording { has: "VmRSS", ..of("sending SIGTERM to process ", BY_DAEMON, InQuotes) },
@@ -307,6 +407,24 @@ pub(super) const WORDINGS: &[Wording] = &[
     // Refused memory, of whatever program.
     Wording { has: "memory for ", ..begins("Cannot allocate ", NO_MEMORY, Tag) },
     begins("insufficient memory for ", NO_MEMORY, Tag),
+    // ClamAV.
+    begins("Can't allocate memory (", NO_MEMORY, Tag),
+    begins("OSError(12, 'Cannot allocate", NO_MEMORY, Tag),
+    Wording { has: " journal: Cannot allocate", ..begins("Failed to open ", OutOfMemory, Tag) },
+    Wording {
+        has: ": Error reading ",
+        ends: "annot allocate memory",
+        ..begins("Tailing \"", NO_MEMORY, Tag)
+    },
+    Wording { has: "annot allocate ", ..begins("malloc", OutOfMemory, Tag) },
+    Wording { has: "annot allocate ", ..begins("calloc", OutOfMemory, Tag) },
+    Wording { has: "annot allocate ", ..begins("realloc", OutOfMemory, Tag) },
+    Wording { has: "annot allocate ", ..begins("mmap", OutOfMemory, Tag) },
+    Wording { has: "annot allocate ", ..begins("failed to allocate", OutOfMemory, Tag) },
+    Wording { has: "annot allocate ", ..begins("Failed to allocate", OutOfMemory, Tag) },
+    Wording { has: "annot allocate ", ..begins("unable to allocate", OutOfMemory, Tag) },
+    Wording { has: "annot allocate ", ..begins("Unable to allocate", OutOfMemory, Tag) },
+    Wording { has: "annot allocate ", ..begins("could not allocate", OutOfMemory, Tag) },
     begins("Cannot allocate memory", OutOfMemory, Tag),
     begins("Resource temporarily unavailable", OutOfMemory, Tag),
     Wording { has: "failed (12: Cannot allocate", ..begins("malloc(", NO_MEMORY, Tag) },

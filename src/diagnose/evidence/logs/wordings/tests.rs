@@ -218,9 +218,7 @@ fn harmless_lines_prove_nothing() {
     for (tag, body) in [
         ("kernel", "apache2 invoked oom-killer: gfp_mask=0x140cca, order=0"),
         ("kernel", "oom_reaper: reaped process 7 (apache2), now anon-rss:0kB"),
-        ("kernel", "Out of memory: Kill process 7 (apache2) score 9 or sacrifice child"),
         ("kernel", "kswapd0: page allocation failure: order:4, mode:0x0"),
-        ("", "bash: fork: retry: Resource temporarily unavailable"),
         ("php", "PHP Fatal error:  Allowed memory size of 134217728 bytes exhausted"),
         ("git", "forked from upstream"),
         ("dovecot", "imap-login: Login: user=<fork>"),
@@ -251,4 +249,43 @@ fn each_row_that_proves_something_begins_its_message() {
 #[test]
 fn four_fast_searches_look_for_all_needles() {
     assert!(needles().len() <= 4 * 32, "{}", needles().len());
+}
+
+#[test]
+fn some_lines_count_only_beside_others() {
+    for (tag, body, wanted, pid) in [
+        (
+            "kernel",
+            "Out of memory: Kill process 7 (x) score 9 or sacrifice child",
+            Only::Announces,
+            Some(7),
+        ),
+        (
+            "kernel",
+            "oom-kill:constraint=CONSTRAINT_NONE,task=x,pid=7,uid=0",
+            Only::Announces,
+            Some(7),
+        ),
+        ("", "bash: fork: retry: Resource temporarily unavailable", Only::Retries, None),
+        ("gunicorn", "[CRITICAL] WORKER TIMEOUT (pid:7)", Only::Excuses, Some(7)),
+        (
+            "unicorn",
+            "ERROR -- : worker=1 PID:7 timeout (61s > 60s), killing",
+            Only::Excuses,
+            Some(7),
+        ),
+        ("uwsgi", "*** HARAKIRI ON WORKER 2 (pid: 7, try: 1) ***", Only::Excuses, Some(7)),
+        ("celery", "Hard time limit (300s) exceeded for a[0123]", Only::Excuses, None),
+        ("systemd", "a.service: State 'stop-sigterm' timed out. Killing.", Only::Excuses, None),
+        (
+            "gunicorn",
+            "[ERROR] Worker (pid:7) was sent SIGKILL! Perhaps out of memory?",
+            Only::Always,
+            Some(7),
+        ),
+    ] {
+        let entry = LogEntry { tag, body, ..LogEntry::default() };
+        let proved = read(&entry).map(|proved| (proved.only, proved.pid));
+        assert_eq!(proved, Some((wanted, pid)), "{body}");
+    }
 }
