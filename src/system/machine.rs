@@ -15,8 +15,13 @@ pub fn header(interval_s: f64) -> Header {
         interval_s,
         clock_ticks: procfs::ticks_per_second(),
         page_size: procfs::page_size(),
-        hostname: System::host_name().unwrap_or_else(|_| "localhost".to_owned()),
+        hostname: name(),
     }
+}
+
+/// The name of this machine, as it is now.
+pub fn name() -> String {
+    System::host_name().unwrap_or_else(|_| "localhost".to_owned())
 }
 
 /// What tells this boot from others, as the procfs at `root` has it; empty where it does not.

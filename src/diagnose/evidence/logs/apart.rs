@@ -158,10 +158,10 @@ pub fn serve() -> Result<()> {
         bail!("this is no question for a helper");
     };
     // Of the files of the machine it reads this one.
-    let stamps = Stamps::new(machine::zone(), now_t, boot_t);
+    let (stamps, name) = (Stamps::new(machine::zone(), now_t, boot_t), machine::name());
     rights::limit(MEMORY, CPU_S)?;
     say(&channel, &Said::Ready(rights::keep_open_files_only()?))?;
-    let mut found = LogEventCounts::new(&stamps, since_t);
+    let mut found = LogEventCounts::new(&stamps, since_t).of_machine(&name);
     let mut is_stopped = false;
     loop {
         let message = channel.receive()?.context("nobody is left")?;

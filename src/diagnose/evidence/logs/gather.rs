@@ -3,6 +3,7 @@
 use super::above::Above;
 use super::counted_lines::CountedLines;
 use super::hit::{Hit, hit};
+use super::hosts::Hosts;
 use super::kills::{Kills, ONE_KILL_S, are_near};
 use super::lines::{Search, split};
 use super::timestamp::Stamps;
@@ -24,6 +25,7 @@ pub struct LogEventCounts<'s> {
     pub(super) search: Search,
     stamps: &'s Stamps,
     counted: CountedLines,
+    hosts: Hosts,
     /// Lines that count only beside others.
     open: Vec<Hit>,
     kills: Kills,
@@ -40,11 +42,17 @@ impl<'s> LogEventCounts<'s> {
             search: Search::new(),
             stamps,
             counted: CountedLines::since(since_t),
+            hosts: Hosts::of(""),
             open: Vec::new(),
             kills: Kills::default(),
             failed: Vec::new(),
             killed_by_daemon: Vec::new(),
         }
+    }
+
+    /// The same on the machine of that name: what others log there says nothing of it.
+    pub fn of_machine(self, name: &str) -> Self {
+        Self { hosts: Hosts::of(name), ..self }
     }
 
     /// What was found: the kernel's own words first, of each witness the latest first.
@@ -58,6 +66,9 @@ impl<'s> LogEventCounts<'s> {
         }
         // What goes down over a failure does so over any of those.
         after.into_iter().for_each(|hit| self.settle(hit));
+        if let Some(note) = self.hosts.note() {
+            self.unread(note);
+        }
         self.counted.finish()
     }
 
@@ -88,14 +99,16 @@ impl<'s> LogEventCounts<'s> {
 
     /// Takes in all lines of a piece of a log. `file` is the program that writes it.
     pub(super) fn text(&mut self, text: &[u8], file: &str, source: &str) {
-        let Self { search, stamps, .. } = self;
+        let Self { search, stamps, hosts, .. } = self;
         let (mut found, mut lines_above) = (Vec::new(), Above::new(text));
+        let mut hosts = hosts.beside(text);
         search.lines(text, |at, line| {
             let line = String::from_utf8_lossy(line);
             let line = line.trim_end_matches('\r');
             let (t, entry) = split(line, file, stamps);
             if t.is_some() {
-                found.extend(hit(t, &entry, (source, Witness::SaidToBeKernel)));
+                let hit = hit(t, &entry, (source, Witness::SaidToBeKernel));
+                found.extend(hit.filter(|_| !hosts.is_of_another(entry.host)));
                 return;
             }
             // A traceback has the time of its first line.
@@ -253,6 +266,25 @@ mod tests {
         let [event] = &logs.log_events[..] else { panic!("{logs:?}") };
         assert_eq!((event.failure, event.count), (Failure::OomDaemonKill, 1));
         assert_eq!(event.who, "httpd.service");
+    }
+
+    #[test]
+    fn what_other_machines_log_here_counts_as_theirs() {
+        let line = |host: &str| format!("Nov 24 10:00:00 {host} kernel: {KILL}\n");
+        let stamps = Stamps::new(TimeZone::UTC, 1_795_521_600.0, 0.0);
+        let logs = |text: &str| {
+            let mut found = LogEventCounts::new(&stamps, 0.0).of_machine("web1.example.org");
+            found.text(text.as_bytes(), "x", "syslog");
+            found.finish()
+        };
+        let central = line("db2") + "Nov 24 10:00:01 web1 sshd[7]: all is well\n" + &line("db3");
+        let found = logs(&central);
+        assert_eq!(found.log_events, []);
+        assert_eq!(found.unread, ["what other machines log here (db2, db3)"]);
+        assert_eq!(logs(&(central + &line("web1"))).log_events[0].count, 1);
+        // Of a machine that was renamed.
+        let old = logs(&line("web"));
+        assert_eq!((old.log_events[0].count, old.unread), (1, Vec::new()));
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub(super) fn split<'a>(
         let own = stamps.split(line);
         let (body, of_client) = without_brackets(line, own.rest);
         let tag = tag.unwrap_or(file);
-        return (own.t.or(t), LogEntry { tag, body, of_client, above: "" });
+        return (own.t.or(t), LogEntry { tag, body, of_client, ..LogEntry::default() });
     }
     let Stamped { t, rest: body, by_syslog } = stamps.split(line);
     // A saved dmesg has the kernel's lines alone, with its own time or without.
@@ -87,7 +87,8 @@ pub(super) fn split<'a>(
         let t = t.filter(|t| !stamps.is_to_come(*t));
         return (t, LogEntry { tag: "kernel", body, ..LogEntry::default() });
     }
-    let untagged = |(body, of_client)| LogEntry { tag: file, body, of_client, above: "" };
+    let untagged =
+        |(body, of_client)| LogEntry { tag: file, body, of_client, ..LogEntry::default() };
     let own = match (t, line.starts_with('[')) {
         (None, _) => None,
         // journalctl's short-monotonic: "[12345.678901] host kernel: ..".
@@ -104,11 +105,18 @@ pub(super) fn split<'a>(
     match own {
         // The program may have put its own time before its words.
         Some((tag, rest)) => {
+            let host = if by_syslog { host(body) } else { "" };
             let body = stamps.split(rest).rest;
-            (t, LogEntry { tag, body, ..LogEntry::default() })
+            (t, LogEntry { tag, body, host, ..LogEntry::default() })
         }
         None => (t, untagged(without_brackets(line, body))),
     }
+}
+
+/// The machine that a line with a tag names before it; some leave it out.
+fn host(text: &str) -> &str {
+    let first = text.split(' ').next().unwrap_or_default();
+    if first.starts_with('[') || first.ends_with(':') { "" } else { first }
 }
 
 /// The rest of a line that begins with brackets without those that follow, and whether one names a client:

@@ -10,6 +10,7 @@ mod counted_lines;
 mod files;
 mod gather;
 mod hit;
+mod hosts;
 mod journal;
 mod json_line;
 mod kills;
@@ -27,6 +28,7 @@ pub use gather::LogEventCounts;
 pub use timestamp::{Stamped, Stamps};
 
 use crate::diagnose::findings::Logs;
+use crate::system::machine;
 use std::path::{Path, PathBuf};
 
 /// A log that a server's settings name.
@@ -76,7 +78,7 @@ impl LogSources {
 /// Reads them in this process, for as long as `go_on` says so. As root that is [`read_apart`]'s duty: text
 /// that others wrote is not parsed with its rights.
 pub fn read(sources: &LogSources, stamps: &Stamps, go_on: &mut dyn FnMut() -> bool) -> Logs {
-    let mut found = LogEventCounts::new(stamps, sources.since_t);
+    let mut found = LogEventCounts::new(stamps, sources.since_t).of_machine(&machine::name());
     let mut queue = queue::Queue::new(sources);
     let mut before = None;
     while let Some(log) = queue.next(before) {

@@ -28,6 +28,8 @@ pub(super) struct LogEntry<'a> {
     pub(super) tag: &'a str,
     /// The message.
     pub(super) body: &'a str,
+    /// The machine that syslog says it came from; empty where it says none.
+    pub(super) host: &'a str,
     /// Whether a client is named before the message, which may thus be the client's own words.
     pub(super) of_client: bool,
     /// The few lines before it, where they are at hand: a traceback says in them what it was about.

@@ -230,7 +230,10 @@ fn harmless_lines_prove_nothing() {
 #[test]
 fn what_a_client_wrote_is_no_evidence() {
     let body = "File does not exist: /Out of memory (12)Cannot allocate memory: AH00159: fork: Unable to fork new process";
-    assert_eq!(read(&LogEntry { tag: "apache2", body, of_client: true, above: "" }), None);
+    assert_eq!(
+        read(&LogEntry { tag: "apache2", body, of_client: true, ..LogEntry::default() }),
+        None
+    );
     // A request that looks like the kernel's line does not begin like it.
     assert_eq!(of("kernel", "x Out of memory: Killed process 1 (init)"), None);
 }
