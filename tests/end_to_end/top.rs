@@ -233,6 +233,8 @@ fn a_worker_is_ended_gently_once_that_is_confirmed_and_a_master_never() {
             assert!(screen.text().contains("one of 4 workers of"), "{}", screen.text());
             top.types("y");
             top.expect_text(PROMPTLY, "dry run: nothing was signalled");
+            top.types("k");
+            top.expect(PROMPTLY, "the question again", |screen| asked(screen) == Some(pid));
             questions += 1;
         } else {
             assert!(screen.row(1).contains(&format!("[{}]", master.pid)), "{}", screen.text());

@@ -113,7 +113,7 @@ impl Live {
             return Err(Refusal::new(subject, "it would be ended otherwise by now: ask again"));
         }
         let failed = self.hand.send(now);
-        if failed.is_none() {
+        if failed.is_none() && !self.is_dry {
             self.observer.engine_mut().ordered_by_hand(&now);
         }
         let event = failed.unwrap_or(Event::Order(now));
