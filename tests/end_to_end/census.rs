@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 
 use crate::common::cli::{Cli, Ended, PROMPTLY};
 use crate::common::lines::Lines;
-use crate::common::{process, wait};
+use crate::common::process;
 
 /// The program, compiled once.
 fn program() -> &'static PathBuf {
@@ -238,9 +238,15 @@ fn held(args: impl Fn(&str) -> Vec<String>, then: impl Fn(&Cli)) -> (Ended, Dura
     let mut heap = Heap::start(&[]);
     let pid = heap.tell("a 200000 2000").pid;
     let cli = Cli::leakwatch(args(&pid.to_string()));
-    let helper = || process::children(cli.pid()).into_iter().find(takes_censuses);
-    assert!(wait::until(PROMPTLY, || helper().is_some()), "{}", cli.err.text());
-    let helper = Pid::from_raw(helper().expect("it is at work").pid.cast_signed());
+    // Without a pause: a census takes a few tenths of a second.
+    let started = Instant::now();
+    let helper = loop {
+        if let Some(helper) = process::children(cli.pid()).into_iter().find(takes_censuses) {
+            break Pid::from_raw(helper.pid.cast_signed());
+        }
+        assert!(started.elapsed() < PROMPTLY, "no helper:\n{}", cli.err.text());
+        std::thread::yield_now();
+    };
     kill(helper, Signal::SIGSTOP).expect("a helper of what this test started");
     let began = Instant::now();
     then(&cli);
