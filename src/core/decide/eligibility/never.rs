@@ -34,9 +34,13 @@ impl Eligibility {
         end_s: f64,
         detector: &Detector,
     ) -> Option<NotEnded> {
+        self.obstacle(s, end_s, detector).filter(|_| !self.excluded.contains(&s.id))
+    }
+
+    /// Why a process may not be ended now, also where it was ordered already.
+    pub fn obstacle(&self, s: &ProcessState, end_s: f64, detector: &Detector) -> Option<NotEnded> {
         let halved = || self.is_reduced(s, end_s, detector).then_some(NotEnded::PoolHalved);
-        let why = self.never_ended(s, detector).or_else(halved);
-        why.filter(|_| !self.excluded.contains(&s.id))
+        self.never_ended(s, detector).or_else(halved)
     }
 
     /// Why a process is never ended, whatever it does.

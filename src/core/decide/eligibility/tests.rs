@@ -55,6 +55,27 @@ fn eligibility() -> Eligibility {
     Eligibility::new(Rules { protect, allow, ..Rules::default() })
 }
 
+#[test]
+fn what_was_ordered_already_has_the_same_obstacles() {
+    let rows: [Row; 3] = [
+        (MASTER, 0, "work", false, None),
+        (MASTER + 1, MASTER, "work", true, None),
+        (MASTER + 2, MASTER, "keep", true, None),
+    ];
+    let (mut detector, mut eligibility) = (detector(), eligibility());
+    let sample = sample(1.0, &rows);
+    detector.observe(&sample, &mut Vec::new());
+    eligibility.observe(&sample, &detector);
+    for s in detector.process_states() {
+        let before = eligibility.obstacle(s, f64::INFINITY, &detector);
+        assert_eq!(before.is_none(), s.id.pid == MASTER + 1, "{before:?}");
+        eligibility.exclude(s.id);
+        // It is reported no more, and still may not be ended.
+        assert_eq!(eligibility.not_ended_now(s, f64::INFINITY, &detector), None);
+        assert_eq!(eligibility.obstacle(s, f64::INFINITY, &detector), before);
+    }
+}
+
 proptest! {
     #[test]
     fn only_an_unprotected_permitted_leaf_below_a_living_parent_may_end(

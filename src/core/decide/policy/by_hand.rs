@@ -13,7 +13,7 @@ impl Policy {
     /// # Errors
     /// Why the process is not ended.
     pub fn order_by_hand(&self, s: &ProcessState, detector: &Detector) -> Result<Order, NotEnded> {
-        let never = self.eligibility.not_ended_now(s, f64::INFINITY, detector);
+        let never = self.eligibility.obstacle(s, f64::INFINITY, detector);
         let why = never.or_else(|| self.fork_fails(s, detector).map(NotEnded::ForkFails));
         let signal = self.first_signal(s).ok_or(NotEnded::NotAWorker);
         let signal = why.map_or(signal, Err)?;
