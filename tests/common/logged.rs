@@ -2,7 +2,7 @@
 
 use super::ports;
 use super::process::{self, Id};
-use super::service::{php_extensions, php_fpm};
+use super::service::{nginx_conf, php_extensions, php_fpm};
 use super::wait;
 use nix::sys::signal::Signal;
 use std::fs;
@@ -66,18 +66,7 @@ impl Logged {
                  env[LEAKY_KIB] = 0\naccess.log = {place}/access.log\n{pool}\n"
             );
             write(dir, "fpm.conf", &conf);
-            let nginx = format!(
-                "daemon off; pid {place}/nginx.pid; user www-data; worker_processes 1;\n\
-                 events {{ worker_connections 512; }}\n\
-                 http {{ access_log off; client_body_temp_path {place}/t1; proxy_temp_path \
-                 {place}/t2; fastcgi_temp_path {place}/t3; uwsgi_temp_path {place}/t4; \
-                 scgi_temp_path {place}/t5;\nserver {{ listen 127.0.0.1:{port};\nlocation / {{ \
-                 fastcgi_pass 127.0.0.1:{second}; fastcgi_param SCRIPT_FILENAME {place}/leak.php; \
-                 fastcgi_param SCRIPT_NAME /leak.php; fastcgi_param REQUEST_URI $request_uri; \
-                 fastcgi_param QUERY_STRING $query_string; fastcgi_param REQUEST_METHOD \
-                 $request_method; }} }} }}\n"
-            );
-            write(dir, "nginx.conf", &nginx);
+            write(dir, "nginx.conf", &nginx_conf(dir, port, second));
             let fpm = php_fpm().expect("it was looked for");
             let extensions = php_extensions().expect("it was looked for");
             let extensions = format!("extension_dir={}", extensions.display());

@@ -208,19 +208,7 @@ fn lay_out(setup: Setup<'_>, dir: &Path, port: u16, second: u16) -> Vec<String> 
                      env[LEAKY_KIB] = {kib}\n"
                 ),
             );
-            write(
-                "nginx.conf",
-                &format!(
-                    "daemon off; pid {place}/nginx.pid; user www-data; worker_processes 1;\n\
-                     events {{ worker_connections 512; }}\n\
-                     http {{ access_log off; client_body_temp_path {place}/t1; proxy_temp_path \
-                     {place}/t2; fastcgi_temp_path {place}/t3; uwsgi_temp_path {place}/t4; \
-                     scgi_temp_path {place}/t5;\nserver {{ listen 127.0.0.1:{port};\nlocation / {{ \
-                     fastcgi_pass 127.0.0.1:{second}; fastcgi_param SCRIPT_FILENAME {place}/leak.php; \
-                     fastcgi_param QUERY_STRING $query_string; fastcgi_param REQUEST_METHOD \
-                     $request_method; }} }} }}\n"
-                ),
-            );
+            write("nginx.conf", &nginx_conf(dir, port, second));
             let fpm = php_fpm().expect("it was looked for");
             words(format!(
                 "{} -F -y {place}/fpm.conf -n -d extension_dir={} -d extension=ffi -d ffi.enable=true",
@@ -318,4 +306,19 @@ fn newest(dir: &str, prefix: &str) -> Option<PathBuf> {
     let entries = fs::read_dir(dir).ok()?.flatten();
     let named = entries.filter(|e| e.file_name().to_string_lossy().starts_with(prefix));
     named.map(|entry| entry.path()).max()
+}
+
+/// What an nginx on this port reads, which hands all requests on to the php-fpm on the other.
+pub fn nginx_conf(dir: &Path, port: u16, php_fpm: u16) -> String {
+    let place = dir.display();
+    format!(
+        "daemon off; pid {place}/nginx.pid; user www-data; worker_processes 1;\n\
+         events {{ worker_connections 512; }}\n\
+         http {{ access_log off; client_body_temp_path {place}/t1; proxy_temp_path {place}/t2; \
+         fastcgi_temp_path {place}/t3; uwsgi_temp_path {place}/t4; scgi_temp_path {place}/t5;\n\
+         server {{ listen 127.0.0.1:{port};\nlocation / {{ fastcgi_pass 127.0.0.1:{php_fpm}; \
+         fastcgi_param SCRIPT_FILENAME {place}/leak.php; fastcgi_param SCRIPT_NAME /leak.php; \
+         fastcgi_param REQUEST_URI $request_uri; fastcgi_param QUERY_STRING $query_string; \
+         fastcgi_param REQUEST_METHOD $request_method; }} }} }}\n"
+    )
 }
