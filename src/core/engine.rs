@@ -40,8 +40,10 @@ pub struct Engine {
 impl Engine {
     /// An engine for samples of the kind that `header` announces.
     pub fn new(header: &Header, settings: EngineSettings) -> Self {
+        let mut detector = Detector::new(header, settings.max_extrapolation);
+        detector.set_user_servers(&settings.rules.servers);
         Self {
-            detector: Detector::new(header, settings.max_extrapolation),
+            detector,
             alarm: Alarm::default(),
             sampling: SamplingInterval::new(header.interval_s),
             names: UnitNames::default(),
@@ -81,6 +83,7 @@ impl Engine {
     /// lists it.
     pub fn set_rules(&mut self, rules: Rules) {
         self.lead_s = rules.lead_s;
+        self.detector.set_user_servers(&rules.servers);
         self.policy.set_rules(rules);
     }
 

@@ -22,3 +22,4 @@ pub mod sampling_interval;
 pub mod scheduling_delay;
 pub mod servers;
 pub mod unit_names;
+pub mod worker_pool;

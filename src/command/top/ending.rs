@@ -48,7 +48,7 @@ pub(super) fn order(
     let of = match (master, eligibility.server(id)) {
         (Some(master), Some(server)) => format!(
             "It is one of {} workers of {} ({}).",
-            eligibility.pool_size(eligibility.pool(s), detector),
+            eligibility.pool_size(s.pool(), detector),
             Subject::process(master.comm, master.id),
             server.name
         ),

@@ -1,12 +1,12 @@
 //! Campaign: the orders under way, from the first signal to the replacement of the victim.
 
-use crate::core::decide::worker::WorkerPool;
 use crate::core::detect::Detector;
 use crate::core::detect::ceilings::series::Headroom;
 use crate::core::model::ceiling::{CeilingKind, Place, Unit};
 use crate::core::model::event::Event;
 use crate::core::model::order::{Order, OrderReason, Outcome, OutcomeResult};
 use crate::core::model::process::ProcId;
+use crate::core::worker_pool::WorkerPool;
 
 /// What the policy waits for.
 #[derive(Debug, Default)]

@@ -6,7 +6,7 @@
 
 use crate::core::decide::eligibility::Eligibility;
 use crate::core::decide::swings::Swings;
-use crate::core::decide::worker::{WorkerPool, private_bytes};
+use crate::core::decide::worker::private_bytes;
 use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::model::ceiling::MemoryFailureKind;
@@ -14,6 +14,7 @@ use crate::core::model::event::Event;
 use crate::core::model::order::{Order, Regret, RegretReason};
 use crate::core::model::process::ProcId;
 use crate::core::model::sample::Sample;
+use crate::core::worker_pool::WorkerPool;
 
 /// Orders that are looked back on at a time; the oldest is forgotten for another.
 const MOST: usize = 32;

@@ -6,8 +6,8 @@
 //! of children stood still, fell, and rose to the same number within seconds. One replacement of a
 //! child that the OOM killer took proves that; of others, which may come and go by themselves, two.
 
-use crate::core::decide::worker::WorkerPool;
 use crate::core::model::process::ProcId;
+use crate::core::worker_pool::WorkerPool;
 use std::collections::{HashMap, HashSet};
 
 /// Seconds for which a pool must have stood still before.
@@ -94,7 +94,7 @@ impl Replacements {
             let proves = vacancy.by_the_kernel || of.replaced >= ENOUGH;
             if is_exact
                 && proves
-                && let Some(parent) = pool.parent()
+                && let Some(parent) = pool.parent
             {
                 self.proven.insert(parent);
                 let known = run_by.filter(|(uid, exe)| uid.is_some() && !exe.is_empty());
@@ -122,14 +122,13 @@ impl Replacements {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::process::Comm;
 
     const MASTER: ProcId = ProcId { pid: 10, start: 1 };
 
     /// A master's pool by the pids of its members, sampled every second: how each sample stands.
     fn proven(sizes: &[&[u32]], killed_at: Option<usize>) -> bool {
         let mut replacements = Replacements::default();
-        let pool = WorkerPool::named(MASTER, Comm::new(b"app"));
+        let pool = WorkerPool::named(MASTER, "app");
         for (second, pids) in sizes.iter().enumerate() {
             let t = second as f64;
             if killed_at == Some(second) {

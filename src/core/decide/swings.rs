@@ -9,13 +9,13 @@
 //! no more is spared.
 
 use crate::core::decide::eligibility::Eligibility;
-use crate::core::decide::worker::WorkerPool;
 use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::model::ceiling::MemoryFailureKind;
 use crate::core::model::order::NotEnded;
 use crate::core::model::process::ProcId;
 use crate::core::model::sample::Sample;
+use crate::core::worker_pool::WorkerPool;
 use std::collections::HashMap;
 
 /// Bytes by which a process at rest may move.
@@ -137,7 +137,7 @@ impl Swings {
             let new = Course::new(t, s.footprint);
             let course = self.courses.entry(s.id).or_insert(new);
             if let Some(swing) = course.observe(t, s.footprint) {
-                let pool = eligibility.pool(s);
+                let pool = s.pool();
                 let of = self.pools.entry(pool).or_default();
                 of.swing = of.swing.max(swing);
                 of.count = 0;
@@ -147,7 +147,7 @@ impl Swings {
         if detector.is_any_gone() {
             let lives = |id: ProcId| detector.process_state(id).is_some();
             self.courses.retain(|id, _| lives(*id));
-            self.pools.retain(|pool, _| pool.parent().is_some_and(lives));
+            self.pools.retain(|pool, _| pool.parent.is_some_and(lives));
         }
     }
 
@@ -192,7 +192,7 @@ impl Swings {
         eligibility: &Eligibility,
         detector: &Detector,
     ) -> Option<NotEnded> {
-        let pool = eligibility.pool(s);
+        let pool = s.pool();
         let of = self.pools.get(&pool).filter(|of| !of.is_real)?;
         let granted = GRANTED * of.swing as f64;
         let rise_of = |s: &ProcessState| self.courses.get(&s.id)?.rise_from_rest();

@@ -1,38 +1,7 @@
-//! A worker: the pool that it belongs to, whether it is idle, and what its end gives back.
+//! A worker: whether it is idle, and what its end gives back.
 
 use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
-use crate::core::model::process::{Comm, ProcId};
-
-/// A worker pool: the children of one parent that do the same work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct WorkerPool {
-    pub(super) parent: Option<ProcId>,
-    pub(super) kind: WorkerPoolKind,
-}
-
-/// What the members of a pool have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum WorkerPoolKind {
-    /// They are forks of their parent, whatever each is called (mod_perl renames its children),
-    /// and where it has several pools, of that one.
-    Forks(u64),
-    /// Their name, where they run a program of their own.
-    Named(Comm),
-}
-
-impl WorkerPool {
-    /// The children of a master that have that name and run a program of their own.
-    #[cfg(test)]
-    pub fn named(master: ProcId, comm: Comm) -> Self {
-        Self { parent: Some(master), kind: WorkerPoolKind::Named(comm) }
-    }
-
-    /// The parent of its members.
-    pub fn parent(&self) -> Option<ProcId> {
-        self.parent
-    }
-}
 
 /// Whether it does nothing now: it used no CPU for a second, and did not grow since the sample
 /// before. CPU comes in steps of 10 ms, in which a prefork child answers forty requests; in a worker

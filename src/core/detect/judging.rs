@@ -14,11 +14,14 @@ use crate::core::detect::series::growth_window::GrowthWindow;
 use crate::core::detect::subtree::{Subtree, SubtreeTotal};
 use crate::core::detect::verdict::JudgeContext;
 use crate::core::model::event::Event;
-use crate::core::model::process::Program;
+use crate::core::model::process::{Comm, ProcId, Program};
 use crate::core::model::profile::{RunOwner, path_digest};
 use crate::core::model::sample::Sample;
 use crate::core::model::verdict::{FindingReason, Verdict};
-use crate::core::servers::is_interpreter;
+use crate::core::servers::{self, is_interpreter};
+use crate::core::worker_pool::WorkerPoolKind;
+use std::collections::HashMap;
+use std::num::NonZeroU64;
 
 impl Detector {
     /// Tells the series that count tasks which processes ended by order.
@@ -83,13 +86,29 @@ impl Detector {
             let process = &mut self.processes[*slot];
             process.parent_comm = parent_comm;
             process.state.parent = parent;
-            self.pools.join(process);
         }
+        self.take_in_programs(sample);
+        for (slot, _) in self.trees.newcomers() {
+            self.pools.join(&mut self.processes[*slot]);
+        }
+    }
+
+    /// Takes over which programs run, of new processes and of those that run another one now.
+    fn take_in_programs(&mut self, sample: &Sample) {
+        if sample.programs.is_empty() {
+            return;
+        }
+        let named: HashMap<ProcId, Comm> = sample.procs.iter().map(|p| (p.id, p.comm)).collect();
         for program in &sample.programs {
-            if let Some(slot) = self.trees.slot(program.id) {
-                let process = &mut self.processes[slot];
-                process.state.owner = owner_of(program);
-                process.declared = declared(process.state.comm, &program.title);
+            let Some(slot) = self.trees.slot(program.id) else { continue };
+            let process = &mut self.processes[slot];
+            let comm = named.get(&program.id).copied().unwrap_or(process.state.comm);
+            process.declared = declared(comm, &program.title).and_then(NonZeroU64::new);
+            process.state.owner = owner_of(program);
+            process.state.server = servers::recognise(program, comm, &self.user_servers);
+            process.state.pool_kind = WorkerPoolKind::of(program, comm, process.state.server);
+            if process.member.is_some() {
+                self.pools.join(process);
             }
         }
     }

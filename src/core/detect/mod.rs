@@ -50,6 +50,7 @@ use crate::core::model::process::ProcId;
 use crate::core::model::profile::Profile;
 use crate::core::model::sample::{Header, Sample};
 use crate::core::model::verdict::Evidence;
+use crate::core::servers::Server;
 
 /// Judges processes by their samples.
 pub struct Detector {
@@ -72,6 +73,8 @@ pub struct Detector {
     roots: Vec<usize>,
     parents: Vec<usize>,
     flagged: Vec<usize>,
+    /// The user's own rows of the table of servers.
+    user_servers: Vec<&'static Server>,
 }
 
 impl Detector {
@@ -99,7 +102,13 @@ impl Detector {
             roots: Vec::new(),
             parents: Vec::new(),
             flagged: Vec::new(),
+            user_servers: Vec::new(),
         }
+    }
+
+    /// Recognises servers by these rows too, from the next time on that a sample tells of a program.
+    pub fn set_user_servers(&mut self, rows: &[&'static Server]) {
+        self.user_servers = rows.to_vec();
     }
 
     /// Judges the next sample; pushes what changed onto `events`.

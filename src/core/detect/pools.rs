@@ -1,4 +1,4 @@
-//! Every parent's children by program, and which of these pools leak.
+//! The worker pools, and which of them leak.
 
 use std::collections::HashMap;
 
@@ -6,9 +6,10 @@ use crate::core::detect::constants::{Constants, INTERVAL_LEVEL};
 use crate::core::detect::process::Process;
 use crate::core::detect::sample_clock::{SampleTime, block};
 use crate::core::detect::short_lived::ShortLivedPool;
-use crate::core::model::process::{Comm, ProcId};
+use crate::core::model::process::ProcId;
 use crate::core::model::verdict::Verdict;
 use crate::core::servers;
+use crate::core::worker_pool::WorkerPool;
 
 /// Pools are judged every so many planned intervals.
 pub const JUDGE_EVERY: u64 = 12;
@@ -17,7 +18,7 @@ pub const JUDGE_EVERY: u64 = 12;
 #[derive(Default)]
 pub struct Pools {
     pools: Vec<Option<PoolEntry>>,
-    by_name: HashMap<(ProcId, Comm), usize>,
+    index: HashMap<WorkerPool, usize>,
     judged: u64,
 }
 
@@ -33,8 +34,7 @@ struct FlaggedGrowth {
 pub struct PoolEntry {
     /// Their parent.
     pub parent: ProcId,
-    /// Their program.
-    pub comm: Comm,
+    of: WorkerPool,
     /// Their growth by age.
     pub pool: ShortLivedPool,
     /// Whether their parent runs jobs.
@@ -66,15 +66,16 @@ impl PoolEntry {
 }
 
 impl Pools {
-    /// Puts a new process among its siblings.
+    /// Puts a process among its siblings: a new one, or one that was counted among others until it
+    /// began another program.
     pub fn join(&mut self, process: &mut Process) {
-        let Some(parent) = process.state.parent else { return };
-        let comm = process.state.comm;
+        let of = process.state.pool();
+        let Some(parent) = of.parent else { return };
         let is_run = process.parent_comm.is_some_and(servers::runs_jobs);
-        let index = *self.by_name.entry((parent, comm)).or_insert_with(|| {
+        let index = *self.index.entry(of).or_insert_with(|| {
             let entry = PoolEntry {
                 parent,
-                comm,
+                of,
                 pool: ShortLivedPool::new(),
                 is_run,
                 verdict: Verdict::Stable,
@@ -93,6 +94,14 @@ impl Pools {
                 }
             }
         });
+        if process.member.as_ref().is_some_and(|(at, _)| *at == index) {
+            return;
+        }
+        if let Some((before, mut member)) = process.member.take()
+            && let Some(entry) = &mut self.pools[before]
+        {
+            entry.pool.left(&mut member);
+        }
         if let Some(entry) = &mut self.pools[index] {
             entry.pool.members += 1;
             process.member = Some((index, Default::default()));
@@ -141,10 +150,10 @@ impl Pools {
     /// Forgets the pools of a parent that ended, once they are empty.
     pub fn forget(&mut self, parents_alive: impl Fn(ProcId) -> bool) {
         for slot in &mut self.pools {
-            if let Some(PoolEntry { parent, comm, .. }) =
+            if let Some(PoolEntry { of, .. }) =
                 slot.take_if(|entry| entry.pool.members == 0 && !parents_alive(entry.parent))
             {
-                self.by_name.remove(&(parent, comm));
+                self.index.remove(&of);
             }
         }
     }

@@ -24,6 +24,8 @@ use crate::core::model::event::Event;
 use crate::core::model::process::{Comm, Proc};
 use crate::core::model::profile::{RunKey, RunOwner};
 use crate::core::model::verdict::{ClearedReason, Evidence, Finding, FindingReason, Verdict};
+use crate::core::servers;
+use crate::core::worker_pool::WorkerPoolKind;
 
 /// Samples from which on a process is no longer new.
 const NEW_SAMPLES: u32 = 12;
@@ -51,7 +53,7 @@ pub struct Process {
     /// Its footprint when its start-up was over.
     pub settled: Option<NonZeroU64>,
     /// The bytes that its command line allows it.
-    pub declared: Option<u64>,
+    pub declared: Option<NonZeroU64>,
     /// Its parent's name, by which earlier runs are known.
     pub parent_comm: Option<Comm>,
     /// Index of its pool, and its place in it.
@@ -109,6 +111,8 @@ impl Process {
             id: proc.id,
             comm: proc.comm,
             parent: None,
+            pool_kind: WorkerPoolKind::named(proc.comm),
+            server: &servers::UNKNOWN,
             parent_alive: false,
             root: proc.id,
             children: 0,

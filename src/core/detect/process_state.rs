@@ -3,6 +3,8 @@
 use crate::core::model::process::{Comm, ProcId};
 use crate::core::model::profile::RunOwner;
 use crate::core::model::verdict::{Evidence, Verdict};
+use crate::core::servers::Server;
+use crate::core::worker_pool::{WorkerPool, WorkerPoolKind};
 
 /// A living process after the last sample.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +17,10 @@ pub struct ProcessState {
     pub owner: RunOwner,
     /// Its parent when first seen, init and processes outside the sample excepted.
     pub parent: Option<ProcId>,
+    /// What it has in common with its siblings in its pool.
+    pub pool_kind: WorkerPoolKind,
+    /// The server that it works for, as far as its program is known.
+    pub server: &'static Server,
     /// Whether that parent still lives.
     pub parent_alive: bool,
     /// The root of its tree; itself if it is one.
@@ -55,6 +61,11 @@ pub struct ProcessState {
 }
 
 impl ProcessState {
+    /// The pool that it belongs to.
+    pub fn pool(&self) -> WorkerPool {
+        WorkerPool { parent: self.parent, kind: self.pool_kind }
+    }
+
     /// Whether it leaks memory or threads.
     pub fn leaks(&self) -> bool {
         self.verdict == Verdict::Leaking || self.thread_leak.is_some()

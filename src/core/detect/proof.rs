@@ -7,6 +7,8 @@
 //! through a whole day, without slowing down. Measured on recordings of real programs in small memory, the rules of steady
 //! growth alone named 9 of 10 healthy ones; with these none, and no leak less.
 
+use std::num::NonZeroU64;
+
 use crate::core::detect::bend::{ends_an_s, saturates};
 use crate::core::detect::constants::Constants;
 use crate::core::detect::known_programs::{ProgramKind, kind_of};
@@ -181,7 +183,7 @@ impl Claim<'_> {
     /// comes on top.
     fn beyond_declared(&self) -> Option<Comparison> {
         let c = self.constants();
-        let allowed = |size| c.declared_margin * size as f64 + c.declared_more;
+        let allowed = |size: NonZeroU64| c.declared_margin * size.get() as f64 + c.declared_more;
         self.process.declared.map(|size| Comparison::above(self.footprint(), allowed(size)))
     }
 

@@ -36,7 +36,7 @@ pub struct PoolMember {
     time: f64,
 }
 
-/// Growth by age of the children of one parent that run one program.
+/// Growth by age of the members of a worker pool.
 pub struct ShortLivedPool {
     bins: Box<[AgeBin; BINS]>,
     exits: u32,
@@ -118,8 +118,13 @@ impl ShortLivedPool {
     pub fn exited(&mut self, member: &mut PoolMember, rested: Option<f64>) {
         self.rested += rested.unwrap_or(0.0);
         self.resting += f64::from(u8::from(rested.is_some()));
-        self.leave_bin(member);
         self.exits = self.exits.saturating_add(1);
+        self.left(member);
+    }
+
+    /// A member is one no longer.
+    pub fn left(&mut self, member: &mut PoolMember) {
+        self.leave_bin(member);
         self.members = self.members.saturating_sub(1);
     }
 

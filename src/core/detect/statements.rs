@@ -1,5 +1,7 @@
 //! What is said of a process: that it grows or leaks, and that it no longer does.
 
+use std::num::NonZeroU64;
+
 use crate::core::detect::ceilings::last_forecast::LastForecast;
 use crate::core::detect::process::{Outlook, Process};
 use crate::core::detect::process_state::ProcessState;
@@ -98,7 +100,7 @@ impl Process {
             tasks: threads,
             evidence,
             forecast,
-            declared: self.declared,
+            declared: self.declared.map(NonZeroU64::get),
             is_update: false,
         }
     }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::core::detect::series::window::GrowthShape;
 use crate::core::model::ceiling::{Ceiling, CeilingKind, Place};
-use crate::core::model::process::{Comm, Proc};
+use crate::core::model::process::{Comm, Proc, Program};
 use crate::core::model::profile::{RunKey, RunOwner};
 use crate::core::model::sample::Memory;
 use crate::core::model::units::{GIB, KIB, MIB};
@@ -277,6 +277,42 @@ fn one_that_grows_where_its_siblings_at_the_same_work_do_not_leaks() {
     assert_eq!((found[0].0, found[0].3), (22, FindingReason::UnlikeSiblings));
     let sticky = pool(|child, k| if child == 2 { 0.4 * k } else { 0.0 });
     assert!(sticky.iter().all(|found| found.3 != FindingReason::UnlikeSiblings), "{sticky:?}");
+}
+
+#[test]
+fn forks_of_one_master_are_siblings_whatever_they_are_called() {
+    // Under mod_perl the children of apache2 rename themselves; what a CGI child runs is another program.
+    let why = |forked: bool| {
+        let machine = Machine::new(GIB, 2 * GIB);
+        let mut detector = Detector::with(&machine.header(), Constants::default());
+        let mut events = Vec::new();
+        for k in 0..400_u64 {
+            let child =
+                |n: u32| (20 + n, 9, (30 + if n == 2 { k } else { 0 }) * MIB, 0.1 * k as f64);
+            let rows: Vec<Row> =
+                std::iter::once((9, 1, 10 * MIB, 0.0)).chain((0..4).map(child)).collect();
+            let mut sample = machine.sample(k as f64, &rows, 130 * MIB);
+            let (grows, name) = (3, Comm::new(b"renamed"));
+            // It renamed itself before the watch began, or begins its program in the second sample.
+            let told = |proc: &Proc, forked| Program { id: proc.id, forked, ..Program::unknown() };
+            if k == 0 {
+                sample.programs = sample.procs.iter().map(|proc| told(proc, true)).collect();
+            }
+            if k > 0 || forked {
+                sample.procs[grows].comm = name;
+            }
+            if k == 1 && !forked {
+                sample.programs = vec![told(&sample.procs[grows], forked)];
+            }
+            detector.observe(&sample, &mut events);
+        }
+        events.into_iter().find_map(|event| match event {
+            Event::Leak(Finding { why, .. }) => Some(why),
+            _ => None,
+        })
+    };
+    assert_eq!(why(true), Some(FindingReason::UnlikeSiblings));
+    assert_ne!(why(false), Some(FindingReason::UnlikeSiblings));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Facts of a program that decide whether its process may be ended.
 
 use crate::core::decide::rules::Rules;
-use crate::core::model::process::{Comm, Program};
+use crate::core::detect::process_state::ProcessState;
+use crate::core::model::process::Program;
 use crate::core::servers;
 use crate::core::servers::Server;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,8 +15,6 @@ pub(super) struct ProgramFacts {
     pub forked: bool,
     /// A child of its master that does none of the work.
     pub helper: bool,
-    /// Hash of the pool's name, where the server has several.
-    pub pool: u64,
     pub permitted: Option<bool>,
     /// Of a program in no row: its user and the path of its executable, hash of the title, whether an
     /// interpreter runs it, and whether the admin named it.
@@ -31,7 +30,6 @@ pub(super) static NOT_RECORDED: ProgramFacts = ProgramFacts {
     protected: false,
     forked: true,
     helper: false,
-    pool: 0,
     permitted: None,
     run_by: (None, String::new()),
     title: 0,
@@ -41,27 +39,25 @@ pub(super) static NOT_RECORDED: ProgramFacts = ProgramFacts {
 
 impl ProgramFacts {
     /// What counts of a program, under these rules.
-    pub(super) fn of(program: &Program, comm: Comm, rules: &Rules) -> Self {
-        let name = String::from_utf8_lossy(comm.as_bytes());
+    pub(super) fn of(program: &Program, s: &ProcessState, rules: &Rules) -> Self {
+        let name = String::from_utf8_lossy(s.comm.as_bytes());
         let exe = program.exe.rsplit('/').next().unwrap_or_default();
         let mut texts = [&*name, exe, program.title.as_str()].into_iter();
-        let server = servers::recognise(program, comm, &rules.servers);
         let hash = |text: &str| {
             let mut hasher = DefaultHasher::new();
             text.hash(&mut hasher);
             hasher.finish()
         };
         Self {
-            server,
+            server: s.server,
             protected: texts.any(|text| rules.protect.iter().any(|re| re.is_match(text))),
             forked: program.forked,
-            helper: !servers::handles_requests(server, program),
-            pool: hash(servers::pool_name(server, program)),
+            helper: !servers::handles_requests(s.server, program),
             permitted: program.permitted,
             run_by: (program.uid, program.exe.clone()),
             title: hash(&program.title),
             interpreted: servers::is_interpreter(exe),
-            named: servers::is_called(program, comm, &rules.allow),
+            named: servers::is_called(program, s.comm, &rules.allow),
         }
     }
 }

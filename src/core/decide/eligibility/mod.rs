@@ -8,13 +8,14 @@ mod tests;
 
 use crate::core::decide::replacements::Replacements;
 use crate::core::decide::rules::Rules;
-use crate::core::decide::worker::{WorkerPool, private_bytes};
+use crate::core::decide::worker::private_bytes;
 use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::model::ceiling::MemoryFailureKind;
-use crate::core::model::process::{Comm, ProcId};
+use crate::core::model::process::ProcId;
 use crate::core::model::sample::Sample;
 use crate::core::servers::Server;
+use crate::core::worker_pool::WorkerPool;
 use facts::ProgramFacts;
 use std::collections::HashMap;
 
@@ -70,12 +71,9 @@ impl Eligibility {
     pub fn observe(&mut self, sample: &Sample, detector: &Detector) {
         self.told_programs |= !sample.programs.is_empty();
         for program in &sample.programs {
-            let comm = sample
-                .procs
-                .iter()
-                .find(|p| p.id == program.id)
-                .map_or(Comm::default(), |p| p.comm);
-            self.program_facts.insert(program.id, ProgramFacts::of(program, comm, &self.rules));
+            if let Some(s) = detector.process_state(program.id) {
+                self.program_facts.insert(program.id, ProgramFacts::of(program, s, &self.rules));
+            }
         }
         let lives = |id: &ProcId| detector.process_state(*id).is_some();
         if detector.is_any_gone() {
@@ -97,7 +95,7 @@ impl Eligibility {
         let mut pools: HashMap<WorkerPool, (u32, ProcId)> = HashMap::new();
         for s in detector.process_states().filter(|s| s.parent.is_some()) {
             if self.program_facts.get(&s.id).is_some_and(|facts| !facts.server.is_known()) {
-                let (size, newest) = pools.entry(self.pool(s)).or_insert((0, s.id));
+                let (size, newest) = pools.entry(s.pool()).or_insert((0, s.id));
                 *size += 1;
                 let order = |id: &ProcId| (id.start, id.pid);
                 *newest = std::cmp::max_by_key(*newest, s.id, order);

@@ -14,7 +14,7 @@ impl Eligibility {
     /// several of its name. Nothing is known to start anything else again that a process once started.
     pub fn is_worker(&self, s: &ProcessState, detector: &Detector) -> bool {
         let program_facts = self.program_facts.get(&s.id).unwrap_or(&NOT_RECORDED);
-        let has_siblings = || self.pool_size(self.pool(s), detector) >= 2;
+        let has_siblings = || self.pool_size(s.pool(), detector) >= 2;
         s.parent.is_some()
             && !program_facts.helper
             && (program_facts.forked || (self.may_exec_workers(program_facts) && has_siblings()))
@@ -90,7 +90,7 @@ impl Eligibility {
             let title = self.program_facts.get(&other.id).map(|facts| facts.title);
             other.id != s.id && title == Some(facts.title)
         };
-        let alike = self.members(self.pool(s), detector).filter(is_like_it).count();
+        let alike = self.members(s.pool(), detector).filter(is_like_it).count();
         let master = s.parent.and_then(|id| Some((id, self.program_facts.get(&id)?)));
         let is_named = || master.is_some_and(|(_, facts)| facts.named);
         let replaces =
@@ -151,7 +151,7 @@ impl Eligibility {
         if s.parent.is_none() || matches!(method, Some(Method::Reload(_))) {
             return false;
         }
-        let pool = self.pool(s);
+        let pool = s.pool();
         let now =
             self.members(pool, detector).filter(|s| !self.going.contains(&s.id)).count() as u32;
         let begun = self.episodes.get(&pool).map_or(now, |(size, _)| *size);

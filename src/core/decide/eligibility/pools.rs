@@ -1,23 +1,13 @@
 //! The pools of living workers, and how well each does without one.
 
 use super::Eligibility;
-use crate::core::decide::worker::{WorkerPool, WorkerPoolKind, is_idle, private_bytes};
+use crate::core::decide::worker::{is_idle, private_bytes};
 use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::model::units::MIB;
+use crate::core::worker_pool::WorkerPool;
 
 impl Eligibility {
-    /// The pool that a process belongs to.
-    pub fn pool(&self, s: &ProcessState) -> WorkerPool {
-        let kind = match self.program_facts.get(&s.id) {
-            Some(program_facts) if program_facts.forked && !program_facts.helper => {
-                WorkerPoolKind::Forks(program_facts.pool)
-            }
-            _ => WorkerPoolKind::Named(s.comm),
-        };
-        WorkerPool { parent: s.parent, kind }
-    }
-
     /// The living members of a pool; a root is in none.
     pub fn members<'d>(
         &'d self,
@@ -25,7 +15,7 @@ impl Eligibility {
         detector: &'d Detector,
     ) -> impl Iterator<Item = &'d ProcessState> {
         let of_parent = detector.process_states().filter(move |s| s.parent == pool.parent);
-        of_parent.filter(move |s| pool.parent.is_some() && self.pool(s) == pool)
+        of_parent.filter(move |s| pool.parent.is_some() && s.pool() == pool)
     }
 
     /// Whether its youngest member has started: it was in two samples, and grew little in between.
@@ -58,8 +48,8 @@ impl Eligibility {
     /// of its pool, which takes the next request, after all others.
     pub fn preference(&self, s: &ProcessState, most: u64, detector: &Detector) -> u8 {
         let idle = is_idle(s);
-        let idlers = || self.members(self.pool(s), detector).filter(|s| is_idle(s)).count();
-        if idle && self.pool_size(self.pool(s), detector) > 1 && idlers() == 1 {
+        let idlers = || self.members(s.pool(), detector).filter(|s| is_idle(s)).count();
+        if idle && self.pool_size(s.pool(), detector) > 1 && idlers() == 1 {
             0
         } else if idle && private_bytes(s, detector) >= most / 2 {
             2

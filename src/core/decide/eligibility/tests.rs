@@ -117,7 +117,7 @@ proptest! {
             eligibility.observe(&sample, &detector);
             let may_end = |s: &&ProcessState| eligibility.may_end(s, end_s, &detector);
             let Some(victim) = detector.process_states().find(may_end) else { break };
-            let pool = eligibility.pool(victim);
+            let pool = victim.pool();
             eligibility.ordered(pool, eligibility.pool_size(pool, &detector), sample.t);
             let pid = victim.id.pid;
             rows.retain(|row| row.0 != pid);

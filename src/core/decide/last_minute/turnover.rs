@@ -5,8 +5,8 @@
 //! successors bring memory to its end again, growth does not stop by itself: to wait for the last
 //! minute once more would save no worker, and cut requests.
 
-use crate::core::decide::worker::WorkerPool;
 use crate::core::model::ceiling::{CeilingKind, Place};
+use crate::core::worker_pool::WorkerPool;
 
 /// A pool that needed no end for so many seconds begins anew.
 const EPISODE_S: f64 = 600.0;
@@ -81,13 +81,13 @@ impl Turnovers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::process::{Comm, ProcId};
+    use crate::core::model::process::ProcId;
 
     const RAM: (CeilingKind, Place) = (CeilingKind::Ram, Place::NONE);
     const CGROUP: (CeilingKind, Place) = (CeilingKind::CgroupMemory, Place::NONE);
 
     fn pool(name: &str) -> WorkerPool {
-        WorkerPool::named(ProcId { pid: 10, start: 1 }, Comm::new(name.as_bytes()))
+        WorkerPool::named(ProcId { pid: 10, start: 1 }, name)
     }
 
     /// Turnovers after so many ends in a pool of that size.

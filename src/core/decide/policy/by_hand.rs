@@ -36,7 +36,7 @@ impl Policy {
             self.reloads.add(order.target, t);
         }
         if s.parent.is_some() {
-            let pool = self.eligibility.pool(s);
+            let pool = s.pool();
             let size = self.eligibility.pool_size(pool, detector);
             self.eligibility.ordered(pool, size, t);
         }

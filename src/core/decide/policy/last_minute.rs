@@ -82,7 +82,7 @@ impl Policy {
         let Some(limit) = self.last_minute.limit(urgency.limit).filter(|_| is_gentle) else {
             return false;
         };
-        let (pool, ceiling) = (self.eligibility.pool(s), (limit.kind, limit.place));
+        let (pool, ceiling) = (s.pool(), (limit.kind, limit.place));
         let going = self.campaign.orders.iter().filter(|of| of.pool == pool).count() as u32;
         let size = self.eligibility.pool_size(pool, detector);
         going < (size / EARLY_SHARE).max(1)
@@ -201,7 +201,7 @@ impl Policy {
             let expected = expected(s, Unit::Bytes, detector);
             self.order_on(s, signal, OrderReason::Emergency, expected, Some(forecast))
         };
-        self.swings.ordered(t, s.id, self.eligibility.pool(s));
+        self.swings.ordered(t, s.id, s.pool());
         self.begin(order, s, t, true, detector);
         Some(order)
     }

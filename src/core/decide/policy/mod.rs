@@ -307,7 +307,7 @@ impl Policy {
             *of = step(of);
             return;
         }
-        let pool = self.eligibility.pool(s);
+        let pool = s.pool();
         let size = self.eligibility.pool_size(pool, detector);
         if s.parent.is_some() {
             self.eligibility.ordered(pool, size, t);
