@@ -739,3 +739,18 @@ fn an_order_that_could_not_be_carried_out_is_not_regretted() {
     // Another may have been ended in its place.
     assert!(regrets.iter().all(|of| Some(of.order.victim) != spared.get()), "{regrets:?}");
 }
+
+#[test]
+fn who_stopped_growing_half_a_minute_ago_is_not_ended_for_what_another_fills() {
+    for rate in [4, 16] {
+        let mut world = World::with(rules()).workers(4, MIB, Nature::Obeys);
+        world.run(160);
+        stop(&mut world);
+        world.run(30);
+        while world.least > 0 {
+            world.total -= rate * MIB;
+            world.run(1);
+        }
+        assert_eq!(world.orders.len(), 0, "{rate} MiB/s of another: {:?}", world.orders);
+    }
+}

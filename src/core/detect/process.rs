@@ -372,7 +372,8 @@ fn kill_evidence(windows: &[GrowthWindow], context: &JudgeContext<'_>) -> Option
     };
     windows
         .iter()
-        .filter(|window| window.growth == GrowthShape::Steady && context.takes_part(window).passes)
+        .filter(|window| window.growth == GrowthShape::Steady && !window.paused)
+        .filter(|window| context.takes_part(window).passes)
         .max_by(|a, b| growth(a).total_cmp(&growth(b)))
         .map(|window| context.evidence(window))
 }
