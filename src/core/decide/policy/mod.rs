@@ -48,8 +48,10 @@ const HARD_GRACE_S: f64 = 5.0;
 /// When memory likely ends within so many seconds, the next step does not wait for the grace of the
 /// one before: TERM and KILL may still have to follow each other.
 const LAST_STEPS_S: f64 = 5.0;
-/// The least lead time, in times between samples: the next one may come late.
-const LEAST_LEAD_SAMPLES: f64 = 3.0;
+/// The least lead time, in times between samples: the next one may come as late again. With 3, a check
+/// every 1 to 5 minutes ended workers in 5 of 112 straight fills that stopped with 6 to 20 % of memory
+/// left, with 2 in two; no leak was ordered too late for it.
+const LEAST_LEAD_SAMPLES: f64 = 2.0;
 /// The most that one sample adds to the time waited for a victim, in planned intervals: a suspend
 /// is no grace.
 const LONGEST_WAIT_INTERVALS: f64 = 3.0;
