@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! cargo run --release --example score -- tests/recordings
+//! cargo run --release --example score -- --baselines tests/recordings
+//! cargo run --release --example score -- --machine-years 100
 //! cargo run --release --example score -- --detector 'other-detector {}' tests/recordings
 //! cargo run --release --example score -- --max-extrapolation 4 --max-extrapolation 8 --max-extrapolation 16 tests/recordings
 //! ```
@@ -34,23 +36,41 @@
 //! - *healthy named*: healthy recordings with any false alarm, of all healthy ones.
 //! - *delay*: of the first right verdict, as a share of the way from the leak's begin to the end of
 //!   memory, or of the recording where the former is not known; median over those found.
+//! - *warned in time*: recordings in which memory runs out and a leak was said to grow or to leak, with a
+//!   forecast, before 15 % of the way; of all in which it runs out.
 //! - *error*: of the forecast, as a share of the time that was really left: of the first right
 //!   verdict that has a forecast, and of the last one told by half the way; medians.
 //! - *interval*: how often the forecast's 90 % interval holds the real end of memory, over the
 //!   first forecast of each recording, and over all of them, on processes that leak.
 //!
 //! Kill level, from orders: *healthy ended* are processes that got an order but do not leak, *too
-//! early* those whose leak had not begun; *in time* are the leaks that ran out of memory within the
+//! early* those whose leak had not begun; *regretted* are orders that leakwatch itself calls needless
+//! afterwards; *in time* are the leaks that ran out of memory within the
 //! recording and had a leaking process ordered to end before.
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
 
+mod baselines;
+mod figures;
+mod healthy_life;
 mod rules;
+mod trends;
+#[path = "../../tests/common/worlds.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    clippy::expect_used,
+    reason = "shared with the tests"
+)]
+mod worlds;
 
 use anyhow::{Context, Result, bail};
+use baselines::BASELINES;
 use clap::Parser;
-use leakwatch::core::model::sample::Sample;
+use figures::Figures;
+use leakwatch::core::model::sample::{Header, Sample};
 use leakwatch::store::recording::Reader;
-use rules::{Case, Figures, Trial, Truth, default_max_extrapolation};
+use rules::{Case, Detector, Trial, Truth, default_max_extrapolation, leakwatch};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -60,7 +80,7 @@ use std::path::{Path, PathBuf};
 #[derive(Parser)]
 struct Options {
     /// Directories with recordings (NAME.jsonl or NAME.jsonl.gz) and their NAME.truth.json
-    #[arg(required = true)]
+    #[arg(required_unless_present = "machine_years")]
     directories: Vec<PathBuf>,
     /// A row for every family (the name without its number) too
     #[arg(long)]
@@ -68,6 +88,12 @@ struct Options {
     /// A row for every recording too
     #[arg(long)]
     cases: bool,
+    /// Textbook methods and the rules of two known monitors, beside leakwatch
+    #[arg(long)]
+    baselines: bool,
+    /// So many machine-years of generated healthy life, with orders on: how many processes were ended
+    #[arg(long, value_name = "YEARS", conflicts_with = "directories")]
+    machine_years: Option<f64>,
     /// Scores another detector: a shell command that prints JSON Lines; {} is the recording's path
     #[arg(long, value_name = "COMMAND")]
     detector: Vec<String>,
@@ -78,14 +104,18 @@ struct Options {
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    let files = recordings(&options.directories)?;
-    if let [_, _, ..] = options.max_extrapolation[..] {
-        return curve(&files, &options.max_extrapolation);
-    }
     let max_extrapolation = match options.max_extrapolation.first() {
         Some(max_extrapolation) => *max_extrapolation,
         None => default_max_extrapolation().context("replay is no command any more")?,
     };
+    if let Some(years) = options.machine_years {
+        healthy_life::live(years, max_extrapolation);
+        return Ok(());
+    }
+    let files = recordings(&options.directories)?;
+    if let [_, _, ..] = options.max_extrapolation[..] {
+        return curve(&files, &options.max_extrapolation);
+    }
     let cases = judge(&files, max_extrapolation)?;
     let mut rows = Vec::new();
     let mut groups: BTreeMap<&str, Vec<&Case>> = BTreeMap::new();
@@ -102,10 +132,21 @@ fn main() -> Result<()> {
     }
     rows.push(("all".to_owned(), Figures::of(&cases)));
     print("recordings", &rows);
-    for command in &options.detector {
-        let judge = |file: &PathBuf| judge_one(file, max_extrapolation, Some(command));
+    let mut others = Vec::new();
+    for (name, detector) in BASELINES.iter().filter(|_| options.baselines) {
+        let judge = |file: &PathBuf| judge_one(file, |_| detector(), None);
         let cases = files.iter().map(judge).collect::<Result<Vec<Case>>>()?;
-        print(command, &[("all".to_owned(), Figures::of(&cases))]);
+        others.push(((*name).to_owned(), Figures::of(&cases)));
+    }
+    for command in &options.detector {
+        let judge = |file: &PathBuf| judge_one(file, |_| Box::new(|_, _| ()), Some(command));
+        let cases = files.iter().map(judge).collect::<Result<Vec<Case>>>()?;
+        others.push((command.clone(), Figures::of(&cases)));
+    }
+    if !others.is_empty() {
+        others.insert(0, ("leakwatch".to_owned(), Figures::of(&cases)));
+        println!();
+        print("detectors", &others);
     }
     Ok(())
 }
@@ -149,7 +190,8 @@ fn truth_of(recording: &Path) -> Option<PathBuf> {
 }
 
 fn judge(files: &[PathBuf], max_extrapolation: f64) -> Result<Vec<Case>> {
-    files.iter().map(|file| judge_one(file, max_extrapolation, None)).collect()
+    let ours = |header: &Header| leakwatch(header, max_extrapolation);
+    files.iter().map(|file| judge_one(file, ours, None)).collect()
 }
 
 /// What a detector's command prints for a recording, which it gets unpacked.
@@ -171,18 +213,22 @@ fn events_of(command: &str, file: &Path) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn judge_one(file: &Path, max_extrapolation: f64, detector: Option<&str>) -> Result<Case> {
+fn judge_one(
+    file: &Path,
+    detector: impl Fn(&Header) -> Detector,
+    command: Option<&str>,
+) -> Result<Case> {
     let (name, truth) = stem(file).zip(truth_of(file)).context("a recording has a name")?;
     let text = fs::read(&truth)?;
     let truth: Truth = serde_json::from_slice(&text)
         .with_context(|| format!("'{}' is no truth", truth.display()))?;
     let mut recording = Reader::open(file)?;
-    let mut trial = Trial::new(recording.header(), max_extrapolation);
+    let mut trial = Trial::new(recording.header(), detector(recording.header()));
     let mut sample = Sample::default();
     while recording.read(&mut sample)? {
         trial.observe(&sample);
     }
-    if let Some(command) = detector {
+    if let Some(command) = command {
         trial.hear(&events_of(command, file)?);
     }
     Ok(trial.score(name, &truth))
@@ -192,9 +238,9 @@ fn print(what: &str, rows: &[(String, Figures)]) {
     let share = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.2}"));
     println!(
         "| {what} | cases (leaking) | recall | by process | precision | F1 | healthy named | delay \
-         | error: first | half-way | interval: first | all |"
+         | warned in time | error: first | half-way | interval: first | all |"
     );
-    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
     for (name, f) in rows {
         print!("| {name} | {} ({})", f.cases, f.leaking);
         for value in [
@@ -204,6 +250,7 @@ fn print(what: &str, rows: &[(String, Figures)]) {
             f.f1,
             f.healthy_alarmed,
             f.delay,
+            f.warned,
             f.error_first,
             f.error_half,
             f.covered_first,
@@ -214,10 +261,14 @@ fn print(what: &str, rows: &[(String, Figures)]) {
         println!(" |");
     }
     println!();
-    println!("| {what} | healthy ended | ended too early | out of memory: ended in time |");
-    println!("|---|--:|--:|--:|");
+    println!(
+        "| {what} | healthy ended | ended too early | regretted | out of memory: ended in time |"
+    );
+    println!("|---|--:|--:|--:|--:|");
     for (name, f) in rows {
-        let Figures { ended_healthy, ended_early, in_time, exhausted, .. } = f;
-        println!("| {name} | {ended_healthy} | {ended_early} | {in_time} of {exhausted} |");
+        let Figures { ended_healthy, ended_early, regretted, in_time, exhausted, .. } = f;
+        println!(
+            "| {name} | {ended_healthy} | {ended_early} | {regretted} | {in_time} of {exhausted} |"
+        );
     }
 }

@@ -1,19 +1,21 @@
 //! The scoring rules: what counts as found, as a false alarm, as ended in time.
 //!
 //! `main.rs` has the definitions in words; this is the same in code, for one recording
-//! ([`Trial`], [`Case`]) and for many ([`Figures`]).
+//! ([`Trial`], [`Case`]); `figures.rs` takes many together.
 
 use clap::Parser;
 use leakwatch::cli::options::{Cli, Command};
 use leakwatch::core::decide::rules::Rules;
 use leakwatch::core::engine::{Engine, EngineSettings};
 use leakwatch::core::model::event::Event;
-use leakwatch::core::model::order::Order;
 use leakwatch::core::model::process::ProcId;
 use leakwatch::core::model::sample::{Header, Sample};
 use leakwatch::core::model::verdict::{Finding, FindingScope};
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
+
+/// The share of the way to the end of memory within which a warning is in time.
+const WARNED: f64 = 0.15;
 
 /// What is known of a recording.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -37,23 +39,30 @@ pub(crate) struct Leaking {
 
 /// What was said of one recording.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Said {
-    t: f64,
-    id: ProcId,
-    what: What,
+pub(crate) struct Said {
+    pub t: f64,
+    pub id: ProcId,
+    pub what: What,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum What {
+pub(crate) enum What {
     /// It leaks; with the earliest, likely and latest end of memory, if any was told.
     Leak { scope: FindingScope, end: Option<[f64; 3]> },
+    /// It grows, whatever the cause; with the same.
+    Growing { scope: FindingScope, end: Option<[f64; 3]> },
     /// It must end.
     Order,
+    /// It need not have been ended.
+    Regretted,
 }
+
+/// A detector: what it says of each sample, in their order.
+pub(crate) type Detector = Box<dyn FnMut(&Sample, &mut Vec<Said>)>;
 
 /// A recording that is being judged.
 pub(crate) struct Trial {
-    engine: Engine,
+    detector: Detector,
     grace_s: f64,
     end_t: f64,
     said: Vec<Said>,
@@ -76,10 +85,32 @@ pub(crate) fn settings(max_extrapolation: f64) -> EngineSettings {
     EngineSettings { max_extrapolation, rules }
 }
 
+/// leakwatch itself.
+pub(crate) fn leakwatch(header: &Header, max_extrapolation: f64) -> Detector {
+    let mut engine = Engine::new(header, settings(max_extrapolation));
+    Box::new(move |sample, said| {
+        let t = sample.t;
+        let ends = |finding: &Finding| {
+            let forecast = finding.forecast.filter(|f| f.latest_s.is_finite());
+            forecast.map(|f| [f.earliest_s, f.likely_s, f.latest_s].map(|s| t + s))
+        };
+        said.extend(engine.observe(sample).events().filter_map(|event| {
+            let (id, what) = match event {
+                Event::Leak(of) => (of.id, What::Leak { scope: of.scope, end: ends(&of) }),
+                Event::Growing(of) => (of.id, What::Growing { scope: of.scope, end: ends(&of) }),
+                Event::Order(order) => (order.victim, What::Order),
+                Event::Regretted(regret) => (regret.order.victim, What::Regretted),
+                _ => return None,
+            };
+            Some(Said { t, id, what })
+        }));
+    })
+}
+
 impl Trial {
-    pub(crate) fn new(header: &Header, max_extrapolation: f64) -> Self {
+    pub(crate) fn new(header: &Header, detector: Detector) -> Self {
         Self {
-            engine: Engine::new(header, settings(max_extrapolation)),
+            detector,
             grace_s: 2.0 * header.interval_s,
             end_t: 0.0,
             said: Vec::new(),
@@ -100,24 +131,11 @@ impl Trial {
                 self.subtrees.insert((proc.id, parent));
             }
         }
-        for event in self.engine.observe(sample).events() {
-            match event {
-                Event::Leak(Finding { id, scope, forecast, .. }) => {
-                    let end = forecast
-                        .filter(|f| f.latest_s.is_finite())
-                        .map(|f| [f.earliest_s, f.likely_s, f.latest_s].map(|s| t + s));
-                    self.said.push(Said { t, id, what: What::Leak { scope, end } });
-                }
-                Event::Order(Order { victim, .. }) => {
-                    self.said.push(Said { t, id: victim, what: What::Order });
-                }
-                _ => {}
-            }
-        }
+        (self.detector)(sample, &mut self.said);
     }
 
     /// What another detector said of the same recording takes the place of what leakwatch says: JSON
-    /// Lines with `event` (`leak` or `order`), `t`, `pid`, `start`, and maybe `scope` and
+    /// Lines with `event` (`leak`, `growing` or `order`), `t`, `pid`, `start`, and maybe `scope` and
     /// `exhaust_t`. Other lines do not count.
     pub(crate) fn hear(&mut self, lines: &str) {
         let said = |line: &str| {
@@ -133,6 +151,7 @@ impl Trial {
             });
             let what = match event.get("event")?.as_str()? {
                 "leak" => What::Leak { scope, end },
+                "growing" => What::Growing { scope, end },
                 "order" => What::Order,
                 _ => return None,
             };
@@ -171,6 +190,11 @@ pub(crate) struct Case {
     /// Processes ordered to end that do not leak, and that did not leak yet.
     pub ended_healthy: usize,
     pub ended_early: usize,
+    /// Of a recording in which memory runs out: whether it was said to grow or leak, with a forecast,
+    /// before 15 % of the way.
+    pub warned: Option<bool>,
+    /// Orders that were regretted.
+    pub regretted: usize,
     /// Memory ran out within the recording; whether a leaking process was ordered to end before.
     pub in_time: Option<bool>,
 }
@@ -206,7 +230,7 @@ fn score(
 
     let (mut named, mut wrong) = (HashSet::new(), HashSet::new());
     let mut right: Vec<(f64, Option<[f64; 3]>)> = Vec::new();
-    let mut covered = Vec::new();
+    let (mut covered, mut regretted) = (Vec::new(), 0);
     let (mut healthy, mut early, mut ended) = (HashSet::new(), HashSet::new(), Vec::new());
     for &Said { t, id, what } in said {
         match what {
@@ -218,6 +242,8 @@ fn score(
                 right.push((t, end))
             }
             What::Leak { .. } => drop(wrong.insert(id)),
+            What::Growing { .. } => {}
+            What::Regretted => regretted += 1,
             What::Order if leaks(&id, t) => ended.push(t),
             What::Order if from.contains_key(&id) => drop(early.insert(id)),
             What::Order => drop(healthy.insert(id)),
@@ -226,6 +252,7 @@ fn score(
             (what, truth.exhaust_t)
             && leaks(&id, t)
             && t < exhaust_t
+            && earliest < latest
         {
             covered.push((earliest..=latest).contains(&exhaust_t));
         }
@@ -240,6 +267,7 @@ fn score(
         covered,
         ended_healthy: healthy.len(),
         ended_early: early.len(),
+        regretted,
         ..Case::default()
     };
     if from.is_empty() {
@@ -249,6 +277,16 @@ fn score(
     let way = |t: f64| (t - begin_t) / (truth.exhaust_t.unwrap_or(end_t) - begin_t).max(1e-9);
     case.delay = right.first().map(|(t, _)| way(*t).clamp(0.0, 1.0));
     if let Some(exhaust_t) = truth.exhaust_t {
+        case.warned = Some(said.iter().any(|&Said { t, id, what }| match what {
+            What::Leak { scope, end: Some(_) } | What::Growing { scope, end: Some(_) } => {
+                let is_right = match scope {
+                    FindingScope::Process => leaks(&id, t),
+                    FindingScope::Tree => tree_leaks(&id, t),
+                };
+                is_right && way(t) <= WARNED
+            }
+            _ => false,
+        }));
         let told = || right.iter().filter_map(|(t, end)| Some((*t, (*end)?[1])));
         let error = |(t, likely): (f64, f64)| {
             Some((likely - exhaust_t).abs() / (exhaust_t - t)).filter(|_| t < exhaust_t)
@@ -287,84 +325,11 @@ fn trees(
     above
 }
 
-/// The figures of many recordings; absent where there is nothing to divide by.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Figures {
-    pub cases: usize,
-    pub leaking: usize,
-    pub recall: Option<f64>,
-    pub recall_process: Option<f64>,
-    pub precision: Option<f64>,
-    pub f1: Option<f64>,
-    pub healthy_alarmed: Option<f64>,
-    pub delay: Option<f64>,
-    pub error_first: Option<f64>,
-    pub error_half: Option<f64>,
-    pub covered_first: Option<f64>,
-    pub covered: Option<f64>,
-    pub ended_healthy: usize,
-    pub ended_early: usize,
-    pub in_time: usize,
-    pub exhausted: usize,
-}
-
-impl Figures {
-    pub(crate) fn of<'a>(cases: impl IntoIterator<Item = &'a Case>) -> Self {
-        let cases: Vec<&Case> = cases.into_iter().collect();
-        let (leaky, healthy): (Vec<&Case>, Vec<&Case>) =
-            cases.iter().copied().partition(|case| case.leaking > 0);
-        let count =
-            |cases: &[&Case], is: fn(&Case) -> bool| cases.iter().filter(|case| is(case)).count();
-        let found = count(&leaky, |case| case.found);
-        let alarmed = count(&healthy, |case| case.false_alarms > 0);
-        // A verdict on a tree alone names no process; the case counts as one that is right.
-        let right: usize = leaky.iter().map(|case| case.named.max(usize::from(case.found))).sum();
-        let wrong: usize = cases.iter().map(|case| case.false_alarms).sum();
-        let recall = ratio(found, leaky.len());
-        let by_case = ratio(found, found + alarmed);
-        let covered: Vec<bool> = leaky.iter().flat_map(|case| &case.covered).copied().collect();
-        let first: Vec<bool> =
-            leaky.iter().filter_map(|case| case.covered.first()).copied().collect();
-        let share = |of: &[bool]| ratio(of.iter().filter(|is| **is).count(), of.len());
-        let mean_named: f64 =
-            leaky.iter().map(|case| case.named as f64 / case.leaking as f64).sum();
-        Self {
-            cases: cases.len(),
-            leaking: leaky.len(),
-            recall,
-            recall_process: (!leaky.is_empty()).then(|| mean_named / leaky.len() as f64),
-            precision: ratio(right, right + wrong),
-            f1: by_case.zip(recall).map(|(p, r)| 2.0 * p * r / (p + r).max(1e-9)),
-            healthy_alarmed: ratio(alarmed, healthy.len()),
-            delay: median(leaky.iter().filter_map(|case| case.delay)),
-            error_first: median(leaky.iter().filter_map(|case| case.error_first)),
-            error_half: median(leaky.iter().filter_map(|case| case.error_half)),
-            covered_first: share(&first),
-            covered: share(&covered),
-            ended_healthy: cases.iter().map(|case| case.ended_healthy).sum(),
-            ended_early: cases.iter().map(|case| case.ended_early).sum(),
-            in_time: count(&leaky, |case| case.in_time == Some(true)),
-            exhausted: count(&leaky, |case| case.in_time.is_some()),
-        }
-    }
-}
-
-fn ratio(part: usize, whole: usize) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
-}
-
-fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let upper = values.get(values.len() / 2)?;
-    let lower = values.get((values.len() - 1) / 2)?;
-    Some(f64::midpoint(*lower, *upper))
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
+    use crate::figures::Figures;
 
     const ROOT: ProcId = ProcId { pid: 1, start: 1 };
     const LEAKY: ProcId = ProcId { pid: 2, start: 2 };

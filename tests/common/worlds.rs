@@ -31,7 +31,7 @@ pub struct Family {
 }
 
 /// All families; the hard ones say why.
-pub const FAMILIES: [Family; 27] = [
+pub const FAMILIES: [Family; 29] = [
     Family::leak("linear", linear),
     Family::leak("late", late),
     Family::leak("saw-rise", saw_rise),
@@ -59,6 +59,9 @@ pub const FAMILIES: [Family; 27] = [
     // Straight lines until the day they stop, at a tenth to a half of memory.
     Family::hard("cache-fill", cache_fill),
     Family::hard("giveback", giveback),
+    // The same to within a few percent of the end of memory.
+    Family::hard("full-pool", full_pool),
+    Family::hard("full-cache", full_cache),
     // One report after the other, each growing to its end, as a leak in short-lived children does.
     Family::hard("batch", batch),
 ];
@@ -78,10 +81,37 @@ impl Family {
 
     /// The recording of that seed.
     pub fn recording(&self, seed: u64) -> Labelled {
-        let name = self.name.bytes().fold(0_u64, |hash, byte| hash * 31 + u64::from(byte));
-        let mut world = World::new(Rng(name ^ (seed << 32)));
-        (self.make)(&mut world);
+        let world = self.world(seed, &[1.0, 2.0, 5.0, 15.0]);
         world.run(format!("{}-{seed:02}", self.name))
+    }
+
+    fn world(&self, seed: u64, intervals_s: &[f64]) -> World {
+        let name = self.name.bytes().fold(0_u64, |hash, byte| hash * 31 + u64::from(byte));
+        let mut world = World::new(Rng(name ^ (seed << 32)), intervals_s);
+        (self.make)(&mut world);
+        world
+    }
+
+    /// Lets the world of that seed live to its end, with one of these intervals in seconds, before eyes
+    /// that are made for its header and tell after each sample in how many seconds, an interval at
+    /// most, the next one is due. Returns how many seconds it lived.
+    pub fn live<E: FnMut(&Sample) -> f64>(
+        &self,
+        seed: u64,
+        intervals_s: &[f64],
+        eyes: impl FnOnce(&Header) -> E,
+    ) -> f64 {
+        let mut world = self.world(seed, intervals_s);
+        let mut see = eyes(&world.header());
+        let (mut at, mut step, taken) = (0.0, 1.0, world.taken());
+        while at < world.length {
+            if !(world.gap)(at, world.length) {
+                let sample = world.sample(at, step, taken);
+                step = (see(&sample) / world.interval_s).min(1.0);
+            }
+            at += step;
+        }
+        world.length * world.interval_s
     }
 }
 
@@ -193,10 +223,10 @@ const BEGIN_T: f64 = 1_750_000_000.0;
 const ROOT: f64 = -5000.0;
 
 impl World {
-    fn new(mut rng: Rng) -> Self {
+    fn new(mut rng: Rng, intervals_s: &[f64]) -> Self {
         let total = rng.pick(&[384.0, 512.0, 1024.0, 2048.0]) * MIB;
         let mut world = Self {
-            interval_s: rng.pick(&[1.0, 2.0, 5.0, 15.0]),
+            interval_s: rng.pick(intervals_s),
             length: rng.between(500.0, 1100.0).round(),
             total,
             swap_total: 0.0,
@@ -285,27 +315,35 @@ impl World {
         })
     }
 
-    fn run(mut self, name: String) -> Labelled {
-        let header = Header {
+    fn header(&self) -> Header {
+        Header {
             interval_s: self.interval_s,
             clock_ticks: 100,
             page_size: 4096,
             hostname: "vps1".to_owned(),
-        };
+        }
+    }
+
+    /// What is taken besides by processes: what runs already when the recording begins is no part of what
+    /// was free.
+    fn taken(&mut self) -> f64 {
+        let taken = self.total - self.free;
+        let left = self.sample(0.0, 1.0, taken).memory.headroom() as f64;
+        for actor in &mut self.actors {
+            (actor.cpu_s, actor.told) = (0.0, false);
+        }
+        taken - taken.min(self.total - left + self.swap_total - taken)
+    }
+
+    fn run(mut self, name: String) -> Labelled {
+        let header = self.header();
         let leaks = self.actors.iter().any(|actor| actor.leaks_from.is_some());
         let (mut samples, mut exhaust_t, mut at) = (Vec::new(), None, 0.0);
-        let mut taken = self.total - self.free;
+        let taken = self.taken();
         // Exhaustion is searched beyond the recording's own end.
         let until = if leaks { 4.0 * self.length } else { self.length };
         while at < until {
-            let mut sample = self.sample(at, taken);
-            if at == 0.0 {
-                // What runs already when the recording begins is no part of what was free.
-                taken -= taken
-                    .min(self.total - sample.memory.headroom() as f64 + self.swap_total - taken);
-                self.forget();
-                sample = self.sample(at, taken);
-            }
+            let sample = self.sample(at, 1.0, taken);
             exhaust_t = Some(sample.t).filter(|_| leaks && sample.memory.headroom() == 0);
             if at < self.length && !(self.gap)(at, self.length) {
                 samples.push(sample);
@@ -322,16 +360,11 @@ impl World {
         Labelled { name, header, samples, leaking, exhaust_t }
     }
 
-    fn forget(&mut self) {
-        for actor in &mut self.actors {
-            (actor.cpu_s, actor.told) = (0.0, false);
-        }
-    }
-
-    fn sample(&mut self, at: f64, taken: f64) -> Sample {
+    /// The sample at that time, so many samples after the one before.
+    fn sample(&mut self, at: f64, step: f64, taken: f64) -> Sample {
         let (length, interval_s) = (self.length, self.interval_s);
         let load = ((self.load)(at, length) + 0.03 * self.rng.normal()).clamp(0.0, 1.0);
-        let jitter = 0.01 * interval_s * self.rng.unit();
+        let jitter = 0.01 * interval_s * step * self.rng.unit();
         let passed = at * interval_s + jitter;
         let mut t = BEGIN_T + passed;
         if let Some((when, by)) = self.step
@@ -346,7 +379,7 @@ impl World {
             let held = (actor.size)(&Now { at, age: at - actor.born, load }, &mut self.rng);
             let pages = |bytes: f64| ((bytes / PAGE).max(0.0).round() * PAGE) as u64;
             let (anon, file, swap) = (pages(held.anon), pages(held.file), pages(held.swap));
-            actor.cpu_s += held.cpu * interval_s;
+            actor.cpu_s += held.cpu * interval_s * step;
             used += anon as f64 - held.shared.min(held.anon);
             swapped += swap as f64;
             let (id, comm) = (actor.id, Comm::new(actor.name.as_bytes()));
@@ -595,6 +628,36 @@ fn cache_fill(w: &mut World) {
         anon(own * (1.0 + 0.01 * rng.normal()) + limit * (now.at / full).min(1.0))
     });
     w.lone("appd", size);
+}
+
+/// Bytes that healthy growth leaves of the machine in the end.
+fn spared(w: &mut World) -> f64 {
+    w.free - w.total * w.rng.between(0.06, 0.2)
+}
+
+/// Workers that warm up together.
+fn full_pool(w: &mut World) {
+    let workers = w.rng.between(2.0, 9.0).floor();
+    let each = spared(w) / workers;
+    let constant = w.length * w.rng.between(0.03, 0.2);
+    let master = w.master(4.0 * MIB);
+    for _ in 0..workers as usize {
+        let (own, share) = (w.own() / 4.0, w.rng.between(0.8, 1.0));
+        w.worker(master, settling(own, each * share / own, constant));
+    }
+}
+
+fn full_cache(w: &mut World) {
+    let (own, limit) = (w.own(), spared(w));
+    let full = w.length * w.rng.between(0.2, 0.7);
+    let master = w.master(4.0 * MIB);
+    for _ in 0..2 {
+        let size: Size = Box::new(move |now, rng| {
+            let filled = 0.5 * limit * (now.at / full).min(1.0);
+            anon(own * (1.0 + 0.01 * rng.normal()) + filled)
+        });
+        w.worker(master, size);
+    }
 }
 
 fn giveback(w: &mut World) {

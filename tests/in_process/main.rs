@@ -7,12 +7,22 @@
 //! ```
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "../../examples/score/baselines.rs"]
+mod baselines;
 #[path = "../common/fake_proc.rs"]
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "the others use the rest")]
 mod fake_proc;
+#[path = "../../examples/score/figures.rs"]
+#[allow(dead_code, reason = "the example prints the rest")]
+mod figures;
+#[path = "../../examples/score/healthy_life.rs"]
+#[allow(dead_code, clippy::print_stdout, reason = "the example prints it")]
+mod healthy_life;
 #[path = "../../examples/score/rules.rs"]
 #[allow(dead_code, reason = "the example uses the rest")]
 mod rules;
+#[path = "../../examples/score/trends.rs"]
+mod trends;
 #[path = "../common/worlds.rs"]
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "private to the test crates")]
 mod worlds;
