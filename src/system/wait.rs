@@ -83,10 +83,14 @@ pub fn awake_s() -> f64 {
 
 /// Seconds of a processor that this process and these others have used, where the kernel tells.
 pub fn processor_s(others: &[u32]) -> Option<f64> {
-    let clock =
-        |pid: &u32| clock_getcpuclockid(nix::unistd::Pid::from_raw(i32::try_from(*pid).ok()?)).ok();
-    let others = others.iter().map(|pid| Some(seconds(clock(pid)?)));
+    let others = others.iter().map(|pid| processor_s_of(*pid));
     others.sum::<Option<f64>>().map(|others| others + seconds(ClockId::CLOCK_PROCESS_CPUTIME_ID))
+}
+
+/// Seconds of a processor that a process has used, where the kernel tells.
+pub fn processor_s_of(pid: u32) -> Option<f64> {
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).ok()?);
+    clock_getcpuclockid(pid).ok().map(seconds)
 }
 
 fn seconds(clock: ClockId) -> f64 {

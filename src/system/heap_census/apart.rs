@@ -18,8 +18,11 @@ use std::os::fd::AsFd;
 const MEMORY: u64 = 128 << 20;
 /// Seconds of a processor: a look at a heap of 111 MB takes 0.1 s, and who keeps evidence asks for months.
 const CPU_S: u64 = 3600;
-/// Seconds in which it answers once it is to stop.
-const STOPPING_S: f64 = 0.5;
+/// Seconds that pass without its running once it is to stop, after which it hangs.
+const STANDSTILL_S: f64 = 0.5;
+/// Seconds in which it answers in any case, also where many programs want the processor: beside 23 of them on
+/// two processors it twice took over half a second, and was called hung.
+const STOPPING_S: f64 = 3.0;
 /// Milliseconds between two questions whether to go on.
 const PATIENCE_MS: u16 = 50;
 /// Bytes of its answer: 67 000 sizes of blocks take 2 MiB.
@@ -61,8 +64,8 @@ impl CensusHelper {
     /// Counts what a process holds; where `go_on` says no, as far as it came by then.
     ///
     /// # Errors
-    /// The process is gone, or may not be read, or half a second later there is no answer; or there is
-    /// no helper.
+    /// The process is gone, or may not be read, or the helper then does nothing for half a second, or gives
+    /// no answer for three; or there is no helper.
     pub fn census(
         &mut self,
         subject: &Subject,
@@ -72,7 +75,7 @@ impl CensusHelper {
             Some(attached) => attached,
             None => helper::attach(Duty::Census).map_err(Refusal::NoHelper)?,
         };
-        let found = ask(&attached.channel, subject, go_on);
+        let found = ask(&attached, subject, go_on);
         let found = found.unwrap_or_else(|error| {
             Err(Refusal::NoHelper(format!("its helper failed: {error:#}")))
         });
@@ -84,25 +87,48 @@ impl CensusHelper {
     }
 }
 
+/// A helper that is to stop.
+struct Stopping {
+    /// When it was told to, and when it was last seen to have run since.
+    told_s: f64,
+    ran_s: f64,
+    /// Seconds of a processor that it had used by then, where the kernel tells.
+    used_s: Option<f64>,
+}
+
+impl Stopping {
+    fn told(now_s: f64, used_s: Option<f64>) -> Self {
+        Self { told_s: now_s, ran_s: now_s, used_s }
+    }
+
+    /// Whether it hangs, where it has used so many seconds of a processor by now.
+    fn hangs(&mut self, now_s: f64, used_s: Option<f64>) -> bool {
+        if used_s > self.used_s {
+            (self.ran_s, self.used_s) = (now_s, used_s);
+        }
+        now_s > self.ran_s + STANDSTILL_S || now_s > self.told_s + STOPPING_S
+    }
+}
+
 fn ask(
-    channel: &Channel,
+    helper: &Attached,
     subject: &Subject,
     go_on: &mut dyn FnMut() -> bool,
 ) -> Result<Result<Census, Refusal>> {
+    let channel = &helper.channel;
+    let used_s = || wait::processor_s_of(helper.pid());
     let ProcId { pid, start } = subject.id;
     let count = serde_json::to_vec(&Told::Count { pid, start })?;
     channel.send(&count, Some(subject.directory.as_fd()))?;
-    let mut stop_s = None;
+    let mut stopping: Option<Stopping> = None;
     while !channel.is_ready(PATIENCE_MS) {
-        match stop_s {
-            None if !go_on() => {
-                channel.send(&serde_json::to_vec(&Told::Stop)?, None)?;
-                stop_s = Some(wait::awake_s());
-            }
-            Some(stop_s) if wait::awake_s() > stop_s + STOPPING_S => {
+        if let Some(stopping) = &mut stopping {
+            if stopping.hangs(wait::awake_s(), used_s()) {
                 return Ok(Err(Refusal::NoAnswer));
             }
-            _ => {}
+        } else if !go_on() {
+            channel.send(&serde_json::to_vec(&Told::Stop)?, None)?;
+            stopping = Some(Stopping::told(wait::awake_s(), used_s()));
         }
     }
     let Found { bytes } = serde_json::from_slice(&channel.receive()?.context("it is gone")?.bytes)?;
@@ -130,4 +156,27 @@ pub fn serve() -> Result<()> {
         channel.send_parts(&answer)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// At so many tenths of a second after it was told to stop.
+    fn hangs_after(used_s: impl Fn(u32) -> Option<f64>) -> Option<u32> {
+        let mut stopping = Stopping::told(100.0, used_s(0));
+        (1..100).find(|tenths| stopping.hangs(100.0 + f64::from(*tenths) / 10.0, used_s(*tenths)))
+    }
+
+    #[test]
+    fn who_does_nothing_for_half_a_second_hangs_and_who_gets_a_slice_now_and_then_has_three_seconds()
+     {
+        assert_eq!(hangs_after(|_| Some(7.0)), Some(6));
+        assert_eq!(hangs_after(|_| None), Some(6));
+        // 3 ms in each 0.4 s.
+        let slices = |tenths: u32| 7.0 + f64::from(tenths / 4) * 0.003;
+        assert_eq!(hangs_after(|tenths| Some(slices(tenths))), Some(31));
+        // It ran once more, and then not.
+        assert_eq!(hangs_after(|tenths| Some(slices(tenths.min(4)))), Some(10));
+    }
 }
