@@ -37,6 +37,8 @@ enum Fault {
     Two,
     /// The one that leaks always comes together with another.
     Together,
+    /// One leaks, and workers take turns: each serves as many requests as another.
+    OneInTurns,
 }
 
 /// A service with its truth: the name and the bytes of what leaks.
@@ -100,10 +102,13 @@ fn service(seed: u64, fault: Fault, keys: (f64, f64)) -> Service {
                 if matches!(request, 0 | 1) && t + took > look_t {
                     buffers = buffer;
                 }
-                t += took + random.exponential(1.0 / rate);
+                t += match fault {
+                    Fault::OneInTurns => took.max(1.0 / rate),
+                    _ => took + random.exponential(1.0 / rate),
+                };
                 let leaks = match fault {
                     Fault::None => false,
-                    Fault::One | Fault::Together => request == LEAKS,
+                    Fault::One | Fault::OneInTurns | Fault::Together => request == LEAKS,
                     Fault::Two => request == LEAKS || request == ALSO,
                 };
                 if leaks {
@@ -156,7 +161,8 @@ fn tally(fault: Fault, keys: (f64, f64)) -> Tally {
     for seed in 1..=SEEDS {
         let service = service(u64::from(seed), fault, keys);
         let Answer::Named(culprit) = service.ledger.answer() else { continue };
-        let is_right = fault == Fault::One && culprit.request == name(LEAKS);
+        let leaks = matches!(fault, Fault::One | Fault::OneInTurns);
+        let is_right = leaks && culprit.request == name(LEAKS);
         let count = match (culprit.confidence, is_right) {
             (Confidence::Sure, true) => &mut tally.sure,
             (Confidence::Sure, false) => &mut tally.wrong_sure,
@@ -177,9 +183,19 @@ fn tally(fault: Fault, keys: (f64, f64)) -> Tally {
 fn the_one_that_leaks_is_named_and_no_other() {
     let tally = tally(Fault::One, FILLS);
     assert_eq!((tally.wrong_sure, tally.wrong_likely, tally.far), (0, 0, 0), "{tally:?}");
-    // 127 and 30; in the other 43 the cache of another request's grew more, or chance hid it.
-    assert!(tally.sure >= 115 && tally.sure + tally.likely >= 145, "{tally:?}");
-    // 6 of 157, of 2000 seeds 94 of 1562: the interval holds the truth 94 times in 100.
+    // 139 and 33; in the other 28 the cache of another request's grew more, or chance hid it.
+    assert!(tally.sure >= 127 && tally.sure + tally.likely >= 160, "{tally:?}");
+    // 8 of 172, of 2000 seeds 84 of 1701: the interval holds the truth 95 times in 100.
+    assert!(tally.outside <= 15, "{tally:?}");
+}
+
+#[test]
+fn the_one_that_leaks_is_named_where_workers_take_turns() {
+    let tally = tally(Fault::OneInTurns, FILLS);
+    assert_eq!((tally.wrong_sure, tally.wrong_likely, tally.far), (0, 0, 0), "{tally:?}");
+    // 130 and 34; while all requests had coefficients 81 and 53.
+    assert!(tally.sure >= 118 && tally.sure + tally.likely >= 150, "{tally:?}");
+    // 8 of 164, of 2000 seeds 86 of 1621.
     assert!(tally.outside <= 15, "{tally:?}");
 }
 
@@ -201,7 +217,7 @@ fn of_two_that_always_come_together_none_is_named() {
     assert!(tally.wrong_sure == 0 && tally.wrong_likely <= SEEDS / 40, "{tally:?}");
 }
 
-/// What the look cannot tell: a cache that fills by 39 to 71 % in it. 2 and 28 of 200.
+/// What the look cannot tell: a cache that fills by 39 to 71 % in it. 1 and 31 of 200.
 #[test]
 fn a_cache_that_fills_slowly_is_seldom_taken_for_a_sure_leak() {
     let tally = tally(Fault::None, (0.8, 2.0));
