@@ -57,9 +57,7 @@ impl Logged {
     pub fn php_fpm(pool: &str) -> Self {
         Self::start(|dir, port| {
             let (place, second) = (dir.display(), ports::own());
-            write(dir, "leak.php", include_str!("../fixtures/servers/leak.php"));
-            fs::create_dir(dir.join("state")).unwrap();
-            fs::set_permissions(dir.join("state"), fs::Permissions::from_mode(0o777)).unwrap();
+            lay_out_php(dir);
             let conf = format!(
                 "[global]\nerror_log = /dev/null\ndaemonize = no\n[app]\nuser = www-data\n\
                  group = www-data\nlisten = 127.0.0.1:{second}\npm = static\npm.max_children = 3\n\
@@ -81,7 +79,7 @@ impl Logged {
 
     /// Lays it out in a directory for a port, says its command line and that of the server in front of it,
     /// and returns when it serves.
-    fn start(lay_out: impl FnOnce(&Path, u16) -> (Vec<String>, Option<Vec<String>>)) -> Self {
+    pub fn start(lay_out: impl FnOnce(&Path, u16) -> (Vec<String>, Option<Vec<String>>)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let port = ports::own();
@@ -143,10 +141,17 @@ impl Drop for Logged {
     }
 }
 
-fn write(dir: &Path, name: &str, text: &str) {
+/// PHP's application, and where it remembers what it holds.
+pub fn lay_out_php(dir: &Path) {
+    write(dir, "leak.php", include_str!("../fixtures/servers/leak.php"));
+    fs::create_dir(dir.join("state")).unwrap();
+    fs::set_permissions(dir.join("state"), fs::Permissions::from_mode(0o777)).unwrap();
+}
+
+pub fn write(dir: &Path, name: &str, text: &str) {
     fs::write(dir.join(name), text).unwrap();
 }
 
-fn words(words: &[&str]) -> Vec<String> {
+pub fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
