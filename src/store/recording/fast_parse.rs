@@ -7,7 +7,7 @@
 use serde::de::DeserializeSeed;
 
 use super::raw_line::{Each, RawCeiling, RawFailure, RawMemory, RawPlace, RawProc, RawUse};
-use crate::core::model::process::{Comm, Proc, ProcId};
+use crate::core::model::process::{Comm, Proc, ProcId, Program};
 use crate::core::model::sample::Sample;
 
 /// Reads a line into `sample` as the JSON library would, or not at all: then `sample` is of no use.
@@ -60,19 +60,7 @@ pub(super) fn read(line: &[u8], sample: &mut Sample) -> Option<()> {
             b"places" => cursor.each(|raw: RawPlace<'_>| places.push(raw.name()))?,
             b"procs" => {
                 has_procs = true;
-                cursor.token(b'[')?;
-                while !cursor.is_next(b']') {
-                    if !procs.is_empty() {
-                        cursor.token(b',')?;
-                    }
-                    match cursor.process() {
-                        Some(process) => procs.push(process),
-                        None => {
-                            let raw: RawProc<'_> = serde_json::from_slice(cursor.value()?).ok()?;
-                            raw.put(procs, programs);
-                        }
-                    }
-                }
+                cursor.processes(procs, programs)?;
             }
             _ => return None,
         }
@@ -108,6 +96,24 @@ impl<'a> Cursor<'a> {
             }
             _ => false,
         }
+    }
+
+    /// Takes the processes.
+    fn processes(&mut self, procs: &mut Vec<Proc>, programs: &mut Vec<Program>) -> Option<()> {
+        self.token(b'[')?;
+        while !self.is_next(b']') {
+            if !procs.is_empty() {
+                self.token(b',')?;
+            }
+            match self.process() {
+                Some(process) => procs.push(process),
+                None => {
+                    let raw: RawProc<'_> = serde_json::from_slice(self.value()?).ok()?;
+                    raw.put(procs, programs);
+                }
+            }
+        }
+        Some(())
     }
 
     fn token(&mut self, token: u8) -> Option<()> {
