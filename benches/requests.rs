@@ -267,14 +267,20 @@ impl Tally {
         let Self { sure, likely, not_yet, wrong_sure, wrong_likely, outside, errors } = self;
         let mut sorted = errors.clone();
         sorted.sort_by(f64::total_cmp);
-        let percent = |nth: usize| 100.0 * sorted.get(nth).copied().unwrap_or(f64::NAN);
+        let percent = |nth: usize| sorted.get(nth).map_or(0.0, |error| 100.0 * error);
         let far = errors.iter().filter(|error| **error > 0.2).count();
+        let errors = match sorted.len() {
+            0 => String::new(),
+            all => format!(
+                "; error of the sure {:.1} % (median), {:.1} % (worst), beyond 20 % {far}; truth outside of the \
+                 interval {outside}",
+                percent(all / 2),
+                percent(all - 1)
+            ),
+        };
         format!(
             "sure {sure}, likely {likely}, not yet {not_yet}, wrong and sure {wrong_sure}, wrong and likely \
-             {wrong_likely}; error of the sure {:.1} % (median), {:.1} % (worst), beyond 20 % {far}; truth outside \
-             of the interval {outside}",
-            percent(sorted.len() / 2),
-            percent(sorted.len().saturating_sub(1)),
+             {wrong_likely}{errors}"
         )
     }
 }
