@@ -57,6 +57,20 @@ impl<'t> Above<'t> {
     }
 }
 
+/// What the writer of a dated line said in the few lines above it: "hass[812]: " is in each line of a
+/// traceback that goes to syslog.
+pub(super) fn of_its_writer(text: &[u8], at: usize, line: &str) -> String {
+    let Some((writer, _)) = line.split_once("]: ").filter(|(_, said)| said.contains("rrno 1"))
+    else {
+        return String::new();
+    };
+    let writer = format!("{}]: ", writer.rsplit(' ').next().unwrap_or(writer));
+    let before = text.get(at.saturating_sub(BACK)..at).unwrap_or_default();
+    let lines = before.rsplit(|byte| *byte == b'\n').skip(1).take(LINES_BACK);
+    let lines = lines.map(String::from_utf8_lossy).filter(|line| line.contains(&writer));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! Takes in lines that prove something. Most count by themselves, some only beside others.
 
-use super::above::Above;
+use super::above::{Above, of_its_writer};
 use super::counted_lines::CountedLines;
 use super::hit::{Hit, hit};
 use super::hosts::Hosts;
@@ -107,6 +107,8 @@ impl<'s> LogEventCounts<'s> {
             let line = line.trim_end_matches('\r');
             let (t, entry) = split(line, file, stamps);
             if t.is_some() {
+                let above = of_its_writer(text, at, line);
+                let entry = LogEntry { above: &above, ..entry };
                 let hit = hit(t, &entry, (source, Witness::SaidToBeKernel));
                 found.extend(hit.filter(|_| !hosts.is_of_another(entry.host)));
                 return;

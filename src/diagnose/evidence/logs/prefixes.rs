@@ -6,7 +6,9 @@
 
 mod words;
 
-use words::{AROUND_A_WORD, LEVELS, LINES, MOST_STARTED, OTHERS_WORDS, PHRASES, STARTS};
+pub(super) use words::OTHERS_WORDS;
+
+use words::{AROUND_A_WORD, LEVELS, LINES, MOST_STARTED, OWN_ERRORS, PHRASES, STARTS};
 
 /// The most prefixes of one line.
 const MOST: usize = 12;
@@ -93,6 +95,17 @@ fn after_prefix(text: &str) -> Option<&str> {
         let rest = output.iter().find_map(|from| rest.strip_prefix(from))?;
         return is_number(number).then_some(rest);
     }
+    // Open vSwitch, NLog: "|00001|ovs_thread(main)|EMER|pthread_create ..".
+    if let Some(rest) = text.strip_prefix('|') {
+        return Some(rest);
+    }
+    let field = text.split_once('|').filter(|(field, _)| is_name(field) && field.len() <= LONGEST);
+    if let Some((_, rest)) = field.filter(|(_, rest)| !rest.starts_with(' ')) {
+        return Some(rest);
+    }
+    if let Some(rest) = of_own_error(text) {
+        return Some(rest);
+    }
     let (word, rest) = text.split_once(char::is_whitespace)?;
     let rest = rest.trim_start();
     // pm2: "PM2        | ".
@@ -100,19 +113,34 @@ fn after_prefix(text: &str) -> Option<&str> {
         return is_name(word).then_some(rest);
     }
     let bare = word.trim_end_matches([':', '|', ';']);
-    let named = word.len() > bare.len();
+    // netdata: "netdata ERROR : PLUGIN[cgroup] : CGROUP: ".
+    let level = rest.split_once(" : ").is_some_and(|(level, _)| LEVELS.contains(&level));
+    let named = word.len() > bare.len() || level || rest.starts_with(": ");
     let is_prefix = word == ":"
         || word.len() <= LONGEST
             && (LEVELS.contains(&bare)
                 || is_number(bare.trim_start_matches(['*', '#']))
                 || is_numbered(bare)
                 || (named && is_name(bare))
-                || (bare.starts_with('<') && bare.ends_with('>') && is_name(bare))
+                || is_in_angles(bare)
                 || is_class(bare)
                 || is_time(bare)
                 || is_thread(bare)
                 || is_session(bare));
-    is_prefix.then_some(rest)
+    // What a session raises at these levels is its client's own choice.
+    let is_raised = is_session(bare)
+        && ["NOTICE:", "INFO:", "WARNING:"].iter().any(|level| rest.starts_with(level));
+    (is_prefix && !is_raised).then_some(rest)
+}
+
+/// Kamailio's "<core>", Erlang's "<0.231.0>", ClickHouse's "<Error>", rspamd's "<e7cd9c>;"; not a name of
+/// who chats.
+fn is_in_angles(word: &str) -> bool {
+    let inside = word.strip_prefix('<').and_then(|word| word.strip_suffix('>'));
+    let is_id = |inside: &str| inside.bytes().all(|b| b.is_ascii_hexdigit() || b == b'.');
+    inside.is_some_and(|inside| {
+        inside == "core" || LEVELS.contains(&inside) || (is_id(inside) && inside.len() > 4)
+    })
 }
 
 /// What follows a text in brackets, which is no client's address.
@@ -134,10 +162,28 @@ fn of_a_word(text: &str) -> Option<&str> {
     if let Some(rest) = text.strip_prefix("failed to create endpoint ") {
         return Some(rest.split_once(" on network ")?.1.split_once(": ")?.1);
     }
+    if let Some(rest) = text.strip_prefix("failed to \"") {
+        return of_kubelet(rest);
+    }
     AROUND_A_WORD.iter().find_map(|(before, behind)| {
         let (word, rest) = text.strip_prefix(before)?.split_once(' ')?;
         word.contains('/').then(|| rest.strip_prefix(behind))?
     })
+}
+
+/// What follows "STL Exception: ", "OS error: ".
+fn of_own_error(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once(' ').filter(|(own, _)| OWN_ERRORS.contains(own))?;
+    ["Error: ", "error: ", "Exception: ", "exception: "].iter().find_map(|of| rest.strip_prefix(of))
+}
+
+/// What follows kubelet's step and the container that it was for: "StartContainer\" for \"shop\" with
+/// RunContainerError: \"..". A container's name has no blanks.
+fn of_kubelet(text: &str) -> Option<&str> {
+    let (step, rest) = text.split_once("\" for \"")?;
+    let (container, rest) = rest.split_once("\" with ")?;
+    let (error, rest) = rest.split_once(": \"")?;
+    [step, container, error].into_iter().all(is_name).then_some(rest)
 }
 
 /// What follows a function's name and what it was called with, as Go programs chain them:
@@ -278,6 +324,17 @@ mod tests {
             ("Failed to find joe: fork: x", None),
             ("Failed to run a query which is long and of a user: fork: x", None),
             ("user: fork: x", None),
+            ("failed to \"StartContainer\" for \"a\" with RunError: \"fork: x", Some("fork: x")),
+            ("failed to \"StartContainer\" for \"a b\" with RunError: \"fork: x", None),
+            ("rpc error: code = Unknown desc = fork: x", Some("fork: x")),
+            ("remote: fork: x", None),
+            ("STL Exception: fork: x", Some("fork: x")),
+            ("netdata ERROR : PLUGIN[cgroup] : CGROUP: fork: x", Some("fork: x")),
+            ("Syntax error: fork: x", None),
+            ("<bob> fork: x", None),
+            ("[ 86427 ] <Error> executeQuery: fork: x", Some("fork: x")),
+            ("|00001|ovs_thread(main)|EMER|fork: x", Some("fork: x")),
+            ("[813] app@shop NOTICE:  fork: x", None),
         ] {
             let wanted = head.unwrap_or("fork: x");
             assert_eq!(heads(message).any(|found| found == wanted), head.is_some(), "{message}");

@@ -7,9 +7,10 @@
 //! Linux 2.6 to 6; and of public reports of their failures: Ceph, rspamd, amavis, fluentd, collectd,
 //! Icinga, Telegraf, pm2, ClamAV. A new wording is one row of the table and one line of the test. Each
 //! begins a message (see `prefixes`) or belongs to a form that its program alone writes, for what a
-//! client sent may stand further on in a line.
+//! client sent may stand further on in a line. What no row has is read by its sentence (`sentence`).
 
 mod reasons;
+mod sentence;
 mod table;
 
 use super::languages;
@@ -193,19 +194,23 @@ impl Wording {
     }
 }
 
+/// Part of the words for EAGAIN, which the search looks for also where no row has it.
+const UNAVAILABLE: &str = "rily unavailable";
+
 /// Parts of wordings that are rare in logs: searched for in place of a wording that has one. A wording
 /// that has none is searched for as it is. They make the search fast: whole wordings are two to three
 /// times slower (300 instead of 800 MB/s), since many begin like common words ("error", "code").
-const RARE_PARTS: [&str; 55] = [
+const RARE_PARTS: [&str; 56] = [
     "fork",
     "Fork",
     "FORK",
     "ut of memory",
     "ut Of Memory",
     "annot allocate ",
+    UNAVAILABLE,
     "rrno 12",
     "(12: ",
-    "ailed to allocate memory",
+    "ailed to allocate ",
     "emory allocation",
     "insufficient memory",
     "memory exhausted",
@@ -227,9 +232,9 @@ const RARE_PARTS: [&str; 55] = [
     "pthread_create",
     "thread_create",
     "hread creation",
+    "create a new thread",
     "reate thread",
     "reate Thread",
-    "create a new thread",
     "reate process",
     "reate new process",
     "create new OS thread",
@@ -259,6 +264,7 @@ pub(super) fn needles() -> Vec<&'static str> {
     let proving = WORDINGS.iter().filter(|wording| !matches!(wording.proves, Proof::Nothing));
     let kernel = KERNEL.map(|text| has(text, Proof::Nothing, Who::Tag).needle());
     let mut needles: Vec<&str> = proving.map(Wording::needle).chain(kernel).collect();
+    needles.push(UNAVAILABLE);
     needles.extend(languages::NEEDLES);
     needles.sort_unstable();
     needles.dedup();
@@ -272,7 +278,10 @@ pub(super) fn needles() -> Vec<&'static str> {
 pub(super) fn read(entry: &LogEntry<'_>) -> Option<Proved> {
     let LogEntry { tag, body, .. } = *entry;
     if tag == "kernel" {
-        return kernel(body);
+        return match of_systemd_to_kernel(body) {
+            Some((tag, body)) => read(&LogEntry { tag, body, ..*entry }),
+            None => kernel(body),
+        };
     }
     let text = in_english(body);
     if tag == "systemd-oomd" {
@@ -290,21 +299,46 @@ pub(super) fn read(entry: &LogEntry<'_>) -> Option<Proved> {
         Kind::AlsoOfClients => kind == Kind::Message,
         Kind::Message => kind == Kind::Message && !entry.of_client,
     };
+    let heads: Vec<&str> = heads(text).collect();
     // A row that proves nothing counts wherever it stands.
-    let barred =
-        |wording: &&Wording| matches!(wording.proves, Proof::Nothing) && wording.matches(text);
+    let barred = |wording: &&Wording| {
+        matches!(wording.proves, Proof::Nothing)
+            && (wording.matches(text) || heads.iter().any(|head| wording.matches(head)))
+    };
     if WORDINGS.iter().any(|wording| barred(&wording)) {
         return None;
     }
-    let heads: Vec<&str> = heads(text).collect();
-    let (head, wording) = WORDINGS.iter().filter(fits).find_map(|wording| {
+    let known = WORDINGS.iter().filter(fits).find_map(|wording| {
         let head = heads.iter().find(|head| wording.matches(head))?;
         Some((*head, wording))
-    })?;
+    });
+    let Some((head, wording)) = known else {
+        let who = if unit.is_empty() { tag } else { unit };
+        return by_sentence(text, &heads, tag, who).filter(|_| !entry.of_client);
+    };
     let (failure, only) = prove(wording.proves, head, text, entry.above)?;
     let who = who(wording, head, text, tag, unit);
     let pid = pid(head).filter(|_| failure == Failure::Killed);
     Some(Proved { failure, who, uid: None, pid, only, by_kernel: false })
+}
+
+/// What a sentence proves that no row has.
+fn by_sentence(text: &str, heads: &[&str], tag: &str, who: &str) -> Option<Proved> {
+    let failure = heads.iter().find_map(|head| {
+        let prefixes = text.get(..text.len().checked_sub(head.len())?)?;
+        sentence::failure(head, prefixes.ends_with(['"', '\'']), tag)
+    })?;
+    let (who, only) = (who.to_owned(), Only::Always);
+    Some(Proved { failure, who, uid: None, pid: None, only, by_kernel: false })
+}
+
+/// The tag and message of what a part of systemd wrote to the kernel's log, as it does early and late:
+/// "systemd-journald[5681]: Failed ..". No line of the kernel's own begins so and ends in an error's words.
+fn of_systemd_to_kernel(body: &str) -> Option<(&str, &str)> {
+    let (tag, message) = body.strip_prefix("systemd-").and_then(|_| body.split_once("]: "))?;
+    let (name, pid) = tag.split_once('[')?;
+    let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    (is_name && pid.bytes().all(|byte| byte.is_ascii_digit())).then_some((name, message))
 }
 
 /// The number behind "pid": "Worker (pid:7) ..", "#<Process::Status: pid 7 SIGKILL ..", "PID:7".
@@ -322,8 +356,11 @@ fn prove(proof: Proof, head: &str, text: &str, above: &str) -> Option<(Failure, 
         Proof::ForkBecause => Failure::ForkFailed(reason()?),
         Proof::OutOfMemory => {
             let missing = missing_at_end(head)?;
+            let prefixes = text.get(..text.len() - head.len()).unwrap_or_default();
             let of_fork =
-                ["fork", "_execute_child", "spawn"].iter().any(|word| above.contains(word));
+                ["fork", "_execute_child", "spawn"].iter().any(|word| above.contains(word))
+                    || head.contains(" (fork/exec /")
+                    || sentence::is_called_before(prefixes);
             // What std::thread throws where a thread cannot be made.
             let of_thread =
                 missing == MissingResource::Tasks && above.contains("'std::system_error'");

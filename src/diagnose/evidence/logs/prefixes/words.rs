@@ -1,17 +1,17 @@
 //! Words: what loggers, runtimes and servers write before the words of a program.
 
 /// Words that loggers put before a message, alone or with a colon.
-pub(super) const LEVELS: [&str; 45] = [
+pub(super) const LEVELS: [&str; 47] = [
     "TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "ERR", "CRITICAL", "CRIT",
     "ALERT", "EMERG", "PANIC", "FATAL", "SEVERE", "LOG", "E", "F", "W", "I", "error", "fatal",
     "warning", "crit", "alert", "panic", "info", "notice", "err", "Error", "Warning", "Fatal",
-    "Critical", "Info", "*SYSTEM", "E!", "W!", "ERR!", "--", "-", "#", "*",
+    "Critical", "Info", "*SYSTEM", "E!", "W!", "ERR!", "ERROR!", "--", "->", "-", "#", "*",
     // Parts of MongoDB; not COMMAND and WRITE, which quote what a client sent.
     "NETWORK", "CONTROL", "STORAGE",
 ];
 
 /// Phrases of more than one word before what an interpreter, a runtime or a server quotes.
-pub(super) const PHRASES: [&str; 58] = [
+pub(super) const PHRASES: [&str; 66] = [
     // Of Apache, behind its number: "(12)Cannot allocate memory: AH00159: ..".
     "Cannot allocate memory:",
     "Resource temporarily unavailable:",
@@ -23,6 +23,10 @@ pub(super) const PHRASES: [&str; 58] = [
     "PHP Parse error:",
     "PHP message:",
     "Fatal error:",
+    "exception 'ErrorException' with message '",
+    "Uncaught exception 'ErrorException' with message '",
+    "Exception in main!",
+    "Unexpected Exception, this is probably a bug:",
     "Uncaught exception:",
     "Uncaught Exception:",
     "Unhandled exception:",
@@ -71,6 +75,11 @@ pub(super) const PHRASES: [&str; 58] = [
     "LibClamAV Error:",
     "Starting VCC-compiler:",
     "Untar error on re-exec cmd:",
+    // Gluster, which says it once for many.
+    "The message \"",
+    "rpc error: code = Unknown desc =",
+    "rpc error: code = Internal desc =",
+    "rpc error: code = Unavailable desc =",
 ];
 
 /// What bash calls the line of a script, in the languages of its catalogues.
@@ -78,7 +87,7 @@ pub(super) const LINES: [&str; 10] =
     ["line", "Zeile", "ligne", "línea", "linha", "riga", "linia", "regel", "rad", "строка"];
 
 /// Names before a colon whose value others choose: nothing behind them is evidence.
-pub(super) const OTHERS_WORDS: [&str; 40] = [
+pub(in super::super) const OTHERS_WORDS: [&str; 41] = [
     "statement",
     "query",
     "context",
@@ -119,6 +128,7 @@ pub(super) const OTHERS_WORDS: [&str; 40] = [
     "command",
     "cmd",
     "args",
+    "remote",
 ];
 
 /// Phrases around one word without blanks: the path that Docker's daemon was asked for, the application
@@ -149,3 +159,25 @@ pub(super) const STARTS: [&str; 12] = [
 ];
 /// The most words of what was to be started.
 pub(super) const MOST_STARTED: usize = 4;
+
+/// What programs call an error of the system's, of a library's or of their own, never of what they were given.
+pub(super) const OWN_ERRORS: [&str; 18] = [
+    "OS",
+    "IO",
+    "I/O",
+    "STL",
+    "C++",
+    "System",
+    "system",
+    "Runtime",
+    "Unexpected",
+    "unexpected",
+    "Unhandled",
+    "Uncaught",
+    "Caught",
+    "Fatal",
+    "Critical",
+    "Internal",
+    "Python",
+    "Standard",
+];

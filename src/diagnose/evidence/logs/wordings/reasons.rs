@@ -63,6 +63,13 @@ fn is_tail(tail: &str) -> bool {
     tail.trim().is_empty()
         || tail.starts_with(['.', ')', ']', '\'', '"', '!', ';', ':', '>', '}'])
         || begins(&[", rootInodeErr: ", " at ", " (", " [", " in ", " -- ", " - ", " <", " \\"])
+        || tail.strip_prefix(", ").is_some_and(is_next_step)
+}
+
+/// What a program says that it does next: "giving up", "scheduling broken".
+pub(super) fn is_next_step(text: &str) -> bool {
+    let text = text.trim_end_matches(['.', '!', ' ']);
+    text.split(' ').count() <= 4 && text.chars().all(|c| c.is_ascii_lowercase() || c == ' ')
 }
 
 /// The same before the words: Apache's "(11)Resource temporarily unavailable: fork: ..".

@@ -40,6 +40,16 @@ pub(super) const WORDINGS: &[Wording] = &[
     has("Map failed", Nothing, Tag),
     has("JavaScript heap", Nothing, Tag),
     has("static TLS block", Nothing, Tag),
+    has("ulimit -l", Nothing, Tag),
+    has("ibv_", Nothing, Tag),
+    has("lock process memory", Nothing, Tag),
+    has("VRAM", Nothing, Tag),
+    has("GEM ", Nothing, Tag),
+    has("DRM_IOCTL", Nothing, Tag),
+    // Pages that are set apart by vm.nr_hugepages.
+    has("uge page", Nothing, Tag),
+    has("ugepage", Nothing, Tag),
+    has("hugetlb", Nothing, Tag),
     has("Allowed memory size of", Nothing, Tag),
     has("Out of sort memory", Nothing, Tag),
     // Dovecot's vsz_limit, and the shared memory of Zabbix's caches.
@@ -49,6 +59,7 @@ pub(super) const WORDINGS: &[Wording] = &[
     has("zbx_mem_", Nothing, Tag),
     has("zbx_shmem_", Nothing, Tag),
     has("maxmemory", Nothing, Tag),
+    Wording { has: " cache", ..begins("out of memory", Nothing, Tag) },
     has("consider tuning tcp_mem", Nothing, Tag),
     has("io_uring", Nothing, Tag),
     has("PumaWorkerKiller", Nothing, Tag),
@@ -131,7 +142,7 @@ pub(super) const WORDINGS: &[Wording] = &[
     begins("unable to fork", ForkFailed, Tag),
     begins("Unable to fork", ForkFailed, Tag),
     begins("Failed to fork", ForkFailed, Tag),
-    begins("Failed forking", ForkBecause, Tag),
+    begins("Failed forking", ForkFailed, Tag),
     begins("Function call 'fork' failed", ForkBecause, Tag),
     begins("forkpty: ", ForkBecause, Tag),
     Wording { has: " failed: ", ..begins("fork #", ForkBecause, Tag) },
@@ -259,6 +270,10 @@ pub(super) const WORDINGS: &[Wording] = &[
     begins("pthread_create failed with error 11", NO_TASKS, Tag),
     // MongoDB's message, whose error stands in another field.
     Wording { ends: "pthread_create failed", ..begins("pthread_create failed", ForkFailed, Tag) },
+    Wording {
+        has: "thread: pthread_create failed",
+        ..begins("Failed to create ", ForkFailed, Tag)
+    },
     begins("pthread_create", ForkBecause, Tag),
     begins("failed on pthread_create", ForkBecause, Tag),
     begins("Check failed: res == 0 (11 vs. 0) pthread_create failed", NO_TASKS, Tag),
@@ -274,6 +289,7 @@ pub(super) const WORDINGS: &[Wording] = &[
     begins("unable to create thread", ForkFailed, Tag),
     begins("Unable to create thread", ForkFailed, Tag),
     begins("unable to create worker thread", ForkFailed, Tag),
+    begins("not enough resources to create a new thread", NO_TASKS, Tag),
     begins("cannot create thread", ForkBecause, Tag),
     begins("Cannot create thread", ForkBecause, Tag),
     begins("could not create thread", ForkBecause, Tag),
@@ -303,6 +319,14 @@ pub(super) const WORDINGS: &[Wording] = &[
     },
     begins("could not map anonymous shared memory: Cannot allocate memory", NO_MEMORY, Tag),
     Wording { ends: " bytes!", ..begins("Unable to allocate ", NO_MEMORY, Tag) },
+    // libwebsockets.
+    begins("OOM allocating ", NO_MEMORY, Tag),
+    // ClickHouse, of a pool of threads; the query that it was for follows.
+    begins(
+        "std::exception. Code: 1001, type: std::system_error, e.what() = Resource temporarily unavailable",
+        NO_TASKS,
+        Tag,
+    ),
     Wording {
         has: ": Cannot allocate memory",
         ..begins("cannot set up guest memory '", NO_MEMORY, Tag)
