@@ -18,6 +18,7 @@ pub enum Need {
     ModPerl,
     /// Apache's tool that compiles modules, and a compiler.
     Apxs,
+    ModWsgi,
     PhpFpm,
     Nginx,
     Gunicorn,
@@ -51,6 +52,9 @@ impl Need {
             }
             Self::Apxs if !there("/usr/bin/apxs") || !there("/usr/bin/gcc") => {
                 Some("apxs or gcc is missing: apt-get install apache2-dev gcc".into())
+            }
+            Self::ModWsgi if !there(&format!("{MODULES}/mod_wsgi.so")) => {
+                Some("mod_wsgi is missing: apt-get install libapache2-mod-wsgi-py3".into())
             }
             Self::PhpFpm if service::php_fpm().is_none() || service::php_extensions().is_none() => {
                 Some("php-fpm with FFI is missing: apt-get install php-fpm".into())

@@ -33,6 +33,8 @@ pub enum Kind {
     ApachePreforkC,
     /// event with a C module.
     ApacheEvent,
+    /// mod_wsgi's processes of its own, behind an event MPM of one process.
+    ModWsgi,
 }
 
 /// Workers of the servers whose number is fixed: as many requests of four seconds at 1.5 a second.
@@ -61,6 +63,7 @@ impl Kind {
             Self::Puma => &[Need::Puma],
             Self::Unicorn => &[Need::Unicorn],
             Self::ApachePreforkC | Self::ApacheEvent => &[Need::Apache, Need::Apxs],
+            Self::ModWsgi => &[Need::Apache, Need::ModWsgi],
         };
         [own, &[Need::Root, Need::Cgroup]].concat()
     }
@@ -71,7 +74,7 @@ impl Kind {
             Self::PhpFpm | Self::Unicorn => "QUIT",
             Self::GunicornSync | Self::GunicornGthread | Self::Puma => "TERM",
             Self::Uwsgi => "HUP",
-            Self::ApachePreforkC | Self::ApacheEvent => "USR1",
+            Self::ApachePreforkC | Self::ApacheEvent | Self::ModWsgi => "USR1",
         }
     }
 }
@@ -241,6 +244,10 @@ fn lay_out(setup: Setup<'_>, dir: &Path, port: u16, second: u16) -> Vec<String> 
             );
             words("/usr/bin/unicorn -c unicorn.rb -E production config.ru".to_owned())
         }
+        Kind::ModWsgi => {
+            write("apache.conf", &mod_wsgi(dir, port));
+            words(format!("{PROGRAM} -DFOREGROUND -f {place}/apache.conf"))
+        }
         Kind::ApachePreforkC | Kind::ApacheEvent => {
             build_module(dir);
             write("apache.conf", &apache(setup, dir, port, second));
@@ -273,6 +280,21 @@ fn apache(setup: Setup<'_>, dir: &Path, port: u16, second: u16) -> String {
          Listen 127.0.0.1:{second}\nKeepAlive {keep_alive}\nKeepAliveTimeout 5\nTimeout 60\n\
          MaxConnectionsPerChild 0\n{mpm_settings}\nLeakyKiB {kib}\n\
          <Location />\nSetHandler leaky\n</Location>\n"
+    )
+}
+
+fn mod_wsgi(dir: &Path, port: u16) -> String {
+    let place = dir.display();
+    format!(
+        "ServerRoot \"{place}\"\nServerName localhost\nDefaultRuntimeDir \"{place}\"\n\
+         PidFile \"{place}/master.pid\"\nErrorLog /proc/self/fd/2\nLogLevel notice\n\
+         User www-data\nGroup www-data\nLoadModule mpm_event_module {MODULES}/mod_mpm_event.so\n\
+         LoadModule authz_core_module {MODULES}/mod_authz_core.so\n\
+         LoadModule wsgi_module {MODULES}/mod_wsgi.so\nListen 127.0.0.1:{port}\n\
+         StartServers 1\nServerLimit 1\nThreadsPerChild 40\nMaxRequestWorkers 40\n\
+         WSGISocketPrefix {place}/wsgi\n\
+         WSGIDaemonProcess app processes={WORKERS} threads=1 display-name=%{{GROUP}}\n\
+         WSGIProcessGroup app\nWSGIApplicationGroup %{{GLOBAL}}\nWSGIScriptAlias / {place}/app.py\n"
     )
 }
 

@@ -41,6 +41,7 @@ mod in_force;
 mod last_minute;
 mod local_user;
 mod logs;
+mod one_worker;
 mod own;
 mod package;
 mod postgres;

@@ -251,6 +251,12 @@ fn gunicorn_gthread_answers_a_long_request_before_its_worker_goes() {
 }
 
 #[test]
+#[ignore = "needs Apache, mod_wsgi, root and a memory cgroup"]
+fn mod_wsgis_daemon_processes_lose_no_request() {
+    no_request_is_lost(Kind::ModWsgi, false, &[]);
+}
+
+#[test]
 #[ignore = "needs uWSGI, root and a memory cgroup"]
 fn uwsgi_loses_no_request() {
     no_request_is_lost(Kind::Uwsgi, false, &[]);

@@ -17,7 +17,17 @@ impl Eligibility {
         let has_siblings = || self.pool_size(s.pool(), detector) >= 2;
         s.parent.is_some()
             && !program_facts.helper
-            && (program_facts.forked || (self.may_exec_workers(program_facts) && has_siblings()))
+            && (program_facts.forked
+                || self.is_replaced_by_reload(s, program_facts)
+                || (self.may_exec_workers(program_facts) && has_siblings()))
+    }
+
+    /// Whether its master replaces it when asked, and is of the same server. HAProxy's runs its program
+    /// anew once it has forked its worker, which then passes for no fork of it.
+    fn is_replaced_by_reload(&self, s: &ProcessState, facts: &ProgramFacts) -> bool {
+        let master = s.parent.and_then(|id| self.server(id));
+        matches!(self.rules.method(facts.server), Method::Reload(_))
+            && master.is_some_and(|master| std::ptr::eq(master, facts.server))
     }
 
     /// Whether children that run a program of their own may be workers: of a program in no row, or one
