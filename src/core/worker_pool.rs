@@ -41,7 +41,7 @@ impl WorkerPoolKind {
     /// The kind of the pool that the process of a program is in, by the row of its server.
     pub fn of(program: &Program, comm: Comm, server: &Server) -> Self {
         if program.forked && servers::handles_requests(server, program) {
-            InCommon::Forks(servers::pool_name(server, program)).into()
+            InCommon::Forks(servers::pool_name(server, &program.title)).into()
         } else {
             Self::named(comm)
         }

@@ -1,6 +1,7 @@
 //! Live servers: the settings of the servers that run here, and the work that their workers do.
 
 use crate::core::model::process::ProcId;
+use crate::core::servers;
 use crate::diagnose::evidence::config::RunningServer;
 use crate::diagnose::evidence::inquiry::Subject;
 use crate::diagnose::evidence::logs::ServerLog;
@@ -172,13 +173,12 @@ impl LiveServers {
         is_in_force.then_some(remedy)
     }
 
-    /// The name of the pool that its largest worker belongs to: "www" of "php-fpm: pool www".
+    /// The name of the pool that its largest worker belongs to.
     fn pool_name(&self, master: &Master) -> String {
         let largest = master.workers.iter().max_by(|a, b| a.1.total_cmp(&b.1));
         let title = largest.map(|(pid, _)| RunningServer::look(&self.procfs, *pid).args);
         let title = title.and_then(|args| args.into_iter().next()).unwrap_or_default();
-        let name = title.strip_prefix(master.server.pool_title).unwrap_or_default();
-        name.trim().to_owned()
+        servers::pool_name(master.server, &title).to_owned()
     }
 
     /// Reads the work of all workers before the samples that are watched.

@@ -105,8 +105,8 @@ fn convicted(engine: &Engine) -> BTreeSet<ProcId> {
 fn a_thinned_history_is_judged_as_the_whole_one() {
     let (mut same, mut all) = (0, 0);
     let mut differ = Vec::new();
-    for subtree in &FAMILIES {
-        let made = subtree.recording(1);
+    for family in &FAMILIES {
+        let made = family.recording(1);
         let slower = EVERY_S / made.header.interval_s;
         let dir = tempfile::tempdir().unwrap();
         let lock = SelectionLock::take(dir.path(), "slow").unwrap();
@@ -134,8 +134,8 @@ fn a_thinned_history_is_judged_as_the_whole_one() {
             same += 1;
         } else {
             let (whole, thinned) = (convicted(&whole).len(), convicted(&thinned).len());
-            differ.push(format!("{}: {whole} or {thinned}", subtree.name));
-            assert!(subtree.expect != Expect::Quiet || thinned <= whole, "{differ:?}");
+            differ.push(format!("{}: {whole} or {thinned}", family.name));
+            assert!(family.expect != Expect::Quiet || thinned <= whole, "{differ:?}");
         }
     }
     assert!(10 * same >= 9 * all, "{same} of {all} are judged alike: {differ:?}");

@@ -69,10 +69,11 @@ pub fn handles_requests(server: &Server, program: &Program) -> bool {
     !server.helpers.iter().any(|part| program.title.contains(part))
 }
 
-/// The name of the pool that a worker belongs to, where its server has several.
-pub fn pool_name<'p>(server: &Server, program: &'p Program) -> &'p str {
+/// The name of the pool that a worker with that title belongs to, where its server has several: "www" of
+/// "php-fpm: pool www".
+pub fn pool_name<'t>(server: &Server, title: &'t str) -> &'t str {
     let named = !server.pool_title.is_empty();
-    program.title.strip_prefix(server.pool_title).filter(|_| named).unwrap_or("")
+    title.strip_prefix(server.pool_title).filter(|_| named).unwrap_or("").trim()
 }
 
 /// What is seen of a program.
@@ -281,9 +282,9 @@ mod tests {
     #[test]
     fn each_pool_of_a_php_fpm_has_its_own_name() {
         let shop = program("/usr/sbin/php-fpm8.2", "php-fpm: pool shop", 1);
-        assert_eq!(pool_name(recognise(&shop, Comm::default(), &[]), &shop), "shop");
+        assert_eq!(pool_name(recognise(&shop, Comm::default(), &[]), &shop.title), "shop");
         let nginx = program("/usr/sbin/nginx", "nginx: worker process", 1);
-        assert_eq!(pool_name(recognise(&nginx, Comm::default(), &[]), &nginx), "");
+        assert_eq!(pool_name(recognise(&nginx, Comm::default(), &[]), &nginx.title), "");
     }
 
     #[test]
