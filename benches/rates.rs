@@ -1,13 +1,14 @@
 //! What happens to the requests of real servers that leak fast in little memory.
 //!
 //! ```text
-//! cargo bench --bench rates                          # 4, 15 and 40 MB/s in 256 MiB: ten minutes
+//! cargo bench --bench rates                          # 4, 15 and 40 MB/s in 256 MiB: a quarter of an hour
 //! cargo bench --bench rates -- 1024 15,40            # in so many MiB at so many MB/s
 //! cargo bench --bench rates -- 256 15,40 unwatched   # without leakwatch
 //! ```
 //!
-//! Root, memory cgroups and the servers that tests/all installs; two servers run at a time. Exits with 1
-//! when under leakwatch the OOM killer struck or a request failed.
+//! Root, memory cgroups and the servers that tests/all installs. Each leaks for 40 s, and until it would have
+//! filled its memory one and a half times; two run at a time, or four that leak less than 15 MB/s. Exits with
+//! 1 when under leakwatch the OOM killer struck or a request failed.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, reason = "a bench")]
 
 use std::process::ExitCode;
@@ -43,11 +44,13 @@ use common::service::{Kind, Service, Setup};
 
 const MIB: u64 = 1 << 20;
 const PER_SECOND: f64 = 60.0;
-/// Each server is under load for so long.
-const TIME: Duration = Duration::from_secs(40);
+/// Each server is under load for so long at least, and for so many times what it takes to fill its memory.
+const LEAST_S: f64 = 40.0;
+const FILLS: f64 = 1.5;
+/// Below so many MB/s, more servers run at a time.
+const SLOW: f64 = 15.0;
 /// A server is looked at as often, for the least that was left.
 const GLANCE: Duration = Duration::from_millis(20);
-const AT_ONCE: usize = 2;
 const KINDS: [Kind; 8] = [
     Kind::PhpFpm,
     Kind::GunicornSync,
@@ -67,10 +70,11 @@ fn main() -> ExitCode {
     let rates: Vec<f64> = rates.split(',').map(|rate| rate.parse().expect("MB/s")).collect();
     let is_watched = word(2, "watched") == "watched";
 
+    let at_once = if rates.iter().all(|rate| *rate < SLOW) { 4 } else { 2 };
     let jobs = KINDS.iter().flat_map(|kind| rates.iter().map(move |rate| (*kind, *rate)));
     let (jobs, is_kept) = (Mutex::new(jobs), Mutex::new(true));
     thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
+        for _ in 0..at_once {
             scope.spawn(|| {
                 // The next one is taken out of the lock before it runs.
                 let next = || jobs.lock().expect("nobody panicked").next();
@@ -102,9 +106,11 @@ fn run(kind: Kind, mb_per_s: f64, mib: u64, is_watched: bool) -> bool {
         cli.err.expect_line(PROMPTLY, "of what is watched", |line| line.contains("watching"));
         cli
     });
+    let fill_s = (mib * MIB) as f64 / (mb_per_s * 1e6);
+    let time = Duration::from_secs_f64(LEAST_S.max(FILLS * fill_s));
     let (load, began, mut least) =
         (Load::start(Plan::of(service.port(), "/", PER_SECOND)), Instant::now(), u64::MAX);
-    while began.elapsed() < TIME {
+    while began.elapsed() < time {
         thread::sleep(GLANCE);
         least = least.min((mib * MIB).saturating_sub(memory.usage()));
     }
