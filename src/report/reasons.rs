@@ -125,7 +125,10 @@ pub(crate) fn unproven(checks: &ProofChecks) -> String {
     }
     if !weight.passes {
         let weight = pair(*weight, ratio);
-        lacks.push(format!("it has used little of its way in so many samples ({weight})"));
+        lacks.push(format!("it has used little of its way in such a time ({weight})"));
+    }
+    if !checks.is_straight {
+        lacks.push("it speeds up, as a warm-up that begins slowly does".to_owned());
     }
     if !day_s.passes {
         let lasts = pair(*day_s, time);
@@ -196,6 +199,7 @@ mod tests {
             samples: ok,
             seconds: ok,
             is_spread: true,
+            is_straight: true,
             at_equal_work: true,
             weight: ok,
             day_s: ok,
@@ -205,8 +209,8 @@ mod tests {
         let steps = ProofChecks { is_spread: false, weight: no(0.4, 2.0), ..checks };
         assert_eq!(
             unproven(&steps),
-            "it grew in a few steps, which may be over; it has used little of its way in so many \
-             samples (0.40/2.00)"
+            "it grew in a few steps, which may be over; it has used little of its way in such a \
+             time (0.40/2.00)"
         );
         let half_a_day = ProofChecks { day_s: no(43_200.0, 86_400.0), ..checks };
         assert!(unproven(&half_a_day).ends_with("(12 h 00 min/24 h 00 min)"));

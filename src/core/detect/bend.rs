@@ -17,6 +17,12 @@ const EXPONENTIALS: u32 = 30;
 /// Powers that are tried, from .2 to .95.
 const POWERS: u32 = 16;
 
+/// Powers above 1 that are tried, up to 3.25.
+const RISING_POWERS: u32 = 15;
+
+/// By how much a curve that speeds up, or an S, must beat the line: clearly, as leaks wander.
+const CLEARLY: f64 = 15.0;
+
 /// Where an S is steepest, as a share of the window: that part is over, ...
 const SIGMOID_MIDDLES: [f64; 6] = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8];
 
@@ -48,13 +54,28 @@ pub fn saturates(minima: &[u32]) -> bool {
 
 /// Whether the block minima, whose halves grew alike, are an S, or the middle and the end of one.
 pub fn ends_an_s(minima: &[u32]) -> bool {
+    sigmoid_information(minima) < -BETTER_THAN_LINE
+}
+
+/// Whether the block minima clearly speed up, or are an S: so does a warm-up that begins slowly, and
+/// what comes next is not known.
+pub fn is_curved(minima: &[u32]) -> bool {
+    let line = misfit(minima, |t| t).0.max(EXACT);
+    let n = minima.len() as f64;
+    let power = |k: u32| misfit(minima, |t| t.powf(1.0 + 0.15 * f64::from(k)));
+    let power = best(&mut (1..=RISING_POWERS).map(power));
+    n * (power.max(EXACT) / line).ln() + n.ln() < -CLEARLY || sigmoid_information(minima) < -CLEARLY
+}
+
+/// By how much the best S is worse than the line; below 0 if it is better.
+fn sigmoid_information(minima: &[u32]) -> f64 {
     let n = minima.len() as f64;
     let line = misfit(minima, |t| t).0.max(EXACT);
     let sigmoid = best(&mut SIGMOID_MIDDLES.into_iter().flat_map(|middle| {
         SIGMOID_SCALES.map(|scale| misfit(minima, |t| 1.0 / (1.0 + ((middle - t) / scale).exp())))
     }));
     // Two parameters more than the line.
-    n * (sigmoid.max(EXACT) / line).ln() + 2.0 * n.ln() < -BETTER_THAN_LINE
+    n * (sigmoid.max(EXACT) / line).ln() + 2.0 * n.ln()
 }
 
 /// The least misfit of the curves that rise.
@@ -113,5 +134,15 @@ mod tests {
         assert!(ends_an_s(&minima(s(0.5))) && ends_an_s(&minima(s(0.7))));
         assert!(!bends(s(0.5)), "straight in its middle");
         assert!(!ends_an_s(&minima(|t| t)));
+    }
+
+    #[test]
+    fn what_speeds_up_and_an_s_are_curved_and_a_line_that_wanders_is_not() {
+        let s = |middle: f64| move |t: f64| 1.0 / (1.0 + ((middle - t) / 0.15).exp());
+        assert!(is_curved(&minima(|t| t * t)) && is_curved(&minima(|t| (3.0 * t).exp() / 20.0)));
+        assert!(is_curved(&minima(s(0.5))) && is_curved(&minima(s(1.0))));
+        assert!(!is_curved(&minima(|t| t)));
+        assert!(!is_curved(&minima(|t| t + 0.05 * (9.0 * t).sin())));
+        assert!(!is_curved(&minima(|t| t.powf(0.7))), "it slows down");
     }
 }

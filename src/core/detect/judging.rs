@@ -220,11 +220,14 @@ impl Detector {
                 let other = &self.processes[*other];
                 let (of, _) = other.member?;
                 let compared = other.series.growth_and_load(level, blocks);
-                compared.filter(|_| of == pool)
+                let size = other.state.footprint as f64;
+                compared.filter(|_| of == pool).map(|(growth, work)| (growth, work, size))
             });
+            let least = process.state.footprint as f64 / self.basis.constants.sibling_size;
             let (mut at_rest, mut alike) = (0, 0);
-            for (growth, work) in siblings {
-                at_rest += i32::from(growth < 0.2 * grown && work >= 0.3 * load);
+            for (growth, work, size) in siblings {
+                let rests = growth < 0.2 * grown && work >= 0.3 * load;
+                at_rest += i32::from(rests && size <= least);
                 alike += i32::from(growth > 0.5 * grown);
             }
             if at_rest >= 1 && alike <= at_rest {

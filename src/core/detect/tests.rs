@@ -1,5 +1,7 @@
 //! The detector on made-up machines: what it must find, when, and what it must never report.
 
+mod not_proven;
+
 use proptest::prelude::*;
 
 use super::*;
