@@ -53,6 +53,8 @@ struct World {
     master_gone: bool,
     /// Every other worker has another name, as under mod_perl.
     renamed: bool,
+    /// All work, on a tenth of a core.
+    busy: bool,
     /// Memory is limited by the commit limit.
     commit: bool,
     /// Forks are refused in this second.
@@ -94,6 +96,7 @@ impl World {
             master: MASTER,
             master_gone: false,
             renamed: false,
+            busy: false,
             commit: false,
             refused: false,
             signal_failure: None,
@@ -187,7 +190,7 @@ impl World {
             rss: footprint,
             anon: Some(footprint),
             swap: 0,
-            cpu_s: 0.0,
+            cpu_s: if self.busy { 0.1 * (self.t - 1.7e9) } else { 0.0 },
             threads: 1,
         };
         let master = (!self.lone && !self.master_gone)
@@ -744,6 +747,7 @@ fn an_order_that_could_not_be_carried_out_is_not_regretted() {
 fn who_stopped_growing_half_a_minute_ago_is_not_ended_for_what_another_fills() {
     for rate in [4, 16] {
         let mut world = World::with(rules()).workers(4, MIB, Nature::Obeys);
+        world.busy = true;
         world.run(160);
         stop(&mut world);
         world.run(30);

@@ -1,6 +1,7 @@
 //! A worker: whether it is idle, and what its end gives back.
 
 use crate::core::detect::Detector;
+use crate::core::detect::process::IDLE_S;
 use crate::core::detect::process_state::ProcessState;
 
 /// Whether it does nothing now: it used no CPU for a second, and did not grow since the sample
@@ -11,7 +12,7 @@ pub fn is_idle(s: &ProcessState) -> bool {
         [.., (_, before), (_, now)] => before == now,
         _ => false,
     };
-    s.idle_s >= 1.0 && still
+    s.idle_s >= IDLE_S && still
 }
 
 /// Bytes that its end gives back: its footprint without what it inherited at its fork, which it

@@ -33,6 +33,9 @@ const NEW_SAMPLES: u32 = 12;
 /// The level whose minima tell which sizes it held: of eight planned intervals.
 const LEVEL_OF_SIZES: usize = INTERVAL_LEVEL + 3;
 
+/// Seconds without CPU use from which on it is idle.
+pub const IDLE_S: f64 = 1.0;
+
 /// The sample at which its start-up is over.
 const SETTLED_SAMPLES: u32 = 3;
 
@@ -290,7 +293,8 @@ impl Process {
             .find_map(|window| context.leak_rule(window, life).map(|why| (why, window)));
         let best = long.map(|(_, window)| window).or(windows.last());
         self.state.evidence = best.map(|window| context.evidence(window));
-        self.state.kill_evidence = kill_evidence(&windows, context);
+        let is_idle_leak = self.leak.is_some() && self.state.idle_s >= IDLE_S;
+        self.state.kill_evidence = kill_evidence(&windows, context, is_idle_leak);
         if let Some(exhaustion) = context.exhaustion(&windows) {
             self.outlook.get_or_insert_default().exhaustion = Some(exhaustion);
         }
@@ -363,16 +367,21 @@ impl Process {
     }
 }
 
-/// The largest growth that may justify ending the process: CPU use neither explains nor hides it,
-/// and the process takes a real part of what is lost.
-fn kill_evidence(windows: &[GrowthWindow], context: &JudgeContext<'_>) -> Option<Evidence> {
+/// The largest growth that may justify ending the process: CPU use neither explains nor hides it, the
+/// process takes a real part of what is lost, and it goes on. A proven leak that is idle may pause: its
+/// end costs nothing.
+fn kill_evidence(
+    windows: &[GrowthWindow],
+    context: &JudgeContext<'_>,
+    is_idle_leak: bool,
+) -> Option<Evidence> {
     // As if it had gone on through the whole window.
     let growth = |window: &GrowthWindow| {
         window.shape.growth() * window.blocks as f64 / window.apart() as f64
     };
     windows
         .iter()
-        .filter(|window| window.growth == GrowthShape::Steady && !window.paused)
+        .filter(|window| window.growth == GrowthShape::Steady && (is_idle_leak || !window.paused))
         .filter(|window| context.takes_part(window).passes)
         .max_by(|a, b| growth(a).total_cmp(&growth(b)))
         .map(|window| context.evidence(window))
