@@ -20,12 +20,15 @@ fn no_file_is_forgotten_in_either_package() {
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let (deb, rpm) = manifest.split_once("[package.metadata.generate-rpm]").unwrap();
     let dirs = ["man", "examples/completions", "examples/systemd", "examples/init"];
-    let more = ["examples/prometheus", "examples/grafana", "examples/hooks"];
-    for dir in dirs.into_iter().chain(more) {
+    let patterns =
+        ["examples/prometheus", "examples/hooks", "examples/monitoring", "examples/container"];
+    for dir in dirs.into_iter().chain(["examples/grafana"]).chain(patterns) {
         for entry in std::fs::read_dir(root().join(dir)).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
             let path = format!("{dir}/{name}");
-            let by_pattern = ["examples/prometheus", "examples/hooks"].contains(&dir);
+            let pattern = format!("\"{dir}/*");
+            let by_pattern =
+                patterns.contains(&dir) && [deb, rpm].iter().all(|of| of.contains(&pattern));
             let unit = dir == "examples/systemd" && name != "default";
             let in_deb = unit || by_pattern || deb.contains(&path);
             assert!(in_deb, "{path} is not in the .deb's assets");
