@@ -80,8 +80,16 @@ impl Rules {
                 Signal::Term => Step::Term,
                 _ => Step::Gentle,
             };
-            let later = termination.then.iter().position(|then| *then > step);
-            let then = later.and_then(|at| termination.then.get(at..)).unwrap_or_default();
+            let kills = termination.then.contains(&Step::Kill);
+            // What is harder than the user's signal stays, the server's own first one included.
+            let then: &[Step] = match step {
+                Step::Kill => &[],
+                Step::Term if kills => &[Step::Kill],
+                Step::Term => &[],
+                _ if termination.first.1 != Signal::Term => termination.then,
+                _ if kills => &[Step::Term, Step::Kill],
+                _ => &[Step::Term],
+            };
             termination = Termination { first: (step, signal), then, ..termination };
         }
         if self.no_kill {
@@ -134,6 +142,10 @@ mod tests {
         assert_eq!(steps(&with(Term), "apache-prefork"), [Term, Kill]);
         assert_eq!(steps(&with(Kill), "apache-prefork"), [Kill]);
         assert_eq!(steps(&with(Usr1), "apache-prefork"), [Usr1, Term, Kill]);
+        assert_eq!(steps(&with(Usr1), "gunicorn"), [Usr1, Term, Kill]);
+        let without_kill = Rules { no_kill: true, ..with(Usr1) };
+        assert_eq!(steps(&without_kill, "gunicorn"), [Usr1, Term]);
+        assert_eq!(steps(&with(Usr1), "unknown"), [Usr1, Term], "never KILL");
         assert_eq!(steps(&with(Int), "sshd"), []);
     }
 
