@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::common::cli::Cli;
 use crate::common::needs::{self, Need};
+use crate::common::process;
 
 const ICINGA: Need = Need::Program("icinga2", "icinga2-bin icinga2-common");
 const ZABBIX: Need = Need::Program("zabbix_agentd", "zabbix-agent");
@@ -26,7 +27,7 @@ fn text(name: &str, dir: &Path) -> String {
 #[test]
 fn checkmk_gets_a_line_of_a_local_check() {
     let dir = tempfile::tempdir().unwrap();
-    let script = dir.path().join("leakwatch");
+    let script = dir.path().join("check");
     fs::write(&script, text("checkmk", dir.path())).unwrap();
     let run = |pid: u32| {
         let options = format!("--pid {pid}");
@@ -98,8 +99,11 @@ fn zabbix_gets_json_and_passes_no_command_on() {
         String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).into_owned()
     };
 
-    let mut subject = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
-    let ours = ask("^cat$");
+    // A name of its own: the agent lets no expression through that could anchor one.
+    let subject = dir.path().join("for_zabbix");
+    process::install(Path::new("/bin/cat"), &subject);
+    let mut subject = Command::new(subject).stdin(Stdio::piped()).spawn().unwrap();
+    let ours = ask("for_zabbix");
     drop(subject.stdin.take());
     subject.wait().unwrap();
     let hostile = ask("x'; touch pwned; '");
