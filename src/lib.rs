@@ -44,6 +44,7 @@
 //! | [`census`](crate::core::census) | what does a process hold by malloc, and which blocks become more? |
 //! | [`requests`](crate::core::requests) | which request leaks, by what workers served and how they grew? |
 //! | [`servers`](crate::core::servers) | how each server is recognised, and how its workers are ended |
+//! | [`worker_pool`](crate::core::worker_pool) | which children of a parent do the same work |
 //! | [`alarm`](crate::core::alarm) | has it begun already: OOM kills, refused forks, stalls |
 //! | [`alerting`](crate::core::alerting) | is the result of a check worth a report? |
 //! | [`engine`](crate::core::engine) | one sample in, one assessment out |
