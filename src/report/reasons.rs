@@ -125,7 +125,9 @@ pub(crate) fn unproven(checks: &ProofChecks) -> String {
     }
     if !weight.passes {
         let weight = pair(*weight, ratio);
-        lacks.push(format!("it has used little of its way in such a time ({weight})"));
+        lacks.push(format!(
+            "it has filled too little of what was left, in too short a time ({weight})"
+        ));
     }
     if !checks.is_straight {
         lacks.push("it speeds up, as a warm-up that begins slowly does".to_owned());
@@ -209,8 +211,8 @@ mod tests {
         let steps = ProofChecks { is_spread: false, weight: no(0.4, 2.0), ..checks };
         assert_eq!(
             unproven(&steps),
-            "it grew in a few steps, which may be over; it has used little of its way in such a \
-             time (0.40/2.00)"
+            "it grew in a few steps, which may be over; it has filled too little of what was left, \
+             in too short a time (0.40/2.00)"
         );
         let half_a_day = ProofChecks { day_s: no(43_200.0, 86_400.0), ..checks };
         assert!(unproven(&half_a_day).ends_with("(12 h 00 min/24 h 00 min)"));
