@@ -4,7 +4,8 @@
 #
 # The root is the host's, read-only: what must be writable is new here and in this machine's memory.
 # Its words and the command's go to the serial line, which is the host's standard output; the
-# kernel's own go to the console, its standard error. SYSCTLS is "key=value key=value ...".
+# kernel's own go to the console, its standard error. SYSCTLS is "key=value key=value ...". Where SYSTEMD
+# is "yes", systemd takes its place and starts the command.
 set -eu
 exec </dev/null >/dev/ttyS0 2>&1
 stty -F /dev/ttyS0 -opost
@@ -21,6 +22,9 @@ done
 if [ "$SWAP" = yes ]; then
     mkswap /dev/ubda >/dev/null
     swapon /dev/ubda
+fi
+if [ "$SYSTEMD" = yes ]; then
+    . "${0%.sh}-systemd.sh"
 fi
 status=0
 "$@" || status=$?

@@ -23,6 +23,10 @@ use super::turn::Turn;
 
 /// The kernel, where Debian's package user-mode-linux has it.
 pub const KERNEL: &str = "/usr/bin/linux.uml";
+/// Process 1 of a machine with systemd, where the script looks for it.
+const SYSTEMD: &str = "/lib/systemd/systemd";
+/// Where a machine with systemd has its units; more may be put there.
+pub const UNITS: &str = "/run/units";
 /// Set inside, to the part that is to be played there.
 const INSIDE: &str = "LEAKWATCH_SMALL_MACHINE";
 /// What may be set outside and counts inside too.
@@ -34,6 +38,7 @@ pub struct SmallMachine {
     memory_mib: u64,
     swap_mib: u64,
     sysctls: Vec<&'static str>,
+    systemd: bool,
     at_most: Duration,
 }
 
@@ -49,7 +54,8 @@ pub struct Ran {
 impl SmallMachine {
     /// The kernel keeps some 26 MiB of it for itself.
     pub fn of_mib(memory_mib: u64) -> Self {
-        Self { memory_mib, swap_mib: 0, sysctls: Vec::new(), at_most: Duration::from_secs(240) }
+        let at_most = Duration::from_secs(240);
+        Self { memory_mib, swap_mib: 0, sysctls: Vec::new(), systemd: false, at_most }
     }
 
     pub fn with_swap_mib(self, swap_mib: u64) -> Self {
@@ -60,6 +66,11 @@ impl SmallMachine {
     pub fn with_sysctl(mut self, setting: &'static str) -> Self {
         self.sysctls.push(setting);
         self
+    }
+
+    /// systemd is its process 1, with the units in [`UNITS`], and the command one of its services.
+    pub fn with_systemd(self) -> Self {
+        Self { systemd: true, ..self }
     }
 
     /// The machine is ended after this time at the latest.
@@ -75,7 +86,8 @@ impl SmallMachine {
             needs::require(needs);
             return scene(&part);
         }
-        needs::require(&[needs, &[Need::SmallMachine]].concat());
+        let systemd = self.systemd.then_some(Need::Program(SYSTEMD, "systemd"));
+        needs::require(&[needs, &[Need::SmallMachine], systemd.as_slice()].concat());
         let test = std::thread::current().name().expect("a test has a name").to_owned();
         let _turn = Turn::take();
         let all: Vec<Ran> = std::thread::scope(|scope| {
@@ -148,6 +160,7 @@ impl SmallMachine {
         };
         set("init", init);
         set("SYSCTLS", &self.sysctls.join(" "));
+        set("SYSTEMD", if self.systemd { "yes" } else { "no" });
         set("SWAP", if self.swap_mib > 0 { "yes" } else { "no" });
         set("PATH", PATH);
         set("TMPDIR", "/dev/shm");

@@ -54,5 +54,6 @@ mod servers;
 mod small_machine;
 mod state;
 mod systemd;
+mod systemd_as_init;
 mod task_limits;
 mod top;

@@ -1,0 +1,185 @@
+//! Under a real systemd: the shipped units in a small machine whose process 1 it is. What it and its
+//! journal show of leakwatch, and what leakwatch says of its units.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::common::cli::{Cli, PROMPTLY};
+use crate::common::prefork;
+use crate::common::small_machine::{SmallMachine, UNITS};
+use crate::common::unit::Unit;
+use crate::common::wait;
+
+/// Where every unit may read it, whatever ProtectHome= hides.
+const PROGRAM: &str = "/opt/leakwatch";
+
+/// Runs a command; its words, and whether it succeeded.
+fn run(program: &str, args: &[&str]) -> (bool, String) {
+    let said = Command::new(program).args(args).env("SYSTEMD_PAGER", "").output().unwrap();
+    (said.status.success(), String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).into())
+}
+
+/// Runs systemctl, which must succeed.
+fn systemctl(args: &[&str]) -> String {
+    let (succeeded, said) = run("systemctl", args);
+    assert!(succeeded, "systemctl {args:?}: {said}\n{}", run("journalctl", &["-n", "40"]).1);
+    said
+}
+
+/// A property of a unit.
+fn property(unit: &str, name: &str) -> String {
+    systemctl(&["show", "--value", "-p", name, unit]).trim().to_owned()
+}
+
+/// The process of a service.
+fn main_pid(unit: &str) -> u32 {
+    property(unit, "MainPID").parse().unwrap()
+}
+
+fn install(name: &str, text: &str) {
+    let path = Path::new(UNITS).join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+/// The shipped units, as installed, with these settings besides in their [Service].
+fn install_shipped(names: &[&str], settings: &str) {
+    fs::write(PROGRAM, "").unwrap();
+    let built = Cli::program();
+    assert!(run("mount", &["--bind", built.to_str().unwrap(), PROGRAM]).0);
+    for name in names {
+        install(name, &Unit::shipped(name).running(Path::new(PROGRAM)));
+        if name.ends_with(".service") {
+            install(&format!("{name}.d/test.conf"), &format!("[Service]\n{settings}\n"));
+        }
+    }
+    systemctl(&["daemon-reload"]);
+}
+
+/// The entries of the journal that match.
+fn journal(matching: &[&str]) -> Vec<Value> {
+    let (_, said) = run("journalctl", &[&["-q", "-o", "json"], matching].concat());
+    said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+#[ignore = "needs user-mode Linux and systemd"]
+fn the_service_says_how_it_is_stays_alive_and_is_begun_anew_when_it_hangs() {
+    SmallMachine::of_mib(256).with_systemd().play(&[], &["service"], |_| {
+        let settings =
+            "Environment=\"DAEMON_OPTS=--interval 1h\"\nWatchdogSec=3s\nRestartSec=100ms";
+        install_shipped(&["leakwatch.service"], settings);
+
+        systemctl(&["start", "leakwatch"]);
+
+        let status = systemctl(&["status", "leakwatch"]);
+        assert!(status.contains("active (running)"), "{status}");
+        assert!(status.contains("Status: \"nothing leaks in "), "{status}");
+        let pid = main_pid("leakwatch");
+        // Four signs of life at least, of which the first three are due within the watchdog's time.
+        let heard = || property("leakwatch", "WatchdogTimestampMonotonic").parse::<u64>().unwrap();
+        let first = heard();
+        assert!(wait::until(Duration::from_secs(60), || heard() > first + 4_000_000), "no sign");
+        assert_eq!((main_pid("leakwatch"), property("leakwatch", "NRestarts")), (pid, "0".into()));
+        systemctl(&["reload", "leakwatch"]);
+        assert_eq!(main_pid("leakwatch"), pid);
+
+        systemctl(&["kill", "--kill-whom=main", "--signal=STOP", "leakwatch"]);
+
+        let again = || property("leakwatch", "NRestarts") == "1" && main_pid("leakwatch") > 0;
+        assert!(
+            wait::until(Duration::from_secs(60), again),
+            "{}",
+            systemctl(&["status", "leakwatch"])
+        );
+        let runs = || property("leakwatch", "ActiveState") == "active";
+        assert!(wait::until(PROMPTLY, runs), "it does not come back");
+        assert_ne!(main_pid("leakwatch"), pid);
+        systemctl(&["stop", "leakwatch"]);
+        assert_eq!(property("leakwatch", "Result"), "success");
+    });
+}
+
+#[test]
+#[ignore = "needs user-mode Linux and systemd"]
+fn a_leak_in_a_unit_is_told_by_the_units_name_in_its_journal_too() {
+    SmallMachine::of_mib(384).with_systemd().play(&[], &["unit"], |_| {
+        let server = prefork::program();
+        install(
+            "shop.service",
+            &format!(
+                "[Service]\nMemoryMax=120M\nMemorySwapMax=0\n\
+                 ExecStart={} --leaky 1 --healthy 1 --cache 0 --rate 2M/s\n",
+                server.display()
+            ),
+        );
+        let options =
+            "--unit shop.service --interval 1s --textfile /var/lib/leakwatch/metrics.prom";
+        let settings = format!(
+            "Environment=\"DAEMON_OPTS={options}\"\nEnvironment=\"LEAKWATCH_SERVER={}\"",
+            prefork::ROW
+        );
+        install_shipped(&["leakwatch.service"], &settings);
+        systemctl(&["start", "shop", "leakwatch"]);
+        let master = main_pid("shop");
+
+        let events = |name: &str| journal(&[&format!("LEAKWATCH_EVENT={name}")]);
+        let came_back = wait::until(Duration::from_secs(120), || !events("outcome").is_empty());
+
+        let all = run("journalctl", &["-u", "leakwatch", "-u", "shop"]).1;
+        println!("{all}");
+        assert!(came_back, "nothing was ended");
+        let order = &events("order")[0];
+        let field = |key: &str| order[key].as_str().unwrap_or_else(|| panic!("no {key}: {order}"));
+        assert!(field("MESSAGE").contains("shop.service"), "{order}");
+        assert_eq!(field("LEAKWATCH_UNIT"), "shop.service");
+        assert_eq!((field("PRIORITY"), field("SYSLOG_IDENTIFIER")), ("4", "leakwatch"));
+        assert_eq!(field("_SYSTEMD_UNIT"), "leakwatch.service");
+        assert_eq!(field("OBJECT_SYSTEMD_UNIT"), "shop.service");
+        assert_eq!(field("OBJECT_PID"), master.to_string());
+        let json: Value = serde_json::from_str(field("LEAKWATCH_JSON")).unwrap();
+        assert_eq!(json["unit"], "shop.service", "{json}");
+        // What an admin types who wonders about the server.
+        let (_, of_shop) = run("journalctl", &["-u", "shop"]);
+        assert!(of_shop.contains("ORDER"), "{of_shop}");
+        assert!(of_shop.contains("the memory limit of unit shop.service"), "{of_shop}");
+        let metrics = fs::read_to_string("/var/lib/leakwatch/metrics.prom").unwrap();
+        assert!(metrics.contains("unit=\"shop.service\""), "{metrics}");
+        assert_eq!(main_pid("shop"), master, "the master was ended");
+    });
+}
+
+#[test]
+#[ignore = "needs user-mode Linux and systemd"]
+fn the_timer_starts_checks_that_remember_each_other() {
+    SmallMachine::of_mib(256).with_systemd().play(&[], &["timer"], |_| {
+        let names = ["leakwatch-check.service", "leakwatch-check.timer"];
+        install_shipped(&names, "");
+        install(
+            "leakwatch-check.timer.d/test.conf",
+            "[Timer]\nOnBootSec=1s\nOnUnitActiveSec=2s\nAccuracySec=100ms\n",
+        );
+        systemctl(&["daemon-reload"]);
+
+        systemctl(&["start", "leakwatch-check.timer"]);
+
+        let runs = || {
+            journal(&["UNIT=leakwatch-check.service", "JOB_RESULT=done"])
+                .iter()
+                .filter(|entry| entry["JOB_TYPE"] == "start")
+                .count()
+        };
+        assert!(wait::until(Duration::from_secs(60), || runs() >= 3), "{} checks", runs());
+        let said = run("journalctl", &["-u", "leakwatch-check"]).1;
+        println!("{said}");
+        assert_eq!(property("leakwatch-check.service", "Result"), "success", "{said}");
+        let kept: Vec<PathBuf> =
+            fs::read_dir("/var/lib/leakwatch").unwrap().map(|e| e.unwrap().path()).collect();
+        assert!(!kept.is_empty(), "no history");
+        assert!(systemctl(&["list-timers"]).contains("leakwatch-check.timer"));
+    });
+}
