@@ -25,10 +25,9 @@
 //! | room | duty | never |
 //! |---|---|---|
 //! | `main` | parse, dispatch, print one error, return the exit status | logic |
-//! | [`command`] | one module for each mode: connect the system to the engine, hold the loop | arithmetic, system calls |
+//! | [`command`] | one module for each mode: connect the system to the engine, hold the loop; of `top` also the [live view](command::top::live_view) as plain values | arithmetic, system calls |
 //! | [`cli`] | [`options`](cli::options), [`config`](cli::config) files and variables, and the values that they [`resolve`](cli::resolve) to | judging, output |
 //! | [`diagnose`] | the adviser: services, evidence from logs, settings and work done, advice, its reports | signals |
-//! | [`top`] | the live view as plain values: lines of a screen, and what a key changes | reading anything |
 //! | [`report`] | write events and state to any `impl Write`: text, JSON, journal, Prometheus, the screen | reading anything, choosing |
 //! | [`store`] | files of our own: recordings, histories of checks, profiles of programs, evidence of ended processes | decisions |
 //! | [`system`] | every system call: [`proc`](system::proc), `ceilings` and [`balance`](system::balance) read the machine, [`heap_census`](system::heap_census) another process's memory; [`signal`](system::signal) alone sends signals; [`wait`](system::wait) alone sleeps and reads clocks; [`prepare`](system::prepare), [`hook`](system::hook), [`systemd`](system::systemd), [`terminal`](system::terminal), outputs that never block | decisions |
@@ -104,4 +103,3 @@ pub mod diagnose;
 pub mod report;
 pub mod store;
 pub mod system;
-pub mod top;

@@ -4,7 +4,6 @@ use crate::cli::options::{Color, OutputOptions};
 use crate::diagnose::report::text::Layout;
 use crate::report::words::Style;
 use crate::system::machine;
-use crate::top::Look;
 use std::io::IsTerminal;
 
 /// The style of lines on standard output.
@@ -19,12 +18,8 @@ pub(super) fn layout(color: Color) -> Layout {
     Layout { width: usize::from(width.clamp(60, 140)), colour: colour(color), unicode: unicode() }
 }
 
-/// The look of a screen.
-pub(super) fn look(color: Color) -> Look {
-    Look { colour: colour(color), unicode: unicode() }
-}
-
-fn unicode() -> bool {
+/// Whether the terminal's characters are more than ASCII.
+pub(super) fn unicode() -> bool {
     // The first of these that is set names the character set (locale(7)).
     let set = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter();
     let locale = set.filter_map(|name| std::env::var(name).ok()).find(|value| !value.is_empty());
@@ -32,7 +27,8 @@ fn unicode() -> bool {
     ["utf-8", "utf8"].iter().any(|name| locale.ends_with(name))
 }
 
-fn colour(color: Color) -> bool {
+/// Whether output is coloured.
+pub(super) fn colour(color: Color) -> bool {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
     let is = |name: &str, value: &str| std::env::var_os(name).is_some_and(|v| v == value);
     // The order of https://bixense.com/clicolors and https://no-color.org.

@@ -4,15 +4,15 @@
 use clap::Parser;
 use leakwatch::cli::config;
 use leakwatch::cli::options::{Cli, Command, TopOptions};
+use leakwatch::command::top::live_view::keys::Key;
+use leakwatch::command::top::live_view::log::Log;
+use leakwatch::command::top::live_view::view::{Size, TimeRequest, View};
+use leakwatch::command::top::live_view::{Look, draw};
 use leakwatch::command::top::playback::Playback;
 use leakwatch::core::model::ceiling::{Ceiling, CeilingKind, Place};
 use leakwatch::core::model::process::{Comm, Proc, ProcId, Program};
 use leakwatch::core::model::sample::{Header, Memory, Sample};
 use leakwatch::store::recording::Writer;
-use leakwatch::top::keys::Key;
-use leakwatch::top::log::Log;
-use leakwatch::top::view::{Size, TimeRequest, View};
-use leakwatch::top::{Look, draw};
 use std::path::{Path, PathBuf};
 
 const SMALL: Size = Size { columns: 80, rows: 24 };

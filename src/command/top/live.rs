@@ -5,6 +5,9 @@ use super::recorder::Recorder;
 use crate::cli::options::TopOptions;
 use crate::cli::resolve;
 use crate::command::act::Hand;
+use crate::command::top::live_view::log::Log;
+use crate::command::top::live_view::scene::Scene;
+use crate::command::top::live_view::view::Clock;
 use crate::core::engine::Engine;
 use crate::core::model::event::Event;
 use crate::core::model::order::Order;
@@ -15,9 +18,6 @@ use crate::report::words::Subject;
 use crate::system::machine;
 use crate::system::sampler::Sampler;
 use crate::system::wait::Waiter;
-use crate::top::log::Log;
-use crate::top::scene::Scene;
-use crate::top::view::Clock;
 use anyhow::{Context, Result, ensure};
 
 /// The machine, sampled.

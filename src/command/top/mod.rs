@@ -1,14 +1,20 @@
 //! Top: connects the samples, of this machine or of a recording, and the keys with the
-//! [live view](crate::top).
+//! [live view](live_view).
 
 mod ending;
 mod live;
+pub mod live_view;
 pub mod playback;
 mod recorder;
 mod source;
 
 use crate::cli::options::TopOptions;
 use crate::command::terminal;
+use crate::command::top::live_view::keys::{Decoder, Key};
+use crate::command::top::live_view::log::Log;
+use crate::command::top::live_view::scene::Scene;
+use crate::command::top::live_view::view::{Clock, Request, Size, TimeRequest, View};
+use crate::command::top::live_view::{Look, draw};
 use crate::core::model::event::Severity;
 use crate::core::model::order::Order;
 use crate::core::model::process::ProcId;
@@ -18,11 +24,6 @@ use crate::report::words::{Style, Subject, TimeOfDay};
 use crate::system::rights;
 use crate::system::terminal::Terminal;
 use crate::system::wait::{Waiter, Wake};
-use crate::top::keys::{Decoder, Key};
-use crate::top::log::Log;
-use crate::top::scene::Scene;
-use crate::top::view::{Clock, Request, Size, TimeRequest, View};
-use crate::top::{Look, draw};
 use anyhow::Result;
 use live::Live;
 use playback::Playback;
@@ -37,7 +38,7 @@ const KEY_S: f64 = 0.05;
 /// Bad options, no terminal, a procfs or a recording that cannot be read.
 pub fn run(options: &TopOptions) -> Result<Severity> {
     Terminal::check()?;
-    let look = terminal::look(options.color);
+    let look = Look { colour: terminal::colour(options.color), unicode: terminal::unicode() };
     let mut log = Log::default();
     let (waiter, source) = match &options.file {
         Some(file) => {

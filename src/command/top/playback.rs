@@ -3,13 +3,13 @@
 
 use crate::cli::options::JudgeOptions;
 use crate::cli::resolve;
+use crate::command::top::live_view::log::Log;
+use crate::command::top::live_view::scene::Scene;
+use crate::command::top::live_view::view::{Clock, TimeRequest};
 use crate::core::engine::Engine;
 use crate::core::model::sample::Sample;
 use crate::diagnose::observer::Observer;
 use crate::store::recording::Reader;
-use crate::top::log::Log;
-use crate::top::scene::Scene;
-use crate::top::view::{Clock, TimeRequest};
 use anyhow::{Result, bail, ensure};
 use std::path::{Path, PathBuf};
 

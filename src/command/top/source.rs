@@ -2,10 +2,10 @@
 
 use super::live::Live;
 use super::playback::Playback;
+use crate::command::top::live_view::scene::Scene;
+use crate::command::top::live_view::view::{Clock, View};
 use crate::diagnose::observer::Observer;
 use crate::system::wait::Waiter;
-use crate::top::scene::Scene;
-use crate::top::view::{Clock, View};
 use anyhow::Result;
 
 /// Seconds between two pictures of a recording that is played.

@@ -5,8 +5,8 @@
 //! View + Key ─► View, and a Request where that takes more than the view has
 //! ```
 //!
-//! So every screen can be kept in a file and compared. [`command::top`](crate::command::top) takes the
-//! samples, reads the keys and carries out the requests.
+//! So every screen can be kept in a file and compared. [`top`](super) takes the samples, reads the keys
+//! and carries out the requests. Nothing in here touches the world; `tests/in_process/tidy.rs` checks that.
 
 mod draw;
 pub mod keys;
