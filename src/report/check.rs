@@ -159,7 +159,7 @@ impl Report<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::detect::ceilings::series::Headroom;
+    use crate::core::detect::forecast::ceiling_series::Headroom;
     use crate::core::model::ceiling::{CeilingKind, Place};
     use crate::core::model::forecast::Forecast;
     use crate::core::model::process::{Comm, ProcId};

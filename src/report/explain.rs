@@ -6,8 +6,8 @@
 
 use super::reasons::{cell, conclusion, pair, ratio, size, unproven};
 use super::words::{CeilingName, Style, Subject, TimeOfDay};
-use crate::core::detect::ceilings::series::Headroom;
 use crate::core::detect::explain::{EarlierRunMatch, Explanation, Siblings, WindowRow};
+use crate::core::detect::forecast::ceiling_series::Headroom;
 use crate::core::detect::series::window::GrowthShape;
 use crate::core::detect::verdict::rules::{PatientRule, RuleChecks};
 use crate::core::model::units::{Bytes, BytesPerSecond, Seconds};

@@ -4,7 +4,7 @@
 //! terminal.
 
 use super::words::{NamedCeiling, Style, Subject};
-use crate::core::detect::ceilings::series::Headroom;
+use crate::core::detect::forecast::ceiling_series::Headroom;
 use crate::core::engine::Engine;
 use crate::core::model::forecast::Forecast;
 use crate::core::model::process::{Comm, ProcId};

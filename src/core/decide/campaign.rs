@@ -1,7 +1,7 @@
 //! Campaign: the orders under way, from the first signal to the replacement of the victim.
 
 use crate::core::detect::Detector;
-use crate::core::detect::ceilings::series::Headroom;
+use crate::core::detect::forecast::ceiling_series::Headroom;
 use crate::core::model::ceiling::{CeilingKind, Place, Unit};
 use crate::core::model::event::Event;
 use crate::core::model::order::{Order, OrderReason, Outcome, OutcomeResult};

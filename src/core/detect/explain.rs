@@ -2,8 +2,8 @@
 //! weighed in. Made when asked for, never in a tick.
 
 use crate::core::detect::Detector;
-use crate::core::detect::ceilings::series::Headroom;
 use crate::core::detect::earlier_runs::EarlierRuns;
+use crate::core::detect::forecast::ceiling_series::Headroom;
 use crate::core::detect::process::Process;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::detect::proof::ProofChecks;

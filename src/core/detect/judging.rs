@@ -2,9 +2,9 @@
 //! subtrees and pools.
 
 use crate::core::detect::Detector;
-use crate::core::detect::ceilings::series::Headroom;
 use crate::core::detect::constants::INTERVAL_LEVEL;
 use crate::core::detect::declared::declared;
+use crate::core::detect::forecast::ceiling_series::Headroom;
 use crate::core::detect::known_programs::{ProgramKind, kind_of};
 use crate::core::detect::pools::JUDGE_EVERY;
 use crate::core::detect::process::Process;

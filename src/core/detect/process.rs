@@ -2,11 +2,11 @@
 
 use std::num::NonZeroU64;
 
-use crate::core::detect::ceilings::forecast::Exhaustion;
-use crate::core::detect::ceilings::last_forecast::LastForecast;
 use crate::core::detect::constants::INTERVAL_LEVEL;
 use crate::core::detect::convict::{BentGrowth, HeldFinding, set};
 use crate::core::detect::earlier_runs::{EarlierRuns, RunComparison};
+use crate::core::detect::forecast::exhaustion::Exhaustion;
+use crate::core::detect::forecast::last_forecast::LastForecast;
 use crate::core::detect::process_state::{ProcessState, RecentFootprints};
 use crate::core::detect::sample_clock::{SampleTime, block};
 use crate::core::detect::series::block_minima::Series;

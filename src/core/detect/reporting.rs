@@ -1,7 +1,7 @@
 //! The last steps of one sample: which verdicts and forecasts are news.
 
 use crate::core::detect::Detector;
-use crate::core::detect::ceilings::last_forecast::LastForecast;
+use crate::core::detect::forecast::last_forecast::LastForecast;
 use crate::core::detect::process::Process;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::detect::sample_clock::SampleTime;

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use crate::core::detect::ceilings::last_forecast::LastForecast;
+use crate::core::detect::forecast::last_forecast::LastForecast;
 use crate::core::detect::process::{Outlook, Process};
 use crate::core::detect::process_state::ProcessState;
 use crate::core::model::event::Event;

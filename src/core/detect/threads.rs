@@ -3,7 +3,7 @@
 //! Nearly all processes keep the number of threads that they begin with, so a series is kept only
 //! for those whose number ever changed.
 
-use crate::core::detect::ceilings::last_forecast::LastForecast;
+use crate::core::detect::forecast::last_forecast::LastForecast;
 use crate::core::detect::sample_clock::SampleTime;
 use crate::core::detect::series::block_minima::Series;
 use crate::core::detect::series::growth_window::GrowthWindow;

@@ -1,7 +1,7 @@
 //! Tests of remedies: what is proposed for services of each server.
 
 use super::*;
-use crate::core::detect::ceilings::series::Headroom;
+use crate::core::detect::forecast::ceiling_series::Headroom;
 use crate::core::model::ceiling::{CeilingKind, Place};
 use crate::core::model::process::Comm;
 use crate::core::model::units::MIB;

@@ -4,7 +4,7 @@ use super::movement::Movement;
 use super::service::{JudgedBy, SeenEarlier, Service, ServiceVerdict};
 use super::urgency;
 use super::weigh::{Sides, figures, weigh};
-use crate::core::detect::ceilings::series::Headroom;
+use crate::core::detect::forecast::ceiling_series::Headroom;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::engine::Engine;
 use crate::core::model::ceiling::Unit;

@@ -1,6 +1,6 @@
 //! Service: the processes that belong together, and the verdict on them.
 
-use crate::core::detect::ceilings::series::Headroom;
+use crate::core::detect::forecast::ceiling_series::Headroom;
 use crate::core::model::forecast::Forecast;
 use crate::core::model::process::{Comm, ProcId};
 use crate::core::servers::Server;

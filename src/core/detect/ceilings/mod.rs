@@ -1,9 +1,5 @@
-//! Each ceiling's usage over time, its trend and its forecast.
+//! Each ceiling's usage over time, its trend, and what else than processes fills it.
 
 pub mod causes;
-pub mod forecast;
-pub mod last_forecast;
-pub mod series;
 pub mod tracker;
-pub mod tree_forecasts;
 pub mod usage;

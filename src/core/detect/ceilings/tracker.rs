@@ -1,8 +1,8 @@
 //! The ceilings over each tree, and which of them is nearest.
 
 use crate::core::detect::basis::JudgeBasis;
-use crate::core::detect::ceilings::series::CeilingId;
 use crate::core::detect::ceilings::usage::CeilingUsage;
+use crate::core::detect::forecast::ceiling_series::CeilingId;
 use crate::core::detect::sample_clock::SampleTime;
 use crate::core::model::ceiling::{Ceiling, CeilingKind, FilledBy, Place};
 use crate::core::model::process::ProcId;

@@ -5,9 +5,9 @@
 //! a process's.
 
 use crate::core::detect::basis::JudgeBasis;
-use crate::core::detect::ceilings::forecast::Exhaustion;
-use crate::core::detect::ceilings::last_forecast::LastForecast;
-use crate::core::detect::ceilings::series::{CeilingId, CeilingSeries, Headroom};
+use crate::core::detect::forecast::ceiling_series::{CeilingId, CeilingSeries, Headroom};
+use crate::core::detect::forecast::exhaustion::Exhaustion;
+use crate::core::detect::forecast::last_forecast::LastForecast;
 use crate::core::detect::sample_clock::SampleTime;
 use crate::core::detect::series::block_minima::Series;
 use crate::core::detect::series::growth_window::GrowthWindow;

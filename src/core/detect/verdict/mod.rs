@@ -5,10 +5,9 @@ pub mod rules;
 mod tests;
 
 use crate::core::detect::basis::JudgeBasis;
-use crate::core::detect::ceilings::forecast;
-use crate::core::detect::ceilings::forecast::Exhaustion;
-use crate::core::detect::ceilings::series::CeilingSeries;
 use crate::core::detect::constants::Constants;
+use crate::core::detect::forecast::ceiling_series::CeilingSeries;
+use crate::core::detect::forecast::exhaustion::{self, Exhaustion};
 use crate::core::detect::series::comparison::Comparison;
 use crate::core::detect::series::growth_window::GrowthWindow;
 use crate::core::detect::series::window::GrowthShape;
@@ -81,7 +80,7 @@ impl<'a> JudgeContext<'a> {
 
     /// When the ceiling is reached by the growth of these windows, short ones first.
     pub fn exhaustion(&self, windows: &[GrowthWindow]) -> Option<Exhaustion> {
-        forecast::of_windows(windows, self.ceiling, self.basis)
+        exhaustion::of_windows(windows, self.ceiling, self.basis)
     }
 
     /// Samples taken within the window.

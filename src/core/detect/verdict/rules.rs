@@ -5,8 +5,8 @@
 //! life, however much memory is left.
 
 use super::{JudgeContext, ProcessLife};
-use crate::core::detect::ceilings::series::Headroom;
 use crate::core::detect::constants::Constants;
+use crate::core::detect::forecast::ceiling_series::Headroom;
 use crate::core::detect::series::comparison::Comparison;
 use crate::core::detect::series::growth_window::GrowthWindow;
 use crate::core::model::verdict::FindingReason;

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::core::detect::ceilings::series::CeilingId;
 use crate::core::detect::constants::INTERVAL_LEVEL;
+use crate::core::detect::forecast::ceiling_series::CeilingId;
 use crate::core::detect::series::window::ThirdMedians;
 use crate::core::model::ceiling::{CeilingKind, Place};
 use crate::core::model::units::{GIB, MIB};

@@ -1,8 +1,8 @@
 //! When all that leaks below a ceiling reaches it together, and which of that is worth a report.
 
-use crate::core::detect::ceilings::forecast::Exhaustion;
-use crate::core::detect::ceilings::last_forecast::LastForecast;
-use crate::core::detect::ceilings::series::CeilingId;
+use crate::core::detect::forecast::ceiling_series::CeilingId;
+use crate::core::detect::forecast::exhaustion::Exhaustion;
+use crate::core::detect::forecast::last_forecast::LastForecast;
 use crate::core::model::event::Event;
 use crate::core::model::forecast::Forecast;
 use crate::core::model::process::{Comm, ProcId};

@@ -6,7 +6,7 @@
 //! recordings: it covered the truth there in 9 forecasts of 10.
 
 use crate::core::detect::basis::JudgeBasis;
-use crate::core::detect::ceilings::series::{CeilingSeries, Headroom};
+use crate::core::detect::forecast::ceiling_series::{CeilingSeries, Headroom};
 use crate::core::detect::sample_clock::block;
 use crate::core::detect::series::growth_window::GrowthWindow;
 use crate::core::model::forecast::Forecast;
@@ -249,8 +249,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::core::detect::ceilings::series::CeilingId;
     use crate::core::detect::constants::{Constants, INTERVAL_LEVEL, WINDOW_LENGTHS};
+    use crate::core::detect::forecast::ceiling_series::CeilingId;
     use crate::core::detect::series::window::{GrowthShape, ThirdMedians};
     use crate::core::model::ceiling::{CeilingKind, Place};
     use crate::core::model::units::{GIB, MIB};
