@@ -27,6 +27,7 @@ mod trends;
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "private to the test crates")]
 mod worlds;
 
+mod circles;
 mod garbage;
 mod left_behind;
 mod machines;

@@ -16,13 +16,13 @@ const ROOMS: [(&str, &[&str]); 9] = [
 ];
 
 /// A source file: its room, its path below `src`, its text without its unit tests.
-struct Source {
+pub(super) struct Source {
     room: String,
-    path: PathBuf,
-    code: String,
+    pub(super) path: PathBuf,
+    pub(super) code: String,
 }
 
-fn sources() -> Vec<Source> {
+pub(super) fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = Vec::new();
     let mut todo = vec![root.clone()];

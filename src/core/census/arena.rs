@@ -7,7 +7,8 @@
 //! arenas, since 2.23 the threads attached, and the bytes that the arena has and had at most.
 
 use super::memory::{Part, Window};
-use super::walk::{Chain, FLAGS};
+use super::spans::Chain;
+use super::walk::FLAGS;
 
 /// Words of the bins, and of the bitmap behind them.
 const BINS: u64 = 254;

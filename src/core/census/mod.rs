@@ -27,9 +27,8 @@ use arena::{Arena, MOST_HEAPS};
 use memory::Window;
 use regions::Backing;
 use serde::{Deserialize, Serialize};
-use spans::Spans;
+use spans::{Chain, Spans};
 use tally::Tally;
-use walk::Chain;
 
 /// What a process holds, in bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

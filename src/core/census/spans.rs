@@ -1,7 +1,18 @@
-//! Spans: the addresses of all rows of chunks, in order and without overlaps, so that each question costs
+//! Spans: rows of chunks, and the addresses of all of them, in order and without overlaps, so that each question costs
 //! a search: every small chunk in use asks one, and a process may write thousands of rows.
 
-use super::walk::Chain;
+/// A row of chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Chain {
+    /// The first chunk, or a place before it.
+    pub(super) start: u64,
+    /// Where the row ends.
+    pub(super) end: u64,
+    /// Where the chunk above all others begins, if it is in this row.
+    pub(super) top: Option<u64>,
+    /// Whether it is of the main arena, which has no chunks of threads' arenas.
+    pub(super) is_main: bool,
+}
 
 /// Ranges of addresses.
 #[derive(Debug)]

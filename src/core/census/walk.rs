@@ -7,7 +7,7 @@
 //! goes on at the next place from which a chain runs, and what lies between is counted as lost.
 
 use super::memory::{Part, Window};
-use super::spans::Spans;
+use super::spans::{Chain, Spans};
 use super::tally::{STEP, Tally};
 
 /// Flags: the chunk before is in use; the chunk is a mapping of its own; it is in a thread's arena.
@@ -25,19 +25,6 @@ const HEAD: u64 = 24;
 const TRIES: u32 = 3;
 /// So many chunks in a row are a chain. By chance, a word of 64 bits is a possible size once in 10^10.
 const RUN: u32 = 6;
-
-/// A row of chunks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Chain {
-    /// The first chunk, or a place before it.
-    pub(super) start: u64,
-    /// Where the row ends.
-    pub(super) end: u64,
-    /// Where the chunk above all others begins, if it is in this row.
-    pub(super) top: Option<u64>,
-    /// Whether it is of the main arena, which has no chunks of threads' arenas.
-    pub(super) is_main: bool,
-}
 
 /// What is at an address.
 enum Step {

@@ -1,8 +1,7 @@
 //! Judge: the request that explains most of the growth, and how sure that is.
 
 use super::least_squares::Sums;
-use super::ledger::Row;
-use super::system::{System, hits};
+use super::system::{Row, System, hits};
 use super::{Answer, Confidence, Culprit, NotYet};
 
 /// Rows and requests of one kind at least.

@@ -1,6 +1,7 @@
 //! Ledger: how many bytes each worker had in use at each look, and what it served between two.
 
 use super::judge;
+use super::system::{OTHER, Row};
 use super::{Answer, NotYet};
 use crate::core::model::process::ProcId;
 use std::collections::BTreeMap;
@@ -35,24 +36,7 @@ struct Look {
     served: BTreeMap<usize, u32>,
 }
 
-/// What a worker served in some time, and how much more it then had in use.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Row {
-    /// Its worker, numbered.
-    pub(super) worker: usize,
-    /// When it began, and its seconds.
-    pub(super) t: f64,
-    pub(super) seconds: f64,
-    /// Bytes more in use.
-    pub(super) growth: f64,
-    /// How often each request was served; a request beyond the bound has the last number.
-    pub(super) served: BTreeMap<usize, u32>,
-}
-
 impl Ledger {
-    /// The number of a request beyond the bound.
-    pub(super) const OTHER: usize = MOST_PATHS;
-
     /// Takes in how often a worker served a request, in the words of [`fold`](super::fold).
     pub fn serve(&mut self, worker: ProcId, request: &str, times: u32) {
         let number = match self.numbers.get(request) {
@@ -62,7 +46,7 @@ impl Ledger {
                 self.numbers.insert(request.to_owned(), self.names.len() - 1);
                 self.names.len() - 1
             }
-            None => Self::OTHER,
+            None => OTHER,
         };
         if let Some(worker) = self.worker(worker) {
             let count = worker.served.entry(number).or_default();

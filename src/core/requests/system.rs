@@ -1,7 +1,6 @@
 //! System: what workers served between looks and how they grew, as equations.
 
 use super::least_squares::Sums;
-use super::ledger::{Ledger, Row};
 use std::collections::BTreeMap;
 
 /// Requests with a coefficient of their own, and rows for each at least; the others share one.
@@ -21,6 +20,23 @@ const MEDIAN_TO_SIGMA: f64 = 1.4826;
 /// Systems that are drawn, from blocks of so many rows: neighbours share the look between them.
 const DRAWN: usize = 200;
 const BLOCK: usize = 3;
+/// The number of all requests that have none of their own.
+pub(super) const OTHER: usize = usize::MAX;
+
+/// What a worker served in some time, and how much more it then had in use.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Row {
+    /// Its worker, numbered.
+    pub(super) worker: usize,
+    /// When it began, and its seconds.
+    pub(super) t: f64,
+    pub(super) seconds: f64,
+    /// Bytes more in use.
+    pub(super) growth: f64,
+    /// How often each request was served; a request beyond the bound has the last number.
+    pub(super) served: BTreeMap<usize, u32>,
+}
+
 /// The rows as a system of equations.
 pub(super) struct System<'r> {
     pub(super) rows: Vec<&'r Row>,
@@ -216,7 +232,7 @@ pub(super) fn hits<'r>(rows: impl Iterator<Item = &'r Row>) -> BTreeMap<usize, u
 /// Columns of their own for the most frequent requests.
 fn columns(rows: &[Row]) -> BTreeMap<usize, usize> {
     let hits = hits(rows.iter());
-    let mut most: Vec<_> = hits.into_iter().filter(|(r, _)| *r != Ledger::OTHER).collect();
+    let mut most: Vec<_> = hits.into_iter().filter(|(r, _)| *r != OTHER).collect();
     most.sort_by_key(|(request, hits)| (std::cmp::Reverse(*hits), *request));
     most.truncate(MOST_COLUMNS.min(rows.len() / ROWS_A_COLUMN));
     most.iter().enumerate().map(|(column, (request, _))| (*request, column)).collect()

@@ -1,7 +1,7 @@
 //! A page of text over the whole screen, folded or moved by keys.
 
 use super::keys::Key;
-use super::view::Size;
+use super::line::Size;
 
 /// Rows that a page key moves by.
 pub(super) const PAGE: usize = 10;

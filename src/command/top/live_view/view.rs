@@ -1,5 +1,6 @@
 //! What the user chose. What a key changes of it is in [`press`](super::press).
 
+use super::line::Size;
 use super::log::Log;
 use super::rows::{self, ServiceKey, Sort};
 use super::scene::{ProcessRow, Scene};
@@ -7,15 +8,6 @@ use super::text_page::TextPage;
 use crate::core::model::order::Order;
 use crate::core::model::process::ProcId;
 use crate::diagnose::services::service::Service;
-
-/// How large a screen is, in characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Size {
-    /// Its columns.
-    pub columns: usize,
-    /// Its rows.
-    pub rows: usize,
-}
 
 /// What a key asks for that the view cannot do itself.
 #[derive(Clone, Debug, PartialEq)]

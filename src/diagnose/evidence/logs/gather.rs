@@ -4,7 +4,7 @@ use super::above::{Above, of_its_writer};
 use super::counted_lines::CountedLines;
 use super::hit::{Hit, hit};
 use super::hosts::Hosts;
-use super::kills::{Kills, ONE_KILL_S, are_near};
+use super::kills::{Kills, MOST_OPEN, ONE_KILL_S, are_near};
 use super::lines::{Search, split};
 use super::timestamp::Stamps;
 use super::wordings;
@@ -13,8 +13,6 @@ use crate::diagnose::findings::{Failure, Logs, Witness};
 
 /// Notes on what could not be read.
 const MOST_NOTES: usize = 8;
-/// Lines kept that count only beside others.
-pub(super) const MOST_OPEN: usize = 4096;
 /// Seconds in which bash tries a fork again: 1, 2, 4 and 8.
 const RETRIES_S: f64 = 16.0;
 /// Seconds in which a service goes down over what failed.

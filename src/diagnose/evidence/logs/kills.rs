@@ -1,10 +1,11 @@
 //! Kills that are told in several lines, and those by a process's own master.
 
-use super::gather::MOST_OPEN;
 use super::hit::Hit;
 use super::wordings::Only;
 use crate::diagnose::findings::Failure;
 
+/// Lines kept that count only beside others.
+pub(super) const MOST_OPEN: usize = 4096;
 /// Seconds between the lines of one kill.
 pub(super) const ONE_KILL_S: f64 = 10.0;
 /// The same where they name two processes: before Linux 5.0 a child or another thread of the one announced.

@@ -12,6 +12,7 @@ mod gather;
 mod hit;
 mod hosts;
 mod journal;
+mod journalctl;
 mod json_line;
 mod kills;
 mod languages;

@@ -2,8 +2,9 @@
 //!
 //! Opening takes root's rights, reading takes none: so nothing here looks into a log.
 
+use super::journalctl::{QUERIES, Query};
 use super::program::program_of;
-use super::{LogSources, ServerLog, journal};
+use super::{LogSources, ServerLog};
 use crate::diagnose::findings::Logs;
 use crate::system::{foreign_file, trusted_path, wait};
 use rustix::fs::{Mode, OFlags};
@@ -79,7 +80,7 @@ struct Log {
 
 /// What is opened next.
 enum Step {
-    Journal(journal::Query),
+    Journal(Query),
     Kernel,
     /// All files are found first.
     Files,
@@ -89,7 +90,7 @@ enum Step {
 /// What is being read.
 enum Reading {
     Nothing,
-    Journal(Child, journal::Query),
+    Journal(Child, Query),
     File(String),
 }
 
@@ -107,7 +108,7 @@ impl<'s> Queue<'s> {
     pub(super) fn new(sources: &'s LogSources) -> Self {
         let mut steps = VecDeque::new();
         if sources.journalctl.is_some() {
-            steps.extend(journal::QUERIES.map(Step::Journal));
+            steps.extend(QUERIES.map(Step::Journal));
         }
         if sources.kmsg.is_some() {
             steps.push_back(Step::Kernel);
@@ -186,7 +187,7 @@ impl<'s> Queue<'s> {
 
     /// Asks journalctl. It needs a fork: where that fails for lack of memory, this is reported like any
     /// other program's failure.
-    fn journal(&mut self, query: journal::Query) -> Option<OpenLog> {
+    fn journal(&mut self, query: Query) -> Option<OpenLog> {
         let program = self.sources.journalctl.as_deref()?;
         let mut child = match query.command(program, self.sources.since_t).spawn() {
             Ok(child) => child,

@@ -4,10 +4,10 @@ mod head;
 mod lists;
 mod pages;
 
-use super::line::{Ink, Line, Look};
+use super::line::{Ink, Line, Look, Size};
 use super::log::clock;
 use super::scene::Scene;
-use super::view::{Clock, Input, Page, Purpose, Size, View};
+use super::view::{Clock, Input, Page, Purpose, View};
 
 /// The least that a screen must have.
 const LEAST: Size = Size { columns: 40, rows: 12 };

@@ -1,8 +1,8 @@
 //! The pages over the whole screen: help, text, and the question before a signal.
 
-use super::super::line::{Ink, Line};
+use super::super::line::{Ink, Line, Size};
 use super::super::text_page::TextPage;
-use super::super::view::{Clock, Size, View};
+use super::super::view::{Clock, View};
 use crate::core::model::order::Order;
 use crate::report::words::Subject;
 

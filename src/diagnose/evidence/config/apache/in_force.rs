@@ -4,7 +4,7 @@ use super::super::files::real;
 use super::super::{setup, with_log_formats};
 use super::conf::Conf;
 use crate::core::servers::{Server, ServerSetting};
-use crate::diagnose::findings::{ConfiguredSetting, FileLine, Setup, StatusPage};
+use crate::diagnose::findings::{ConfiguredSetting, FileLine, LogFormat, Setup, StatusPage};
 use std::path::Path;
 
 impl Conf<'_> {
@@ -42,6 +42,18 @@ impl Conf<'_> {
             ConfiguredSetting { of, value, place: Some(place.clone()), computed: None }
         };
         Some([option(server.recycle.first()?), option(server.cap.first()?)])
+    }
+
+    /// The formats of access logs. A macro could set others.
+    fn log_formats(&self, server: &Server) -> Vec<LogFormat> {
+        let of = server.advice.and_then(|advice| advice.pid_in_log);
+        let Some(of) = of.filter(|_| !self.has_macros) else { return Vec::new() };
+        let files = self.access_logs.each().filter(|(.., place)| place.line > 0);
+        let format = |(path, format, place): (&str, &str, &FileLine)| {
+            let log = real(self.running, &self.root.join(path)).display().to_string();
+            LogFormat { log, place: place.clone(), is_default: false, has_pid: of.is_in(format) }
+        };
+        files.map(format).collect()
     }
 
     pub(super) fn setup(self, server: &'static Server, main: &Path, pool: &str) -> Option<Setup> {

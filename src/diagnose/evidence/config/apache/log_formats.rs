@@ -1,9 +1,7 @@
 //! Log formats: which format each access log has.
 
-use super::super::files::real;
-use super::conf::Conf;
-use crate::core::servers::{Server, after_word};
-use crate::diagnose::findings::{FileLine, LogFormat};
+use crate::core::servers::after_word;
+use crate::diagnose::findings::FileLine;
 use std::collections::BTreeMap;
 
 /// Access logs that are kept: hosts have one for each site.
@@ -39,30 +37,16 @@ impl AccessLogs {
             self.logs.push((path.to_owned(), rest.to_owned(), place));
         }
     }
-}
 
-impl Conf<'_> {
-    /// The formats that are in force. A macro could set others.
-    pub(super) fn log_formats(&self, server: &Server) -> Vec<LogFormat> {
-        let Some(of) = server.advice.and_then(|advice| advice.pid_in_log) else {
-            return Vec::new();
-        };
-        if self.has_macros {
-            return Vec::new();
-        }
-        let format = |(path, rest, place): &(String, String, FileLine)| {
-            let (format, place) = match rest.starts_with('"') {
-                true => (rest, place),
-                false => {
-                    let nickname = rest.split_whitespace().next()?;
-                    let (format, place) = self.access_logs.formats.get(nickname)?.as_ref()?;
-                    (format, place)
-                }
-            };
-            let log = real(self.running, &self.root.join(path)).display().to_string();
-            let (place, has_pid) = (place.clone(), of.is_in(format));
-            (place.line > 0).then_some(LogFormat { log, place, is_default: false, has_pid })
-        };
-        self.access_logs.logs.iter().filter_map(format).collect()
+    /// The path of each log, its format, and where that stands.
+    pub(super) fn each(&self) -> impl Iterator<Item = (&str, &str, &FileLine)> {
+        self.logs.iter().filter_map(|(path, rest, place)| match rest.starts_with('"') {
+            true => Some((path.as_str(), rest.as_str(), place)),
+            false => {
+                let nickname = rest.split_whitespace().next()?;
+                let (format, place) = self.formats.get(nickname)?.as_ref()?;
+                Some((path.as_str(), format.as_str(), place))
+            }
+        })
     }
 }

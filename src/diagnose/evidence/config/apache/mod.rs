@@ -2,6 +2,7 @@
 //! `<IfVersion>` as httpd has them, from where Debian, Red Hat and SUSE keep it or `-f`, `-d` and
 //! `-D` say.
 
+mod conditions;
 mod conf;
 mod in_force;
 mod log_formats;
