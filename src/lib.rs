@@ -20,7 +20,8 @@
 //!
 //! # The rooms
 //!
-//! Imports go down this table only; `tests/in_process/tidy.rs` checks that.
+//! Imports go down this table only, and no folders import each other in a circle;
+//! `tests/in_process/tidy.rs` and `circles.rs` check that.
 //!
 //! | room | duty | never |
 //! |---|---|---|
