@@ -27,6 +27,11 @@ const SETTINGS: [(&str, &str); 3] = [
     ("var/lib/containers/storage/overlay-containers", "userdata/config.json"),
 ];
 
+/// Where Podman keeps its containers, below a directory of each way to store their files; those of `--rm` are
+/// volatile in newer versions.
+const DRIVERS: [&str; 4] = ["overlay", "vfs", "btrfs", "zfs"];
+const PODMAN: [&str; 2] = ["containers.json", "volatile-containers.json"];
+
 /// Knows containers by name.
 #[derive(Debug)]
 pub struct Origins {
@@ -148,10 +153,15 @@ impl Origins {
     }
 
     fn podman(&self, id: &str) -> Option<String> {
-        let all = self.json("var/lib/containers/storage/overlay-containers/containers.json")?;
         let is_it = |entry: &&Value| entry.get("id").and_then(Value::as_str) == Some(id);
-        let entry = all.as_array()?.iter().find(is_it)?;
-        plain(entry.get("names")?.get(0)?.as_str()?)
+        let name = |path: String| {
+            let all = self.json(&path)?;
+            plain(all.as_array()?.iter().find(is_it)?.get("names")?.get(0)?.as_str()?)
+        };
+        let of_driver = |driver: &str| {
+            PODMAN.map(|file| format!("var/lib/containers/storage/{driver}-containers/{file}"))
+        };
+        DRIVERS.into_iter().flat_map(of_driver).find_map(name)
     }
 }
 
@@ -216,6 +226,18 @@ mod tests {
                 podman,
                 r#"[{"id":"00","names":["a"]},{"id":"ID","names":["web","x"]}]"#,
                 "container web",
+            ),
+            (
+                "/libpod_parent/libpod-ID",
+                "var/lib/containers/storage/vfs-containers/containers.json",
+                r#"[{"id":"ID","names":["shop-php"]}]"#,
+                "container shop-php",
+            ),
+            (
+                "/machine.slice/libpod-ID.scope/container",
+                "var/lib/containers/storage/overlay-containers/volatile-containers.json",
+                r#"[{"id":"ID","names":["job"]}]"#,
+                "container job",
             ),
             (
                 "/kubepods.slice/kubepods-pod1.slice/crio-ID.scope",
