@@ -31,7 +31,7 @@
 //! | [`diagnose`] | the adviser: services, evidence from logs, settings and work done, advice, its reports | signals |
 //! | [`report`] | write events and state to any `impl Write`: text, JSON, journal, Prometheus, the screen | reading anything, choosing |
 //! | [`store`] | files of our own: recordings, histories of checks, profiles of programs, evidence of ended processes | decisions |
-//! | [`system`] | every system call: [`proc`](system::proc), `ceilings` and [`balance`](system::balance) read the machine, [`heap_census`](system::heap_census) another process's memory; [`signal`](system::signal) alone sends signals; [`wait`](system::wait) alone sleeps and reads clocks; [`prepare`](system::prepare), [`hook`](system::hook), [`systemd`](system::systemd), [`terminal`](system::terminal), outputs that never block | decisions |
+//! | [`system`] | every system call: [`proc`](system::proc), `ceilings` and [`balance`](system::balance) read the machine, [`heap_census`](system::heap_census) another process's memory; [`signal`](system::signal) alone sends signals and has units restarted; [`wait`](system::wait) alone sleeps and reads clocks; [`prepare`](system::prepare), [`hook`](system::hook), [`systemd`](system::systemd), [`terminal`](system::terminal), outputs that never block | decisions |
 //! | [`core`](crate::core) | judge samples: pure functions and bounded state | I/O, clocks, other rooms |
 //!
 //! | inside [`core`](crate::core) | duty |

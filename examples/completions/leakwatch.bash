@@ -95,7 +95,7 @@ _leakwatch() {
 
     case "${cmd}" in
         leakwatch)
-            opts="-p -f -x -u -i -n -q -v -h -V --pattern --full --exact --user --pid --unit --container --max-processes --procfs --sysfs --interval --lead --grace --signal --no-kill --reload --allow --dry-run --protect --server --allow-standalone --max-extrapolation --format --color --quiet --verbose --budget --state-dir --no-state --textfile --on-event --evidence --config --help --version census ceilings check config diagnose evidence memory record replay servers top help"
+            opts="-p -f -x -u -i -n -q -v -h -V --pattern --full --exact --user --pid --unit --container --max-processes --procfs --sysfs --interval --lead --grace --signal --no-kill --reload --allow --dry-run --protect --server --allow-standalone --restart-unit --max-extrapolation --format --color --quiet --verbose --budget --state-dir --no-state --textfile --on-event --evidence --config --help --version census ceilings check config diagnose evidence memory record replay servers top help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -297,7 +297,7 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__check)
-            opts="-p -f -x -u -n -q -v -h --pattern --full --exact --user --pid --unit --container --max-processes --procfs --sysfs --lead --grace --signal --no-kill --reload --allow --dry-run --protect --server --allow-standalone --max-extrapolation --format --color --quiet --verbose --report-always --repeat-after --budget --state-dir --no-state --history-size --config --help"
+            opts="-p -f -x -u -n -q -v -h --pattern --full --exact --user --pid --unit --container --max-processes --procfs --sysfs --lead --grace --signal --no-kill --reload --allow --dry-run --protect --server --allow-standalone --restart-unit --max-extrapolation --format --color --quiet --verbose --report-always --repeat-after --budget --state-dir --no-state --history-size --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -847,7 +847,7 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__replay)
-            opts="-n -q -v -h --explain --html --lead --grace --signal --no-kill --reload --allow --dry-run --protect --server --allow-standalone --max-extrapolation --format --color --quiet --verbose --config --help"
+            opts="-n -q -v -h --explain --html --lead --grace --signal --no-kill --reload --allow --dry-run --protect --server --allow-standalone --restart-unit --max-extrapolation --format --color --quiet --verbose --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -927,7 +927,7 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__top)
-            opts="-p -f -x -u -i -n -h --pattern --full --exact --user --pid --unit --container --max-processes --procfs --sysfs --interval --speed --lead --grace --signal --no-kill --reload --allow --dry-run --protect --server --allow-standalone --max-extrapolation --color --config --help"
+            opts="-p -f -x -u -i -n -h --pattern --full --exact --user --pid --unit --container --max-processes --procfs --sysfs --interval --speed --lead --grace --signal --no-kill --reload --allow --dry-run --protect --server --allow-standalone --restart-unit --max-extrapolation --color --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_leakwatch_global_optspecs
-    string join \n p/pattern= f/full x/exact u/user= pid= unit= container= max-processes= procfs= sysfs= i/interval= lead= grace= signal= no-kill reload allow= n/dry-run protect= server= allow-standalone max-extrapolation= format= color= q/quiet v/verbose budget= state-dir= no-state textfile= on-event= evidence= config= h/help V/version
+    string join \n p/pattern= f/full x/exact u/user= pid= unit= container= max-processes= procfs= sysfs= i/interval= lead= grace= signal= no-kill reload allow= n/dry-run protect= server= allow-standalone restart-unit max-extrapolation= format= color= q/quiet v/verbose budget= state-dir= no-state textfile= on-event= evidence= config= h/help V/version
 end
 
 function __fish_leakwatch_needs_command
@@ -57,6 +57,7 @@ complete -c leakwatch -n "__fish_leakwatch_needs_command" -l no-kill -d 'Never s
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l reload -d 'Where workers obey no signal, let their master replace all of them (Apache event: graceful)'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s n -l dry-run -d 'Print what would be signalled, in the same words, and signal nothing'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l allow-standalone -d 'Also end a lone leaking process that nothing would restart'
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l restart-unit -d 'Restart the systemd unit of a lone leaking process before memory ends; at most once an hour'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s q -l quiet -d 'Print nothing on standard error'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s v -l verbose -d 'Print more on standard error: the state of all trees once a minute'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l no-state -d 'Remember nothing from one watch to the next: read and write no state files'
@@ -123,6 +124,7 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l no-kill -d
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l reload -d 'Where workers obey no signal, let their master replace all of them (Apache event: graceful)'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s n -l dry-run -d 'Print what would be signalled, in the same words, and signal nothing'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l allow-standalone -d 'Also end a lone leaking process that nothing would restart'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l restart-unit -d 'Restart the systemd unit of a lone leaking process before memory ends; at most once an hour'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s q -l quiet -d 'Print nothing on standard error'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s v -l verbose -d 'Print more on standard error: the state of all trees once a minute'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l report-always -d 'Print the state on every run, as monitoring systems expect, instead of only when it changed'
@@ -207,6 +209,7 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l no-kill -
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l reload -d 'Where workers obey no signal, let their master replace all of them (Apache event: graceful)'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s n -l dry-run -d 'Print what would be signalled, in the same words, and signal nothing'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l allow-standalone -d 'Also end a lone leaking process that nothing would restart'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -l restart-unit -d 'Restart the systemd unit of a lone leaking process before memory ends; at most once an hour'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s q -l quiet -d 'Print nothing on standard error'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s v -l verbose -d 'Print more on standard error: the state of all trees once a minute'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -240,6 +243,7 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -l no-kill -d '
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -l reload -d 'Where workers obey no signal, let their master replace all of them (Apache event: graceful)'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -s n -l dry-run -d 'Print what would be signalled, in the same words, and signal nothing'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -l allow-standalone -d 'Also end a lone leaking process that nothing would restart'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -l restart-unit -d 'Restart the systemd unit of a lone leaking process before memory ends; at most once an hour'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand top" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from census ceilings check config diagnose evidence memory record replay servers top help" -f -a "census" -d 'Count the memory that a process has from malloc: does it leak, or is it freed memory that the allocator keeps?'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand help; and not __fish_seen_subcommand_from census ceilings check config diagnose evidence memory record replay servers top help" -f -a "ceilings" -d 'List every limit that can fail a fork or bring the OOM killer, nearest first'

@@ -104,6 +104,7 @@ pub fn engine(judge: &JudgeOptions, act: bool) -> Result<engine::EngineSettings>
             reload: judge.reload,
             allow: judge.allow.clone(),
             allow_standalone: judge.allow_standalone,
+            restart_unit: judge.restart_unit,
             protect: judge.protect.iter().map(compile).collect::<Result<_>>()?,
             servers: judge.server.iter().map(UserServer::keep).collect(),
         },

@@ -46,6 +46,29 @@ fn is_unit(part: &str) -> bool {
     is_plain(part) && TYPES.iter().any(|of| part.ends_with(of))
 }
 
+/// Services whose restart ends what others do: sessions, the bus that everything talks by, and leakwatch.
+const NEVER_RESTARTED: [&str; 12] = [
+    "dbus",
+    "dbus-broker",
+    "systemd-logind",
+    "user@",
+    "user-runtime-dir@",
+    "getty@",
+    "serial-getty@",
+    "display-manager",
+    "gdm",
+    "lightdm",
+    "sddm",
+    "leakwatch",
+];
+
+/// Whether a unit by that name is a service of the system's manager that may be restarted.
+pub fn is_restartable(unit: &str) -> bool {
+    let Some(name) = unit.strip_suffix(".service").filter(|_| is_plain(unit)) else { return false };
+    let template = name.split_inclusive('@').next().unwrap_or(name);
+    !NEVER_RESTARTED.contains(&name) && !NEVER_RESTARTED.contains(&template)
+}
+
 /// The full name of a unit, as typed: what has no type is a service, as for systemctl(1).
 pub fn unit_name(typed: &str) -> String {
     match TYPES.iter().any(|of| typed.ends_with(of)) || typed.ends_with('*') {

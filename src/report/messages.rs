@@ -107,6 +107,7 @@ fn manners(err: &mut impl Write, engine: &Engine, trees: &[TreeSummary<'_>]) -> 
                     "{} to the master, which replaces all of them gently",
                     signal.name()
                 )?,
+                Method::Restart => writeln!(err, "a restart of its unit")?,
                 Method::Never(why) => writeln!(err, "only reported: {why}")?,
             }
         }

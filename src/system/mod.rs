@@ -22,6 +22,7 @@ pub mod proc;
 pub mod rights;
 pub mod sampler;
 mod seccomp;
+mod service_bus;
 pub mod signal;
 pub mod systemd;
 pub mod terminal;

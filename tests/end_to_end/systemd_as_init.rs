@@ -153,6 +153,52 @@ fn a_leak_in_a_unit_is_told_by_the_units_name_in_its_journal_too() {
     });
 }
 
+/// A service of one process that leaks 2 MiB/s.
+const LONE: &str =
+    "my @kept; while (1) { push @kept, 'x' x (1 << 20); select undef, undef, undef, 0.5 }";
+
+#[test]
+#[ignore = "needs user-mode Linux and systemd"]
+fn a_unit_that_leaks_is_restarted_once_before_the_oom_killer_comes_and_never_in_a_loop() {
+    SmallMachine::of_mib(384).with_systemd().play(&[], &["restart"], |_| {
+        fs::write("/opt/shop.pl", LONE).unwrap();
+        install(
+            "shop.service",
+            "[Service]\nMemoryMax=120M\nMemorySwapMax=0\nExecStart=/usr/bin/perl /opt/shop.pl\n",
+        );
+        let settings =
+            "Environment=\"DAEMON_OPTS=--unit shop.service --interval 1s --restart-unit\"";
+        install_shipped(&["leakwatch.service"], settings);
+        systemctl(&["start", "shop", "leakwatch"]);
+        let first = main_pid("shop");
+
+        let events = |name: &str| journal(&[&format!("LEAKWATCH_EVENT={name}")]);
+        let came_back = wait::until(Duration::from_secs(120), || !events("outcome").is_empty());
+
+        let said = || run("journalctl", &["-u", "leakwatch", "-u", "shop"]).1;
+        println!("{}", said());
+        assert!(came_back, "nothing was restarted");
+        let json = |event: &Value| -> Value {
+            serde_json::from_str(event["LEAKWATCH_JSON"].as_str().unwrap()).unwrap()
+        };
+        let order = json(&events("order")[0]);
+        assert_eq!((&order["step"], &order["pid"]), (&"restart".into(), &first.into()), "{order}");
+        let outcome = json(&events("outcome")[0]);
+        assert_eq!(outcome["result"], "gone", "{outcome}");
+        assert!(outcome["reclaimed_bytes"].as_u64() > Some(80 << 20), "{outcome}");
+        let runs = || property("shop", "ActiveState") == "active" && main_pid("shop") != first;
+        assert!(wait::until(PROMPTLY, runs), "{}", said());
+        assert_eq!(property("shop", "Result"), "success");
+
+        // The next one leaks as well: within the hour that is only reported.
+        let spared = || events("not_ended").iter().any(|event| json(event)["why"] == "restarted");
+        let is_spared = wait::until(Duration::from_secs(120), spared);
+        println!("{}", said());
+        assert!(is_spared, "{}", said());
+        assert_eq!(events("order").len(), 1);
+    });
+}
+
 #[test]
 #[ignore = "needs user-mode Linux and systemd"]
 fn the_timer_starts_checks_that_remember_each_other() {

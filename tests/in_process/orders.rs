@@ -48,6 +48,8 @@ struct World {
     workers: Vec<Worker>,
     refill: bool,
     lone: bool,
+    /// The unit of all of them.
+    unit: Option<&'static str>,
     /// Its parent is process 1, as in a container.
     master: u32,
     master_gone: bool,
@@ -93,6 +95,7 @@ impl World {
             workers: Vec::new(),
             refill: true,
             lone: false,
+            unit: None,
             master: MASTER,
             master_gone: false,
             renamed: false,
@@ -207,7 +210,7 @@ impl World {
             forked: p.id.pid != self.master && !self.lone,
             permitted: Some(true),
             uid: None,
-            unit: None,
+            unit: self.unit.map(str::to_owned),
         };
         let programs = procs.iter().filter(|p| !known.contains(&p.id.pid)).map(program).collect();
         let (total, available) = (self.total, left);
@@ -336,6 +339,105 @@ fn a_standalone_process_is_not_ended_without_allow_standalone() {
         assert_eq!(!world.orders.is_empty(), ordered);
         assert_eq!(world.spared.contains(&(1000, NotEnded::NotAWorker)), !ordered);
     }
+}
+
+/// A lone process of that unit that leaks, where units may be restarted.
+fn lone_in(unit: &'static str, rate: u64, nature: Nature) -> World {
+    let rules = Rules { restart_unit: true, ..rules() };
+    let mut world = World::with(rules).serving("/opt/shop", 1).workers(1, rate, nature);
+    (world.lone, world.unit) = (true, Some(unit));
+    world
+}
+
+#[test]
+fn the_unit_of_a_lone_leak_is_restarted_before_memory_ends_and_once_an_hour() {
+    let mut world = lone_in("shop.service", MIB, Nature::Obeys);
+
+    let order = world.run_until_order();
+
+    let restart = (order.step, order.reason, order.then);
+    assert_eq!(restart, (Step::Restart, OrderReason::Danger, None));
+    assert!(world.least > 0, "too late");
+    world.run(5);
+    let [outcome] = &world.outcomes[..] else { panic!("{:?}", world.outcomes) };
+    assert!(outcome.is_as_expected(), "{outcome:?}");
+    let (first_t, next) = (world.t, world.workers[0].pid);
+    world.run(1500);
+    assert_eq!(world.orders.len(), 1, "within the hour: {:?}", world.orders);
+    assert!(world.spared.contains(&(next, NotEnded::Restarted)), "{:?}", world.spared);
+
+    // An hour later it may be restarted again.
+    world.workers[0].footprint = 20 * MIB;
+    world.workers[0].rate = 0;
+    world.run((3700.0 - (world.t - first_t)) as u32);
+    world.workers[0].rate = MIB;
+    world.run(1500);
+    assert_eq!(world.orders.len(), 2, "{:?}", world.orders);
+}
+
+#[test]
+fn a_restart_that_gives_nothing_back_is_the_last_one_of_its_unit() {
+    let mut world = lone_in("shop.service", MIB, Nature::Obeys);
+    world.run_until_order();
+    // The next main process is as large at once.
+    world.refill = false;
+    world.worker(MIB, Nature::Obeys);
+    world.workers[1].footprint = 700 * MIB;
+    world.tick();
+    assert!(!world.outcomes[0].is_as_expected(), "{:?}", world.outcomes);
+    for _ in 0..3 {
+        world.t += 3600.0;
+        world.workers[0].footprint = 20 * MIB;
+        world.run(1500);
+    }
+    assert_eq!(world.orders.len(), 1, "{:?}", world.orders);
+}
+
+#[test]
+fn what_is_no_lone_service_is_not_restarted() {
+    for unit in ["dbus.service", "user@1000.service", "a.service of user 1000", "session-3.scope"] {
+        let mut world = lone_in(unit, MIB, Nature::Obeys);
+        world.run(900);
+        assert_eq!(world.orders, [], "{unit}");
+    }
+    let mut without = lone_in("shop.service", MIB, Nature::Obeys);
+    without.engine.set_rules(rules());
+    without.run(900);
+    assert_eq!(without.orders, [], "without --restart-unit");
+
+    // A master with workers: those are ended one by one.
+    let rules = Rules { restart_unit: true, ..rules() };
+    let mut world = World::with(rules).workers(3, MIB, Nature::Obeys);
+    world.unit = Some("apache2.service");
+    world.run(900);
+    assert!(!world.orders.is_empty());
+    assert!(world.orders.iter().all(|o| o.step != Step::Restart && o.victim.pid != MASTER));
+}
+
+#[test]
+fn a_lone_process_that_grew_and_stopped_is_not_restarted() {
+    for stop_at in [200, 400, 600, 700] {
+        let mut world = lone_in("shop.service", MIB, Nature::Obeys);
+        world.run(stop_at);
+        world.workers[0].rate = 0;
+        world.run(600);
+        assert_eq!(world.orders, [], "stopped after {stop_at} s");
+    }
+}
+
+#[test]
+fn a_restart_that_systemd_does_not_make_is_not_counted_as_one() {
+    let mut world = lone_in("shop.service", MIB, Nature::Stuck);
+    let order = world.run_until_order();
+    world.signal_failure = Some((order.victim, SignalFailure::NoService));
+    world.run(60);
+    assert_eq!(world.orders.len(), 1, "nor is it asked again: {:?}", world.orders);
+
+    let mut world = lone_in("shop.service", MIB, Nature::Stuck);
+    let order = world.run_until_order();
+    world.signal_failure = Some((order.victim, SignalFailure::Failed(110)));
+    world.run(60);
+    assert!(world.orders.len() > 1, "systemd was busy: {:?}", world.orders);
 }
 
 #[test]

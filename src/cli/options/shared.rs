@@ -165,6 +165,14 @@ pub struct JudgeOptions {
     /// Also end a lone leaking process that nothing would restart
     #[arg(long)]
     pub allow_standalone: bool,
+    /// Restart the systemd unit of a lone leaking process before memory ends; at most once an hour
+    ///
+    /// What has no workers to end, the main process of a service that leaks, is restarted through systemd,
+    /// once its leak is proven or memory is about to end, with the unit's own stop signals and times. A
+    /// unit whose restart gave nothing back is not restarted again. Needs root. Servers that are only
+    /// reported, containers, users' own services and what sessions depend on are never restarted.
+    #[arg(long)]
+    pub restart_unit: bool,
     /// Extrapolate growth to at most K times as long as it was observed, 1 to 32
     ///
     /// Lower values report leaks later, with more certainty.

@@ -56,6 +56,7 @@ pub(super) fn order(
     };
     let signal = order.signal.name();
     let how = match order.step {
+        Step::Restart => "systemd restarts its unit: what it does now is lost.".to_owned(),
         Step::Reload => {
             format!("At {signal} its master replaces all its workers, each after its request.")
         }

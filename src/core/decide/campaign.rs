@@ -3,9 +3,9 @@
 use crate::core::detect::Detector;
 use crate::core::detect::forecast::ceiling_series::Headroom;
 use crate::core::model::ceiling::{CeilingKind, Place, Unit};
-use crate::core::model::event::Event;
 use crate::core::model::order::{Order, OrderReason, Outcome, OutcomeResult};
 use crate::core::model::process::ProcId;
+use crate::core::model::signal::Step;
 use crate::core::worker_pool::WorkerPool;
 
 /// What the policy waits for.
@@ -91,10 +91,18 @@ impl OrderUnderWay {
         self.order.forecast.map_or((self.before.kind, self.before.place), |f| (f.ceiling, f.place))
     }
 
+    /// How its ceiling stands over the successor of a root whose unit was restarted: the limit of a unit is
+    /// over whatever runs in it.
+    pub fn successor(&self, detector: &Detector) -> Option<Headroom> {
+        let is_same = |of: &Headroom| (of.kind, of.place) == (self.before.kind, self.before.place);
+        let all = detector.roots().map(|root| detector.headroom(root.id));
+        (self.order.step == Step::Restart).then(|| all.into_iter().find(is_same)).flatten()
+    }
+
     /// The outcome, once its victim is gone.
-    pub fn outcome(&self, t: f64, detector: &Detector) -> Event {
+    pub fn outcome(&self, t: f64, detector: &Detector) -> Outcome {
         let Self { order, first_t, before, .. } = *self;
-        let after = headroom_of(&order, detector);
+        let after = self.successor(detector).unwrap_or_else(|| headroom_of(&order, detector));
         let after_s = t - first_t;
         // What the others took meanwhile would otherwise count against the victim.
         let taken = order.forecast.map_or(0.0, |f| f.slope.max(0.0) * after_s).round() as u64;
@@ -109,7 +117,7 @@ impl OrderUnderWay {
             Unit::Bytes => detector.growth_forecast(order.root),
             Unit::Tasks => detector.task_forecast(order.root).map(|(forecast, _)| forecast),
         };
-        Event::Outcome(Outcome { order, after_s, result, forecast })
+        Outcome { order, after_s, result, forecast }
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Rules {
     pub allow: Vec<String>,
     /// A standalone process, which nothing would start again, may be ended too when it leaks.
     pub allow_standalone: bool,
+    /// The unit of a standalone process may be restarted when it leaks.
+    pub restart_unit: bool,
     /// Names and titles that are never signalled.
     pub protect: Vec<Regex>,
     /// The user's own rows of the table of servers.
@@ -48,6 +50,7 @@ impl Default for Rules {
             reload: false,
             allow: Vec::new(),
             allow_standalone: false,
+            restart_unit: false,
             protect: Vec::new(),
             servers: Vec::new(),
         }
@@ -61,6 +64,8 @@ pub enum Method {
     Signals(Termination),
     /// By this signal to the master, which replaces all workers gently.
     Reload(Signal),
+    /// By a restart of its unit.
+    Restart,
     /// Not at all; the words say why.
     Never(&'static str),
 }
@@ -129,7 +134,7 @@ mod tests {
                 [termination.first.1].into_iter().chain(then).collect()
             }
             Method::Reload(signal) => vec![signal],
-            Method::Never(_) => Vec::new(),
+            Method::Restart | Method::Never(_) => Vec::new(),
         }
     }
 

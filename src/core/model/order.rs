@@ -124,6 +124,19 @@ pub struct Outcome {
     pub forecast: Option<Forecast>,
 }
 
+impl Outcome {
+    /// Whether half of what was expected came back at least, as far as that can be told.
+    pub fn is_as_expected(&self) -> bool {
+        match self.result {
+            OutcomeResult::Gone { reclaimed: Some(reclaimed), .. } => {
+                reclaimed >= self.order.expected / 2
+            }
+            OutcomeResult::Gone { reclaimed: None, .. } => true,
+            OutcomeResult::Stayed => false,
+        }
+    }
+}
+
 /// Why an order need not have been given, as it turned out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
@@ -172,6 +185,8 @@ pub enum NotEnded {
     NotPermitted,
     /// Its server's workers are never ended; the words say why and what to do instead.
     Server(&'static str),
+    /// Its unit was restarted already, and it leaks again, or its memory did not come back.
+    Restarted,
     /// Its pool is down to half already.
     PoolHalved,
     /// Forks fail already, and its master would not outlive failing to replace it: the words say

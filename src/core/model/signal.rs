@@ -42,6 +42,8 @@ impl Signal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "lowercase")]
 pub enum Step {
+    /// A restart of its unit by the service manager, which sends what the unit says.
+    Restart,
     /// The signal at which the *master* of this server replaces all its workers gently.
     Reload,
     /// The signal at which this server's worker finishes its request first.
@@ -54,7 +56,7 @@ pub enum Step {
 
 impl Step {
     /// All of them, in order.
-    pub const ALL: [Self; 4] = [Self::Reload, Self::Gentle, Self::Term, Self::Kill];
+    pub const ALL: [Self; 5] = [Self::Restart, Self::Reload, Self::Gentle, Self::Term, Self::Kill];
 
     /// The word for it in JSON.
     pub fn name(self) -> &'static str {
@@ -64,7 +66,7 @@ impl Step {
     /// The signal of a step that every worker understands alike.
     pub fn signal(self) -> Signal {
         match self {
-            Self::Reload | Self::Gentle | Self::Term => Signal::Term,
+            Self::Restart | Self::Reload | Self::Gentle | Self::Term => Signal::Term,
             Self::Kill => Signal::Kill,
         }
     }
@@ -82,6 +84,8 @@ pub enum SignalFailure {
     Refused,
     /// Its name or title has changed since: `--protect` names it, or it is no worker of its master.
     Protected,
+    /// It is not the main process of a service that systemd may restart.
+    NoService,
     /// Another watch ends the workers of the same master.
     Taken,
     /// The kernel said no, with this error number.

@@ -21,9 +21,9 @@
 //! - `cleared` (an earlier statement no longer holds): `scope` (`process`, `tree` or `ceiling`), `was` (a
 //!   verdict; of a ceiling `forecast`), `pid`, `start`, `comm`; of a verdict also `root` and `why`; of a
 //!   ceiling `ceiling`, `place`, `effect`.
-//! - `order`: `pid`, `start`, `comm`, `root`, `step` (`reload`, `gentle`, `term`, `kill`), `signal`,
+//! - `order`: `pid`, `start`, `comm`, `root`, `step` (`restart`, `reload`, `gentle`, `term`, `kill`), `signal`,
 //!   `target` (`pid`, `start`: the master, where it gets the signal instead of that process), `grace_s`, `then` (the
-//!   signal that follows, if one does), `reason`,
+//!   signal that follows, if one does), `reason`; at `restart` systemd sends what the unit says,
 //!   `footprint_bytes`, `expected_bytes`, forecast fields.
 //! - `outcome`: `pid`, `start`, `comm`, `root`, `step`, `result` (`gone`, `stayed`), `after_s`; if gone
 //!   `headroom_before_bytes`, `headroom_after_bytes`, `reclaimed_bytes`; forecast fields.

@@ -234,7 +234,10 @@ impl fmt::Display for WhyNotEnded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             NotEnded::NotAWorker => f.write_str(
-                "nothing would restart it: restart its service, or allow ending it with --allow-standalone",
+                "nothing would restart it: restart its service, or allow that with --restart-unit (ending alone: --allow-standalone)",
+            ),
+            NotEnded::Restarted => f.write_str(
+                "its unit was restarted within the hour, or a restart gave nothing back: bound it (MemoryHigh=, MemoryMax=, RuntimeMaxSec= of the unit), or restart it by hand",
             ),
             NotEnded::Helper => {
                 f.write_str("it is a helper of its master and not a worker: restart its service")
@@ -268,6 +271,7 @@ impl fmt::Display for WhyNotEnded {
 fn ordered(f: &mut fmt::Formatter<'_>, order: &Order) -> fmt::Result {
     let (signal, size) = (order.signal.name(), Bytes(order.footprint));
     match order.step {
+        Step::Restart => write!(f, "restart of its unit by systemd"),
         Step::Reload => {
             let master = order.target.pid;
             write!(f, "{signal} to its master {master}, which replaces all workers gently")
@@ -302,6 +306,9 @@ fn ordered(f: &mut fmt::Formatter<'_>, order: &Order) -> fmt::Result {
 }
 
 fn signal_failed(f: &mut fmt::Formatter<'_>, order: &Order, why: SignalFailure) -> fmt::Result {
+    if order.step == Step::Restart {
+        return restart_failed(f, why);
+    }
     let signal = order.signal.name();
     match why {
         SignalFailure::Gone => write!(f, "{signal} was not sent: it had already exited"),
@@ -320,8 +327,26 @@ fn signal_failed(f: &mut fmt::Formatter<'_>, order: &Order, why: SignalFailure) 
             f,
             "{signal} was not sent: another watch ends the workers of this master; have one watch for it"
         ),
+        SignalFailure::NoService => write!(f, "{signal} was not sent: it is no service"),
         SignalFailure::Failed(errno) => {
             write!(f, "{signal} was not sent: {}", io::Error::from_raw_os_error(errno))
+        }
+    }
+}
+
+fn restart_failed(f: &mut fmt::Formatter<'_>, why: SignalFailure) -> fmt::Result {
+    f.write_str("its unit was not restarted: ")?;
+    match why {
+        SignalFailure::Gone => f.write_str("it had already exited"),
+        SignalFailure::NotPermitted => f.write_str("systemd allows that to root alone"),
+        SignalFailure::Protected => f.write_str("by its current name or title it is protected"),
+        SignalFailure::Refused => f.write_str("leakwatch runs below it"),
+        SignalFailure::Taken => f.write_str("another watch ends its workers"),
+        SignalFailure::NoService => f.write_str(
+            "systemd has it as no service's main process; `systemctl status PID` tells whose it is",
+        ),
+        SignalFailure::Failed(errno) => {
+            write!(f, "systemd does not answer: {}", io::Error::from_raw_os_error(errno))
         }
     }
 }
@@ -344,13 +369,21 @@ fn regretted(f: &mut fmt::Formatter<'_>, regret: &Regret) -> fmt::Result {
     }
 }
 
+/// What was done last against a victim: its signal, in words a restart.
+fn done(order: &Order) -> &'static str {
+    if order.step == Step::Restart { "the restart of its unit" } else { order.signal.name() }
+}
+
 fn outcome_of(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
     let Outcome { order, after_s, result, forecast } = outcome;
-    let (signal, after) = (order.signal.name(), Seconds(*after_s));
+    let (signal, after) = (done(order), Seconds(*after_s));
     let unit = order.forecast.map_or(Unit::Bytes, |forecast| forecast.ceiling.unit());
     match *result {
         OutcomeResult::Stayed => {
-            return write!(f, "still there after {after}, last signal {signal}; leaving it alone");
+            return match order.step {
+                Step::Restart => write!(f, "still there {after} after {signal}; leaving it alone"),
+                _ => write!(f, "still there after {after}, last signal {signal}; leaving it alone"),
+            };
         }
         OutcomeResult::Gone { reclaimed: Some(reclaimed), headroom_after, .. } => {
             let expected = Amount(order.expected, unit);
@@ -514,6 +547,11 @@ mod tests {
         let not_ended = |why| Event::NotEnded { id: ID, comm, root: ROOT, why };
         let gentle = order(Step::Gentle, OrderReason::Danger);
         let failed = |why| Event::SignalFailed { order: gentle, why };
+        let restart = order(Step::Restart, OrderReason::Danger);
+        let not_restarted = |why| Event::SignalFailed { order: restart, why };
+        let restarted = |result| {
+            Event::Outcome(Outcome { order: restart, after_s: 0.4, result, forecast: None })
+        };
         let gone = |reclaimed| OutcomeResult::Gone {
             headroom_before: 0,
             headroom_after: 99 * MIB,
@@ -568,6 +606,7 @@ mod tests {
             not_ended(NotEnded::Unknown),
             not_ended(NotEnded::Unproven),
             not_ended(NotEnded::PoolHalved),
+            not_ended(NotEnded::Restarted),
             not_ended(NotEnded::GivesBack),
             not_ended(NotEnded::SameRise),
             not_ended(NotEnded::ForkFails("exits")),
@@ -578,6 +617,15 @@ mod tests {
             Event::Order(order(Step::Term, OrderReason::Hung)),
             Event::Order(order(Step::Kill, OrderReason::Stayed)),
             Event::Order(order(Step::Gentle, OrderReason::ByHand)),
+            Event::Order(restart),
+            not_restarted(SignalFailure::Gone),
+            not_restarted(SignalFailure::NotPermitted),
+            not_restarted(SignalFailure::Protected),
+            not_restarted(SignalFailure::Refused),
+            not_restarted(SignalFailure::NoService),
+            not_restarted(SignalFailure::Failed(110)),
+            restarted(gone(Some(79 * MIB))),
+            restarted(OutcomeResult::Stayed),
             failed(SignalFailure::Gone),
             failed(SignalFailure::NotPermitted),
             failed(SignalFailure::Protected),

@@ -1,14 +1,15 @@
-//! Action: carries out one order. The only sender of signals.
+//! Action: carries out one order. The only sender of signals, and of requests to restart a unit.
 //!
 //! An order names a process by (pid, start time). The process is taken hold of first, by a pidfd,
 //! and its start time compared after: once they agree, what is held is that process, and a signal
 //! through it can reach no other process, even when the pid is reused.
 
 mod kernel;
+mod restart;
 
 use crate::core::model::order::Order;
 use crate::core::model::process::ProcId;
-use crate::core::model::signal::{Signal, SignalFailure};
+use crate::core::model::signal::{Signal, SignalFailure, Step};
 use crate::system::pool_claim::PoolClaims;
 use crate::system::{proc, wait};
 use kernel::{Directory, Pidfd, ProcessHandles};
@@ -71,6 +72,9 @@ impl Signals for LiveSignals {
         }
         if self.claims.as_mut().is_some_and(|claims| !claims.take(order.victim.pid)) {
             return Err(SignalFailure::Taken);
+        }
+        if order.step == Step::Restart {
+            return restart::unit_of(order, &self.protect);
         }
         match self.has_pidfd {
             true => deliver(&mut Pidfd, order, &self.protect),
@@ -205,7 +209,6 @@ mod tests {
     use super::*;
     use crate::core::model::order::OrderReason;
     use crate::core::model::process::Comm;
-    use crate::core::model::signal::Step;
     use std::os::unix::process::ExitStatusExt;
     use std::process::Command;
 

@@ -3,6 +3,7 @@
 use crate::core::decide::rules::Rules;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::model::process::Program;
+use crate::core::origin;
 use crate::core::servers;
 use crate::core::servers::Server;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -22,6 +23,8 @@ pub(super) struct ProgramFacts {
     pub title: u64,
     pub interpreted: bool,
     pub named: bool,
+    /// The service that it belongs to, if that may be restarted.
+    pub unit: Option<String>,
 }
 
 /// What is assumed in a recording without programs.
@@ -35,6 +38,7 @@ pub(super) static NOT_RECORDED: ProgramFacts = ProgramFacts {
     title: 0,
     interpreted: false,
     named: true,
+    unit: None,
 };
 
 impl ProgramFacts {
@@ -58,6 +62,7 @@ impl ProgramFacts {
             title: hash(&program.title),
             interpreted: servers::is_interpreter(exe),
             named: servers::is_called(program, s.comm, &rules.allow),
+            unit: program.unit.clone().filter(|unit| origin::is_restartable(unit)),
         }
     }
 }

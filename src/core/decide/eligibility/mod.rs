@@ -3,20 +3,22 @@
 mod facts;
 mod never;
 mod pools;
+mod restarts;
 #[cfg(test)]
 mod tests;
 
 use crate::core::decide::replacements::Replacements;
-use crate::core::decide::rules::Rules;
+use crate::core::decide::rules::{Method, Rules};
 use crate::core::decide::worker::private_bytes;
 use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::model::ceiling::MemoryFailureKind;
 use crate::core::model::process::ProcId;
 use crate::core::model::sample::Sample;
-use crate::core::servers::Server;
+use crate::core::servers::{self, Server};
 use crate::core::worker_pool::WorkerPool;
 use facts::ProgramFacts;
+use restarts::Restarts;
 use std::collections::HashMap;
 
 /// A pool that needed no order for so many seconds is counted anew. With a shorter time, a pool
@@ -39,6 +41,7 @@ pub struct Eligibility {
     /// Ordered to end, and still there.
     going: Vec<ProcId>,
     replacements: Replacements,
+    restarts: Restarts,
     /// Size of each pool when its tree came into danger, and when that was last so.
     episodes: HashMap<WorkerPool, (u32, f64)>,
 }
@@ -53,6 +56,7 @@ impl Eligibility {
             excluded: Vec::new(),
             going: Vec::new(),
             replacements: Replacements::default(),
+            restarts: Restarts::default(),
             episodes: HashMap::new(),
         }
     }
@@ -70,6 +74,7 @@ impl Eligibility {
     /// Takes in the programs that a sample tells of; forgets processes that are gone.
     pub fn observe(&mut self, sample: &Sample, detector: &Detector) {
         self.told_programs |= !sample.programs.is_empty();
+        self.restarts.observe(sample.t);
         for program in &sample.programs {
             if let Some(s) = detector.process_state(program.id) {
                 self.program_facts.insert(program.id, ProgramFacts::of(program, s, &self.rules));
@@ -134,6 +139,40 @@ impl Eligibility {
     /// The server that a process works for, once its program was seen.
     pub fn server(&self, id: ProcId) -> Option<&'static Server> {
         self.program_facts.get(&id).map(|program_facts| program_facts.server)
+    }
+
+    /// How a process is ended under the rules.
+    pub fn method(&self, s: &ProcessState) -> Method {
+        match self.restartable(s) {
+            Some(_) => Method::Restart,
+            None => self.rules.method(self.server(s.id).unwrap_or(&servers::UNKNOWN)),
+        }
+    }
+
+    /// The unit whose restart replaces a process, where that is allowed: what has neither a master nor
+    /// children, and is no less than the service.
+    fn restartable(&self, s: &ProcessState) -> Option<&str> {
+        let unit = self.program_facts.get(&s.id)?.unit.as_deref()?;
+        let is_lone = s.parent.is_none() && s.children == 0;
+        (self.rules.restart_unit && is_lone).then_some(unit)
+    }
+
+    /// Takes note that the unit of a process is restarted.
+    pub fn restarts(&mut self, victim: ProcId) {
+        let facts = self.program_facts.get(&victim);
+        if let Some(unit) = facts.and_then(|facts| facts.unit.as_deref()) {
+            self.restarts.add(victim, unit);
+        }
+    }
+
+    /// Takes note that the unit of a process was not restarted after all.
+    pub fn not_restarted(&mut self, victim: ProcId) {
+        self.restarts.remove(victim);
+    }
+
+    /// The restart of a process's unit did not help: it is not restarted again.
+    pub fn never_restart(&mut self, victim: ProcId) {
+        self.restarts.did_not_help(victim);
     }
 
     /// How many living processes this user may not signal.

@@ -75,6 +75,8 @@ impl Eligibility {
             Some(NotEnded::Server(why))
         } else if program_facts.permitted == Some(false) {
             Some(NotEnded::NotPermitted)
+        } else if let Some(unit) = self.restartable(s) {
+            self.restarts.refuse(unit).then_some(NotEnded::Restarted)
         } else if lone_allowed {
             None
         } else if !self.is_worker(s, detector) {
@@ -135,7 +137,7 @@ impl Eligibility {
     fn reported_only(&self, s: &ProcessState, detector: &Detector) -> Option<&'static str> {
         let words = |id: ProcId| match self.rules.method(self.server(id)?) {
             Method::Never(why) => Some(why),
-            Method::Signals(_) | Method::Reload(_) => None,
+            Method::Signals(_) | Method::Reload(_) | Method::Restart => None,
         };
         let mut at = s;
         // Deeper trees than this are not followed; real ones have under ten generations.

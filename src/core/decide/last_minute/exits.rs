@@ -16,6 +16,8 @@ const ASSUMED: [f64; 3] = [0.5, 1.0, 1.2];
 const QUANTILE: f64 = 0.85;
 /// The gentle signal gets at most so many seconds in the last minute.
 const GENTLE_MOST_S: f64 = 0.5;
+/// What a restart of a unit takes until what it held is free, in seconds.
+const RESTART_S: f64 = 10.0;
 /// A request takes so many times what was left of the longest one at an exit.
 const UNDER_WAY: f64 = 1.5;
 /// A request that was cut short is taken for one of which so many times as much was left.
@@ -74,7 +76,7 @@ impl ExitTimes {
             Step::Gentle => self.gentle.entry(server).or_default().push(seconds),
             Step::Term => self.term.push(seconds),
             Step::Kill => self.kill.push(seconds),
-            Step::Reload => {}
+            Step::Restart | Step::Reload => {}
         }
     }
 
@@ -100,6 +102,7 @@ impl ExitTimes {
     /// longest one counts.
     pub fn takes_s(&self, step: Step) -> f64 {
         match step {
+            Step::Restart => RESTART_S,
             Step::Gentle | Step::Reload => GENTLE_MOST_S,
             Step::Term => quantile(&self.term, TERM_S, QUANTILE),
             Step::Kill => quantile(&self.kill, KILL_S, 1.0),

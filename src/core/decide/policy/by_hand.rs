@@ -6,6 +6,7 @@ use crate::core::detect::Detector;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::model::ceiling::Unit;
 use crate::core::model::order::{NotEnded, Order, OrderReason};
+use crate::core::model::signal::Step;
 
 impl Policy {
     /// The order at which a process would exit; it is not given yet.
@@ -34,6 +35,9 @@ impl Policy {
         let Some(s) = detector.process_state(order.victim) else { return };
         if order.target != order.victim {
             self.reloads.add(order.target, t);
+        }
+        if order.step == Step::Restart {
+            self.eligibility.restarts(s.id);
         }
         if s.parent.is_some() {
             let pool = s.pool();

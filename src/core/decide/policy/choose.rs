@@ -25,6 +25,9 @@ const PROVEN_LEAD_S: f64 = 5.0;
 /// and no harder step follows. With the lead of a single worker (1.2 s) an Apache event of 99 MiB on
 /// a busy machine reloaded with 0 to 8 MiB left, and once too late.
 const RELOAD_LEAD_S: f64 = 5.0;
+/// Seconds by which the unit of a proven leak is restarted before it must be: what stops in order (a JVM, an
+/// interpreter with many objects) takes seconds for it.
+const RESTART_LEAD_S: f64 = 10.0;
 
 impl Policy {
     /// Chooses a victim, if some tree is in danger.
@@ -49,7 +52,7 @@ impl Policy {
         });
         if let Some((s, forecast)) = best {
             // The last idle worker is kept until another is idle, as long as that may be.
-            let lead_s = self.lead_s(self.server(s), s.verdict == Verdict::Leaking, &forecast);
+            let lead_s = self.lead_s(s, s.verdict == Verdict::Leaking, &forecast);
             let is_urgent = forecast.earliest_s <= lead_s / 2.0;
             if self.eligibility.preference(s, most, detector) == 0 && !is_urgent {
                 return None;
@@ -133,7 +136,7 @@ impl Policy {
     /// The same, whatever is left of its pool: the OOM killer is about to take one anyway.
     pub(super) fn may_end_at_all(&self, s: &ProcessState, detector: &Detector) -> bool {
         let is_reloading = || s.parent.is_some_and(|master| self.reloads.contains(master));
-        let reloads = matches!(self.rules().method(self.server(s)), Method::Reload(_));
+        let reloads = matches!(self.eligibility.method(s), Method::Reload(_));
         self.eligibility.may_end_at_all(s, detector)
             && !self.retries.holds(s.id)
             && self.fork_fails(s, detector).is_none()
@@ -153,8 +156,7 @@ impl Policy {
 
     /// The forecast of a process's tree, if its memory may end within the lead time of its server.
     fn danger_of(&self, s: &ProcessState, detector: &Detector) -> Option<Forecast> {
-        let is_proven = s.verdict == Verdict::Leaking;
-        self.memory_danger(s.root, self.server(s), is_proven, detector)
+        self.memory_danger(s, s.verdict == Verdict::Leaking, detector)
     }
 
     /// The forecast of a tree whose memory may end within the lead time, on evidence long enough.
@@ -162,19 +164,20 @@ impl Policy {
     /// there, and on whether its master outlives a failed fork.
     pub(super) fn memory_danger(
         &self,
-        root: ProcId,
-        server: &Server,
+        s: &ProcessState,
         is_proven: bool,
         detector: &Detector,
     ) -> Option<Forecast> {
-        let danger = Danger::in_bytes(root, is_proven, &self.eligibility, detector)?;
-        danger.within(self.lead_s(server, is_proven, danger.forecast()))
+        let danger = Danger::in_bytes(s.root, is_proven, &self.eligibility, detector)?;
+        danger.within(self.lead_s(s, is_proven, danger.forecast()))
     }
 
-    /// Seconds before a ceiling is reached at which workers of a server are told to exit.
-    fn lead_s(&self, server: &Server, is_proven: bool, forecast: &Forecast) -> f64 {
+    /// Seconds before a ceiling is reached at which a process is told to exit.
+    fn lead_s(&self, s: &ProcessState, is_proven: bool, forecast: &Forecast) -> f64 {
+        let server = self.server(s);
         let early_s = if is_proven { PROVEN_LEAD_S } else { 0.0 };
-        let finishing_s = match self.rules().method(server) {
+        let finishing_s = match self.eligibility.method(s) {
+            Method::Restart if is_proven => RESTART_LEAD_S,
             Method::Reload(_) => RELOAD_LEAD_S,
             _ => self.last_minute.finishing_lead_s(server.key),
         };

@@ -16,6 +16,9 @@ use crate::core::model::process::ProcId;
 use crate::core::model::signal::Step;
 use crate::core::servers::Termination;
 
+/// Seconds that a unit gets to start again before the outcome of its restart is told.
+const STARTED_S: f64 = 30.0;
+
 /// What still threatens while a victim stays.
 struct DangerToVictim {
     forecast: Forecast,
@@ -35,11 +38,19 @@ impl Policy {
             of.last_t = t;
             match detector.process_state(of.order.victim) {
                 Some(s) => of.footprint = private_bytes(s, detector),
+                // What came back is told by the limit of its unit, once that is there again.
+                None if of.order.step == Step::Restart
+                    && of.successor(detector).is_none()
+                    && of.waited_s < STARTED_S => {}
                 None => gone.push(*of),
             }
         }
         for of in gone {
-            events.push(of.outcome(t, detector));
+            let outcome = of.outcome(t, detector);
+            if of.order.step == Step::Restart && !outcome.is_as_expected() {
+                self.eligibility.never_restart(of.order.victim);
+            }
+            events.push(Event::Outcome(outcome));
             self.last_minute.exits.learn(of.server, of.order.step, t - of.step_t);
             if unit_of(&of.order) == Unit::Bytes {
                 let ceiling = of.ceiling();
@@ -107,7 +118,7 @@ impl Policy {
         detector: &Detector,
     ) -> Option<DangerToVictim> {
         let lasting = match unit {
-            Unit::Bytes => self.memory_danger(s.root, self.server(s), true, detector),
+            Unit::Bytes => self.memory_danger(s, true, detector),
             Unit::Tasks => self.task_danger(s.root, detector),
         };
         let passing = || self.last_minute.forecast_of(s).filter(|_| unit == Unit::Bytes);
@@ -117,9 +128,9 @@ impl Policy {
 
     /// How a process is ended, if that is by signals to it.
     pub(super) fn steps(&self, s: &ProcessState) -> Option<Termination> {
-        match self.rules().method(self.server(s)) {
+        match self.eligibility.method(s) {
             Method::Signals(termination) => Some(termination),
-            Method::Reload(_) | Method::Never(_) => None,
+            Method::Restart | Method::Reload(_) | Method::Never(_) => None,
         }
     }
 

@@ -177,12 +177,12 @@ impl Policy {
     ) -> Option<Order> {
         let limit = self.last_minute.limit(urgency.limit)?;
         let forecast = self.last_minute.forecast(limit)?;
-        let termination = match self.rules().method(self.server(s)) {
+        let termination = match self.eligibility.method(s) {
             Method::Signals(_) if urgency.is_early => {
                 return self.order(t, s, OrderReason::Danger, forecast, detector);
             }
             Method::Signals(termination) => termination,
-            Method::Reload(_) => {
+            Method::Restart | Method::Reload(_) => {
                 return self.order(t, s, OrderReason::Emergency, forecast, detector);
             }
             Method::Never(_) => return None,

@@ -43,6 +43,8 @@ use crate::core::model::signal::{Signal, SignalFailure, Step};
 const REPLACED_S: f64 = 3.0;
 /// Seconds that a replacement gets to start: gunicorn and puma load the application in each worker.
 const SETTLED_S: f64 = 10.0;
+/// Seconds that a restart of a unit gets: systemd's own DefaultTimeoutStopSec=, after which it kills.
+const RESTART_GRACE_S: f64 = 90.0;
 /// Seconds between TERM and KILL, and for KILL to work: 4 GiB take 1.4 s to be freed.
 const HARD_GRACE_S: f64 = 5.0;
 /// When memory likely ends within so many seconds, the next step does not wait for the grace of the
@@ -174,6 +176,9 @@ impl Policy {
     fn signal_failed(&mut self, victim: ProcId, why: SignalFailure, detector: &Detector) {
         let Some(of) = self.take_out(victim) else { return };
         self.regrets.forget(victim);
+        if of.order.step == Step::Restart {
+            self.eligibility.not_restarted(victim);
+        }
         match why {
             // Gone before it got the next signal: this sample tells what it gave back.
             SignalFailure::Gone if of.order.reason == OrderReason::Stayed => {
@@ -240,7 +245,7 @@ impl Policy {
 
     /// The signal that a process, or its master, gets first, if it may have one.
     fn first_signal(&self, s: &ProcessState) -> Option<OrderedSignal> {
-        match self.rules().method(self.server(s)) {
+        match self.eligibility.method(s) {
             Method::Signals(termination) => {
                 let (step, signal) = termination.first;
                 let then = termination.after(step).map(Step::signal);
@@ -252,6 +257,10 @@ impl Policy {
                 grace_s: RELOAD_GRACE_S,
                 then: None,
             }),
+            Method::Restart => {
+                let (step, grace_s) = (Step::Restart, RESTART_GRACE_S);
+                Some(OrderedSignal { step, signal: step.signal(), grace_s, then: None })
+            }
             Method::Reload(_) | Method::Never(_) => None,
         }
     }
@@ -295,6 +304,9 @@ impl Policy {
     ) {
         if order.target != order.victim {
             self.reloads.add(order.target, t);
+        }
+        if order.step == Step::Restart {
+            self.eligibility.restarts(s.id);
         }
         let step = |of: &OrderUnderWay| OrderUnderWay {
             order,
