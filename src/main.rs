@@ -5,7 +5,7 @@
 
 use anyhow::Result;
 use leakwatch::cli::config::{self, Parsed};
-use leakwatch::cli::options::{Cli, Command};
+use leakwatch::cli::options::{CheckOptions, Cli, Command};
 use leakwatch::command;
 use leakwatch::core::alerting::worse;
 use leakwatch::diagnose::evidence::{access, inquiry, logs};
@@ -49,14 +49,26 @@ fn run(args: &[OsString]) -> Result<u8> {
     if parsed.iter().all(|parsed| parsed.cli.command.is_none()) {
         return watch(parsed, args);
     }
+    let checks: Vec<_> = parsed.iter().filter_map(as_check).collect();
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut err = Leveled::new(io::stderr().lock(), systemd::is_journal(io::stderr()));
     let mut worst = 0;
-    for Parsed { cli, name } in &parsed {
-        worst = worse(worst, dispatch(cli, name.as_deref(), &mut out, &mut err)?);
+    if checks.is_empty() {
+        for Parsed { cli, .. } in &parsed {
+            worst = worse(worst, dispatch(cli, &mut out, &mut err)?);
+        }
+    } else {
+        worst = command::check::run(&checks, &mut out, &mut err)?;
     }
     out.flush()?;
     Ok(worst)
+}
+
+fn as_check(parsed: &Parsed) -> Option<(&CheckOptions, Option<&str>)> {
+    match &parsed.cli.command {
+        Some(Command::Check(options)) => Some((options, parsed.name.as_deref())),
+        _ => None,
+    }
 }
 
 /// The watch stands apart from the commands: one call holds all its `[[watch]]`, it parses again at a
@@ -72,14 +84,8 @@ fn watch(parsed: Vec<Parsed>, args: &[OsString]) -> Result<u8> {
     Ok(status as u8)
 }
 
-fn dispatch(
-    cli: &Cli,
-    name: Option<&str>,
-    out: &mut impl Write,
-    err: &mut impl Write,
-) -> Result<u8> {
+fn dispatch(cli: &Cli, out: &mut impl Write, err: &mut impl Write) -> Result<u8> {
     let severity = match &cli.command {
-        Some(Command::Check(options)) => return command::check::run(options, name, out, err),
         Some(Command::Config(options)) => {
             return config::show(options.file.as_deref(), out).map(|()| 0);
         }
@@ -95,7 +101,8 @@ fn dispatch(
         }
         Some(Command::Servers(options)) => command::servers::run(options, out)?,
         Some(Command::Top(options)) => command::top::run(options)?,
-        None => return Ok(0),
+        // All checks ran together.
+        Some(Command::Check(_)) | None => return Ok(0),
     };
     Ok(severity as u8)
 }

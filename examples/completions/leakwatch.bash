@@ -297,7 +297,7 @@ _leakwatch() {
             return 0
             ;;
         leakwatch__subcmd__check)
-            opts="-p -f -x -u -n -q -v -h --pattern --full --exact --user --pid --unit --container --max-processes --procfs --sysfs --lead --grace --signal --no-kill --reload --allow --dry-run --protect --server --allow-standalone --restart-unit --max-extrapolation --format --color --quiet --verbose --report-always --repeat-after --budget --state-dir --no-state --history-size --config --help"
+            opts="-p -f -x -u -n -q -v -h --pattern --full --exact --user --pid --unit --container --max-processes --procfs --sysfs --lead --grace --signal --no-kill --reload --allow --dry-run --protect --server --allow-standalone --restart-unit --max-extrapolation --format --color --quiet --verbose --report-always --repeat-after --budget --state-dir --no-state --stay --history-size --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -129,6 +129,7 @@ complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s q -l quiet
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s v -l verbose -d 'Print more on standard error: the state of all trees once a minute'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l report-always -d 'Print the state on every run, as monitoring systems expect, instead of only when it changed'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l no-state -d 'Remember nothing from one watch to the next: read and write no state files'
+complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -l stay -d 'Stay and watch on, until shortly before the next check, while memory may end before that'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand config" -l config -d 'Read only this configuration file [/etc/leakwatch.toml, /etc/leakwatch.d/*.toml; see leakwatch.toml(5)]' -r -F
 complete -c leakwatch -n "__fish_leakwatch_using_subcommand config" -s h -l help -d 'Print help (see more with \'--help\')'

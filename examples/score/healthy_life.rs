@@ -12,19 +12,41 @@ struct Mode {
     name: &'static str,
     /// Planned seconds between samples.
     intervals_s: &'static [f64],
-    /// Whether a sample comes sooner where the engine wants it.
-    looks_sooner: bool,
+    /// How it samples.
+    sampling: Sampling,
     /// Its part of the time; a watch takes twenty times as many samples.
     share: f64,
 }
 
-const MODES: [Mode; 2] = [
-    Mode { name: "watch, 5 or 15 s", intervals_s: &[5.0, 15.0], looks_sooner: true, share: 0.1 },
+/// When the next sample comes.
+#[derive(Clone, Copy, PartialEq)]
+enum Sampling {
+    /// When the engine wants it.
+    Watch,
+    /// At the next check.
+    Check,
+    /// The same, but for one that stays since an end is near.
+    StayingCheck,
+}
+
+const MODES: [Mode; 3] = [
+    Mode {
+        name: "watch, 5 or 15 s",
+        intervals_s: &[5.0, 15.0],
+        sampling: Sampling::Watch,
+        share: 0.1,
+    },
     Mode {
         name: "check, 1 or 5 min",
         intervals_s: &[60.0, 300.0],
-        looks_sooner: false,
-        share: 0.9,
+        sampling: Sampling::Check,
+        share: 0.45,
+    },
+    Mode {
+        name: "check --stay, 1 or 5 min",
+        intervals_s: &[60.0, 300.0],
+        sampling: Sampling::StayingCheck,
+        share: 0.45,
     },
 ];
 
@@ -104,8 +126,11 @@ fn age(family: &Family, mode: &Mode, until_s: f64, max_extrapolation: f64) -> Li
         }
         let mut ended = [0; 2];
         lived.s += family.live(seed, mode.intervals_s, |header| {
-            let mut engine = Engine::new(header, settings(max_extrapolation));
+            let mut settings = settings(max_extrapolation);
+            settings.rules.stays = mode.sampling == Sampling::StayingCheck;
+            let mut engine = Engine::new(header, settings);
             let (ended, interval_s) = (&mut ended, header.interval_s);
+            let mut next_check_t = f64::NEG_INFINITY;
             move |sample| {
                 let assessment = engine.observe(sample);
                 match assessment.order.map(|order| order.reason) {
@@ -113,7 +138,18 @@ fn age(family: &Family, mode: &Mode, until_s: f64, max_extrapolation: f64) -> Li
                     Some(OrderReason::Stayed) | None => {}
                     Some(_) => ended[0] += 1,
                 }
-                if mode.looks_sooner { assessment.next_s } else { interval_s }
+                let wanted_s = assessment.next_s;
+                while next_check_t <= sample.t {
+                    next_check_t = if next_check_t.is_finite() { next_check_t } else { sample.t };
+                    next_check_t += interval_s;
+                }
+                match mode.sampling {
+                    Sampling::Watch => wanted_s,
+                    Sampling::StayingCheck if engine.nearest_end_s() < 2.0 * interval_s => {
+                        wanted_s.min(1.0).min(next_check_t - sample.t)
+                    }
+                    Sampling::Check | Sampling::StayingCheck => next_check_t - sample.t,
+                }
             }
         });
         for (sum, ended) in lived.ended.iter_mut().zip(ended) {

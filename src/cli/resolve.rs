@@ -95,6 +95,7 @@ pub fn engine(judge: &JudgeOptions, act: bool) -> Result<engine::EngineSettings>
     Ok(engine::EngineSettings {
         max_extrapolation: judge.max_extrapolation,
         rules: Rules {
+            stays: false,
             act,
             dry_run: judge.dry_run,
             lead_s: judge.lead,

@@ -13,8 +13,10 @@ pub mod memory;
 mod profile_saver;
 pub mod record;
 pub mod replay;
+mod sample_schedule;
 pub mod servers;
 mod terminal;
+mod tolerant;
 pub mod top;
 pub mod watch;
 

@@ -30,8 +30,10 @@ pub struct Engine {
     policy: Policy,
     sampling: SamplingInterval,
     names: UnitNames,
-    lead_s: f64,
+    critical_s: f64,
     found: bool,
+    /// Seconds until something ends if all that grows goes on.
+    nearest_end_s: f64,
     /// When the next counted sample is wanted.
     planned_t: f64,
     assessment: Assessment,
@@ -47,9 +49,10 @@ impl Engine {
             alarm: Alarm::default(),
             sampling: SamplingInterval::new(header.interval_s),
             names: UnitNames::default(),
-            lead_s: settings.rules.lead_s,
+            critical_s: settings.rules.lead_s,
             policy: Policy::new(settings.rules, header.interval_s),
             found: false,
+            nearest_end_s: f64::INFINITY,
             planned_t: 0.0,
             assessment: Assessment::default(),
         }
@@ -82,7 +85,7 @@ impl Engine {
     /// Continues under other rules. A rule about programs applies to each program when a sample next
     /// lists it.
     pub fn set_rules(&mut self, rules: Rules) {
-        self.lead_s = rules.lead_s;
+        self.critical_s = rules.lead_s;
         self.detector.set_user_servers(&rules.servers);
         self.policy.set_rules(rules);
     }
@@ -107,9 +110,21 @@ impl Engine {
         self.policy.ordered_by_hand(order, self.assessment.t, &self.detector);
     }
 
-    /// Seconds before the end from which on things are critical.
-    pub fn lead_s(&self) -> f64 {
-        self.lead_s
+    /// Seconds before the end from which on things are critical: the lead time of the rules, unless it was
+    /// set.
+    pub fn critical_s(&self) -> f64 {
+        self.critical_s
+    }
+
+    /// Sets how many seconds before the end things are critical.
+    pub fn set_critical_s(&mut self, critical_s: f64) {
+        self.critical_s = critical_s;
+    }
+
+    /// Seconds until memory or tasks end at the earliest if all that grows goes on, proven or not; infinite
+    /// where nothing grows.
+    pub fn nearest_end_s(&self) -> f64 {
+        self.nearest_end_s
     }
 
     /// How things stood in the last sample.
@@ -177,7 +192,7 @@ impl Engine {
         let roots = || detector.roots();
         let ends = || roots().filter_map(|s| detector.forecast(s.id));
         let end_s = nearest_end_s(ends());
-        let nearest_s = end_s.min(self.growth_end_s()).min(detector.unproven_end_s());
+        self.nearest_end_s = end_s.min(self.growth_end_s()).min(detector.unproven_end_s());
         let left = roots()
             .map(|s| detector.headroom(s.id))
             .map(|h| h.left as f64 / (h.limit as f64).max(1.0))
@@ -192,7 +207,7 @@ impl Engine {
         self.found |= is_found
             || self.assessment.order.is_some()
             || self.assessment.changes.iter().any(is_leak);
-        self.assessment.status = if end_s <= self.lead_s || self.alarm.is_on() {
+        self.assessment.status = if end_s <= self.critical_s || self.alarm.is_on() {
             Severity::Critical
         } else if is_found {
             Severity::Leak
@@ -202,7 +217,7 @@ impl Engine {
         let trees = roots().count();
         let t = self.assessment.t;
         if is_counted {
-            self.planned_t = t + self.sampling.next_s(nearest_s, left, trees);
+            self.planned_t = t + self.sampling.next_s(self.nearest_end_s, left, trees);
         }
         let planned_s = (self.planned_t - t).max(0.01);
         self.assessment.next_s = self.policy.next_s().map_or(planned_s, |s| s.min(planned_s));

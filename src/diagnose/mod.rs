@@ -201,7 +201,7 @@ pub fn status(engine: &Engine, services: &[Service]) -> Severity {
     let end_s = nearest_end_s(flagged().filter_map(|service| service.forecast));
     match flagged().next() {
         _ if engine.found() == Severity::Critical => Severity::Critical,
-        Some(_) if end_s <= engine.lead_s() => Severity::Critical,
+        Some(_) if end_s <= engine.critical_s() => Severity::Critical,
         Some(_) => Severity::Leak,
         None => Severity::Fine,
     }

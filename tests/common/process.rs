@@ -24,6 +24,16 @@ impl Id {
         Some(Self { pid, start: stat.start })
     }
 
+    /// Signals that very process while it runs. The test started it, if only through another.
+    pub fn signal(self, signal: Signal) {
+        let pid = rustix::process::Pid::from_raw(self.pid.cast_signed()).expect("it is a pid");
+        let signal = rustix::process::Signal::from_named_raw(signal as i32).expect("it is known");
+        let Ok(held) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+        if self.runs() {
+            rustix::process::pidfd_send_signal(held, signal).ok();
+        }
+    }
+
     /// Whether that very process still runs (a zombie does not).
     pub fn runs(self) -> bool {
         Stat::read(self.pid).is_some_and(|stat| stat.start == self.start && stat.state != 'Z')

@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::common;
 use crate::common::cli::{Cli, Ended, PROMPTLY};
@@ -12,6 +12,7 @@ use crate::common::fake_proc::{Fake, FakeProc, pid};
 use crate::common::needs::{self, Need};
 use crate::common::past;
 use crate::common::prefork::Prefork;
+use crate::common::process::Id;
 use leakwatch::core::model::process::ProcId;
 use leakwatch::store::history::lock::SelectionLock;
 use nix::sys::signal::Signal;
@@ -247,6 +248,73 @@ fn a_check_beside_a_watch_only_reports() {
     assert!(common::events::named(&ended.out, "order").is_empty(), "{}", ended.out.text());
     assert!(matches!(ended.code, Some(1 | 2)), "{}", ended.out.text());
     assert!(leaking.server.ended("leaky").is_empty());
+}
+
+/// A check that stays with a server of which one worker will have used up a budget before the check after
+/// the next, by what earlier checks saw. Just now the worker is stopped.
+struct Staying {
+    server: Prefork,
+    worker: Id,
+    check: Cli,
+    state: TempDir,
+}
+
+impl Staying {
+    fn start() -> Self {
+        let counts = ["--leaky", "1", "--healthy", "2", "--cache", "0"];
+        let server = Prefork::start(&[&counts[..], &["--rate", "3M/s", "--max", "400M"]].concat());
+        server.wait_started("leaky", 1);
+        let worker = Id::of(server.started("leaky")[0]).expect("it runs");
+        let held = || common::process::anon_kib(worker.pid) >= 100 << 10;
+        assert!(common::wait::until(Duration::from_secs(120), held), "it does not grow");
+        worker.signal(Signal::SIGSTOP);
+        let (master, state) = (server.master().pid.to_string(), tempfile::tempdir().unwrap());
+        let dir = state.path().to_str().unwrap();
+        let args = ["--pid", &master, "--state-dir", dir, "--format", "json", "--report-always"];
+        let now = past::look(&past::options(&args));
+        let held: u64 = now.procs.iter().map(|proc| proc.footprint()).sum();
+        let budget = (held + 8 * MIB).to_string();
+        let args = [&args[..], &["--budget", &budget, "--stay"]].concat();
+        let id = ProcId { pid: worker.pid, start: worker.start };
+        past::forge(state.path(), &past::options(&args), 20, 300.0, &[(id, 5 * MIB)]);
+        let check = Cli::leakwatch([&["check"], &args[..]].concat());
+        check.out.expect_line(PROMPTLY, "with its state", |line| line.contains("\"check\""));
+        Self { server, worker, check, state }
+    }
+}
+
+#[test]
+fn a_check_that_stays_ends_a_worker_when_it_must_and_not_before() {
+    let Staying { server, worker, check, state: _state } = Staying::start();
+    let before = Instant::now();
+    worker.signal(Signal::SIGCONT);
+    assert!(server.wait_ended("leaky", 1, PROMPTLY), "{}", check.out.text());
+    check.out.expect_line(PROMPTLY, "with the outcome", |line| line.contains("\"outcome\""));
+    let ended = check.stop();
+    let orders = common::events::named(&ended.out, "order");
+    assert_eq!(orders[0].pid(), worker.pid, "{}", ended.out.text());
+    // The budget is near: one that does not stay ends it at once.
+    assert!(orders[0].at > before, "{}", ended.out.text());
+    assert_eq!(ended.code, Some(2), "{}", ended.err.text());
+    assert!(server.ended("healthy").is_empty() && server.master().runs());
+}
+
+#[test]
+fn a_check_that_stays_ends_at_once_when_it_is_told_to() {
+    let Staying { server, worker, check, state: _state } = Staying::start();
+    check.signal(Signal::SIGTERM);
+    let ended = check.end(PROMPTLY);
+    assert!(common::events::named(&ended.out, "order").is_empty(), "{}", ended.out.text());
+    assert_eq!((ended.code, ended.err.text()), (Some(0), String::new()), "it only grows");
+    assert!(worker.runs() && server.ended("leaky").is_empty());
+    worker.signal(Signal::SIGCONT);
+}
+
+#[test]
+fn a_check_does_not_stay_where_nothing_ends_soon() {
+    let world = World::new();
+    world.grew(100);
+    assert_eq!(world.check(&["--stay"]).code, Some(0));
 }
 
 /// A script that runs as root with a tiny file system of its own, `$1`, for the state.

@@ -145,21 +145,14 @@ fn a_stopped_worker_is_still_ended_by_term() {
     let victim = expect(&cli, "order").pid();
     let workers = process::children(pool.master.pid);
     let stopped = *workers.iter().find(|worker| worker.pid == victim).expect("it is a worker");
-    signal(stopped, Signal::SIGSTOP);
+    stopped.signal(Signal::SIGSTOP);
 
     let ended = || pool.ended().into_iter().find(|(pid, _)| *pid == victim);
     wait::until(Duration::from_secs(90), || ended().is_some());
 
     let (pid, status) = ended().expect("the stopped one was ended");
     assert_eq!(status, Signal::SIGTERM as u32, "{pid}:\n{}", cli.out.text());
-    signal(stopped, Signal::SIGCONT);
-}
-
-/// Signals a worker of ours: its master, which alone could wait for it, is ours too.
-fn signal(worker: Id, signal: Signal) {
-    if worker.runs() {
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(worker.pid.cast_signed()), signal).ok();
-    }
+    stopped.signal(Signal::SIGCONT);
 }
 
 /// Seen from outside its master is any process; seen from inside it is process 1.

@@ -115,6 +115,15 @@ impl World {
         }
     }
 
+    /// Checks every so many seconds, not a watch.
+    fn checked(rules: Rules, interval_s: f64) -> Self {
+        let hostname = String::new();
+        let header = Header { interval_s, clock_ticks: 100, page_size: 4096, hostname };
+        let settings = EngineSettings { max_extrapolation: 8.0, rules };
+        let engine = Engine::new(&header, settings);
+        Self { interval_s, engine, ..Self::with(Rules::default()) }
+    }
+
     fn serving(mut self, exe: &'static str, threads: u32) -> Self {
         (self.exe, self.threads) = (exe, threads);
         self
@@ -311,6 +320,29 @@ fn a_victim_that_survives_sigkill_is_reported_and_another_is_chosen() {
 
     assert!(matches!(world.outcomes[0].result, OutcomeResult::Stayed), "{:?}", world.outcomes);
     assert!(world.eligibility().iter().any(|pid| *pid != first.victim.pid));
+}
+
+#[test]
+fn a_check_that_stays_ends_nobody_before_it_must() {
+    for stays in [false, true] {
+        let rules = Rules { stays, ..rules() };
+        let mut world = World::checked(rules, 300.0).workers(3, 0, Nature::Obeys);
+        world.total = 16 * 1024 * MIB;
+        world.worker(MIB, Nature::Obeys);
+        while world.least > 2 * 300 * MIB && world.orders.is_empty() {
+            world.tick();
+        }
+        assert_eq!(world.orders.is_empty(), stays, "{} MiB left", world.least / MIB);
+        if stays {
+            world.interval_s = 1.0;
+            while world.least > 0 && world.orders.is_empty() {
+                world.tick();
+            }
+            // Half a minute before only the 256 MiB are left that the machine itself needs.
+            let left = world.least / MIB;
+            assert!((256..290).contains(&left), "{left} MiB left");
+        }
+    }
 }
 
 #[test]

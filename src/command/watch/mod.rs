@@ -9,15 +9,14 @@ mod sample_failures;
 mod self_report;
 mod service_manager;
 mod session;
-mod tolerant;
 mod tree_changes;
 
 use self_report::{Destinations, write_self_report};
 use service_manager::ManagerReports;
 use session::Session;
-use tolerant::Tolerant;
 
 use crate::cli::options::WatchOptions;
+use crate::command::tolerant::Tolerant;
 use crate::core::model::event::Severity;
 use crate::core::scheduling_delay::SchedulingDelay;
 use crate::report::messages;
@@ -99,14 +98,15 @@ impl Watch {
 
     /// When to wake up: for a sample, or for a sign of life; none without sessions.
     fn next_wake_s(&mut self) -> Option<f64> {
-        let due_s = first_due(&mut self.sessions)?.due_s;
+        let due_s = first_due(&mut self.sessions)?.schedule.due_s();
         Some(due_s.min(self.manager.keep_alive(self.waiter.uptime_s())))
     }
 
     fn sample_if_due(&mut self, out: &mut impl Write, err: &mut impl Write) -> Result<()> {
         let Self { sessions, waiter, manager, scheduling_delay, .. } = self;
         let first = first_due(sessions);
-        let Some(session) = first.filter(|session| waiter.uptime_s() >= session.due_s) else {
+        let Some(session) = first.filter(|session| waiter.uptime_s() >= session.schedule.due_s())
+        else {
             return Ok(());
         };
         if !session.wants_sample(waiter) {
@@ -194,5 +194,5 @@ impl Watch {
 
 /// The session whose sample is due first.
 fn first_due(sessions: &mut [Session]) -> Option<&mut Session> {
-    sessions.iter_mut().min_by(|a, b| a.due_s.total_cmp(&b.due_s))
+    sessions.iter_mut().min_by(|a, b| a.schedule.due_s().total_cmp(&b.schedule.due_s()))
 }

@@ -17,6 +17,9 @@ pub struct Rules {
     pub dry_run: bool,
     /// Act when memory may end within so many seconds.
     pub lead_s: f64,
+    /// The next sample follows as soon as it is wanted, though this one may have come late. Otherwise the
+    /// next one may come as late again, and what ends before that is acted on now.
+    pub stays: bool,
     /// Grace of the first signal in seconds, instead of the server's own.
     pub grace_s: Option<f64>,
     /// The first signal, instead of the server's own.
@@ -44,6 +47,7 @@ impl Default for Rules {
             act: true,
             dry_run: false,
             lead_s: 30.0,
+            stays: false,
             grace_s: None,
             signal: None,
             no_kill: false,

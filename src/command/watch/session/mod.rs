@@ -6,16 +6,15 @@ use crate::cli::options::WatchOptions;
 use crate::cli::resolve;
 use crate::command::act::ActingEngine;
 use crate::command::profile_saver::ProfileSaver;
+use crate::command::sample_schedule::SampleSchedule;
 use crate::command::terminal;
+use crate::command::tolerant::Tolerant;
 use crate::command::watch::events::EventOutputs;
 use crate::command::watch::evidence::EvidenceKeeper;
 use crate::command::watch::metrics::MetricsExporter;
 use crate::command::watch::sample_failures::SampleFailures;
-use crate::command::watch::tolerant::Tolerant;
 use crate::command::watch::tree_changes::TreeChanges;
-use crate::core::decide::glances::Glances;
 use crate::core::engine::Engine;
-use crate::core::model::ceiling::Ceiling;
 use crate::core::model::event::Severity;
 use crate::core::model::sample::Sample;
 use crate::core::scheduling_delay::SchedulingDelay;
@@ -33,8 +32,6 @@ use std::io::Write;
 
 /// Trees listed when the state is asked for.
 const MOST: usize = 40;
-/// The longest pause after a sample that took long, in seconds.
-const LONGEST_PAUSE_S: f64 = 0.2;
 /// Seconds between two states under `--verbose`.
 const VERBOSE_S: f64 = 60.0;
 
@@ -52,16 +49,8 @@ pub(in crate::command::watch) struct Session {
     failures: SampleFailures,
     /// Whether the engine may give orders, if only for a dry run.
     may_order: bool,
-    /// The uptime at which the next glance or sample is due.
-    pub(in crate::command::watch) due_s: f64,
-    /// The uptime at which the next sample is due, unless a glance calls for it.
-    sample_due_s: f64,
-    glances: Glances,
-    /// Seconds from one glance to the next.
-    glance_s: f64,
-    /// What the last glance saw.
-    glanced: Vec<Ceiling>,
-    /// The same on the clock of [`wait::awake_s`]; none before the first sample.
+    pub(in crate::command::watch) schedule: SampleSchedule,
+    /// When the next sample is due on the clock of [`wait::awake_s`]; none before the first one.
     pub(in crate::command::watch) expected_s: Option<f64>,
     verbose_s: f64,
     is_greeted: bool,
@@ -92,22 +81,10 @@ impl Session {
         self.notes.extend(notes);
     }
 
-    /// Whether a sample is to be taken at that uptime: it is due, or a glance at what is left calls
-    /// for it. If not, the next glance is planned.
+    /// Whether a sample is to be taken now.
     pub(in crate::command::watch) fn wants_sample(&mut self, waiter: &Waiter) -> bool {
-        let uptime_s = waiter.uptime_s();
-        let is_due = uptime_s >= self.sample_due_s;
-        // A memory that cannot be read is the sample's to report.
-        is_due || self.sampler.glance(&mut self.glanced).is_err() || self.glance(uptime_s)
-    }
-
-    /// Whether the end of memory may be near by what was glanced at; plans the next glance.
-    fn glance(&mut self, uptime_s: f64) -> bool {
         let near_s = self.engine().policy().near_s();
-        let glance = self.glances.observe(uptime_s, self.glanced.iter().copied(), near_s);
-        self.glance_s = glance.next_s;
-        self.due_s = self.sample_due_s.min(uptime_s + glance.next_s);
-        glance.alarm
+        self.schedule.wants_sample(waiter.uptime_s(), &mut self.sampler, near_s)
     }
 
     /// Takes a sample, acts on it and reports it.
@@ -154,15 +131,7 @@ impl Session {
         // What the reader did not take before, it is offered again with every sample.
         out.flush()?;
         err.flush()?;
-        // Missed samples (a suspend, a stop) are not made up for, and one that a glance called for
-        // came early.
-        let planned_s = self.sample_due_s.min(uptime_s) + next_s;
-        // However near the end, half of the time is left to others.
-        let (now_s, took_s) = (waiter.uptime_s(), waiter.uptime_s() - uptime_s);
-        self.sample_due_s = planned_s.max(now_s + took_s.min(LONGEST_PAUSE_S));
-        // Without orders, nothing is gained by a sample before its time.
-        let glance_s = if self.may_order { self.glance_s } else { f64::INFINITY };
-        self.due_s = self.sample_due_s.min(uptime_s + glance_s);
+        self.schedule.sampled(uptime_s, waiter.uptime_s(), next_s, self.may_order);
         // A sample that itself took too long delays the next one.
         self.expected_s = Some(awake_s + next_s);
         Ok(())

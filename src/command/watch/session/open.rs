@@ -5,13 +5,13 @@ use crate::cli::options::WatchOptions;
 use crate::cli::resolve;
 use crate::command::act::ActingEngine;
 use crate::command::profile_saver::ProfileSaver;
+use crate::command::sample_schedule::SampleSchedule;
 use crate::command::watch::events::EventOutputs;
 use crate::command::watch::evidence::EvidenceKeeper;
 use crate::command::watch::metrics::MetricsExporter;
 use crate::command::watch::sample_failures::SampleFailures;
 use crate::command::watch::tree_changes::TreeChanges;
 use crate::command::{may_order, terminal};
-use crate::core::decide::glances::Glances;
 use crate::core::model::sample::Sample;
 use crate::report::messages;
 use crate::store::history::lock::SelectionLock;
@@ -76,11 +76,7 @@ impl Session {
             trees: TreeChanges::default(),
             failures: SampleFailures::default(),
             may_order,
-            due_s: now_s,
-            sample_due_s: now_s,
-            glances: Glances::default(),
-            glance_s: 0.0,
-            glanced: Vec::new(),
+            schedule: SampleSchedule::new(now_s),
             expected_s: None,
             verbose_s: now_s + VERBOSE_S,
             is_greeted: false,

@@ -196,9 +196,10 @@ impl Policy {
         Danger::in_tasks(root, detector)?.within(lead_s)
     }
 
-    /// The next samples may come as late as the last one did: a check comes every few minutes.
+    /// The next samples may come as late as the last one did: a check comes every few minutes. One that
+    /// stays does not wait for that.
     fn least_lead_s(&self) -> f64 {
-        LEAST_LEAD_SAMPLES * self.last_minute.gap_s()
+        if self.rules().stays { 0.0 } else { LEAST_LEAD_SAMPLES * self.last_minute.gap_s() }
     }
 }
 

@@ -159,6 +159,11 @@ impl Policy {
             .or_else(|| self.choose(t, detector, events))
     }
 
+    /// Whether some process was told to exit and has not yet.
+    pub fn has_order_under_way(&self) -> bool {
+        !self.campaign.orders.is_empty()
+    }
+
     /// Seconds to the next sample, if the end of memory is so near that it must come soon.
     pub fn next_s(&self) -> Option<f64> {
         self.last_minute.next_s()

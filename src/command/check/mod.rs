@@ -1,18 +1,21 @@
 //! The check: one sample, judged with all that earlier checks saw. For cron, timers and monitoring.
 //!
-//! A check replays its history and then takes one live sample; only that one is acted on. The history
-//! also holds what earlier checks did, so that a check follows up a victim and orders no process twice.
+//! A check replays its history and then takes one live sample; only that one is acted on, unless the check
+//! [stays](stay). The history also holds what earlier checks did, so that a check follows up a victim and
+//! orders no process twice.
+
+mod known_programs;
+mod stay;
 
 use super::act::ActingEngine;
 use super::profile_saver::ProfileSaver;
 use super::{may_order, terminal};
 use crate::cli::options::CheckOptions;
 use crate::cli::resolve;
-use crate::core::alerting::{CheckResult, CheckState, findings, is_always_news};
+use crate::core::alerting::{CheckResult, CheckState, findings, is_always_news, worse};
 use crate::core::model::ceiling::Unit;
 use crate::core::model::event::Event;
 use crate::core::model::order::{EarlierAction, Order, OutcomeResult};
-use crate::core::model::process::ProcId;
 use crate::core::model::sample::Sample;
 use crate::core::model::signal::SignalFailure;
 use crate::report::check::Report;
@@ -24,7 +27,7 @@ use crate::store::history::lock::SelectionLock;
 use crate::system::sampler::Sampler;
 use crate::system::{machine, wait};
 use anyhow::{Context, Error, Result, anyhow};
-use std::collections::BTreeMap;
+use known_programs::KnownPrograms;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
@@ -33,17 +36,29 @@ const MOST: usize = 10;
 /// A check must look ahead this many intervals: the next check is one away, and it may be late.
 const INTERVALS_AHEAD: f64 = 3.0;
 
-/// Checks once; returns the exit status of the state. `watch` is the name of the `[[watch]]`.
+/// Checks, once for each `[[watch]]`, of which each comes with its name; then those checks stay that are
+/// to. Returns the exit status of the worst state.
 ///
 /// # Errors
 /// Bad options, a procfs that cannot be read, no directory for a history. A history that cannot be
 /// written is reported, and the check judges all the same.
 pub fn run(
-    options: &CheckOptions,
-    watch: Option<&str>,
+    watches: &[(&CheckOptions, Option<&str>)],
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> Result<u8> {
+    let mut status = 0;
+    let mut staying = Vec::new();
+    for (options, name) in watches {
+        let Some(mut check) = begin(options, err)? else { continue };
+        status = worse(status, check.report(*name, out, err)?);
+        staying.extend(Some(check).filter(Check::wants_to_stay));
+    }
+    Ok(worse(status, stay::stay(staying, out, err)?))
+}
+
+/// A check that has acted on its sample; none where another one of these processes is running.
+fn begin<'o>(options: &'o CheckOptions, err: &mut impl Write) -> Result<Option<Check<'o>>> {
     let dir = resolve::state(&options.memory)?.context(
         "a check judges by its history, so it needs a directory for it\n  hint: leave --no-state out",
     )?;
@@ -55,7 +70,7 @@ pub fn run(
             if is_talkative(options) {
                 writeln!(err, "leakwatch: another check of these processes is running")?;
             }
-            return Ok(CheckState::Ok as u8);
+            return Ok(None);
         }
         Err(error) => {
             notes.add(error.context("nothing can be remembered for the next check"));
@@ -65,7 +80,7 @@ pub fn run(
     let mut check = Check::open(options, dir, &name, lock, notes)?;
     check.replay_history();
     check.act();
-    check.report(watch, out, err)
+    Ok(Some(check))
 }
 
 /// Whether the check also reports what is not new.
@@ -84,8 +99,13 @@ struct Check<'o> {
     acting: ActingEngine,
     profile_saver: ProfileSaver,
     programs: KnownPrograms,
-    /// Whether a watch of the same processes runs: then that one acts.
+    /// The lock of a watch of the same processes, which acts in place of a check.
+    watch_lock: (PathBuf, String),
+    /// Whether one runs.
     is_watched: bool,
+    may_order: bool,
+    /// When its first sample was taken: by the uptime, and by the time of its samples.
+    began: (f64, f64),
     /// Seconds before exhaustion from which on the state is critical.
     lead_s: f64,
     /// The order of this check that could not be carried out.
@@ -103,18 +123,24 @@ impl<'o> Check<'o> {
         mut notes: Notes,
     ) -> Result<Self> {
         // Two that act on the same processes would end twice as many.
-        let is_watched = SelectionLock::is_held(&dir, &format!("{name}.watch"));
+        let watch_lock = (dir.clone(), format!("{name}.watch"));
+        let is_watched = SelectionLock::is_held(&watch_lock.0, &watch_lock.1);
         let mut sampler = resolve::sampler(&options.select, options.budget)?;
         let mut sample = Sample::default();
-        sampler.sample(wait::unix_s(), Some(wait::uptime_s()), &mut sample)?;
+        let began_s = wait::uptime_s();
+        sampler.sample(wait::unix_s(), Some(began_s), &mut sample)?;
         let may_order = may_order(&options.select) && !is_watched;
         let mut settings = resolve::engine(&options.judge, may_order)?;
         let boot = machine::boot(&options.select.procfs);
         let (history, error) = CheckHistory::open(&dir, name, lock, machine::header(1.0), &boot);
         notes.extend(error);
         let lead_s = settings.rules.lead_s.max(INTERVALS_AHEAD * history.header().interval_s);
-        settings.rules.lead_s = lead_s;
+        settings.rules.stays = options.stay;
+        if !options.stay {
+            settings.rules.lead_s = lead_s;
+        }
         let mut acting = ActingEngine::new(history.header(), settings);
+        acting.engine.set_critical_s(lead_s);
         let (profile_saver, unread) = ProfileSaver::open(Some(dir), &mut acting.engine, 0.0);
         notes.extend(unread);
         Ok(Self {
@@ -126,7 +152,10 @@ impl<'o> Check<'o> {
             acting,
             profile_saver,
             programs: KnownPrograms::default(),
+            watch_lock,
             is_watched,
+            may_order,
+            began: (began_s, 0.0),
             lead_s,
             failed: None,
             notes,
@@ -144,6 +173,7 @@ impl<'o> Check<'o> {
             programs.learn(sample);
         });
         engine.set_replaying(false);
+        self.began.1 = sample.t;
         notes.extend(read.err());
         if history.garbled() > 0 {
             let garbled = history.garbled();
@@ -151,7 +181,7 @@ impl<'o> Check<'o> {
         }
     }
 
-    /// Acts on the live sample.
+    /// Acts on the sample.
     fn act(&mut self) {
         self.failed = self.acting.act(&mut self.sample);
     }
@@ -177,7 +207,7 @@ impl<'o> Check<'o> {
 
     /// Keeps the sample for later checks, and reports what is new. Returns the exit status.
     fn report(
-        mut self,
+        &mut self,
         watch: Option<&str>,
         out: &mut impl Write,
         err: &mut impl Write,
@@ -296,45 +326,5 @@ impl Notes {
 
     fn extend(&mut self, errors: impl IntoIterator<Item = Error>) {
         errors.into_iter().for_each(|error| self.add(error));
-    }
-}
-
-/// The programs that the history holds.
-#[derive(Default)]
-struct KnownPrograms(BTreeMap<ProcId, KnownProgram>);
-
-struct KnownProgram {
-    exe: String,
-    is_forked: bool,
-    is_threaded: bool,
-}
-
-impl KnownPrograms {
-    fn learn(&mut self, sample: &Sample) {
-        for program in &sample.programs {
-            let known = KnownProgram {
-                exe: program.exe.clone(),
-                is_forked: program.forked,
-                is_threaded: program.threads > 1,
-            };
-            self.0.insert(program.id, known);
-        }
-    }
-
-    /// The sample without the programs that the history holds already. Titles change all the time in
-    /// some servers; the first title is enough.
-    fn without_known(&self, sample: &Sample) -> Sample {
-        let mut kept = sample.clone();
-        // Each check tells them anew.
-        kept.places.clear();
-        kept.programs.retain(|program| {
-            let known = self.0.get(&program.id);
-            !known.is_some_and(|known| {
-                known.exe == program.exe
-                    && known.is_forked == program.forked
-                    && known.is_threaded == (program.threads > 1)
-            })
-        });
-        kept
     }
 }

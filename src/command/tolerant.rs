@@ -1,4 +1,4 @@
-//! Output that must not end a watch.
+//! Output that must not end a watch, or a check that stays.
 
 use std::io::{self, Write};
 
