@@ -17,6 +17,7 @@
 mod common;
 
 mod apache;
+mod balance;
 mod ceilings;
 mod census;
 mod check;

@@ -18,9 +18,11 @@ const MOST_MOUNTS: usize = 256;
 const DEEPEST: usize = 32;
 /// A path is followed only through file systems that answer by themselves: a server that is away
 /// (NFS, FUSE) would hold leakwatch up.
-const ANSWERS: [&str; 16] = [
+const ANSWERS: [&str; 21] = [
     "tmpfs", "devtmpfs", "rootfs", "ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs",
     "overlay", "squashfs", "erofs", "sysfs", "proc", "ramfs",
+    // The roots of user-mode Linux and of OpenVZ's containers, and rarer disks.
+    "hostfs", "simfs", "bcachefs", "reiserfs", "jfs",
 ];
 
 /// A tmpfs, and how it is reached.
