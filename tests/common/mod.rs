@@ -33,6 +33,7 @@ pub mod receiver;
 pub mod service;
 pub mod small_machine;
 pub mod strace;
+pub mod systemd;
 pub mod told;
 pub mod turn;
 pub mod unit;

@@ -58,3 +58,4 @@ mod systemd;
 mod systemd_as_init;
 mod task_limits;
 mod top;
+mod unit_limits;

@@ -3,48 +3,19 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::common::cli::{Cli, PROMPTLY};
 use crate::common::prefork;
-use crate::common::small_machine::{SmallMachine, UNITS};
+use crate::common::small_machine::SmallMachine;
+use crate::common::systemd::{install, main_pid, property, run, systemctl};
 use crate::common::unit::Unit;
 use crate::common::wait;
 
 /// Where every unit may read it, whatever ProtectHome= hides.
 const PROGRAM: &str = "/opt/leakwatch";
-
-/// Runs a command; its words, and whether it succeeded.
-fn run(program: &str, args: &[&str]) -> (bool, String) {
-    let said = Command::new(program).args(args).env("SYSTEMD_PAGER", "").output().unwrap();
-    (said.status.success(), String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).into())
-}
-
-/// Runs systemctl, which must succeed.
-fn systemctl(args: &[&str]) -> String {
-    let (succeeded, said) = run("systemctl", args);
-    assert!(succeeded, "systemctl {args:?}: {said}\n{}", run("journalctl", &["-n", "40"]).1);
-    said
-}
-
-/// A property of a unit.
-fn property(unit: &str, name: &str) -> String {
-    systemctl(&["show", "--value", "-p", name, unit]).trim().to_owned()
-}
-
-/// The process of a service.
-fn main_pid(unit: &str) -> u32 {
-    property(unit, "MainPID").parse().unwrap()
-}
-
-fn install(name: &str, text: &str) {
-    let path = Path::new(UNITS).join(name);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
-}
 
 /// The shipped units, as installed, with these settings besides in their [Service].
 fn install_shipped(names: &[&str], settings: &str) {
