@@ -8,9 +8,11 @@
 //! Real sleepers under one master. All columns come from one run and are the best of many rounds,
 //! in microseconds a process: *floor*, a bare loop of pread on kept statm files; *sample*, the
 //! probe's tick; *tick*, the same with the engine's judgement; *procfs*, stat and status by that
-//! crate; *sysinfo*, its refresh of memory and CPU of these processes.
+//! crate; *sysinfo*, its refresh of memory and CPU of these processes. *glance* is a look between samples
+//! at what is left, in microseconds for all: the limits of this machine and of the workers' cgroup.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, reason = "a bench")]
 
+use leakwatch::core::decide::glances::Glances;
 use leakwatch::core::decide::rules::Rules;
 use leakwatch::core::engine::{Engine, EngineSettings};
 use leakwatch::core::model::sample::Sample;
@@ -107,8 +109,8 @@ fn floor(pids: &[u32], rounds: u32) -> f64 {
     cost
 }
 
-/// The probe's tick alone, and with the engine.
-fn ours(count: usize, rounds: u32) -> (f64, f64) {
+/// The probe's tick alone, and with the engine; and a glance.
+fn ours(count: usize, rounds: u32) -> (f64, f64, f64) {
     // Ten thousand are more than are watched unless it is asked for.
     let (patterns, most) = (vec!["lwbench".to_owned()], Some(count as u32 + 1));
     let words = SelectionArgs { patterns, most, ..SelectionArgs::default() };
@@ -132,7 +134,17 @@ fn ours(count: usize, rounds: u32) -> (f64, f64) {
     let whole = best(rounds, || (0..16).for_each(|_| tick(true))) / 16.0;
     let sample_only = best(rounds, || (0..16).for_each(|_| tick(false))) / 16.0;
     assert_eq!(sample.procs.len(), count + 1);
-    (sample_only, whole)
+    let (mut glances, mut glanced) = (Glances::default(), Vec::new());
+    let near_s = engine.policy().near_s();
+    let mut at_s = 0.0;
+    let glance = best(rounds, || {
+        for _ in 0..16 {
+            at_s += 1.0;
+            probe.glance(&mut glanced).unwrap();
+            std::hint::black_box(glances.observe(at_s, glanced.iter().copied(), near_s));
+        }
+    });
+    (sample_only, whole, glance / 16.0)
 }
 
 fn by_procfs(pids: &[u32], rounds: u32) -> f64 {
@@ -156,18 +168,20 @@ fn by_sysinfo(pids: &[u32], rounds: u32) -> f64 {
 fn main() {
     let asked: Vec<usize> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
     let counts = if asked.is_empty() { vec![20, 100, 1000] } else { asked };
-    println!("µs a process   floor  sample    tick  procfs  sysinfo   tick/floor  procfs/tick");
+    println!(
+        "µs a process   floor  sample    tick  procfs  sysinfo   tick/floor  procfs/tick  glance"
+    );
     for count in counts {
         let sleepers = Sleepers::new(count);
         let rounds = (20_000 / count).clamp(5, 400) as u32;
         let n = count as f64;
         let floor = floor(&sleepers.pids, rounds * 4) / n;
-        let (sample, tick) = ours(count, rounds);
+        let (sample, tick, glance) = ours(count, rounds);
         let (sample, tick) = (sample / n, tick / n);
         let procfs = by_procfs(&sleepers.pids, rounds.min(40)) / n;
         let sysinfo = by_sysinfo(&sleepers.pids, rounds.min(40)) / n;
         println!(
-            "{count:>8} procs {floor:>7.2} {sample:>7.2} {tick:>7.2} {procfs:>7.1} {sysinfo:>8.1} {:>12.2} {:>12.1}",
+            "{count:>8} procs {floor:>7.2} {sample:>7.2} {tick:>7.2} {procfs:>7.1} {sysinfo:>8.1} {:>12.2} {:>12.1} {glance:>7.1}",
             tick / floor,
             procfs / tick
         );

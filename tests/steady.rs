@@ -7,6 +7,7 @@ mod fake_proc;
 
 use fake_proc::{Fake, FakeProc, pid};
 use leakwatch::command::watch::metrics::MetricsExporter;
+use leakwatch::core::decide::glances::Glances;
 use leakwatch::core::decide::rules::Rules;
 use leakwatch::core::engine::{Engine, EngineSettings};
 use leakwatch::core::model::sample::Sample;
@@ -39,7 +40,7 @@ unsafe impl GlobalAlloc for Counting {
 static GLOBAL: Counting = Counting;
 
 #[test]
-fn a_steady_tick_allocates_nothing() {
+fn steady_ticks_and_glances_allocate_nothing() {
     // A fixture and not this machine's /proc, where others start processes while we count.
     let proc = FakeProc::with_memory_kib(1 << 20).with_cgroups();
     let master = pid(0);
@@ -62,8 +63,15 @@ fn a_steady_tick_allocates_nothing() {
     let mut metrics_exporter =
         MetricsExporter::new(&dir.path().join("a.prom"), "app", true).unwrap();
     let mut scheduling_delay = SchedulingDelay::new(0.0);
+    let (mut glances, mut glanced) = (Glances::default(), Vec::new());
     let mut tick = |n: u32| {
         let t = f64::from(n);
+        for quarter in 1..4 {
+            let between = t - 1.0 + f64::from(quarter) / 4.0;
+            probe.glance(&mut glanced).unwrap();
+            glances.observe(between, glanced.iter().copied(), engine.policy().near_s());
+            assert!(!glanced.is_empty());
+        }
         probe.sample(1e9 + t, Some(1e6 + t), &mut sample).unwrap();
         engine.observe(&sample);
         assert!(scheduling_delay.observe(t, t + 0.001).is_none());
@@ -77,5 +85,9 @@ fn a_steady_tick_allocates_nothing() {
     (0..1_000).for_each(&mut tick);
     let before = ALLOCATIONS.load(Ordering::Relaxed);
     (1_000..3_000).for_each(&mut tick);
-    assert_eq!(ALLOCATIONS.load(Ordering::Relaxed) - before, 0, "allocations in 2000 steady ticks");
+    assert_eq!(
+        ALLOCATIONS.load(Ordering::Relaxed) - before,
+        0,
+        "allocations in 2000 ticks and 6000 glances"
+    );
 }
