@@ -6,16 +6,47 @@ use crate::core::detect::process_state::ProcessState;
 use crate::core::model::process::{Comm, ProcId};
 use crate::core::model::units::MIB;
 use crate::system::heap_census::{CensusHelper, Refusal, Subject};
+use std::cmp::Reverse;
 
 /// Looks at a process during the live samples.
 pub const LOOKS: u32 = 5;
-/// Processes that are looked at, and of one service.
+/// Processes that are looked at, of one user while others have some, and of one service.
 const MOST: usize = 8;
+const MOST_OF_USER: usize = MOST / 2;
 const MOST_OF_ONE: usize = 2;
 /// Smaller processes endanger nothing.
 const SMALL: u64 = 8 * MIB;
 /// Free bytes that are worth a word where nothing is accused.
 const MUCH: u64 = 32 * MIB;
+
+/// A process that may be looked at.
+#[derive(Clone, Copy)]
+struct Candidate {
+    root: ProcId,
+    id: ProcId,
+    comm: Comm,
+    uid: Option<u32>,
+    footprint: u64,
+}
+
+/// The largest, but of each service few, and of each user half as long as others have any: whoever starts
+/// many large processes hides no leak of another's.
+fn chosen(mut all: Vec<Candidate>) -> Vec<Candidate> {
+    all.sort_by_key(|candidate| Reverse(candidate.footprint));
+    let mut chosen: Vec<Candidate> = Vec::with_capacity(MOST);
+    for most_of_user in [MOST_OF_USER, MOST] {
+        for of in &all {
+            let is_new = chosen.iter().all(|other| other.id != of.id);
+            let of_service = chosen.iter().filter(|other| other.root == of.root).count();
+            let of_user = chosen.iter().filter(|other| other.uid == of.uid).count();
+            let is_fair = of_service < MOST_OF_ONE && of_user < most_of_user;
+            if is_new && is_fair && chosen.len() < MOST {
+                chosen.push(*of);
+            }
+        }
+    }
+    chosen
+}
 
 /// What was found in the heap of one process.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,21 +101,25 @@ impl Heaps {
     /// Chooses the largest processes of the largest services, each given with its service's root.
     pub(super) fn choose<'p>(&mut self, all: impl Iterator<Item = (ProcId, &'p ProcessState)>) {
         let own = std::process::id();
-        let mut all: Vec<_> = all
-            .filter(|(_, process)| process.footprint >= SMALL && process.id.pid != own)
-            .map(|(root, process)| (root, process.id, process.comm, process.footprint))
-            .collect();
-        all.sort_by_key(|(.., footprint)| std::cmp::Reverse(*footprint));
-        for (root, id, comm, _) in all {
-            let of_one = self.watched.iter().filter(|watched| watched.root == root).count();
-            if self.watched.len() >= MOST {
-                break;
-            }
+        let large = all.filter(|(_, s)| s.footprint >= SMALL && s.id.pid != own);
+        let candidate = |(root, s): (ProcId, &ProcessState)| Candidate {
+            root,
+            id: s.id,
+            comm: s.comm,
+            uid: s.owner.uid(),
+            footprint: s.footprint,
+        };
+        for Candidate { root, id, comm, .. } in chosen(large.map(candidate).collect()) {
             let subject = Subject::of(id.pid).ok().filter(|subject| subject.id() == id);
-            if let (true, Some(subject)) = (of_one < MOST_OF_ONE, subject) {
-                let looks = Looks::default();
-                self.watched.push(Watched { root, comm, subject, looks, many: 0, is_over: false });
-            }
+            let watched = |subject| Watched {
+                root,
+                comm,
+                subject,
+                looks: Looks::default(),
+                many: 0,
+                is_over: false,
+            };
+            self.watched.extend(subject.map(watched));
         }
     }
 
@@ -150,6 +185,19 @@ impl Heaps {
 mod tests {
     use super::*;
     use crate::core::census::{Cure, Unknown};
+
+    #[test]
+    fn one_user_hides_no_other_users_processes_and_gets_what_they_leave() {
+        let candidate = |pid: u32, uid: u32, footprint: u64| {
+            let id = ProcId { pid, start: 1 };
+            Candidate { root: id, id, comm: Comm::new(b"x"), uid: Some(uid), footprint }
+        };
+        let many = (0..20).map(|pid| candidate(pid, 1000, 1000 - u64::from(pid)));
+        let few = (100..102).map(|pid| candidate(pid, 33, 10));
+        let pids = |all: Vec<Candidate>| chosen(all).iter().map(|of| of.id.pid).collect::<Vec<_>>();
+        assert_eq!(pids(many.clone().chain(few).collect()), [0, 1, 2, 3, 100, 101, 4, 5]);
+        assert_eq!(pids(many.collect()), [0, 1, 2, 3, 4, 5, 6, 7]);
+    }
 
     fn finding(cause: Cause, looks: u32, free: u64) -> HeapFinding {
         let id = ProcId { pid: 1, start: 1 };
