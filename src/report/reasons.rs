@@ -1,5 +1,6 @@
 //! In words: the values that a test compared, and the reason for a verdict.
 
+use crate::core::detect::bend::SlowBegin;
 use crate::core::detect::explain::{Explanation, HeldVerdict, WindowRow};
 use crate::core::detect::known_programs::ProgramKind;
 use crate::core::detect::proof::ProofChecks;
@@ -129,8 +130,14 @@ pub(crate) fn unproven(checks: &ProofChecks) -> String {
             "it has filled too little of what was left, in too short a time ({weight})"
         ));
     }
-    if !checks.is_straight {
-        lacks.push("it speeds up, as a warm-up that begins slowly does".to_owned());
+    match checks.slow_begin {
+        Some(SlowBegin::SpeedsUp) => {
+            lacks.push("it speeds up, as a warm-up that begins slowly does".to_owned());
+        }
+        Some(SlowBegin::IsAnS) => {
+            lacks.push("it began slowly and slows down, as a warm-up does".to_owned());
+        }
+        None => {}
     }
     if !day_s.passes {
         let lasts = pair(*day_s, time);
@@ -201,7 +208,7 @@ mod tests {
             samples: ok,
             seconds: ok,
             is_spread: true,
-            is_straight: true,
+            slow_begin: None,
             at_equal_work: true,
             weight: ok,
             day_s: ok,

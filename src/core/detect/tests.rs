@@ -137,7 +137,8 @@ fn a_steady_growth_is_a_leak_once_it_has_used_much_of_the_way() {
     let found = Machine::new(2 * GIB, 4 * GIB).one(2000, |k| (100.0 + k) * M);
     let (_, _, sample, why) = found[0];
     assert_eq!(why, FindingReason::LongSteady);
-    assert!((600..1000).contains(&sample), "of 2048: {sample}");
+    // Half of the way is the most that its proof may take.
+    assert!((600..1024).contains(&sample), "of 2048: {sample}");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::num::NonZeroU64;
 
 use super::Claim;
-use crate::core::detect::bend::{ends_an_s, is_curved};
+use crate::core::detect::bend::{SlowBegin, ends_an_s, slow_begin};
 use crate::core::detect::known_programs::ProgramKind;
 use crate::core::detect::series::comparison::Comparison;
 use crate::core::detect::series::growth_window::GrowthWindow;
@@ -62,9 +62,21 @@ impl Claim<'_> {
         Comparison::at_least(self.used() * doublings, c.proof * of_store * of_work)
     }
 
-    /// Whether it speeds up, or does so and ends.
-    pub(super) fn is_curved(&self) -> bool {
-        is_curved(self.minima())
+    /// Whether it begins slowly.
+    pub(super) fn slow_begin(&self) -> Option<SlowBegin> {
+        slow_begin(self.minima())
+    }
+
+    /// How many times the weight a growth of its shape needs: what ends an S is about to stop, what
+    /// speeds up may be the slow half of one, and few steps may be over.
+    pub(super) fn doubt(&self) -> f64 {
+        let c = self.constants();
+        match self.slow_begin() {
+            Some(SlowBegin::IsAnS) => c.bent_proof,
+            Some(SlowBegin::SpeedsUp) => c.curved_proof,
+            None if self.equal_steps() < c.many_steps => c.curved_proof,
+            None => 1.0,
+        }
     }
 
     /// Its footprint and what its command line allows it, with a share and a fixed part for what
@@ -81,21 +93,34 @@ impl Claim<'_> {
             || self.context.is_real_growth(self.window, self.process.life())
     }
 
-    /// Whether it grows in many steps, not by a few that come once: as if by so many of equal size.
+    /// Whether it grows in several steps, not by a few that come once.
     pub(super) fn is_spread(&self) -> bool {
         let minima = self.minima();
-        let steps = minima.windows(2).filter_map(|pair| pair.get(1)?.checked_sub(*pair.first()?));
-        let (sum, squares) = steps
-            .map(f64::from)
-            .fold((0.0, 0.0), |(sum, squares), step| (sum + step, squares + step * step));
         let is_new = |(at, size): &(usize, &u32)| {
             minima.get(..*at).is_none_or(|before| !before.contains(size))
         };
         let distinct = minima.iter().enumerate().filter(is_new).count() as f64;
         let c = self.constants();
         minima.first() < minima.last()
-            && sum * sum >= c.least_steps * squares
+            && self.equal_steps() >= c.least_steps
             && distinct >= c.distinct * minima.len() as f64
+    }
+
+    /// As if by how many steps of equal size it grows: that many would be as uneven.
+    fn equal_steps(&self) -> f64 {
+        let steps = self.minima().windows(2);
+        let steps = steps.filter_map(|pair| pair.get(1)?.checked_sub(*pair.first()?));
+        let (sum, squares) = steps
+            .map(f64::from)
+            .fold((0.0, 0.0), |(sum, squares), step| (sum + step, squares + step * step));
+        if squares > 0.0 { sum * sum / squares } else { 0.0 }
+    }
+
+    /// Whether a level that was left counts as evidence: while memory is plentiful the share of the way
+    /// says nothing; after that a second fill or warm-up is told by it, from a level as from birth.
+    pub(super) fn outweighs_a_second_fill(&self) -> bool {
+        let (c, weight) = (self.constants(), self.weight());
+        self.reach() < c.least_reach || weight.is >= c.settled_proof * weight.needs
     }
 
     /// Whether it held a level for long, and has grown steadily since, without more work to do. Most of

@@ -9,7 +9,7 @@
 
 mod evidence;
 
-use crate::core::detect::bend::saturates;
+use crate::core::detect::bend::{SlowBegin, saturates};
 use crate::core::detect::constants::Constants;
 use crate::core::detect::known_programs::{ProgramKind, kind_of};
 use crate::core::detect::process::Process;
@@ -45,8 +45,8 @@ pub struct ProofChecks {
     pub seconds: Comparison,
     /// It grows in many steps, not in a few that may be over.
     pub is_spread: bool,
-    /// It does not speed up, as a warm-up that begins slowly does.
-    pub is_straight: bool,
+    /// It begins slowly, as some warm-ups do.
+    pub slow_begin: Option<SlowBegin>,
     /// It did not do more and more work meanwhile.
     pub at_equal_work: bool,
     /// The weight of long and steady growth, and the least.
@@ -59,15 +59,16 @@ impl Claim<'_> {
     /// What the proofs compare, for an explanation.
     pub fn checks(&self) -> ProofChecks {
         let (samples, seconds) = self.context.long_enough(self.window, self.process.life());
+        let weight = self.weight();
         ProofChecks {
             kind: self.kind(),
             beyond_declared: self.beyond_declared(),
             samples,
             seconds,
             is_spread: self.is_spread(),
-            is_straight: !self.is_curved(),
+            slow_begin: self.slow_begin(),
             at_equal_work: !self.works_more(),
-            weight: self.weight(),
+            weight: Comparison::at_least(weight.is, weight.needs * self.doubt()),
             day_s: self.day_s(),
         }
     }
@@ -86,7 +87,8 @@ impl Claim<'_> {
             _ => {}
         }
         let (is_store, spread) = (kind == ProgramKind::Store, self.is_spread());
-        if !is_store && spread && self.outlasts_its_level() && !bends() {
+        let settled = || self.outlasts_its_level() && self.outweighs_a_second_fill();
+        if !is_store && spread && settled() && !bends() {
             return Some(FindingReason::AfterSettling);
         }
         if !is_store && spread && self.lasts_a_day() && !bends() {
@@ -105,7 +107,7 @@ impl Claim<'_> {
         if self.reach() >= c.least_reach
             && weight.passes
             && (weight.is >= c.bent_proof * weight.needs || !bends())
-            && (weight.is >= c.curved_proof * weight.needs || !self.is_curved())
+            && weight.is >= weight.needs * self.doubt()
         {
             return Some(FindingReason::LongSteady);
         }

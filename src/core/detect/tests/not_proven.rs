@@ -76,3 +76,24 @@ fn one_of_a_pool_that_warms_up_later_than_its_siblings() {
     });
     assert!(found.iter().all(|found| found.3 != FindingReason::UnlikeSiblings), "{found:?}");
 }
+
+#[test]
+fn a_second_fill_after_a_level_that_was_held() {
+    // A third of the memory, in less time than the level was held. A leak from there is one in the end.
+    let since = |k: f64| (k - 400.0).max(0.0);
+    let fill = |k: f64| (100.0 + 2.0 * since(k).min(350.0)) * M;
+    assert!(machine().endangering(1500, fill).is_some());
+    assert_eq!(machine().one(1500, fill), []);
+    let found = machine().one(1500, |k| (100.0 + 2.0 * since(k)) * M);
+    assert!(found[0].2 < 400 + 512, "{found:?}");
+}
+
+#[test]
+fn steps_that_are_too_few_need_more_of_the_way_than_a_line() {
+    // Two thirds of the memory in five steps of 10 s, each followed by 35 s of rest.
+    let machine = Machine { interval_s: 0.25, ..machine() };
+    let step = |k: f64, i: u32| ((k - 180.0 * f64::from(i)) / 40.0).clamp(0.0, 1.0);
+    let grown = |k: f64| 266.0 * (0..5).map(|i| step(k, i)).sum::<f64>();
+    assert_eq!(machine.one(1100, |k| (100.0 + grown(k)) * M), []);
+    assert_ne!(machine.one(1100, |k| (100.0 + 1.48 * k.min(900.0)) * M), []);
+}
