@@ -4,6 +4,7 @@
 //! labelled recordings that the detector was developed on and on generated ones.
 
 use crate::core::model::event::SOON_S;
+use crate::core::model::verdict::PROOF_SAMPLES;
 
 /// The level whose blocks are one planned interval. Those below it serve a live run, in which
 /// samples may come up to 2^4 times as often.
@@ -188,7 +189,7 @@ impl Default for Constants {
             least_headroom: 0.1,
             least_children: 3.0,
             proof_s: 90.0,
-            proof_samples: 24,
+            proof_samples: PROOF_SAMPLES,
             proof: 4.2,
             bent_proof: 2.5,
             curved_proof: 1.3,

@@ -77,6 +77,9 @@ impl FindingReason {
     }
 }
 
+/// Samples of a window below which nothing is proven but that it grows.
+pub const PROOF_SAMPLES: u32 = 24;
+
 /// The window of samples that convicts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evidence {
@@ -90,6 +93,8 @@ pub struct Evidence {
     pub window_s: f64,
     /// Growth per second.
     pub slope: f64,
+    /// Samples taken within the window.
+    pub samples: u32,
     /// Growth after the part explained by CPU use was taken out. Never enough to end a process.
     pub at_equal_load: bool,
 }

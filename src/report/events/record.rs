@@ -6,7 +6,8 @@
 //!   `start`), `why` (`growing`: `urgent`, `patient`, `pool`; `leak`: `after-settling`,
 //!   `unlike-siblings`, `beyond-declared`, `near-end`, `long-steady`, `day-long`, `outgrown`, `pool`, `pile-up`, `threads`),
 //!   `footprint_bytes`, `tasks`, `declared_bytes` (what its command line allows it, where it says so);
-//!   with evidence `growth_bytes`, `from_bytes`, `window_s`, `slope_bytes_per_s`, `at_equal_load` (of
+//!   with evidence `growth_bytes`, `from_bytes`, `window_s`, `samples` (taken in that time; below 24 nothing is
+//!   proven but that it grows), `slope_bytes_per_s`, `at_equal_load` (of
 //!   tasks `growth_tasks` and so on, as everywhere below); with a forecast
 //!   the fields of one. `leak` says that it is proven, `growing` that a limit comes nearer, whatever the
 //!   cause. Both are repeated (`is_update`: true) when the forecast changed.
@@ -163,10 +164,12 @@ fn write_finding<W: Write>(out: &mut Fields<'_, W>, t: f64, finding: &Finding) -
     if let Some(declared) = declared {
         out.value("declared_bytes", declared)?;
     }
-    if let Some(Evidence { unit, growth, from, window_s, slope, at_equal_load }) = evidence {
+    if let Some(Evidence { unit, growth, from, window_s, slope, samples, at_equal_load }) = evidence
+    {
         out.amount("growth", *unit, format_args!("{growth:.0}"))?;
         out.amount("from", *unit, format_args!("{from:.0}"))?;
         out.value("window_s", window_s)?;
+        out.value("samples", samples)?;
         out.rate("slope", *unit, *slope)?;
         out.value("at_equal_load", at_equal_load)?;
     }
@@ -325,7 +328,9 @@ mod tests {
     fn a_leak_has_its_evidence_and_its_forecast() {
         let (growth, from, window_s, slope) = (4096.4, 100.0, 60.0, 68.3);
         let unit = Unit::Bytes;
-        let evidence = Some(Evidence { unit, growth, from, window_s, slope, at_equal_load: false });
+        let (samples, at_equal_load) = (32, false);
+        let evidence =
+            Some(Evidence { unit, growth, from, window_s, slope, samples, at_equal_load });
         let comm = Comm::new(b"a\"\x1b\n");
         let (scope, why, forecast) = (FindingScope::Process, FindingReason::Patient, forecast());
         let finding = Finding {
@@ -354,6 +359,7 @@ mod tests {
             ("why", "patient".into()),
             ("footprint_bytes", 7.into()),
             ("growth_bytes", 4096.into()),
+            ("samples", 32.into()),
             ("at_equal_load", false.into()),
             ("exhaust_t", 1100.0.into()),
             (

@@ -13,7 +13,7 @@ use crate::core::model::order::{
 use crate::core::model::signal::{SignalFailure, Step};
 use crate::core::model::units::{Amount, Bytes, Rate, Seconds};
 use crate::core::model::verdict::{
-    ClearedReason, Evidence, Finding, FindingReason, FindingScope, Verdict,
+    ClearedReason, Evidence, Finding, FindingReason, FindingScope, PROOF_SAMPLES, Verdict,
 };
 use crate::core::unit_names::UnitNames;
 use crate::report::words::{NamedCeiling, plural};
@@ -154,6 +154,10 @@ fn growing(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
         }
         None if finding.scope == FindingScope::Process => {
             write!(f, "; a leak, or a cache that fills")?;
+            let few = finding.evidence.filter(|evidence| evidence.samples < PROOF_SAMPLES);
+            if let Some(Evidence { samples, .. }) = few {
+                write!(f, ": too few samples to tell ({samples} of {PROOF_SAMPLES})")?;
+            }
         }
         None => {}
     }
@@ -454,6 +458,7 @@ mod tests {
             from: 40.0 * MIB as f64,
             window_s: 720.0,
             slope: 41.0 * MIB as f64 / 720.0,
+            samples: 144,
             at_equal_load: false,
         }
     }
@@ -528,6 +533,7 @@ mod tests {
             ..finding()
         };
         let even = Evidence { at_equal_load: true, ..evidence() };
+        let few = Evidence { samples: 16, ..evidence() };
         let cleared = |was, why| Event::VerdictCleared {
             id: ID,
             comm,
@@ -577,6 +583,7 @@ mod tests {
             leak(Finding { why: FindingReason::Outgrown, ..finding() }),
             Event::Growing(Finding { why: pool, scope: tree, ..bare }),
             Event::Growing(finding()),
+            Event::Growing(Finding { evidence: Some(few), ..finding() }),
             Event::Growing(Finding { declared: Some(400 << 20), ..finding() }),
             Event::Growing(bare),
             cleared(Verdict::Growing, ClearedReason::GrowthEnded),

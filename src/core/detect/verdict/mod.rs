@@ -70,6 +70,7 @@ impl<'a> JudgeContext<'a> {
             from: f64::from(window.shape.early),
             window_s: self.window_s(window),
             slope: self.slope(window),
+            samples: self.basis.clock.samples_in(window.level, window.blocks),
             at_equal_load: window.growth == GrowthShape::AtEqualLoad,
         }
     }
