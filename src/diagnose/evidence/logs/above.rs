@@ -58,13 +58,17 @@ impl<'t> Above<'t> {
 }
 
 /// What the writer of a dated line said in the few lines above it: "hass[812]: " is in each line of a
-/// traceback that goes to syslog.
+/// traceback that goes to syslog, and a container has a file of its own.
 pub(super) fn of_its_writer(text: &[u8], at: usize, line: &str) -> String {
-    let Some((writer, _)) = line.split_once("]: ").filter(|(_, said)| said.contains("rrno 1"))
-    else {
+    if !line.contains("rrno 1") {
         return String::new();
+    }
+    let of_container = ["{\"log\":\"", " stderr F ", " stdout F "];
+    let writer = match line.split_once("]: ") {
+        _ if of_container.iter().any(|of| line.contains(of)) => String::new(),
+        Some((writer, _)) => format!("{}]: ", writer.rsplit(' ').next().unwrap_or(writer)),
+        None => return String::new(),
     };
-    let writer = format!("{}]: ", writer.rsplit(' ').next().unwrap_or(writer));
     let before = text.get(at.saturating_sub(BACK)..at).unwrap_or_default();
     let lines = before.rsplit(|byte| *byte == b'\n').skip(1).take(LINES_BACK);
     let lines = lines.map(String::from_utf8_lossy).filter(|line| line.contains(&writer));

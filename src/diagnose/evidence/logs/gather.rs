@@ -2,13 +2,14 @@
 
 use super::above::{Above, of_its_writer};
 use super::counted_lines::CountedLines;
-use super::hit::{Hit, hit};
+use super::hit::{Hit, hit, hit_in, record};
 use super::hosts::Hosts;
 use super::kills::{Kills, MOST_OPEN, ONE_KILL_S, are_near};
-use super::lines::{Search, split};
+use super::lines::{Search, split, split_inner};
 use super::timestamp::Stamps;
 use super::wordings;
 use super::wordings::{LogEntry, Only, Proved};
+use super::wrapped::of_docker;
 use crate::diagnose::findings::{Failure, Logs, Witness};
 
 /// Notes on what could not be read.
@@ -103,18 +104,32 @@ impl<'s> LogEventCounts<'s> {
         search.lines(text, |at, line| {
             let line = String::from_utf8_lossy(line);
             let line = line.trim_end_matches('\r');
-            let (t, entry) = split(line, file, stamps);
+            let of_docker = of_docker(line, stamps);
+            let (t, entry) = match &of_docker {
+                Some((t, inner)) => {
+                    let (own_t, entry) = split_inner(inner, file, stamps);
+                    (own_t.or(*t), entry)
+                }
+                None => split(line, file, stamps),
+            };
+            let witness = (source, Witness::SaidToBeKernel);
+            if let Some(record) = record(line, &entry, stamps) {
+                let t = record.t.or(t).or_else(|| lines_above.of(at, stamps).0);
+                let hit = hit_in(record, t, &entry, witness);
+                found.extend(hit.filter(|_| !hosts.is_of_another(entry.host)));
+                return;
+            }
             if t.is_some() {
                 let above = of_its_writer(text, at, line);
                 let entry = LogEntry { above: &above, ..entry };
-                let hit = hit(t, &entry, (source, Witness::SaidToBeKernel));
+                let hit = hit(t, &entry, witness);
                 found.extend(hit.filter(|_| !hosts.is_of_another(entry.host)));
                 return;
             }
             // A traceback has the time of its first line.
             let (t, above) = lines_above.of(at, stamps);
             let entry = LogEntry { above: &above, ..entry };
-            let hit = hit(t, &entry, (source, Witness::SaidToBeKernel));
+            let hit = hit(t, &entry, witness);
             found.extend(hit.filter(|hit| !is_told(&above, &hit.proved, file, stamps)));
         });
         found.into_iter().for_each(|hit| self.take(hit));

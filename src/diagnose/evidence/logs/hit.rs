@@ -1,5 +1,7 @@
 //! A line that proves something, with what is kept of it.
 
+use super::records::{Record, Said};
+use super::timestamp::Stamps;
 use super::wordings;
 use super::wordings::{LogEntry, Proved};
 use crate::core::model::process::Comm;
@@ -28,6 +30,26 @@ pub(super) fn hit(
     let witness = if proved.by_kernel { kernel } else { Witness::Program };
     let (tag, body) = (entry.tag.to_owned(), entry.body.to_owned());
     Some(Hit { t, proved, tag, body, source: source.to_owned(), witness })
+}
+
+/// The record that a line is, or that stands in it behind what syslog writes.
+pub(super) fn record(line: &str, entry: &LogEntry<'_>, stamps: &Stamps) -> Option<Record> {
+    if entry.of_client || entry.tag == "kernel" {
+        return None;
+    }
+    Record::of(line, stamps).or_else(|| Record::of(entry.body, stamps))
+}
+
+/// What the first of a record's messages that proves something does.
+pub(super) fn hit_in(
+    record: Record,
+    t: Option<f64>,
+    entry: &LogEntry<'_>,
+    witness: (&str, Witness),
+) -> Option<Hit> {
+    let hit_of =
+        |said: Said| hit(t, &LogEntry { body: &said.line, above: &said.above, ..*entry }, witness);
+    record.said.into_iter().find_map(hit_of)
 }
 
 /// A program's name without its path and what it does there: `/usr/sbin/CRON`, `postfix/master`. A path

@@ -1,7 +1,7 @@
 //! Journal: what systemd's journal says, by way of journalctl: its files are not ours to parse.
 
 use super::gather::LogEventCounts;
-use super::hit::hit;
+use super::hit::{hit, hit_in, record};
 use super::queue::Outcome;
 use super::wordings::LogEntry;
 use crate::diagnose::findings::Witness;
@@ -107,7 +107,11 @@ fn take(line: &[u8], found: &mut LogEventCounts) {
         // An application's own stamp and brackets may stand before what it says.
         let (_, inner) = super::lines::split(body, &tag, found.stamps());
         let entry = if is_kernel { LogEntry { body, ..LogEntry::default() } } else { inner };
-        let hit = hit(t, &LogEntry { tag: &tag, ..entry }, ("journal", Witness::Kernel));
+        let (entry, witness) = (LogEntry { tag: &tag, ..entry }, ("journal", Witness::Kernel));
+        let hit = match record(body, &entry, found.stamps()) {
+            Some(record) => hit_in(record, t, &entry, witness),
+            None => hit(t, &entry, witness),
+        };
         hit.into_iter().for_each(|hit| found.take(hit));
     }
 }

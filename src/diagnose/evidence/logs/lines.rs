@@ -74,11 +74,8 @@ pub(super) fn split<'a>(
     stamps: &Stamps,
 ) -> (Option<f64>, LogEntry<'a>) {
     if let Some(Unwrapped { t, tag, line }) = unwrapped(line, stamps) {
-        // What it holds is the program's own word, whoever's tag it writes.
-        let own = stamps.split(line);
-        let (body, of_client) = without_brackets(line, own.rest);
-        let tag = tag.unwrap_or(file);
-        return (own.t.or(t), LogEntry { tag, body, of_client, ..LogEntry::default() });
+        let (own_t, entry) = split_inner(line, tag.unwrap_or(file), stamps);
+        return (own_t.or(t), entry);
     }
     let Stamped { t, rest: body, by_syslog } = stamps.split(line);
     // A saved dmesg has the kernel's lines alone, with its own time or without.
@@ -113,6 +110,18 @@ pub(super) fn split<'a>(
     }
 }
 
+/// Splits a line that something else wrote down for `program`. What it holds is the program's own word,
+/// whoever's tag it writes.
+pub(super) fn split_inner<'a>(
+    line: &'a str,
+    program: &'a str,
+    stamps: &Stamps,
+) -> (Option<f64>, LogEntry<'a>) {
+    let own = stamps.split(line);
+    let (body, of_client) = without_brackets(line, own.rest);
+    (own.t, LogEntry { tag: program, body, of_client, ..LogEntry::default() })
+}
+
 /// The machine that a line with a tag names before it; some leave it out.
 fn host(text: &str) -> &str {
     let first = text.split(' ').next().unwrap_or_default();
@@ -141,17 +150,19 @@ fn is_since_boot(line: &str) -> bool {
 /// "host sshd[812]: error .." as `sshd` and the message; some leave out the host.
 fn tagged(text: &str) -> Option<(&str, &str)> {
     let (host, rest) = text.split_once(' ')?;
+    // Programs that write such a time themselves put a level behind it, or a number.
+    let level = ["TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "FATAL", "PANIC"];
+    if level.contains(&host.trim_matches(['[', ']']))
+        || host.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return None;
+    }
     // metalog leaves out the host, and has the program in brackets.
     if let Some(name) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         return named(name, rest);
     }
     if host.ends_with(':') {
         return named(host.trim_end_matches(':'), rest);
-    }
-    // Programs that write such a time themselves put a level behind it, or a number.
-    let level = ["TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "FATAL", "PANIC"];
-    if level.contains(&host) || host.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
     }
     if let Some(found) = of_facility(rest) {
         return Some(found);
@@ -250,12 +261,7 @@ mod tests {
                 "h kernel: x",
             ),
             ("2026-11-24T10:00:00Z ERROR spawn: x", "app", "app", "ERROR spawn: x"),
-            (
-                "{\"log\":\"fork: x\\n\",\"stream\":\"stderr\",\"time\":\"2026-11-24T10:00:00Z\"}",
-                "app",
-                "app",
-                "fork: x",
-            ),
+            ("2026-11-24T10:00:00Z [ERROR] a.b: x", "app", "app", "[ERROR] a.b: x"),
         ] {
             assert_eq!(parts(line, file), (tag.to_owned(), body.to_owned(), false), "{line}");
         }
@@ -272,7 +278,7 @@ mod tests {
 
     #[test]
     fn fuzz_lines() {
-        let texts: [&[u8]; 10] = [
+        let texts: [&[u8]; 14] = [
             b"Nov 24 10:00:00 vps1 sshd[812]: error: fork: Cannot allocate memory",
             b"2026-11-24T10:00:00.123456+01:00 vps1 CRON[7]: (CRON) error (can't fork)",
             b"[Tue Nov 24 10:00:00.123456 2026] [mpm_prefork:alert] [pid 7] (12)Cannot allocate memory: AH00159: fork: Unable to fork new process",
@@ -283,6 +289,10 @@ mod tests {
             b"Nov 24 10:00:00 vps1 systemd[1]: apache2.service: A process of this unit has been killed by the OOM killer.",
             b"E, [2026-11-24T10:00:00.123456 #1234] ERROR -- : failed to allocate memory (NoMemoryError)",
             b"2026-11-24 10:00:00,123 ERROR x MemoryError\n2026-11-24 10:00:00.000 UTC [7] LOG:  could not fork new process for connection: Cannot allocate memory\n",
+            br#"{"log":"{\"level\":\"error\",\"ts\":1.5,\"error\":\"fork/exec /x: cannot allocate memory\"}\n","stream":"stderr","time":"2026-11-24T10:00:00Z"}"#,
+            br#"{"level":"error","exc_info":"Traceback (most recent call last):\n  os.fork()\nOSError: [Errno 12] Cannot allocate memory","tags":["a"],"time":"2026-11-24T10:00:00Z"}"#,
+            br#"{:timestamp=>"2026-11-24T10:00:00Z", :tags=>[{"a"=>"b"}], :e=>#<Errno::ENOMEM: Cannot allocate memory - fork(2)>, :level=>:error}"#,
+            b"[ERROR] [11/24/2026 10:00:00.123] a.b: running driver failed: id=7 error=\"fork/exec /x: resource temporarily unavailable\"",
         ];
         let stamps =
             Stamps::new(TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap(), 1.795e9, 0.0);
@@ -291,6 +301,7 @@ mod tests {
             let (_, entry) = split(&text, "apache2", &stamps);
             super::super::wordings::read(&entry);
             super::super::wordings::read(&LogEntry { tag: "kernel", ..entry });
+            super::super::records::Record::of(&text, &stamps);
         });
         let search = Search::new();
         crate::core::fuzz::fuzz("logs", 2, &texts, |text| {

@@ -4,11 +4,15 @@
 //! has to begin the message, behind nothing but what loggers write: levels, names of programs and
 //! modules, pids, brackets.
 
+mod fields;
+mod starts;
 mod words;
 
 pub(super) use words::OTHERS_WORDS;
 
-use words::{AROUND_A_WORD, LEVELS, LINES, MOST_STARTED, OWN_ERRORS, PHRASES, STARTS};
+use fields::error_field;
+use starts::{of_a_start, of_go};
+use words::{AROUND_A_WORD, LEVELS, LINES, OWN_ERRORS, PHRASES};
 
 /// The most prefixes of one line.
 const MOST: usize = 12;
@@ -27,17 +31,6 @@ pub(super) fn heads(message: &str) -> impl Iterator<Item = &str> {
         error = error.or_else(|| error_field(now));
         Some(now)
     })
-}
-
-/// The error behind a message of logrus, go-kit or klog: `msg="failed to start" error="fork/exec ..`,
-/// `"Failed to start" pod="a/b" err="fork/exec ..`. A quote in any of the texts is written `\"`, so what
-/// others chose cannot look like a field.
-fn error_field(text: &str) -> Option<&str> {
-    let message = text.strip_prefix("msg=\"").or_else(|| text.strip_prefix('"'))?;
-    let is_escaped = |at: usize| message.get(..at).is_some_and(|before| before.ends_with('\\'));
-    let (end, _) = message.match_indices('"').find(|(at, _)| !is_escaped(*at))?;
-    let rest = message.get(end + 1..)?;
-    [" error=\"", " err=\""].iter().find_map(|field| Some(rest.split_once(field)?.1))
 }
 
 /// What is left of a text after its first prefix, if it begins with one.
@@ -78,10 +71,15 @@ fn after_prefix(text: &str) -> Option<&str> {
     if let Some(rest) = LEVELS.iter().find_map(behind) {
         return Some(rest);
     }
-    if let Some(rest) = of_a_word(text).or_else(|| of_a_call(text)).or_else(|| of_a_start(text)) {
+    let of_words = of_a_word(text).or_else(|| of_a_call(text));
+    if let Some(rest) = of_words.or_else(|| of_a_start(text)).or_else(|| of_go(text)) {
         return Some(rest);
     }
     if let Some((place, rest)) = text.strip_prefix('{').and_then(|text| text.split_once("} ")) {
+        // ClickHouse: the number of the query, or none.
+        if place.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
+            return Some(rest);
+        }
         let (file, line) = place.split_once(':')?;
         return (is_class(file) && is_number(line)).then_some(rest);
     }
@@ -95,9 +93,25 @@ fn after_prefix(text: &str) -> Option<&str> {
         let rest = output.iter().find_map(|from| rest.strip_prefix(from))?;
         return is_number(number).then_some(rest);
     }
-    // Open vSwitch, NLog: "|00001|ovs_thread(main)|EMER|pthread_create ..".
+    // Open vSwitch, NLog: "|00001|ovs_thread(main)|EMER|pthread_create ..". Groups of Python's exceptions:
+    // "    | RuntimeError: ..".
     if let Some(rest) = text.strip_prefix('|') {
-        return Some(rest);
+        return Some(rest.trim_start());
+    }
+    // Bareos, Bacula: "bareos-dir JobId 7: ".
+    if let Some((_, rest)) = text.split_once(" JobId ").filter(|(name, _)| is_name(name)) {
+        let (number, rest) = rest.split_once(": ")?;
+        return is_number(number).then_some(rest);
+    }
+    // Puppet: "(/Stage[main]/Ntp/Service[ntp]) Could not evaluate: ..".
+    if let Some(rest) = text.strip_prefix("(/Stage[") {
+        return Some(rest.split_once(") Could not evaluate: ")?.1);
+    }
+    // R: "Error in mcfork(detached) : ..".
+    if let Some(rest) = text.strip_prefix("Error in ") {
+        let (call, rest) = rest.split_once(" : ")?;
+        let (name, _) = call.strip_suffix(')')?.split_once('(')?;
+        return (is_name(name) && call.len() <= LONGEST).then_some(rest);
     }
     let field = text.split_once('|').filter(|(field, _)| is_name(field) && field.len() <= LONGEST);
     if let Some((_, rest)) = field.filter(|(_, rest)| !rest.starts_with(' ')) {
@@ -152,7 +166,9 @@ fn bracketed(text: &str, open: char, close: char) -> Option<&str> {
     let is_own = open == '['
         || is_number(inside)
         || inside.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
-        || (inside.contains(".c.") && is_class(inside));
+        || (inside.contains(".c.") && is_class(inside))
+        // A thread of Jetty's in Solr: "(qtp1-12) [   x:core] ..".
+        || (rest.starts_with(" [") && inside.starts_with("qtp") && is_name(inside));
     (inside.len() <= LONGEST && !is_clients && is_own).then_some(rest)
 }
 
@@ -199,26 +215,6 @@ fn of_a_call(text: &str) -> Option<&str> {
     is_it.then(|| rest.rsplit_once("): "))?.map(|(_, rest)| rest)
 }
 
-/// What follows a program's word that it could not start another: "failed to exec du - fork/exec ..",
-/// "Failed to call 'git gc': ..", "Failed to execute /bin/x. Error: '..", "Cannot start container a: ..".
-fn of_a_start(text: &str) -> Option<&str> {
-    let not = ["ailed to ", "ail to ", "rror ", "annot ", "ould not ", "nable to "];
-    let rest = text.strip_prefix(|c: char| c.is_ascii_alphabetic())?;
-    let rest = not.iter().find_map(|words| rest.strip_prefix(words))?;
-    let (verb, rest) = rest.split_once(' ')?;
-    if !STARTS.contains(&verb) {
-        return None;
-    }
-    let ends = [": ", " - "].into_iter().filter_map(|end| Some((rest.find(end)?, end)));
-    let (at, end) = ends.min()?;
-    let started = rest.get(..at)?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./'".contains(c);
-    let is_others = |word: &str| word != "command" && OTHERS_WORDS.contains(&word);
-    let is_plain = |word: &str| word.chars().all(plain) && !is_others(&word.to_ascii_lowercase());
-    let is_it = started.split(' ').count() <= MOST_STARTED && started.split(' ').all(is_plain);
-    is_it.then(|| rest.get(at + end.len()..))?.map(|rest| rest.trim_start_matches('\''))
-}
-
 fn is_number(word: &str) -> bool {
     !word.is_empty()
         && word.len() < 12
@@ -236,7 +232,12 @@ fn is_numbered(word: &str) -> bool {
 fn is_name(word: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_.+$#@/()<>*-[]:`'".contains(c);
     let lower = word.trim_start_matches(['<', '[', '(']).to_ascii_lowercase();
-    !word.is_empty() && word.chars().all(plain) && !OTHERS_WORDS.contains(&lower.as_str())
+    // What begins with a quote is quoted: "KeyError: 'OSError: ..".
+    let is_quoted = word.starts_with('\'');
+    !word.is_empty()
+        && !is_quoted
+        && word.chars().all(plain)
+        && !OTHERS_WORDS.contains(&lower.as_str())
 }
 
 /// "org.apache.catalina.core.StandardServer", "MY-010116"; not "v1.2" and no address.
@@ -265,7 +266,9 @@ fn is_time(word: &str) -> bool {
 fn is_thread(word: &str) -> bool {
     let is_place = word.ends_with(":in") && word.contains(".rb:")
         // gitea: "...ters/private/hook.go:428:HookPostReceive()".
-        || word.ends_with("()") && word.contains(".go:");
+        || word.ends_with("()") && word.contains(".go:")
+        // zap: "backup/run.go:55".
+        || word.rsplit_once(".go:").is_some_and(|(_, line)| is_number(line));
     (word.starts_with("TID-") || is_place) && !word.contains(['"', '=', '?'])
 }
 

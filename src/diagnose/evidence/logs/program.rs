@@ -66,32 +66,58 @@ const OF_ANY: [&str; 18] = [
     "output",
 ];
 
+/// Words behind a program's name that say what the log is for.
+const BEHIND: [&str; 18] = [
+    "access", "console", "current", "debug", "err", "error", "errors", "info", "json", "log",
+    "main", "out", "output", "plain", "slow", "stderr", "stdout", "warn",
+];
+
 /// Which program writes a log, by its place: `apache2/error.log`, `php8.2-fpm.log.1`.
 pub(super) fn program_of(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let stem = name.split(['.', '-', '_']).next().unwrap_or_default();
+    let stem = stem(&name);
     let dirs = || path.parent().into_iter().flat_map(Path::components).rev().take(DEEPEST);
     let dir = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
     let known = || {
-        dirs().find_map(|dir| {
-            let dir = dir.as_os_str().to_string_lossy();
+        let of_first = first_part(stem);
+        let by_name = || OF_PROGRAM.iter().find(|(of, _)| *of == of_first).map(|(_, name)| *name);
+        let by_dir = |dir: &str| {
             let bare = dir.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
             OF_PROGRAM.iter().find(|(of, _)| *of == dir || *of == bare).map(|(_, name)| *name)
-        })
+        };
+        dirs().find_map(|dir| by_dir(&dir.as_os_str().to_string_lossy())).or_else(by_name)
     };
-    match stem {
+    match first_part(stem) {
         php if php.starts_with("php") => "php-fpm".to_owned(),
         "dmesg" | "vmcore" => "dmesg".to_owned(),
-        "zabbix" => name.split(['.', '-']).next().unwrap_or_default().to_owned(),
+        "zabbix" => stem.split('-').next().unwrap_or_default().to_owned(),
         "catalina" | "localhost" => "tomcat".to_owned(),
-        _ => match known() {
+        first => match known() {
             Some(program) => program.to_owned(),
-            None if OF_ANY.contains(&stem) && !["log", "logs", ""].contains(&&*dir) => {
+            None if OF_ANY.contains(&first) && !["log", "logs", ""].contains(&&*dir) => {
                 dir.into_owned()
             }
             None => stem.to_owned(),
         },
     }
+}
+
+fn first_part(name: &str) -> &str {
+    name.split(['-', '_']).next().unwrap_or_default()
+}
+
+/// A file's name without what stands behind a program's: `shop-error.log.1`, `laravel-2026-11-24.log`,
+/// but `ovs-vswitchd.log`.
+fn stem(name: &str) -> &str {
+    let mut stem = name.split('.').next().unwrap_or_default();
+    while let Some((before, last)) = stem.rsplit_once(['-', '_']) {
+        let is_number = last.bytes().all(|byte| byte.is_ascii_digit());
+        if before.is_empty() || !(is_number || BEHIND.contains(&last)) {
+            break;
+        }
+        stem = before;
+    }
+    stem
 }
 
 #[cfg(test)]
@@ -117,6 +143,15 @@ mod tests {
             ("/var/log/uwsgi/app/shop.log", "uwsgi"),
             ("/var/log/shop/error.log", "shop"),
             ("/var/log/supervisor/worker-stderr.log", "worker"),
+            ("/var/log/openvswitch/ovs-vswitchd.log", "ovs-vswitchd"),
+            ("/srv/home-assistant.log.1", "home-assistant"),
+            ("/var/log/clickhouse-server/clickhouse-server.err.log", "clickhouse-server"),
+            ("/var/log/laravel-2026-11-24.log", "laravel"),
+            ("/var/log/shop_error.log-20261124.gz", "shop"),
+            ("/var/log/redis-server.log", "redis"),
+            ("/var/log/celery-beat.log", "celery"),
+            ("/var/log/error_log", "error"),
+            ("/var/log/x/-1.log", "-1"),
         ] {
             assert_eq!(program_of(Path::new(path)), program, "{path}");
         }

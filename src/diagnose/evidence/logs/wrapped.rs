@@ -1,16 +1,13 @@
 //! Wrapped: lines that something else than their program wrote down: Docker's JSON, the logs of
-//! Kubernetes' containers, the output of docker compose and pm2, PostgreSQL's tables of commas, loggers that
-//! write JSON.
+//! Kubernetes' containers, the output of docker compose and pm2, PostgreSQL's tables of commas.
 
-use super::json_line::{Logged, logged};
+use super::records::strings::{string, unescaped};
 use super::timestamp::Stamps;
 
 /// Fields of PostgreSQL's csvlog before the message, and of those the severity.
 const BEFORE_MESSAGE: usize = 13;
 const SEVERITIES: [&str; 8] =
     ["LOG", "INFO", "NOTICE", "WARNING", "ERROR", "FATAL", "PANIC", "DEBUG"];
-/// Unix times above this count milliseconds.
-const MILLIS_FROM: f64 = 1e11;
 /// Names of services of docker compose.
 const LONGEST_NAME: usize = 64;
 
@@ -27,30 +24,14 @@ pub(super) struct Unwrapped<'a> {
 
 /// The line of a program inside a line, if it is wrapped in one of the ways known.
 pub(super) fn unwrapped<'a>(line: &'a str, stamps: &Stamps) -> Option<Unwrapped<'a>> {
-    docker(line, stamps)
-        .or_else(|| kubernetes(line, stamps))
-        .or_else(|| compose(line))
-        .or_else(|| postgres_csv(line, stamps))
-        .or_else(|| json(line, stamps))
+    kubernetes(line, stamps).or_else(|| compose(line)).or_else(|| postgres_csv(line, stamps))
 }
 
-/// `{"level":"error","ts":"2026-11-24T10:00:00Z","msg":"..","error":"fork: .."}`.
-fn json<'a>(line: &'a str, stamps: &Stamps) -> Option<Unwrapped<'a>> {
-    let Logged { time, error } = logged(line)?;
-    let t = time.and_then(|time| match time.parse::<f64>() {
-        // Seconds, or milliseconds.
-        Ok(t) => Some(if t > MILLIS_FROM { t / 1000.0 } else { t }),
-        Err(_) => stamps.split(time).t,
-    });
-    Some(Unwrapped { t, tag: None, line: error })
-}
-
-/// `{"log":"fork: ..\n","stream":"stderr","time":"2026-11-24T10:00:00Z"}`.
-fn docker<'a>(line: &'a str, stamps: &Stamps) -> Option<Unwrapped<'a>> {
-    let (inner, rest) = line.strip_prefix("{\"log\":\"")?.split_once("\",\"stream\":")?;
-    let time = rest.split_once("\"time\":\"").map(|(_, time)| time);
-    let t = time.and_then(|time| stamps.split(time).t);
-    Some(Unwrapped { t, tag: None, line: inner.trim_end_matches("\\n") })
+/// `{"log":"fork: ..\n","stream":"stderr","time":"2026-11-24T10:00:00Z"}`: when, and the line itself.
+pub(super) fn of_docker(line: &str, stamps: &Stamps) -> Option<(Option<f64>, String)> {
+    let (inner, rest) = string(line.strip_prefix("{\"log\":")?)?;
+    let (_, time) = rest.strip_prefix(",\"stream\":")?.split_once("\"time\":\"")?;
+    Some((stamps.split(time).t, unescaped(inner).trim_end_matches('\n').to_owned()))
 }
 
 /// `2026-11-24T10:00:00.123456789Z stderr F fork: ..`.
@@ -129,10 +110,6 @@ mod tests {
     fn a_programs_own_line_is_taken_out_of_what_holds_it() {
         let t = Some(1_795_514_400.0);
         for (line, found) in [
-            (
-                "{\"log\":\"fork: x\\n\",\"stream\":\"stderr\",\"time\":\"2026-11-24T10:00:00Z\"}",
-                Some((t, None, "fork: x")),
-            ),
             ("2026-11-24T10:00:00.000000000Z stderr F fork: x", Some((t, None, "fork: x"))),
             ("2026-11-24T11:00:00.000+01:00 stdout P fork: x", Some((t, None, "fork: x"))),
             ("2026-11-24T10:00:00Z h app: Z stderr F fork: x", None),
@@ -153,6 +130,15 @@ mod tests {
         ] {
             assert_eq!(inner(line), found, "{line}");
         }
+    }
+
+    #[test]
+    fn a_line_in_dockers_json_is_taken_out_without_its_escapes() {
+        let stamps = Stamps::new(TimeZone::UTC, 1_795_521_600.0, 0.0);
+        let line = r#"{"log":"{\"a\":\"b\"}\n","stream":"stderr","time":"2026-11-24T10:00:00Z"}"#;
+        let inner = (Some(1_795_514_400.0), "{\"a\":\"b\"}".to_owned());
+        assert_eq!(of_docker(line, &stamps), Some(inner));
+        assert_eq!(of_docker(r#"{"log":"a","b":"c"}"#, &stamps), None);
     }
 
     proptest! {

@@ -11,7 +11,7 @@ pub(super) const LEVELS: [&str; 47] = [
 ];
 
 /// Phrases of more than one word before what an interpreter, a runtime or a server quotes.
-pub(super) const PHRASES: [&str; 66] = [
+pub(super) const PHRASES: [&str; 67] = [
     // Of Apache, behind its number: "(12)Cannot allocate memory: AH00159: ..".
     "Cannot allocate memory:",
     "Resource temporarily unavailable:",
@@ -77,6 +77,8 @@ pub(super) const PHRASES: [&str; 66] = [
     "Untar error on re-exec cmd:",
     // Gluster, which says it once for many.
     "The message \"",
+    // ClickHouse, of a function: "void DB::Pool::run(): ..".
+    "void ",
     "rpc error: code = Unknown desc =",
     "rpc error: code = Internal desc =",
     "rpc error: code = Unavailable desc =",
@@ -156,6 +158,37 @@ pub(super) const STARTS: [&str; 12] = [
     "starting",
     "restart",
     "restarting",
+];
+/// Verbs of what is done by another program.
+pub(super) const DOES: [&str; 11] = [
+    "read",
+    "reading",
+    "get",
+    "getting",
+    "collect",
+    "collecting",
+    "gather",
+    "gathering",
+    "list",
+    "listing",
+    "query",
+];
+/// What that is done to, by the last word.
+pub(super) const THINGS: [&str; 14] = [
+    "config",
+    "cpu",
+    "data",
+    "disk",
+    "disks",
+    "info",
+    "memory",
+    "metrics",
+    "output",
+    "process",
+    "processes",
+    "stats",
+    "status",
+    "version",
 ];
 /// The most words of what was to be started.
 pub(super) const MOST_STARTED: usize = 4;

@@ -8,6 +8,12 @@ use super::scan::Scan;
 /// Days of the week at the beginning of a stamp.
 const WEEKDAYS: [&str; 7] = ["Mon ", "Tue ", "Wed ", "Thu ", "Fri ", "Sat ", "Sun "];
 
+/// Levels that some write before the time.
+const LEVELS: [&str; 9] =
+    ["DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "CRITICAL", "FATAL", "SEVERE"];
+/// The most levels and names in brackets before a time.
+const MOST_NAMES: usize = 3;
+
 impl Stamps {
     /// `[Tue Nov 24 10:00:00.123456 2026]` (Apache), `[24-Nov-2026 10:00:00 UTC]` (php-fpm),
     /// `[2026-11-24 10:00:00 +0000]` (gunicorn), `[  123.456789]` (dmesg).
@@ -34,7 +40,18 @@ impl Stamps {
             // Nagios: `[1795514400]`.
             inside.parse().ok()?
         } else {
-            let known = [Self::ctime, Self::iso, Self::syslog, Self::slashed, Self::civil];
+            // Monit: `[CET Nov 24 10:00:00]`, in the machine's zone.
+            let inside = match inside.split_once(' ') {
+                Some((zone, rest)) if Scan::is_zone(zone) => rest,
+                _ => inside,
+            };
+            // Tornado: `[E 261124 10:00:00 web:1]`, Jupyter: `[E 2026-11-24 10:00:00.123 App]`.
+            let inside = match inside.as_bytes() {
+                [b'A'..=b'Z', b' ', ..] => inside.get(2..)?,
+                _ => inside,
+            };
+            let known =
+                [Self::ctime, Self::iso, Self::syslog, Self::slashed, Self::civil, Self::mysql_5_5];
             known.into_iter().find_map(|read| read(self, inside))?.0
         };
         Some((t, rest))
@@ -61,12 +78,7 @@ impl Stamps {
         // Java's logging: "Nov 24, 2026 10:00:00 AM"; others: "Nov 24 2026 10:00:00".
         scan.0 = scan.0.strip_prefix(',').unwrap_or(scan.0);
         let year = scan.year();
-        let mut clock = scan.eat(" ")?.clock()?;
-        if scan.eat(" PM").is_some() {
-            clock.0 = clock.0 % 12 + 12;
-        } else if scan.eat(" AM").is_some() {
-            clock.0 %= 12;
-        }
+        let clock = scan.eat(" ")?.clock_of_halves()?;
         let rest = if scan.0.is_empty() {
             scan.0
         } else {
@@ -181,10 +193,79 @@ impl Stamps {
         Some((word.parse().ok().filter(|_| is_time)?, rest))
     }
 
-    /// `2026/11/24 10:00:00`: nginx, Go.
+    /// `2026.11.24 10:00:00.123456 ..`: ClickHouse; `24.11.2026 10:00:00`.
+    pub(super) fn dotted<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
+        let mut scan = Scan(line);
+        let first = scan.number()?;
+        let month = scan.eat(".")?.digits(2)?;
+        let last = scan.eat(".")?.number()?;
+        let (year, day) = if first > 31 { (first, last) } else { (last, first) };
+        let clock = scan.eat(" ")?.clock()?;
+        Some((self.unix(year, month, day, clock, None)?, scan.0))
+    }
+
+    /// `11-24 10:00:00 ..`: Logback, Android; `24-Nov 10:00 ..`: Bacula.
+    pub(super) fn yearless<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
+        let mut scan = Scan(line);
+        let first = scan.digits(2)?;
+        scan.eat("-")?;
+        let (month, day) = match scan.month() {
+            Some(month) => (month, first),
+            None => (first, scan.digits(2)?),
+        };
+        let clock = scan.eat(" ")?.clock()?;
+        Some((self.of_no_year(month, day, clock)?, scan.0))
+    }
+
+    /// `11/24/2026 10:00:00`: Akka, Windows. Where that would be to come, or no date, the day is first.
+    pub(super) fn american<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
+        let mut scan = Scan(line);
+        let month = scan.number()?;
+        let day = scan.eat("/")?.number()?;
+        let year = scan.eat("/")?.digits(4)?;
+        let clock = scan.eat(" ")?.clock_of_halves()?;
+        let t = self.unix(year, month, day, clock, None).filter(|t| !self.is_to_come(*t));
+        Some((t.or_else(|| self.unix(year, day, month, clock, None))?, scan.0))
+    }
+
+    /// A time behind levels and names in brackets: `ERROR 2026-11-24 10:00:00,123 ..`, `[notice]
+    /// 2026-11-24T10:00:00Z ..`, `[ERROR] [11/24/2026 10:00:00.123] ..`, `ERROR [main] 2026-11-24 ..`.
+    pub(super) fn behind_level<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
+        let mut rest = line;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._:#-".contains(&byte);
+        for _ in 0..MOST_NAMES {
+            if let Some((inside, behind)) = rest.strip_prefix('[').and_then(|r| r.split_once(']')) {
+                if let Some((t, _)) = self.of_digits(inside) {
+                    return Some((t, behind));
+                }
+                if !inside.trim_end().bytes().all(plain) {
+                    return None;
+                }
+                rest = behind.trim_start();
+            } else {
+                let (level, behind) = rest.split_at_checked(rest.find([' ', ':', '\t'])?)?;
+                if !LEVELS.contains(&level) {
+                    return None;
+                }
+                rest = behind.trim_start_matches([' ', ':', '\t']);
+            }
+            if let Some(found) = self.of_digits(rest) {
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    fn of_digits<'a>(&self, text: &'a str) -> Option<(f64, &'a str)> {
+        type Read = for<'s, 'l> fn(&'s Stamps, &'l str) -> Option<(f64, &'l str)>;
+        let known: [Read; 4] = [Self::iso, Self::slashed, Self::american, Self::yearless];
+        known.into_iter().find_map(|read| read(self, text))
+    }
+
+    /// `2026/11/24 10:00:00`: nginx, Go; `26/11/24 10:00:00`: Hadoop, Spark.
     pub(super) fn slashed<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
         let mut scan = Scan(line);
-        let year = scan.number()?;
+        let year = scan.year_or_two_digits()?;
         let month = scan.eat("/")?.number()?;
         let day = scan.eat("/")?.number()?;
         // Net::Server: `2026/11/24-10:00:00`.
@@ -199,10 +280,10 @@ impl Stamps {
     }
 
     /// `2026-11-24T10:00:00.123456+01:00`, or a blank for the T, a comma for the point, and a zone
-    /// by offset, by `Z`, by `UTC` or local.
+    /// by offset, by `Z`, by `UTC` or local. Home Assistant wrote two digits of the year.
     pub(super) fn iso<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
         let mut scan = Scan(line);
-        let year = scan.number()?;
+        let year = scan.year_or_two_digits()?;
         let month = scan.eat("-")?.number()?;
         let day = scan.eat("-")?.number()?;
         let clock = match scan.0.as_bytes().first() {

@@ -36,7 +36,7 @@ impl Stamps {
     /// The time at the beginning of a line, and the rest of the line after it and blanks.
     pub fn split<'a>(&self, line: &'a str) -> Stamped<'a> {
         type Read = for<'s, 'l> fn(&'s Stamps, &'l str) -> Option<(f64, &'l str)>;
-        let known: [(Read, bool); 15] = [
+        let known: [(Read, bool); 19] = [
             (Self::bracketed, false),
             (Self::syslog, true),
             (Self::ctime, false),
@@ -52,9 +52,13 @@ impl Stamps {
             (Self::mysql_5_5, false),
             (Self::epoch, true),
             (Self::logfmt, false),
+            (Self::dotted, false),
+            (Self::yearless, false),
+            (Self::american, false),
+            (Self::behind_level, false),
         ];
         // RFC 5424's priority and version, and what apt writes when it begins.
-        let bare = without_priority(line);
+        let bare = without_priority(line.trim_start());
         let bare = bare.strip_prefix("Log started: ").unwrap_or(bare);
         for (read, by_syslog) in known {
             if let Some((t, rest)) = read(self, bare) {
@@ -190,6 +194,23 @@ mod tests {
             "@400000006b05602a00000000 x",
             "E20261124 10:00:00.000000 1234 file.cc:12] x",
             "Log started: 2026-11-24  10:00:00 x",
+            "2026.11.24 10:00:00.000000 x",
+            "24.11.2026 10:00:00 x",
+            "26-11-24 10:00:00 x",
+            "26/11/24 10:00:00 x",
+            "[E 261124 10:00:00 web:1] x",
+            "[E 2026-11-24 10:00:00.000 App] x",
+            "ERROR 2026-11-24 10:00:00,000 x",
+            "INFO:2026-11-24 10:00:00,000:x",
+            "[notice] 2026-11-24T10:00:00.000000Z x",
+            "[roslaunch.pmon][ERROR] 2026-11-24 10:00:00,000: x",
+            "11-24 10:00:00 x",
+            "24-Nov 10:00 x",
+            "11/24/2026 10:00:00 AM: x",
+            "24/11/2026 10:00:00 x",
+            "[ERROR] [11/24/2026 10:00:00.000] x",
+            "ERROR [main:1] 2026-11-24 10:00:00,000 x",
+            "[UTC Nov 24 10:00:00] x",
         ] {
             let Stamped { t, rest, .. } = stamps.split(line);
             assert_eq!((t, rest), (Some(T), "x"), "{line}");
@@ -228,6 +249,9 @@ mod tests {
             "Now 24",
             "99:99:99 x",
             "2026-99-99 10:00:00 x",
+            "[a b] 2026-11-24 10:00:00 x",
+            "GET 2026-11-24 10:00:00 x",
+            "1.2.3.4 10:00:00 x",
         ] {
             let Stamped { t, rest, .. } = stamps("UTC0").split(line);
             assert_eq!((t, rest), (None, line));

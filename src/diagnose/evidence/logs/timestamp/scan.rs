@@ -28,6 +28,13 @@ impl Scan<'_> {
         (before.len() - self.0.len() == count).then_some(number)
     }
 
+    /// A year, or two digits of one of this century.
+    pub(super) fn year_or_two_digits(&mut self) -> Option<i64> {
+        let before = self.0.len();
+        let year = self.number()?;
+        Some(if before - self.0.len() == 2 { 2000 + year } else { year })
+    }
+
     /// A year behind a blank, if there is one.
     pub(super) fn year(&mut self) -> Option<i64> {
         let mut ahead = Scan(self.0.strip_prefix(' ')?);
@@ -73,6 +80,22 @@ impl Scan<'_> {
             }
         }
         Some((hour, minute, second))
+    }
+
+    /// The same of twelve hours twice: `10:00:00 PM`.
+    pub(super) fn clock_of_halves(&mut self) -> Option<(i64, i64, f64)> {
+        let (hour, minute, second) = self.clock()?;
+        let hour = match (self.eat(" PM").is_some(), self.eat(" AM").is_some()) {
+            (true, _) => hour % 12 + 12,
+            (_, true) => hour % 12,
+            _ => hour,
+        };
+        Some((hour, minute, second))
+    }
+
+    /// Whether that is the name of a zone, or UTC.
+    pub(super) fn is_zone(word: &str) -> bool {
+        word == "UTC" || ZONES.contains(&word)
     }
 
     /// Seconds east of UTC, if the stamp tells.

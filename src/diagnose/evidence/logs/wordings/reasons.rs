@@ -3,7 +3,7 @@
 use crate::diagnose::findings::MissingResource;
 
 /// How each resource is named, in English, by number and by macro.
-const MEMORY: [&str; 16] = [
+const MEMORY: [&str; 17] = [
     "errno: 12",
     "Cannot allocate memory",
     "ENOMEM",
@@ -20,6 +20,7 @@ const MEMORY: [&str; 16] = [
     "out of memory",
     "Out of memory",
     "Not enough memory",
+    "not enough memory",
 ];
 const TASKS: [&str; 15] = [
     "errno: 11",
@@ -44,8 +45,9 @@ const TASKS: [&str; 15] = [
 pub(super) fn missing_at_end(text: &str) -> Option<MissingResource> {
     let at_end = |words: &[&str]| {
         words.iter().any(|word| {
-            let tail = text.rfind(word).and_then(|at| text.get(at + word.len()..));
-            tail.is_some_and(is_tail)
+            let Some((before, tail)) = text.rsplit_once(word) else { return false };
+            // Java's guess.
+            is_tail(tail) && !before.ends_with("possibly ")
         })
     };
     if at_end(&MEMORY) {

@@ -15,6 +15,8 @@ const NO_MEMORY: Proof = Of(Failure::NoMemory);
 const BY_DAEMON: Proof = Of(Failure::OomDaemonKill);
 const IN_CGROUP: Proof = Of(Failure::OomKillInCgroup);
 
+const MMAP_OF_CLICKHOUSE: &str = ", errno: 12, strerror: Cannot allocate ";
+const FORK_OF_FLUENTD: &str = "lass=Errno::ENOMEM error=\"Cannot allocate memory - fork";
 const ENOMEM_OF_FLUENTD: &str = "lass=Errno::ENOMEM error=\"Cannot allocate memory";
 
 /// All wordings but the kernel's; of several that match, the first counts.
@@ -252,6 +254,7 @@ pub(super) const WORDINGS: &[Wording] = &[
         has: "failed; error='Cannot allocate memory'",
         ..begins("Java HotSpot", NO_MEMORY, Tag)
     },
+    Wording { has: "pthread_create failed (EAGAIN)", ..begins("Failed to start", NO_TASKS, Tag) },
     Wording { has: "pthread_create failed", ..begins("Failed to start", ForkFailed, Tag) },
     begins("Native memory allocation (", NO_MEMORY, Tag),
     // Erlang.
@@ -266,6 +269,9 @@ pub(super) const WORDINGS: &[Wording] = &[
     Wording { ends: " EAGAIN", ..begins("spawnSync ", NO_TASKS, Tag) },
     begins("fork ENOMEM", NO_FORK_MEMORY, Tag),
     begins("failed to create new OS thread", ForkBecause, Tag),
+    // Rust: tokio's pool, and an error as it is.
+    begins("OS can't spawn a new worker thread", ForkBecause, Tag),
+    Wording { has: "Cannot allocate memory", ..begins("Os { code: 12, ", NO_MEMORY, Tag) },
     // Of Ceph, which puts a place in its source right behind the number.
     begins("pthread_create failed with error 11", NO_TASKS, Tag),
     // MongoDB's message, whose error stands in another field.
@@ -312,6 +318,14 @@ pub(super) const WORDINGS: &[Wording] = &[
     begins("std::bad_alloc", NO_MEMORY, Tag),
     // .NET.
     begins("System.OutOfMemoryException", NO_MEMORY, Tag),
+    Wording {
+        ends: "'. Resource temporarily unavailable",
+        ..begins("An error occurred trying to start process '", NO_TASKS, Tag)
+    },
+    Wording {
+        ends: "'. Cannot allocate memory",
+        ..begins("An error occurred trying to start process '", NO_FORK_MEMORY, Tag)
+    },
     // PHP's opcode cache, PostgreSQL, Squid, virtual machines.
     Wording {
         has: ": Cannot allocate memory",
@@ -321,7 +335,12 @@ pub(super) const WORDINGS: &[Wording] = &[
     Wording { ends: " bytes!", ..begins("Unable to allocate ", NO_MEMORY, Tag) },
     // libwebsockets.
     begins("OOM allocating ", NO_MEMORY, Tag),
-    // ClickHouse, of a pool of threads; the query that it was for follows.
+    // ClickHouse. 173 is its number for the lack of memory, and 1001 for what std throws; what a query says
+    // follows.
+    Wording { has: MMAP_OF_CLICKHOUSE, ..begins("Code: 173, e.d", NO_MEMORY, Tag) },
+    Wording { has: MMAP_OF_CLICKHOUSE, ..begins("Code: 173. DB", NO_MEMORY, Tag) },
+    begins("std::exception. Code: 1001, type: std::bad_alloc", NO_MEMORY, Tag),
+    // Of a pool of threads; the query that it was for follows.
     begins(
         "std::exception. Code: 1001, type: std::system_error, e.what() = Resource temporarily unavailable",
         NO_TASKS,
@@ -338,11 +357,14 @@ pub(super) const WORDINGS: &[Wording] = &[
     begins("Out of memory (Needed ", NO_MEMORY, Tag),
     // collectd; fluentd, which writes an error's class unquoted and all that others chose in quotes.
     Wording { has: " failed with status 12 (Cannot", ..begins("plugin_", NO_MEMORY, Tag) },
+    Wording { has: FORK_OF_FLUENTD, ..begins("failed to flush the buffer. ", NO_FORK_MEMORY, Tag) },
+    Wording { has: FORK_OF_FLUENTD, ..begins("unexpected error ", NO_FORK_MEMORY, Tag) },
     Wording {
         has: ENOMEM_OF_FLUENTD,
         ..begins("emit transaction failed: error_c", NO_MEMORY, Tag)
     },
     Wording { has: ENOMEM_OF_FLUENTD, ..begins("unexpected error error_c", NO_MEMORY, Tag) },
+    Wording { has: ENOMEM_OF_FLUENTD, ..begins("unexpected error on reading", NO_MEMORY, Tag) },
     Wording { has: ENOMEM_OF_FLUENTD, ..begins("failed to flush the buffer. ", NO_MEMORY, Tag) },
     // Kills by their own masters, of who answered too late: no lack of memory.
     begins("WORKER TIMEOUT (pid:", OwnKill, Tag),
@@ -428,6 +450,12 @@ pub(super) const WORDINGS: &[Wording] = &[
     // Containers.
     begins("TaskOOM event", IN_CGROUP, Who::Container),
     begins("System OOM encountered, victim process: ", Of(Failure::OomKill), NextWord),
+    // Programs that ROS starts, RStudio.
+    Wording {
+        ends: "]: Resource temporarily unavailable",
+        ..begins("unable to launch [", NO_TASKS, Tag)
+    },
+    begins("system error 12 (Cannot allocate memory)", NO_MEMORY, Tag),
     // Refused memory, of whatever program.
     Wording { has: "memory for ", ..begins("Cannot allocate ", NO_MEMORY, Tag) },
     begins("insufficient memory for ", NO_MEMORY, Tag),

@@ -1,0 +1,225 @@
+//! Records: lines that a logger writes as fields: JSON (zap, logrus, pino, Logback), logfmt (Grafana,
+//! Prometheus, Docker) and Ruby's hashes (Logstash).
+//!
+//! Whatever others chose stands in strings, where a quote is written `\"`. So a key that stands outside of
+//! strings, at the top or below `err`, is the logger's own, and so is the beginning of its message. What
+//! follows a line break in a string may be others' again, but for the frames of a traceback.
+
+mod json;
+mod keys;
+mod logfmt;
+mod ruby;
+pub(super) mod strings;
+
+use super::timestamp::Stamps;
+use keys::{ERRORS, EVENT, FAILED, LEVELS, MESSAGES, TIMES, key};
+use strings::unescaped;
+
+const PINO_WARN: f64 = 40.0;
+/// Unix times above the one are of a clock, above the other they count milliseconds.
+const UNIX_FROM: f64 = 1e9;
+const MILLIS_FROM: f64 = 1e11;
+
+/// A string or number of a record, or of an object in it, with its escapes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Field<'a> {
+    /// The key of the object that it is in; none at the top.
+    parent: &'a str,
+    key: &'a str,
+    value: &'a str,
+}
+
+/// What a line logs.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Record {
+    /// When, if it tells.
+    pub(super) t: Option<f64>,
+    /// What failed, the most telling first.
+    pub(super) said: Vec<Said>,
+}
+
+/// A message, and the frames of a traceback before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) above: String,
+    pub(super) line: String,
+}
+
+impl Record {
+    /// What a line logs, if it is a record of a level of failures. It may be cut at its end.
+    pub(super) fn of(line: &str, stamps: &Stamps) -> Option<Self> {
+        let mut record = Unread::of(line)?;
+        record.errors.sort_by_key(|(rank, _)| *rank);
+        // structlog's message; beside another it is what the message is about.
+        let is_message = |rank: &usize| key(*rank) != EVENT && MESSAGES.contains(&key(*rank));
+        let has_message = record.errors.iter().any(|(rank, _)| is_message(rank));
+        record.errors.retain(|(rank, _)| key(*rank) != EVENT || !has_message);
+        let said = record.errors.iter().filter_map(|(_, raw)| Said::of(&unescaped(raw))).collect();
+        let t = record.time.and_then(|time| match time.parse::<f64>() {
+            Ok(t) if t > MILLIS_FROM => Some(t / 1000.0),
+            Ok(t) => Some(t).filter(|t| *t > UNIX_FROM),
+            Err(_) => stamps.split(time).t,
+        });
+        record.failed.then_some(Self { t, said })
+    }
+}
+
+/// The error among fields that stand behind a message, with its escapes.
+pub(super) fn error_of(fields: &str) -> Option<&str> {
+    let record = Unread::of(fields)?;
+    let own = |(rank, _): &&(usize, &str)| !MESSAGES.contains(&key(*rank));
+    record.errors.iter().filter(own).min_by_key(|(rank, _)| *rank).map(|(_, error)| *error)
+}
+
+/// What was read of a record so far.
+#[derive(Default)]
+struct Unread<'a> {
+    time: Option<&'a str>,
+    failed: bool,
+    errors: Vec<(usize, &'a str)>,
+}
+
+impl<'a> Unread<'a> {
+    fn of(text: &'a str) -> Option<Self> {
+        let mut record = Self::default();
+        if let Some(rest) = text.strip_prefix("{:") {
+            ruby::fields(rest).for_each(|field| record.take(field));
+        } else if let Some(rest) = text.strip_prefix('{').map(str::trim_start) {
+            let fields = json::Fields::of(rest.starts_with('"').then_some(rest)?);
+            fields.for_each(|field| record.take(field));
+        } else {
+            logfmt::fields(text)?.into_iter().for_each(|field| record.take(field));
+        }
+        Some(record)
+    }
+
+    fn take(&mut self, Field { parent, key, value }: Field<'a>) {
+        let is = |name: &&str| match name.split_once('.') {
+            Some((above, below)) if !parent.is_empty() => {
+                above.eq_ignore_ascii_case(parent) && below.eq_ignore_ascii_case(key)
+            }
+            _ => parent.is_empty() && name.eq_ignore_ascii_case(key),
+        };
+        if let Some(rank) = ERRORS.iter().position(is) {
+            self.errors.push((rank, value));
+        } else if LEVELS.iter().any(is) {
+            let level = value.trim_start_matches(':').to_ascii_lowercase();
+            self.failed |= FAILED.contains(&&*level)
+                || value.parse().is_ok_and(|level: f64| level >= PINO_WARN);
+        } else if TIMES.iter().any(is) {
+            self.time = self.time.or(Some(value));
+        }
+    }
+}
+
+impl Said {
+    /// What a string says: its first line, or what a traceback at its beginning was raised with.
+    fn of(text: &str) -> Option<Self> {
+        let text = text.trim_start();
+        let Some(frames) = text.strip_prefix("Traceback (most recent call last):\n") else {
+            let line = text.lines().next()?.trim_end().to_owned();
+            return Some(Self { above: String::new(), line });
+        };
+        let is_frame = |line: &&str| line.starts_with([' ', '\t']);
+        let above: Vec<&str> = frames.lines().take_while(is_frame).collect();
+        let line = frames.lines().find(|line| !is_frame(line))?.to_owned();
+        Some(Self { above: above.join("\n"), line })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::tz::TimeZone;
+    use proptest::prelude::*;
+
+    /// 2026-11-24 10:00:00 UTC.
+    const T: f64 = 1_795_514_400.0;
+
+    fn of(line: &str) -> Option<(Option<f64>, Vec<String>)> {
+        let stamps = Stamps::new(TimeZone::UTC, T + 3600.0, 0.0);
+        let record = Record::of(line, &stamps)?;
+        Some((record.t, record.said.into_iter().map(|said| said.line).collect()))
+    }
+
+    #[test]
+    fn what_a_logger_says_is_told_from_what_others_chose() {
+        for (line, t, said) in [
+            (
+                r#"{"level":"error","ts":"2026-11-24T10:00:00Z","msg":"a","error":"fork: x"}"#,
+                Some(T),
+                &["fork: x", "a"][..],
+            ),
+            (
+                r#"{"time":1795514400000,"level":50,"err":{"type":"E","message":"fork: x"},"msg":"a"}"#,
+                Some(T),
+                &["fork: x", "a"],
+            ),
+            (
+                r#"{"@timestamp":"2026-11-24T10:00:00Z","message":"a","level":"WARN","stack_trace":"fork: x\n\tat y"#,
+                Some(T),
+                &["fork: x", "a"],
+            ),
+            (r#"{"level":"error","tags":["a]\"",["b"]],"msg":"fork: x"}"#, None, &["fork: x"]),
+            (r#"{"level":"error","user":"a\",\"error\":\"fork: x","msg":"no"}"#, None, &["no"]),
+            (
+                r#"{"level":"error","req":{"error":"fork: x","b":{"msg":"fork: x"}},"msg":"no"}"#,
+                None,
+                &["no"],
+            ),
+            (
+                r#"{"t":{"$date":"2026-11-24T10:00:00Z"},"s":"E","msg":"fork: x","attr":{"error":"no"}}"#,
+                Some(T),
+                &["fork: x"],
+            ),
+            (
+                r#"{"level":"ERROR","message":"a","stacktrace": ["b: \"c\"","at d"]}"#,
+                None,
+                &["b: \"c\"", "a"],
+            ),
+            (r#"{"level":"error"}"#, None, &[]),
+            (r#"{"level":"error","msg":"a\nfork: x"}"#, None, &["a"]),
+            (
+                r#"{:timestamp=>"2026-11-24T10:00:00Z", :user=>"a\", :error=>\"fork: x", :e=>#<E: fork: "y>, :level=>:warn}"#,
+                Some(T),
+                &["E: fork: \"y"],
+            ),
+            (r#"{:level=>:warn, :e=>#<E: a>, :error=>"fork: x">}"#, None, &["E: a"]),
+            (
+                r#"level=error t=2026-11-24T10:00:00Z msg="a \" error=" error="fork: x" b=1"#,
+                Some(T),
+                &["fork: x", "a \" error="],
+            ),
+        ] {
+            let said = said.iter().map(|said| (*said).to_owned()).collect();
+            assert_eq!(of(line), Some((t, said)), "{line}");
+        }
+        for line in [
+            r#"{"level":"info","msg":"fork: x"}"#,
+            r#"{"msg":"fork: x"}"#,
+            "{local_task.py:225} INFO - fork: x",
+            r#"{:message=>"fork: x"}"#,
+            r#"level=info msg="fork: x""#,
+            r#"level=error by joe error="fork: x""#,
+            "level=error: x",
+            "fork: x",
+        ] {
+            assert_eq!(of(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_traceback_in_a_string_ends_with_what_was_raised() {
+        let text = "Traceback (most recent call last):\n  File \"a.py\", line 7\n    os.fork()\nE: x\nE: y";
+        let said = Said::of(text).unwrap();
+        assert_eq!((&*said.above, &*said.line), ("  File \"a.py\", line 7\n    os.fork()", "E: x"));
+        assert_eq!(Said::of("a\nTraceback (most recent call last):\n  b\nE: x").unwrap().line, "a");
+    }
+
+    proptest! {
+        #[test]
+        fn any_line_is_borne(line in r#"(\{"|\{:|a=)[a-z":=>#<\[\]{},\\ 0-9]{0,60}"#) {
+            of(&line);
+        }
+    }
+}
