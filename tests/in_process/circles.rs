@@ -116,13 +116,11 @@ fn circles<M: Ord + Clone>(mut imports: Imports<M>) -> Vec<M> {
 }
 
 #[test]
-fn files_import_each_other_in_one_circle_only() {
+fn no_files_import_each_other_in_a_circle() {
     let imports = imports();
     assert!(imports.values().flatten().count() > 500, "the imports are not found any more");
     let circles: Vec<_> = circles(imports).iter().map(|module| module.join("::")).collect();
-    // One type and parts of its methods.
-    let detect = ["convict", "process", "proof", "statements"];
-    assert_eq!(circles, detect.map(|file| format!("core::detect::{file}")));
+    assert!(circles.is_empty(), "{circles:#?}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use super::Check;
 use crate::command::sample_schedule::SampleSchedule;
 use crate::command::tolerant::Tolerant;
 use crate::core::alerting::{CheckState, is_always_news, worse};
+use crate::core::model::units::Seconds;
 use crate::report::events::write_event;
 use crate::report::messages;
 use crate::store::history::lock::SelectionLock;
@@ -48,6 +49,14 @@ pub(super) fn stay(
         if checks.iter().any(|check| check.options.output.verbose) {
             messages::notes(err, &notes)?;
         }
+    }
+    for check in checks.iter().filter(|check| super::is_talkative(check.options)) {
+        let most_s = MOST_INTERVALS * check.history.header().interval_s;
+        let note = format!(
+            "something may end before the next check: watching on, for {} at most",
+            Seconds(most_s)
+        );
+        messages::notes(err, &[note])?;
     }
     let mut staying: Vec<(Check<'_>, SampleSchedule)> =
         checks.into_iter().map(|check| (check, SampleSchedule::new(waiter.uptime_s()))).collect();

@@ -1,5 +1,6 @@
 //! When growth turns into a leak: the claim of one process, weighed by [`proof`].
 
+use crate::core::detect::growth_record::{BentGrowth, HeldFinding};
 use crate::core::detect::known_programs::ProgramKind;
 use crate::core::detect::process::Process;
 use crate::core::detect::process_state::ProcessState;
@@ -7,30 +8,6 @@ use crate::core::detect::proof::{Claim, ProofChecks};
 use crate::core::detect::series::growth_window::GrowthWindow;
 use crate::core::detect::verdict::JudgeContext;
 use crate::core::model::verdict::{FindingReason, Verdict};
-
-/// A leak or a long growth. It holds until half its window after the last evidence.
-#[derive(Clone, Copy)]
-pub(super) struct HeldFinding {
-    /// The rule that was met first.
-    pub(super) why: FindingReason,
-    /// Finest blocks until which it holds.
-    pub(super) until: u64,
-}
-
-/// Finds it, or holds it for longer.
-pub(super) fn set(finding: &mut Option<HeldFinding>, why: FindingReason, until: u64) {
-    let held = finding.get_or_insert(HeldFinding { why, until });
-    held.until = held.until.max(until);
-}
-
-/// A growth that slows down as one that saturates does.
-#[derive(Clone, Copy)]
-pub(super) struct BentGrowth {
-    /// Finest blocks until which it counts as one.
-    until: u64,
-    /// The length of the window that showed it.
-    length: u64,
-}
 
 impl Process {
     /// Looks for proof that its growth is a leak, in the longest window that shows it; `slowing` is
@@ -56,7 +33,7 @@ impl Process {
         }
         let claim = Claim { process: self, context, window, steady: windows, now };
         let length = window.length();
-        let mut bent = self.outlook().bent;
+        let mut bent = self.growth_record().bent;
         let why = claim.proof(|| {
             // A growth that bends looks straight now and then: only a longer window says more.
             if bent.is_none_or(|bent| now >= bent.until || length > bent.length) {
@@ -67,10 +44,10 @@ impl Process {
             bent.is_some()
         });
         if bent.is_some() {
-            self.outlook.get_or_insert_default().bent = bent;
+            self.growth_record.get_or_insert_default().bent = bent;
         }
         if let Some(why) = why {
-            set(&mut self.leak, why, until);
+            HeldFinding::hold(&mut self.leak, why, until);
             self.ever_leaked = true;
         }
     }
@@ -113,7 +90,7 @@ impl Process {
     /// It grows as a member of its pool, for as long as the pool is judged so; `proven`: what the
     /// members are is proven to leak.
     pub fn grows_with_pool(&mut self, until: u64, proven: bool) {
-        set(&mut self.long_growth, FindingReason::Pool, until);
+        HeldFinding::hold(&mut self.long_growth, FindingReason::Pool, until);
         self.state.verdict = self.state.verdict.max(Verdict::Growing);
         self.state.endangers = true;
         if proven {
@@ -123,7 +100,7 @@ impl Process {
 
     /// It leaks, by what its siblings show.
     pub fn leaks(&mut self, why: FindingReason, until: u64) {
-        set(&mut self.leak, why, until);
+        HeldFinding::hold(&mut self.leak, why, until);
         self.ever_leaked = true;
         self.state.verdict = Verdict::Leaking;
     }

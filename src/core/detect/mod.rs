@@ -12,6 +12,7 @@ pub mod declared;
 pub mod earlier_runs;
 pub mod explain;
 pub mod forecast;
+mod growth_record;
 mod judging;
 pub mod known_programs;
 pub mod pools;

@@ -3,10 +3,10 @@
 use std::num::NonZeroU64;
 
 use crate::core::detect::constants::INTERVAL_LEVEL;
-use crate::core::detect::convict::{BentGrowth, HeldFinding, set};
 use crate::core::detect::earlier_runs::{EarlierRuns, RunComparison};
 use crate::core::detect::forecast::exhaustion::Exhaustion;
 use crate::core::detect::forecast::last_forecast::LastForecast;
+use crate::core::detect::growth_record::{GrowthRecord, HeldFinding, HeldSuspicion};
 use crate::core::detect::process_state::{ProcessState, RecentFootprints};
 use crate::core::detect::sample_clock::{SampleTime, block};
 use crate::core::detect::series::block_minima::Series;
@@ -14,7 +14,6 @@ use crate::core::detect::series::growth_window::GrowthWindow;
 use crate::core::detect::series::window::GrowthShape;
 use crate::core::detect::short_lived::PoolMember;
 use crate::core::detect::size_history::SizeHistory;
-use crate::core::detect::statements::Told;
 use crate::core::detect::subtree::Subtree;
 use crate::core::detect::threads::ThreadSeries;
 use crate::core::detect::tree::TreeNode;
@@ -75,34 +74,13 @@ pub struct Process {
     /// Its sizes before now.
     pub(super) sizes: SizeHistory,
     /// What is only known of one that grows.
-    pub(super) outlook: Option<Box<Outlook>>,
+    pub(super) growth_record: Option<Box<GrowthRecord>>,
     /// Whether it was ever found to leak: then no earlier run explains its growth.
     pub(super) ever_leaked: bool,
     pub(super) cpu_s: f64,
     pub(super) first_cpu_s: f64,
     /// Its threads, once their number changed.
     pub(super) threads: Option<Box<ThreadSeries>>,
-}
-
-/// What windows show short of a long growth. It holds as long.
-#[derive(Clone, Copy)]
-pub(super) struct HeldSuspicion {
-    pub(super) verdict: Verdict,
-    /// The rule that it goes towards.
-    pub(super) why: FindingReason,
-    /// Finest blocks until which it holds.
-    pub(super) until: u64,
-}
-
-/// What is only known of a process that grows.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Outlook {
-    /// When memory ends by its growth.
-    pub(super) exhaustion: Option<Exhaustion>,
-    /// Its growth was seen to bend.
-    pub(super) bent: Option<BentGrowth>,
-    /// What was last reported of it.
-    pub(super) told: Option<Told>,
 }
 
 impl Process {
@@ -151,7 +129,7 @@ impl Process {
             long_growth: None,
             suspicion: None,
             sizes: SizeHistory::default(),
-            outlook: None,
+            growth_record: None,
             ever_leaked: false,
             cpu_s: proc.cpu_s,
             first_cpu_s: proc.cpu_s,
@@ -296,14 +274,14 @@ impl Process {
         let is_idle_leak = self.leak.is_some() && self.state.idle_s >= IDLE_S;
         self.state.kill_evidence = kill_evidence(&windows, context, is_idle_leak);
         if let Some(exhaustion) = context.exhaustion(&windows) {
-            self.outlook.get_or_insert_default().exhaustion = Some(exhaustion);
+            self.growth_record.get_or_insert_default().exhaustion = Some(exhaustion);
         }
         self.state.as_earlier_run = suspicion.is_some() && self.follows_earlier_run(context, runs);
         if self.state.as_earlier_run {
             suspicion = suspicion.map(|found| Suspicion { verdict: Verdict::Warming, ..found });
         } else {
             if let Some((why, window)) = long {
-                set(&mut self.long_growth, why, now + window.length() / 2);
+                HeldFinding::hold(&mut self.long_growth, why, now + window.length() / 2);
             }
             self.convict(now, slowing, &windows, context);
         }
@@ -349,21 +327,21 @@ impl Process {
         }
         let has_verdict = self.leak.is_some() || self.long_growth.is_some();
         if !has_verdict && self.state.evidence.is_none() {
-            // Told that it grew: that is withdrawn by what follows.
-            self.outlook.take_if(|outlook| outlook.told.is_none());
-            if let Some(outlook) = &mut self.outlook {
-                outlook.exhaustion = None;
+            // If it was reported to grow, that is withdrawn by what follows.
+            self.growth_record.take_if(|record| record.reported.is_none());
+            if let Some(record) = &mut self.growth_record {
+                record.exhaustion = None;
             }
         }
     }
 
-    pub(super) fn outlook(&self) -> Outlook {
-        self.outlook.as_deref().copied().unwrap_or_default()
+    pub(super) fn growth_record(&self) -> GrowthRecord {
+        self.growth_record.as_deref().copied().unwrap_or_default()
     }
 
     /// When memory ends by its growth, if it grows.
     pub fn exhaustion(&self) -> Option<Exhaustion> {
-        self.outlook().exhaustion
+        self.growth_record().exhaustion
     }
 }
 

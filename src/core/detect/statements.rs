@@ -3,20 +3,12 @@
 use std::num::NonZeroU64;
 
 use crate::core::detect::forecast::last_forecast::LastForecast;
-use crate::core::detect::process::{Outlook, Process};
+use crate::core::detect::growth_record::{GrowthRecord, ReportedVerdict};
+use crate::core::detect::process::Process;
 use crate::core::detect::process_state::ProcessState;
 use crate::core::model::event::Event;
 use crate::core::model::forecast::Forecast;
 use crate::core::model::verdict::{ClearedReason, Finding, FindingReason, FindingScope, Verdict};
-
-/// A verdict that was reported, growing or leaking, with the end of memory that went with it.
-#[derive(Clone, Copy)]
-pub(super) struct Told {
-    verdict: Verdict,
-    last: LastForecast,
-    /// Since when the verdict has been less than that, in seconds.
-    less_since_s: Option<f64>,
-}
 
 /// Seconds for which a verdict must be less than what was said before that is withdrawn. Near the end
 /// windows of a few seconds decide: of workers with requests of 4 s GROWING and CLEARED took turns
@@ -27,11 +19,11 @@ impl Process {
     /// It is gone; its verdicts are withdrawn.
     pub fn exited(&mut self, events: &mut Vec<Event>) {
         let threads = self.threads.take().is_some_and(|threads| threads.last_reported.is_some());
-        let told = self.outlook().told.map(|told| told.verdict);
-        let leaked = self.leak.take().is_some() || threads || told == Some(Verdict::Leaking);
+        let reported = self.growth_record().reported.map(|reported| reported.verdict);
+        let leaked = self.leak.take().is_some() || threads || reported == Some(Verdict::Leaking);
         let grew = self.long_growth.take().is_some();
         let was = if leaked { Verdict::Leaking } else { Verdict::Growing };
-        if leaked || grew && told.is_some() {
+        if leaked || grew && reported.is_some() {
             let why = if self.ordered { ClearedReason::Ended } else { ClearedReason::Exited };
             events.push(self.cleared(was, why));
         }
@@ -40,16 +32,16 @@ impl Process {
     /// Reports that an earlier statement has not held for a while.
     pub(super) fn report_cleared(&mut self, now_s: f64, events: &mut Vec<Event>) {
         let verdict = self.state.verdict;
-        let Some(outlook) = &mut self.outlook else { return };
-        let is_over = |told: &mut Told| {
-            if verdict >= told.verdict {
-                told.less_since_s = None;
+        let Some(record) = &mut self.growth_record else { return };
+        let is_over = |reported: &mut ReportedVerdict| {
+            if verdict >= reported.verdict {
+                reported.less_since_s = None;
                 return false;
             }
-            now_s - *told.less_since_s.get_or_insert(now_s) >= LESS_S
+            now_s - *reported.less_since_s.get_or_insert(now_s) >= LESS_S
         };
-        if let Some(told) = outlook.told.take_if(is_over) {
-            events.push(self.cleared(told.verdict, ClearedReason::GrowthEnded));
+        if let Some(reported) = record.reported.take_if(is_over) {
+            events.push(self.cleared(reported.verdict, ClearedReason::GrowthEnded));
         }
     }
 
@@ -63,23 +55,23 @@ impl Process {
         };
         let suspected = self.suspicion.map_or(FindingReason::Patient, |found| found.why);
         let why = found.map_or(suspected, |found| found.why);
-        let Outlook { exhaustion, told, .. } = self.outlook();
+        let GrowthRecord { exhaustion, reported, .. } = self.growth_record();
         let own = || exhaustion.map(|exhaustion| exhaustion.forecast());
         let of_tree = of_tree.filter(|_| exhaustion.is_some());
         let forecast = if endangers { of_tree } else { own() };
-        let before = told.filter(|told| told.verdict == verdict);
+        let before = reported.filter(|reported| reported.verdict == verdict);
         // More was said, and that is not withdrawn yet.
-        if told.is_some_and(|told| told.verdict > verdict) {
+        if reported.is_some_and(|reported| reported.verdict > verdict) {
             return;
         }
         // A growth that is short as yet is said once: its end moves with every sample.
         if before.is_some() && !endangers && verdict == Verdict::Growing {
             return;
         }
-        let last = before.map(|told| told.last);
+        let last = before.map(|reported| reported.last);
         if let Some(last) = LastForecast::if_news(last, now_s, forecast.as_ref()) {
-            self.outlook.get_or_insert_default().told =
-                Some(Told { verdict, last, less_since_s: None });
+            self.growth_record.get_or_insert_default().reported =
+                Some(ReportedVerdict { verdict, last, less_since_s: None });
             let finding = Finding { is_update: before.is_some(), ..self.finding(why, forecast) };
             events.push(match verdict {
                 Verdict::Leaking => Event::Leak(finding),
