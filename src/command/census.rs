@@ -2,10 +2,10 @@
 
 use super::patience;
 use crate::cli::options::{CensusOptions, ReportFormat};
-use crate::core::census::{Cause, Looks};
+use crate::core::census::{GrowthCause, Looks};
 use crate::core::model::event::Severity;
-use crate::report::census::{self, Report};
-use crate::system::heap_census::{CensusHelper, Refusal, Subject};
+use crate::report::census::{self, CensusReport};
+use crate::system::heap_census::{CensusHelper, CensusTarget, Refusal};
 use crate::system::machine;
 use crate::system::origin::Origins;
 use crate::system::wait::{Waiter, Wake};
@@ -24,7 +24,7 @@ const LOOK_S: f64 = 5.0;
 /// The process is gone, or may not be read.
 pub fn run(options: &CensusOptions, out: &mut impl Write) -> Result<Severity> {
     let waiter = Waiter::new()?;
-    let subject = Subject::of(options.pid).map_err(|refusal| refused(options.pid, refusal))?;
+    let subject = CensusTarget::of(options.pid).map_err(|refusal| refused(options.pid, refusal))?;
     let mut helper = CensusHelper::default();
     let mut looks = Looks::default();
     let from_s = waiter.uptime_s();
@@ -54,13 +54,14 @@ pub fn run(options: &CensusOptions, out: &mut impl Write) -> Result<Severity> {
     // A container has no drop-in.
     let (name, unit) = (subject.name(), unit.filter(|unit| unit.ends_with(".service")));
     let (id, unit) = (subject.id(), unit.as_deref());
-    let report = Report { id, name: &name, unit, watched_s, looks: many, last, finding: &finding };
+    let report =
+        CensusReport { id, name: &name, unit, watched_s, looks: many, last, finding: &finding };
     match options.format {
         ReportFormat::Text => census::write(out, &report),
         ReportFormat::Json => census::write_json(out, &report),
     }
     .context("cannot write the report")?;
-    Ok(if finding.cause == Cause::Leak { Severity::Leak } else { Severity::Fine })
+    Ok(if finding.cause == GrowthCause::Leak { Severity::Leak } else { Severity::Fine })
 }
 
 /// Waits; whether no signal said to stop.

@@ -41,7 +41,7 @@ pub fn run(
     let mut observer = Observer::recorded(engine, recording.header());
     let mut sample = Sample::default();
     let mut explainer = options.explain.map(Explainer::new);
-    let mut page = options.html.as_ref().map(|_| Page::default());
+    let mut page = options.html.as_ref().map(|_| HtmlPage::default());
     while recording.read(&mut sample)? {
         match &mut page {
             Some(page) => page.observe(&mut observer, &sample),
@@ -70,7 +70,7 @@ pub fn run(
 
 /// What a page needs beside the engine.
 #[derive(Default)]
-struct Page {
+struct HtmlPage {
     moments: Vec<ChartTime>,
     first_t: Option<f64>,
     last_t: f64,
@@ -79,7 +79,7 @@ struct Page {
 /// Moments marked in a page.
 const MOST_MOMENTS: usize = 200;
 
-impl Page {
+impl HtmlPage {
     fn observe(&mut self, observer: &mut Observer, sample: &Sample) {
         observer.observe(sample);
         self.first_t = self.first_t.or(Some(sample.t));

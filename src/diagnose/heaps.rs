@@ -1,11 +1,11 @@
 //! Heaps: censuses of the largest workers during a look, so that a report can say whether what grows is
 //! in use or kept by the allocator, and blocks of which size.
 
-use crate::core::census::{Cause, Census, Finding, Looks};
+use crate::core::census::{Census, CensusFinding, GrowthCause, Looks};
 use crate::core::detect::process_state::ProcessState;
 use crate::core::model::process::{Comm, ProcId};
 use crate::core::model::units::MIB;
-use crate::system::heap_census::{CensusHelper, Refusal, Subject};
+use crate::system::heap_census::{CensusHelper, CensusTarget, Refusal};
 use std::cmp::Reverse;
 
 /// Looks at a process during the live samples.
@@ -60,7 +60,7 @@ pub struct HeapFinding {
     /// How often it was looked at.
     pub looks: u32,
     /// What was found.
-    pub finding: Finding,
+    pub finding: CensusFinding,
     /// The last census.
     pub last: Census,
 }
@@ -69,17 +69,17 @@ impl HeapFinding {
     /// Whether it is worth a word about a service; `accused` if that service may leak.
     pub fn matters(&self, accused: bool) -> bool {
         match self.finding.cause {
-            Cause::Kept(_) => accused || self.last.idle_in_memory() >= MUCH,
-            Cause::Leak => accused,
-            Cause::Unknown(_) => accused && self.looks > 1,
+            GrowthCause::Kept(_) => accused || self.last.idle_in_memory() >= MUCH,
+            GrowthCause::Leak => accused,
+            GrowthCause::Unknown(_) => accused && self.looks > 1,
         }
     }
 }
 
-struct Watched {
+struct WatchedHeap {
     root: ProcId,
     comm: Comm,
-    subject: Subject,
+    subject: CensusTarget,
     looks: Looks,
     many: u32,
     is_over: bool,
@@ -88,7 +88,7 @@ struct Watched {
 /// The processes that are looked at.
 #[derive(Default)]
 pub(super) struct Heaps {
-    watched: Vec<Watched>,
+    watched: Vec<WatchedHeap>,
     helper: CensusHelper,
     refused: u32,
     /// Those whose memory gave no answer.
@@ -110,8 +110,8 @@ impl Heaps {
             footprint: s.footprint,
         };
         for Candidate { root, id, comm, .. } in chosen(large.map(candidate).collect()) {
-            let subject = Subject::of(id.pid).ok().filter(|subject| subject.id() == id);
-            let watched = |subject| Watched {
+            let subject = CensusTarget::of(id.pid).ok().filter(|subject| subject.id() == id);
+            let watched = |subject| WatchedHeap {
                 root,
                 comm,
                 subject,
@@ -146,7 +146,7 @@ impl Heaps {
 
     /// What was found.
     pub(super) fn findings(&self) -> Vec<HeapFinding> {
-        let of = |watched: &Watched| {
+        let of = |watched: &WatchedHeap| {
             Some(HeapFinding {
                 root: watched.root,
                 id: watched.subject.id(),
@@ -199,22 +199,23 @@ mod tests {
         assert_eq!(pids(many.collect()), [0, 1, 2, 3, 4, 5, 6, 7]);
     }
 
-    fn finding(cause: Cause, looks: u32, free: u64) -> HeapFinding {
+    fn finding(cause: GrowthCause, looks: u32, free: u64) -> HeapFinding {
         let id = ProcId { pid: 1, start: 1 };
-        let finding = Finding { cause, footprint: 0, in_use: 0, elsewhere: 0, grown: Vec::new() };
+        let finding =
+            CensusFinding { cause, footprint: 0, in_use: 0, elsewhere: 0, grown: Vec::new() };
         let last = Census { in_heaps: free, free, ..Census::default() };
         HeapFinding { root: id, id, comm: Comm::new(b"x"), looks, finding, last }
     }
 
     #[test]
     fn what_is_worth_a_word_depends_on_the_verdict_on_its_service() {
-        let kept = || Cause::Kept(Cure::None);
+        let kept = || GrowthCause::Kept(Cure::None);
         for (heap, accused, otherwise) in [
-            (finding(Cause::Leak, 5, 0), true, false),
+            (finding(GrowthCause::Leak, 5, 0), true, false),
             (finding(kept(), 5, 5 * MIB), true, false),
             (finding(kept(), 1, 50 * MIB), true, true),
-            (finding(Cause::Unknown(Unknown::Unsteady), 5, 0), true, false),
-            (finding(Cause::Unknown(Unknown::OneLook), 1, 0), false, false),
+            (finding(GrowthCause::Unknown(Unknown::Unsteady), 5, 0), true, false),
+            (finding(GrowthCause::Unknown(Unknown::OneLook), 1, 0), false, false),
         ] {
             assert_eq!((heap.matters(true), heap.matters(false)), (accused, otherwise), "{heap:?}");
         }

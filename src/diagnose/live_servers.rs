@@ -3,7 +3,7 @@
 use crate::core::model::process::ProcId;
 use crate::core::servers;
 use crate::diagnose::evidence::config::RunningServer;
-use crate::diagnose::evidence::inquiry::Subject;
+use crate::diagnose::evidence::inquiry::AskedMaster;
 use crate::diagnose::evidence::logs::ServerLog;
 use crate::diagnose::evidence::work_done;
 use crate::diagnose::findings::{Setup, StatusPage, WorkDone, WorkUnit};
@@ -34,7 +34,7 @@ pub(super) struct LiveServers {
     /// By the root of the service.
     configs: BTreeMap<ProcId, Setup>,
     /// By the root of the service: the master of its settings, and the name of its pool.
-    subjects: BTreeMap<ProcId, (Subject, String)>,
+    subjects: BTreeMap<ProcId, (AskedMaster, String)>,
     /// By the root of the service.
     status_pages: BTreeMap<ProcId, StatusPage>,
     /// Masters whose settings were looked for.
@@ -103,7 +103,7 @@ impl LiveServers {
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<(), String> {
         let server = master.server;
-        let subject = Subject::look(&self.procfs, master.id, server)?;
+        let subject = AskedMaster::look(&self.procfs, master.id, server)?;
         let pool = self.pool_name(master);
         let page = if server.advice.is_none() {
             subject.status_page(go_on)?

@@ -21,7 +21,7 @@ use crate::diagnose::grouping::{bytes_beyond_parent, masters, service_root};
 use crate::diagnose::left_behind::LeftBehind;
 use crate::diagnose::services::assemble::Observation;
 use crate::diagnose::services::service::Service;
-use crate::diagnose::size_history::SizeHistory;
+use crate::diagnose::size_history::TreeSizes;
 use crate::diagnose::{Diagnosis, Looked, ObservedScope};
 use crate::system::origin::Origins;
 use crate::system::{machine, proc};
@@ -37,7 +37,7 @@ const MOST_ENDED: usize = 1000;
 /// Takes in samples, and on a living machine what belongs to them.
 pub(crate) struct Observer {
     engine: Engine,
-    history: SizeHistory,
+    history: TreeSizes,
     header: Header,
     last: Sample,
     /// The names of executables whose processes' own names are no help.
@@ -65,7 +65,7 @@ impl Observer {
     pub(crate) fn recorded(engine: Engine, header: &Header) -> Self {
         Self {
             engine,
-            history: SizeHistory::default(),
+            history: TreeSizes::default(),
             header: header.clone(),
             last: Sample::default(),
             programs: BTreeMap::new(),

@@ -4,10 +4,10 @@
 use crate::core::model::process::ProcId;
 use crate::core::requests::{Answer, Ledger};
 use crate::core::servers::Server;
-use crate::diagnose::evidence::access::{AccessLogs, Nature, Reading, Served, held_by};
+use crate::diagnose::evidence::access::{LogNature, LogReading, NumberedLogs, Served, held_by};
 use crate::diagnose::grouping::Master;
 use crate::diagnose::services::service::ServiceVerdict;
-use crate::system::heap_census::{CensusHelper, Refusal, Subject};
+use crate::system::heap_census::{CensusHelper, CensusTarget, Refusal};
 use crate::system::{proc, wait};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ pub struct RequestFinding {
     /// Those of them that have requests, and no pids.
     pub without_pid: Vec<String>,
     /// Whether one of them names pids.
-    pub nature: Nature,
+    pub nature: LogNature,
     /// Requests that were seen.
     pub requests: u64,
     /// Which of them leaks.
@@ -48,18 +48,18 @@ impl RequestFinding {
     pub fn wants_pid(&self, verdict: ServiceVerdict) -> bool {
         use ServiceVerdict::{Suspect, Warming, WithLoad};
         let may_leak = verdict.accuses() || matches!(verdict, Suspect | Warming | WithLoad);
-        may_leak && self.nature != Nature::WithPid
+        may_leak && self.nature != LogNature::WithPid
     }
 }
 
 /// A server that is watched.
-struct Watched {
+struct WatchedServer {
     root: ProcId,
     master: ProcId,
     server: &'static Server,
     /// Each log, and what it was found to be.
-    logs: Vec<(String, Nature)>,
-    workers: Vec<Subject>,
+    logs: Vec<(String, LogNature)>,
+    workers: Vec<CensusTarget>,
     /// The workers' pids by those that they have in their own pid namespace.
     pids: BTreeMap<u32, u32>,
     ledger: Ledger,
@@ -72,8 +72,8 @@ struct Watched {
 #[derive(Default)]
 pub(super) struct Requests {
     procfs: PathBuf,
-    watched: Vec<Watched>,
-    logs: Option<AccessLogs>,
+    watched: Vec<WatchedServer>,
+    logs: Option<NumberedLogs>,
     helper: CensusHelper,
     due_s: f64,
     interval_s: f64,
@@ -95,11 +95,11 @@ impl Requests {
             let workers = largest(master).into_iter().take(MOST_WORKERS);
             let held = held_by(procfs, std::iter::once(master.id.pid).chain(workers));
             let Some(open) = held else { continue };
-            self.watched.push(Watched {
+            self.watched.push(WatchedServer {
                 root: master.root,
                 master: master.id,
                 server: master.server,
-                logs: open.iter().map(|log| (log.name.clone(), Nature::Unknown)).collect(),
+                logs: open.iter().map(|log| (log.name.clone(), LogNature::Unknown)).collect(),
                 workers: Vec::new(),
                 pids: BTreeMap::new(),
                 ledger: Ledger::default(),
@@ -111,7 +111,7 @@ impl Requests {
         if self.watched.iter().all(|watched| watched.is_over) {
             return;
         }
-        match AccessLogs::follow(logs) {
+        match NumberedLogs::follow(logs) {
             Ok(logs) => self.logs = Some(logs),
             Err(why) => self.end(why),
         }
@@ -157,7 +157,7 @@ impl Requests {
 
     /// What was found.
     pub(super) fn findings(&self) -> Vec<RequestFinding> {
-        let of = |watched: &Watched| RequestFinding {
+        let of = |watched: &WatchedServer| RequestFinding {
             root: watched.root,
             server: watched.server,
             logs: watched.logs.iter().map(|(name, _)| name.clone()).collect(),
@@ -181,12 +181,12 @@ impl Requests {
     }
 }
 
-impl Watched {
+impl WatchedServer {
     /// Takes on the workers that there are now: those that were watched as long as they live, then the
     /// largest.
     fn take_workers(&mut self, procfs: &Path, master: &Master) {
         self.workers.retain(|subject| {
-            Subject::of(subject.id().pid).is_ok_and(|now| now.id() == subject.id())
+            CensusTarget::of(subject.id().pid).is_ok_and(|now| now.id() == subject.id())
         });
         let all = largest(master);
         for pid in &all {
@@ -194,7 +194,7 @@ impl Watched {
                 break;
             }
             if !self.workers.iter().any(|subject| subject.id().pid == *pid) {
-                self.workers.extend(Subject::of(*pid));
+                self.workers.extend(CensusTarget::of(*pid));
             }
         }
         self.pids.retain(|_, pid| all.contains(pid));
@@ -210,7 +210,7 @@ impl Watched {
     fn look(
         &mut self,
         helper: &mut CensusHelper,
-        read: &mut dyn FnMut(Vec<u32>) -> Result<Reading, String>,
+        read: &mut dyn FnMut(Vec<u32>) -> Result<LogReading, String>,
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<(), String> {
         for nth in 0..self.workers.len() {
@@ -240,17 +240,17 @@ impl Watched {
             }
         }
         // Nothing to match the heaps with.
-        self.is_over |= self.nature() == Nature::WithoutPid;
+        self.is_over |= self.nature() == LogNature::WithoutPid;
         Ok(())
     }
 
     /// The best that one of its logs was found to be.
-    fn nature(&self) -> Nature {
+    fn nature(&self) -> LogNature {
         self.logs.iter().map(|(_, nature)| *nature).max().unwrap_or_default()
     }
 
     fn without_pid(&self) -> Vec<String> {
-        let without = self.logs.iter().filter(|(_, nature)| *nature == Nature::WithoutPid);
+        let without = self.logs.iter().filter(|(_, nature)| *nature == LogNature::WithoutPid);
         without.map(|(name, _)| name.clone()).collect()
     }
 

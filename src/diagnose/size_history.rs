@@ -14,7 +14,7 @@ pub type Point = (f64, f64);
 
 /// Available memory and the size of each tree over time.
 #[derive(Clone, Debug)]
-pub struct SizeHistory {
+pub struct TreeSizes {
     times: Vec<f64>,
     available: Vec<f64>,
     trees: BTreeMap<ProcId, Vec<f64>>,
@@ -27,7 +27,7 @@ pub struct SizeHistory {
     pub span: Option<(f64, f64)>,
 }
 
-impl Default for SizeHistory {
+impl Default for TreeSizes {
     fn default() -> Self {
         Self {
             times: Vec::new(),
@@ -41,7 +41,7 @@ impl Default for SizeHistory {
     }
 }
 
-impl SizeHistory {
+impl TreeSizes {
     /// Takes in a sample; `root` tells in which tree a process is, `size` what it has to itself.
     pub fn push(&mut self, sample: &Sample, sizes: impl Iterator<Item = (ProcId, f64)>) {
         self.samples = self.samples.saturating_add(1);
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn long_looks_keep_their_first_and_their_last_points() {
-        let mut history = SizeHistory::default();
+        let mut history = TreeSizes::default();
         for n in 0..10_000 {
             history.push(&sample(f64::from(n)), [(A, f64::from(n)), (A, 1.0)].into_iter());
         }
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_tree_that_comes_later_or_goes_has_points_only_while_it_is_there() {
-        let mut history = SizeHistory::default();
+        let mut history = TreeSizes::default();
         for n in 0..30 {
             let sizes = [(A, 1.0), (B, 5.0)];
             let some = if (10..20).contains(&n) { &sizes[..] } else { &sizes[..1] };
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn trees_are_bounded_and_the_largest_stay() {
-        let mut history = SizeHistory::default();
+        let mut history = TreeSizes::default();
         for n in 0..1000 {
             let brief = ProcId { pid: 100 + n, start: 1 };
             let sizes = [(A, 9.0), (brief, 1.0)];

@@ -2,7 +2,7 @@
 
 use crate::core::balance::directories::Largest;
 use crate::core::balance::sheet::{Sheet, SheetLine, SheetPart};
-use crate::core::balance::trend::Growth;
+use crate::core::balance::trend::LineGrowth;
 use crate::core::model::memory_line::{LineKind, Nature};
 use crate::core::model::units::{Bytes, BytesPerSecond, Seconds};
 use crate::report::escape::Plain;
@@ -19,7 +19,7 @@ const TINY: f64 = 0.0005;
 
 /// A row of the sheet.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Row {
+pub struct SheetRow {
     /// How much.
     pub bytes: u64,
     /// How it moves, in words: "+8.0 MiB/s"; empty where that is not known or next to nothing.
@@ -33,7 +33,7 @@ pub struct Row {
 }
 
 /// The rows of a sheet: its lines with their parts.
-pub fn rows(sheet: &Sheet) -> Vec<Row> {
+pub fn rows(sheet: &Sheet) -> Vec<SheetRow> {
     let share = |bytes: u64| bytes as f64 / (sheet.total as f64).max(1.0);
     let (mut rows, mut rest, mut others) = (Vec::new(), 0_u64, 0);
     for line in &sheet.lines {
@@ -46,7 +46,7 @@ pub fn rows(sheet: &Sheet) -> Vec<Row> {
             Nature::Reclaimable => ", given back when memory is needed",
             _ => "",
         };
-        rows.push(Row {
+        rows.push(SheetRow {
             bytes: line.bytes,
             moves: moves(line.trend.map(|trend| trend.rate), line.bytes),
             is_growing: grows,
@@ -58,7 +58,7 @@ pub fn rows(sheet: &Sheet) -> Vec<Row> {
             let moves = part.rate.is_some_and(|rate| rate > 0.1 * line.rate() && rate > 0.0);
             share(part.bytes) >= SMALL || (grows && moves)
         };
-        rows.extend(line.parts.iter().filter(told).take(most).map(|part| Row {
+        rows.extend(line.parts.iter().filter(told).take(most).map(|part| SheetRow {
             bytes: part.bytes,
             moves: moves(part.rate, part.bytes),
             is_growing: grows && line.culprit() == Some(part),
@@ -69,7 +69,7 @@ pub fn rows(sheet: &Sheet) -> Vec<Row> {
     if others > 0 {
         let text = format!("{others} lines of less than {:.2} % each", 100.0 * TINY);
         let (moves, is_growing, is_part) = (String::new(), false, false);
-        rows.push(Row { bytes: rest, moves, is_growing, text, is_part });
+        rows.push(SheetRow { bytes: rest, moves, is_growing, text, is_part });
     }
     rows
 }
@@ -180,9 +180,9 @@ pub fn json(sheet: &Sheet) -> Value {
             "nature": line.kind.nature().name(),
             "bytes": line.bytes,
             "growth": line.trend.map(|trend| match trend.growth {
-                Growth::None => "none",
-                Growth::Rises => "rises",
-                Growth::Steady => "steady",
+                LineGrowth::None => "none",
+                LineGrowth::Rises => "rises",
+                LineGrowth::Steady => "steady",
             }),
             "bytes_per_s": line.trend.map(|trend| trend.rate),
             "span_s": line.trend.map(|trend| trend.span_s),
@@ -221,7 +221,7 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn line(kind: LineKind, mib: u64, rate: f64, parts: Vec<SheetPart>) -> SheetLine {
-        let growth = if rate > 0.0 { Growth::Steady } else { Growth::None };
+        let growth = if rate > 0.0 { LineGrowth::Steady } else { LineGrowth::None };
         let trend = Some(Trend { growth, rate, rise: 60.0 * rate, span_s: 60.0 });
         SheetLine { kind, bytes: mib * MIB, trend, points: Vec::new(), parts }
     }

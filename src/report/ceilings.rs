@@ -13,12 +13,12 @@ const MOST: usize = 3;
 
 /// All limits of one sample.
 pub struct Rows {
-    rows: Vec<CeilingRow>,
+    rows: Vec<CeilingTrees>,
     notes: Vec<CeilingNote>,
 }
 
 /// One limit with all the trees below it.
-struct CeilingRow {
+struct CeilingTrees {
     ceiling: Ceiling,
     /// None of a limit of the machine.
     trees: Vec<(ProcId, Comm)>,
@@ -28,19 +28,19 @@ struct CeilingRow {
 /// The limits in `sample`, each once, nearest first: by the share that is left. `sources` are those
 /// of [`Sample::every_ceiling`].
 pub fn rows(sample: &Sample, sources: CeilingSources) -> Rows {
-    let mut rows: Vec<CeilingRow> = Vec::new();
+    let mut rows: Vec<CeilingTrees> = Vec::new();
     for (ceiling, file) in sample.every_ceiling().zip(sources.files) {
         let tree = ceiling.root.map(|root| {
             let proc = sample.procs.iter().find(|proc| proc.id == root);
             (root, proc.map_or(Comm::default(), |proc| proc.comm))
         });
-        let same = |row: &&mut CeilingRow| {
+        let same = |row: &&mut CeilingTrees| {
             !ceiling.place.is_none()
                 && (row.ceiling.kind, row.ceiling.place) == (ceiling.kind, ceiling.place)
         };
         match rows.iter_mut().find(same) {
             Some(row) => row.trees.extend(tree),
-            None => rows.push(CeilingRow { ceiling, trees: tree.into_iter().collect(), file }),
+            None => rows.push(CeilingTrees { ceiling, trees: tree.into_iter().collect(), file }),
         }
     }
     rows.sort_by(|a, b| share_left(&a.ceiling).total_cmp(&share_left(&b.ceiling)));
@@ -65,7 +65,7 @@ fn amount(n: u64, unit: Unit) -> String {
 /// When `out` cannot be written.
 pub fn write(out: &mut impl Write, rows: &Rows) -> io::Result<()> {
     writeln!(out, "    LEFT              USED      LIMIT  AT ZERO       CEILING")?;
-    for CeilingRow { ceiling, trees, file } in &rows.rows {
+    for CeilingTrees { ceiling, trees, file } in &rows.rows {
         let (unit, effect) = (ceiling.kind.unit(), ceiling.kind.effect());
         writeln!(
             out,
@@ -98,7 +98,7 @@ pub fn write(out: &mut impl Write, rows: &Rows) -> io::Result<()> {
 /// When `out` cannot be written.
 pub fn write_json(out: &mut impl Write, rows: &Rows) -> io::Result<()> {
     out.write_all(b"{\"schema\":1,\"ceilings\":[")?;
-    for (index, CeilingRow { ceiling, trees, file }) in rows.rows.iter().enumerate() {
+    for (index, CeilingTrees { ceiling, trees, file }) in rows.rows.iter().enumerate() {
         let unit = ceiling.kind.unit().name();
         let comma = if index > 0 { "," } else { "" };
         write!(out, "{comma}{{\"ceiling\":\"{}\",\"place\":", ceiling.kind.name())?;

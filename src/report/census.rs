@@ -1,7 +1,7 @@
 //! Census: what a process holds by malloc, in words and as JSON.
 
-use crate::core::census::Cause;
-use crate::core::census::{Census, Cure, Finding, Grown, SizeClass, Unknown};
+use crate::core::census::GrowthCause;
+use crate::core::census::{Census, CensusFinding, Cure, Grown, SizeClass, Unknown};
 use crate::core::model::process::ProcId;
 use crate::core::model::units::{Bytes, Seconds};
 use crate::report::escape::Plain;
@@ -15,7 +15,7 @@ const MOST_JSON: usize = 200;
 const PAGES: u64 = 128 << 10;
 
 /// Censuses of one process, and what they say.
-pub struct Report<'r> {
+pub struct CensusReport<'r> {
     /// The process.
     pub id: ProcId,
     /// Its command name, as it was found.
@@ -29,7 +29,7 @@ pub struct Report<'r> {
     /// The last census.
     pub last: &'r Census,
     /// What was found.
-    pub finding: &'r Finding,
+    pub finding: &'r CensusFinding,
 }
 
 /// The sizes that `malloc` was asked for, where its blocks are that large.
@@ -48,10 +48,10 @@ fn more(grown: &Grown) -> String {
 }
 
 /// What grows, or why the process holds what it holds: one or two sentences.
-pub fn finding(finding: &Finding, census: &Census) -> String {
+pub fn finding(finding: &CensusFinding, census: &Census) -> String {
     match &finding.cause {
-        Cause::Leak => leak(finding),
-        Cause::Kept(cure) => format!(
+        GrowthCause::Leak => leak(finding),
+        GrowthCause::Kept(cure) => format!(
             "The allocator keeps what the program freed: {} of its {} are free inside its heaps. That is \
              no leak: {}.",
             Bytes(census.idle_in_memory()),
@@ -61,13 +61,13 @@ pub fn finding(finding: &Finding, census: &Census) -> String {
                 _ => "it is used again, or can be given back",
             }
         ),
-        Cause::Unknown(why) => {
+        GrowthCause::Unknown(why) => {
             format!("Whether it leaks cannot be told here: {}.", unknown(why, finding))
         }
     }
 }
 
-fn leak(finding: &Finding) -> String {
+fn leak(finding: &CensusFinding) -> String {
     let all = Bytes(u64::try_from(finding.in_use).unwrap_or(0));
     let named = match finding.grown.as_slice() {
         [] => String::new(),
@@ -86,7 +86,7 @@ fn leak(finding: &Finding) -> String {
     )
 }
 
-fn unknown(why: &Unknown, finding: &Finding) -> String {
+fn unknown(why: &Unknown, finding: &CensusFinding) -> String {
     let elsewhere = Bytes(u64::try_from(finding.elsewhere).unwrap_or(0));
     let most = match finding.elsewhere >= 64 << 10 {
         true => format!("{elsewhere} of its growth is outside of malloc's heaps"),
@@ -121,8 +121,8 @@ fn unknown(why: &Unknown, finding: &Finding) -> String {
 }
 
 /// What to do against memory that the allocator keeps, and what that gives back.
-pub fn cure(finding: &Finding, census: &Census, unit: Option<&str>) -> Option<String> {
-    let Cause::Kept(cure) = finding.cause else { return None };
+pub fn cure(finding: &CensusFinding, census: &Census, unit: Option<&str>) -> Option<String> {
+    let GrowthCause::Kept(cure) = finding.cause else { return None };
     let back = |bytes: u64| format!("up to {} of it come back", Bytes(bytes));
     let spare = census.spare();
     let variable = |setting: &str| match unit {
@@ -160,8 +160,8 @@ pub fn cure(finding: &Finding, census: &Census, unit: Option<&str>) -> Option<St
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub fn write(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
-    let Report { id, name, last, watched_s, looks, .. } = report;
+pub fn write(out: &mut impl Write, report: &CensusReport<'_>) -> io::Result<()> {
+    let CensusReport { id, name, last, watched_s, looks, .. } = report;
     let about = if last.is_about() { "about " } else { "" };
     write!(out, "{}[{}] holds {}", Plain(name), id.pid, Bytes(last.footprint))?;
     match looks {
@@ -191,7 +191,7 @@ pub fn write(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
     sizes(out, report)
 }
 
-fn sizes(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
+fn sizes(out: &mut impl Write, report: &CensusReport<'_>) -> io::Result<()> {
     if !report.finding.grown.is_empty() {
         writeln!(out, "\nMORE BLOCKS")?;
         for grown in &report.finding.grown {
@@ -227,9 +227,9 @@ fn largest(census: &Census, most: usize) -> Vec<SizeClass> {
 /// A finding for programs: `verdict` (leak, kept-by-the-allocator, unknown), `text`, `cure`, the changes
 /// `footprint_change_bytes`, `in_use_change_bytes` and `elsewhere_change_bytes`, and `grown`: `size`
 /// (bytes of a block), `blocks` more, `bytes`.
-pub fn finding_json(of: &Finding, census: &Census) -> Value {
+pub fn finding_json(of: &CensusFinding, census: &Census) -> Value {
     let cure = match of.cause {
-        Cause::Kept(cure) => Some(cure.name()),
+        GrowthCause::Kept(cure) => Some(cure.name()),
         _ => None,
     };
     json!({
@@ -272,7 +272,7 @@ pub fn census_json(census: &Census) -> Value {
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub fn write_json(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
+pub fn write_json(out: &mut impl Write, report: &CensusReport<'_>) -> io::Result<()> {
     let largest = largest(report.last, MOST_JSON);
     let value = json!({
         "schema": 1,
@@ -298,9 +298,9 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    fn leaking() -> (Finding, Census) {
-        let finding = Finding {
-            cause: Cause::Leak,
+    fn leaking() -> (CensusFinding, Census) {
+        let finding = CensusFinding {
+            cause: GrowthCause::Leak,
             footprint: 18 << 20,
             in_use: 15 << 20,
             elsewhere: 0,
@@ -309,7 +309,7 @@ mod tests {
         (finding, Census { footprint: 40 * MIB, in_use: 30 * MIB, ..Census::default() })
     }
 
-    fn kept(cure: Cure) -> (Finding, Census) {
+    fn kept(cure: Cure) -> (CensusFinding, Census) {
         let (finding, _) = leaking();
         let census = Census {
             footprint: 33 * MIB,
@@ -322,7 +322,7 @@ mod tests {
             is_whole: true,
             ..Census::default()
         };
-        (Finding { cause: Cause::Kept(cure), grown: Vec::new(), ..finding }, census)
+        (CensusFinding { cause: GrowthCause::Kept(cure), grown: Vec::new(), ..finding }, census)
     }
 
     #[test]
@@ -358,7 +358,7 @@ mod tests {
     #[test]
     fn a_report_is_written_for_people_and_for_programs() {
         let (found, census) = kept(Cure::OtherAllocator);
-        let report = Report {
+        let report = CensusReport {
             id: ProcId { pid: 7, start: 9 },
             name: "we\nb",
             unit: None,

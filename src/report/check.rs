@@ -14,7 +14,7 @@ use std::io::{self, Write};
 
 /// What is reported of a check.
 #[derive(Debug)]
-pub struct Report<'a> {
+pub struct CheckReport<'a> {
     /// How things stand.
     pub state: CheckState,
     /// The selection as it was typed.
@@ -34,7 +34,7 @@ pub struct Report<'a> {
 /// Samples without which there is no verdict.
 const FEW: usize = 12;
 
-impl Report<'_> {
+impl CheckReport<'_> {
     fn write_line(&self, out: &mut impl Write) -> io::Result<()> {
         // The bar ends the text, so a name must not hold one.
         let text = self.text().replace('|', "/");
@@ -199,7 +199,7 @@ mod tests {
     fn line(state: CheckState, trees: &[TreeSummary<'static>], samples: usize) -> String {
         let mut out = Vec::new();
         let (wanted, watched_s, lead_s) = ("pattern 'apache2'", 86_400.0, 900.0);
-        Report { state, wanted, trees, samples, watched_s, lead_s, failing: false }
+        CheckReport { state, wanted, trees, samples, watched_s, lead_s, failing: false }
             .write_line(&mut out)
             .unwrap();
         String::from_utf8(out).unwrap()

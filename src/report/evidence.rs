@@ -39,9 +39,9 @@ const STATUS: [&str; 14] = [
 const LIMITS: [&str; 4] = ["Max address space", "Max data size", "Max open files", "Max processes"];
 
 /// A part of a report: the file, its heading, and which of its lines are shown.
-type Part = (&'static str, &'static str, fn(&str) -> bool);
+type EvidencePart = (&'static str, &'static str, fn(&str) -> bool);
 /// All parts, in the order of the report.
-const PARTS: [Part; 10] = [
+const PARTS: [EvidencePart; 10] = [
     ("events", "What leakwatch saw and did", |_| true),
     ("windows", "Why", |_| true),
     ("heap", "Heap", |_| true),

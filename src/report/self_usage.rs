@@ -83,20 +83,20 @@ pub struct DelayedSample {
 
 impl DelayedSample {
     /// What tasks waited for most; memory first, since where memory is short they wait for disks too.
-    fn cause(&self) -> Cause {
+    fn cause(&self) -> LatenessCause {
         let Self { pressure: Pressure { memory, cpu, io }, memory: left, .. } = *self;
         let share = left.headroom() as f64 / (left.limit() as f64).max(1.0);
-        let pressed = |kind: fn(f64) -> Cause, percent: Option<f64>| {
+        let pressed = |kind: fn(f64) -> LatenessCause, percent: Option<f64>| {
             percent.filter(|percent| *percent >= PRESSED).map(kind)
         };
-        let io = pressed(Cause::Io, io).filter(|_| io >= cpu);
+        let io = pressed(LatenessCause::Io, io).filter(|_| io >= cpu);
         match memory {
-            None if share < LITTLE => Cause::Little(share * 100.0),
-            None => Cause::Unknown,
-            Some(_) => pressed(Cause::Memory, memory)
+            None if share < LITTLE => LatenessCause::Little(share * 100.0),
+            None => LatenessCause::Unknown,
+            Some(_) => pressed(LatenessCause::Memory, memory)
                 .or(io)
-                .or(pressed(Cause::Cpu, cpu))
-                .unwrap_or(Cause::Paused),
+                .or(pressed(LatenessCause::Cpu, cpu))
+                .unwrap_or(LatenessCause::Paused),
         }
     }
 
@@ -141,7 +141,7 @@ impl DelayedSample {
 
 /// Why a sample was late, with the percentage that shows it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Cause {
+enum LatenessCause {
     Memory(f64),
     Io(f64),
     Cpu(f64),
@@ -151,7 +151,7 @@ enum Cause {
     Unknown,
 }
 
-impl Cause {
+impl LatenessCause {
     fn name(self) -> &'static str {
         match self {
             Self::Memory(_) | Self::Little(_) => "memory",
@@ -163,7 +163,7 @@ impl Cause {
     }
 }
 
-impl fmt::Display for Cause {
+impl fmt::Display for LatenessCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Memory(percent) => {

@@ -5,7 +5,7 @@
 
 use crate::core::model::evidence_file::EvidenceFile;
 use crate::system::ceilings::hierarchy::Hierarchy;
-use crate::system::heap_census::Subject;
+use crate::system::heap_census::CensusTarget;
 use crate::system::open_files;
 use crate::system::origin::Origins;
 use crate::system::proc::procdir::read_in;
@@ -40,14 +40,14 @@ const CGROUP: [&str; 15] = [
 
 /// What was read, and what was not, with the reason.
 #[derive(Clone, Debug, Default)]
-pub struct Found {
+pub struct EvidenceRead {
     /// The parts, those that go first with the process first.
     pub files: Vec<EvidenceFile>,
     /// `name: why`.
     pub unread: Vec<String>,
 }
 
-impl Found {
+impl EvidenceRead {
     /// Takes in a part, or why there is none.
     pub fn add(&mut self, name: &str, text: Result<Vec<u8>, String>) {
         match text {
@@ -72,8 +72,8 @@ impl EvidenceReader {
 
     /// Reads all of a process but its heap. Where it is gone, nothing of another that has its pid now is
     /// taken for it.
-    pub fn read(&mut self, subject: &Subject) -> Found {
-        let mut found = Found::default();
+    pub fn read(&mut self, subject: &CensusTarget) -> EvidenceRead {
+        let mut found = EvidenceRead::default();
         for name in AS_THEY_ARE {
             let mut buffer = vec![0; MOST];
             let text = read_in(subject.directory(), name, &mut buffer).map(<[u8]>::to_vec);
@@ -103,7 +103,7 @@ impl EvidenceReader {
     }
 
     /// `schema` 1, `pid`, `start`, `comm`, `exe`, `unit`, `cgroup`, `t` (when it was read), `age_s`.
-    fn about(&mut self, subject: &Subject) -> Vec<u8> {
+    fn about(&mut self, subject: &CensusTarget) -> Vec<u8> {
         let id = subject.id();
         let exe = rustix::fs::readlinkat(subject.directory(), "exe", Vec::new()).ok();
         let started_s = id.start as f64 / procfs::ticks_per_second() as f64;
@@ -172,7 +172,7 @@ fn why(error: Errno) -> String {
 mod tests {
     use super::*;
 
-    fn text(found: &Found, name: &str) -> String {
+    fn text(found: &EvidenceRead, name: &str) -> String {
         let file = found.files.iter().find(|file| file.name == name);
         String::from_utf8(file.unwrap_or_else(|| panic!("no {name}: {found:?}")).text.clone())
             .unwrap()
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn what_is_read_of_this_very_process_is_its_own() {
-        let subject = Subject::of(std::process::id()).unwrap();
+        let subject = CensusTarget::of(std::process::id()).unwrap();
         let found = EvidenceReader::new().read(&subject);
         assert!(text(&found, "status").contains(&format!("Pid:\t{}\n", std::process::id())));
         assert!(text(&found, "smaps_rollup").contains("Private_Dirty:"));
@@ -196,7 +196,7 @@ mod tests {
     fn a_zombie_has_no_status_worth_keeping() {
         let mut child =
             std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
-        let subject = Subject::of(child.id()).unwrap();
+        let subject = CensusTarget::of(child.id()).unwrap();
         let mut reader = EvidenceReader::new();
         assert!(reader.read(&subject).files.iter().any(|file| file.name == "status"));
         drop(child.stdin.take());
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn of_a_process_that_is_gone_nothing_is_read_and_that_is_said() {
         let mut child = std::process::Command::new("true").spawn().unwrap();
-        let subject = Subject::of(child.id()).unwrap();
+        let subject = CensusTarget::of(child.id()).unwrap();
         child.wait().unwrap();
         let found = EvidenceReader::new().read(&subject);
         assert!(found.files.is_empty(), "{found:?}");

@@ -9,7 +9,7 @@ pub(crate) enum KernelLine<'a> {
     /// `Memory cgroup out of memory: Killed process ..`
     KilledInCgroup(Victim<'a>),
     /// `oom-kill:constraint=..,task=java,pid=7,uid=0`: since Linux 4.20, the line before those.
-    Chosen(Chosen<'a>),
+    Chosen(ChosenVictim<'a>),
     /// `Out of memory: Kill process .. or sacrifice child`: before 5.0 the first line of a kill,
     WillKill(Victim<'a>),
     /// the same at a cgroup's limit,
@@ -80,7 +80,7 @@ impl<'a> Victim<'a> {
 
 /// Whom the OOM killer chose, in the words of one line for programs to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Chosen<'a> {
+pub(crate) struct ChosenVictim<'a> {
     /// The name, which may hold commas.
     pub(crate) name: &'a str,
     pub(crate) pid: u32,
@@ -89,7 +89,7 @@ pub(crate) struct Chosen<'a> {
     pub(crate) in_cgroup: bool,
 }
 
-impl<'a> Chosen<'a> {
+impl<'a> ChosenVictim<'a> {
     /// What follows `oom-kill:constraint=`. The numbers stand last, behind all names.
     fn parse(rest: &'a str) -> Option<Self> {
         let (rest, uid) = rest.trim_end().rsplit_once(",uid=")?;
@@ -113,7 +113,7 @@ impl<'a> KernelLine<'a> {
             return killed(rest, Self::KilledInCgroup, Self::WillKillInCgroup);
         }
         if let Some(rest) = after("oom-kill:constraint=") {
-            Chosen::parse(rest).map(Self::Chosen)
+            ChosenVictim::parse(rest).map(Self::Chosen)
         } else if let Some(rest) = after("Killed process ") {
             Some(Self::KilledSomewhere(Victim(rest)))
         } else if let Some(rest) =
@@ -257,7 +257,7 @@ mod tests {
             let Some(KernelLine::Chosen(chosen)) = KernelLine::parse(&line) else {
                 panic!("{line}")
             };
-            let wanted = Chosen { name: "a,pid=1", pid: 7, uid: 33, in_cgroup };
+            let wanted = ChosenVictim { name: "a,pid=1", pid: 7, uid: 33, in_cgroup };
             assert_eq!(chosen, wanted);
         }
         assert_eq!(KernelLine::parse("user: Out of memory: Killed process 7 (x)"), None);

@@ -4,7 +4,7 @@
 use crate::core::model::masked::masked;
 use crate::core::model::process::{Comm, ProcId};
 use crate::core::origin::{born_in, folded};
-use crate::core::piles::{Kind, Listing, Seen};
+use crate::core::piles::{Listing, PileKind, Seen};
 use crate::system::origin::cgroup_path;
 use crate::system::proc::parse::{self, Stat};
 use crate::system::proc::procdir::ProcDir;
@@ -99,7 +99,7 @@ impl ListingReader {
     }
 
     /// What a process runs, and where it was born.
-    fn kind(&self, seen: &Seen) -> Kind {
+    fn kind(&self, seen: &Seen) -> PileKind {
         let pid = seen.id.pid;
         let dir = self.proc.path().join(pid.to_string());
         let exe = std::fs::read_link(dir.join("exe")).ok();
@@ -113,7 +113,7 @@ impl ListingReader {
         let status = self.proc.read(pid, "status", &mut buffer).unwrap_or_default();
         let mut buffer = [0; 4096];
         let cgroup = self.proc.read(pid, "cgroup", &mut buffer).unwrap_or_default();
-        Kind {
+        PileKind {
             exe: cut(exe.trim_end_matches(" (deleted)")),
             title: cut(&folded(&masked(&title))),
             uid: parse::uids(status).map_or(0, |uids| uids.real),

@@ -4,7 +4,7 @@
 //! rename: what others put there, a link or a fifo, is neither written to nor kept. Where others could
 //! exchange it afterwards nothing is written.
 
-use crate::system::trusted_path::{self, Place};
+use crate::system::trusted_path::{self, Destination};
 use anyhow::{Context, Result, ensure};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -49,7 +49,7 @@ pub fn create(path: &Path) -> Result<File> {
 }
 
 /// Only a regular file of ours gives way, and whatever somebody else put there.
-fn ensure_replaceable(path: &Path, place: &Place) -> Result<()> {
+fn ensure_replaceable(path: &Path, place: &Destination) -> Result<()> {
     let Some(found) = place.found else { return Ok(()) };
     let kind = FileType::from_raw_mode(found.st_mode);
     let is_ours = trusted_path::owners().contains(&found.st_uid);
@@ -58,7 +58,7 @@ fn ensure_replaceable(path: &Path, place: &Place) -> Result<()> {
     Ok(())
 }
 
-fn beside(place: &Place) -> Result<(OsString, File)> {
+fn beside(place: &Destination) -> Result<(OsString, File)> {
     let mut last = Errno::EXIST;
     for _ in 0..ATTEMPTS {
         let name = OsString::from(format!(".leakwatch-{:016x}", RandomState::new().hash_one(0)));
@@ -73,7 +73,7 @@ fn beside(place: &Place) -> Result<(OsString, File)> {
     Err(last.into())
 }
 
-fn new(place: &Place, name: &OsString) -> Result<rustix::fd::OwnedFd, Errno> {
+fn new(place: &Destination, name: &OsString) -> Result<rustix::fd::OwnedFd, Errno> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(&place.dir, name, flags, Mode::from_raw_mode(0o600))
 }
@@ -85,7 +85,7 @@ fn fill(mut file: File, text: &[u8]) -> Result<()> {
 }
 
 /// The rename is on the disk too; not every file system can tell.
-fn sync(place: &Place) -> Result<()> {
+fn sync(place: &Destination) -> Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let dir = rustix::fs::openat(&place.dir, c".", flags, Mode::empty());
     let _ = dir.and_then(|dir| rustix::fs::fsync(&dir));

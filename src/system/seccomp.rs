@@ -146,7 +146,7 @@ const CHANGING_OLD: [i64; 0] = [];
 const ASKED: [i32; 3] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
 
 /// A system call, and when it is meant: always without a rule.
-type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+type SeccompRules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// Lets this thread do nothing from now on but read what is open, write to it, and end; whether the
 /// kernel and this architecture have that.
@@ -168,9 +168,9 @@ pub(super) fn only_reads_memory() -> bool {
 }
 
 /// The rules for who reads what is open.
-fn reading() -> Option<Rules> {
+fn reading() -> Option<SeccompRules> {
     let harmless = || rule(&[argument(2, SeccompCmpOp::MaskedEq(libc::PROT_EXEC as u64), 0)?]);
-    let mut rules: Rules =
+    let mut rules: SeccompRules =
         READING.into_iter().chain(READING_OLD).map(|call| (call, Vec::new())).collect();
     for call in MAPPING {
         rules.insert(call, vec![harmless()?]);
@@ -185,7 +185,7 @@ pub(super) fn forbid_reaching() -> bool {
     let rules = || {
         let calls = REACHING.into_iter().chain(REACHING_OLD);
         let calls = calls.chain([libc::SYS_socket, libc::SYS_connect]);
-        let mut rules: Rules = calls.map(|call| (call, Vec::new())).collect();
+        let mut rules: SeccompRules = calls.map(|call| (call, Vec::new())).collect();
         let own = std::process::id().cast_signed();
         // Of glibc and of musl: a thread of this process, and its number, which is the process's.
         rules.insert(libc::SYS_tgkill, vec![other(0, own)?, other(2, libc::SIGTSTP)?]);
@@ -204,7 +204,7 @@ pub(super) fn forbid_harmful(asks: bool) -> bool {
     let rules = || {
         let calls = REACHING.into_iter().chain(REACHING_OLD);
         let calls = calls.chain(CHANGING).chain(CHANGING_OLD);
-        let mut rules: Rules = calls.map(|call| (call, Vec::new())).collect();
+        let mut rules: SeccompRules = calls.map(|call| (call, Vec::new())).collect();
         rules.insert(libc::SYS_socket, if asks { vec![other_families()?] } else { Vec::new() });
         if !asks {
             rules.insert(libc::SYS_connect, Vec::new());
@@ -226,7 +226,7 @@ fn rule(conditions: &[SeccompCondition]) -> Option<SeccompRule> {
     SeccompRule::new(conditions.to_vec()).ok()
 }
 
-fn apply(rules: Rules, to_these: SeccompAction, to_others: SeccompAction) -> bool {
+fn apply(rules: SeccompRules, to_these: SeccompAction, to_others: SeccompAction) -> bool {
     let filter = || {
         let architecture = TargetArch::try_from(std::env::consts::ARCH).ok()?;
         let filter = SeccompFilter::new(rules, to_others, to_these, architecture).ok()?;

@@ -75,13 +75,13 @@ impl ServiceBus {
         body.number(pid);
         let interface = "org.freedesktop.systemd1.Manager";
         let answer = self.call(manager, interface, "GetUnitByPID", "u", &body)?;
-        Reader::new(&answer).text().ok_or(BusError::Failed(Errno::PROTO))
+        MessageReader::new(&answer).text().ok_or(BusError::Failed(Errno::PROTO))
     }
 
     /// A property that is text.
     pub(super) fn text(&mut self, at: &str, of: &str, name: &str) -> Result<String, BusError> {
         let answer = self.property(at, of, name)?;
-        let mut reader = Reader::new(&answer);
+        let mut reader = MessageReader::new(&answer);
         let text = (reader.signature() == Some("s")).then(|| reader.text()).flatten();
         text.ok_or(BusError::Failed(Errno::PROTO))
     }
@@ -89,7 +89,7 @@ impl ServiceBus {
     /// A property that is a number of 32 bits.
     pub(super) fn number(&mut self, at: &str, of: &str, name: &str) -> Result<u32, BusError> {
         let answer = self.property(at, of, name)?;
-        let mut reader = Reader::new(&answer);
+        let mut reader = MessageReader::new(&answer);
         let number = (reader.signature() == Some("u")).then(|| reader.number()).flatten();
         number.ok_or(BusError::Failed(Errno::PROTO))
     }
@@ -151,7 +151,7 @@ impl ServiceBus {
         let mut head = [0; 16];
         self.stream.read_exact(&mut head)?;
         let [endian, kind, ..] = head;
-        let mut reader = Reader { bytes: &head, at: 4 };
+        let mut reader = MessageReader { bytes: &head, at: 4 };
         let lengths = (reader.number(), reader.number(), reader.number());
         let (Some(body), Some(_), Some(fields)) = lengths else { return Ok(None) };
         let (body, fields) = (body as usize, fields as usize);
@@ -162,7 +162,7 @@ impl ServiceBus {
         self.stream.read_exact(&mut rest)?;
         let body = rest.split_off(fields.next_multiple_of(8));
         let (mut error, mut answers) = (String::new(), None);
-        let mut reader = Reader::new(rest.get(..fields).unwrap_or_default());
+        let mut reader = MessageReader::new(rest.get(..fields).unwrap_or_default());
         while let Some(code) = reader.field() {
             match (code, reader.signature()) {
                 (4, Some("s")) => error = reader.text().unwrap_or_default(),
@@ -204,12 +204,12 @@ impl Marshal {
 }
 
 /// Takes values off the wire; nothing where they are cut off.
-struct Reader<'b> {
+struct MessageReader<'b> {
     bytes: &'b [u8],
     at: usize,
 }
 
-impl<'b> Reader<'b> {
+impl<'b> MessageReader<'b> {
     fn new(bytes: &'b [u8]) -> Self {
         Self { bytes, at: 0 }
     }

@@ -34,7 +34,7 @@ pub fn owners() -> [u32; 2] {
 
 /// Where a path leads.
 #[derive(Debug)]
-pub struct Place {
+pub struct Destination {
     /// The directory, which others cannot change as far as its present entries go.
     pub dir: OwnedFd,
     /// The last part of the path.
@@ -48,7 +48,7 @@ pub struct Place {
 ///
 /// # Errors
 /// Somebody other than `owners` owns a part of the path or may write to it, or it leads nowhere.
-pub fn find(path: &Path, owners: &[u32]) -> Result<Place> {
+pub fn find(path: &Path, owners: &[u32]) -> Result<Destination> {
     let path = std::path::absolute(path)?;
     let mut todo: VecDeque<OsString> = parts(&path).collect();
     let mut seen = PathBuf::from("/");
@@ -83,7 +83,7 @@ pub fn find(path: &Path, owners: &[u32]) -> Result<Place> {
             continue;
         }
         if todo.is_empty() {
-            return Ok(Place { dir, name, found });
+            return Ok(Destination { dir, name, found });
         }
         ensure_owner(&here, found.map_or(0, |stat| stat.st_uid), owners)?;
         dir = enter(&dir, Path::new(&name), &here, owners)?;

@@ -6,8 +6,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use leakwatch::core::census::{Cause, Census, Looks};
-use leakwatch::system::heap_census::Subject;
+use leakwatch::core::census::{Census, GrowthCause, Looks};
+use leakwatch::system::heap_census::CensusTarget;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -83,7 +83,7 @@ impl Drop for Heap {
 }
 
 fn census(pid: u32) -> Census {
-    Subject::of(pid).unwrap().census(&mut || true).unwrap()
+    CensusTarget::of(pid).unwrap().census(&mut || true).unwrap()
 }
 
 /// The share by which the census is wrong: what malloc has in use includes what threads keep (tcache),
@@ -141,7 +141,7 @@ fn a_leak_is_named_by_its_size_and_growth_that_was_freed_is_none() {
         looks.push(census(heap.tell("a 300 2000").pid));
     }
     let finding = looks.judge().unwrap();
-    assert_eq!(finding.cause, Cause::Leak);
+    assert_eq!(finding.cause, GrowthCause::Leak);
     let named = (finding.grown[0].size, finding.grown[0].blocks);
     assert_eq!(named, (2016, 4 * 300));
 
@@ -153,7 +153,7 @@ fn a_leak_is_named_by_its_size_and_growth_that_was_freed_is_none() {
         looks.push(census(heap.tell("c 300 5000").pid));
     }
     let finding = looks.judge().unwrap();
-    assert!(matches!(finding.cause, Cause::Kept(_)), "{finding:?}");
+    assert!(matches!(finding.cause, GrowthCause::Kept(_)), "{finding:?}");
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn threads_that_share_one_heap_are_counted() {
 fn a_heap_that_is_used_meanwhile_is_counted_all_the_same() {
     let mut heap = Heap::start(&[]);
     let pid = heap.tell("w 20000").pid;
-    let subject = Subject::of(pid).unwrap();
+    let subject = CensusTarget::of(pid).unwrap();
     // Once it has its blocks, it holds 40 MB and more, whatever it does.
     while process::anon_kib(pid) < 40_000 {
         std::thread::yield_now();
@@ -291,7 +291,7 @@ impl Dice {
 }
 
 /// One random program: how wrong its bytes in use were, whether it leaks, and the verdict.
-fn mix(seed: u64) -> (f64, &'static str, Cause) {
+fn mix(seed: u64) -> (f64, &'static str, GrowthCause) {
     let mut dice = Dice(seed);
     let mut heap = Heap::start(&[]);
     let size = |dice: &mut Dice| 16 << dice.roll(9) | dice.roll(16);
@@ -346,9 +346,9 @@ fn random_programs_are_counted_and_judged_rightly() {
     for seed in 0..mixes() {
         let (error, kind, cause) = mix(seed);
         let is_right = match kind {
-            "leak" => cause == Cause::Leak,
-            "kept" => matches!(cause, Cause::Kept(_)),
-            _ => cause != Cause::Leak,
+            "leak" => cause == GrowthCause::Leak,
+            "kept" => matches!(cause, GrowthCause::Kept(_)),
+            _ => cause != GrowthCause::Leak,
         };
         far += u32::from(error > 0.02);
         worst = worst.max(error);
@@ -364,5 +364,5 @@ fn random_programs_are_counted_and_judged_rightly() {
         100.0 * worst
     );
     assert!(wrong.len() as u64 <= mixes() / 20 && far == 0, "{wrong:?}");
-    assert!(!wrong.iter().any(|(kind, cause)| *kind != "leak" && *cause == Cause::Leak));
+    assert!(!wrong.iter().any(|(kind, cause)| *kind != "leak" && *cause == GrowthCause::Leak));
 }

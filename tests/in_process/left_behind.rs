@@ -1,7 +1,7 @@
 //! No recording of a machine without orphans has a pile, whatever part of it a look would have seen.
 
 use leakwatch::core::origin::folded;
-use leakwatch::core::piles::{Kind, Listing, Piles, Seen};
+use leakwatch::core::piles::{Listing, PileKind, Piles, Seen};
 use leakwatch::store::recording::Reader;
 use std::path::Path;
 
@@ -14,7 +14,7 @@ fn listings(path: &Path) -> Vec<Listing> {
     let mut sample = Default::default();
     let mut all = Vec::new();
     while reader.read(&mut sample).unwrap() {
-        let kind = |program: &leakwatch::core::model::process::Program| Kind {
+        let kind = |program: &leakwatch::core::model::process::Program| PileKind {
             exe: program.exe.clone(),
             title: folded(&program.title),
             uid: program.uid.unwrap_or(0),
@@ -171,7 +171,7 @@ impl Machine {
         let groups = &self.groups;
         let new = self.procs.iter_mut().filter_map(|actor| {
             let exe = groups[actor.group].name.clone();
-            let kind = Kind { exe, title: String::new(), uid: 0, origin: String::new() };
+            let kind = PileKind { exe, title: String::new(), uid: 0, origin: String::new() };
             (!std::mem::replace(&mut actor.told, true)).then_some((actor.seen.id, kind))
         });
         let kinds = new.collect();

@@ -1,5 +1,6 @@
 //! The layout holds: imports go down, and only the right rooms touch the world.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What each room may import besides itself, lowest room first.
@@ -129,6 +130,30 @@ fn only_signal_sends_signals_and_only_wait_sleeps() {
             assert!(allowed, "{} uses {word}, which only {owner} may", path.display());
         }
     }
+}
+
+/// A name that stands for two things has to be looked up each time.
+#[test]
+fn a_type_name_means_one_thing() {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for Source { path, code, .. } in sources() {
+        for line in code.lines() {
+            let line = line.split("#[cfg(test)]").next().unwrap();
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let is_type = |word: &&str| ["struct", "enum", "trait"].contains(word);
+            let is_visibility = |word: &&&str| word.starts_with("pub") || word.ends_with(')');
+            let words: Vec<&str> = words.iter().skip_while(is_visibility).copied().collect();
+            if let [kind, name, ..] = words[..]
+                && is_type(&kind)
+            {
+                let name: String = name.chars().take_while(|c| c.is_alphanumeric()).collect();
+                places.entry(name).or_default().push(path.display().to_string());
+            }
+        }
+    }
+    assert!(places.len() > 400, "types are not found any more: {}", places.len());
+    let of_two: Vec<_> = places.iter().filter(|(_, places)| places.len() > 1).collect();
+    assert!(of_two.is_empty(), "{of_two:#?}");
 }
 
 #[test]

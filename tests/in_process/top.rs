@@ -5,9 +5,9 @@ use clap::Parser;
 use leakwatch::cli::config;
 use leakwatch::cli::options::{Cli, Command, TopOptions};
 use leakwatch::command::top::live_view::keys::Key;
-use leakwatch::command::top::live_view::log::Log;
+use leakwatch::command::top::live_view::log::EventLog;
 use leakwatch::command::top::live_view::view::{TimeRequest, View};
-use leakwatch::command::top::live_view::{Look, Size, draw};
+use leakwatch::command::top::live_view::{ScreenSize, ScreenStyle, draw};
 use leakwatch::command::top::playback::Playback;
 use leakwatch::core::model::ceiling::{Ceiling, CeilingKind, Place};
 use leakwatch::core::model::process::{Comm, Proc, ProcId, Program};
@@ -15,10 +15,10 @@ use leakwatch::core::model::sample::{Header, Memory, Sample};
 use leakwatch::store::recording::Writer;
 use std::path::{Path, PathBuf};
 
-const SMALL: Size = Size { columns: 80, rows: 24 };
-const LARGE: Size = Size { columns: 160, rows: 50 };
-const PLAIN: Look = Look { colour: false, unicode: false };
-const FULL: Look = Look { colour: true, unicode: true };
+const SMALL: ScreenSize = ScreenSize { columns: 80, rows: 24 };
+const LARGE: ScreenSize = ScreenSize { columns: 160, rows: 50 };
+const PLAIN: ScreenStyle = ScreenStyle { colour: false, unicode: false };
+const FULL: ScreenStyle = ScreenStyle { colour: true, unicode: true };
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)
@@ -32,10 +32,16 @@ fn options() -> TopOptions {
 }
 
 /// The screen of a recording so many seconds after its beginning, after some keys.
-fn screen(recording: &Path, at_s: f64, size: Size, look: Look, keys: &[Key]) -> String {
+fn screen(
+    recording: &Path,
+    at_s: f64,
+    size: ScreenSize,
+    look: ScreenStyle,
+    keys: &[Key],
+) -> String {
     let options = options();
     let mut playback = Playback::open(recording, &options.judge, 10.0).unwrap();
-    let mut log = Log::default();
+    let mut log = EventLog::default();
     playback.move_time(TimeRequest::Seconds(at_s));
     playback.catch_up(&mut log, || true).unwrap();
     let mut view = View::new(playback.clock(), size, log);
@@ -89,7 +95,7 @@ fn keys_choose_sort_and_show_pages() {
 fn a_screen_of_any_size_has_its_rows_and_no_line_beyond_its_columns() {
     let recording = file("recordings/prefork-leak.jsonl.gz");
     for (columns, rows) in [(1, 1), (39, 11), (40, 12), (61, 15), (80, 24), (119, 30), (400, 120)] {
-        let size = Size { columns, rows };
+        let size = ScreenSize { columns, rows };
         for keys in [&[][..], &[Key::Char('?')], &[Key::Char('l')]] {
             let shown = screen(&recording, 200.0, size, PLAIN, keys);
             let widest = shown.lines().map(|line| line.chars().count()).max();

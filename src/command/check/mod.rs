@@ -1,7 +1,7 @@
 //! The check: one sample, judged with all that earlier checks saw. For cron, timers and monitoring.
 //!
 //! A check replays its history and then takes one live sample; only that one is acted on, unless the check
-//! [stays](stay). The history also holds what earlier checks did, so that a check follows up a victim and
+//! stays (`stay.rs`). The history also holds what earlier checks did, so that a check follows up a victim and
 //! orders no process twice.
 
 mod known_programs;
@@ -18,7 +18,7 @@ use crate::core::model::event::Event;
 use crate::core::model::order::{EarlierAction, Order, OutcomeResult};
 use crate::core::model::sample::Sample;
 use crate::core::model::signal::SignalFailure;
-use crate::report::check::Report;
+use crate::report::check::CheckReport;
 use crate::report::events::write_event;
 use crate::report::{messages, summary};
 use crate::store::history::CheckHistory;
@@ -220,7 +220,7 @@ impl<'o> Check<'o> {
             || resolve::wanted(&self.options.select),
             |name| format!("'{}'", name.escape_debug()),
         );
-        let report = Report {
+        let report = CheckReport {
             state: CheckState::of(engine, !self.sample.procs.is_empty()),
             wanted: &wanted,
             trees: &trees,
@@ -292,7 +292,7 @@ impl<'o> Check<'o> {
         self.acting.engine.assessment().events().chain(self.failed)
     }
 
-    fn write(&self, out: &mut impl Write, report: &Report<'_>) -> Result<()> {
+    fn write(&self, out: &mut impl Write, report: &CheckReport<'_>) -> Result<()> {
         let (format, t) = (self.options.output.format, self.sample.t);
         report.write(out, t, format)?;
         let style = terminal::style(&self.options.output, self.options.judge.dry_run);

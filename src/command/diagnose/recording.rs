@@ -3,7 +3,7 @@
 use crate::core::engine::Engine;
 use crate::core::model::sample::Sample;
 use crate::diagnose::earlier::histories::judge;
-use crate::diagnose::earlier::series::{EarlierSeries, ServiceRoots, Source};
+use crate::diagnose::earlier::series::{EarlierSeries, SeriesSource, ServiceRoots};
 use crate::diagnose::observer::Observer;
 use crate::diagnose::{Diagnosis, Looked};
 use crate::store::recording::Reader;
@@ -50,7 +50,7 @@ impl Recording {
 
     /// Judges it beside the look, as far as it was before that.
     pub(super) fn judge(self, now_t: f64, roots: &ServiceRoots) -> Result<EarlierSeries> {
-        let which = (Source::Recording, self.name.as_str());
+        let which = (SeriesSource::Recording, self.name.as_str());
         let mut earlier = EarlierSeries::new(which, self.reader.header(), judge(), &[]);
         self.read(|sample| {
             if sample.t < now_t {

@@ -3,9 +3,9 @@
 use crate::core::census::{Census, Looks};
 use crate::core::model::evidence_file::EvidenceFile;
 use crate::core::model::process::ProcId;
-use crate::report::census::{self, Report};
-use crate::system::evidence::{EvidenceReader, Found};
-use crate::system::heap_census::{CensusHelper, Refusal, Subject};
+use crate::report::census::{self, CensusReport};
+use crate::system::evidence::{EvidenceRead, EvidenceReader};
+use crate::system::heap_census::{CensusHelper, CensusTarget, Refusal};
 use crate::system::wait;
 
 /// Reads evidence of processes.
@@ -15,9 +15,9 @@ pub(super) struct Collector {
 }
 
 /// What one look found.
-pub(super) struct Look {
+pub(super) struct CollectorLook {
     /// All but the heap.
-    pub(super) found: Found,
+    pub(super) found: EvidenceRead,
     /// The heap, where it could be read.
     pub(super) census: Option<Census>,
 }
@@ -30,18 +30,18 @@ impl Collector {
 
     /// Looks at a process; its heap for so many seconds at most. What goes first with a process is read
     /// first.
-    pub(super) fn collect(&mut self, subject: &Subject, census_s: f64) -> Look {
+    pub(super) fn collect(&mut self, subject: &CensusTarget, census_s: f64) -> CollectorLook {
         let mut found = self.reader.read(subject);
         let until_s = wait::awake_s() + census_s;
         let census = self.helper.census(subject, &mut || wait::awake_s() < until_s);
         if let Err(refusal) = &census {
             found.unread.push(format!("heap: {}", why(refusal)));
         }
-        Look { found, census: census.ok() }
+        CollectorLook { found, census: census.ok() }
     }
 }
 
-impl Look {
+impl CollectorLook {
     /// The files of this look alone.
     pub(super) fn files(&self, id: ProcId, comm: &str) -> Vec<EvidenceFile> {
         let mut looks = Looks::default();
@@ -68,7 +68,8 @@ pub(super) fn heap(
     let about: serde_json::Value = about.unwrap_or_default();
     let unit = about.get("unit").and_then(serde_json::Value::as_str);
     let unit = unit.filter(|unit| unit.ends_with(".service"));
-    let report = Report { id, name, unit, watched_s, looks: looks.len(), last, finding: &finding };
+    let report =
+        CensusReport { id, name, unit, watched_s, looks: looks.len(), last, finding: &finding };
     let (mut text, mut json) = (Vec::new(), Vec::new());
     let written = census::write(&mut text, &report).is_ok();
     let is_json = census::write_json(&mut json, &report).is_ok();

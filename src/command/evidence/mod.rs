@@ -11,7 +11,7 @@ use crate::report::evidence::{self, Kept};
 use crate::report::messages;
 use crate::store::evidence::EvidenceDirectory;
 use crate::system::channel::Channel;
-use crate::system::heap_census::Subject;
+use crate::system::heap_census::CensusTarget;
 use crate::system::wait::{Waiter, Wake};
 use crate::system::{machine, prepare, rights, wait};
 use anyhow::{Context, Error, Result, ensure};
@@ -99,7 +99,7 @@ pub fn run(options: &EvidenceOptions, out: &mut impl Write) -> Result<Severity> 
 
 fn take(pid: u32, options: &EvidenceOptions, out: &mut impl Write) -> Result<()> {
     let directory = options.dir.as_deref().map(EvidenceDirectory::open).transpose()?;
-    let subject = Subject::of(pid).map_err(|refusal| refused(pid, refusal))?;
+    let subject = CensusTarget::of(pid).map_err(|refusal| refused(pid, refusal))?;
     let (id, comm) = (subject.id(), subject.name());
     let collected = Collector::new().collect(&subject, CENSUS_S);
     let t = wait::unix_s();

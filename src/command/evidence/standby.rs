@@ -3,13 +3,13 @@
 //! It hears of each process that grows, looks at it now and then while memory is not endangered, and at
 //! the order once more. What that look cannot read any more is taken from the look before.
 
-use super::collector::{self, Collector, Look};
+use super::collector::{self, Collector, CollectorLook};
 use crate::core::census::{Census, Looks};
 use crate::core::model::evidence_file::EvidenceFile;
 use crate::core::model::process::ProcId;
 use crate::core::model::units::Seconds;
 use crate::store::evidence::EvidenceDirectory;
-use crate::system::heap_census::Subject;
+use crate::system::heap_census::CensusTarget;
 use crate::system::wait;
 use anyhow::Result;
 use serde_json::Value;
@@ -34,10 +34,10 @@ struct Noted {
     id: ProcId,
     comm: String,
     /// None where it was gone when it was first told of.
-    subject: Option<Subject>,
+    subject: Option<CensusTarget>,
     since_s: f64,
     next_s: f64,
-    last: Option<(f64, Look)>,
+    last: Option<(f64, CollectorLook)>,
     censuses: Vec<(f64, Census)>,
     /// The contents of the files that [`SAID`] names.
     said: [Vec<u8>; 3],
@@ -57,7 +57,7 @@ impl StandBy {
     /// One that keeps evidence there. It looks at itself once, so that all it needs has been used.
     pub(super) fn new(directory: EvidenceDirectory) -> Self {
         let mut collector = Collector::new();
-        if let Ok(own) = Subject::of(std::process::id()) {
+        if let Ok(own) = CensusTarget::of(std::process::id()) {
             drop(collector.collect(&own, CENSUS_S).files(own.id(), "leakwatch"));
         }
         Self { directory, collector, noted: Vec::with_capacity(MOST), is_endangered: false }
@@ -144,7 +144,7 @@ impl Noted {
         Self {
             id,
             comm: comm.to_owned(),
-            subject: Subject::of(id.pid).ok().filter(|subject| subject.id() == id),
+            subject: CensusTarget::of(id.pid).ok().filter(|subject| subject.id() == id),
             since_s: now_s,
             next_s: now_s,
             last: None,
@@ -168,7 +168,7 @@ impl Noted {
         self.last = Some((now_s, look));
     }
 
-    fn remember(&mut self, now_s: f64, look: &Look) {
+    fn remember(&mut self, now_s: f64, look: &CollectorLook) {
         let Some(census) = &look.census else { return };
         if self.censuses.len() >= MOST_CENSUSES {
             self.censuses.remove(FIRST);

@@ -10,14 +10,14 @@ use crate::report::words::Subject;
 use std::fmt;
 
 /// Why a process is not ended.
-pub(super) struct Refusal {
+pub(super) struct EndRefusal {
     /// Whose refusal it is.
     pub(super) title: String,
     /// Why, with what helps.
     pub(super) why: String,
 }
 
-impl Refusal {
+impl EndRefusal {
     pub(super) fn new(subject: impl fmt::Display, why: impl fmt::Display) -> Self {
         Self { title: format!("{subject} is not ended"), why: why.to_string() }
     }
@@ -31,17 +31,17 @@ pub(super) fn order(
     id: ProcId,
     engine: &Engine,
     is_dry: bool,
-) -> Result<(Order, Vec<String>), Refusal> {
+) -> Result<(Order, Vec<String>), EndRefusal> {
     let (policy, detector) = (engine.policy(), engine.detector());
     let state = detector.process_state(id);
-    let gone = || Refusal::new(format!("process {}", id.pid), "it is gone");
+    let gone = || EndRefusal::new(format!("process {}", id.pid), "it is gone");
     let s = state.ok_or_else(gone)?;
     let subject = Subject::process(s.comm, id);
     if policy.is_told_to_exit(s) {
-        return Err(Refusal::new(subject, "it was told to exit already"));
+        return Err(EndRefusal::new(subject, "it was told to exit already"));
     }
     let order = policy.order_by_hand(s, detector);
-    let order = order.map_err(|why| Refusal::new(subject, WhyNotEnded(why)))?;
+    let order = order.map_err(|why| EndRefusal::new(subject, WhyNotEnded(why)))?;
 
     let eligibility = policy.eligibility();
     let master = s.parent.and_then(|parent| detector.process_state(parent));

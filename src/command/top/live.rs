@@ -1,11 +1,11 @@
 //! Live: this machine as the source of what is shown.
 
-use super::ending::{self, Refusal};
+use super::ending::{self, EndRefusal};
 use super::recorder::Recorder;
 use crate::cli::options::TopOptions;
 use crate::cli::resolve;
 use crate::command::act::Hand;
-use crate::command::top::live_view::log::Log;
+use crate::command::top::live_view::log::EventLog;
 use crate::command::top::live_view::scene::Scene;
 use crate::command::top::live_view::view::Clock;
 use crate::core::engine::Engine;
@@ -37,7 +37,7 @@ impl Live {
     ///
     /// # Errors
     /// Bad options, a procfs that cannot be read.
-    pub(super) fn open(options: &TopOptions, waiter: &Waiter, log: &mut Log) -> Result<Self> {
+    pub(super) fn open(options: &TopOptions, waiter: &Waiter, log: &mut EventLog) -> Result<Self> {
         let TopOptions { select, judge, timing, .. } = options;
         let sampler = resolve::sampler(select, None)?;
         let header = machine::header(timing.interval);
@@ -67,7 +67,7 @@ impl Live {
     ///
     /// # Errors
     /// It could not be taken; the next one may.
-    pub(super) fn sample(&mut self, waiter: &Waiter, log: &mut Log) -> Result<()> {
+    pub(super) fn sample(&mut self, waiter: &Waiter, log: &mut EventLog) -> Result<()> {
         let uptime_s = waiter.uptime_s();
         self.sampler.sample(waiter.unix_time(uptime_s), Some(uptime_s), &mut self.sample)?;
         self.hand.prepare(&mut self.sample);
@@ -94,7 +94,7 @@ impl Live {
     ///
     /// # Errors
     /// Why the process is not ended.
-    pub(super) fn order_to_end(&self, id: ProcId) -> Result<(Order, Vec<String>), Refusal> {
+    pub(super) fn order_to_end(&self, id: ProcId) -> Result<(Order, Vec<String>), EndRefusal> {
         ending::order(id, self.observer.engine(), self.is_dry)
     }
 
@@ -105,12 +105,12 @@ impl Live {
     pub(super) fn end_process(
         &mut self,
         order: &Order,
-        log: &mut Log,
-    ) -> Result<&'static str, Refusal> {
+        log: &mut EventLog,
+    ) -> Result<&'static str, EndRefusal> {
         let (now, _) = self.order_to_end(order.victim)?;
         if (now.signal, now.target) != (order.signal, order.target) {
             let subject = Subject::process(order.comm, order.victim);
-            return Err(Refusal::new(subject, "it would be ended otherwise by now: ask again"));
+            return Err(EndRefusal::new(subject, "it would be ended otherwise by now: ask again"));
         }
         let failed = self.hand.send(now);
         if failed.is_none() && !self.is_dry {

@@ -11,10 +11,10 @@ mod source;
 use crate::cli::options::TopOptions;
 use crate::command::terminal;
 use crate::command::top::live_view::keys::{Decoder, Key};
-use crate::command::top::live_view::log::Log;
+use crate::command::top::live_view::log::EventLog;
 use crate::command::top::live_view::scene::Scene;
 use crate::command::top::live_view::view::{Clock, Request, TimeRequest, View};
-use crate::command::top::live_view::{Look, Size, draw};
+use crate::command::top::live_view::{ScreenSize, ScreenStyle, draw};
 use crate::core::model::event::Severity;
 use crate::core::model::order::Order;
 use crate::core::model::process::ProcId;
@@ -27,7 +27,7 @@ use crate::system::wait::{Waiter, Wake};
 use anyhow::Result;
 use live::Live;
 use playback::Playback;
-use source::Source;
+use source::SampleSource;
 
 /// Seconds within which the rest of a key follows its first byte.
 const KEY_S: f64 = 0.05;
@@ -38,43 +38,49 @@ const KEY_S: f64 = 0.05;
 /// Bad options, no terminal, a procfs or a recording that cannot be read.
 pub fn run(options: &TopOptions) -> Result<Severity> {
     Terminal::check()?;
-    let look = Look { colour: terminal::colour(options.color), unicode: terminal::unicode() };
-    let mut log = Log::default();
+    let look =
+        ScreenStyle { colour: terminal::colour(options.color), unicode: terminal::unicode() };
+    let mut log = EventLog::default();
     let (waiter, source) = match &options.file {
         Some(file) => {
             rights::keep_files_only();
             // Before signals are taken over, so that Ctrl-C ends the reading of a long file.
             let playback = Playback::open(file, &options.judge, options.speed)?;
-            (Waiter::of_screen()?, Source::Recording(Box::new(playback)))
+            (Waiter::of_screen()?, SampleSource::Recording(Box::new(playback)))
         }
         None => {
             let waiter = Waiter::of_screen()?;
             let live = Live::open(options, &waiter, &mut log)?;
-            (waiter, Source::Live(Box::new(live)))
+            (waiter, SampleSource::Live(Box::new(live)))
         }
     };
-    Screen::open(waiter, look, source, log)?.run()?;
+    LiveScreen::open(waiter, look, source, log)?.run()?;
     Ok(Severity::Fine)
 }
 
 /// The terminal, and what it shows.
-struct Screen<'o> {
+struct LiveScreen<'o> {
     waiter: Waiter,
     terminal: Terminal,
     decoder: Decoder,
     /// When a key that has begun is taken for what came of it.
     key_due_s: f64,
-    look: Look,
+    look: ScreenStyle,
     view: View,
     scene: Scene,
-    source: Source<'o>,
+    source: SampleSource<'o>,
     /// When the source last went on, and when it is to go on.
     advanced_s: f64,
     due_s: f64,
 }
 
-impl<'o> Screen<'o> {
-    fn open(waiter: Waiter, look: Look, source: Source<'o>, log: Log) -> Result<Self> {
+impl<'o> LiveScreen<'o> {
+    fn open(
+        waiter: Waiter,
+        look: ScreenStyle,
+        source: SampleSource<'o>,
+        log: EventLog,
+    ) -> Result<Self> {
         let terminal = Terminal::open()?;
         let now_s = waiter.uptime_s();
         let due_s = match source.clock() {
@@ -137,8 +143,8 @@ impl<'o> Screen<'o> {
     /// Ends the recording, if one is made.
     fn end(&mut self) -> Result<()> {
         match &mut self.source {
-            Source::Live(live) => live.end_record().map(drop),
-            Source::Recording(_) => Ok(()),
+            SampleSource::Live(live) => live.end_record().map(drop),
+            SampleSource::Recording(_) => Ok(()),
         }
     }
 
@@ -150,7 +156,7 @@ impl<'o> Screen<'o> {
         let passed_s = now_s - std::mem::replace(&mut self.advanced_s, now_s);
         let next_s = self.source.advance(passed_s, &self.waiter, &mut self.view)?;
         self.due_s = (now_s + next_s).max(self.waiter.uptime_s());
-        let is_live = matches!(self.source, Source::Live(_));
+        let is_live = matches!(self.source, SampleSource::Live(_));
         if !(is_live && self.view.is_paused()) {
             self.scene = self.source.scene();
         }
@@ -174,14 +180,14 @@ impl<'o> Screen<'o> {
     }
 
     fn move_time(&mut self, request: TimeRequest) {
-        if let Source::Recording(playback) = &mut self.source {
+        if let SampleSource::Recording(playback) = &mut self.source {
             playback.move_time(request);
             self.due_s = self.waiter.uptime_s();
         }
     }
 
     fn record(&mut self, name: &str) {
-        let Source::Live(live) = &mut self.source else { return };
+        let SampleSource::Live(live) = &mut self.source else { return };
         match live.record(name) {
             Ok(()) => self.view.say(format!("recording to {name}; r ends it")),
             Err(error) => self.view.say(format!("{error:#}")),
@@ -189,7 +195,7 @@ impl<'o> Screen<'o> {
     }
 
     fn end_record(&mut self) {
-        let Source::Live(live) = &mut self.source else { return };
+        let SampleSource::Live(live) = &mut self.source else { return };
         match live.end_record() {
             Ok(said) => self.view.say(said.unwrap_or_default()),
             Err(error) => self.view.say(format!("cannot end the recording: {error:#}")),
@@ -198,7 +204,7 @@ impl<'o> Screen<'o> {
 
     /// Asks for the confirmation, or says why the process is not ended.
     fn ask_to_end(&mut self, id: ProcId) {
-        let Source::Live(live) = &self.source else { return };
+        let SampleSource::Live(live) = &self.source else { return };
         match live.order_to_end(id) {
             Ok((order, lines)) => self.view.ask(order, lines),
             Err(refusal) => self.view.show_sentence(refusal.title, refusal.why),
@@ -206,7 +212,7 @@ impl<'o> Screen<'o> {
     }
 
     fn end_process(&mut self, order: &Order) {
-        let Source::Live(live) = &mut self.source else { return };
+        let SampleSource::Live(live) = &mut self.source else { return };
         match live.end_process(order, self.view.log()) {
             Ok(said) => self.view.say(said),
             Err(refusal) => self.view.show_sentence(refusal.title, refusal.why),
@@ -232,7 +238,7 @@ impl<'o> Screen<'o> {
     }
 }
 
-fn size(terminal: &Terminal) -> Size {
+fn size(terminal: &Terminal) -> ScreenSize {
     let (columns, rows) = terminal.size();
-    Size { columns, rows }
+    ScreenSize { columns, rows }
 }

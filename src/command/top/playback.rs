@@ -3,7 +3,7 @@
 
 use crate::cli::options::JudgeOptions;
 use crate::cli::resolve;
-use crate::command::top::live_view::log::Log;
+use crate::command::top::live_view::log::EventLog;
 use crate::command::top::live_view::scene::Scene;
 use crate::command::top::live_view::view::{Clock, TimeRequest};
 use crate::core::engine::Engine;
@@ -59,7 +59,7 @@ impl<'o> Playback<'o> {
         let path = path.to_owned();
         let mut playback =
             Self { path, judge, reader, observer, sample, times, judged: 0, wanted: 1, t, speed };
-        playback.judge_next(&mut Log::default())?;
+        playback.judge_next(&mut EventLog::default())?;
         Ok(playback)
     }
 
@@ -105,7 +105,7 @@ impl<'o> Playback<'o> {
     ///
     /// # Errors
     /// The recording cannot be read any more.
-    pub fn catch_up(&mut self, log: &mut Log, mut go_on: impl FnMut() -> bool) -> Result<()> {
+    pub fn catch_up(&mut self, log: &mut EventLog, mut go_on: impl FnMut() -> bool) -> Result<()> {
         if self.judged > self.wanted {
             self.rewind(log)?;
         }
@@ -138,7 +138,7 @@ impl<'o> Playback<'o> {
         self.speed = next.copied().unwrap_or(self.speed);
     }
 
-    fn rewind(&mut self, log: &mut Log) -> Result<()> {
+    fn rewind(&mut self, log: &mut EventLog) -> Result<()> {
         self.reader = Reader::open(&self.path)?;
         let engine = Engine::new(self.reader.header(), resolve::engine(self.judge, true)?);
         self.observer = Observer::recorded(engine, self.reader.header());
@@ -147,7 +147,7 @@ impl<'o> Playback<'o> {
         Ok(())
     }
 
-    fn judge_next(&mut self, log: &mut Log) -> Result<()> {
+    fn judge_next(&mut self, log: &mut EventLog) -> Result<()> {
         if !self.reader.read(&mut self.sample)? {
             // It became shorter since.
             self.times.truncate(self.judged.max(1));
@@ -182,7 +182,7 @@ mod tests {
         let options = options(file);
         let mut playback = Playback::open(Path::new(file), &options.judge, 10.0).unwrap();
         let (first_t, last_t) = playback.span();
-        let mut log = Log::default();
+        let mut log = EventLog::default();
         let mut at = |playback: &mut Playback<'_>, request| {
             playback.move_time(request);
             playback.catch_up(&mut log, || true).unwrap();

@@ -14,14 +14,14 @@ const PICTURE_S: f64 = 0.1;
 const PATIENCE_S: f64 = 0.05;
 
 /// Where what is shown comes from.
-pub(super) enum Source<'o> {
+pub(super) enum SampleSource<'o> {
     /// This machine.
     Live(Box<Live>),
     /// A recording.
     Recording(Box<Playback<'o>>),
 }
 
-impl Source<'_> {
+impl SampleSource<'_> {
     /// Where its time comes from.
     pub(super) fn clock(&self) -> Clock {
         match self {

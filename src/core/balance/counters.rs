@@ -51,7 +51,7 @@ pub struct Counters {
 
 /// A line with its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct BalanceLine {
     /// Which.
     pub kind: LineKind,
     /// How much.
@@ -60,7 +60,7 @@ pub struct Line {
 
 impl Counters {
     /// The lines; they add up to `total` unless the kernel's own counters exceed it.
-    pub fn lines(&self) -> Vec<Line> {
+    pub fn lines(&self) -> Vec<BalanceLine> {
         // Stacks are areas of vmalloc since 4.9 (CONFIG_VMAP_STACK), so they are counted twice.
         let vmalloc = self.vmalloc.saturating_sub(self.stacks);
         // A page in the swap cache is anonymous too while a process has it mapped.
@@ -94,17 +94,21 @@ impl Counters {
 
 /// Lines that add up to `total`: those that are counted, what `partly` explains of the rest, and what
 /// stays unexplained.
-pub fn balanced(total: u64, counted: &[(LineKind, u64)], partly: &[(LineKind, u64)]) -> Vec<Line> {
+pub fn balanced(
+    total: u64,
+    counted: &[(LineKind, u64)],
+    partly: &[(LineKind, u64)],
+) -> Vec<BalanceLine> {
     let sum = counted.iter().fold(0_u64, |sum, (_, bytes)| sum.saturating_add(*bytes));
     let mut rest = total.saturating_sub(sum);
-    let mut lines: Vec<Line> =
-        counted.iter().map(|(kind, bytes)| Line { kind: *kind, bytes: *bytes }).collect();
+    let mut lines: Vec<BalanceLine> =
+        counted.iter().map(|(kind, bytes)| BalanceLine { kind: *kind, bytes: *bytes }).collect();
     for (kind, bytes) in partly {
         let bytes = rest.min(*bytes);
         rest -= bytes;
-        lines.push(Line { kind: *kind, bytes });
+        lines.push(BalanceLine { kind: *kind, bytes });
     }
-    lines.push(Line { kind: LineKind::Unexplained, bytes: rest });
+    lines.push(BalanceLine { kind: LineKind::Unexplained, bytes: rest });
     lines
 }
 
@@ -113,7 +117,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn of(lines: &[Line], kind: LineKind) -> u64 {
+    fn of(lines: &[BalanceLine], kind: LineKind) -> u64 {
         lines.iter().find(|line| line.kind == kind).unwrap().bytes
     }
 

@@ -9,7 +9,7 @@ pub mod directories;
 pub mod sheet;
 pub mod trend;
 
-use crate::core::balance::counters::{Counters, Line};
+use crate::core::balance::counters::{BalanceLine, Counters};
 use crate::core::balance::directories::Directories;
 use crate::core::balance::sheet::{Sheet, SheetLine, SheetPart};
 use crate::core::balance::trend::LineTrend;
@@ -60,7 +60,7 @@ pub struct CgroupReading {
     /// Its limit, or that of the nearest above it.
     pub limit: Option<u64>,
     /// Its lines.
-    pub lines: Vec<Line>,
+    pub lines: Vec<BalanceLine>,
 }
 
 /// What is costly to read.
@@ -154,7 +154,7 @@ impl Balance {
         self.last.cgroups.iter().map(sheet).collect()
     }
 
-    fn sheet_of(&self, place: &str, total: u64, headroom: u64, lines: &[Line]) -> Sheet {
+    fn sheet_of(&self, place: &str, total: u64, headroom: u64, lines: &[BalanceLine]) -> Sheet {
         let now = self.basis.clock.now();
         let lines = lines.iter().map(|line| {
             let trend = self.lines.get(&(place.to_owned(), line.kind));
@@ -237,7 +237,7 @@ impl Balance {
 mod tests {
     use super::*;
     use crate::core::balance::directories::Directory;
-    use crate::core::balance::trend::Growth;
+    use crate::core::balance::trend::LineGrowth;
 
     const MIB: u64 = 1 << 20;
     const GIB: u64 = 1 << 30;
@@ -284,7 +284,7 @@ mod tests {
         let first = sheet.lines.first().unwrap();
         assert_eq!(
             (first.kind, first.trend.unwrap().growth),
-            (LineKind::SharedMemory, Growth::Steady)
+            (LineKind::SharedMemory, LineGrowth::Steady)
         );
         let part = first.parts.first().unwrap();
         assert_eq!(part.name, "tmpfs /dev/shm");
@@ -307,7 +307,7 @@ mod tests {
             balance.push(0.375 * nth as f64, reading);
         }
         let sheet = balance.sheet();
-        assert!(sheet.lines.iter().any(|line| line.trend.unwrap().growth == Growth::Steady));
+        assert!(sheet.lines.iter().any(|line| line.trend.unwrap().growth == LineGrowth::Steady));
         assert!(sheet.findings().is_empty());
     }
 

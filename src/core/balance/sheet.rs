@@ -1,7 +1,7 @@
 //! The balance sheet: lines with their trends, what grows first.
 
 use crate::core::balance::directories::Largest;
-use crate::core::balance::trend::{Growth, Trend};
+use crate::core::balance::trend::{LineGrowth, Trend};
 use crate::core::model::event::SOON_S;
 use crate::core::model::memory_line::{LineKind, Nature};
 use crate::core::model::units::MIB;
@@ -80,7 +80,7 @@ impl Sheet {
     /// within two days.
     pub fn findings(&self) -> Vec<&SheetLine> {
         let is_finding = |line: &&SheetLine| {
-            let steady = line.trend.filter(|trend| trend.growth == Growth::Steady);
+            let steady = line.trend.filter(|trend| trend.growth == LineGrowth::Steady);
             line.kind.nature() == Nature::Held
                 && steady.is_some_and(|trend| trend.rise >= LEAST_FINDING)
                 && line.lasts_s(self).is_some_and(|lasts_s| lasts_s < SOON_S)
@@ -92,7 +92,7 @@ impl Sheet {
 impl SheetLine {
     /// Whether its floor rises.
     pub fn grows(&self) -> bool {
-        self.trend.is_some_and(|trend| trend.growth > Growth::None)
+        self.trend.is_some_and(|trend| trend.growth > LineGrowth::None)
     }
 
     /// Bytes a second that it changed by.

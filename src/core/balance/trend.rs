@@ -24,7 +24,7 @@ const LEAST_TASKS: f64 = 3.0;
 
 /// How a line moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Growth {
+pub enum LineGrowth {
     /// It does not rise.
     None,
     /// Its floor rises.
@@ -37,7 +37,7 @@ pub enum Growth {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trend {
     /// How it moves.
-    pub growth: Growth,
+    pub growth: LineGrowth,
     /// Bytes, or tasks, a second from the first reading to the last.
     pub rate: f64,
     /// Bytes, or tasks, that it changed by.
@@ -109,9 +109,9 @@ impl LineTrend {
         let windows = || self.series.growth_windows(now).filter(GrowthWindow::is_steady);
         let steady = windows().any(|window| window.passes >= 2 && !window.paused);
         let growth = match rises && rise >= least {
-            true if steady => Growth::Steady,
-            true => Growth::Rises,
-            false => Growth::None,
+            true if steady => LineGrowth::Steady,
+            true => LineGrowth::Rises,
+            false => LineGrowth::None,
         };
         Some(Trend { growth, rate: (to - from) / span_s, rise: to - from, span_s })
     }
@@ -160,19 +160,19 @@ mod tests {
     #[test]
     fn a_line_that_grows_all_the_time_rises_steadily() {
         let found = trend(160, |s| 300.0 * MB + 8.0 * MB * s).unwrap();
-        assert_eq!(found.growth, Growth::Steady);
+        assert_eq!(found.growth, LineGrowth::Steady);
         assert!((found.rate / (8.0 * MB) - 1.0).abs() < 0.01, "{found:?}");
     }
 
     #[test]
     fn a_line_that_grows_in_steps_rises() {
         let found = trend(160, |s| 300.0 * MB + 100.0 * MB * (s / 12.0).floor()).unwrap();
-        assert_eq!(found.growth, Growth::Rises);
+        assert_eq!(found.growth, LineGrowth::Rises);
     }
 
     #[test]
     fn what_breathes_falls_or_fills_at_once_does_not_rise() {
-        let none = |bytes: fn(f64) -> f64| trend(160, bytes).unwrap().growth == Growth::None;
+        let none = |bytes: fn(f64) -> f64| trend(160, bytes).unwrap().growth == LineGrowth::None;
         assert!(none(|s| 300.0 * MB + 50.0 * MB * (s * 1.7).sin()));
         assert!(none(|s| 600.0 * MB - 8.0 * MB * s));
         assert!(none(|s| if s > 50.0 { 500.0 * MB } else { 300.0 * MB }));
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn two_readings_have_a_change_but_no_trend() {
         let found = trend(2, |s| 100.0 * MB + 8.0 * MB * s).unwrap();
-        assert_eq!(found.growth, Growth::None);
+        assert_eq!(found.growth, LineGrowth::None);
         assert!((found.rate / (8.0 * MB) - 1.0).abs() < 0.01);
         assert_eq!(trend(1, |_| MB), None);
     }

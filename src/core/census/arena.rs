@@ -6,7 +6,7 @@
 //! 2.10: `top` and `last_remainder` before them; behind them the bitmap, the next arena, the list of free
 //! arenas, since 2.23 the threads attached, and the bytes that the arena has and had at most.
 
-use super::memory::{Part, Window};
+use super::memory::{ReadPart, Window};
 use super::spans::Chain;
 use super::walk::FLAGS;
 
@@ -48,7 +48,7 @@ pub(super) fn arenas(
         let mut at = *start;
         while at < end && go_on() {
             match window.read(at, end) {
-                Part::Bytes(_) => {
+                ReadPart::Bytes(_) => {
                     if let Some(found) = in_block(window, go_on) {
                         return found;
                     }
@@ -56,7 +56,7 @@ pub(super) fn arenas(
                     let next = window.end().saturating_sub(8192).max(at + 4096);
                     at = if window.end() >= end { end } else { next };
                 }
-                Part::Hole(length) => at = at.saturating_add(length),
+                ReadPart::Hole(length) => at = at.saturating_add(length),
             }
         }
     }

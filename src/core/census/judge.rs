@@ -19,7 +19,7 @@ const FEW_ARENAS: u32 = 2;
 
 /// Why a process grew, or holds what it holds.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Cause {
+pub enum GrowthCause {
     /// What the program has in use grows: a leak, unless a cache still fills.
     Leak,
     /// The allocator keeps what the program freed.
@@ -28,7 +28,7 @@ pub enum Cause {
     Unknown(Unknown),
 }
 
-impl Cause {
+impl GrowthCause {
     /// Its name in JSON.
     pub fn name(&self) -> &'static str {
         match self {
@@ -101,9 +101,9 @@ impl Grown {
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Finding {
+pub struct CensusFinding {
     /// Why.
-    pub cause: Cause,
+    pub cause: GrowthCause,
     /// By how many bytes the footprint changed.
     pub footprint: i64,
     /// By how many bytes the blocks in use changed, from the least of the first looks to the least of
@@ -143,14 +143,14 @@ impl Looks {
     }
 
     /// What they say; nothing where there is none.
-    pub fn judge(&self) -> Option<Finding> {
+    pub fn judge(&self) -> Option<CensusFinding> {
         let (first, last) = (self.all.first()?, self.all.last()?);
         let change = |of: fn(&Census) -> u64| of(last).cast_signed() - of(first).cast_signed();
         let (early, late) = self.compared();
         let least = |of: &[Census]| of.iter().map(|c| c.in_use).min().unwrap_or(0).cast_signed();
         let steady = self.steady();
-        let mut finding = Finding {
-            cause: Cause::Leak,
+        let mut finding = CensusFinding {
+            cause: GrowthCause::Leak,
             footprint: change(|census| census.footprint),
             in_use: least(late) - least(early),
             elsewhere: change(Census::elsewhere),
@@ -169,35 +169,35 @@ impl Looks {
         (early, late)
     }
 
-    fn cause(&self, last: &Census, finding: &Finding, steady: u64) -> Cause {
+    fn cause(&self, last: &Census, finding: &CensusFinding, steady: u64) -> GrowthCause {
         let known = last.allocators.first().copied();
         let replaced = last.allocators.iter().copied().find(|other| other.replaces_malloc());
         if !last.is_wide {
-            return Cause::Unknown(Unknown::NotWide);
+            return GrowthCause::Unknown(Unknown::NotWide);
         }
         if last.arenas == 0 || (replaced.is_some() && last.elsewhere() > last.in_heaps) {
-            return Cause::Unknown(Unknown::NoHeap(replaced.or(known)));
+            return GrowthCause::Unknown(Unknown::NoHeap(replaced.or(known)));
         }
         if last.lost > last.in_heaps / 10 || !last.is_whole {
-            return Cause::Unknown(Unknown::Unreadable);
+            return GrowthCause::Unknown(Unknown::Unreadable);
         }
         let elsewhere = u64::try_from(finding.elsewhere).unwrap_or(0);
         // What grows inside of what was kept is a leak too, though the footprint stays.
         if steady >= LEAST && finding.in_use.cast_unsigned() >= steady / 2 && finding.in_use > 0 {
             return match elsewhere > steady {
-                true => Cause::Unknown(Unknown::Elsewhere(known)),
-                false => Cause::Leak,
+                true => GrowthCause::Unknown(Unknown::Elsewhere(known)),
+                false => GrowthCause::Leak,
             };
         }
         let footprint = u64::try_from(finding.footprint).unwrap_or(0);
         if elsewhere >= LEAST && elsewhere > footprint / 2 {
-            return Cause::Unknown(Unknown::Elsewhere(known));
+            return GrowthCause::Unknown(Unknown::Elsewhere(known));
         }
         let idle = last.idle_in_memory();
         if idle >= LEAST_IDLE && idle > last.footprint / 3 {
-            return Cause::Kept(cure(last));
+            return GrowthCause::Kept(cure(last));
         }
-        Cause::Unknown(match self.all.len() {
+        GrowthCause::Unknown(match self.all.len() {
             _ if last.elsewhere() > last.footprint / 2 => Unknown::Elsewhere(known),
             1 => Unknown::OneLook,
             _ if footprint >= LEAST => Unknown::Unsteady,
@@ -297,7 +297,7 @@ mod tests {
         }
     }
 
-    fn judge(all: impl IntoIterator<Item = Census>) -> Finding {
+    fn judge(all: impl IntoIterator<Item = Census>) -> CensusFinding {
         let mut looks = Looks::default();
         all.into_iter().for_each(|census| looks.push(census));
         looks.judge().unwrap()
@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn steadily_more_blocks_of_one_size_are_a_leak_and_named() {
         let finding = judge((0..5).map(|n| census(&[(64, 900), (2016, 1000 + n * 100)], 1, 1)));
-        assert_eq!(finding.cause, Cause::Leak);
+        assert_eq!(finding.cause, GrowthCause::Leak);
         assert_eq!(finding.grown, [Grown { size: 2016, blocks: 400 }]);
         assert_eq!((finding.in_use, finding.elsewhere), (300 * 2016, 0));
     }
@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn a_leak_into_memory_that_was_kept_is_one_too() {
         let finding = judge((0..5).map(|n| census(&[(1 << 20, n as u32)], 40 - n, 0)));
-        assert_eq!((finding.cause, finding.footprint), (Cause::Leak, 0));
+        assert_eq!((finding.cause, finding.footprint), (GrowthCause::Leak, 0));
     }
 
     #[test]
@@ -324,7 +324,7 @@ mod tests {
             strings.chain([(1 << 20, n * 7 % 5)]).collect::<Vec<_>>()
         };
         let finding = judge((0..7).map(|n| census(&blocks(n), 1, 1)));
-        assert_eq!(finding.cause, Cause::Leak);
+        assert_eq!(finding.cause, GrowthCause::Leak);
         assert!(finding.grown.iter().all(|grown| grown.size < 4096), "{:?}", finding.grown);
     }
 
@@ -332,7 +332,7 @@ mod tests {
     fn what_comes_and_goes_is_no_leak_however_the_looks_fall() {
         for order in [[1, 5, 2, 4, 3], [1, 2, 5, 3, 4], [2, 1, 3, 5, 4], [5, 4, 3, 2, 1]] {
             let finding = judge(order.map(|n| census(&[(65_552, 20 * n)], 0, 0)));
-            assert_ne!(finding.cause, Cause::Leak, "{order:?}");
+            assert_ne!(finding.cause, GrowthCause::Leak, "{order:?}");
         }
     }
 
@@ -343,12 +343,12 @@ mod tests {
             change(&mut one);
             judge([one]).cause
         };
-        assert_eq!(kept(|_| {}), Cause::Kept(Cure::OtherAllocator));
-        assert_eq!(kept(|c| c.whole_pages = 9), Cause::Kept(Cure::None));
-        assert_eq!(kept(|c| (c.top, c.free) = (c.free, 0)), Cause::Kept(Cure::TrimThreshold));
+        assert_eq!(kept(|_| {}), GrowthCause::Kept(Cure::OtherAllocator));
+        assert_eq!(kept(|c| c.whole_pages = 9), GrowthCause::Kept(Cure::None));
+        assert_eq!(kept(|c| (c.top, c.free) = (c.free, 0)), GrowthCause::Kept(Cure::TrimThreshold));
         assert_eq!(
             kept(|c| (c.arenas, c.free_in_threads) = (9, c.free)),
-            Cause::Kept(Cure::FewerArenas)
+            GrowthCause::Kept(Cure::FewerArenas)
         );
     }
 
@@ -359,7 +359,7 @@ mod tests {
             change(&mut one);
             judge([one]).cause
         };
-        let unknown = Cause::Unknown;
+        let unknown = GrowthCause::Unknown;
         assert_eq!(why(|_| {}), unknown(Unknown::OneLook));
         assert_eq!(why(|c| c.is_wide = false), unknown(Unknown::NotWide));
         assert_eq!(why(|c| c.lost = c.in_heaps), unknown(Unknown::Unreadable));

@@ -2,10 +2,10 @@
 //! moves up to 32 MiB as such blocks are freed). The kernel joins what adjoins, so one region may hold
 //! many of them, and other things between.
 
-use super::memory::{Part, Window};
+use super::memory::{ReadPart, Window};
 use super::regions::{Backing, Regions};
 use super::spans::Spans;
-use super::tally::Tally;
+use super::tally::ChunkTally;
 use super::walk::{FLAGS, IS_MAPPED};
 
 const PAGE: u64 = 4096;
@@ -19,7 +19,7 @@ pub(super) fn count(
     window: &mut Window<'_, '_>,
     regions: &Regions,
     spans: &Spans,
-    tally: &mut Tally,
+    tally: &mut ChunkTally,
     go_on: &mut dyn FnMut() -> bool,
 ) {
     let mut left = MOST_OF_ALL;
@@ -40,7 +40,7 @@ fn of_gap(
     from: u64,
     end: u64,
     left: &mut u64,
-    tally: &mut Tally,
+    tally: &mut ChunkTally,
     go_on: &mut dyn FnMut() -> bool,
 ) {
     let mut at = from;
@@ -50,7 +50,7 @@ fn of_gap(
             if !go_on() {
                 return;
             }
-            if let Part::Hole(length) = window.read(at, end) {
+            if let ReadPart::Hole(length) = window.read(at, end) {
                 at = at.saturating_add(length).next_multiple_of(PAGE);
                 continue;
             }
@@ -78,10 +78,10 @@ mod tests {
 
     const START: u64 = 0x7f00_0000_0000;
 
-    fn count_in(made: &Made, end: u64) -> Tally {
+    fn count_in(made: &Made, end: u64) -> ChunkTally {
         let mut regions = Regions::of("");
         regions.line(&format!("{START:x}-{end:x} rw-p 0 0:0 0"));
-        let mut tally = Tally::new();
+        let mut tally = ChunkTally::new();
         let mut source = |at, buffer: &mut [u8]| made.read(at, buffer);
         let mut window = Window::new(&mut source);
         let spans = Spans::joined(vec![(START + 0x3010, START + 0x5000)]);

@@ -2,7 +2,7 @@
 
 /// What a read gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum ReadPart {
     /// So many bytes from the address on.
     Bytes(usize),
     /// Nothing: so many bytes from the address on cannot be read, or should not be, because they are
@@ -11,7 +11,7 @@ pub enum Part {
 }
 
 /// Reads memory from an address on; what was never touched reads as zeros.
-pub type Source<'s> = dyn FnMut(u64, &mut [u8]) -> Part + 's;
+pub type MemorySource<'s> = dyn FnMut(u64, &mut [u8]) -> ReadPart + 's;
 
 /// Bytes that are read at once. It is the census's largest buffer; a chain of small chunks is walked
 /// inside it, and one system call for 256 KiB costs 2 % of the copying.
@@ -19,14 +19,14 @@ const BLOCK: usize = 256 << 10;
 
 /// A block of the memory, and how to read another.
 pub(super) struct Window<'w, 's> {
-    source: &'w mut Source<'s>,
+    source: &'w mut MemorySource<'s>,
     block: Vec<u8>,
     at: u64,
     length: usize,
 }
 
 impl<'w, 's> Window<'w, 's> {
-    pub(super) fn new(source: &'w mut Source<'s>) -> Self {
+    pub(super) fn new(source: &'w mut MemorySource<'s>) -> Self {
         Self { source, block: vec![0; BLOCK], at: 0, length: 0 }
     }
 
@@ -41,17 +41,17 @@ impl<'w, 's> Window<'w, 's> {
     }
 
     /// Reads the block anew, from `at` to at most `end`.
-    pub(super) fn read(&mut self, at: u64, end: u64) -> Part {
+    pub(super) fn read(&mut self, at: u64, end: u64) -> ReadPart {
         let wanted = usize::try_from(end.saturating_sub(at)).unwrap_or(BLOCK).min(BLOCK);
         (self.at, self.length) = (at, 0);
-        let Some(buffer) = self.block.get_mut(..wanted) else { return Part::Hole(1) };
+        let Some(buffer) = self.block.get_mut(..wanted) else { return ReadPart::Hole(1) };
         match (self.source)(at, buffer) {
-            Part::Bytes(length) if length > 0 => {
+            ReadPart::Bytes(length) if length > 0 => {
                 self.length = length.min(wanted);
-                Part::Bytes(self.length)
+                ReadPart::Bytes(self.length)
             }
-            Part::Bytes(_) => Part::Hole(1),
-            Part::Hole(length) => Part::Hole(length.max(1)),
+            ReadPart::Bytes(_) => ReadPart::Hole(1),
+            ReadPart::Hole(length) => ReadPart::Hole(length.max(1)),
         }
     }
 
@@ -68,7 +68,7 @@ impl<'w, 's> Window<'w, 's> {
         let flat = bytes.as_flattened_mut();
         let wanted = flat.len();
         match (self.source)(at, flat) {
-            Part::Bytes(length) if length == wanted => Some(bytes.map(u64::from_le_bytes)),
+            ReadPart::Bytes(length) if length == wanted => Some(bytes.map(u64::from_le_bytes)),
             _ => None,
         }
     }
@@ -83,14 +83,16 @@ pub(super) mod tests {
     pub(in crate::core::census) struct Made(pub Vec<(u64, Vec<u8>)>);
 
     impl Made {
-        pub(in crate::core::census) fn read(&self, at: u64, buffer: &mut [u8]) -> Part {
+        pub(in crate::core::census) fn read(&self, at: u64, buffer: &mut [u8]) -> ReadPart {
             let inside =
                 |(start, bytes): &&(u64, Vec<u8>)| at >= *start && at < *start + bytes.len() as u64;
-            let Some((start, bytes)) = self.0.iter().find(inside) else { return Part::Hole(4096) };
+            let Some((start, bytes)) = self.0.iter().find(inside) else {
+                return ReadPart::Hole(4096);
+            };
             let rest = &bytes[(at - start) as usize..];
             let length = rest.len().min(buffer.len());
             buffer[..length].copy_from_slice(&rest[..length]);
-            Part::Bytes(length)
+            ReadPart::Bytes(length)
         }
 
         pub(in crate::core::census) fn put(&mut self, at: u64, word: u64) {
@@ -109,14 +111,14 @@ pub(super) mod tests {
         let made = Made(vec![(0x1000, (0..=255).collect())]);
         let mut source = |at, buffer: &mut [u8]| made.read(at, buffer);
         let mut window = Window::new(&mut source);
-        assert_eq!(window.read(0x1080, u64::MAX), Part::Bytes(128));
+        assert_eq!(window.read(0x1080, u64::MAX), ReadPart::Bytes(128));
         assert_eq!((window.start(), window.end()), (0x1080, 0x1100));
         assert_eq!(window.word(0x1080), Some(0x8786_8584_8382_8180));
         assert_eq!((window.word(0x10f9), window.word(0x107f), window.word(0)), (None, None, None));
         assert_eq!(window.words::<1>(0x1000), Some([0x0706_0504_0302_0100]));
         assert_eq!(window.words::<2>(0x10f8), None);
-        assert_eq!(window.read(0x1080, 0x1080), Part::Hole(1));
-        assert_eq!(window.read(0x5000, 0x6000), Part::Hole(4096));
+        assert_eq!(window.read(0x1080, 0x1080), ReadPart::Hole(1));
+        assert_eq!(window.read(0x5000, 0x6000), ReadPart::Hole(4096));
         assert_eq!(window.word(0x5000), None);
     }
 }

@@ -1,7 +1,7 @@
 //! Census: what a process holds by malloc, counted in its memory from outside.
 //!
 //! It is read only, without symbols, and never stops the process: [`take`] walks glibc's heaps, the main
-//! one, those of threads and the blocks with a mapping each, over a [`Source`] of memory, in time and
+//! one, those of threads and the blocks with a mapping each, over a [`MemorySource`] of memory, in time and
 //! space that are bounded whatever the process wrote there. [`Looks`] compares several.
 //!
 //! The heaps are those of 64-bit, little-endian glibc. What a thread keeps for its next calls (tcache)
@@ -18,8 +18,8 @@ mod tally;
 mod walk;
 
 pub use allocator::Allocator;
-pub use judge::{Cause, Cure, Finding, Grown, Looks, Unknown};
-pub use memory::{Part, Source};
+pub use judge::{CensusFinding, Cure, Grown, GrowthCause, Looks, Unknown};
+pub use memory::{MemorySource, ReadPart};
 pub use regions::Regions;
 pub use tally::SizeClass;
 
@@ -28,7 +28,7 @@ use memory::Window;
 use regions::Backing;
 use serde::{Deserialize, Serialize};
 use spans::{Chain, Spans};
-use tally::Tally;
+use tally::ChunkTally;
 
 /// What a process holds, in bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,7 +96,11 @@ impl Census {
 }
 
 /// Counts. Where `go_on` says no, it ends with what it has.
-pub fn take(regions: &Regions, source: &mut Source<'_>, go_on: &mut dyn FnMut() -> bool) -> Census {
+pub fn take(
+    regions: &Regions,
+    source: &mut MemorySource<'_>,
+    go_on: &mut dyn FnMut() -> bool,
+) -> Census {
     let sum =
         |of: fn(&regions::Region) -> u64| regions.all.iter().map(of).fold(0, u64::saturating_add);
     let mut census = Census {
@@ -119,7 +123,7 @@ pub fn take(regions: &Regions, source: &mut Source<'_>, go_on: &mut dyn FnMut() 
     let arenas = arena::arenas(&mut window, &regions.data(), &mut patient);
     let chains = chains(&mut window, regions, &arenas, &mut patient);
     let spans = Spans::of(&chains);
-    let mut tally = Tally::new();
+    let mut tally = ChunkTally::new();
     for chain in &chains {
         let before = tally.free + tally.cached + tally.top;
         walk::walk(&mut window, chain, &spans, &mut tally, &mut patient);
@@ -240,7 +244,7 @@ mod tests {
     #[test]
     fn without_arenas_nothing_is_counted() {
         let (_, regions) = process();
-        let census = take(&regions, &mut |_, _| Part::Hole(4096), &mut || true);
+        let census = take(&regions, &mut |_, _| ReadPart::Hole(4096), &mut || true);
         assert_eq!((census.arenas, census.in_use, census.footprint), (0, 0, 412 << 10));
     }
 }

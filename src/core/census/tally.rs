@@ -23,7 +23,7 @@ pub struct SizeClass {
 
 /// What is counted.
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(super) struct ChunkTally {
     small: Vec<u32>,
     large: BTreeMap<u64, u32>,
     /// Bytes of chunks in use.
@@ -42,7 +42,7 @@ pub(super) struct Tally {
     pub(super) lost: u64,
 }
 
-impl Tally {
+impl ChunkTally {
     pub(super) fn new() -> Self {
         Self {
             small: vec![0; (LARGE / STEP) as usize],
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn blocks_are_counted_by_size() {
-        let mut tally = Tally::new();
+        let mut tally = ChunkTally::new();
         for size in [32, 2016, 2016, 5 << 20, 5 << 20, LARGE] {
             tally.used(size);
         }
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn more_large_sizes_than_there_is_room_for_are_rounded() {
-        let mut tally = Tally::new();
+        let mut tally = ChunkTally::new();
         for n in 0..100_000_u64 {
             tally.used(LARGE + n * 4096);
         }
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn only_whole_pages_can_be_given_back() {
-        let mut tally = Tally::new();
+        let mut tally = ChunkTally::new();
         tally.free(0x1000, 0x1000);
         assert_eq!(tally.whole_pages, 0);
         tally.free(0x1800, 0x2000);

@@ -6,9 +6,9 @@
 //! what follows it, every step is checked, and where the chain is torn it is read again; then the walk
 //! goes on at the next place from which a chain runs, and what lies between is counted as lost.
 
-use super::memory::{Part, Window};
+use super::memory::{ReadPart, Window};
 use super::spans::{Chain, Spans};
-use super::tally::{STEP, Tally};
+use super::tally::{ChunkTally, STEP};
 
 /// Flags: the chunk before is in use; the chunk is a mapping of its own; it is in a thread's arena.
 const BEFORE_IN_USE: u64 = 1;
@@ -27,7 +27,7 @@ const TRIES: u32 = 3;
 const RUN: u32 = 6;
 
 /// What is at an address.
-enum Step {
+enum ChunkStep {
     InUse {
         size: u64,
         cached: bool,
@@ -47,7 +47,7 @@ pub(super) fn walk(
     window: &mut Window<'_, '_>,
     chain: &Chain,
     spans: &Spans,
-    tally: &mut Tally,
+    tally: &mut ChunkTally,
     go_on: &mut dyn FnMut() -> bool,
 ) {
     let mut at = chain.start;
@@ -57,13 +57,13 @@ pub(super) fn walk(
             if !go_on() {
                 break;
             }
-            if let Part::Hole(length) = window.read(at, chain.end) {
+            if let ReadPart::Hole(length) = window.read(at, chain.end) {
                 at = lose(window, chain, at, length, tally, go_on);
                 continue;
             }
         }
         match step(window, chain, spans, at) {
-            Step::InUse { size, cached } => {
+            ChunkStep::InUse { size, cached } => {
                 match cached {
                     true => tally.cached = tally.cached.saturating_add(size),
                     false => tally.used(size),
@@ -71,21 +71,21 @@ pub(super) fn walk(
                 at += size;
                 tries = 0;
             }
-            Step::Free { from, to } => {
+            ChunkStep::Free { from, to } => {
                 tally.free(from, to - from);
                 at = to;
                 tries = 0;
             }
-            Step::Top => {
+            ChunkStep::Top => {
                 tally.top(at, chain.end - at);
                 return;
             }
-            Step::Fence if chain.end - at <= 64 => return,
-            Step::Torn if tries < TRIES => {
+            ChunkStep::Fence if chain.end - at <= 64 => return,
+            ChunkStep::Torn if tries < TRIES => {
                 tries += 1;
                 window.read(at, chain.end);
             }
-            Step::Fence | Step::Torn => {
+            ChunkStep::Fence | ChunkStep::Torn => {
                 at = lose(window, chain, at, STEP, tally, go_on);
                 tries = 0;
             }
@@ -100,7 +100,7 @@ fn lose(
     chain: &Chain,
     at: u64,
     length: u64,
-    tally: &mut Tally,
+    tally: &mut ChunkTally,
     go_on: &mut dyn FnMut() -> bool,
 ) -> u64 {
     let next = find(window, chain, at.saturating_add(length), go_on).min(chain.end);
@@ -122,16 +122,16 @@ fn find(
                 return chain.end;
             }
             match window.read(at, chain.end) {
-                Part::Hole(length) => {
+                ReadPart::Hole(length) => {
                     at = at.saturating_add(length).next_multiple_of(STEP);
                     continue;
                 }
                 // Too little before the end, or before a hole.
-                Part::Bytes(length) if (length as u64) < HEAD => {
+                ReadPart::Bytes(length) if (length as u64) < HEAD => {
                     at = at.saturating_add(length as u64).next_multiple_of(STEP);
                     continue;
                 }
-                Part::Bytes(_) => {}
+                ReadPart::Bytes(_) => {}
             }
         }
         if runs(window, chain, at) {
@@ -173,30 +173,30 @@ fn size(chain: &Chain, at: u64, head: u64) -> Option<u64> {
     possible.then_some(size)
 }
 
-fn step(window: &mut Window<'_, '_>, chain: &Chain, spans: &Spans, at: u64) -> Step {
+fn step(window: &mut Window<'_, '_>, chain: &Chain, spans: &Spans, at: u64) -> ChunkStep {
     if chain.top.is_some_and(|top| at >= top) {
-        return Step::Top;
+        return ChunkStep::Top;
     }
-    let Some(head) = window.word(at + 8) else { return Step::Torn };
+    let Some(head) = window.word(at + 8) else { return ChunkStep::Torn };
     if head & !FLAGS < LEAST {
-        return Step::Fence;
+        return ChunkStep::Fence;
     }
-    let Some(mut bytes) = size(chain, at, head) else { return Step::Torn };
+    let Some(mut bytes) = size(chain, at, head) else { return ChunkStep::Torn };
     if at + bytes == chain.end {
         // What was below the top has joined it.
-        return if chain.top.is_some() { Step::Top } else { Step::Torn };
+        return if chain.top.is_some() { ChunkStep::Top } else { ChunkStep::Torn };
     }
-    let Some(next) = after(window, chain, at, &mut bytes) else { return Step::Torn };
+    let Some(next) = after(window, chain, at, &mut bytes) else { return ChunkStep::Torn };
     let [before, next] = next;
     if next & BEFORE_IN_USE != 0 {
-        return Step::InUse { size: bytes, cached: is_cached(window, spans, at, bytes) };
+        return ChunkStep::InUse { size: bytes, cached: is_cached(window, spans, at, bytes) };
     }
     let to = at + bytes;
     match to.checked_sub(before) {
-        Some(from) if from == at => Step::Free { from, to },
+        Some(from) if from == at => ChunkStep::Free { from, to },
         // It has joined the free chunk before it, which was counted as it was.
-        Some(from) if from < at && from >= chain.start => Step::Free { from: at, to },
-        _ => Step::Torn,
+        Some(from) if from < at && from >= chain.start => ChunkStep::Free { from: at, to },
+        _ => ChunkStep::Torn,
     }
 }
 
@@ -272,8 +272,8 @@ mod tests {
         (made, Chain { start: START, end, top: Some(top), is_main: true }, in_use, free)
     }
 
-    fn count(made: &Made, chain: &Chain) -> Tally {
-        let mut tally = Tally::new();
+    fn count(made: &Made, chain: &Chain) -> ChunkTally {
+        let mut tally = ChunkTally::new();
         let mut source = |at, buffer: &mut [u8]| made.read(at, buffer);
         let mut reads = 0;
         let spans = Spans::joined(vec![(chain.start, chain.end)]);
@@ -338,12 +338,13 @@ mod tests {
         // The first block ended with the first chunk; since then it was freed, and so was the second.
         made.put(START + 160, 160);
         made.put(START + 160 + 8, 128);
-        let mut tally = Tally::new();
+        let mut tally = ChunkTally::new();
         let mut source = |at, buffer: &mut [u8]| made.read(at, buffer);
         let mut window = Window::new(&mut source);
         window.read(START + 64, chain.end);
         let later = Chain { start: START, ..chain };
-        let Step::Free { from, to } = step(&mut window, &later, &Spans::joined(vec![]), START + 64)
+        let ChunkStep::Free { from, to } =
+            step(&mut window, &later, &Spans::joined(vec![]), START + 64)
         else {
             panic!()
         };

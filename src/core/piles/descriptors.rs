@@ -4,7 +4,7 @@
 //! number that only touched its peak once more is none: the floor must rise.
 
 use super::{Known, Listing};
-use crate::core::balance::trend::{Growth, LineTrend, Trend};
+use crate::core::balance::trend::{LineGrowth, LineTrend, Trend};
 use crate::core::detect::basis::JudgeBasis;
 use crate::core::detect::constants::Constants;
 use crate::core::model::ceiling::Unit;
@@ -34,7 +34,7 @@ pub struct OpenFiles {
 
 /// One look at a process.
 #[derive(Clone, Copy, Debug)]
-struct Look {
+struct DescriptorLook {
     t: f64,
     files: u32,
     cpu_s: f64,
@@ -43,13 +43,13 @@ struct Look {
 /// The open files of all processes.
 #[derive(Debug, Default)]
 pub(super) struct Descriptors {
-    procs: HashMap<ProcId, (Comm, Vec<Look>)>,
+    procs: HashMap<ProcId, (Comm, Vec<DescriptorLook>)>,
 }
 
 impl OpenFiles {
     /// Whether their number rises steadily.
     pub fn grows(&self) -> bool {
-        self.trend.is_some_and(|t| t.growth == Growth::Steady && t.rise >= LEAST_RISE)
+        self.trend.is_some_and(|t| t.growth == LineGrowth::Steady && t.rise >= LEAST_RISE)
     }
 
     /// Files a second.
@@ -80,7 +80,7 @@ impl Descriptors {
             if self.procs.len() >= MOST && !self.procs.contains_key(&seen.id) {
                 continue;
             }
-            let look = Look { t: listing.t, files: seen.files, cpu_s: seen.cpu_s };
+            let look = DescriptorLook { t: listing.t, files: seen.files, cpu_s: seen.cpu_s };
             let (comm, looks) = self.procs.entry(seen.id).or_default();
             *comm = seen.comm;
             looks.push(look);
@@ -90,7 +90,7 @@ impl Descriptors {
 
     /// Those with a rising number, and those with most, the fastest first.
     pub(super) fn suspects(&self, interval_s: f64) -> Vec<OpenFiles> {
-        let told = |(id, (comm, looks)): (&ProcId, &(Comm, Vec<Look>))| {
+        let told = |(id, (comm, looks)): (&ProcId, &(Comm, Vec<DescriptorLook>))| {
             let trend = trend(looks, interval_s);
             Some(OpenFiles { id: *id, comm: *comm, files: looks.last()?.files, trend })
         };
@@ -103,7 +103,7 @@ impl Descriptors {
     }
 }
 
-fn trend(looks: &[Look], interval_s: f64) -> Option<Trend> {
+fn trend(looks: &[DescriptorLook], interval_s: f64) -> Option<Trend> {
     let mut basis = JudgeBasis::new(Constants::default(), 4096.0, interval_s);
     let mut line = LineTrend::new(Unit::Tasks, 4096.0);
     let mut before = *looks.first()?;

@@ -1,6 +1,6 @@
 //! The processes of one program, counted in each listing.
 
-use super::{Kind, Seen};
+use super::{PileKind, Seen};
 use crate::core::model::process::Comm;
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ const MOST_STARTERS: usize = 3;
 
 /// What a listing shows of a program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
+pub(super) struct ProgramTally {
     pub(super) processes: u32,
     pub(super) orphans: u32,
     pub(super) bytes: u64,
@@ -18,9 +18,9 @@ pub(super) struct Tally {
 
 /// A program over time.
 pub(super) struct Group {
-    pub(super) kind: Kind,
-    tallies: Vec<Tally>,
-    now: Tally,
+    pub(super) kind: PileKind,
+    tallies: Vec<ProgramTally>,
+    now: ProgramTally,
     /// The root of all of them, while it is one.
     tree: Option<u32>,
     is_one_tree: bool,
@@ -34,11 +34,11 @@ pub(super) struct Group {
 
 impl Group {
     /// One that was not there in so many listings.
-    pub(super) fn new(kind: Kind, listings: usize) -> Self {
+    pub(super) fn new(kind: PileKind, listings: usize) -> Self {
         Self {
             kind,
-            tallies: vec![Tally::default(); listings.saturating_sub(1)],
-            now: Tally::default(),
+            tallies: vec![ProgramTally::default(); listings.saturating_sub(1)],
+            now: ProgramTally::default(),
             tree: None,
             is_one_tree: true,
             births: 0,
@@ -50,7 +50,7 @@ impl Group {
     }
 
     pub(super) fn begin(&mut self) {
-        self.now = Tally::default();
+        self.now = ProgramTally::default();
         (self.tree, self.is_one_tree) = (None, true);
         self.members.clear();
     }
@@ -84,11 +84,11 @@ impl Group {
     }
 
     pub(super) fn finish(&mut self, nth: u32) {
-        self.tallies.resize(nth as usize, Tally::default());
+        self.tallies.resize(nth as usize, ProgramTally::default());
         self.tallies.push(self.now);
     }
 
-    pub(super) fn now(&self) -> Tally {
+    pub(super) fn now(&self) -> ProgramTally {
         self.now
     }
 

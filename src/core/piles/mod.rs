@@ -8,7 +8,7 @@ pub mod descriptors;
 mod group;
 pub mod unreaped;
 
-use crate::core::balance::trend::{Growth, LineTrend, Trend};
+use crate::core::balance::trend::{LineGrowth, LineTrend, Trend};
 use crate::core::detect::basis::JudgeBasis;
 use crate::core::detect::constants::Constants;
 use crate::core::model::ceiling::Unit;
@@ -34,7 +34,7 @@ const ENDED: f64 = 0.1;
 
 /// What one program is, for telling piles apart; text of others.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Kind {
+pub struct PileKind {
     /// Path of the executable; the command name where it cannot be read.
     pub exe: String,
     /// The command line with its numbers folded.
@@ -72,7 +72,7 @@ pub struct Listing {
     /// All of them but kernel threads.
     pub procs: Vec<Seen>,
     /// The programs of those that are new, or run another program now.
-    pub kinds: Vec<(ProcId, Kind)>,
+    pub kinds: Vec<(ProcId, PileKind)>,
 }
 
 /// A process that is known.
@@ -86,7 +86,7 @@ struct Known {
 pub struct Piles {
     basis: JudgeBasis,
     times: Vec<f64>,
-    kinds: BTreeMap<Kind, usize>,
+    kinds: BTreeMap<PileKind, usize>,
     groups: Vec<Group>,
     known: HashMap<ProcId, Known>,
     waiting: Waiting,
@@ -97,7 +97,7 @@ pub struct Piles {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pile {
     /// What they are.
-    pub kind: Kind,
+    pub kind: PileKind,
     /// How many there are.
     pub processes: u32,
     /// How many of them have no living parent but an init.
@@ -186,7 +186,7 @@ impl Piles {
         self.descriptors.push(listing, &self.known);
     }
 
-    fn group(&mut self, kind: &Kind) -> Option<usize> {
+    fn group(&mut self, kind: &PileKind) -> Option<usize> {
         if let Some(index) = self.kinds.get(kind) {
             return Some(*index);
         }
@@ -232,9 +232,9 @@ impl Piles {
         let size = self.trend(Unit::Bytes, group.sizes())?;
         let busy = group.cpu_s() / span_s.max(1e-9) / f64::from(now.processes);
         let stay = f64::from(group.ends()) <= ENDED * f64::from(group.births());
-        let rises = number.growth > Growth::None && number.rise >= LEAST_MORE;
+        let rises = number.growth > LineGrowth::None && number.rise >= LEAST_MORE;
         let more = rises && stay && group.goes_on();
-        let larger = size.growth == Growth::Steady && size.rise >= LEAST_BYTES && stay;
+        let larger = size.growth == LineGrowth::Steady && size.rise >= LEAST_BYTES && stay;
         if busy > BUSY || !(more || larger) {
             return None;
         }

@@ -2,9 +2,9 @@ use super::*;
 
 const MIB: u64 = 1 << 20;
 
-fn kind(title: &str) -> Kind {
+fn kind(title: &str) -> PileKind {
     let exe = "/usr/bin/node".to_owned();
-    Kind { exe, title: title.to_owned(), uid: 1000, origin: "session of user #".to_owned() }
+    PileKind { exe, title: title.to_owned(), uid: 1000, origin: "session of user #".to_owned() }
 }
 
 fn seen(pid: u32, ppid: u32, comm: &str, mib: u64) -> Seen {

@@ -2,7 +2,7 @@
 //! task of every limit on tasks, and no memory.
 
 use super::{Listing, Seen};
-use crate::core::balance::trend::{Growth, Trend};
+use crate::core::balance::trend::{LineGrowth, Trend};
 use crate::core::model::event::SOON_S;
 use crate::core::model::process::{Comm, ProcId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -38,7 +38,7 @@ pub struct Unreaped {
 impl Unreaped {
     /// Whether their number rises.
     pub fn grows(&self) -> bool {
-        self.trend.is_some_and(|t| t.growth > Growth::None && t.rise >= LEAST_RISE)
+        self.trend.is_some_and(|t| t.growth > LineGrowth::None && t.rise >= LEAST_RISE)
     }
 
     /// Zombies a second.

@@ -19,18 +19,18 @@ const WAVERING: (u64, f64) = (64 << 10, 0.03);
 pub struct Ledger {
     names: Vec<String>,
     numbers: BTreeMap<String, usize>,
-    workers: BTreeMap<ProcId, Worker>,
+    workers: BTreeMap<ProcId, WorkerRecord>,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Worker {
-    looks: Vec<Look>,
+struct WorkerRecord {
+    looks: Vec<WorkerLook>,
     /// What was served since the last look, by the number of the request.
     served: BTreeMap<usize, u32>,
 }
 
 #[derive(Clone, Debug)]
-struct Look {
+struct WorkerLook {
     t: f64,
     bytes: u64,
     served: BTreeMap<usize, u32>,
@@ -59,11 +59,11 @@ impl Ledger {
         let Some(worker) = self.worker(worker) else { return };
         if worker.looks.len() < MOST_LOOKS {
             let served = std::mem::take(&mut worker.served);
-            worker.looks.push(Look { t, bytes, served });
+            worker.looks.push(WorkerLook { t, bytes, served });
         }
     }
 
-    fn worker(&mut self, id: ProcId) -> Option<&mut Worker> {
+    fn worker(&mut self, id: ProcId) -> Option<&mut WorkerRecord> {
         if self.workers.len() >= MOST_WORKERS {
             return self.workers.get_mut(&id);
         }
@@ -90,7 +90,7 @@ impl Ledger {
         let mut rows = Vec::new();
         for (number, worker) in self.workers.values().enumerate() {
             let mut row = Row { worker: number, ..Row::default() };
-            let mut before: Option<&Look> = None;
+            let mut before: Option<&WorkerLook> = None;
             for (look, is_lasting) in worker.looks.iter().zip(lasting(&worker.looks)) {
                 // What came before the first look has no growth.
                 if before.is_some() {
@@ -116,7 +116,7 @@ impl Ledger {
 }
 
 /// For each look whether what was in use stayed in use.
-fn lasting(looks: &[Look]) -> Vec<bool> {
+fn lasting(looks: &[WorkerLook]) -> Vec<bool> {
     let mut lowest = u64::MAX;
     let least = looks.iter().map(|look| look.bytes).min().unwrap_or(0);
     let last = looks.last().map_or(0, |look| look.bytes);

@@ -42,7 +42,7 @@ enum Fault {
 }
 
 /// A service with its truth: the name and the bytes of what leaks.
-struct Service {
+struct SimulatedService {
     ledger: Ledger,
     bytes: f64,
 }
@@ -58,7 +58,7 @@ fn name(request: usize) -> String {
 }
 
 /// Runs a service. Its cache has as many keys, of one worker, as `keys` times what will be asked for.
-fn service(seed: u64, fault: Fault, keys: (f64, f64)) -> Service {
+fn service(seed: u64, fault: Fault, keys: (f64, f64)) -> SimulatedService {
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     (0..20).for_each(|_| {
         random.next();
@@ -137,7 +137,7 @@ fn service(seed: u64, fault: Fault, keys: (f64, f64)) -> Service {
             ledger.look(id, look_t, (held + buffers + wavering) as u64);
         }
     }
-    Service { ledger, bytes }
+    SimulatedService { ledger, bytes }
 }
 
 const SEEDS: u32 = 200;

@@ -8,7 +8,7 @@ use crate::core::model::profile::Profile;
 use crate::core::model::sample::Sample;
 use crate::core::model::units::{Bytes, Seconds};
 use crate::diagnose::earlier::series::{
-    EarlierSeries, LEAST_SAMPLES, STALE_INTERVALS, ServiceRoots, Source,
+    EarlierSeries, LEAST_SAMPLES, STALE_INTERVALS, SeriesSource, ServiceRoots,
 };
 use crate::store::history;
 use crate::store::history::FoundHistory;
@@ -127,7 +127,7 @@ fn one(
         Some(_) => return Ok(None),
         None => bail!("its first line is no header"),
     };
-    let mut earlier = EarlierSeries::new((Source::Checks, name), &header, judge(), profiles);
+    let mut earlier = EarlierSeries::new((SeriesSource::Checks, name), &header, judge(), profiles);
     let (mut sample, mut past) = (Sample::default(), Vec::new());
     while lines.next(&mut sample, &mut past)? {
         earlier.observe(&sample, roots);

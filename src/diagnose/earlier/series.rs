@@ -12,12 +12,12 @@ use crate::core::model::process::ProcId;
 use crate::core::model::profile::Profile;
 use crate::core::model::sample::{Header, Sample};
 use crate::diagnose::grouping::{DEEPEST, bytes_beyond_parent, is_apart};
-use crate::diagnose::size_history::{Point, SizeHistory};
+use crate::diagnose::size_history::{Point, TreeSizes};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the samples are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum SeriesSource {
     /// The history of checks of a selection.
     Checks,
     /// A recording.
@@ -28,7 +28,7 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq)]
 pub struct SeriesSummary {
     /// What the samples are of.
-    pub source: Source,
+    pub source: SeriesSource,
     /// The name of the selection, or of the file; as it was found.
     pub name: String,
     /// Planned seconds between samples.
@@ -52,7 +52,7 @@ impl SeriesSummary {
 pub struct EarlierSeries {
     summary: SeriesSummary,
     engine: Engine,
-    history: SizeHistory,
+    history: TreeSizes,
     /// Time of the newest sample, the live ones included, and its seconds since boot.
     last: (f64, Option<f64>),
     /// Seconds added to a wall clock that was set back since.
@@ -73,7 +73,7 @@ const CLOSEST: f64 = 1.0 / 16.0;
 impl EarlierSeries {
     /// A series before its first sample; `profiles` is what a check would know of programs.
     pub fn new(
-        (source, name): (Source, &str),
+        (source, name): (SeriesSource, &str),
         header: &Header,
         settings: EngineSettings,
         profiles: &[Profile],
@@ -86,7 +86,7 @@ impl EarlierSeries {
         Self {
             summary: SeriesSummary { source, name, interval_s, samples: 0, span, judged: 0 },
             engine,
-            history: SizeHistory::default(),
+            history: TreeSizes::default(),
             last: (f64::NEG_INFINITY, None),
             shift_s: 0.0,
             part: Sample::default(),
@@ -271,7 +271,7 @@ mod tests {
             max_extrapolation: 6.0,
             rules: crate::core::decide::rules::Rules::default(),
         };
-        let mut earlier = EarlierSeries::new((Source::Checks, "x"), &header, settings, &[]);
+        let mut earlier = EarlierSeries::new((SeriesSource::Checks, "x"), &header, settings, &[]);
         let sample = |t: f64, uptime_s: f64| Sample {
             t,
             uptime_s: Some(uptime_s),

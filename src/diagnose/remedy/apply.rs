@@ -1,6 +1,6 @@
 //! Apply: the command that checks a change and puts it into force.
 
-use super::Subject;
+use super::AdvisedService;
 use crate::core::model::units::Bytes;
 use crate::core::servers::{ReloadCopies, WorkerPolicy};
 
@@ -14,7 +14,7 @@ pub(super) fn quoted(word: &str) -> String {
     }
 }
 
-impl Subject<'_> {
+impl AdvisedService<'_> {
     /// The first template of its server whose words are all known.
     pub(super) fn apply(&self) -> String {
         self.first_known(self.advice.apply)

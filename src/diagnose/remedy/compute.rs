@@ -1,6 +1,6 @@
 //! Compute: the values to propose, from what was measured of the service.
 
-use super::{RemedyReason, Subject};
+use super::{AdvisedService, RemedyReason};
 use crate::core::model::units::MIB;
 use crate::diagnose::advice::{self, Inputs, Values};
 use crate::diagnose::findings::WorkUnit;
@@ -26,7 +26,7 @@ pub(super) struct Proposal {
     pub(super) guessed_waits: Option<f64>,
 }
 
-impl Subject<'_> {
+impl AdvisedService<'_> {
     /// The values for a service that may have `memory` bytes; none where all is well.
     pub(super) fn compute(&self, memory: f64) -> Option<Proposal> {
         // A number that the file computes: as many as there are.

@@ -2,7 +2,7 @@
 
 use super::apply::quoted;
 use super::edits::Planned;
-use super::{Remedy, RemedyReason, Service, Subject};
+use super::{AdvisedService, Remedy, RemedyReason, Service};
 use crate::core::model::units::MIB;
 use crate::core::servers::{Environment, Runtime};
 use crate::diagnose::advice::diff::{Edit, unified};
@@ -13,7 +13,7 @@ const MAX: f64 = 0.6;
 /// Share of MemoryHigh= that the heap of a runtime gets.
 const HEAP: f64 = 0.75;
 
-impl Subject<'_> {
+impl AdvisedService<'_> {
     /// A drop-in with settings that the server takes from its environment too, and what applies it.
     /// What is on the command line stays out: it overrides the environment.
     pub(super) fn by_environment(&self, planned: &[Planned<'_>]) -> Option<(String, String)> {

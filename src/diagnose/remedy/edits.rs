@@ -1,7 +1,7 @@
 //! Edits: where the settings that change stand, and the change as a diff.
 
 use super::compute::Proposal;
-use super::{Change, InFile, RemedyReason, Subject};
+use super::{AdvisedService, Change, InFile, RemedyReason};
 use crate::core::servers::ConfigSyntax;
 use crate::diagnose::advice;
 use crate::diagnose::advice::diff::{Edit, indent, unified, with_value};
@@ -21,7 +21,7 @@ impl Planned<'_> {
     }
 }
 
-impl Subject<'_> {
+impl AdvisedService<'_> {
     /// The settings that change. Where all is bounded, the recycle setting as it is.
     pub(super) fn plan(&self, proposal: &Proposal) -> Vec<Planned<'_>> {
         let (recycle, cap) = (&self.setup.recycle, &self.setup.cap);

@@ -1,7 +1,7 @@
 //! Log format: the change by which an access log names the pids of workers, so that a diagnosis can tell
 //! which request leaks.
 
-use super::{Remedy, RemedyReason, Subject};
+use super::{AdvisedService, Remedy, RemedyReason};
 use crate::core::servers::ConfigSyntax;
 use crate::diagnose::advice::diff::{Edit, indent, unified};
 use crate::diagnose::findings::{LogFormat, Setup};
@@ -49,7 +49,7 @@ pub(in crate::diagnose) fn pid_in_log(
         diff += &unified(file, text, &of_file.collect::<Vec<_>>());
     }
     notes.dedup();
-    let subject = Subject { service, setup, advice, readings: None };
+    let subject = AdvisedService { service, setup, advice, readings: None };
     let apply = match of.apply {
         [] => subject.apply(),
         own => subject.first_known(own),

@@ -92,7 +92,7 @@ pub(super) fn of(
     match setup {
         Some(setup) => {
             let advice = setup.server.advice?;
-            Subject { service, setup, advice, readings }.remedy(memory)
+            AdvisedService { service, setup, advice, readings }.remedy(memory)
         }
         None if matches!(service.verdict, ServiceVerdict::Leaks | ServiceVerdict::Grows) => {
             Some(drop_in::of_unit(service)).filter(|remedy| !remedy.notes.is_empty())
@@ -157,14 +157,14 @@ impl Remedy {
 }
 
 /// A service whose server's settings are known.
-struct Subject<'a> {
+struct AdvisedService<'a> {
     service: &'a Service,
     setup: &'a Setup,
     advice: &'static Advice,
     readings: Option<&'a WorkReadings>,
 }
 
-impl Subject<'_> {
+impl AdvisedService<'_> {
     fn remedy(&self, memory: f64) -> Option<Remedy> {
         let proposal = self.compute(memory)?;
         let planned = self.plan(&proposal);

@@ -1,12 +1,12 @@
 //! Notes: what else matters about a change.
 
-use super::Subject;
+use super::AdvisedService;
 use super::compute::Proposal;
 use super::drop_in::option;
 use super::edits::Planned;
 use crate::core::model::units::Bytes;
 
-impl Subject<'_> {
+impl AdvisedService<'_> {
     /// Settings that the diff cannot change, since they are on the command line.
     pub(super) fn note_typed(&self, planned: &[Planned<'_>]) -> Option<String> {
         let typed = planned.iter().filter(|planned| planned.is_typed());

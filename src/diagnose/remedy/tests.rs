@@ -299,7 +299,7 @@ fn every_template_can_be_filled() {
         let options = vec!["-f".to_owned(), "x".to_owned()];
         let setup = Setup { options, interpreter: python.clone(), ..setup(server.key, "x", 9, 1) };
         let service = service("x.service", ServiceVerdict::Leaks);
-        let subject = Subject { service: &service, setup: &setup, advice, readings: None };
+        let subject = AdvisedService { service: &service, setup: &setup, advice, readings: None };
         for template in advice.apply {
             let filled = subject.fill(template);
             assert!(filled.is_some_and(|text| !text.contains(['{', '}'])), "{template}");

@@ -31,7 +31,7 @@ use super::{Times, headline, left_behind, meaning, next, pace, reason};
 use crate::core::model::forecast::Forecast;
 use crate::core::requests::Answer;
 use crate::diagnose::Diagnosis;
-use crate::diagnose::earlier::series::{SeriesSummary, Source};
+use crate::diagnose::earlier::series::{SeriesSource, SeriesSummary};
 use crate::diagnose::findings::{LogEvent, WorkUnit};
 use crate::diagnose::heaps::HeapFinding;
 use crate::diagnose::leak_per_request::Basis;
@@ -107,8 +107,8 @@ pub fn write(out: &mut impl Write, diagnosis: &Diagnosis, times: &Times) -> io::
 
 fn earlier(about: &SeriesSummary) -> Value {
     let source = match about.source {
-        Source::Checks => "checks",
-        Source::Recording => "recording",
+        SeriesSource::Checks => "checks",
+        SeriesSource::Recording => "recording",
     };
     let (from_t, to_t) = about.span;
     json!({

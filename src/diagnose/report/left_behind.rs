@@ -221,14 +221,14 @@ pub(super) fn json(left: &LeftBehind) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::balance::trend::{Growth, Trend};
+    use crate::core::balance::trend::{LineGrowth, Trend};
     use crate::core::model::ceiling::{CeilingKind, Place};
     use crate::core::model::process::ProcId;
     use crate::core::piles::descriptors::OpenFiles;
-    use crate::core::piles::{Kind, Pile};
+    use crate::core::piles::{Pile, PileKind};
 
     fn trend(rate: f64) -> Trend {
-        Trend { growth: Growth::Steady, rate, rise: 60.0 * rate, span_s: 60.0 }
+        Trend { growth: LineGrowth::Steady, rate, rise: 60.0 * rate, span_s: 60.0 }
     }
 
     fn unreaped(unit: Option<&str>, is_init: bool) -> FoundUnreaped {
@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_pile_is_told_with_its_program_its_size_and_who_starts_it() {
-        let kind = Kind {
+        let kind = PileKind {
             exe: "/usr/bin/node".to_owned(),
             title: format!("node /opt/mcp/{}\n", "x".repeat(80)),
             uid: 1000,

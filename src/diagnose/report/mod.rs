@@ -17,7 +17,7 @@ use crate::core::model::event::Severity;
 use crate::core::model::forecast::Forecast;
 use crate::core::model::units::{Amount, Seconds};
 use crate::diagnose::Diagnosis;
-use crate::diagnose::earlier::series::{LEAST_SAMPLES, SeriesSummary, Source};
+use crate::diagnose::earlier::series::{LEAST_SAMPLES, SeriesSource, SeriesSummary};
 use crate::diagnose::findings::{LogEvent, Logs};
 use crate::report::balance;
 use crate::report::words::CeilingName;
@@ -56,10 +56,10 @@ pub fn seen(diagnosis: &Diagnosis) -> String {
         false => "one sample now".to_owned(),
     };
     let one = |about: &SeriesSummary, more: &str| match about.source {
-        Source::Checks => {
+        SeriesSource::Checks => {
             format!("a history of {} ({} checks{more})", Seconds(about.span_s()), about.samples)
         }
-        Source::Recording => {
+        SeriesSource::Recording => {
             format!("a recording of {} ({}{more})", Seconds(about.span_s()), samples(about.samples))
         }
     };

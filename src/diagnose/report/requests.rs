@@ -57,9 +57,9 @@ mod tests {
     use crate::core::model::process::ProcId;
     use crate::core::requests::{Confidence, NotYet};
     use crate::core::servers;
-    use crate::diagnose::evidence::access::Nature;
+    use crate::diagnose::evidence::access::LogNature;
 
-    fn found(answer: Answer, nature: Nature) -> RequestFinding {
+    fn found(answer: Answer, nature: LogNature) -> RequestFinding {
         let root = ProcId { pid: 7, start: 1 };
         let server = servers::by_key("gunicorn").unwrap();
         RequestFinding {
@@ -83,7 +83,7 @@ mod tests {
             hits: 288,
             confidence: Confidence::Sure,
         };
-        let found = found(Answer::Named(culprit), Nature::WithPid);
+        let found = found(Answer::Named(culprit), LogNature::WithPid);
         assert_eq!(
             sentence(&found, ServiceVerdict::Leaks, false).unwrap(),
             "GET /cart\\u{202e} leaks about 57 KiB a request (52 KiB to 63 KiB), 84 % of the growth of these workers, in 288 of 2300 requests: sure."
@@ -96,11 +96,12 @@ mod tests {
     #[test]
     fn what_to_log_is_said_where_that_is_missing_and_something_may_leak() {
         let with = |nature| found(Answer::NotYet(NotYet::TooLittle), nature);
-        let told = sentence(&with(Nature::WithoutPid), ServiceVerdict::Suspect, false).unwrap();
-        let changed = sentence(&with(Nature::WithoutPid), ServiceVerdict::Suspect, true).unwrap();
+        let told = sentence(&with(LogNature::WithoutPid), ServiceVerdict::Suspect, false).unwrap();
+        let changed =
+            sentence(&with(LogNature::WithoutPid), ServiceVerdict::Suspect, true).unwrap();
         assert!(changed.ends_with("pid: a change that does this is below."), "{changed}");
         assert!(told.contains("pid: set accesslog, and access_log_format = '%(h)s"), "{told}");
-        assert_eq!(sentence(&with(Nature::WithPid), ServiceVerdict::Suspect, false), None);
-        assert_eq!(sentence(&with(Nature::WithoutPid), ServiceVerdict::Flat, false), None);
+        assert_eq!(sentence(&with(LogNature::WithPid), ServiceVerdict::Suspect, false), None);
+        assert_eq!(sentence(&with(LogNature::WithoutPid), ServiceVerdict::Flat, false), None);
     }
 }

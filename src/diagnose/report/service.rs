@@ -195,7 +195,7 @@ pub fn per_work(service: &Service) -> Option<String> {
     Some(format!("{what} leaves {} behind ({interval}{of})", size(bytes)))
 }
 
-/// "Heap of apache2[2610]: .." What was found in the heap of its process in which most grew.
+/// `Heap of apache2[2610]: ..`: What was found in the heap of its process in which most grew.
 pub fn heap(diagnosis: &Diagnosis, service: &Service) -> Option<String> {
     let heap = diagnosis.heap_of(service)?;
     let found = census::finding(&heap.finding, &heap.last);

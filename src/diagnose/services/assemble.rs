@@ -18,7 +18,7 @@ use crate::diagnose::grouping::{TreeGroup, bytes_beyond_parent, groups, server};
 use crate::diagnose::leak_figures::{LeakFigures, SteadyGrowth, first_end};
 use crate::diagnose::leak_per_request::{Basis, PerWork};
 use crate::diagnose::size_growth::{SizeGrowth, growth, settled_s, slows, span_s};
-use crate::diagnose::size_history::{Point, SizeHistory};
+use crate::diagnose::size_history::{Point, TreeSizes};
 use crate::diagnose::work_readings::WorkReadings;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,7 +43,7 @@ pub struct Observation<'a> {
     /// The engine that has seen all samples.
     pub engine: &'a Engine,
     /// The sizes over time.
-    pub history: &'a SizeHistory,
+    pub history: &'a TreeSizes,
     /// What was seen before the live samples.
     pub earlier: &'a [EarlierSeries],
     /// The units of processes that have one.

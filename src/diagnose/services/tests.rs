@@ -6,9 +6,9 @@ use crate::core::engine::Engine;
 use crate::core::model::process::{Comm, Proc, ProcId};
 use crate::core::model::sample::{Header, Memory, Sample};
 use crate::diagnose::earlier::histories::judge as settings;
-use crate::diagnose::earlier::series::{EarlierSeries, ServiceRoots, Source};
+use crate::diagnose::earlier::series::{EarlierSeries, SeriesSource, ServiceRoots};
 use crate::diagnose::leak_figures::SteadyGrowth;
-use crate::diagnose::size_history::SizeHistory;
+use crate::diagnose::size_history::TreeSizes;
 
 const MIB: u64 = 1 << 20;
 const EVERY_S: f64 = 300.0;
@@ -47,7 +47,7 @@ impl Story {
             page_size: 4096,
             hostname: "vps1".to_owned(),
         };
-        let which = (Source::Checks, "app");
+        let which = (SeriesSource::Checks, "app");
         let mut earlier = EarlierSeries::new(which, &header(EVERY_S), settings(), &[]);
         let roots = ServiceRoots::new();
         let mut t = 1e6;
@@ -56,7 +56,7 @@ impl Story {
             earlier.observe(&Self::sample(t, (self.earlier)(f64::from(nth)), all), &roots);
         }
         let (mut engine, mut history) =
-            (Engine::new(&header(0.375), settings()), SizeHistory::default());
+            (Engine::new(&header(0.375), settings()), TreeSizes::default());
         t += 60.0;
         for nth in 0..160 {
             t += 0.375;
@@ -142,7 +142,7 @@ fn verdict_on(exe: &str, age_s: f64) -> ServiceVerdict {
     let id = ProcId { pid: 812, start: ((from_t - age_s) * 100.0) as u64 };
     let header =
         Header { interval_s: 0.375, clock_ticks: 100, page_size: 4096, hostname: String::new() };
-    let (mut engine, mut history) = (Engine::new(&header, settings()), SizeHistory::default());
+    let (mut engine, mut history) = (Engine::new(&header, settings()), TreeSizes::default());
     let mut t = from_t;
     for nth in 0..160 {
         t += 0.375;

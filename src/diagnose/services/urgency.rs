@@ -6,7 +6,7 @@ use super::service::{HOUR_S, Service, ServiceVerdict};
 use crate::core::model::ceiling::{CeilingKind, Place};
 
 /// A ceiling and the place where it stands.
-type Limit = (CeilingKind, Place);
+type PlacedCeiling = (CeilingKind, Place);
 
 /// Puts the most urgent service first: those that take a ceiling within the hour by the ceiling that
 /// ends first, then the rest; of one ceiling the surer verdict, the faster growth, the larger size.
@@ -14,7 +14,7 @@ type Limit = (CeilingKind, Place);
 /// Growth alone does not do: a server that grew by 4 MiB/s on a machine with 18 GiB left stood before
 /// one whose container of 169 MiB ended within 47 s, which then got no advice at all.
 pub(super) fn sort(services: &mut [Service]) {
-    let mut ends: Vec<(Limit, f64)> = Vec::new();
+    let mut ends: Vec<(PlacedCeiling, f64)> = Vec::new();
     for (limit, end_s) in services.iter().filter_map(soon) {
         match ends.iter_mut().find(|(of, _)| *of == limit) {
             Some((_, first_s)) => *first_s = first_s.min(end_s),
@@ -38,7 +38,7 @@ pub(super) fn sort(services: &mut [Service]) {
 
 /// The ceiling that a service which grows steadily reaches within the hour, and in how many seconds.
 /// It may be watched too briefly to be accused: a container whose end was 20 s away stood fifth then.
-fn soon(service: &Service) -> Option<(Limit, f64)> {
+fn soon(service: &Service) -> Option<(PlacedCeiling, f64)> {
     let grows = service.verdict.rank() >= ServiceVerdict::Suspect.rank();
     let forecast = service.forecast.as_ref().filter(|_| grows)?;
     let is_soon = forecast.is_reliable() && forecast.likely_s < HOUR_S;

@@ -65,7 +65,7 @@ fn leak(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
             write!(f, "its threads never exit: {tasks} now, {growth:.0} more in {window} ({rate})")
         }
         (FindingReason::Pool, Some(evidence)) => {
-            write!(f, "{}, {size} now, as its siblings do until they exit", Growth(evidence))
+            write!(f, "{}, {size} now, as its siblings do until they exit", GrowthText(evidence))
         }
         (FindingReason::Pool, None) if finding.scope == FindingScope::Tree => {
             write!(f, "its children grow until they exit, each too briefly to be judged alone")
@@ -73,7 +73,7 @@ fn leak(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
         (FindingReason::Pool, None) => {
             write!(f, "{size} now, growing as its siblings do until they exit")
         }
-        (why, Some(evidence)) => write!(f, "{}, {size} now{}", Growth(evidence), proof(why)),
+        (why, Some(evidence)) => write!(f, "{}, {size} now{}", GrowthText(evidence), proof(why)),
         (why, None) => write!(f, "{size} now, and growing{}", proof(why)),
     }?;
     lasts(f, finding.forecast.as_ref())
@@ -112,9 +112,9 @@ fn lasts(f: &mut fmt::Formatter<'_>, forecast: Option<&Forecast>) -> fmt::Result
 }
 
 /// How much a process grew, of a finding.
-struct Growth(Evidence);
+struct GrowthText(Evidence);
 
-impl fmt::Display for Growth {
+impl fmt::Display for GrowthText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Evidence { unit, growth, window_s, slope, at_equal_load, .. } = self.0;
         let (growth, rate) = (Amount(growth as u64, unit), Rate(slope, unit));
@@ -145,7 +145,7 @@ fn growing(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
         (FindingReason::Pool, None) if finding.scope == FindingScope::Tree => {
             write!(f, "its children grow until they exit, but as tasks that come to an end")
         }
-        (_, Some(evidence)) => write!(f, "{}, {size} now", Growth(evidence)),
+        (_, Some(evidence)) => write!(f, "{}, {size} now", GrowthText(evidence)),
         (_, None) => write!(f, "{size} now, and growing"),
     }?;
     match finding.declared {

@@ -1,6 +1,6 @@
 //! The line of an event for people: the time, one word for what it is, its subject, and a sentence.
 //!
-//! A line can be read without colour. Names are escaped by [`Comm`](crate::core::model::sample::Comm).
+//! A line can be read without colour. Names are escaped by [`Comm`](crate::core::model::process::Comm).
 
 use super::sentences::Sentence;
 use crate::core::model::event::Event;

@@ -3,7 +3,7 @@
 //! A [recording](crate::store::recording) that `replay` reads like any other, with one more field in its
 //! header, the `boot` that its pids belong to, and one more in samples on which something was done,
 //! `done`. A line is appended by one write and never changed; what a crash tore is cut off by the
-//! next check. As it grows, old samples are joined ([`thin`]) into a new file that takes the place
+//! next check. As it grows, old samples are joined (`thinning.rs`) into a new file that takes the place
 //! of the old one by a rename. After a reboot, when old pids name no process, one is begun anew and
 //! the old one kept beside it, for people.
 //!

@@ -60,7 +60,7 @@ pub(super) struct SampleSeed<'a>(pub(super) &'a mut Sample);
 
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "lowercase")]
-enum Field {
+enum RawField {
     T,
     Uptime,
     #[serde(rename = "span_s")]
@@ -118,32 +118,32 @@ impl<'de> Visitor<'de> for SampleSeed<'_> {
         let (mut has_t, mut has_memory, mut has_procs) = (false, false, false);
         while let Some(field) = map.next_key()? {
             match field {
-                Field::T => (*t, has_t) = (map.next_value()?, true),
-                Field::Span => *span_s = map.next_value()?,
-                Field::Uptime => *uptime_s = map.next_value()?,
-                Field::Cpu => *cpu_s = map.next_value()?,
-                Field::Mem => {
+                RawField::T => (*t, has_t) = (map.next_value()?, true),
+                RawField::Span => *span_s = map.next_value()?,
+                RawField::Uptime => *uptime_s = map.next_value()?,
+                RawField::Cpu => *cpu_s = map.next_value()?,
+                RawField::Mem => {
                     (*memory, has_memory) = (map.next_value::<RawMemory>()?.into(), true);
                 }
-                Field::Ceilings => map.next_value_seed(Each::new(|raw: RawCeiling<'_>| {
+                RawField::Ceilings => map.next_value_seed(Each::new(|raw: RawCeiling<'_>| {
                     ceilings.extend(raw.ceiling())
                 }))?,
-                Field::MemoryFailures => {
+                RawField::MemoryFailures => {
                     map.next_value_seed(Each::new(|raw: RawFailure<'_>| {
                         memory_failures.extend(raw.failure())
                     }))?
                 }
-                Field::Uses => {
+                RawField::Uses => {
                     map.next_value_seed(Each::new(|raw: RawUse<'_>| uses.extend(raw.of())))?;
                 }
-                Field::Places => {
+                RawField::Places => {
                     map.next_value_seed(Each::new(|raw: RawPlace<'_>| places.push(raw.name())))?;
                 }
-                Field::Procs => {
+                RawField::Procs => {
                     map.next_value_seed(Each::new(|raw: RawProc<'_>| raw.put(procs, programs)))?;
                     has_procs = true;
                 }
-                Field::Other => drop(map.next_value::<serde::de::IgnoredAny>()?),
+                RawField::Other => drop(map.next_value::<serde::de::IgnoredAny>()?),
             }
         }
         for (there, name) in [(has_t, "t"), (has_memory, "mem"), (has_procs, "procs")] {

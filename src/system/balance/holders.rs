@@ -60,8 +60,13 @@ pub(super) fn read(
         names.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     pids.sort_unstable();
     let kernels = kernels_device();
-    let mut scan =
-        Scan { mounts, kernels, files: BTreeMap::new(), programs: BTreeMap::new(), refused: 0 };
+    let mut scan = HolderScan {
+        mounts,
+        kernels,
+        files: BTreeMap::new(),
+        programs: BTreeMap::new(),
+        refused: 0,
+    };
     for (nth, pid) in pids.iter().enumerate() {
         if nth >= MOST_PROCESSES || !go_on() {
             let left = pids.len() - nth;
@@ -79,7 +84,7 @@ pub(super) fn read(
     details.parts.extend(scan.parts());
 }
 
-struct Scan<'a> {
+struct HolderScan<'a> {
     mounts: &'a [MemoryMount],
     /// The device of the kernel's own tmpfs, on which memfds and shared mappings lie.
     kernels: Option<u64>,
@@ -88,7 +93,7 @@ struct Scan<'a> {
     refused: u32,
 }
 
-impl Scan<'_> {
+impl HolderScan<'_> {
     fn process(&mut self, dir: &Path, pid: u32) {
         let Ok(status) = std::fs::read(dir.join("status")) else { return };
         let of = |name: &str| kib_line(&status, name.as_bytes()).unwrap_or(0);

@@ -18,7 +18,7 @@ pub(in crate::system) struct Cgroup {
     place: Place,
     files: Files,
     /// Ceilings as last read: a hard limit, and `memory.high`.
-    now: [Option<Limit>; 2],
+    now: [Option<CgroupLimit>; 2],
     /// Bytes charged when they were read, caches included.
     charged: u64,
     /// What uses its memory, as last read.
@@ -54,7 +54,7 @@ const USES: [(LineKind, &str, &str); 8] = [
 
 /// A limit as last read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::system) struct Limit {
+pub(in crate::system) struct CgroupLimit {
     pub(in crate::system) kind: CeilingKind,
     pub(in crate::system) place: Place,
     pub(in crate::system) used: u64,
@@ -163,7 +163,7 @@ impl Cgroup {
                 Files::Pids { max, current, .. } => {
                     let limit = max.number().zip(current.number());
                     let (kind, place) = (CeilingKind::Pids, self.place);
-                    [limit.map(|(limit, used)| Limit { kind, place, used, limit }), None]
+                    [limit.map(|(limit, used)| CgroupLimit { kind, place, used, limit }), None]
                 }
             };
         }
@@ -172,7 +172,7 @@ impl Cgroup {
     /// Its hard limit on memory, if it had one when last read, with what is used now. Well below the
     /// limit only what is charged is read, as if the caches stood still: `memory.stat` costs ten times
     /// as much. Near the limit caches give way to other memory at the same charge.
-    pub(in crate::system) fn glance(&self, swap_free: Option<u64>) -> Option<Limit> {
+    pub(in crate::system) fn glance(&self, swap_free: Option<u64>) -> Option<CgroupLimit> {
         let Files::Memory(memory) = &self.files else { return None };
         let last =
             self.now.into_iter().flatten().find(|of| of.kind == CeilingKind::CgroupMemory)?;
@@ -183,7 +183,7 @@ impl Cgroup {
             return now;
         }
         let used = last.used.saturating_add(charged).saturating_sub(self.charged);
-        Some(Limit { used, ..last })
+        Some(CgroupLimit { used, ..last })
     }
 
     /// Reads what the kernel counted.
@@ -197,7 +197,7 @@ impl Cgroup {
     }
 
     /// The limits that it has.
-    pub(in crate::system) fn limits(&self) -> impl Iterator<Item = Limit> {
+    pub(in crate::system) fn limits(&self) -> impl Iterator<Item = CgroupLimit> {
         self.now.into_iter().flatten()
     }
 
@@ -262,7 +262,7 @@ impl CgroupMemory {
         place: Place,
         swap_free: Option<u64>,
         uses: &mut CgroupUses,
-    ) -> [Option<Limit>; 2] {
+    ) -> [Option<CgroupLimit>; 2] {
         // Version 1 has no word for "none": it reads as 2^63 rounded down to a page.
         let finite = |file: &KeptFile| file.number().filter(|limit| *limit < 1 << 60);
         let max = finite(&self.max);
@@ -306,7 +306,7 @@ impl CgroupMemory {
         };
         let limit = |kind, limit: u64| {
             let limit = limit.saturating_add(swapped).saturating_add(swap_left);
-            Limit { kind, place, used: set.saturating_add(swapped), limit }
+            CgroupLimit { kind, place, used: set.saturating_add(swapped), limit }
         };
         [
             max.map(|max| limit(CeilingKind::CgroupMemory, max)),

@@ -5,7 +5,7 @@
 //! (OpenVZ wiki, "UBC"). An ordinary allocation stops at the barrier; up to the limit only the
 //! kernel's own go.
 
-use super::cgroup::Limit;
+use super::cgroup::CgroupLimit;
 use super::kept_file::{Counter, KeptFile};
 use crate::core::model::ceiling::{CeilingKind, MemoryFailureKind, PastFailures, Place};
 use crate::system::proc::parse::{lines, number};
@@ -25,7 +25,7 @@ pub(in crate::system) struct Container {
 }
 
 /// What is limited, and for each resource how often it was denied since the look before.
-pub(in crate::system) type Counts = ([Option<Limit>; 4], [(CeilingKind, u64); 4]);
+pub(in crate::system) type DeniedCounts = ([Option<CgroupLimit>; 4], [(CeilingKind, u64); 4]);
 
 /// The resources that are read; each has a counter of failures.
 const ROWS: [&str; 5] = ["privvmpages", "physpages", "kmemsize", "numproc", "swappages"];
@@ -52,13 +52,13 @@ impl Container {
     }
 
     /// Its ceilings, and for each resource how often it was denied since the look before.
-    pub(in crate::system) fn read(&mut self) -> Option<Counts> {
+    pub(in crate::system) fn read(&mut self) -> Option<DeniedCounts> {
         let [private, physical, kernel, processes, swap] = self.rows()?;
         let (page, place) = (self.page_size, Place::NONE);
         let barrier = |kind, row: Option<CounterRow>, unit: u64| {
             let CounterRow { held, barrier, .. } = row?;
             let bytes = |amount: u64| amount.saturating_mul(unit);
-            Some(Limit { kind, place, used: bytes(held), limit: bytes(finite(barrier)?) })
+            Some(CgroupLimit { kind, place, used: bytes(held), limit: bytes(finite(barrier)?) })
         };
         // vSwap: memory is limited as it is used, not as it is asked for.
         let physical_limit = || {
@@ -66,7 +66,7 @@ impl Container {
             let bytes = |memory: u64, swap: u64| memory.saturating_add(swap).saturating_mul(page);
             let limit = bytes(finite(row.limit)?, finite(swap.limit).unwrap_or(0));
             let (kind, used) = (CeilingKind::Physpages, bytes(row.held, swap.held));
-            Some(Limit { kind, place, used, limit })
+            Some(CgroupLimit { kind, place, used, limit })
         };
         let asked_for = barrier(CeilingKind::Privvmpages, private, page);
         let limits = [

@@ -24,7 +24,7 @@ use crate::core::model::ceiling::{
 use crate::core::model::process::{Proc, ProcId};
 use crate::core::model::sample::{CommitCharge, Memory, MemoryUse, PlaceName};
 use crate::system::origin::Origins;
-use cgroup::Limit;
+use cgroup::CgroupLimit;
 use container::Container;
 use hierarchy::Hierarchy;
 use kept_file::KeptFile;
@@ -42,7 +42,7 @@ const RESERVED_PIDS: u64 = 300;
 const STALLED: u64 = 20;
 
 /// What the sampler knows when the ceilings are read.
-pub(in crate::system) struct View<'a> {
+pub(in crate::system) struct SamplerView<'a> {
     pub(in crate::system) tick: u32,
     pub(in crate::system) proc: &'a ProcDir,
     pub(in crate::system) known: &'a mut BTreeMap<u32, KnownProcess>,
@@ -117,7 +117,7 @@ impl CeilingReader {
     /// Reads all limits into `ceilings`, and what happened since the tick before into `memory_failures`.
     pub(in crate::system) fn read(
         &mut self,
-        mut view: View<'_>,
+        mut view: SamplerView<'_>,
         ceilings: &mut Vec<Ceiling>,
         memory_failures: &mut Vec<MemoryFailure>,
     ) {
@@ -157,7 +157,7 @@ impl CeilingReader {
     pub(in crate::system) fn glance(&self, memory: &Memory, out: &mut Vec<Ceiling>) {
         let swap_free = (memory.swap_total > 0).then_some(memory.swap_free);
         out.extend(self.groups.glance(swap_free).map(|limit| {
-            let Limit { kind, place, used, limit } = limit;
+            let CgroupLimit { kind, place, used, limit } = limit;
             Ceiling { kind, root: None, place, used, limit }
         }));
     }
@@ -165,12 +165,17 @@ impl CeilingReader {
     /// Limits of the machine.
     fn read_machine(
         &mut self,
-        view: &View<'_>,
+        view: &SamplerView<'_>,
         out: &mut Vec<Ceiling>,
         memory_failures: &mut Vec<MemoryFailure>,
     ) {
-        let machine =
-            |Limit { kind, place, used, limit }| Ceiling { kind, root: None, place, used, limit };
+        let machine = |CgroupLimit { kind, place, used, limit }| Ceiling {
+            kind,
+            root: None,
+            place,
+            used,
+            limit,
+        };
         let sign = |kind, ceiling, count| MemoryFailure {
             kind,
             ceiling,
@@ -188,7 +193,7 @@ impl CeilingReader {
             let kinds = [(CeilingKind::ThreadsMax, threads_max), (CeilingKind::PidMax, pid_max)];
             for (kind, limit) in kinds {
                 let place = Place::NONE;
-                out.extend(limit.map(|limit| machine(Limit { kind, place, used, limit })));
+                out.extend(limit.map(|limit| machine(CgroupLimit { kind, place, used, limit })));
             }
         }
         if let Some((limits, denied)) = self.container.as_mut().and_then(Container::read) {
@@ -217,10 +222,10 @@ impl CeilingReader {
     }
 
     /// Limits of one tree.
-    fn read_tree(&self, tree: &TreeLimits, view: &View<'_>, out: &mut Vec<Ceiling>) {
+    fn read_tree(&self, tree: &TreeLimits, view: &SamplerView<'_>, out: &mut Vec<Ceiling>) {
         let root = Some(tree.root);
         let ulimits = tree.ulimits.ceilings(tree.owner, tree.user, view);
-        for Limit { kind, place, used, limit } in self.groups.limits(tree).chain(ulimits) {
+        for CgroupLimit { kind, place, used, limit } in self.groups.limits(tree).chain(ulimits) {
             out.push(Ceiling { kind, root, place, used, limit });
         }
         let place = Place::NONE;
@@ -239,7 +244,12 @@ impl CeilingReader {
     /// The commit limit as it is for the next fork of this tree: less the reserves, and as if the
     /// parent's private memory had been asked for once more, touched or not. mm/util.c,
     /// `__vm_enough_memory`; measured: with 115 MB, a parent of 40 MB fails at its second fork.
-    fn commit(&self, tree: &TreeLimits, view: &View<'_>, commit: CommitCharge) -> Option<Ceiling> {
+    fn commit(
+        &self,
+        tree: &TreeLimits,
+        view: &SamplerView<'_>,
+        commit: CommitCharge,
+    ) -> Option<Ceiling> {
         let watch = view.known.get(&tree.forker)?.watch.as_ref()?;
         let bytes = |pages: u64| pages.saturating_mul(self.page_size);
         let (size, data) = (bytes(watch.pages.size), bytes(watch.pages.data));

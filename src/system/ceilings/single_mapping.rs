@@ -2,7 +2,7 @@
 //! the parent is larger than RAM and swap together (measured in 230 MB: one of 400 MB fails, four
 //! of 150 MB do not). So the mappings are read only of a parent whose address space is that large.
 
-use super::View;
+use super::SamplerView;
 use std::io::{BufRead, BufReader};
 
 /// Lines of /proc/PID/maps read; JVMs have some thousands.
@@ -11,7 +11,7 @@ const MOST: usize = 65_536;
 const WORTH: u64 = 6;
 
 /// The largest private writable mapping of a process in bytes, where it may keep it from forking.
-pub(in crate::system) fn largest(view: &View<'_>, pid: u32, page_size: u64) -> Option<u64> {
+pub(in crate::system) fn largest(view: &SamplerView<'_>, pid: u32, page_size: u64) -> Option<u64> {
     let whole = view.memory.limit();
     let near = |bytes: &u64| *bytes >= (whole / 8).saturating_mul(WORTH);
     let pages = view.known.get(&pid)?.watch.as_ref()?.pages;

@@ -107,7 +107,7 @@ impl CeilingReader {
             ReadFrom::CommandLine(option) => Some(option.to_owned()),
             ReadFrom::ForkerFile(name) => tree().map(|tree| of(&format!("{}/{name}", tree.forker))),
             ReadFrom::CgroupFile => tree().and_then(|tree| {
-                let is_it = |limit: &super::Limit| {
+                let is_it = |limit: &super::CgroupLimit| {
                     (limit.kind, limit.place) == (ceiling.kind, ceiling.place)
                 };
                 self.groups.sources(tree).find(|(limit, _)| is_it(limit)).map(|(_, file)| file)

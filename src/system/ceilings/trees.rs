@@ -1,11 +1,11 @@
 //! Which limits bind which watched tree.
 
-use super::cgroup::{Cgroup, Limit};
+use super::cgroup::{Cgroup, CgroupLimit};
 use super::hierarchy::Hierarchy;
 use super::ulimits::Ulimits;
 use super::users;
 use super::users::Owner;
-use super::{SLOW, View, single_mapping};
+use super::{SLOW, SamplerView, single_mapping};
 use crate::core::model::ceiling::{MemoryFailure, MemoryFailureKind, PastFailures, Place};
 use crate::core::model::process::{Proc, ProcId};
 use crate::core::model::sample::{MemoryUse, PlaceName};
@@ -58,7 +58,7 @@ impl TreeLimits {
 pub(in crate::system) fn find(
     trees: &mut Vec<TreeLimits>,
     groups: &mut Cgroups,
-    view: &View<'_>,
+    view: &SamplerView<'_>,
     budget: bool,
 ) {
     for tree in &mut *trees {
@@ -108,7 +108,7 @@ pub(in crate::system) fn find(
 pub(in crate::system) fn look_slowly(
     trees: &mut [TreeLimits],
     groups: &mut Cgroups,
-    view: &mut View<'_>,
+    view: &mut SamplerView<'_>,
     page_size: u64,
 ) {
     for (index, tree) in trees.iter_mut().enumerate() {
@@ -133,7 +133,7 @@ pub(in crate::system) fn look_slowly(
 }
 
 /// The member of a tree with most of the children.
-fn forker(tree: &TreeLimits, view: &View<'_>) -> u32 {
+fn forker(tree: &TreeLimits, view: &SamplerView<'_>) -> u32 {
     let is_member = |pid: u32| {
         let watch = view.known.get(&pid).and_then(|known| known.watch.as_ref());
         watch.is_some_and(|watch| watch.root == Some(tree.root))
@@ -169,7 +169,7 @@ impl Cgroups {
     }
 
     /// Finds the groups that bind a tree, unless they are as before.
-    fn place(&mut self, tree: &mut TreeLimits, view: &View<'_>) {
+    fn place(&mut self, tree: &mut TreeLimits, view: &SamplerView<'_>) {
         let mut hasher = DefaultHasher::new();
         for pid in [tree.forker, tree.root.pid] {
             let mut buffer = [0; 4096];
@@ -271,7 +271,10 @@ impl Cgroups {
     }
 
     /// The hard limits on memory, with what is used now.
-    pub(in crate::system) fn glance(&self, swap_free: Option<u64>) -> impl Iterator<Item = Limit> {
+    pub(in crate::system) fn glance(
+        &self,
+        swap_free: Option<u64>,
+    ) -> impl Iterator<Item = CgroupLimit> {
         self.groups.iter().flatten().filter_map(move |group| group.glance(swap_free))
     }
 
@@ -283,7 +286,7 @@ impl Cgroups {
     pub(in crate::system) fn limits<'a>(
         &'a self,
         tree: &'a TreeLimits,
-    ) -> impl Iterator<Item = Limit> {
+    ) -> impl Iterator<Item = CgroupLimit> {
         self.of(tree).flat_map(Cgroup::limits)
     }
 
@@ -291,7 +294,7 @@ impl Cgroups {
     pub(in crate::system) fn sources<'a>(
         &'a self,
         tree: &'a TreeLimits,
-    ) -> impl Iterator<Item = (Limit, String)> {
+    ) -> impl Iterator<Item = (CgroupLimit, String)> {
         self.of(tree).flat_map(|g| g.limits().map(|limit| (limit, g.source(limit.kind))))
     }
 
@@ -321,7 +324,7 @@ impl Cgroups {
         for memory in [true, false] {
             let groups = || self.of(tree).filter(move |group| group.is_memory() == memory);
             let Some(count) = groups().map(Cgroup::news).find(|news| *news > 0) else { continue };
-            let left = |limit: &Limit| limit.limit.saturating_sub(limit.used);
+            let left = |limit: &CgroupLimit| limit.limit.saturating_sub(limit.used);
             let Some(limit) = groups().flat_map(Cgroup::limits).min_by_key(left) else { continue };
             let kind = if memory { MemoryFailureKind::OomKill } else { MemoryFailureKind::Refused };
             let (ceiling, root, place) = (limit.kind, Some(tree.root), limit.place);

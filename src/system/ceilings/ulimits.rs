@@ -3,8 +3,8 @@
 //! Another such limit is a field here, read in [`Ulimits::parse`] and turned into a ceiling in
 //! [`Ulimits::ceilings`], and a row in `core::model::ceiling::kinds`.
 
-use super::View;
-use super::cgroup::Limit;
+use super::SamplerView;
+use super::cgroup::CgroupLimit;
 use super::users;
 use super::users::Owner;
 use crate::core::model::ceiling::{CeilingKind, Place};
@@ -29,9 +29,9 @@ impl Ulimits {
         self,
         owner: Option<Owner>,
         user: Place,
-        view: &View<'_>,
-    ) -> impl Iterator<Item = Limit> + use<> {
-        let tasks = self.max_tasks.zip(owner).map(|(limit, owner)| Limit {
+        view: &SamplerView<'_>,
+    ) -> impl Iterator<Item = CgroupLimit> + use<> {
+        let tasks = self.max_tasks.zip(owner).map(|(limit, owner)| CgroupLimit {
             kind: CeilingKind::UserTasks,
             place: user,
             used: users::tasks(view.known, owner.uid),

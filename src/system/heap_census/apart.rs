@@ -4,7 +4,7 @@
 //! never answers (FUSE). The kernel then holds the reader, of whom only SIGKILL may be heard. Let that be
 //! the helper. (A page that another process is to deliver, by userfaultfd, is not waited for: EIO.)
 
-use super::{Refusal, Subject};
+use super::{CensusTarget, Refusal};
 use crate::core::census::Census;
 use crate::core::model::process::ProcId;
 use crate::system::channel::Channel;
@@ -30,7 +30,7 @@ const MOST_BYTES: usize = 4 << 20;
 
 /// What the helper is told.
 #[derive(Serialize, Deserialize)]
-enum Told {
+enum CensusRequest {
     /// Count what this process holds, whose directory comes along.
     Count { pid: u32, start: u64 },
     /// End with what there is.
@@ -39,7 +39,7 @@ enum Told {
 
 /// What it says: so many bytes follow, a census or why there is none.
 #[derive(Serialize, Deserialize)]
-struct Found {
+struct CensusReply {
     bytes: usize,
 }
 
@@ -68,7 +68,7 @@ impl CensusHelper {
     /// no answer for three; or there is no helper.
     pub fn census(
         &mut self,
-        subject: &Subject,
+        subject: &CensusTarget,
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<Census, Refusal> {
         let attached = match self.attached.take() {
@@ -112,13 +112,13 @@ impl Stopping {
 
 fn ask(
     helper: &Attached,
-    subject: &Subject,
+    subject: &CensusTarget,
     go_on: &mut dyn FnMut() -> bool,
 ) -> Result<Result<Census, Refusal>> {
     let channel = &helper.channel;
     let used_s = || wait::processor_s_of(helper.pid());
     let ProcId { pid, start } = subject.id;
-    let count = serde_json::to_vec(&Told::Count { pid, start })?;
+    let count = serde_json::to_vec(&CensusRequest::Count { pid, start })?;
     channel.send(&count, Some(subject.directory.as_fd()))?;
     let mut stopping: Option<Stopping> = None;
     while !channel.is_ready(PATIENCE_MS) {
@@ -127,11 +127,12 @@ fn ask(
                 return Ok(Err(Refusal::NoAnswer));
             }
         } else if !go_on() {
-            channel.send(&serde_json::to_vec(&Told::Stop)?, None)?;
+            channel.send(&serde_json::to_vec(&CensusRequest::Stop)?, None)?;
             stopping = Some(Stopping::told(wait::awake_s(), used_s()));
         }
     }
-    let Found { bytes } = serde_json::from_slice(&channel.receive()?.context("it is gone")?.bytes)?;
+    let CensusReply { bytes } =
+        serde_json::from_slice(&channel.receive()?.context("it is gone")?.bytes)?;
     Ok(serde_json::from_slice(&channel.receive_parts(bytes, MOST_BYTES)?)?)
 }
 
@@ -147,12 +148,14 @@ pub fn serve() -> Result<()> {
     rights::keep_reading_memory()?;
     while let Some(message) = channel.receive()? {
         // A stop may come when all is said.
-        let Told::Count { pid, start } = serde_json::from_slice(&message.bytes)? else { continue };
+        let CensusRequest::Count { pid, start } = serde_json::from_slice(&message.bytes)? else {
+            continue;
+        };
         let directory = message.file.context("no process came along")?;
-        let subject = Subject { id: ProcId { pid, start }, directory };
+        let subject = CensusTarget { id: ProcId { pid, start }, directory };
         let found = subject.census(&mut || !channel.is_ready(0));
         let answer = serde_json::to_vec(&found)?;
-        channel.send(&serde_json::to_vec(&Found { bytes: answer.len() })?, None)?;
+        channel.send(&serde_json::to_vec(&CensusReply { bytes: answer.len() })?, None)?;
         channel.send_parts(&answer)?;
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Memory: that of another process, page by page, as the kernel shows it from outside.
 
-use super::Subject;
-use crate::core::census::Part;
+use super::CensusTarget;
+use crate::core::census::ReadPart;
 use rustix::io::Errno;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -18,7 +18,7 @@ const OF_FILE: u64 = 1 << 61;
 /// By /proc/PID/mem and not `process_vm_readv`: that pins what it reads, and since Linux 5.19 pinning a page
 /// that a fork has in common copies it (`gup_must_unshare` in mm/gup.c). A census of eight workers of
 /// gunicorn took 85 MB that way, where 160 MB were left.
-pub(super) struct Memory {
+pub(super) struct ProcessMemory {
     contents: File,
     pagemap: File,
     /// The state of pages from `first` on.
@@ -29,8 +29,8 @@ pub(super) struct Memory {
     pub(super) refused: Option<Errno>,
 }
 
-impl Memory {
-    pub(super) fn of(subject: &Subject) -> Result<Self, Errno> {
+impl ProcessMemory {
+    pub(super) fn of(subject: &CensusTarget) -> Result<Self, Errno> {
         let (pagemap, contents) = (subject.open("pagemap")?, subject.open("mem")?);
         let page = procfs::page_size().max(4096);
         Ok(Self { contents, pagemap, pages: Vec::new(), first: 0, page, refused: None })
@@ -75,27 +75,29 @@ impl Memory {
         (first, page.saturating_mul(self.page).min(end))
     }
 
-    pub(super) fn read(&mut self, at: u64, buffer: &mut [u8]) -> Part {
+    pub(super) fn read(&mut self, at: u64, buffer: &mut [u8]) -> ReadPart {
         let end = at.saturating_add(buffer.len() as u64);
         let (kind, end) = self.alike(at, end);
         let length = usize::try_from(end - at).unwrap_or(0);
-        let Some(buffer) = buffer.get_mut(..length) else { return Part::Hole(self.page) };
+        let Some(buffer) = buffer.get_mut(..length) else { return ReadPart::Hole(self.page) };
         // A file may be on a file system of the process's own making, which need never answer. What
         // malloc wrote into is a file's no more.
         if kind & (SWAPPED | OF_FILE) != 0 {
-            return Part::Hole(end - at);
+            return ReadPart::Hole(end - at);
         }
         if kind & PRESENT == 0 {
             buffer.fill(0);
-            return Part::Bytes(length);
+            return ReadPart::Bytes(length);
         }
         match self.contents.read_at(buffer, at).map_err(|e| Errno::from_io_error(&e)) {
-            Ok(read) if read > 0 => Part::Bytes(read),
+            Ok(read) if read > 0 => ReadPart::Bytes(read),
             // It was unmapped meanwhile, or the process is gone.
-            Ok(_) | Err(Some(Errno::IO | Errno::FAULT)) => Part::Hole(self.page - at % self.page),
+            Ok(_) | Err(Some(Errno::IO | Errno::FAULT)) => {
+                ReadPart::Hole(self.page - at % self.page)
+            }
             Err(error) => {
                 self.refused = Some(error.unwrap_or(Errno::IO));
-                Part::Hole(u64::MAX)
+                ReadPart::Hole(u64::MAX)
             }
         }
     }

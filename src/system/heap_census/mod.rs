@@ -14,7 +14,7 @@ use crate::core::census::{self, Census, Regions};
 use crate::core::model::process::ProcId;
 use crate::system::proc;
 use crate::system::proc::procdir::read_in;
-use memory::Memory;
+use memory::ProcessMemory;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -58,12 +58,12 @@ impl Refusal {
 }
 
 /// A process that can be counted.
-pub struct Subject {
+pub struct CensusTarget {
     id: ProcId,
     directory: OwnedFd,
 }
 
-impl Subject {
+impl CensusTarget {
     /// The process that has this pid now.
     ///
     /// # Errors
@@ -97,7 +97,7 @@ impl Subject {
     /// It is gone, or may not be read.
     pub fn census(&self, go_on: &mut dyn FnMut() -> bool) -> Result<Census, Refusal> {
         // First, since this is the memory that all the rest is to be of.
-        let mut memory = Memory::of(self).map_err(|error| self.because(error))?;
+        let mut memory = ProcessMemory::of(self).map_err(|error| self.because(error))?;
         let program = rustix::fs::readlinkat(&self.directory, "exe", Vec::new());
         let program = program.map_err(|error| self.because(error))?;
         let mut regions = Regions::of(&String::from_utf8_lossy(program.as_bytes()));
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn this_very_process_is_counted() {
         let held: Vec<Vec<u8>> = (0..3000).map(|_| vec![1; 3000]).collect();
-        let subject = Subject::of(std::process::id()).unwrap();
+        let subject = CensusTarget::of(std::process::id()).unwrap();
         let census = subject.census(&mut || true).unwrap();
         assert!(census.is_wide && census.arenas > 0, "{census:?}");
         let size = 3000_u64.next_multiple_of(16) + 16;
@@ -214,7 +214,7 @@ mod tests {
         let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         // It is the shell by now, and has all of the shell's memory.
         std::io::Read::read_exact(&mut output, &mut [0; 2]).unwrap();
-        let subject = Subject::of(child.id()).unwrap();
+        let subject = CensusTarget::of(child.id()).unwrap();
         let mut is_told = false;
         let found = subject.census(&mut || {
             if !std::mem::replace(&mut is_told, true) {
@@ -232,9 +232,9 @@ mod tests {
 
     #[test]
     fn what_is_gone_or_has_no_memory_is_refused() {
-        assert_eq!(Subject::of(u32::MAX).err(), Some(Refusal::Gone));
+        assert_eq!(CensusTarget::of(u32::MAX).err(), Some(Refusal::Gone));
         let mut child = std::process::Command::new("true").spawn().unwrap();
-        let subject = Subject::of(child.id()).unwrap();
+        let subject = CensusTarget::of(child.id()).unwrap();
         child.wait().unwrap();
         assert_eq!(subject.census(&mut || true), Err(Refusal::Gone));
     }

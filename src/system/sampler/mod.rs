@@ -18,7 +18,7 @@ use crate::core::model::masked::masked;
 use crate::core::model::process::{ProcId, Program};
 use crate::core::model::sample::Sample;
 use crate::system::balance::MountUses;
-use crate::system::ceilings::{CeilingReader, View};
+use crate::system::ceilings::{CeilingReader, SamplerView};
 use crate::system::origin::{Origins, cgroup_path};
 use crate::system::proc::procdir::ProcDir;
 use crate::system::proc::watched::ReadResult;
@@ -167,7 +167,7 @@ impl Sampler {
         self.discover(counts.last_pid).context("cannot list the processes")?;
         let swapping = sample.memory.swap_free < sample.memory.swap_total;
         self.read_watched(swapping, hurried, sample);
-        let view = View {
+        let view = SamplerView {
             tick: self.tick,
             proc: &self.proc,
             known: &mut self.watched.known,

@@ -71,9 +71,9 @@ impl ProcessHandles for Pidfd {
 /// By its directory in /proc, held open: that is one process for ever, too, but a signal cannot be
 /// sent through it. Between the look through it and the signal lie some microseconds, in which
 /// pid_max processes would have to start to bring the pid round.
-pub(super) struct Directory;
+pub(super) struct ProcDirectory;
 
-impl ProcessHandles for Directory {
+impl ProcessHandles for ProcDirectory {
     type Held = OwnedFd;
 
     fn hold(&mut self, pid: u32) -> Result<OwnedFd, Errno> {

@@ -12,7 +12,7 @@ use crate::core::model::process::ProcId;
 use crate::core::model::signal::{Signal, SignalFailure, Step};
 use crate::system::pool_claim::PoolClaims;
 use crate::system::{proc, wait};
-use kernel::{Directory, Pidfd, ProcessHandles};
+use kernel::{Pidfd, ProcDirectory, ProcessHandles};
 use regex_lite::Regex;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal as Sig, getppid, kill_process_group, test_kill_process};
@@ -78,7 +78,7 @@ impl Signals for LiveSignals {
         }
         match self.has_pidfd {
             true => deliver(&mut Pidfd, order, &self.protect),
-            false => deliver(&mut Directory, order, &self.protect),
+            false => deliver(&mut ProcDirectory, order, &self.protect),
         }
     }
 
@@ -156,7 +156,7 @@ pub fn rehearse() -> Result<(), Errno> {
         kernel.look(&held, pid)?;
         kernel.signal(&held, pid, Sig::CONT)
     }
-    if Pidfd::is_there() { go(&mut Pidfd) } else { go(&mut Directory) }
+    if Pidfd::is_there() { go(&mut Pidfd) } else { go(&mut ProcDirectory) }
 }
 
 fn permitted(id: ProcId) -> Option<bool> {

@@ -3,7 +3,7 @@
 //! The process is held by its directory in /proc from before systemd is asked whose it is until after: what
 //! is then still alive with the same start time had its pid all the while.
 
-use super::kernel::{Directory, HandleState, ProcessHandles};
+use super::kernel::{HandleState, ProcDirectory, ProcessHandles};
 use crate::core::model::order::Order;
 use crate::core::model::signal::SignalFailure;
 use crate::core::origin;
@@ -16,14 +16,14 @@ const MANAGER: &str = "/org/freedesktop/systemd1";
 
 /// Has systemd restart the unit of the order's target.
 pub(super) fn unit_of(order: &Order, protect: &[Regex]) -> Result<(), SignalFailure> {
-    let mut kernel = Directory;
+    let mut kernel = ProcDirectory;
     let pid = order.target.pid;
     let held = kernel.hold(pid).map_err(|_| SignalFailure::Gone)?;
     let is_protected = kernel.is_called(pid, |text| {
         let text = String::from_utf8_lossy(text);
         protect.iter().any(|re| re.is_match(&text))
     });
-    let lives = |kernel: &mut Directory| match kernel.look(&held, pid) {
+    let lives = |kernel: &mut ProcDirectory| match kernel.look(&held, pid) {
         Ok(HandleState { start, is_dead, .. }) => start == order.target.start && !is_dead,
         Err(_) => false,
     };

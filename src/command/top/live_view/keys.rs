@@ -52,9 +52,9 @@ impl Decoder {
         let mut keys = Vec::new();
         loop {
             let (key, used) = match first(&self.waiting) {
-                Found::Key(key, used) => (Some(key), used),
-                Found::Nothing(used) => (None, used),
-                Found::Incomplete => break,
+                DecodedKey::Key(key, used) => (Some(key), used),
+                DecodedKey::Nothing(used) => (None, used),
+                DecodedKey::Incomplete => break,
             };
             keys.extend(key);
             self.waiting.drain(..used.min(self.waiting.len()));
@@ -74,7 +74,7 @@ impl Decoder {
     }
 }
 
-enum Found {
+enum DecodedKey {
     /// A key of so many bytes.
     Key(Key, usize),
     /// So many bytes that are no key of ours.
@@ -82,27 +82,31 @@ enum Found {
     Incomplete,
 }
 
-fn first(bytes: &[u8]) -> Found {
+fn first(bytes: &[u8]) -> DecodedKey {
     match bytes {
-        [] | [ESC] => Found::Incomplete,
+        [] | [ESC] => DecodedKey::Incomplete,
         [ESC, b'[' | b'O', rest @ ..] => sequence(rest),
         // Alt and a character; two escapes are one.
-        [ESC, ..] => Found::Key(Key::Escape, 1),
-        [b'\r' | b'\n', ..] => Found::Key(Key::Enter, 1),
-        [b'\t', ..] => Found::Key(Key::Tab, 1),
-        [0x7f | 0x08, ..] => Found::Key(Key::Backspace, 1),
-        [0x03 | 0x04, ..] => Found::Key(Key::Interrupt, 1),
-        [0x1a, ..] => Found::Key(Key::Suspend, 1),
-        [byte, ..] if byte.is_ascii_control() => Found::Nothing(1),
-        [byte, ..] if byte.is_ascii() => Found::Key(Key::Char(char::from(*byte)), 1),
+        [ESC, ..] => DecodedKey::Key(Key::Escape, 1),
+        [b'\r' | b'\n', ..] => DecodedKey::Key(Key::Enter, 1),
+        [b'\t', ..] => DecodedKey::Key(Key::Tab, 1),
+        [0x7f | 0x08, ..] => DecodedKey::Key(Key::Backspace, 1),
+        [0x03 | 0x04, ..] => DecodedKey::Key(Key::Interrupt, 1),
+        [0x1a, ..] => DecodedKey::Key(Key::Suspend, 1),
+        [byte, ..] if byte.is_ascii_control() => DecodedKey::Nothing(1),
+        [byte, ..] if byte.is_ascii() => DecodedKey::Key(Key::Char(char::from(*byte)), 1),
         _ => character(bytes),
     }
 }
 
 /// What follows `ESC [` or `ESC O`.
-fn sequence(rest: &[u8]) -> Found {
+fn sequence(rest: &[u8]) -> DecodedKey {
     let Some(at) = rest.iter().position(|byte| (0x40..=0x7e).contains(byte)) else {
-        return if rest.len() > LONGEST { Found::Nothing(rest.len()) } else { Found::Incomplete };
+        return if rest.len() > LONGEST {
+            DecodedKey::Nothing(rest.len())
+        } else {
+            DecodedKey::Incomplete
+        };
     };
     let number: Vec<u8> =
         rest.iter().copied().take(at).take_while(|byte| byte.is_ascii_digit()).collect();
@@ -116,24 +120,24 @@ fn sequence(rest: &[u8]) -> Found {
         (Some(b'Z'), _) => Key::Tab,
         (Some(b'~'), b"5") => Key::PageUp,
         (Some(b'~'), b"6") => Key::PageDown,
-        _ => return Found::Nothing(at + 3),
+        _ => return DecodedKey::Nothing(at + 3),
     };
-    Found::Key(key, at + 3)
+    DecodedKey::Key(key, at + 3)
 }
 
-fn character(bytes: &[u8]) -> Found {
+fn character(bytes: &[u8]) -> DecodedKey {
     let chunk = bytes.utf8_chunks().next();
     match chunk.map(|chunk| (chunk.valid().chars().next(), chunk.invalid().len())) {
-        Some((Some(c), _)) => Found::Key(Key::Char(c), c.len_utf8()),
+        Some((Some(c), _)) => DecodedKey::Key(Key::Char(c), c.len_utf8()),
         // It may be the beginning of a character.
         Some((None, _))
             if bytes.len() < 4
                 && std::str::from_utf8(bytes).is_err_and(|e| e.error_len().is_none()) =>
         {
-            Found::Incomplete
+            DecodedKey::Incomplete
         }
-        Some((None, wrong)) => Found::Nothing(wrong.max(1)),
-        None => Found::Incomplete,
+        Some((None, wrong)) => DecodedKey::Nothing(wrong.max(1)),
+        None => DecodedKey::Incomplete,
     }
 }
 

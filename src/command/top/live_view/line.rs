@@ -6,7 +6,7 @@ use std::fmt;
 
 /// What the terminal shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Look {
+pub struct ScreenStyle {
     /// Colours, and what is bold or reversed.
     pub colour: bool,
     /// Characters beyond ASCII, for bars.
@@ -15,7 +15,7 @@ pub struct Look {
 
 /// How large a screen is, in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Size {
+pub struct ScreenSize {
     /// Its columns.
     pub columns: usize,
     /// Its rows.
@@ -113,7 +113,7 @@ impl Line {
     }
 
     /// The line for a terminal of so many columns; what has no room ends in a mark.
-    pub(super) fn render(&self, width: usize, look: Look) -> String {
+    pub(super) fn render(&self, width: usize, look: ScreenStyle) -> String {
         let blanks = self.pieces.iter().rev().flat_map(|(_, piece)| piece.chars().rev());
         let blanks = blanks.take_while(|c| *c == ' ').count();
         let is_cut = self.columns - blanks > width;
@@ -169,14 +169,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const PLAIN: Look = Look { colour: false, unicode: false };
+    const PLAIN: ScreenStyle = ScreenStyle { colour: false, unicode: false };
 
     #[test]
     fn a_line_that_is_too_long_says_so() {
         let line = Line::of(Ink::Bad, "memory runs out").and(Ink::Plain, " soon");
         assert_eq!(line.render(10, PLAIN), "memory ru~");
         assert_eq!(line.render(20, PLAIN), "memory runs out soon");
-        let coloured = line.render(20, Look { colour: true, unicode: false });
+        let coloured = line.render(20, ScreenStyle { colour: true, unicode: false });
         assert_eq!(coloured, "\x1b[1;31mmemory runs out\x1b[0m soon");
     }
 

@@ -20,11 +20,11 @@ pub struct LogLine {
 
 /// The events so far, the oldest first.
 #[derive(Clone, Debug, Default)]
-pub struct Log {
+pub struct EventLog {
     lines: VecDeque<LogLine>,
 }
 
-impl Log {
+impl EventLog {
     /// Adds an event, in the words in which the watch prints it.
     pub fn event(&mut self, t: f64, event: &Event, names: &UnitNames, dry_run: bool) {
         let mut line = Vec::new();

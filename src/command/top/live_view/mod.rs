@@ -19,4 +19,4 @@ mod text_page;
 pub mod view;
 
 pub use draw::draw;
-pub use line::{Look, Size};
+pub use line::{ScreenSize, ScreenStyle};

@@ -21,7 +21,7 @@ pub struct Scene {
     /// The machine's name.
     pub host: String,
     /// The nearest ceilings: first those that are reached, the soonest first.
-    pub ceilings: Vec<CeilingRow>,
+    pub ceilings: Vec<CeilingEnd>,
     /// The services, the most urgent first.
     pub services: Vec<Service>,
     /// The processes.
@@ -34,7 +34,7 @@ pub struct Scene {
 
 /// A ceiling, and when it is reached.
 #[derive(Clone, Copy, Debug)]
-pub struct CeilingRow {
+pub struct CeilingEnd {
     /// The ceiling.
     pub ceiling: Ceiling,
     /// When it is reached, if it comes nearer.
@@ -110,16 +110,16 @@ impl ProcessRow {
     }
 }
 
-fn ceilings(observer: &Observer, services: &[Service]) -> Vec<CeilingRow> {
+fn ceilings(observer: &Observer, services: &[Service]) -> Vec<CeilingEnd> {
     let with_forecast = |ceiling: Ceiling| {
         let of = services.iter().filter_map(|service| service.forecast);
         let same = of.filter(|f| (f.ceiling, f.place) == (ceiling.kind, ceiling.place));
         let forecast = same.min_by(|a, b| a.likely_s.total_cmp(&b.likely_s));
-        CeilingRow { ceiling, forecast }
+        CeilingEnd { ceiling, forecast }
     };
-    let mut rows: Vec<CeilingRow> =
+    let mut rows: Vec<CeilingEnd> =
         nearest(observer.last()).into_iter().map(with_forecast).collect();
-    let end_s = |row: &CeilingRow| row.forecast.map_or(f64::INFINITY, |f| f.likely_s);
+    let end_s = |row: &CeilingEnd| row.forecast.map_or(f64::INFINITY, |f| f.likely_s);
     // Stable: the rest stay in the order of the share that is left.
     rows.sort_by(|a, b| end_s(a).total_cmp(&end_s(b)));
     rows

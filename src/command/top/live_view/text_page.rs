@@ -1,7 +1,7 @@
 //! A page of text over the whole screen, folded or moved by keys.
 
 use super::keys::Key;
-use super::line::Size;
+use super::line::ScreenSize;
 
 /// Rows that a page key moves by.
 pub(super) const PAGE: usize = 10;
@@ -24,7 +24,7 @@ pub(super) struct TextPage {
 
 impl TextPage {
     /// All its lines as a screen has room for them.
-    pub(super) fn shown(&self, size: Size) -> Vec<String> {
+    pub(super) fn shown(&self, size: ScreenSize) -> Vec<String> {
         let folded = self.lines.iter().flat_map(|line| match self.indent {
             Some(indent) => fold(line, size.columns, indent),
             None => vec![line.chars().skip(self.left).collect()],
@@ -33,12 +33,12 @@ impl TextPage {
     }
 
     /// The first of them that stands on the screen.
-    pub(super) fn first(&self, shown: usize, size: Size) -> usize {
+    pub(super) fn first(&self, shown: usize, size: ScreenSize) -> usize {
         self.top.min(shown.saturating_sub(size.rows.saturating_sub(2)))
     }
 
     /// The page as a key moves it; none where the key closes it.
-    pub(super) fn scrolled(mut self, key: Key, size: Size) -> Option<Self> {
+    pub(super) fn scrolled(mut self, key: Key, size: ScreenSize) -> Option<Self> {
         let top = self.first(self.shown(size).len(), size);
         self.top = match key {
             Key::Up => top.saturating_sub(1),

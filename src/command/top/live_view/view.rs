@@ -1,7 +1,7 @@
-//! What the user chose. What a key changes of it is in [`press`](super::press).
+//! What the user chose. What a key changes of it is in `press.rs`.
 
-use super::line::Size;
-use super::log::Log;
+use super::line::ScreenSize;
+use super::log::EventLog;
 use super::rows::{self, ServiceKey, Sort};
 use super::scene::{ProcessRow, Scene};
 use super::text_page::TextPage;
@@ -105,7 +105,7 @@ pub(super) enum Page {
 #[derive(Clone, Debug)]
 pub struct View {
     pub(super) clock: Clock,
-    pub(super) size: Size,
+    pub(super) size: ScreenSize,
     pub(super) sort: Sort,
     pub(super) filter: String,
     pub(super) input: Option<Input>,
@@ -114,13 +114,13 @@ pub struct View {
     pub(super) process: Option<ProcId>,
     pub(super) page: Page,
     pub(super) is_paused: bool,
-    pub(super) log: Log,
+    pub(super) log: EventLog,
     pub(super) message: Option<String>,
 }
 
 impl View {
     /// A view of that size on samples whose time comes from there, with the events so far.
-    pub fn new(clock: Clock, size: Size, log: Log) -> Self {
+    pub fn new(clock: Clock, size: ScreenSize, log: EventLog) -> Self {
         Self {
             clock,
             size,
@@ -148,7 +148,7 @@ impl View {
     }
 
     /// Tells how large the screen is now.
-    pub fn set_size(&mut self, size: Size) {
+    pub fn set_size(&mut self, size: ScreenSize) {
         self.size = size;
     }
 
@@ -158,7 +158,7 @@ impl View {
     }
 
     /// The events, to be added to.
-    pub fn log(&mut self) -> &mut Log {
+    pub fn log(&mut self) -> &mut EventLog {
         &mut self.log
     }
 

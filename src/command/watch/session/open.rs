@@ -43,8 +43,8 @@ impl Session {
         let mut note = |error: Error| problems.push(error);
         let state = resolve::state(&options.memory).map_err(&mut note).ok().flatten();
         let lock = match claim(&options, state.as_deref()).map_err(cannot_lock).map_err(&mut note) {
-            Ok(Claim::Ours(lock)) => lock,
-            Ok(Claim::Taken) => return say_taken(&options, err).map(|()| None),
+            Ok(WatchClaim::Ours(lock)) => lock,
+            Ok(WatchClaim::Taken) => return say_taken(&options, err).map(|()| None),
             Err(()) => None,
         };
         let acts = may_order && !options.judge.dry_run;
@@ -90,7 +90,7 @@ impl Session {
 }
 
 /// Whether this watch may run beside others.
-enum Claim {
+enum WatchClaim {
     /// It may, with the lock if it needs one.
     Ours(Option<SelectionLock>),
     /// Another process watches the same.
@@ -99,16 +99,16 @@ enum Claim {
 
 /// Takes the lock that keeps a second watch of the same processes from running, as when cron starts
 /// one every minute to keep it alive. A watch at a terminal that signals nothing needs none.
-fn claim(options: &WatchOptions, state: Option<&Path>) -> Result<Claim> {
+fn claim(options: &WatchOptions, state: Option<&Path>) -> Result<WatchClaim> {
     let is_dry = options.judge.dry_run;
     let is_harmless = is_dry || options.select.is_empty();
     let Some(state) = state.filter(|_| !is_harmless || !std::io::stderr().is_terminal()) else {
-        return Ok(Claim::Ours(None));
+        return Ok(WatchClaim::Ours(None));
     };
     let kind = if is_dry { "dry-run" } else { "watch" };
     let name = format!("{}.{kind}", resolve::file_name(&options.select));
     let lock = SelectionLock::take(state, &name)?;
-    Ok(lock.map_or(Claim::Taken, |lock| Claim::Ours(Some(lock))))
+    Ok(lock.map_or(WatchClaim::Taken, |lock| WatchClaim::Ours(Some(lock))))
 }
 
 fn cannot_lock(error: Error) -> Error {

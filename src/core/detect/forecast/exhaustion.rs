@@ -113,7 +113,7 @@ impl WindowEnd<'_> {
 }
 
 /// The windows that the interval spans, and the one that the estimate rests on.
-struct Chosen<'a> {
+struct ChosenWindows<'a> {
     shortest: WindowEnd<'a>,
     longest: WindowEnd<'a>,
     best: WindowEnd<'a>,
@@ -126,7 +126,7 @@ pub fn of_windows(
     ceiling: &CeilingSeries,
     basis: &JudgeBasis,
 ) -> Option<Exhaustion> {
-    let Chosen { shortest, longest, best } = choose(windows, ceiling, basis)?;
+    let ChosenWindows { shortest, longest, best } = choose(windows, ceiling, basis)?;
     let tick_s = basis.clock.seconds(1);
     let WindowEnd { window, length_s: window_s, end_s } = best;
     let left_then = left(window, ceiling);
@@ -168,7 +168,7 @@ fn choose<'a>(
     windows: &'a [GrowthWindow],
     ceiling: &CeilingSeries,
     basis: &JudgeBasis,
-) -> Option<Chosen<'a>> {
+) -> Option<ChosenWindows<'a>> {
     let tick_s = basis.clock.seconds(1);
     let end = |window: &'a GrowthWindow| WindowEnd {
         window,
@@ -187,7 +187,7 @@ fn choose<'a>(
     let last = windows.last().map(end)?;
     let longest = longest.unwrap_or(last);
     let best = best.or(Some(last).filter(WindowEnd::is_well_founded)).or(even).unwrap_or(longest);
-    Some(Chosen { shortest: shortest.unwrap_or(last), longest, best })
+    Some(ChosenWindows { shortest: shortest.unwrap_or(last), longest, best })
 }
 
 /// Bytes left on the course of the window's block minima. What is left now goes up and down with

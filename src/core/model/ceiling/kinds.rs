@@ -140,7 +140,7 @@ pub enum ReadFrom {
 }
 
 /// All that is known of a kind.
-struct CeilingRow {
+struct KindRow {
     /// In recordings and JSON.
     name: &'static str,
     /// In a sentence, before the place.
@@ -154,7 +154,7 @@ struct CeilingRow {
     replaces_ram: bool,
 }
 
-impl CeilingRow {
+impl KindRow {
     const fn per_tree(self) -> Self {
         Self { per_tree: true, ..self }
     }
@@ -170,8 +170,8 @@ const fn row(
     filled_by: FilledBy,
     effect: Effect,
     read_from: ReadFrom,
-) -> CeilingRow {
-    CeilingRow { name, title, filled_by, effect, read_from, per_tree: false, replaces_ram: false }
+) -> KindRow {
+    KindRow { name, title, filled_by, effect, read_from, per_tree: false, replaces_ram: false }
 }
 
 /// Makes the enum, the list of all kinds and the look-up of rows from one table, so that none of
@@ -188,7 +188,7 @@ macro_rules! ceilings {
             /// All of them, in the order in which they are listed.
             pub const ALL: &[Self] = &[$(Self::$kind,)*];
 
-            const fn row(self) -> &'static CeilingRow {
+            const fn row(self) -> &'static KindRow {
                 match self {
                     $(Self::$kind => const { &$row },)*
                 }

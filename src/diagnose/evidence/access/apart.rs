@@ -1,9 +1,9 @@
 //! Apart: access logs are read by a helper without rights, which is handed them open and reads what is
 //! appended from then on.
 
-use super::Reading;
-use super::open::OpenLog;
-use super::shape::{Counts, Shape};
+use super::LogReading;
+use super::open::OpenAccessLog;
+use super::shape::{RequestCounts, Shape};
 use crate::system::channel::Channel;
 use crate::system::helper::{self, Attached, Duty};
 use crate::system::{rights, wait};
@@ -31,36 +31,36 @@ const MOST_LOGS: usize = 64;
 
 /// What the helper is told.
 #[derive(Serialize, Deserialize)]
-enum Told {
+enum LogsRequest {
     /// Here is a log of that server.
     Log { of: usize },
     /// Read what was appended to the logs of that server, whose workers have these pids.
     Read { of: usize, pids: Vec<u32> },
 }
 
-/// What it says: so many bytes follow, a [`Reading`].
+/// What it says: so many bytes follow, a [`LogReading`].
 #[derive(Serialize, Deserialize)]
-struct Found {
+struct LogsReply {
     bytes: usize,
 }
 
 /// Access logs of servers, each known by a number.
-pub struct AccessLogs {
+pub struct NumberedLogs {
     helper: Attached,
 }
 
-impl AccessLogs {
+impl NumberedLogs {
     /// Hands the logs of each server to a helper, which reads what is appended from now on.
     ///
     /// # Errors
     /// In words: there is no helper.
-    pub fn follow(servers: Vec<Vec<OpenLog>>) -> Result<Self, String> {
+    pub fn follow(servers: Vec<Vec<OpenAccessLog>>) -> Result<Self, String> {
         let helper = helper::attach(Duty::AccessLogs)?;
         let failed = |error: anyhow::Error| format!("its helper failed: {error:#}");
         for (of, log) in
             servers.iter().enumerate().flat_map(|(of, logs)| logs.iter().map(move |log| (of, log)))
         {
-            let told = serde_json::to_vec(&Told::Log { of });
+            let told = serde_json::to_vec(&LogsRequest::Log { of });
             let told = told.map_err(|error| failed(error.into()))?;
             let sent = helper.channel.send(&told, Some(log.file.as_fd()));
             sent.map_err(|error| failed(error.into()))?;
@@ -77,14 +77,14 @@ impl AccessLogs {
     ///
     /// # Errors
     /// In words: there is no answer.
-    pub fn read(&mut self, of: usize, pids: Vec<u32>) -> Result<Reading, String> {
+    pub fn read(&mut self, of: usize, pids: Vec<u32>) -> Result<LogReading, String> {
         self.ask(of, pids).map_err(|error| format!("its helper failed: {error:#}"))
     }
 
-    fn ask(&mut self, of: usize, pids: Vec<u32>) -> Result<Reading> {
+    fn ask(&mut self, of: usize, pids: Vec<u32>) -> Result<LogReading> {
         let channel = &self.helper.channel;
         let known: BTreeSet<u32> = pids.iter().copied().collect();
-        channel.send(&serde_json::to_vec(&Told::Read { of, pids })?, None)?;
+        channel.send(&serde_json::to_vec(&LogsRequest::Read { of, pids })?, None)?;
         let until_s = wait::awake_s() + ANSWERING_S;
         while !channel.is_ready(PATIENCE_MS) {
             if wait::awake_s() > until_s {
@@ -92,9 +92,9 @@ impl AccessLogs {
             }
         }
         let message = channel.receive()?.context("it is gone")?;
-        let Found { bytes } = serde_json::from_slice(&message.bytes)?;
+        let LogsReply { bytes } = serde_json::from_slice(&message.bytes)?;
         let answer = channel.receive_parts(bytes, MOST_BYTES)?;
-        let mut reading: Reading = serde_json::from_slice(&answer)?;
+        let mut reading: LogReading = serde_json::from_slice(&answer)?;
         // Its word is no more trusted than the logs.
         reading
             .served
@@ -118,7 +118,7 @@ impl Followed {
     }
 
     /// Reads what was appended, as far as its last whole line; whether that is all.
-    fn read(&mut self, pids: &BTreeSet<u32>, counts: &mut Counts) -> bool {
+    fn read(&mut self, pids: &BTreeSet<u32>, counts: &mut RequestCounts) -> bool {
         let end = self.file.metadata().map_or(self.at, |about| about.len());
         if end < self.at {
             // It was cut (copytruncate): what was written since is at its beginning.
@@ -151,22 +151,22 @@ pub fn serve() -> Result<()> {
     let mut logs: Vec<Followed> = Vec::new();
     while let Some(message) = channel.receive()? {
         match serde_json::from_slice(&message.bytes)? {
-            Told::Log { of } => {
+            LogsRequest::Log { of } => {
                 let file = message.file.context("no file came along")?;
                 if logs.len() < MOST_LOGS {
                     logs.push(Followed::of(of, File::from(file))?);
                 }
             }
-            Told::Read { of, pids } => {
+            LogsRequest::Read { of, pids } => {
                 let pids = pids.into_iter().collect();
-                let (mut counts, mut reading) = (Counts::default(), Reading::default());
+                let (mut counts, mut reading) = (RequestCounts::default(), LogReading::default());
                 for log in logs.iter_mut().filter(|log| log.of == of) {
                     reading.is_behind |= !log.read(&pids, &mut counts);
                     reading.natures.push(log.shape.nature());
                 }
                 reading.served = counts.served();
                 let answer = serde_json::to_vec(&reading)?;
-                channel.send(&serde_json::to_vec(&Found { bytes: answer.len() })?, None)?;
+                channel.send(&serde_json::to_vec(&LogsReply { bytes: answer.len() })?, None)?;
                 channel.send_parts(&answer)?;
             }
         }
@@ -189,7 +189,7 @@ mod tests {
         let mut followed = Followed::of(0, log.reopen().unwrap()).unwrap();
         let pids = BTreeSet::from([4711]);
         let mut read = || {
-            let mut counts = Counts::default();
+            let mut counts = RequestCounts::default();
             assert!(followed.read(&pids, &mut counts));
             counts.served().iter().map(|served| served.count).sum::<u32>()
         };
@@ -212,7 +212,7 @@ mod tests {
         let mut followed = Followed::of(0, log.reopen().unwrap()).unwrap();
         let line = format!("{}\n", LINES[3].0);
         log.write_all(line.repeat(2 * MOST_READ as usize / line.len()).as_bytes()).unwrap();
-        let mut counts = Counts::default();
+        let mut counts = RequestCounts::default();
         assert!(!followed.read(&BTreeSet::from([4711]), &mut counts));
         assert!(counts.served()[0].count > 10_000);
     }

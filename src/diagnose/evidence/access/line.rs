@@ -9,7 +9,7 @@ const DIGITS: usize = 7;
 
 /// A line with a request.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Line<'l> {
+pub(super) struct RequestLine<'l> {
     pub(super) method: &'l [u8],
     pub(super) target: &'l [u8],
     /// Numbers that may be a pid, each with its place: how many words before the request (negative) or
@@ -18,25 +18,25 @@ pub(super) struct Line<'l> {
 }
 
 /// The line, if it has a request: in quotes as Apache, nginx, gunicorn and php-fpm write it, or as uWSGI does.
-pub(super) fn parse(line: &[u8]) -> Option<Line<'_>> {
+pub(super) fn parse(line: &[u8]) -> Option<RequestLine<'_>> {
     let line = line.get(..LONGEST).unwrap_or(line);
     uwsgi(line).or_else(|| quoted(line))
 }
 
 /// `[pid: 7|app: 0|req: 1/1] 127.0.0.1 () {28 vars in 320 bytes} [Mon Nov 30 ...] GET /a => generated 5 bytes ...`
-fn uwsgi(line: &[u8]) -> Option<Line<'_>> {
+fn uwsgi(line: &[u8]) -> Option<RequestLine<'_>> {
     let rest = line.strip_prefix(b"[pid: ")?;
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let pid = number(rest.get(..digits)?)?;
     let end = find(rest, b" => generated ")?;
     let mut words = rest.get(..end)?.rsplit(|byte| *byte == b' ');
     let (target, method) = (words.next()?, words.next()?);
-    is_request(method, target).then(|| Line { method, target, numbers: vec![(-1, pid)] })
+    is_request(method, target).then(|| RequestLine { method, target, numbers: vec![(-1, pid)] })
 }
 
 /// `127.0.0.1 - - [30/Nov/2026:10:00:00 +0000] "GET /a HTTP/1.1" 200 5 7`: the first in quotes that is one, for
 /// what follows is the client's to choose.
-fn quoted(line: &[u8]) -> Option<Line<'_>> {
+fn quoted(line: &[u8]) -> Option<RequestLine<'_>> {
     let mut at = 0;
     while let Some(open) = line.get(at..)?.iter().position(|byte| *byte == b'"') {
         let open = at + open;
@@ -54,7 +54,7 @@ fn quoted(line: &[u8]) -> Option<Line<'_>> {
             let behind = behind.iter().zip(1_i8..).map(|(word, nth)| (nth, *word));
             let words = before.take(MOST_WORDS).chain(behind.take(MOST_WORDS));
             let numbers = words.filter_map(|(nth, word)| Some((nth, number(word)?))).collect();
-            return Some(Line { method, target, numbers });
+            return Some(RequestLine { method, target, numbers });
         }
         at = open + 1 + close + 1;
     }

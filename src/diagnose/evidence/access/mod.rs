@@ -10,8 +10,8 @@ mod line;
 mod open;
 mod shape;
 
-pub use apart::{AccessLogs, serve};
-pub use open::{OpenLog, held_by};
+pub use apart::{NumberedLogs, serve};
+pub use open::{OpenAccessLog, held_by};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +28,7 @@ pub struct Served {
 
 /// What a log was found to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Nature {
+pub enum LogNature {
     /// It has no requests, or hardly any yet.
     #[default]
     Unknown,
@@ -38,7 +38,7 @@ pub enum Nature {
     WithPid,
 }
 
-impl Nature {
+impl LogNature {
     /// Whether it has pids; not known where it has too few requests yet.
     pub fn has_pid(self) -> Option<bool> {
         match self {
@@ -51,11 +51,11 @@ impl Nature {
 
 /// What was read of the logs of a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reading {
+pub struct LogReading {
     /// Who served what.
     pub served: Vec<Served>,
     /// What each of its logs was found to be.
-    pub natures: Vec<Nature>,
+    pub natures: Vec<LogNature>,
     /// Whether more was appended than is read at once, so that counts are too low.
     pub is_behind: bool,
 }

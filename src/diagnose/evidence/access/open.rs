@@ -17,7 +17,7 @@ const REMOTE: [&str; 9] = ["fuse", "nfs", "cifs", "smb", "9p", "ceph", "afs", "a
 
 /// A log, open for reading.
 #[derive(Debug)]
-pub struct OpenLog {
+pub struct OpenAccessLog {
     /// The path that the kernel has for it: to be shown, not to be opened.
     pub name: String,
     /// The file.
@@ -26,7 +26,7 @@ pub struct OpenLog {
 
 /// The regular files that these processes hold open for writing, each once, the largest first: what is
 /// written most is the access log. None where they may not be looked at or opened.
-pub fn held_by(procfs: &Path, pids: impl Iterator<Item = u32>) -> Option<Vec<OpenLog>> {
+pub fn held_by(procfs: &Path, pids: impl Iterator<Item = u32>) -> Option<Vec<OpenAccessLog>> {
     let mut seen = BTreeSet::new();
     let mut logs = Vec::new();
     let (mut is_seen, mut is_refused) = (false, false);
@@ -58,13 +58,13 @@ pub fn held_by(procfs: &Path, pids: impl Iterator<Item = u32>) -> Option<Vec<Ope
 }
 
 /// The very file that the link in /proc stands for, if it is a regular one: opening a device may do something.
-fn opened(link: &Path, name: &str) -> io::Result<Option<(Metadata, OpenLog)>> {
+fn opened(link: &Path, name: &str) -> io::Result<Option<(Metadata, OpenAccessLog)>> {
     if !std::fs::metadata(link)?.is_file() {
         return Ok(None);
     }
     let file = foreign_file::open(link)?;
     let about = file.metadata()?;
-    let log = OpenLog { name: name.to_owned(), file };
+    let log = OpenAccessLog { name: name.to_owned(), file };
     Ok(Some((about, log)))
 }
 

@@ -1,7 +1,7 @@
 //! Shape: which word of a log's lines is the pid of the worker, learned from the lines.
 
 use super::line::{LONGEST, parse};
-use super::{Nature, Served};
+use super::{LogNature, Served};
 use crate::core::requests::fold;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,17 +25,22 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    pub(super) fn nature(&self) -> Nature {
+    pub(super) fn nature(&self) -> LogNature {
         match self.place {
-            Some(_) => Nature::WithPid,
-            None if self.lines >= MOST_LINES => Nature::WithoutPid,
-            None => Nature::Unknown,
+            Some(_) => LogNature::WithPid,
+            None if self.lines >= MOST_LINES => LogNature::WithoutPid,
+            None => LogNature::Unknown,
         }
     }
 
     /// Takes in whole lines. Whether they are done with: before the shape is known they are to be shown
     /// again, with what follows.
-    pub(super) fn read(&mut self, text: &[u8], pids: &BTreeSet<u32>, served: &mut Counts) -> bool {
+    pub(super) fn read(
+        &mut self,
+        text: &[u8],
+        pids: &BTreeSet<u32>,
+        served: &mut RequestCounts,
+    ) -> bool {
         let lines = || text.split(|byte| *byte == b'\n').filter(|line| line.len() <= LONGEST);
         if self.place.is_none() && self.lines < MOST_LINES {
             (self.lines, self.seen) = (0, BTreeMap::new());
@@ -72,9 +77,9 @@ impl Shape {
 
 /// Who served what.
 #[derive(Debug, Default)]
-pub(super) struct Counts(BTreeMap<(u32, String), u32>);
+pub(super) struct RequestCounts(BTreeMap<(u32, String), u32>);
 
-impl Counts {
+impl RequestCounts {
     fn count(&mut self, pid: u32, request: String) {
         let is_new = !self.0.contains_key(&(pid, request.clone()));
         let request =
@@ -96,7 +101,7 @@ mod tests {
     use crate::core::fuzz::fuzz;
 
     fn read(shape: &mut Shape, text: &str) -> (bool, Vec<Served>) {
-        let mut counts = Counts::default();
+        let mut counts = RequestCounts::default();
         let pids = BTreeSet::from([4711, 4712]);
         let is_done = shape.read(text.as_bytes(), &pids, &mut counts);
         (is_done, counts.served())
@@ -123,18 +128,18 @@ mod tests {
         let mut shape = Shape::default();
         let text = format!("{line}\n").repeat(3);
         assert_eq!(read(&mut shape, &text), (false, Vec::new()));
-        assert_eq!(shape.nature(), Nature::Unknown);
+        assert_eq!(shape.nature(), LogNature::Unknown);
         let (is_done, served) = read(&mut shape, &text.repeat(2));
-        assert!(is_done && served[0].count == 6 && shape.nature() == Nature::WithPid);
+        assert!(is_done && served[0].count == 6 && shape.nature() == LogNature::WithPid);
         let mut without = Shape::default();
         let text = format!("{}\n", line.replace("4711", "-")).repeat(60);
         assert_eq!(read(&mut without, &text), (true, Vec::new()));
-        assert_eq!(without.nature(), Nature::WithoutPid);
+        assert_eq!(without.nature(), LogNature::WithoutPid);
     }
 
     #[test]
     fn counts_are_bounded() {
-        let mut counts = Counts::default();
+        let mut counts = RequestCounts::default();
         (0..10_000).for_each(|nth| counts.count(7, format!("GET /{nth}")));
         let served = counts.served();
         assert_eq!(served.len(), MOST_SERVED + 1);
@@ -148,7 +153,7 @@ mod tests {
         let corpus: Vec<&[u8]> = logs.iter().map(|log| log.as_bytes()).collect();
         let pids = BTreeSet::from([1, 7, 4711]);
         fuzz("access logs", 4, &corpus, |text| {
-            let (mut shape, mut counts) = (Shape::default(), Counts::default());
+            let (mut shape, mut counts) = (Shape::default(), RequestCounts::default());
             shape.read(text, &pids, &mut counts);
             let served = counts.served();
             assert!(served.iter().all(|served| pids.contains(&served.pid)));

@@ -2,7 +2,7 @@
 //! user, and only then looks at anything that is named there.
 
 use super::setup_text::SetupText;
-use super::{About, Answer, Question};
+use super::{About, InquiryAnswer, Question};
 use crate::core::servers::by_key;
 use crate::diagnose::evidence::{config, work_done};
 use crate::system::{helper, rights};
@@ -32,7 +32,7 @@ pub fn serve(input: impl Read, mut output: impl Write) -> Result<()> {
             rights::enclose(asks, port(&question.about));
             answer(&question)
         }
-        Err(error) => Answer::Refused(format!("its helper {error:#}")),
+        Err(error) => InquiryAnswer::Refused(format!("its helper {error:#}")),
     };
     serde_json::to_writer(&mut output, &answer)?;
     output.flush()?;
@@ -47,20 +47,20 @@ fn port(about: &About) -> Option<u16> {
     }
 }
 
-fn answer(question: &Question) -> Answer {
+fn answer(question: &Question) -> InquiryAnswer {
     let Question { running, master, .. } = question;
     let Some(server) = by_key(&question.server) else {
-        return Answer::Refused("its helper does not know that server".to_owned());
+        return InquiryAnswer::Refused("its helper does not know that server".to_owned());
     };
     match &question.about {
         About::Setup { pool } => {
             let setup = config::read(server, running, pool);
-            Answer::Setup(setup.map(|setup| Box::new(SetupText::of(setup))))
+            InquiryAnswer::Setup(setup.map(|setup| Box::new(SetupText::of(setup))))
         }
-        About::StatusPage => Answer::StatusPage(config::status_page(server, running)),
+        About::StatusPage => InquiryAnswer::StatusPage(config::status_page(server, running)),
         About::Work(page) => {
             let at = work_done::Listener { root: &running.root, pid: *master };
-            Answer::Work(match server.status {
+            InquiryAnswer::Work(match server.status {
                 Some(protocol) => work_done::ask(protocol, page, &at),
                 None => Err("it has no status page".to_owned()),
             })

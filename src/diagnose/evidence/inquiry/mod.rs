@@ -46,7 +46,7 @@ enum About {
 
 /// What it answers.
 #[derive(Serialize, Deserialize)]
-enum Answer {
+enum InquiryAnswer {
     Setup(Option<Box<SetupText>>),
     StatusPage(Option<StatusPage>),
     Work(Result<WorkDone, String>),
@@ -55,7 +55,7 @@ enum Answer {
 }
 
 /// A master about which questions are asked.
-pub struct Subject {
+pub struct AskedMaster {
     procfs: PathBuf,
     id: ProcId,
     server: &'static Server,
@@ -63,7 +63,7 @@ pub struct Subject {
     rights: Rights,
 }
 
-impl Subject {
+impl AskedMaster {
     /// The master `id` of the procfs at `procfs`.
     ///
     /// # Errors
@@ -93,8 +93,8 @@ impl Subject {
     ) -> Result<Option<Setup>, String> {
         let running = RunningServer { changed, ..self.running.clone() };
         match self.ask(running, About::Setup { pool: pool.to_owned() }, go_on)? {
-            Answer::Setup(None) => Ok(None),
-            Answer::Setup(Some(text)) => {
+            InquiryAnswer::Setup(None) => Ok(None),
+            InquiryAnswer::Setup(Some(text)) => {
                 let mut setup = text.setup(self.server, &self.running.exe)?;
                 setup.owner = Some((self.rights.uid, self.rights.gid));
                 target::keep_changeable(&mut setup, &self.running.root, self.rights.uid);
@@ -116,7 +116,7 @@ impl Subject {
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<Option<StatusPage>, String> {
         match self.ask(self.running.clone(), About::StatusPage, go_on)? {
-            Answer::StatusPage(page) => Ok(page.filter(setup_text::is_plain_page)),
+            InquiryAnswer::StatusPage(page) => Ok(page.filter(setup_text::is_plain_page)),
             _ => Err("its helper answered something else".to_owned()),
         }
     }
@@ -132,7 +132,9 @@ impl Subject {
     ) -> Result<WorkDone, String> {
         work_done::ensure_listens(&self.procfs, self.id.pid, self.rights.uid, &page.address)?;
         match self.ask(self.running.clone(), About::Work(page.clone()), go_on)? {
-            Answer::Work(work) => work.map_err(setup_text::cut).map(setup_text::checked_work),
+            InquiryAnswer::Work(work) => {
+                work.map_err(setup_text::cut).map(setup_text::checked_work)
+            }
             _ => Err("its helper answered something else".to_owned()),
         }
     }
@@ -142,7 +144,7 @@ impl Subject {
         running: RunningServer,
         about: About,
         go_on: &mut dyn FnMut() -> bool,
-    ) -> Result<Answer, String> {
+    ) -> Result<InquiryAnswer, String> {
         let question = Question {
             rights: self.rights_to_keep()?,
             server: self.server.key.to_owned(),
@@ -153,7 +155,7 @@ impl Subject {
         let question = serde_json::to_vec(&question).map_err(|error| error.to_string())?;
         let answer = helper::ask(&question, go_on)?;
         match serde_json::from_slice(&answer) {
-            Ok(Answer::Refused(why)) => Err(setup_text::cut(why)),
+            Ok(InquiryAnswer::Refused(why)) => Err(setup_text::cut(why)),
             Ok(answer) => Ok(answer),
             Err(_) => Err("its helper's answer cannot be read".to_owned()),
         }

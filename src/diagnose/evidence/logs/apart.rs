@@ -4,7 +4,7 @@
 //! calls but a few, before it is handed the first log. What it answers is bounded, and no more trusted
 //! than the logs.
 
-use super::queue::{LogKind, OpenLog, Outcome, Queue};
+use super::queue::{LogKind, OpenLog, Queue, ReadOutcome};
 use super::{LogEventCounts, LogSources, Stamps, files};
 use crate::diagnose::findings::{LogEvent, Logs};
 use crate::system::channel::Channel;
@@ -31,7 +31,7 @@ const LONGEST_TEXT: usize = 4096;
 
 /// What the helper is told.
 #[derive(Serialize, Deserialize)]
-enum Told {
+enum LogStep {
     /// The times that lines are understood by: now, of the boot, of the oldest line that matters.
     Times { now_t: f64, boot_t: f64, since_t: f64 },
     /// Here is a log.
@@ -44,11 +44,11 @@ enum Told {
 
 /// What it says.
 #[derive(Serialize, Deserialize)]
-enum Said {
+enum LogReply {
     /// It has given up its rights, and this holds it.
     Ready(Fences),
     /// It read a log so far, and wants the next.
-    Next(Outcome),
+    Next(ReadOutcome),
     /// So many bytes follow: what it found.
     Found { bytes: usize },
 }
@@ -60,7 +60,7 @@ pub fn read_apart(
     go_on: &mut dyn FnMut() -> bool,
 ) -> (Logs, Option<String>) {
     let mut queue = Queue::new(sources);
-    let times = Told::Times { now_t, boot_t, since_t: sources.since_t };
+    let times = LogStep::Times { now_t, boot_t, since_t: sources.since_t };
     match ask(&times, &mut queue, go_on) {
         Ok((logs, fences)) => {
             let missing = fences.missing();
@@ -78,7 +78,7 @@ pub fn read_apart(
 
 /// Tells the helper what to read, until it says what it found.
 fn ask(
-    times: &Told,
+    times: &LogStep,
     queue: &mut Queue<'_>,
     go_on: &mut dyn FnMut() -> bool,
 ) -> Result<(Logs, Fences), String> {
@@ -90,7 +90,7 @@ fn ask(
     loop {
         if stop_s.is_none() && !go_on() {
             stop_s = Some(wait::awake_s());
-            tell(channel, &Told::Stop, None).map_err(failed)?;
+            tell(channel, &LogStep::Stop, None).map_err(failed)?;
         }
         if stop_s.is_some_and(|stop_s| wait::awake_s() > stop_s + STOPPING_S) {
             return Err("reading took too long".to_owned());
@@ -99,14 +99,14 @@ fn ask(
             continue;
         }
         match heard(channel).map_err(failed)? {
-            (Said::Ready(held_by), None) => {
+            (LogReply::Ready(held_by), None) => {
                 fences = Some(held_by);
                 hand_on(channel, queue.next(None)).map_err(failed)?;
             }
-            (Said::Next(outcome), None) if fences.is_some() => {
+            (LogReply::Next(outcome), None) if fences.is_some() => {
                 hand_on(channel, queue.next(Some(outcome))).map_err(failed)?;
             }
-            (Said::Found { .. }, Some(logs)) => {
+            (LogReply::Found { .. }, Some(logs)) => {
                 let fences = fences.ok_or("their helper gave no word of its rights")?;
                 return Ok((checked(logs), fences));
             }
@@ -115,22 +115,22 @@ fn ask(
     }
 }
 
-fn tell(channel: &Channel, what: &Told, file: Option<BorrowedFd<'_>>) -> Result<()> {
+fn tell(channel: &Channel, what: &LogStep, file: Option<BorrowedFd<'_>>) -> Result<()> {
     Ok(channel.send(&serde_json::to_vec(what)?, file)?)
 }
 
 fn hand_on(channel: &Channel, log: Option<OpenLog>) -> Result<()> {
     match log {
-        Some(OpenLog { kind, file }) => tell(channel, &Told::Log(kind), Some(file.as_fd())),
-        None => tell(channel, &Told::End, None),
+        Some(OpenLog { kind, file }) => tell(channel, &LogStep::Log(kind), Some(file.as_fd())),
+        None => tell(channel, &LogStep::End, None),
     }
 }
 
 /// The next thing that the helper says, with the logs where it found some.
-fn heard(channel: &Channel) -> Result<(Said, Option<Logs>)> {
+fn heard(channel: &Channel) -> Result<(LogReply, Option<Logs>)> {
     let message = channel.receive()?.context("it is gone")?;
-    let said: Said = serde_json::from_slice(&message.bytes)?;
-    let Said::Found { bytes } = said else { return Ok((said, None)) };
+    let said: LogReply = serde_json::from_slice(&message.bytes)?;
+    let LogReply::Found { bytes } = said else { return Ok((said, None)) };
     let answer = channel.receive_parts(bytes, MOST_BYTES)?;
     Ok((said, Some(serde_json::from_slice(&answer)?)))
 }
@@ -154,35 +154,35 @@ fn checked(mut logs: Logs) -> Logs {
 pub fn serve() -> Result<()> {
     let channel = Channel::of_helper()?;
     let first = channel.receive()?.context("there is nobody")?;
-    let Told::Times { now_t, boot_t, since_t } = serde_json::from_slice(&first.bytes)? else {
+    let LogStep::Times { now_t, boot_t, since_t } = serde_json::from_slice(&first.bytes)? else {
         bail!("this is no question for a helper");
     };
     // Of the files of the machine it reads this one.
     let (stamps, name) = (Stamps::new(machine::zone(), now_t, boot_t), machine::name());
     rights::limit(MEMORY, CPU_S)?;
-    say(&channel, &Said::Ready(rights::keep_open_files_only()?))?;
+    say(&channel, &LogReply::Ready(rights::keep_open_files_only()?))?;
     let mut found = LogEventCounts::new(&stamps, since_t).of_machine(&name);
     let mut is_stopped = false;
     loop {
         let message = channel.receive()?.context("nobody is left")?;
         match serde_json::from_slice(&message.bytes)? {
-            Told::Log(kind) => {
+            LogStep::Log(kind) => {
                 let file = message.file.context("no file came along")?;
                 let mut go_on = || !is_stopped && !channel.is_ready(0);
                 let outcome = files::read(OpenLog { kind, file }, &mut found, &mut go_on);
-                say(&channel, &Said::Next(outcome))?;
+                say(&channel, &LogReply::Next(outcome))?;
             }
-            Told::Stop => is_stopped = true,
-            Told::End => break,
-            Told::Times { .. } => bail!("it was told the time twice"),
+            LogStep::Stop => is_stopped = true,
+            LogStep::End => break,
+            LogStep::Times { .. } => bail!("it was told the time twice"),
         }
     }
     let answer = serde_json::to_vec(&found.finish())?;
-    say(&channel, &Said::Found { bytes: answer.len() })?;
+    say(&channel, &LogReply::Found { bytes: answer.len() })?;
     channel.send_parts(&answer)?;
     Ok(())
 }
 
-fn say(channel: &Channel, what: &Said) -> Result<()> {
+fn say(channel: &Channel, what: &LogReply) -> Result<()> {
     Ok(channel.send(&serde_json::to_vec(what)?, None)?)
 }

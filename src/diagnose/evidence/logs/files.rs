@@ -3,7 +3,7 @@
 use super::gather::LogEventCounts;
 use super::hit::hit;
 use super::journal;
-use super::queue::{LogKind, OpenLog, Outcome, Packing};
+use super::queue::{LogKind, OpenLog, Packing, ReadOutcome};
 use super::wordings::LogEntry;
 use crate::diagnose::findings::Witness;
 use bzip2::bufread::MultiBzDecoder;
@@ -26,7 +26,7 @@ pub(super) fn read(
     log: OpenLog,
     found: &mut LogEventCounts,
     go_on: &mut dyn FnMut() -> bool,
-) -> Outcome {
+) -> ReadOutcome {
     let file = File::from(log.file);
     let (entries, whole) = match &log.kind {
         LogKind::Journal => return journal::read(file, found, go_on),
@@ -44,7 +44,7 @@ pub(super) fn read(
         }
     };
     found.source();
-    Outcome { entries, whole }
+    ReadOutcome { entries, whole }
 }
 
 /// A file's name, and the program that writes it.

@@ -1,6 +1,6 @@
 //! A line that proves something, with what is kept of it.
 
-use super::records::{Record, Said};
+use super::records::{Record, RecordText};
 use super::timestamp::Stamps;
 use super::wordings;
 use super::wordings::{LogEntry, Proved};
@@ -47,8 +47,9 @@ pub(super) fn hit_in(
     entry: &LogEntry<'_>,
     witness: (&str, Witness),
 ) -> Option<Hit> {
-    let hit_of =
-        |said: Said| hit(t, &LogEntry { body: &said.line, above: &said.above, ..*entry }, witness);
+    let hit_of = |said: RecordText| {
+        hit(t, &LogEntry { body: &said.line, above: &said.above, ..*entry }, witness)
+    };
     record.said.into_iter().find_map(hit_of)
 }
 

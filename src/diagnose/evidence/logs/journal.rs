@@ -2,7 +2,7 @@
 
 use super::gather::LogEventCounts;
 use super::hit::{hit, hit_in, record};
-use super::queue::Outcome;
+use super::queue::ReadOutcome;
 use super::wordings::LogEntry;
 use crate::diagnose::findings::Witness;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -20,11 +20,11 @@ pub(super) fn read(
     mut output: impl Read + AsFd,
     found: &mut LogEventCounts,
     go_on: &mut dyn FnMut() -> bool,
-) -> Outcome {
+) -> ReadOutcome {
     let (mut kept, mut part, mut entries) = (Vec::new(), vec![0; 1 << 16], 0);
     loop {
         if !go_on() {
-            return Outcome { entries, whole: false };
+            return ReadOutcome { entries, whole: false };
         }
         let mut fds = [PollFd::new(output.as_fd(), PollFlags::POLLIN)];
         // Nothing yet, or a signal: ask again.
@@ -32,7 +32,7 @@ pub(super) fn read(
             continue;
         }
         let got = match output.read(&mut part) {
-            Ok(0) | Err(_) => return Outcome { entries, whole: true },
+            Ok(0) | Err(_) => return ReadOutcome { entries, whole: true },
             Ok(got) => got,
         };
         found.read(got);

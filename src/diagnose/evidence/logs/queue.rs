@@ -49,7 +49,7 @@ pub(super) enum LogKind {
 
 /// What came of reading it.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(super) struct Outcome {
+pub(super) struct ReadOutcome {
     /// Entries of a journal.
     pub(super) entries: usize,
     /// Whether all of it was read; else time was up.
@@ -79,7 +79,7 @@ struct Log {
 }
 
 /// What is opened next.
-enum Step {
+enum OpenStep {
     Journal(Query),
     Kernel,
     /// All files are found first.
@@ -88,7 +88,7 @@ enum Step {
 }
 
 /// What is being read.
-enum Reading {
+enum BeingRead {
     Nothing,
     Journal(Child, Query),
     File(String),
@@ -97,8 +97,8 @@ enum Reading {
 /// Opens them in the order in which they are to be read.
 pub(super) struct Queue<'s> {
     sources: &'s LogSources,
-    steps: VecDeque<Step>,
-    reading: Reading,
+    steps: VecDeque<OpenStep>,
+    reading: BeingRead,
     is_journal_read: bool,
     notes: Vec<String>,
 }
@@ -108,30 +108,30 @@ impl<'s> Queue<'s> {
     pub(super) fn new(sources: &'s LogSources) -> Self {
         let mut steps = VecDeque::new();
         if sources.journalctl.is_some() {
-            steps.extend(QUERIES.map(Step::Journal));
+            steps.extend(QUERIES.map(OpenStep::Journal));
         }
         if sources.kmsg.is_some() {
-            steps.push_back(Step::Kernel);
+            steps.push_back(OpenStep::Kernel);
         }
-        steps.push_back(Step::Files);
-        let (reading, notes) = (Reading::Nothing, Vec::new());
+        steps.push_back(OpenStep::Files);
+        let (reading, notes) = (BeingRead::Nothing, Vec::new());
         Self { sources, steps, reading, is_journal_read: false, notes }
     }
 
     /// The next log; `before` is what came of the one before.
-    pub(super) fn next(&mut self, before: Option<Outcome>) -> Option<OpenLog> {
+    pub(super) fn next(&mut self, before: Option<ReadOutcome>) -> Option<OpenLog> {
         if let Some(outcome) = before {
             self.settle(outcome);
         }
         while let Some(step) = self.steps.pop_front() {
             let opened = match step {
-                Step::Journal(query) => self.journal(query),
-                Step::Kernel => self.kernel(),
-                Step::Files => {
+                OpenStep::Journal(query) => self.journal(query),
+                OpenStep::Kernel => self.kernel(),
+                OpenStep::Files => {
                     self.find_files();
                     None
                 }
-                Step::File(log) => self.file(&log),
+                OpenStep::File(log) => self.file(&log),
             };
             if opened.is_some() {
                 return opened;
@@ -142,7 +142,7 @@ impl<'s> Queue<'s> {
 
     /// What was found in them, with what could not be opened.
     pub(super) fn complete(mut self, logs: Logs) -> Logs {
-        self.settle(Outcome { entries: 0, whole: true });
+        self.settle(ReadOutcome { entries: 0, whole: true });
         let sources = logs.sources + usize::from(self.is_journal_read);
         let unread = self.notes.into_iter().chain(logs.unread).collect();
         Logs { sources, unread, since_t: self.sources.since_t, ..logs }
@@ -155,12 +155,12 @@ impl<'s> Queue<'s> {
     }
 
     /// Takes note of how the reading of a log ended.
-    fn settle(&mut self, outcome: Outcome) {
-        match std::mem::replace(&mut self.reading, Reading::Nothing) {
-            Reading::Journal(mut child, query) => {
+    fn settle(&mut self, outcome: ReadOutcome) {
+        match std::mem::replace(&mut self.reading, BeingRead::Nothing) {
+            BeingRead::Journal(mut child, query) => {
                 if !outcome.whole {
                     self.note("older entries of the journal: time was up".to_owned());
-                    self.steps.retain(|step| !matches!(step, Step::Journal(_)));
+                    self.steps.retain(|step| !matches!(step, OpenStep::Journal(_)));
                     child.kill().ok();
                 }
                 let ended = wait::child(&mut child, ENDING);
@@ -173,15 +173,15 @@ impl<'s> Queue<'s> {
                 if outcome.entries > 0 || is_answer || !outcome.whole {
                     self.is_journal_read = true;
                 } else if let Some(without) = query.without_sifting() {
-                    self.steps.push_front(Step::Journal(without));
+                    self.steps.push_front(OpenStep::Journal(without));
                 }
             }
-            Reading::File(name) if !outcome.whole => {
+            BeingRead::File(name) if !outcome.whole => {
                 let rest = self.steps.len() + 1;
                 self.note(format!("{rest} log files, from the middle of {name} on: time was up"));
                 self.steps.clear();
             }
-            Reading::File(_) | Reading::Nothing => {}
+            BeingRead::File(_) | BeingRead::Nothing => {}
         }
     }
 
@@ -193,12 +193,12 @@ impl<'s> Queue<'s> {
             Ok(child) => child,
             Err(error) => {
                 self.note(format!("the journal: cannot start journalctl: {error}"));
-                self.steps.retain(|step| !matches!(step, Step::Journal(_)));
+                self.steps.retain(|step| !matches!(step, OpenStep::Journal(_)));
                 return None;
             }
         };
         let file = child.stdout.take().map(OwnedFd::from);
-        self.reading = Reading::Journal(child, query);
+        self.reading = BeingRead::Journal(child, query);
         Some(OpenLog { kind: LogKind::Journal, file: file? })
     }
 
@@ -239,7 +239,7 @@ impl<'s> Queue<'s> {
         if many > 0 {
             self.note(format!("{many} older log files"));
         }
-        self.steps.extend(logs.into_iter().take(MOST_FILES).map(Step::File));
+        self.steps.extend(logs.into_iter().take(MOST_FILES).map(OpenStep::File));
     }
 
     fn collect(&mut self, dir: &Path, depth: usize, budgets: &mut [usize; 2], logs: &mut Vec<Log>) {
@@ -282,7 +282,7 @@ impl<'s> Queue<'s> {
         };
         match opened.and_then(|file| of_owner(file, log.owner)) {
             Ok(file) => {
-                self.reading = Reading::File(name.clone());
+                self.reading = BeingRead::File(name.clone());
                 let (program, packing) = (program_of(&log.path), log.packing);
                 let kind = LogKind::File { name, program, packing };
                 Some(OpenLog { kind, file: file.into() })

@@ -18,7 +18,7 @@ use super::languages::in_english;
 use super::prefixes::heads;
 use crate::core::origin;
 use crate::diagnose::findings::{Failure, MissingResource};
-use crate::system::kernel_lines::{Chosen, KernelLine, Victim};
+use crate::system::kernel_lines::{ChosenVictim, KernelLine, Victim};
 use reasons::{missing_at_end, missing_before};
 use table::WORDINGS;
 
@@ -466,7 +466,7 @@ fn kernel(body: &str) -> Option<Proved> {
         }
         KernelLine::WillKill(victim) => announced(Failure::OomKill, victim),
         KernelLine::WillKillInCgroup(victim) => announced(Failure::OomKillInCgroup, victim),
-        KernelLine::Chosen(Chosen { name, pid, uid, in_cgroup }) => {
+        KernelLine::Chosen(ChosenVictim { name, pid, uid, in_cgroup }) => {
             let failure = if in_cgroup { Failure::OomKillInCgroup } else { Failure::OomKill };
             let (uid, pid, only) = (Some(uid), Some(pid), Only::Announces);
             Some(Proved { uid, pid, only, ..proved(failure, name)? })

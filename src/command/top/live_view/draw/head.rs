@@ -1,7 +1,7 @@
 //! The head of the screen: what is left below the nearest ceilings, and for how long.
 
-use super::super::line::{Ink, Line, Look, cut_start};
-use super::super::scene::{CeilingRow, Scene};
+use super::super::line::{Ink, Line, ScreenStyle, cut_start};
+use super::super::scene::{CeilingEnd, Scene};
 use super::super::view::{Clock, View};
 use crate::core::model::event::Severity;
 use crate::core::model::forecast::Forecast;
@@ -16,7 +16,7 @@ const BAND: usize = 30;
 const NEAR_S: f64 = 300.0;
 
 /// The first lines.
-pub(super) fn head(view: &View, scene: &Scene, look: Look) -> Vec<Line> {
+pub(super) fn head(view: &View, scene: &Scene, look: ScreenStyle) -> Vec<Line> {
     let columns = view.size.columns;
     let mut lines = vec![title(view, scene)];
     if let Clock::Recording { span, speed, is_seeking } = view.clock {
@@ -68,7 +68,7 @@ fn position(
     t: f64,
     (first_t, last_t): (f64, f64),
     (speed, is_seeking): (f64, bool),
-    look: Look,
+    look: ScreenStyle,
 ) -> Line {
     let share = ((t - first_t) / (last_t - first_t).max(1e-9)).clamp(0.0, 1.0);
     let state = match () {
@@ -84,7 +84,7 @@ fn position(
 }
 
 /// What is left below a ceiling.
-fn left(row: &CeilingRow, is_first: bool, columns: usize, look: Look) -> Line {
+fn left(row: &CeilingEnd, is_first: bool, columns: usize, look: ScreenStyle) -> Line {
     let ceiling = row.ceiling;
     let unit = ceiling.kind.unit();
     let share = ceiling.headroom() as f64 / (ceiling.limit as f64).max(1.0);
@@ -105,7 +105,7 @@ fn left(row: &CeilingRow, is_first: bool, columns: usize, look: Look) -> Line {
 }
 
 /// When a ceiling is reached, with the interval; drawn, too, where there is room.
-fn ends(forecast: Option<Forecast>, columns: usize, look: Look) -> Line {
+fn ends(forecast: Option<Forecast>, columns: usize, look: ScreenStyle) -> Line {
     let Some(forecast) = forecast else {
         return Line::of(Ink::Faint, "           it does not come nearer steadily");
     };
@@ -134,7 +134,7 @@ fn is_near(forecast: &Forecast) -> bool {
 }
 
 /// "[####--------]": the share that is full.
-fn bar(share: f64, columns: usize, look: Look) -> String {
+fn bar(share: f64, columns: usize, look: ScreenStyle) -> String {
     let full = (share.clamp(0.0, 1.0) * columns as f64).round() as usize;
     let (on, off) = if look.unicode { ("█", "░") } else { ("#", "-") };
     format!("[{}{}]", on.repeat(full), off.repeat(columns - full))
@@ -142,7 +142,7 @@ fn bar(share: f64, columns: usize, look: Look) -> String {
 
 /// "now|......====|=====|": from now to the latest end; the band from the earliest, the mark at the
 /// likely one.
-fn band(earliest_s: f64, likely_s: f64, latest_s: f64, look: Look) -> String {
+fn band(earliest_s: f64, likely_s: f64, latest_s: f64, look: ScreenStyle) -> String {
     let columns = BAND - 5;
     let at =
         |s: f64| ((s / latest_s.max(1e-9)).clamp(0.0, 1.0) * (columns - 1) as f64).round() as usize;

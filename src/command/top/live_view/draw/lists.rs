@@ -1,6 +1,6 @@
 //! The lists of services and of processes.
 
-use super::super::line::{Ink, Line, Look, cut, cut_start};
+use super::super::line::{Ink, Line, ScreenStyle, cut, cut_start};
 use super::super::scene::ProcessRow;
 use super::super::view::{Focus, View};
 use super::{first_of, part};
@@ -46,7 +46,7 @@ pub(super) fn services(
     services: &[(usize, &Service)],
     at: usize,
     rows: usize,
-    look: Look,
+    look: ScreenStyle,
 ) -> Vec<Line> {
     let widths = Widths::of(view.size.columns);
     let has_focus = view.focus == Focus::Services;
@@ -79,7 +79,7 @@ fn service_head(title: &str, widths: &Widths) -> Line {
     Line::of(Ink::Strong, title).to(name + 2).and(Ink::Strong, text)
 }
 
-fn service_row(service: &Service, widths: &Widths, is_chosen: bool, look: Look) -> Line {
+fn service_row(service: &Service, widths: &Widths, is_chosen: bool, look: ScreenStyle) -> Line {
     let Widths { name, trend, ends, is_wide } = *widths;
     let (mark, ink) = (if is_chosen { "> " } else { "  " }, verdict_ink(service.verdict));
     let growth = growth(service);
@@ -125,7 +125,7 @@ fn service_row(service: &Service, widths: &Widths, is_chosen: bool, look: Look) 
 
 /// A name as a line shows it, so that its columns can be counted.
 fn plain(name: &str) -> String {
-    Line::of(Ink::Plain, name).render(usize::MAX, Look { colour: false, unicode: false })
+    Line::of(Ink::Plain, name).render(usize::MAX, ScreenStyle { colour: false, unicode: false })
 }
 
 fn verdict_ink(verdict: ServiceVerdict) -> Ink {

@@ -4,16 +4,16 @@ mod head;
 mod lists;
 mod pages;
 
-use super::line::{Ink, Line, Look, Size};
+use super::line::{Ink, Line, ScreenSize, ScreenStyle};
 use super::log::clock;
 use super::scene::Scene;
 use super::view::{Clock, Input, Page, Purpose, View};
 
 /// The least that a screen must have.
-const LEAST: Size = Size { columns: 40, rows: 12 };
+const LEAST: ScreenSize = ScreenSize { columns: 40, rows: 12 };
 
 /// The lines of the screen, one for each of its rows, for a terminal that looks so.
-pub fn draw(view: &View, scene: &Scene, look: Look) -> Vec<String> {
+pub fn draw(view: &View, scene: &Scene, look: ScreenStyle) -> Vec<String> {
     let size = view.size;
     let mut lines = match &view.page {
         _ if size.columns < LEAST.columns || size.rows < LEAST.rows => vec![Line::of(
@@ -31,7 +31,7 @@ pub fn draw(view: &View, scene: &Scene, look: Look) -> Vec<String> {
     lines.iter().map(|line| line.render(size.columns, look)).collect()
 }
 
-fn overview(view: &View, scene: &Scene, look: Look) -> Vec<Line> {
+fn overview(view: &View, scene: &Scene, look: ScreenStyle) -> Vec<Line> {
     let size = view.size;
     let mut lines = head::head(view, scene, look);
     let services = view.services(scene);

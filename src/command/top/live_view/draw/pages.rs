@@ -1,6 +1,6 @@
 //! The pages over the whole screen: help, text, and the question before a signal.
 
-use super::super::line::{Ink, Line, Size};
+use super::super::line::{Ink, Line, ScreenSize};
 use super::super::text_page::TextPage;
 use super::super::view::{Clock, View};
 use crate::core::model::order::Order;
@@ -54,7 +54,7 @@ pub(super) fn help(view: &View) -> Vec<Line> {
 }
 
 /// A page of text.
-pub(super) fn text(page: &TextPage, size: Size) -> Vec<Line> {
+pub(super) fn text(page: &TextPage, size: ScreenSize) -> Vec<Line> {
     let shown = page.shown(size);
     let (first, rows) = (page.first(shown.len(), size), size.rows.saturating_sub(2));
     let of = if shown.len() > rows {

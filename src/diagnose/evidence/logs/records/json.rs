@@ -4,7 +4,7 @@ use super::Field;
 use super::strings::string;
 
 /// Goes through an object's fields. Of deeper ones none is told.
-pub(super) struct Fields<'a> {
+pub(super) struct JsonFields<'a> {
     rest: &'a str,
     parents: Vec<&'a str>,
 }
@@ -12,7 +12,7 @@ pub(super) struct Fields<'a> {
 /// Objects in objects that are gone into.
 const DEEPEST: usize = 32;
 
-impl<'a> Fields<'a> {
+impl<'a> JsonFields<'a> {
     /// Of what follows an object's `{`.
     pub(super) fn of(rest: &'a str) -> Self {
         Self { rest, parents: Vec::new() }
@@ -25,7 +25,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-impl<'a> Iterator for Fields<'a> {
+impl<'a> Iterator for JsonFields<'a> {
     type Item = Field<'a>;
 
     fn next(&mut self) -> Option<Field<'a>> {
@@ -71,7 +71,7 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-impl Fields<'_> {
+impl JsonFields<'_> {
     /// Passes over a list, whatever is in it.
     fn skip_list(&mut self) -> Option<()> {
         let mut depth = 0_usize;

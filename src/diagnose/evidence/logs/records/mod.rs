@@ -35,12 +35,12 @@ pub(super) struct Record {
     /// When, if it tells.
     pub(super) t: Option<f64>,
     /// What failed, the most telling first.
-    pub(super) said: Vec<Said>,
+    pub(super) said: Vec<RecordText>,
 }
 
 /// A message, and the frames of a traceback before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Said {
+pub(super) struct RecordText {
     pub(super) above: String,
     pub(super) line: String,
 }
@@ -54,7 +54,8 @@ impl Record {
         let is_message = |rank: &usize| key(*rank) != EVENT && MESSAGES.contains(&key(*rank));
         let has_message = record.errors.iter().any(|(rank, _)| is_message(rank));
         record.errors.retain(|(rank, _)| key(*rank) != EVENT || !has_message);
-        let said = record.errors.iter().filter_map(|(_, raw)| Said::of(&unescaped(raw))).collect();
+        let said =
+            record.errors.iter().filter_map(|(_, raw)| RecordText::of(&unescaped(raw))).collect();
         let t = record.time.and_then(|time| match time.parse::<f64>() {
             Ok(t) if t > MILLIS_FROM => Some(t / 1000.0),
             Ok(t) => Some(t).filter(|t| *t > UNIX_FROM),
@@ -85,7 +86,7 @@ impl<'a> Unread<'a> {
         if let Some(rest) = text.strip_prefix("{:") {
             ruby::fields(rest).for_each(|field| record.take(field));
         } else if let Some(rest) = text.strip_prefix('{').map(str::trim_start) {
-            let fields = json::Fields::of(rest.starts_with('"').then_some(rest)?);
+            let fields = json::JsonFields::of(rest.starts_with('"').then_some(rest)?);
             fields.for_each(|field| record.take(field));
         } else {
             logfmt::fields(text)?.into_iter().for_each(|field| record.take(field));
@@ -112,7 +113,7 @@ impl<'a> Unread<'a> {
     }
 }
 
-impl Said {
+impl RecordText {
     /// What a string says: its first line, or what a traceback at its beginning was raised with.
     fn of(text: &str) -> Option<Self> {
         let text = text.trim_start();
@@ -211,9 +212,12 @@ mod tests {
     #[test]
     fn a_traceback_in_a_string_ends_with_what_was_raised() {
         let text = "Traceback (most recent call last):\n  File \"a.py\", line 7\n    os.fork()\nE: x\nE: y";
-        let said = Said::of(text).unwrap();
+        let said = RecordText::of(text).unwrap();
         assert_eq!((&*said.above, &*said.line), ("  File \"a.py\", line 7\n    os.fork()", "E: x"));
-        assert_eq!(Said::of("a\nTraceback (most recent call last):\n  b\nE: x").unwrap().line, "a");
+        assert_eq!(
+            RecordText::of("a\nTraceback (most recent call last):\n  b\nE: x").unwrap().line,
+            "a"
+        );
     }
 
     proptest! {
