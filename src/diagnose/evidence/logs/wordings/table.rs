@@ -1,6 +1,7 @@
-//! The table: the wordings of all programs but the kernel, in the order in which they are tried.
+//! The table: the wordings of all programs but the kernel, in the order in which they are tried. It is one
+//! table, so its rows stand in one file, however many they are.
 
-use super::{Proof, Who, Wording, begins, ends, has, of, unit};
+use super::wording::{Proof, Who, Wording, begins, ends, has, of, unit};
 use crate::diagnose::findings::{Failure, MissingResource};
 use Proof::{DownAfter, ForkBecause, ForkFailed, ForkRetried, Nothing, Of, OutOfMemory, OwnKill};
 use Who::{InBrackets, InQuotes, NextWord, Program, Shell, Tag};

@@ -1,6 +1,7 @@
 //! Lines as real logs have them, and what each proves.
 
 use super::*;
+use crate::diagnose::findings::MissingResource;
 
 fn of(tag: &str, body: &str) -> Option<(Failure, String)> {
     let entry = LogEntry { tag, body, ..LogEntry::default() };
