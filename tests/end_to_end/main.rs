@@ -53,6 +53,7 @@ mod prometheus;
 mod requests;
 mod servers;
 mod small_machine;
+mod spared;
 mod state;
 mod systemd;
 mod systemd_as_init;
