@@ -28,8 +28,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use leakwatch::cli::options::size;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -395,23 +396,9 @@ fn timeout(span: Duration) -> PollTimeout {
     PollTimeout::try_from(span.as_millis() + 1).unwrap_or(PollTimeout::MAX)
 }
 
-/// "64K", "256M", "1G" or plain bytes.
-fn size(text: &str) -> anyhow::Result<u64> {
-    let digits = text.trim_end_matches(['K', 'M', 'G']);
-    let shift = match &text[digits.len()..] {
-        "" => 0,
-        "K" => 10,
-        "M" => 20,
-        "G" => 30,
-        unit => bail!("unknown unit '{unit}'; write K, M or G"),
-    };
-    let number: u64 = digits.parse().context("write a number and K, M or G, such as 256M")?;
-    number.checked_mul(1 << shift).context("more than this machine can count")
-}
-
 /// A size and "/s".
-fn rate(text: &str) -> anyhow::Result<u64> {
-    size(text.strip_suffix("/s").context("write a size per second, such as 1M/s")?)
+fn rate(text: &str) -> Result<u64, String> {
+    size(text.strip_suffix("/s").ok_or("write a size per second, such as 1M/s or 0.5M/s")?)
 }
 
 /// A number and "/s".

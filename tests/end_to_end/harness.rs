@@ -100,7 +100,7 @@ fn a_load_counts_failures_by_kind() {
 /// In the example server leaky workers grow, others do not, and a worker that ends is replaced.
 #[test]
 fn the_example_server_leaks_in_its_leaky_workers_only_and_replaces_them() {
-    let growth = ["--rate", "8M/s", "--cache-size", "4M"];
+    let growth = ["--rate", "7.5M/s", "--cache-size", "4M"];
     let kinds = ["--leaky", "1", "--healthy", "1", "--cache", "1"];
     let server = Prefork::start(&[&kinds[..], &growth].concat());
     server.wait_started("cache", 1);

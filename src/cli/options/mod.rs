@@ -11,8 +11,8 @@ pub use shared::{
     TimingOptions,
 };
 use std::path::PathBuf;
-pub use values::{Color, ReportFormat, Target};
-use values::{size, speed, target, time};
+pub use values::{Color, ReportFormat, Target, size};
+use values::{speed, target, time};
 
 /// Memory-leak watchdog: ends leaking worker processes, gently, before fork starts failing.
 ///

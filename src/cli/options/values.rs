@@ -71,7 +71,11 @@ pub(super) fn interval(text: &str) -> Result<f64, String> {
 const LARGEST: f64 = (1_u64 << 60) as f64;
 
 /// A size in bytes: a number with K, M, G or T for powers of 1024, as `free` and systemd use them.
-pub(super) fn size(text: &str) -> Result<u64, String> {
+///
+/// # Errors
+///
+/// What to write, where this is no number, less than a byte or an exbibyte and more.
+pub fn size(text: &str) -> Result<u64, String> {
     let wrong = || "write 512M or 1.5G".to_owned();
     let text = text.trim();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -88,7 +92,7 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
         Ok(n) if n.is_finite() && n * factor >= LARGEST => {
             Err("that is more than any machine has; write 512M or 1.5G".to_owned())
         }
-        Ok(n) if n.is_finite() && n > 0.0 => Ok((n * factor) as u64),
+        Ok(n) if n.is_finite() && n * factor >= 1.0 => Ok((n * factor) as u64),
         _ => Err(wrong()),
     }
 }
@@ -155,7 +159,9 @@ mod tests {
             (size("512M"), size("1.5GiB"), size("4096")),
             (Ok(512 << 20), Ok(3 << 29), Ok(4096))
         );
-        assert!(size("80%").is_err() && size("M").is_err() && size("-1G").is_err());
+        for wrong in ["80%", "0", "0.5", "M", "-1G"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]
