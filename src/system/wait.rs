@@ -97,6 +97,11 @@ fn seconds(clock: ClockId) -> f64 {
     clock_gettime(clock).map_or(0.0, |time| time.tv_sec() as f64 + time.tv_nsec() as f64 * 1e-9)
 }
 
+/// Sleeps for so long, unless a signal ends the process.
+pub fn pause(length: Duration) {
+    std::thread::sleep(length);
+}
+
 /// The wall clock, in Unix seconds.
 pub fn unix_s() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())

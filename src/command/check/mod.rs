@@ -16,6 +16,7 @@ use crate::core::alerting::{CheckResult, CheckState, findings, is_always_news, w
 use crate::core::model::ceiling::Unit;
 use crate::core::model::event::Event;
 use crate::core::model::order::{EarlierAction, Order, OutcomeResult};
+use crate::core::model::process::Program;
 use crate::core::model::sample::Sample;
 use crate::core::model::signal::SignalFailure;
 use crate::report::check::CheckReport;
@@ -29,10 +30,14 @@ use crate::system::{machine, wait};
 use anyhow::{Context, Error, Result, anyhow};
 use known_programs::KnownPrograms;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Trees listed in a report.
 const MOST: usize = 10;
+/// Seconds that a check which is to stay waits for the lock: cron starts one up to some seconds late, and
+/// the one before leaves two seconds before the next.
+const PATIENCE_S: f64 = 5.0;
 /// A check must look ahead this many intervals: the next check is one away, and it may be late.
 const INTERVALS_AHEAD: f64 = 3.0;
 
@@ -47,14 +52,26 @@ pub fn run(
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> Result<u8> {
-    let mut status = 0;
-    let mut staying = Vec::new();
+    let mut status = CheckState::Ok as u8;
+    let (mut staying, mut error) = (Vec::new(), None);
     for (options, name) in watches {
-        let Some(mut check) = begin(options, err)? else { continue };
-        status = worse(status, check.report(*name, out, err)?);
-        staying.extend(Some(check).filter(Check::wants_to_stay));
+        let checked = begin(options, err).and_then(|check| {
+            let Some(mut check) = check else { return Ok(None) };
+            let state = check.report(*name, out, err)?;
+            Ok(Some((check, state)))
+        });
+        match checked {
+            Ok(Some((check, state))) => {
+                status = worse(status, state);
+                staying.extend(Some(check).filter(Check::wants_to_stay));
+            }
+            Ok(None) => {}
+            // The others stay all the same.
+            Err(failed) => error = error.or(Some(failed)),
+        }
     }
-    Ok(worse(status, stay::stay(staying, out, err)?))
+    status = worse(status, stay::stay(staying, out, err)?);
+    error.map_or(Ok(status), Err)
 }
 
 /// A check that has acted on its sample; none where another one of these processes is running.
@@ -64,7 +81,7 @@ fn begin<'o>(options: &'o CheckOptions, err: &mut impl Write) -> Result<Option<C
     )?;
     let name = resolve::file_name(&options.select);
     let mut notes = Notes::default();
-    let lock = match SelectionLock::take(&dir, &format!("{name}.check")) {
+    let lock = match take_lock(&dir, &format!("{name}.check"), options.stay) {
         Ok(Some(lock)) => Some(lock),
         Ok(None) => {
             if is_talkative(options) {
@@ -81,6 +98,18 @@ fn begin<'o>(options: &'o CheckOptions, err: &mut impl Write) -> Result<Option<C
     check.replay_history();
     check.act();
     Ok(Some(check))
+}
+
+/// Takes the lock of the check. One that is to stay waits for one that stayed and is about to leave.
+fn take_lock(dir: &Path, name: &str, stays: bool) -> Result<Option<SelectionLock>> {
+    let until_s = wait::awake_s() + if stays { PATIENCE_S } else { 0.0 };
+    loop {
+        let lock = SelectionLock::take(dir, name)?;
+        if lock.is_some() || wait::awake_s() >= until_s {
+            return Ok(lock);
+        }
+        wait::pause(Duration::from_millis(100));
+    }
 }
 
 /// Whether the check also reports what is not new.
@@ -106,6 +135,12 @@ struct Check<'o> {
     may_order: bool,
     /// When its first sample was taken: by the uptime, and by the time of its samples.
     began: (f64, f64),
+    /// Seconds between checks, as of its beginning.
+    interval_s: f64,
+    /// The time of the last sample that is in the history.
+    kept_t: f64,
+    /// Programs that samples told of which are not in the history.
+    unkept: Vec<Program>,
     /// Seconds before exhaustion from which on the state is critical.
     lead_s: f64,
     /// The order of this check that could not be carried out.
@@ -134,7 +169,8 @@ impl<'o> Check<'o> {
         let boot = machine::boot(&options.select.procfs);
         let (history, error) = CheckHistory::open(&dir, name, lock, machine::header(1.0), &boot);
         notes.extend(error);
-        let lead_s = settings.rules.lead_s.max(INTERVALS_AHEAD * history.header().interval_s);
+        let interval_s = history.header().interval_s;
+        let lead_s = settings.rules.lead_s.max(INTERVALS_AHEAD * interval_s);
         settings.rules.stays = options.stay;
         if !options.stay {
             settings.rules.lead_s = lead_s;
@@ -156,6 +192,9 @@ impl<'o> Check<'o> {
             is_watched,
             may_order,
             began: (began_s, 0.0),
+            interval_s,
+            kept_t: 0.0,
+            unkept: Vec::new(),
             lead_s,
             failed: None,
             notes,
@@ -193,6 +232,11 @@ impl<'o> Check<'o> {
             None if self.options.judge.dry_run => Some(EarlierAction::DryRun(order.victim)),
             None => Some(ordered(&order)),
             Some(Event::SignalFailed { why: SignalFailure::Gone, .. }) => None,
+            // The engine tries these again, and so does the next check.
+            Some(Event::SignalFailed {
+                why: SignalFailure::Taken | SignalFailure::Failed(_),
+                ..
+            }) => None,
             Some(_) => Some(EarlierAction::GivenUp(order.victim)),
         });
         // A victim that stayed after all its signals is not signalled again.
@@ -253,6 +297,8 @@ impl<'o> Check<'o> {
     /// Adds the sample to the history, and saves what was learnt of programs.
     fn remember(&mut self) {
         let (kept, actions) = (self.programs.without_known(&self.sample), self.actions());
+        self.kept_t = kept.t;
+        self.programs.learn(&kept);
         let added = self.history.add(&kept, &actions, self.options.history_size);
         self.notes.extend(added.err());
         self.notes.extend(self.profile_saver.save(&self.acting.engine));

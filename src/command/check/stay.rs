@@ -8,6 +8,7 @@ use super::Check;
 use crate::command::sample_schedule::SampleSchedule;
 use crate::command::tolerant::Tolerant;
 use crate::core::alerting::{CheckState, is_always_news, worse};
+use crate::core::model::event::Event;
 use crate::core::model::units::Seconds;
 use crate::report::events::write_event;
 use crate::report::messages;
@@ -51,7 +52,7 @@ pub(super) fn stay(
         }
     }
     for check in checks.iter().filter(|check| super::is_talkative(check.options)) {
-        let most_s = MOST_INTERVALS * check.history.header().interval_s;
+        let most_s = MOST_INTERVALS * check.interval_s;
         let note = format!(
             "something may end before the next check: watching on, for {} at most",
             Seconds(most_s)
@@ -88,20 +89,22 @@ impl Check<'_> {
     /// Whether something may end before the next check acts on it, or was told to exit.
     pub(super) fn wants_to_stay(&self) -> bool {
         let engine = &self.acting.engine;
-        let is_ending = engine.nearest_end_s() < INTERVALS * self.history.header().interval_s;
+        let is_ending = engine.nearest_end_s() < INTERVALS * self.interval_s;
         self.options.stay && self.may_order && (is_ending || engine.policy().has_order_under_way())
     }
 
-    /// Whether it need not or must not stay any longer at an uptime.
+    /// Whether it need not or must not stay any longer at an uptime. It leaves only right before a check is
+    /// due: nobody would watch until then.
     fn is_over(&self, now_s: f64) -> bool {
-        let interval_s = self.history.header().interval_s;
         let policy = self.acting.engine.policy();
         let is_near = policy.next_s().is_some() || policy.has_order_under_way();
         let stayed_s = now_s - self.began.0;
+        let left_s = |intervals: f64| intervals * self.interval_s - LEAVES_S - stayed_s;
+        let is_due = (-LEAVES_S..=0.0).contains(&left_s(1.0));
         let (dir, name) = &self.watch_lock;
         !self.wants_to_stay()
-            || (stayed_s > interval_s - LEAVES_S && !is_near)
-            || stayed_s > MOST_INTERVALS * interval_s
+            || (is_due && !is_near)
+            || left_s(MOST_INTERVALS) <= 0.0
             || SelectionLock::is_held(dir, name)
     }
 
@@ -137,13 +140,20 @@ impl Check<'_> {
         Ok(state as u8)
     }
 
-    /// Keeps a sample on which something was done for later checks.
+    /// Keeps a sample on which something was done, or that shows what came of it, for later checks.
     fn keep_actions(&mut self) -> Option<Error> {
+        self.unkept.extend(self.sample.programs.iter().cloned());
         let actions = self.actions();
-        if actions.is_empty() {
+        let is_outcome = |event: Event| matches!(event, Event::Outcome(_));
+        if actions.is_empty() && !self.events().any(is_outcome) {
             return None;
         }
-        let kept = self.programs.without_known(&self.sample);
+        let mut kept = self.sample.clone();
+        kept.programs = std::mem::take(&mut self.unkept);
+        let mut kept = self.programs.without_known(&kept);
+        self.programs.learn(&kept);
+        kept.span_s = Some(kept.t - self.kept_t);
+        self.kept_t = kept.t;
         self.history.add(&kept, &actions, self.options.history_size).err()
     }
 

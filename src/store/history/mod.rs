@@ -18,6 +18,12 @@ mod line;
 pub mod lines;
 pub mod lock;
 mod rewrite;
+/// Whether a sample says itself that it stands for less than checks are apart. One that was joined of
+/// several stands for more.
+fn is_between(sample: &Sample, interval_s: f64) -> bool {
+    sample.span_s.is_some_and(|span_s| span_s < interval_s / 2.0)
+}
+
 #[cfg(test)]
 mod tests;
 pub mod thinning;
@@ -92,6 +98,8 @@ struct HistoryEntry {
     span_s: f64,
     /// Bytes of its line.
     bytes: u64,
+    /// Whether a check that stayed took it between two: that is no interval of checks.
+    is_between: bool,
 }
 
 /// The history of one selection.
@@ -242,12 +250,14 @@ impl CheckHistory {
     }
 
     /// Adds a sample that follows those that were replayed, with what was done; thins what became
-    /// too much, so that it has at most `size` bytes.
+    /// too much, so that it has at most `size` bytes. One that was taken between two checks says by its
+    /// `span_s` that it is no later check's predecessor: it is kept, and no interval is learnt of it.
     ///
     /// # Errors
     /// What cannot be written; the history is then as it was.
     pub fn add(&mut self, sample: &Sample, past: &[EarlierAction], size: u64) -> Result<()> {
-        if self.lock.is_none() || (self.is_too_soon(sample.t) && past.is_empty()) {
+        let is_unwanted = self.is_too_soon(sample.t) && past.is_empty() && sample.span_s.is_none();
+        if self.lock.is_none() || is_unwanted {
             return Ok(());
         }
         let mut bytes = Vec::new();
@@ -274,7 +284,7 @@ impl CheckHistory {
 
     fn is_too_soon(&self, t: f64) -> bool {
         let least_s = TOO_SOON * self.header.interval_s;
-        self.entries.last().is_some_and(|last| t - last.t < least_s)
+        self.entries.last().is_some_and(|last| t - last.t < least_s && !last.is_between)
     }
 
     fn refused(&self, error: &std::io::Error) -> Error {
@@ -296,7 +306,7 @@ impl CheckHistory {
         let interval_s = self.header.interval_s;
         let since_s = self.entries.last().map_or(f64::INFINITY, |last| sample.t - last.t);
         let span_s = sample.span_s.unwrap_or(since_s.min(interval_s));
-        HistoryEntry { t: sample.t, span_s, bytes }
+        HistoryEntry { t: sample.t, span_s, bytes, is_between: is_between(sample, interval_s) }
     }
 
     /// Keeps the old one beside, where it is no more in the way.

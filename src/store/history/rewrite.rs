@@ -3,7 +3,7 @@
 use super::lines::{BUFFER, HistoryLines};
 use super::lock::open;
 use super::thinning::{self, CLASS};
-use super::{CheckHistory, HistoryEntry, line};
+use super::{CheckHistory, HistoryEntry, is_between, line};
 use crate::core::model::sample::Sample;
 use anyhow::{Result, ensure};
 use std::fs::{self, OpenOptions};
@@ -25,13 +25,16 @@ impl CheckHistory {
     /// The interval at which samples come now.
     fn interval_s(&self) -> f64 {
         let planned_s = self.header.interval_s;
-        let mut newest: Vec<f64> = (self.entries.windows(2).rev())
-            .filter_map(|pair| match pair {
-                [then, last] if last.span_s < OTHER * planned_s => Some(last.t - then.t),
-                _ => None,
-            })
-            .take(INTERVALS)
-            .collect();
+        let mut newest = Vec::with_capacity(INTERVALS);
+        let mut checks = self.entries.iter().rev().filter(|entry| !entry.is_between).peekable();
+        while newest.len() < INTERVALS
+            && let Some(last) = checks.next()
+            && let Some(then) = checks.peek()
+        {
+            if last.span_s < OTHER * planned_s {
+                newest.push(last.t - then.t);
+            }
+        }
         newest.sort_by(f64::total_cmp);
         let median = newest.get(newest.len() / 2).filter(|_| newest.len() > 2);
         let other = |median: &&f64| !(1.0 / OTHER..OTHER).contains(&(**median / planned_s));
@@ -90,7 +93,8 @@ impl CheckHistory {
             out.write_all(&text).map_err(|e| self.refused(&e))?;
             let bytes = text.len() as u64;
             self.whole += bytes;
-            self.entries.push(HistoryEntry { t: joined.t, span_s, bytes });
+            let is_between = is_between(&joined, interval_s);
+            self.entries.push(HistoryEntry { t: joined.t, span_s, bytes, is_between });
         }
         // Synced, because after a power cut a rename may outlive the data. That is once in 64 checks.
         out.into_inner()

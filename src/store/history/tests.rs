@@ -110,6 +110,26 @@ fn the_interval_is_the_one_at_which_checks_come() {
 }
 
 #[test]
+fn what_a_check_did_while_it_stayed_is_kept_and_is_no_interval() {
+    let dir = tempfile::tempdir().unwrap();
+    for nth in 0..4 {
+        let t = 1e9 + 300.0 * f64::from(nth);
+        let mut found = check(dir.path(), t, &[]);
+        for (order, after_s) in [(1, 10.0), (2, 20.0), (3, 297.0)] {
+            let between = Sample { span_s: Some(10.0), ..sample(t + after_s) };
+            found.history.add(&between, &[ordered(order)], SIZE).unwrap();
+        }
+        // What came of an order is kept too.
+        let outcome = Sample { span_s: Some(1.0), ..sample(t + 298.0) };
+        found.history.add(&outcome, &[], SIZE).unwrap();
+    }
+    let found = look(dir.path(), sample(1e9 + 1200.0));
+    assert_eq!(found.history.header().interval_s, 300.0);
+    assert_eq!((found.before.len(), found.past.len()), (20, 12), "also what came right before");
+    assert_eq!(found.before.last(), Some(&(1e9 + 1198.0)));
+}
+
+#[test]
 fn a_check_by_hand_adds_nothing_and_loses_no_order() {
     let dir = tempfile::tempdir().unwrap();
     for nth in 0..5 {

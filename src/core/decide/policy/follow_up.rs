@@ -19,6 +19,9 @@ use crate::core::servers::Termination;
 /// Seconds that a unit gets to start again before the outcome of its restart is told.
 const STARTED_S: f64 = 30.0;
 
+/// Seconds between samples up to which they tell when a process exited.
+const CLOSE_S: f64 = 15.0;
+
 /// What still threatens while a victim stays.
 struct DangerToVictim {
     forecast: Forecast,
@@ -51,7 +54,10 @@ impl Policy {
                 self.eligibility.never_restart(of.order.victim);
             }
             events.push(Event::Outcome(outcome));
-            self.last_minute.exits.learn(of.server, of.order.step, t - of.step_t);
+            // A gap between checks is no time that an exit took: 300 s would make the next lead that long.
+            if self.last_minute.gap_s() <= CLOSE_S {
+                self.last_minute.exits.learn(of.server, of.order.step, t - of.step_t);
+            }
             if unit_of(&of.order) == Unit::Bytes {
                 let ceiling = of.ceiling();
                 self.last_minute.turnovers.ended(t, of.pool, ceiling, of.server, of.size);
