@@ -136,7 +136,9 @@ impl<'s> LogEventCounts<'s> {
     }
 
     /// Counts a line, or keeps it until the others are known.
-    pub(super) fn take(&mut self, hit: Hit) {
+    pub(super) fn take(&mut self, mut hit: Hit) {
+        // What is to come in every reading is no time.
+        hit.t = hit.t.filter(|t| !self.stamps.is_to_come(*t));
         let Some(hit) = self.kills.take(hit) else { return };
         let Proved { failure, only, .. } = hit.proved;
         let counts_now =

@@ -106,6 +106,19 @@ mod tests {
             ("[ 86427 ] <Error> executeQuery: fork: x", Some("fork: x")),
             ("|00001|ovs_thread(main)|EMER|fork: x", Some("fork: x")),
             ("[813] app@shop NOTICE:  fork: x", None),
+            ("[813] app@shop ERROR:  fork: x", None),
+            ("[813] app@shop WARNING:  fork: x", None),
+            ("[813] ERROR:  fork: x", None),
+            ("[ 7 ] {} fork: x} <Debug> executeQuery: y", None),
+            ("[ 7 ] {} fork: x", None),
+            ("[ 7 ] {1f-2} <Error> executeQuery: fork: x", Some("fork: x")),
+            ("KeyError: fork: x", None),
+            ("java.io.FileNotFoundException: fork: x", None),
+            ("File::NotFound: fork: x", None),
+            ("shop.models.User.DoesNotExist: fork: x", None),
+            ("NoSuchFileException: fork: x", None),
+            ("NoSuchKey: fork: x", None),
+            ("java.net.UnknownHostException: fork: x", None),
         ] {
             let wanted = head.unwrap_or("fork: x");
             assert_eq!(heads(message).any(|found| found == wanted), head.is_some(), "{message}");

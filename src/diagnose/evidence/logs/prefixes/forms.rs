@@ -77,7 +77,16 @@ fn of_a_place(text: &str) -> Option<Option<&str>> {
     let is_query = place.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
     let file_and_line = place.split_once(':');
     let is_place = file_and_line.is_some_and(|(file, line)| is_class(file) && is_number(line));
-    Some((is_query || is_place).then_some(rest))
+    Some((is_place || (is_query && is_of_clickhouse(rest))).then_some(rest))
+}
+
+/// What ClickHouse writes behind the number of the query: "<Error> executeQuery: ".
+fn is_of_clickhouse(text: &str) -> bool {
+    let Some((level, rest)) = text.strip_prefix('<').and_then(|text| text.split_once("> ")) else {
+        return false;
+    };
+    let name = rest.split_once(": ").map(|(name, _)| name.strip_prefix("void ").unwrap_or(name));
+    LEVELS.contains(&level) && name.is_some_and(is_name)
 }
 
 /// A shell's "line 7: ", in its user's language.
@@ -160,10 +169,16 @@ pub(super) fn of_the_first_word(text: &str) -> Option<&str> {
                 || is_time(bare)
                 || is_thread(bare)
                 || is_session(bare));
-    // What a session raises at these levels is its client's own choice.
-    let is_raised = is_session(bare)
-        && ["NOTICE:", "INFO:", "WARNING:"].iter().any(|level| rest.starts_with(level));
+    let is_raised = is_session(bare) && is_raised(rest) || is_raised(text);
     (is_prefix && !is_raised).then_some(rest)
+}
+
+/// Whether a client may have chosen what PostgreSQL says: RAISE does so at every level up to ERROR, and at
+/// LOG. Behind those it has two blanks.
+fn is_raised(text: &str) -> bool {
+    let levels = ["DEBUG", "INFO", "NOTICE", "WARNING", "ERROR"];
+    let raised = levels.iter().find_map(|level| text.strip_prefix(level)?.strip_prefix(":  "));
+    raised.is_some_and(|message| message.trim_end() != "out of memory")
 }
 
 /// What follows a text in brackets, which is no client's address.

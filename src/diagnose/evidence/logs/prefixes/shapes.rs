@@ -26,13 +26,26 @@ pub(super) fn is_name(word: &str) -> bool {
         && !is_quoted
         && word.chars().all(plain)
         && !OTHERS_WORDS.contains(&lower.as_str())
+        && !says_name(&lower)
+}
+
+/// Whether an exception of that name, in small letters, says a name that others may have chosen: a key, a
+/// file, a host that is not there.
+fn says_name(lower: &str) -> bool {
+    let ends = ["notfound", "notfounderror", "notfoundexception", "doesnotexist", "keyerror"];
+    let begins = ["nosuchfile", "nosuchkey", "unknown"];
+    let last = lower.rsplit(['.', ':', '$', '/']).next().unwrap_or(lower);
+    ends.iter().any(|end| last.ends_with(end)) || begins.iter().any(|begin| last.starts_with(begin))
 }
 
 /// "org.apache.catalina.core.StandardServer", "MY-010116"; not "v1.2" and no address.
 pub(super) fn is_class(word: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_.$-".contains(c);
     let starts = word.starts_with(|c: char| c.is_ascii_alphabetic());
-    starts && word.contains('.') && word.chars().all(plain)
+    starts
+        && word.contains('.')
+        && word.chars().all(plain)
+        && !says_name(&word.to_ascii_lowercase())
 }
 
 /// PostgreSQL's "app@shop" before the level, or "user=app,db=shop".

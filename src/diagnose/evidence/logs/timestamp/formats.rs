@@ -2,8 +2,8 @@
 //!
 //! Each returns Unix time and what follows, or nothing where the line begins otherwise.
 
-use super::Stamps;
 use super::scan::Scan;
+use super::{ReadStamp, Stamps};
 
 /// Days of the week at the beginning of a stamp.
 const WEEKDAYS: [&str; 7] = ["Mon ", "Tue ", "Wed ", "Thu ", "Fri ", "Sat ", "Sun "];
@@ -11,6 +11,8 @@ const WEEKDAYS: [&str; 7] = ["Mon ", "Tue ", "Wed ", "Thu ", "Fri ", "Sat ", "Su
 /// Levels that some write before the time.
 const LEVELS: [&str; 9] =
     ["DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "CRITICAL", "FATAL", "SEVERE"];
+/// What MySQL writes behind its time.
+const OF_MYSQL: [&str; 4] = ["[ERROR] ", "[Warning] ", "[Note] ", "mysqld_safe "];
 /// The most levels and names in brackets before a time.
 const MOST_NAMES: usize = 3;
 
@@ -46,12 +48,12 @@ impl Stamps {
                 _ => inside,
             };
             // Tornado: `[E 261124 10:00:00 web:1]`, Jupyter: `[E 2026-11-24 10:00:00.123 App]`.
-            let inside = match inside.as_bytes() {
-                [b'A'..=b'Z', b' ', ..] => inside.get(2..)?,
-                _ => inside,
+            let (inside, of_six) = match inside.as_bytes() {
+                [b'A'..=b'Z', b' ', ..] => (inside.get(2..)?, Self::year_first as ReadStamp),
+                _ => (inside, Self::mysql_5_5 as ReadStamp),
             };
-            let known =
-                [Self::ctime, Self::iso, Self::syslog, Self::slashed, Self::civil, Self::mysql_5_5];
+            let known: [ReadStamp; 6] =
+                [Self::ctime, Self::iso, Self::syslog, Self::slashed, Self::civil, of_six];
             known.into_iter().find_map(|read| read(self, inside))?.0
         };
         Some((t, rest))
@@ -63,7 +65,8 @@ impl Stamps {
         let day = scan.number()?;
         let by = if scan.0.starts_with('/') { "/" } else { "-" };
         let month = scan.eat(by)?.month()?;
-        let year = scan.eat(by)?.number()?;
+        let (year, digits) = scan.eat(by)?.counted()?;
+        let year = if digits == 2 { 2000 + year } else { year };
         let between = if scan.0.starts_with(':') { ":" } else { " " };
         let clock = scan.eat(between)?.clock()?;
         let zone = scan.zone();
@@ -176,13 +179,32 @@ impl Stamps {
         Some((self.unix(date / 10_000, date / 100 % 100, date % 100, clock, None)?, rest))
     }
 
-    /// `150126 22:31:29 ..`: MySQL to 5.5, MariaDB to 10.0.
+    /// `150126 22:31:29 [ERROR] ..`: MySQL to 5.5, MariaDB to 10.0. Behind it others may mean the day first.
     pub(super) fn mysql_5_5<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
-        let mut scan = Scan(line);
-        let date = scan.digits(6)?;
-        let clock = scan.blanks()?.clock()?;
-        let t = self.unix(2000 + date / 10_000, date / 100 % 100, date % 100, clock, None)?;
-        Some((t, scan.0))
+        let (date, clock, rest) = of_six_digits(line)?;
+        if OF_MYSQL.iter().any(|begin| rest.trim_start().starts_with(begin)) {
+            return self.year_first(line);
+        }
+        Some((self.of_two_digits(date, clock, None)?, rest))
+    }
+
+    /// The same where the year is known to be first.
+    fn year_first<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
+        let ([year, month, day], clock, rest) = of_six_digits(line)?;
+        Some((self.unix(2000 + year, month, day, clock, None)?, rest))
+    }
+
+    /// The time of a date whose year has two digits and is first or last. Of two readings that are not to
+    /// come the older counts: an old line that looks new would be false evidence.
+    fn of_two_digits(
+        &self,
+        [first, month, last]: [i64; 3],
+        clock: (i64, i64, f64),
+        zone: Option<i64>,
+    ) -> Option<f64> {
+        let read = |year: i64, day| self.unix(2000 + year, month, day, clock, zone);
+        let readings = [read(first, last), read(last, first)].into_iter().flatten();
+        readings.filter(|t| !self.is_to_come(*t)).reduce(f64::min)
     }
 
     /// `1795514400.123 ..`: Squid, journalctl's short-unix.
@@ -196,12 +218,16 @@ impl Stamps {
     /// `2026.11.24 10:00:00.123456 ..`: ClickHouse; `24.11.2026 10:00:00`.
     pub(super) fn dotted<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
         let mut scan = Scan(line);
-        let first = scan.number()?;
+        let (first, of_first) = scan.counted()?;
         let month = scan.eat(".")?.digits(2)?;
-        let last = scan.eat(".")?.number()?;
+        let (last, of_last) = scan.eat(".")?.counted()?;
         let (year, day) = if first > 31 { (first, last) } else { (last, first) };
         let clock = scan.eat(" ")?.clock()?;
-        Some((self.unix(year, month, day, clock, None)?, scan.0))
+        let t = match (of_first, of_last) {
+            (1 | 2, 2) => self.of_two_digits([first, month, last], clock, None)?,
+            _ => self.unix(year, month, day, clock, None)?,
+        };
+        Some((t, scan.0))
     }
 
     /// `11-24 10:00:00 ..`: Logback, Android; `24-Nov 10:00 ..`: Bacula.
@@ -257,21 +283,24 @@ impl Stamps {
     }
 
     fn of_digits<'a>(&self, text: &'a str) -> Option<(f64, &'a str)> {
-        type Read = for<'s, 'l> fn(&'s Stamps, &'l str) -> Option<(f64, &'l str)>;
-        let known: [Read; 4] = [Self::iso, Self::slashed, Self::american, Self::yearless];
+        let known: [ReadStamp; 4] = [Self::iso, Self::slashed, Self::american, Self::yearless];
         known.into_iter().find_map(|read| read(self, text))
     }
 
     /// `2026/11/24 10:00:00`: nginx, Go; `26/11/24 10:00:00`: Hadoop, Spark.
     pub(super) fn slashed<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
         let mut scan = Scan(line);
-        let year = scan.year_or_two_digits()?;
+        let (year, digits) = scan.counted()?;
         let month = scan.eat("/")?.number()?;
         let day = scan.eat("/")?.number()?;
         // Net::Server: `2026/11/24-10:00:00`.
         let between = if scan.0.starts_with('-') { "-" } else { " " };
         let clock = scan.eat(between)?.clock()?;
-        Some((self.unix(year, month, day, clock, None)?, scan.0))
+        let t = match digits {
+            2 => self.of_two_digits([year, month, day], clock, None)?,
+            _ => self.unix(year, month, day, clock, None)?,
+        };
+        Some((t, scan.0))
     }
 
     /// As syslog has it, with a T.
@@ -283,7 +312,7 @@ impl Stamps {
     /// by offset, by `Z`, by `UTC` or local. Home Assistant wrote two digits of the year.
     pub(super) fn iso<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
         let mut scan = Scan(line);
-        let year = scan.year_or_two_digits()?;
+        let (year, digits) = scan.counted()?;
         let month = scan.eat("-")?.number()?;
         let day = scan.eat("-")?.number()?;
         let clock = match scan.0.as_bytes().first() {
@@ -294,6 +323,21 @@ impl Stamps {
             _ => scan.blanks()?.clock()?,
         };
         let zone = scan.zone();
-        Some((self.unix(year, month, day, clock, zone)?, scan.0))
+        let t = match digits {
+            2 => self.of_two_digits([year, month, day], clock, zone)?,
+            _ => self.unix(year, month, day, clock, zone)?,
+        };
+        Some((t, scan.0))
     }
+}
+
+/// Date, clock and what follows.
+type SixDigits<'a> = ([i64; 3], (i64, i64, f64), &'a str);
+
+/// `261124 10:00:00` taken apart: the date, the clock and what follows.
+fn of_six_digits(line: &str) -> Option<SixDigits<'_>> {
+    let mut scan = Scan(line);
+    let date = scan.digits(6)?;
+    let clock = scan.blanks()?.clock()?;
+    Some(([date / 10_000, date / 100 % 100, date % 100], clock, scan.0))
 }

@@ -27,6 +27,9 @@ pub struct Stamped<'a> {
     pub by_syslog: bool,
 }
 
+/// Reads a stamp: Unix time and what follows.
+type ReadStamp = for<'s, 'l> fn(&'s Stamps, &'l str) -> Option<(f64, &'l str)>;
+
 impl Stamps {
     /// Stamps of logs of this machine, which is in `zone` and was booted at `boot_t`.
     pub fn new(zone: TimeZone, now_t: f64, boot_t: f64) -> Self {
@@ -35,8 +38,7 @@ impl Stamps {
 
     /// The time at the beginning of a line, and the rest of the line after it and blanks.
     pub fn split<'a>(&self, line: &'a str) -> Stamped<'a> {
-        type Read = for<'s, 'l> fn(&'s Stamps, &'l str) -> Option<(f64, &'l str)>;
-        let known: [(Read, bool); 19] = [
+        let known: [(ReadStamp, bool); 19] = [
             (Self::bracketed, false),
             (Self::syslog, true),
             (Self::ctime, false),
@@ -179,7 +181,6 @@ mod tests {
             "1255:M 24 Nov 2026 10:00:00.000 # x",
             "[1255] 24 Nov 10:00:00 # x",
             "  8550:20261124:100000.484 x",
-            "261124 10:00:00 x",
             "2026-11-24 10:00:00.000 CET x",
             "2026-11-24 12:00:00.000 +02 x",
             "2026-11-24 10:00 +00:00: x",
@@ -196,8 +197,7 @@ mod tests {
             "Log started: 2026-11-24  10:00:00 x",
             "2026.11.24 10:00:00.000000 x",
             "24.11.2026 10:00:00 x",
-            "26-11-24 10:00:00 x",
-            "26/11/24 10:00:00 x",
+            "24-Nov-26 10:00:00 x",
             "[E 261124 10:00:00 web:1] x",
             "[E 2026-11-24 10:00:00.000 App] x",
             "ERROR 2026-11-24 10:00:00,000 x",
@@ -214,6 +214,45 @@ mod tests {
         ] {
             let Stamped { t, rest, .. } = stamps.split(line);
             assert_eq!((t, rest), (Some(T), "x"), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_year_of_two_digits_never_makes_a_line_newer_than_it_may_be() {
+        let stamps = stamps("UTC0");
+        let day = |year, month, day| stamps.unix(year, month, day, (10, 0, 0.0), None);
+        for (line, t) in [
+            // Hadoop's and Home Assistant's order where the other would be to come.
+            ("26/10/30 10:00:00 x", day(2026, 10, 30)),
+            ("26-10-30 10:00:00 x", day(2026, 10, 30)),
+            ("261030 10:00:00 x", day(2026, 10, 30)),
+            ("30/11/24 10:00:00 x", day(2024, 11, 30)),
+            ("28/03/19 10:00:00 x", day(2019, 3, 28)),
+            ("[28-03-23 10:00:00] x", day(2023, 3, 28)),
+            ("ERROR 31-12-24 10:00:00 x", day(2024, 12, 31)),
+            ("300323 10:00:00 x", day(2023, 3, 30)),
+            ("30-Nov-25 10:00:00 x", day(2025, 11, 30)),
+            ("30.11.25 10:00:00 x", day(2025, 11, 30)),
+            // Both may be: the older.
+            ("26/11/25 10:00:00 x", day(2025, 11, 26)),
+            ("26/11/24 10:00:00 x", day(2024, 11, 26)),
+            ("26-11-24 10:00:00 x", day(2024, 11, 26)),
+            ("261124 10:00:00 x", day(2024, 11, 26)),
+        ] {
+            let Stamped { t: got, rest, .. } = stamps.split(line);
+            assert_eq!((got, rest), (t, "x"), "{line}");
+        }
+        // MySQL's and Tornado's own forms have the year first.
+        assert_eq!(stamps.split("261124 10:00:00 [ERROR] x").t, Some(T));
+        for line in [
+            "30/11/30 10:00:00 x",
+            "301130 10:00:00 x",
+            "[E 301124 10:00:00 web:1] x",
+            "300323 10:00:00 [ERROR] x",
+            "30-Nov-26 10:00:00 x",
+            "2030/11/24 10:00:00 x",
+        ] {
+            assert!(stamps.split(line).t.is_none_or(|t| stamps.is_to_come(t)), "{line}");
         }
     }
 

@@ -21,18 +21,16 @@ impl Scan<'_> {
         (1..=9).contains(&digits).then(|| number.parse().ok())?
     }
 
-    /// A number of exactly so many digits.
-    pub(super) fn digits(&mut self, count: usize) -> Option<i64> {
-        let before = self.0;
+    /// A number and how many digits it has.
+    pub(super) fn counted(&mut self) -> Option<(i64, usize)> {
+        let before = self.0.len();
         let number = self.number()?;
-        (before.len() - self.0.len() == count).then_some(number)
+        Some((number, before - self.0.len()))
     }
 
-    /// A year, or two digits of one of this century.
-    pub(super) fn year_or_two_digits(&mut self) -> Option<i64> {
-        let before = self.0.len();
-        let year = self.number()?;
-        Some(if before - self.0.len() == 2 { 2000 + year } else { year })
+    /// A number of exactly so many digits.
+    pub(super) fn digits(&mut self, count: usize) -> Option<i64> {
+        self.counted().filter(|(_, digits)| *digits == count).map(|(number, _)| number)
     }
 
     /// A year behind a blank, if there is one.

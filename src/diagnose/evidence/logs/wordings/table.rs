@@ -48,6 +48,10 @@ pub(super) const WORDINGS: &[Wording] = &[
     has("lock process memory", Nothing, Tag),
     has("VRAM", Nothing, Tag),
     has("GEM ", Nothing, Tag),
+    // XLA's buffers, memcached's -m, .NET's arrays.
+    has("RESOURCE_EXHAUSTED", Nothing, Tag),
+    has("SERVER_ERROR", Nothing, Tag),
+    has("Array dimensions exceeded", Nothing, Tag),
     has("DRM_IOCTL", Nothing, Tag),
     // Pages that are set apart by vm.nr_hugepages.
     has("uge page", Nothing, Tag),
