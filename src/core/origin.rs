@@ -47,7 +47,7 @@ fn is_unit(part: &str) -> bool {
 }
 
 /// Services whose restart ends what others do: sessions, the bus that everything talks by, and leakwatch.
-const NEVER_RESTARTED: [&str; 12] = [
+const NEVER_RESTARTED: [&str; 19] = [
     "dbus",
     "dbus-broker",
     "systemd-logind",
@@ -55,10 +55,17 @@ const NEVER_RESTARTED: [&str; 12] = [
     "user-runtime-dir@",
     "getty@",
     "serial-getty@",
+    "console-getty",
+    "container-getty@",
+    "debug-shell",
     "display-manager",
     "gdm",
     "lightdm",
     "sddm",
+    "greetd",
+    "lxdm",
+    "xdm",
+    "ly",
     "leakwatch",
 ];
 
@@ -265,6 +272,20 @@ mod tests {
         }
         let own = ["user.slice", "user-7.slice", "user@7.service", "app.slice", "a.service"];
         assert_eq!(units(shell, Some(7)), own);
+    }
+
+    #[test]
+    fn what_sessions_depend_on_is_never_restarted() {
+        for name in ["shop", "lyrics", "getty", "xdm-report", "debug-shell2", "shop@1"] {
+            assert!(is_restartable(&format!("{name}.service")), "{name}");
+        }
+        for name in NEVER_RESTARTED {
+            let instance = if name.ends_with('@') { "tty1" } else { "" };
+            assert!(!is_restartable(&format!("{name}{instance}.service")), "{name}");
+        }
+        for unit in ["debug-shell.service", "container-getty@1.service", "ly.service", "a.scope"] {
+            assert!(!is_restartable(unit), "{unit}");
+        }
     }
 
     #[test]

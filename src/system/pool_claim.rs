@@ -1,4 +1,4 @@
-//! Pool claim: one watch at a time ends the workers of one master.
+//! Pool claim: one watch at a time ends the workers of one master, or restarts the unit of a lone process.
 //!
 //! Two watches may have chosen the same pool, by a name and by a user, in one process or in two. Each
 //! counts its own victims: together they would end more than half of the workers at once. So the first
@@ -53,7 +53,12 @@ impl PoolClaims {
         else {
             return true;
         };
-        let master = ProcId { pid: master.1, start: master.0 };
+        self.take_itself(ProcId { pid: master.1, start: master.0 })
+    }
+
+    /// Whether this watch may have the unit of that process restarted. Its parent is process 1, as that of
+    /// every lone process is: that would be one claim for all of them.
+    pub(crate) fn take_itself(&mut self, master: ProcId) -> bool {
         let last_s = wait::uptime_s();
         if let Some(claim) = self.held.iter_mut().find(|claim| claim.master == master) {
             claim.last_s = last_s;
@@ -131,6 +136,20 @@ mod tests {
             drop(self.0.stdin.take());
             self.0.wait().ok();
         }
+    }
+
+    #[test]
+    fn the_units_of_two_lone_processes_are_claimed_each_by_itself() {
+        // Of one parent, as all lone processes are.
+        let (first, second) = (Worker::start(), Worker::start());
+        let id = |worker: &Worker| {
+            let pid = worker.0.id();
+            ProcId { pid, start: start_and_parent(Path::new("/proc"), pid).unwrap().0 }
+        };
+        let (mut ours, mut theirs) = (PoolClaims::default(), PoolClaims::default());
+        assert!(ours.take_itself(id(&first)) && ours.take_itself(id(&first)));
+        assert!(theirs.take_itself(id(&second)), "another unit");
+        assert!(!theirs.take_itself(id(&first)) && !ours.take_itself(id(&second)));
     }
 
     #[test]

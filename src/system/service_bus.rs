@@ -5,15 +5,18 @@
 //! <https://dbus.freedesktop.org/doc/dbus-specification.html>; the calls: org.freedesktop.systemd1(5).
 
 use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Where systemd listens.
 const SOCKET: &str = "/run/systemd/private";
 const NAME: &str = "org.freedesktop.systemd1";
-/// The longest that one read or write may take: systemd answers within milliseconds, also on a busy machine.
+/// The longest that all calls of a connection may take together, since the watch stands still meanwhile:
+/// systemd answers within milliseconds, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes of a message; the answers have some hundred.
 const MOST_BYTES: usize = 1 << 16;
@@ -40,6 +43,7 @@ impl From<io::Error> for BusError {
 /// A connection to systemd.
 pub(super) struct ServiceBus {
     stream: UnixStream,
+    until: Instant,
     serial: u32,
 }
 
@@ -50,23 +54,63 @@ impl ServiceBus {
     }
 
     fn connect_to(path: &Path) -> Result<Self, BusError> {
-        let mut stream = UnixStream::connect(path)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        let until = Instant::now() + PATIENCE;
+        let flags = SocketFlags::CLOEXEC;
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None);
+        let socket = socket.map_err(BusError::Failed)?;
+        // A connection waits too, where the queue is full.
+        let connected = set_socket_timeout(&socket, Timeout::Send, Some(PATIENCE))
+            .and_then(|()| SocketAddrUnix::new(path))
+            .and_then(|address| rustix::net::connect(&socket, &address));
+        connected.map_err(|errno| BusError::from(io::Error::from(errno)))?;
+        let mut bus = Self { stream: socket.into(), until, serial: 0 };
         let uid = rustix::process::geteuid().as_raw().to_string();
         let hex: String = uid.bytes().map(|digit| format!("{digit:02x}")).collect();
-        stream.write_all(format!("\0AUTH EXTERNAL {hex}\r\n").as_bytes())?;
+        bus.write(format!("\0AUTH EXTERNAL {hex}\r\n").as_bytes())?;
         let mut answer = Vec::new();
         while !answer.ends_with(b"\r\n") && answer.len() < 512 {
             let mut byte = [0];
-            stream.read_exact(&mut byte)?;
+            bus.read(&mut byte)?;
             answer.extend(byte);
         }
         if !answer.starts_with(b"OK ") {
             return Err(BusError::Failed(Errno::ACCESS));
         }
-        stream.write_all(b"BEGIN\r\n")?;
-        Ok(Self { stream, serial: 0 })
+        bus.write(b"BEGIN\r\n")?;
+        Ok(bus)
+    }
+
+    /// What is left of the time for all calls.
+    fn left(&self) -> Result<Duration, BusError> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(BusError::Failed(Errno::TIMEDOUT)) } else { Ok(left) }
+    }
+
+    fn write(&mut self, mut bytes: &[u8]) -> Result<(), BusError> {
+        while !bytes.is_empty() {
+            self.stream.set_write_timeout(Some(self.left()?))?;
+            match self.stream.write(bytes) {
+                Ok(0) => return Err(BusError::Failed(Errno::PIPE)),
+                Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, bytes: &mut [u8]) -> Result<(), BusError> {
+        let mut filled = 0;
+        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            self.stream.set_read_timeout(Some(self.left()?))?;
+            match self.stream.read(rest) {
+                Ok(0) => return Err(BusError::Failed(Errno::PROTO)),
+                Ok(length) => filled += length,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// The object of the unit that a process belongs to.
@@ -80,25 +124,52 @@ impl ServiceBus {
 
     /// A property that is text.
     pub(super) fn text(&mut self, at: &str, of: &str, name: &str) -> Result<String, BusError> {
-        let answer = self.property(at, of, name)?;
-        let mut reader = MessageReader::new(&answer);
-        let text = (reader.signature() == Some("s")).then(|| reader.text()).flatten();
-        text.ok_or(BusError::Failed(Errno::PROTO))
+        self.value(at, of, name, "s", |reader| reader.text())
     }
 
     /// A property that is a number of 32 bits.
     pub(super) fn number(&mut self, at: &str, of: &str, name: &str) -> Result<u32, BusError> {
-        let answer = self.property(at, of, name)?;
-        let mut reader = MessageReader::new(&answer);
-        let number = (reader.signature() == Some("u")).then(|| reader.number()).flatten();
-        number.ok_or(BusError::Failed(Errno::PROTO))
+        self.value(at, of, name, "u", |reader| reader.number())
     }
 
-    /// Has a unit restarted; returns when the job is queued, which replaces one that contradicts it.
-    pub(super) fn restart(&mut self, unit: &str) -> Result<(), BusError> {
+    /// A property that is true or false.
+    pub(super) fn flag(&mut self, at: &str, of: &str, name: &str) -> Result<bool, BusError> {
+        self.value(at, of, name, "b", |reader| reader.number().map(|number| number != 0))
+    }
+
+    /// Whether a property that is a list of texts has none.
+    pub(super) fn is_empty(&mut self, at: &str, of: &str, name: &str) -> Result<bool, BusError> {
+        self.value(at, of, name, "as", |reader| reader.number().map(|bytes| bytes == 0))
+    }
+
+    /// Has a unit restarted that runs, unless another job is under way for it or what depends on it: a stop
+    /// stays a stop.
+    ///
+    /// # Errors
+    /// Why it is not restarted. Once it was asked for, only what systemd answers is one: without an answer
+    /// it may well be under way.
+    pub(super) fn try_restart(&mut self, unit: &str) -> Result<(), BusError> {
+        self.left()?;
         let mut body = Marshal::default();
-        body.text("replace");
-        self.call(unit, "org.freedesktop.systemd1.Unit", "Restart", "s", &body).map(drop)
+        body.text("fail");
+        match self.call(unit, "org.freedesktop.systemd1.Unit", "TryRestart", "s", &body) {
+            Ok(_) | Err(BusError::Failed(_)) => Ok(()),
+            Err(refused) => Err(refused),
+        }
+    }
+
+    fn value<T>(
+        &mut self,
+        at: &str,
+        of: &str,
+        name: &str,
+        signature: &str,
+        read: impl FnOnce(&mut MessageReader<'_>) -> Option<T>,
+    ) -> Result<T, BusError> {
+        let answer = self.property(at, of, name)?;
+        let mut reader = MessageReader::new(&answer);
+        let is_it = reader.signature() == Some(signature);
+        is_it.then(|| read(&mut reader)).flatten().ok_or(BusError::Failed(Errno::PROTO))
     }
 
     fn property(&mut self, at: &str, of: &str, name: &str) -> Result<Vec<u8>, BusError> {
@@ -137,7 +208,7 @@ impl ServiceBus {
         message.0.extend(&fields.0);
         message.pad(8);
         message.0.extend(&body.0);
-        self.stream.write_all(&message.0)?;
+        self.write(&message.0)?;
         for _ in 0..MOST_SKIPPED {
             if let Some(answer) = self.receive()? {
                 return answer;
@@ -149,7 +220,7 @@ impl ServiceBus {
     /// The next message, if it answers the last call.
     fn receive(&mut self) -> Result<Option<Result<Vec<u8>, BusError>>, BusError> {
         let mut head = [0; 16];
-        self.stream.read_exact(&mut head)?;
+        self.read(&mut head)?;
         let [endian, kind, ..] = head;
         let mut reader = MessageReader { bytes: &head, at: 4 };
         let lengths = (reader.number(), reader.number(), reader.number());
@@ -159,7 +230,7 @@ impl ServiceBus {
             return Err(BusError::Failed(Errno::PROTO));
         }
         let mut rest = vec![0; fields.next_multiple_of(8) + body];
-        self.stream.read_exact(&mut rest)?;
+        self.read(&mut rest)?;
         let body = rest.split_off(fields.next_multiple_of(8));
         let (mut error, mut answers) = (String::new(), None);
         let mut reader = MessageReader::new(rest.get(..fields).unwrap_or_default());

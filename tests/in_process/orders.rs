@@ -473,6 +473,44 @@ fn a_restart_that_systemd_does_not_make_is_not_counted_as_one() {
 }
 
 #[test]
+fn what_systemd_does_not_restart_is_ended_by_signals_where_that_is_allowed_too() {
+    use SignalFailure::{NoService, NotAlone, NotPermitted, RunsOnce};
+    for why in [NoService, NotPermitted, NotAlone, RunsOnce] {
+        for allow_standalone in [false, true] {
+            let mut world = lone_in("shop.service", MIB, Nature::Stuck);
+            let rules = Rules { restart_unit: true, allow_standalone, ..rules() };
+            world.engine.set_rules(rules);
+            let order = world.run_until_order();
+            assert_eq!(order.step, Step::Restart);
+            world.signal_failure = Some((order.victim, why));
+
+            // A signal takes less time than a restart, and is due later.
+            world.run(30);
+
+            let next = world.orders.get(1).map(|order| order.step);
+            assert_eq!(next, allow_standalone.then_some(Step::Term), "{why:?}");
+        }
+    }
+}
+
+#[test]
+fn while_a_unit_starts_again_what_came_back_is_counted_once() {
+    let mut world = lone_in("shop.service", MIB, Nature::Obeys);
+    world.run_until_order();
+    world.refill = false;
+    world.run(3);
+    assert!(world.outcomes.is_empty(), "it is not back yet: {:?}", world.outcomes);
+    assert!(world.engine.policy().has_order_under_way());
+    // Something else takes memory meanwhile: the limit is seen to fall.
+    for _ in 0..20 {
+        world.total -= 45 * MIB;
+        world.tick();
+    }
+    assert!(world.outcomes.is_empty(), "{:?}", world.outcomes);
+    assert!(world.engine.policy().next_s().is_some(), "the last minute is blind");
+}
+
+#[test]
 fn the_protected_are_spared_by_name_executable_or_title() {
     for pattern in ["^apache2$", "sbin/apache2 -k"] {
         let protect = vec![Regex::new(pattern).unwrap()];

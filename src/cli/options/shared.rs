@@ -169,8 +169,9 @@ pub struct JudgeOptions {
     ///
     /// What has no workers to end, the main process of a service that leaks, is restarted through systemd,
     /// once its leak is proven or memory is about to end, with the unit's own stop signals and times. A
-    /// unit whose restart gave nothing back is not restarted again. Needs root. Servers that are only
-    /// reported, containers, users' own services and what sessions depend on are never restarted.
+    /// unit whose restart gave back less than half of what was expected is not restarted again. Needs root.
+    /// Not restarted are servers that are only reported, containers, users' own services, what sessions
+    /// depend on, units with other processes or on which others depend, Type=oneshot and transient units.
     #[arg(long)]
     pub restart_unit: bool,
     /// Extrapolate growth to at most K times as long as it was observed, 1 to 32

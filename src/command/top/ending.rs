@@ -52,6 +52,9 @@ pub(super) fn order(
             Subject::process(master.comm, master.id),
             server.name
         ),
+        _ if order.step == Step::Restart => {
+            "It stands alone, as its unit's only process.".to_owned()
+        }
         _ => "It stands alone: nothing is known to start it again.".to_owned(),
     };
     let signal = order.signal.name();

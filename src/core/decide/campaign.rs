@@ -53,7 +53,7 @@ pub struct OrderUnderWay {
     pub size: u32,
     /// Whether it was given, or its last step taken, in the last minute.
     pub is_urgent: bool,
-    /// Bytes that its end gives back, as of the last sample that had it.
+    /// Bytes that its end gives back, as of the last sample that had it; none once they were counted.
     pub footprint: u64,
 }
 

@@ -86,7 +86,11 @@ pub enum SignalFailure {
     Protected,
     /// It is not the main process of a service that systemd may restart.
     NoService,
-    /// Another watch ends the workers of the same master.
+    /// Its unit is of a kind that runs once: Type=oneshot, or transient.
+    RunsOnce,
+    /// A restart of its unit would end other processes too, or other units.
+    NotAlone,
+    /// Another watch ends the workers of the same master, or restarts the unit.
     Taken,
     /// The kernel said no, with this error number.
     Failed(i32),

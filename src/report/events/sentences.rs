@@ -241,7 +241,7 @@ impl fmt::Display for WhyNotEnded {
                 "nothing would restart it: restart its service, or allow that with --restart-unit (ending alone: --allow-standalone)",
             ),
             NotEnded::Restarted => f.write_str(
-                "its unit was restarted within the hour, or a restart gave nothing back: bound it (MemoryHigh=, MemoryMax=, RuntimeMaxSec= of the unit), or restart it by hand",
+                "its unit was restarted within the hour, or a restart gave back less than half of what was expected: bound it (MemoryHigh=, MemoryMax=, RuntimeMaxSec= of the unit), or restart it by hand",
             ),
             NotEnded::Helper => {
                 f.write_str("it is a helper of its master and not a worker: restart its service")
@@ -331,7 +331,9 @@ fn signal_failed(f: &mut fmt::Formatter<'_>, order: &Order, why: SignalFailure) 
             f,
             "{signal} was not sent: another watch ends the workers of this master; have one watch for it"
         ),
-        SignalFailure::NoService => write!(f, "{signal} was not sent: it is no service"),
+        SignalFailure::NoService | SignalFailure::RunsOnce | SignalFailure::NotAlone => {
+            write!(f, "{signal} was not sent: it is no service")
+        }
         SignalFailure::Failed(errno) => {
             write!(f, "{signal} was not sent: {}", io::Error::from_raw_os_error(errno))
         }
@@ -345,12 +347,18 @@ fn restart_failed(f: &mut fmt::Formatter<'_>, why: SignalFailure) -> fmt::Result
         SignalFailure::NotPermitted => f.write_str("systemd allows that to root alone"),
         SignalFailure::Protected => f.write_str("by its current name or title it is protected"),
         SignalFailure::Refused => f.write_str("leakwatch runs below it"),
-        SignalFailure::Taken => f.write_str("another watch ends its workers"),
+        SignalFailure::Taken => f.write_str("another watch restarts it"),
         SignalFailure::NoService => f.write_str(
             "systemd has it as no service's main process; `systemctl status PID` tells whose it is",
         ),
+        SignalFailure::RunsOnce => f.write_str(
+            "it runs once only (Type=oneshot, or a transient unit); restart it by hand if it may run again",
+        ),
+        SignalFailure::NotAlone => f.write_str(
+            "that would end more than this process: other processes of the unit, or units that depend on it; `systemctl restart UNIT` does it by hand",
+        ),
         SignalFailure::Failed(errno) => {
-            write!(f, "systemd does not answer: {}", io::Error::from_raw_os_error(errno))
+            write!(f, "systemd did not do it: {}", io::Error::from_raw_os_error(errno))
         }
     }
 }
@@ -630,6 +638,9 @@ mod tests {
             not_restarted(SignalFailure::Protected),
             not_restarted(SignalFailure::Refused),
             not_restarted(SignalFailure::NoService),
+            not_restarted(SignalFailure::RunsOnce),
+            not_restarted(SignalFailure::NotAlone),
+            not_restarted(SignalFailure::Taken),
             not_restarted(SignalFailure::Failed(110)),
             restarted(gone(Some(79 * MIB))),
             restarted(OutcomeResult::Stayed),

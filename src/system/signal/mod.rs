@@ -70,7 +70,11 @@ impl Signals for LiveSignals {
         if is_untouchable(order.target.pid) {
             return Err(SignalFailure::Refused);
         }
-        if self.claims.as_mut().is_some_and(|claims| !claims.take(order.victim.pid)) {
+        let take = |claims: &mut PoolClaims| match order.step {
+            Step::Restart => claims.take_itself(order.victim),
+            _ => claims.take(order.victim.pid),
+        };
+        if self.claims.as_mut().is_some_and(|claims| !take(claims)) {
             return Err(SignalFailure::Taken);
         }
         if order.step == Step::Restart {

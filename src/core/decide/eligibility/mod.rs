@@ -42,6 +42,8 @@ pub struct Eligibility {
     going: Vec<ProcId>,
     replacements: Replacements,
     restarts: Restarts,
+    /// Processes whose units systemd does not restart: they are ended like any other lone one.
+    unrestartable: Vec<ProcId>,
     /// Size of each pool when its tree came into danger, and when that was last so.
     episodes: HashMap<WorkerPool, (u32, f64)>,
 }
@@ -57,6 +59,7 @@ impl Eligibility {
             going: Vec::new(),
             replacements: Replacements::default(),
             restarts: Restarts::default(),
+            unrestartable: Vec::new(),
             episodes: HashMap::new(),
         }
     }
@@ -84,6 +87,7 @@ impl Eligibility {
         if detector.is_any_gone() {
             self.program_facts.retain(|id, _| lives(id));
             self.excluded.retain(lives);
+            self.unrestartable.retain(lives);
         }
         let is_kill = |kind| kind == MemoryFailureKind::OomKill;
         if sample.memory_failures.iter().any(|failure| is_kill(failure.kind)) {
@@ -153,7 +157,7 @@ impl Eligibility {
     /// children, and is no less than the service.
     fn restartable(&self, s: &ProcessState) -> Option<&str> {
         let unit = self.program_facts.get(&s.id)?.unit.as_deref()?;
-        let is_lone = s.parent.is_none() && s.children == 0;
+        let is_lone = s.parent.is_none() && s.children == 0 && !self.unrestartable.contains(&s.id);
         (self.rules.restart_unit && is_lone).then_some(unit)
     }
 
@@ -168,6 +172,14 @@ impl Eligibility {
     /// Takes note that the unit of a process was not restarted after all.
     pub fn not_restarted(&mut self, victim: ProcId) {
         self.restarts.remove(victim);
+    }
+
+    /// The unit of a process cannot be restarted: it is ended by signals, where that is allowed too.
+    pub fn cannot_restart(&mut self, victim: ProcId) {
+        match self.rules.allow_standalone {
+            true => self.unrestartable.push(victim),
+            false => self.exclude(victim),
+        }
     }
 
     /// The restart of a process's unit did not help: it is not restarted again.

@@ -115,7 +115,9 @@ impl LastMinute {
         self.gap_s = gap_s;
         self.growth.begin(t);
         self.observe_limits(sample);
-        for order in orders.iter().filter(|of| detector.process_state(of.order.victim).is_none()) {
+        let is_gone = |of: &&OrderUnderWay| detector.process_state(of.order.victim).is_none();
+        // A unit that starts again stays under way for a while, with nothing more to come back.
+        for order in orders.iter().filter(is_gone).filter(|of| of.footprint > 0) {
             for limit in self.limits.iter_mut().filter(|limit| limit.is_over(order.order.root)) {
                 limit.returned(t, order.footprint);
             }

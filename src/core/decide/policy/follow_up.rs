@@ -44,7 +44,11 @@ impl Policy {
                 // What came back is told by the limit of its unit, once that is there again.
                 None if of.order.step == Step::Restart
                     && of.successor(detector).is_none()
-                    && of.waited_s < STARTED_S => {}
+                    && of.waited_s < STARTED_S =>
+                {
+                    // It is counted once: the last minute has seen it come back by now.
+                    of.footprint = 0;
+                }
                 None => gone.push(*of),
             }
         }

@@ -197,6 +197,14 @@ impl Policy {
                     self.retries.postpone(s.id, of.last_t);
                 }
             }
+            SignalFailure::NoService
+            | SignalFailure::RunsOnce
+            | SignalFailure::NotAlone
+            | SignalFailure::NotPermitted
+                if of.order.step == Step::Restart =>
+            {
+                self.eligibility.cannot_restart(victim);
+            }
             _ => self.eligibility.exclude(victim),
         }
     }
