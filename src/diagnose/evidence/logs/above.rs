@@ -57,22 +57,42 @@ impl<'t> Above<'t> {
     }
 }
 
-/// What the writer of a dated line said in the few lines above it: "hass[812]: " is in each line of a
-/// traceback that goes to syslog, and a container has a file of its own.
+/// What the writer of a dated line said in the few lines above it, without what stands before that: "hass[812]: "
+/// is in each line of a traceback that goes to syslog, and a container has a file of its own.
 pub(super) fn of_its_writer(text: &[u8], at: usize, line: &str) -> String {
     if !line.contains("rrno 1") {
         return String::new();
     }
     let of_container = ["{\"log\":\"", " stderr F ", " stdout F "];
     let writer = match line.split_once("]: ") {
-        _ if of_container.iter().any(|of| line.contains(of)) => String::new(),
-        Some((writer, _)) => format!("{}]: ", writer.rsplit(' ').next().unwrap_or(writer)),
+        _ if of_container.iter().any(|of| line.contains(of)) => None,
+        Some((writer, _)) => Some(format!("{}]: ", writer.rsplit(' ').next().unwrap_or(writer))),
         None => return String::new(),
+    };
+    let own = |line: &str| {
+        let behind = |of: &str| line.split_once(of).map(|(_, own)| own.to_owned());
+        match &writer {
+            Some(writer) => behind(writer),
+            None => of_container.iter().find_map(|of| behind(of)),
+        }
     };
     let before = text.get(at.saturating_sub(BACK)..at).unwrap_or_default();
     let lines = before.rsplit(|byte| *byte == b'\n').skip(1).take(LINES_BACK);
-    let lines = lines.map(String::from_utf8_lossy).filter(|line| line.contains(&writer));
-    lines.collect::<Vec<_>>().join("\n")
+    let mut lines: Vec<String> =
+        lines.filter_map(|line| own(&String::from_utf8_lossy(line))).collect();
+    lines.reverse();
+    lines.join("\n")
+}
+
+/// Of the lines above a line of docker compose ("web-1  | OSError: ..") those of the same container, without its
+/// name; above any other line all.
+pub(super) fn of_its_container(above: String, line: &str) -> String {
+    let Some((name, _)) = line.split_once("| ").filter(|(name, _)| !name.trim().contains(' '))
+    else {
+        return above;
+    };
+    let own = |line| str::strip_prefix(line, name)?.strip_prefix("| ");
+    above.lines().filter_map(own).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -95,6 +115,16 @@ mod tests {
         );
         assert_eq!(t, Some(1_795_514_401.0));
         assert_eq!(lines, "2026-11-24 10:00:01,000 ERROR y\nTraceback\n  z\n");
+    }
+
+    #[test]
+    fn only_lines_of_the_same_writer_stand_above() {
+        let above = "web-1  | x\napi-1  |   os.fork()\nweb-1  |   y".to_owned();
+        assert_eq!(of_its_container(above.clone(), "web-1  | OSError: z"), "x\n  y");
+        assert_eq!(of_its_container(above.clone(), "OSError: z"), above);
+        let text = "24 h a[1]: x\n24 h b[2]:   os.fork()\n24 h a[1]:   y\n24 h a[1]: [Errno 11] z";
+        let at = text.rfind('\n').unwrap() + 1;
+        assert_eq!(of_its_writer(text.as_bytes(), at, &text[at..]), "x\n  y");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Takes in lines that prove something. Most count by themselves, some only beside others.
 
-use super::above::{Above, of_its_writer};
+use super::above::{Above, of_its_container, of_its_writer};
 use super::counted_lines::CountedLines;
 use super::hit::{Hit, hit, hit_in, record};
 use super::hosts::Hosts;
@@ -114,7 +114,12 @@ impl<'s> LogEventCounts<'s> {
             };
             let witness = (source, Witness::SaidToBeKernel);
             if let Some(record) = record(line, &entry, stamps) {
-                let t = record.t.or(t).or_else(|| lines_above.of(at, stamps).0);
+                let own_t = record.t.or(t);
+                let t = match own_t {
+                    // A time that cannot be read is not that of the line above.
+                    None if !record.has_time => lines_above.of(at, stamps).0,
+                    own_t => own_t,
+                };
                 let hit = hit_in(record, t, &entry, witness);
                 found.extend(hit.filter(|_| !hosts.is_of_another(entry.host)));
                 return;
@@ -128,7 +133,8 @@ impl<'s> LogEventCounts<'s> {
             }
             // A traceback has the time of its first line.
             let (t, above) = lines_above.of(at, stamps);
-            let entry = LogEntry { above: &above, ..entry };
+            let own_above = of_its_container(above.clone(), line);
+            let entry = LogEntry { above: &own_above, ..entry };
             let hit = hit(t, &entry, witness);
             found.extend(hit.filter(|hit| !is_told(&above, &hit.proved, file, stamps)));
         });

@@ -32,12 +32,19 @@ pub(super) fn hit(
     Some(Hit { t, proved, tag, body, source: source.to_owned(), witness })
 }
 
+/// Who tells of kills in containers.
+const TELLERS: [&str; 7] =
+    ["containerd", "dockerd", "docker", "podman", "kubelet", "conmon", "crio"];
+
 /// The record that a line is, or that stands in it behind what syslog writes.
 pub(super) fn record(line: &str, entry: &LogEntry<'_>, stamps: &Stamps) -> Option<Record> {
     if entry.of_client || entry.tag == "kernel" {
         return None;
     }
-    Record::of(line, stamps).or_else(|| Record::of(entry.body, stamps))
+    let record = Record::of(line, stamps).or_else(|| Record::of(entry.body, stamps));
+    // These tell of a container's end as of anything else, at any level; rows have their words for it.
+    let tells = TELLERS.contains(&entry.tag);
+    record.filter(|record| !tells || !record.said.is_empty())
 }
 
 /// What the first of a record's messages that proves something does.

@@ -2,6 +2,7 @@
 
 use super::gather::LogEventCounts;
 use super::hit::{hit, hit_in, record};
+use super::lines::LONGEST as LONGEST_LINE;
 use super::queue::ReadOutcome;
 use super::wordings::LogEntry;
 use crate::diagnose::findings::Witness;
@@ -105,6 +106,7 @@ fn take(line: &[u8], found: &mut LogEventCounts) {
     let most = if is_kernel { 1 } else { usize::MAX };
     for body in message.lines().take(most) {
         // An application's own stamp and brackets may stand before what it says.
+        let body = body.get(..body.floor_char_boundary(LONGEST_LINE)).unwrap_or(body);
         let (_, inner) = super::lines::split(body, &tag, found.stamps());
         let entry = if is_kernel { LogEntry { body, ..LogEntry::default() } } else { inner };
         let (entry, witness) = (LogEntry { tag: &tag, ..entry }, ("journal", Witness::Kernel));

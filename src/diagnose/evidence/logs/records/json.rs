@@ -1,6 +1,7 @@
 //! JSON: one object a line.
 
 use super::Field;
+use super::keys::LISTS;
 use super::strings::string;
 
 /// Goes through an object's fields. Of deeper ones none is told.
@@ -49,10 +50,11 @@ impl<'a> Iterator for JsonFields<'a> {
             let value = if self.rest.starts_with('"') {
                 self.string()?
             } else if self.rest.starts_with('[') {
-                // Of a stack trace the first line counts.
+                // Of a stack trace the first line counts; other lists may hold what others chose.
+                let is_trace = LISTS.iter().any(|list| list.eq_ignore_ascii_case(key));
                 let first = self.rest.get(1..).and_then(|rest| string(rest.trim_start()));
                 self.skip_list()?;
-                match first {
+                match first.filter(|_| is_trace) {
                     Some((first, _)) => first,
                     None => continue,
                 }

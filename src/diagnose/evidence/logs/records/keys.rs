@@ -1,7 +1,7 @@
 //! Keys: what loggers call the level, the time and the error of a record, and how they name levels.
 
 /// Keys of what failed, the most telling first: "err.message" is a key below another.
-pub(super) const ERRORS: [&str; 19] = [
+pub(super) const ERRORS: [&str; 17] = [
     "stack_trace",
     "stacktrace",
     "error.stack_trace",
@@ -15,18 +15,18 @@ pub(super) const ERRORS: [&str; 19] = [
     "error.message",
     "exception.message",
     "error_message",
-    "e",
     "msg",
     "message",
     "@m",
     "@mt",
-    EVENT,
 ];
 /// Those of them that are no error's own.
-pub(super) const MESSAGES: [&str; 5] = ["msg", "message", "@m", "@mt", EVENT];
-pub(super) const EVENT: &str = "event";
-pub(super) const LEVELS: [&str; 11] = [
-    "s",
+pub(super) const MESSAGES: [&str; 4] = ["msg", "message", "@m", "@mt"];
+/// Keys of lists whose first string is an error's.
+pub(super) const LISTS: [&str; 2] = ["stack_trace", "stacktrace"];
+/// MongoDB's key of the level, which is a letter. To others it may be anything.
+pub(super) const LETTER: &str = "s";
+pub(super) const LEVELS: [&str; 10] = [
     "level",
     "severity",
     "lvl",

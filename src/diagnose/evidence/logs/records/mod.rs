@@ -12,13 +12,16 @@ mod ruby;
 pub(super) mod strings;
 
 use super::timestamp::Stamps;
-use keys::{ERRORS, EVENT, FAILED, LEVELS, MESSAGES, TIMES, key};
+use keys::{ERRORS, FAILED, LETTER, LEVELS, MESSAGES, TIMES, key};
 use strings::unescaped;
 
-const PINO_WARN: f64 = 40.0;
-/// Unix times above the one are of a clock, above the other they count milliseconds.
+const PINO_WARN: u32 = 40;
+/// Unix times are above this, and below a hundred times it.
 const UNIX_FROM: f64 = 1e9;
-const MILLIS_FROM: f64 = 1e11;
+/// What loggers count since 1970 in a second: seconds, milli-, micro- and nanoseconds.
+const UNITS: [f64; 4] = [1.0, 1e3, 1e6, 1e9];
+/// The most errors of a record that are looked at: of 4 KiB of them each took its time.
+const MOST_ERRORS: usize = 4;
 
 /// A string or number of a record, or of an object in it, with its escapes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,7 +37,9 @@ struct Field<'a> {
 pub(super) struct Record {
     /// When, if it tells.
     pub(super) t: Option<f64>,
-    /// What failed, the most telling first.
+    /// Whether it has a time of its own, if only one that cannot be read.
+    pub(super) has_time: bool,
+    /// What failed, the most telling first; nothing where the record is of no failure.
     pub(super) said: Vec<RecordText>,
 }
 
@@ -46,28 +51,34 @@ pub(super) struct RecordText {
 }
 
 impl Record {
-    /// What a line logs, if it is a record of a level of failures. It may be cut at its end.
+    /// What a line logs, if it is a record with a level. It may be cut at its end.
     pub(super) fn of(line: &str, stamps: &Stamps) -> Option<Self> {
         let mut record = Unread::of(line)?;
+        let failed = record.failed? && !record.is_ambiguous;
         record.errors.sort_by_key(|(rank, _)| *rank);
-        // structlog's message; beside another it is what the message is about.
-        let is_message = |rank: &usize| key(*rank) != EVENT && MESSAGES.contains(&key(*rank));
-        let has_message = record.errors.iter().any(|(rank, _)| is_message(rank));
-        record.errors.retain(|(rank, _)| key(*rank) != EVENT || !has_message);
+        record.errors.truncate(if failed { MOST_ERRORS } else { 0 });
         let said =
             record.errors.iter().filter_map(|(_, raw)| RecordText::of(&unescaped(raw))).collect();
-        let t = record.time.and_then(|time| match time.parse::<f64>() {
-            Ok(t) if t > MILLIS_FROM => Some(t / 1000.0),
-            Ok(t) => Some(t).filter(|t| *t > UNIX_FROM),
-            Err(_) => stamps.split(time).t,
-        });
-        record.failed.then_some(Self { t, said })
+        let t = record.times.iter().find_map(|(_, time)| time_of(time, stamps));
+        Some(Self { t, has_time: !record.times.is_empty(), said })
     }
+}
+
+/// The time that a string or number tells, if it is not to come.
+fn time_of(time: &str, stamps: &Stamps) -> Option<f64> {
+    let t = match time.parse::<f64>() {
+        Ok(number) => {
+            let is_unix = |t: &f64| (UNIX_FROM..100.0 * UNIX_FROM).contains(t);
+            UNITS.iter().map(|unit| number / unit).find(is_unix)
+        }
+        Err(_) => stamps.split(time).t,
+    };
+    t.filter(|t| !stamps.is_to_come(*t))
 }
 
 /// The error among fields that stand behind a message, with its escapes.
 pub(super) fn error_of(fields: &str) -> Option<&str> {
-    let record = Unread::of(fields)?;
+    let record = Unread::of(fields).filter(|record| !record.is_ambiguous)?;
     let own = |(rank, _): &&(usize, &str)| !MESSAGES.contains(&key(*rank));
     record.errors.iter().filter(own).min_by_key(|(rank, _)| *rank).map(|(_, error)| *error)
 }
@@ -75,8 +86,13 @@ pub(super) fn error_of(fields: &str) -> Option<&str> {
 /// What was read of a record so far.
 #[derive(Default)]
 struct Unread<'a> {
-    time: Option<&'a str>,
-    failed: bool,
+    /// By the rank of their keys, as the errors.
+    times: Vec<(usize, &'a str)>,
+    /// Whether all levels that it has are of failures.
+    failed: Option<bool>,
+    levels: Vec<usize>,
+    /// Whether a key stands there twice: which of both is the logger's is not known.
+    is_ambiguous: bool,
     errors: Vec<(usize, &'a str)>,
 }
 
@@ -101,15 +117,30 @@ impl<'a> Unread<'a> {
             }
             _ => parent.is_empty() && name.eq_ignore_ascii_case(key),
         };
+        let is_in = |of: &[(usize, &str)], rank| of.iter().any(|(other, _)| *other == rank);
         if let Some(rank) = ERRORS.iter().position(is) {
+            self.is_ambiguous |= is_in(&self.errors, rank);
             self.errors.push((rank, value));
-        } else if LEVELS.iter().any(is) {
+        } else if let Some(rank) = LEVELS.iter().position(is) {
+            self.is_ambiguous |= self.levels.contains(&rank);
+            self.levels.push(rank);
             let level = value.trim_start_matches(':').to_ascii_lowercase();
-            self.failed |= FAILED.contains(&&*level)
-                || value.parse().is_ok_and(|level: f64| level >= PINO_WARN);
-        } else if TIMES.iter().any(is) {
-            self.time = self.time.or(Some(value));
+            self.level(
+                FAILED.contains(&&*level)
+                    || value.parse().is_ok_and(|level: u32| level >= PINO_WARN),
+            );
+        } else if is(&LETTER) && matches!(value, "F" | "E" | "W" | "I" | "D") {
+            self.is_ambiguous |= self.levels.contains(&LEVELS.len());
+            self.levels.push(LEVELS.len());
+            self.level(["F", "E", "W"].contains(&value));
+        } else if let Some(rank) = TIMES.iter().position(is) {
+            self.is_ambiguous |= is_in(&self.times, rank);
+            self.times.push((rank, value));
         }
+    }
+
+    fn level(&mut self, failed: bool) {
+        self.failed = Some(failed && self.failed != Some(false));
     }
 }
 
@@ -140,6 +171,7 @@ mod tests {
     fn of(line: &str) -> Option<(Option<f64>, Vec<String>)> {
         let stamps = Stamps::new(TimeZone::UTC, T + 3600.0, 0.0);
         let record = Record::of(line, &stamps)?;
+        assert!(record.said.len() <= MOST_ERRORS && record.has_time >= record.t.is_some());
         Some((record.t, record.said.into_iter().map(|said| said.line).collect()))
     }
 
@@ -181,7 +213,7 @@ mod tests {
             (r#"{"level":"error"}"#, None, &[]),
             (r#"{"level":"error","msg":"a\nfork: x"}"#, None, &["a"]),
             (
-                r#"{:timestamp=>"2026-11-24T10:00:00Z", :user=>"a\", :error=>\"fork: x", :e=>#<E: fork: "y>, :level=>:warn}"#,
+                r#"{:timestamp=>"2026-11-24T10:00:00Z", :user=>"a\", :error=>\"fork: x", :level=>:warn, :e=>#<E: fork: "y>}"#,
                 Some(T),
                 &["E: fork: \"y"],
             ),
@@ -197,15 +229,51 @@ mod tests {
         }
         for line in [
             r#"{"level":"info","msg":"fork: x"}"#,
+            r#"level=info msg="fork: x""#,
+            r#"ts=T level=info msg="hi" error="fork: x""#,
+            r#"{"level":"info","severity":"error","msg":"fork: x"}"#,
+            r#"{"level":"error","severity":"info","msg":"fork: x"}"#,
+            r#"{"level":"error","error":"a","error":"fork: x"}"#,
+            r#"{"level":"error","level":"error","error":"fork: x"}"#,
+            r#"{"level":"error","time":1,"time":2,"error":"fork: x"}"#,
+            r#"{"level":"inf","msg":"fork: x"}"#,
+            r#"{"level":"Infinity","msg":"fork: x"}"#,
+            r#"{"level":1e9,"msg":"fork: x"}"#,
+            r#"{"level":"error","e":"fork: x","event":"fork: x","error":["fork: x"]}"#,
+        ] {
+            assert_eq!(of(line).map(|(_, said)| said), Some(Vec::new()), "{line}");
+        }
+        for line in [
+            r#"{"s":"error","msg":"fork: x"}"#,
+            r#"{"s":50,"msg":"fork: x"}"#,
+            r#"{:error=>Foo, :level=>:error, :message=>"fork: x"}"#,
+            r#"{:a=>[Foo], :level=>:error, :message=>"fork: x"}"#,
+            r#"{:a=>{:b=>#<X a>}, :level=>:error, :message=>"fork: x"}"#,
+            r#"{:e=>#<X a>, :level=>:error, :message=>"fork: x"}"#,
             r#"{"msg":"fork: x"}"#,
             "{local_task.py:225} INFO - fork: x",
             r#"{:message=>"fork: x"}"#,
-            r#"level=info msg="fork: x""#,
             r#"level=error by joe error="fork: x""#,
             "level=error: x",
             "fork: x",
         ] {
             assert_eq!(of(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn of_several_times_the_first_that_can_be_read_counts() {
+        for (times, t) in [
+            (r#""time":"soon","ts":1795514400"#, Some(T)),
+            (r#""ts":1795514400000"#, Some(T)),
+            (r#""ts":1795514400000000"#, Some(T)),
+            (r#""ts":1795514400000000000"#, Some(T)),
+            (r#""time":"2030-11-24T10:00:00Z","t":"2026-11-24T10:00:00Z""#, Some(T)),
+            (r#""time":"inf""#, None),
+            (r#""time":7"#, None),
+        ] {
+            let line = format!(r#"{{"level":"error",{times},"msg":"a"}}"#);
+            assert_eq!(of(&line), Some((t, vec!["a".to_owned()])), "{line}");
         }
     }
 

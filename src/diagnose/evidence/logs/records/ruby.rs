@@ -3,10 +3,13 @@
 use super::Field;
 use super::strings::string;
 
+/// A value, if it is told, and what follows it, if that can be trusted.
+type Value<'a> = (Option<&'a str>, Option<&'a str>);
+
 /// The fields of a hash, from behind its `{:`. Of lists and of hashes in it none is told. What an object
-/// says of itself may hold others' words as they are: behind one only symbols count, which have no blanks.
+/// says of itself may hold others' words as they are: behind one nothing counts.
 pub(super) fn fields(rest: &str) -> impl Iterator<Item = Field<'_>> {
-    let (mut rest, mut is_behind_object) = (Some(rest), false);
+    let mut rest = Some(rest);
     std::iter::from_fn(move || {
         loop {
             let (key, behind) = rest.take()?.split_once("=>")?;
@@ -14,34 +17,46 @@ pub(super) fn fields(rest: &str) -> impl Iterator<Item = Field<'_>> {
             if !key.bytes().all(plain) {
                 return None;
             }
-            let is_told = !is_behind_object || behind.starts_with(':');
-            is_behind_object |= behind.starts_with("#<");
             let (value, behind) = value(behind)?;
-            rest = behind.strip_prefix(", :");
-            if let Some(value) = value.filter(|_| is_told) {
+            rest = behind.and_then(|behind| behind.strip_prefix(", :"));
+            if let Some(value) = value {
+                // Logstash's name of an error.
+                let key = if key == "e" { "exception" } else { key };
                 return Some(Field { parent: "", key, value });
             }
         }
     })
 }
 
-/// A value and what follows it; none of a list or of a hash.
-fn value(text: &str) -> Option<(Option<&str>, &str)> {
+fn value(text: &str) -> Option<Value<'_>> {
     if text.starts_with(['[', '{']) {
-        return Some((None, behind_list(text)?));
+        return Some((None, behind_list(text)));
     }
     if let Some((value, behind)) = string(text) {
-        return Some((Some(value), behind));
+        return Some((Some(value), Some(behind)));
     }
     // What `inspect` writes of an object ends at its ">", behind which the next field or the end stands.
-    let ends: &[&str] = if text.starts_with("#<") { &[">, :", ">}"] } else { &[", :", "}"] };
-    let end = ends.iter().filter_map(|end| text.find(end)).min().unwrap_or(text.len());
+    if let Some(object) = text.strip_prefix("#<") {
+        let end = [">, :", ">}"].iter().filter_map(|end| object.find(end)).min();
+        return Some((object.get(..end.unwrap_or(object.len())), None));
+    }
+    let end = [", :", "}"].iter().filter_map(|end| text.find(end)).min().unwrap_or(text.len());
     let (value, behind) = text.split_at_checked(end)?;
-    let value = value.strip_prefix("#<").unwrap_or(value);
-    Some((Some(value), behind.strip_prefix('>').unwrap_or(behind)))
+    Some(if is_plain(value) { (Some(value), Some(behind)) } else { (None, None) })
 }
 
-/// What follows a list or hash, whatever is in it.
+/// Whether that is a symbol, a number or nothing, which hold no words of others.
+fn is_plain(value: &str) -> bool {
+    let is_symbol = |name: &str| {
+        name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_@?!".contains(&byte))
+    };
+    ["", "nil", "true", "false"].contains(&value)
+        || value.strip_prefix(':').is_some_and(is_symbol)
+        || (value.starts_with(|c: char| c.is_ascii_digit() || c == '-')
+            && value.parse::<f64>().is_ok())
+}
+
+/// What follows a list or hash of strings, symbols and numbers.
 fn behind_list(mut rest: &str) -> Option<&str> {
     let mut depth = 0_usize;
     loop {
@@ -50,7 +65,13 @@ fn behind_list(mut rest: &str) -> Option<&str> {
             rest = string(rest)?.1;
             continue;
         }
-        rest = rest.get(first.len_utf8()..)?;
+        let delimiters = ['[', '{', ']', '}', ',', ' ', '=', '>'];
+        if !delimiters.contains(&first) {
+            let (word, behind) = rest.split_at_checked(rest.find(delimiters)?)?;
+            rest = is_plain(word).then_some(behind)?;
+            continue;
+        }
+        rest = rest.get(1..)?;
         match first {
             '[' | '{' => depth += 1,
             ']' | '}' => depth = depth.checked_sub(1)?,

@@ -6,6 +6,25 @@ use super::sentence;
 use super::wording::{Proof, Who, Wording};
 use crate::diagnose::findings::{Failure, MissingResource};
 
+/// What is called in a traceback where a process is made.
+const CALLS: [&str; 3] = ["fork", "_execute_child", "spawn"];
+
+/// The lines of the traceback that ends where a text does, without the paths in them: all are indented, and
+/// what stands above them may be a client's request.
+fn frames(above: &str) -> impl Iterator<Item = &str> {
+    // Some syslogs drop the blanks that a message begins with.
+    let is_frame = |line: &&str| line.starts_with([' ', '\t']) || line.starts_with("File \"");
+    above.lines().rev().take_while(is_frame).map(without_path)
+}
+
+/// `  File "/x/a.py", line 7, in run` without the path.
+fn without_path(frame: &str) -> &str {
+    if !frame.trim_start_matches([' ', '\t', '|']).starts_with("File ") {
+        return frame;
+    }
+    frame.rfind(", line ").and_then(|at| frame.get(at..)).unwrap_or_default()
+}
+
 /// What failed, and when that counts: by the message from `head` on, its whole text, and the lines above.
 pub(super) fn prove(proof: Proof, head: &str, text: &str, above: &str) -> Option<(Failure, Only)> {
     let reason = || missing_at_end(head).or_else(|| missing_before(text, head));
@@ -15,10 +34,9 @@ pub(super) fn prove(proof: Proof, head: &str, text: &str, above: &str) -> Option
         Proof::OutOfMemory => {
             let missing = missing_at_end(head)?;
             let prefixes = text.get(..text.len() - head.len()).unwrap_or_default();
-            let of_fork =
-                ["fork", "_execute_child", "spawn"].iter().any(|word| above.contains(word))
-                    || head.contains(" (fork/exec /")
-                    || sentence::is_called_before(prefixes);
+            let of_fork = frames(above).any(|frame| CALLS.iter().any(|call| frame.contains(call)))
+                || head.contains(" (fork/exec /")
+                || sentence::is_called_before(prefixes);
             // What std::thread throws where a thread cannot be made.
             let of_thread =
                 missing == MissingResource::Tasks && above.contains("'std::system_error'");
