@@ -163,9 +163,9 @@ pub struct CheckOptions {
     /// Stay and watch on, until shortly before the next check, while memory may end before that
     ///
     /// A check that does not stay must act on growth that may reach a limit before the check after the
-    /// next, at every other interval: it may end workers that would soon have stopped growing. One that
-    /// stays samples like a watch, at least every second, and acts when it must. It prints what it does,
-    /// and exits within two intervals.
+    /// next, and so may end workers that would soon have stopped growing. One that stays samples like a
+    /// watch, at least every second, and acts when it must. It prints what it does, and exits within two
+    /// intervals.
     #[arg(long, help_heading = "Judging and acting")]
     pub stay: bool,
     /// Maximum size of the history (512K, 32M; powers of 1024)
