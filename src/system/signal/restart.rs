@@ -22,6 +22,8 @@ const DEPENDENTS: [&str; 4] = ["RequiredBy", "RequisiteOf", "BoundBy", "Consists
 /// Where systemd has its cgroups: version 2, or version 1 with its own hierarchies beside the controllers'.
 const HIERARCHIES: [&str; 3] =
     ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"];
+/// Cgroups of a unit that are looked into: whom a unit is delegated to makes as many as he likes.
+const MOST_CGROUPS: usize = 64;
 
 /// Has systemd restart the unit of the order's target.
 pub(super) fn unit_of(order: &Order, protect: &[Regex]) -> Result<(), SignalFailure> {
@@ -84,30 +86,39 @@ fn starts_again_and_ends_nothing_else(
     }
 }
 
-/// Whether a cgroup and those below it hold that process and no other; not if that cannot be read.
+/// Whether a cgroup and those below it hold that process and no other; not if that cannot be read, or if they
+/// are many.
 fn is_alone_in(root: &Path, group: &str, pid: u32) -> bool {
     let Some(group) = group.strip_prefix('/').filter(|group| !group.is_empty()) else {
         return false;
     };
     let top = root.join(group);
     let mut dirs = vec![top.clone()];
+    let mut left = MOST_CGROUPS;
     while let Some(dir) = dirs.pop() {
+        left -= 1;
         let Ok(pids) = fs::read_to_string(dir.join("cgroup.procs")) else { return false };
         let is_as_wanted =
             if dir == top { pids.trim() == pid.to_string() } else { pids.is_empty() };
         let Some(below) = directories(&dir).filter(|_| is_as_wanted) else { return false };
         dirs.extend(below);
+        if dirs.len() > left {
+            return false;
+        }
     }
     true
 }
 
-/// The directories in a directory; none where one cannot be told.
+/// The directories in a directory; none where one cannot be told, or where they are many.
 fn directories(dir: &Path) -> Option<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).ok()? {
         let entry = entry.ok()?;
         if entry.file_type().ok()?.is_dir() {
             found.push(entry.path());
+        }
+        if found.len() > MOST_CGROUPS {
+            return None;
         }
     }
     Some(found)
@@ -158,8 +169,18 @@ mod tests {
         group("unread.service", None);
         group("unread-child.service", Some("4711\n"));
         group("unread-child.service/a", None);
+        group("delegated.service", Some("4711\n"));
+        (0..=MOST_CGROUPS).for_each(|nth| group(&format!("delegated.service/{nth}"), Some("")));
+        group("deep.service", Some("4711\n"));
+        let mut deep = "deep.service".to_owned();
+        for _ in 0..=MOST_CGROUPS {
+            deep += "/a";
+            group(&deep, Some(""));
+        }
         for (name, is_alone) in [
             ("a", true),
+            ("delegated", false),
+            ("deep", false),
             ("empty-child", true),
             ("two", false),
             ("other", false),
