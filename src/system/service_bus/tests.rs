@@ -48,7 +48,8 @@ fn server(dir: &Path, answers: Vec<Vec<u8>>) -> JoinHandle<Vec<u8>> {
                 }
             }
         };
-        read(&mut stream, b"\r\n");
+        // Not held back until the first call: it comes in one piece with what is answered.
+        read(&mut stream, b"BEGIN\r\n");
         stream.write_all(b"OK 0123456789abcdef0123456789abcdef\r\n").unwrap();
         for answer in answers {
             read(&mut stream, b"org.freedesktop.systemd1\0");
@@ -102,7 +103,7 @@ fn a_unit_is_found_looked_at_and_restarted() {
     let heard = server.join().unwrap();
     let said = |text: &str| heard.windows(text.len()).any(|part| part == text.as_bytes());
     assert!(heard.starts_with(b"\0AUTH EXTERNAL 3"), "digits in hex begin with 3");
-    assert!(said("BEGIN\r\n") && said("GetUnitByPID") && said("TryRestart\0") && said("fail\0"));
+    assert!(said("GetUnitByPID") && said("TryRestart\0") && said("fail\0"));
 }
 
 #[test]
