@@ -85,8 +85,9 @@ fn all_memory_is_promised() {
         leakwatch.cli.out.expect_line(AT_MOST, "of growth", |line| line.contains("GROWING"));
         // Growth is said within seconds; evidence to act on takes longer.
         let leaky = server.started("leaky")[0];
-        wait_until("a leak of 64 MiB", || process::anon_kib(leaky) >= 64 << 10);
-        assert_eq!(server.ends("leaky"), [""; 0], "it was too early");
+        let is_early = || !server.ends("leaky").is_empty();
+        wait_until("a leak of 48 MiB", || process::anon_kib(leaky) >= 48 << 10 || is_early());
+        assert!(!is_early(), "it was too early: {}", leakwatch.cli.out.text());
         let hoard = promised(16 << 20);
         let kept = leakwatch.keeps_alive(&server);
         drop(hoard);
