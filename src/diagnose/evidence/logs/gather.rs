@@ -9,7 +9,7 @@ use super::lines::{Search, split, split_inner};
 use super::timestamp::Stamps;
 use super::wordings;
 use super::wordings::{LogEntry, Only, Proved};
-use super::wrapped::of_docker;
+use super::wrapped::{goes_on, of_docker};
 use crate::diagnose::findings::{Failure, Logs, Witness};
 
 /// Notes on what could not be read.
@@ -24,6 +24,8 @@ pub struct LogEventCounts<'s> {
     pub(super) search: Search,
     stamps: &'s Stamps,
     counted: CountedLines,
+    /// Whether the next text is the further part of a log.
+    begins_within: bool,
     hosts: Hosts,
     /// Lines that count only beside others.
     open: Vec<Hit>,
@@ -41,6 +43,7 @@ impl<'s> LogEventCounts<'s> {
             search: Search::new(),
             stamps,
             counted: CountedLines::since(since_t),
+            begins_within: false,
             hosts: Hosts::of(""),
             open: Vec::new(),
             kills: Kills::default(),
@@ -96,14 +99,22 @@ impl<'s> LogEventCounts<'s> {
         self.counted.is_old(t)
     }
 
+    /// Says whether the next text begins within its log.
+    pub(super) fn begins_within(&mut self, is_it: bool) {
+        self.begins_within = is_it;
+    }
+
     /// Takes in all lines of a piece of a log. `file` is the program that writes it.
     pub(super) fn text(&mut self, text: &[u8], file: &str, source: &str) {
-        let Self { search, stamps, hosts, .. } = self;
+        let Self { search, stamps, hosts, begins_within, .. } = self;
         let (mut found, mut lines_above) = (Vec::new(), Above::new(text));
         let mut hosts = hosts.beside(text);
         search.lines(text, |at, line| {
             let line = String::from_utf8_lossy(line);
             let line = line.trim_end_matches('\r');
+            if goes_on(text.get(..at).unwrap_or_default(), line, *begins_within) {
+                return;
+            }
             let of_docker = of_docker(line, stamps);
             let (t, entry) = match &of_docker {
                 Some((t, inner)) => {

@@ -44,6 +44,46 @@ fn kubernetes<'a>(line: &'a str, stamps: &Stamps) -> Option<Unwrapped<'a>> {
     Some(Unwrapped { t: Some(t), tag: None, line: inner })
 }
 
+/// Lines above a container's in which the one before it is looked for; its other stream is in between.
+const LINES_BACK: usize = 8;
+
+/// Whether a container's line goes on with one that the runtime cut at 16 KiB: such a line may begin with
+/// anything in the program's, so with what a client sent. `is_cut` is whether the text begins within the log.
+pub(super) fn goes_on(above: &[u8], line: &str, is_cut: bool) -> bool {
+    let Some(OutputPart { stream, .. }) = OutputPart::of(line) else { return false };
+    let mut lines = above.rsplit(|byte| *byte == b'\n').skip(1);
+    for _ in 0..LINES_BACK {
+        let Some(above) = lines.next() else { return is_cut };
+        if let Some(part) = OutputPart::of(&String::from_utf8_lossy(above))
+            && part.stream == stream
+        {
+            return part.is_partial;
+        }
+    }
+    false
+}
+
+/// What a runtime says of a part of a container's output.
+struct OutputPart<'a> {
+    stream: &'a str,
+    /// Whether the program's line goes on in the next one.
+    is_partial: bool,
+}
+
+impl<'a> OutputPart<'a> {
+    fn of(line: &'a str) -> Option<Self> {
+        if let Some(rest) = line.strip_prefix("{\"log\":") {
+            let (inner, rest) = string(rest)?;
+            let (stream, _) = string(rest.strip_prefix(",\"stream\":")?)?;
+            return Some(Self { stream, is_partial: !unescaped(inner).ends_with('\n') });
+        }
+        let (_, rest) = line.split_once("Z std").or_else(|| line.split_once(":00 std"))?;
+        let (stream, rest) = rest.split_at_checked(3)?;
+        let is_partial = rest.starts_with(" P ");
+        (is_partial || rest.starts_with(" F ")).then_some(Self { stream, is_partial })
+    }
+}
+
 /// `celery-1  | fork: ..`, with an underscore before version 2; of pm2 `0|celery  | fork: ..`.
 fn compose(line: &str) -> Option<Unwrapped<'_>> {
     let (name, rest) = line.split_once("| ")?;
@@ -139,6 +179,32 @@ mod tests {
         let inner = (Some(1_795_514_400.0), "{\"a\":\"b\"}".to_owned());
         assert_eq!(of_docker(line, &stamps), Some(inner));
         assert_eq!(of_docker(r#"{"log":"a","b":"c"}"#, &stamps), None);
+    }
+
+    #[test]
+    fn what_goes_on_with_a_line_is_no_line_of_its_own() {
+        let docker = |log: &str, of: &str| {
+            format!("{{\"log\":\"{log}\",\"stream\":\"{of}\",\"time\":\"2026-11-24T10:00:00Z\"}}")
+        };
+        let (line, other) = (docker("fork: x\\n", "stderr"), docker("y", "stdout"));
+        let kubernetes = |of: &str| format!("2026-11-24T10:00:00.1Z std{of} fork: x");
+        for (above, line, is_cut, goes_on_with_it) in [
+            (docker("GET /", "stderr"), &line, false, true),
+            (docker("GET /", "stderr") + "\n" + &other, &line, false, true),
+            (docker("GET /\\n", "stderr"), &line, true, false),
+            (docker("GET \\\\n", "stderr"), &line, false, true),
+            (other.clone(), &line, false, false),
+            (other.clone(), &line, true, true),
+            (String::new(), &line, false, false),
+            (String::new(), &line, true, true),
+            (kubernetes("err P"), &kubernetes("err F"), false, true),
+            (kubernetes("err F"), &kubernetes("err P"), true, false),
+            (kubernetes("out P"), &kubernetes("err F"), false, false),
+            ("2026-11-24 10:00:00 a".to_owned(), &"fork: x".to_owned(), true, false),
+        ] {
+            let above = if above.is_empty() { above } else { above + "\n" };
+            assert_eq!(goes_on(above.as_bytes(), line, is_cut), goes_on_with_it, "{above}{line}");
+        }
     }
 
     proptest! {
