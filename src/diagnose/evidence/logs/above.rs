@@ -60,7 +60,9 @@ impl<'t> Above<'t> {
 /// What the writer of a dated line said in the few lines above it, without what stands before that: "hass[812]: "
 /// is in each line of a traceback that goes to syslog, and a container has a file of its own.
 pub(super) fn of_its_writer(text: &[u8], at: usize, line: &str) -> String {
-    if !line.contains("rrno 1") {
+    // What goes by the lines above: errors of Python's, and Java's of memory.
+    let depends = ["rrno 1", "for the Java Runtime", "Native memory allocation ("];
+    if !depends.iter().any(|words| line.contains(words)) {
         return String::new();
     }
     let of_container = ["{\"log\":\"", " stderr F ", " stdout F "];

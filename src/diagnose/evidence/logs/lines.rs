@@ -1,5 +1,6 @@
 //! Lines: finds the few that may matter in a piece of text, fast, and splits them.
 
+use super::rfc_5424::SyslogLine;
 use super::timestamp::{Stamped, Stamps};
 use super::wordings::{LogEntry, needles};
 use super::wrapped::{Unwrapped, unwrapped};
@@ -86,6 +87,12 @@ pub(super) fn split<'a>(
     }
     let untagged =
         |(body, of_client)| LogEntry { tag: file, body, of_client, ..LogEntry::default() };
+    if let Some(SyslogLine { host, app, pid, message }) = SyslogLine::of(line, body) {
+        let tag = named(app, message).map_or("", |(name, _)| name);
+        let tag = if pid.is_some() && tag == "kernel" { "" } else { tag };
+        let body = without_time(message, stamps.split(message).rest);
+        return (t, LogEntry { tag, body, host, ..LogEntry::default() });
+    }
     let own = match (t, line.starts_with('[')) {
         (None, _) => None,
         // journalctl's short-monotonic: "[12345.678901] host kernel: ..".

@@ -20,6 +20,7 @@ mod prefixes;
 mod program;
 mod queue;
 mod records;
+mod rfc_5424;
 mod timestamp;
 mod wordings;
 mod wrapped;

@@ -1,6 +1,7 @@
 //! Stamp: when a line was written. A dozen programs have a dozen ways to say so.
 
 mod formats;
+mod months;
 mod scan;
 
 use jiff::Timestamp;

@@ -1,5 +1,7 @@
 //! What is still to be read of a stamp, field by field.
 
+use super::months;
+
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
@@ -54,8 +56,10 @@ impl Scan<'_> {
     }
 
     pub(super) fn month(&mut self) -> Option<i64> {
-        let (name, rest) = self.0.split_at_checked(3)?;
-        let (index, _) = (1..).zip(MONTHS).find(|(_, month)| *month == name)?;
+        let known = self.0.split_at_checked(3).and_then(|(name, rest)| {
+            Some(((1..).zip(MONTHS).find(|(_, month)| *month == name)?.0, rest))
+        });
+        let (index, rest) = known.or_else(|| months::month(self.0))?;
         self.0 = rest;
         Some(index)
     }

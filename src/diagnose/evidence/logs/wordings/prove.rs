@@ -47,6 +47,8 @@ pub(super) fn prove(proof: Proof, head: &str, text: &str, above: &str) -> Option
                 _ => return None,
             }
         }
+        Proof::NoMemoryUnlessAbove(told) if above.contains(told) => return None,
+        Proof::NoMemoryUnlessAbove(_) => Failure::NoMemory,
         Proof::Of(failure) => failure,
         Proof::DownAfter => return Some((Failure::Down, Only::After)),
         Proof::KilledUnlessTold => return Some((Failure::Killed, Only::UnlessTold)),

@@ -94,6 +94,13 @@ fn before<'t>(head: &'t str, words: &str, number: &str, quoted: bool) -> Option<
     ] {
         before = before.strip_suffix(&form).unwrap_or(before);
     }
+    // Rust's "Os { code: 12, kind: OutOfMemory, message: \"Cannot ..\" }".
+    if let Some((sentence, kind)) = before.rsplit_once(&format!("Os {{ code: {number}, kind: ")) {
+        let kind = kind.strip_suffix(", message: \"")?;
+        let is_kind = kind.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let is_it = is_kind && ends(tail.strip_prefix("\" }")?, quoted);
+        return is_it.then(|| sentence.trim_end_matches(AROUND)).filter(|left| !left.is_empty());
+    }
     let opened = [('(', ')'), ('[', ']'), ('\'', '\''), ('"', '"')];
     let bracket = opened.iter().find(|(open, _)| before.ends_with(*open));
     if let Some((open, close)) = bracket {
@@ -116,6 +123,9 @@ fn before<'t>(head: &'t str, words: &str, number: &str, quoted: bool) -> Option<
 
 /// What may follow the error: a place in a source, its number, what the program does next in few words.
 fn ends(tail: &str, quoted: bool) -> bool {
+    // Rust's number of it.
+    let numbered = [" (os error 12)", " (os error 11)"];
+    let tail = numbered.iter().find_map(|number| tail.strip_prefix(number)).unwrap_or(tail);
     let tail = tail.trim_end();
     tail.chars().all(|c| ".!;:,-".contains(c))
         || (quoted && tail.starts_with(['"', '\'']))

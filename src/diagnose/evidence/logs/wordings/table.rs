@@ -3,7 +3,10 @@
 
 use super::wording::{Proof, Who, Wording, begins, ends, has, of, unit};
 use crate::diagnose::findings::{Failure, MissingResource};
-use Proof::{DownAfter, ForkBecause, ForkFailed, ForkRetried, Nothing, Of, OutOfMemory, OwnKill};
+use Proof::{
+    DownAfter, ForkBecause, ForkFailed, ForkRetried, NoMemoryUnlessAbove, Nothing, Of, OutOfMemory,
+    OwnKill,
+};
 use Who::{InBrackets, InQuotes, NextWord, Program, Shell, Tag};
 
 const APACHE: Who = Program("apache2");
@@ -19,6 +22,10 @@ const IN_CGROUP: Proof = Of(Failure::OomKillInCgroup);
 const MMAP_OF_CLICKHOUSE: &str = ", errno: 12, strerror: Cannot allocate ";
 const FORK_OF_FLUENTD: &str = "lass=Errno::ENOMEM error=\"Cannot allocate memory - fork";
 const ENOMEM_OF_FLUENTD: &str = "lass=Errno::ENOMEM error=\"Cannot allocate memory";
+
+/// What Rust says of an error that was not expected, in its types' words: a text of others' would be quoted.
+const UNWRAPPED_OF_RUST: &str = "called `Result::unwrap()` on an `Err` value: Os { code: 12, ";
+const UNWRAPPED_THREADS_OF_RUST: &str = "called `Result::unwrap()` on an `Err` value: ThreadPoolBuildError { kind: IOError(Os { code: 11, ";
 
 /// All wordings but the kernel's; of several that match, the first counts.
 pub(super) const WORDINGS: &[Wording] = &[
@@ -252,7 +259,12 @@ pub(super) const WORDINGS: &[Wording] = &[
     Wording { has: "error=11", ..begins("Cannot run program ", NO_TASKS, Tag) },
     begins("error=12, ", NO_FORK_MEMORY, Tag),
     begins("error=11, ", NO_TASKS, Tag),
-    begins("There is insufficient memory for the Java Runtime", NO_MEMORY, Tag),
+    // One failure in up to three lines.
+    begins(
+        "There is insufficient memory for the Java Runtime",
+        NoMemoryUnlessAbove("os::commit_memory("),
+        Tag,
+    ),
     Wording { has: "(errno=12)", ..begins("os::commit_memory(", NO_MEMORY, Tag) },
     Wording { has: "failed; error='Cannot allocate memory'", ..begins("OpenJDK ", NO_MEMORY, Tag) },
     Wording {
@@ -261,9 +273,14 @@ pub(super) const WORDINGS: &[Wording] = &[
     },
     Wording { has: "pthread_create failed (EAGAIN)", ..begins("Failed to start", NO_TASKS, Tag) },
     Wording { has: "pthread_create failed", ..begins("Failed to start", ForkFailed, Tag) },
-    begins("Native memory allocation (", NO_MEMORY, Tag),
+    begins(
+        "Native memory allocation (",
+        NoMemoryUnlessAbove("insufficient memory for the Java Runtime"),
+        Tag,
+    ),
     // Erlang.
     Wording { has: " bytes of memory", ..begins("Cannot allocate ", NO_MEMORY, Tag) },
+    Wording { has: " bytes of memory", ..begins("Cannot reallocate ", NO_MEMORY, Tag) },
     Wording { has: "scheduler thread", ..begins("Failed to create ", ForkBecause, Tag) },
     // node, Go, C and C++, Rust, Python.
     Wording { has: "(uv_thread_create(", ..begins("../src/node_platform.cc:", ForkFailed, Tag) },
@@ -276,6 +293,11 @@ pub(super) const WORDINGS: &[Wording] = &[
     begins("failed to create new OS thread", ForkBecause, Tag),
     // Rust: tokio's pool, and an error as it is.
     begins("OS can't spawn a new worker thread", ForkBecause, Tag),
+    Wording {
+        has: "Resource temporarily unavailable",
+        ..begins(UNWRAPPED_THREADS_OF_RUST, NO_TASKS, Tag)
+    },
+    Wording { has: "Cannot allocate memory", ..begins(UNWRAPPED_OF_RUST, NO_MEMORY, Tag) },
     Wording { has: "Cannot allocate memory", ..begins("Os { code: 12, ", NO_MEMORY, Tag) },
     // Of Ceph, which puts a place in its source right behind the number.
     begins("pthread_create failed with error 11", NO_TASKS, Tag),
@@ -439,6 +461,8 @@ pub(super) const WORDINGS: &[Wording] = &[
     begins("Killed  ", KILLED, NextWord),
     Wording { has: " termsig: 9,", ..begins("SolidQueue-", KILLED, Tag) },
     Wording { has: " oom_kill event", ..begins("Detected ", IN_CGROUP, Program("slurmstepd")) },
+    // Before 21.08.
+    Wording { has: " oom-kill event", ..begins("Detected ", IN_CGROUP, Program("slurmstepd")) },
     // Killers of their own that act before the kernel's.
     Wording { has: "VmRSS", ..of("sending SIGTERM to process ", BY_DAEMON, InQuotes) },
     Wording { has: "VmRSS", ..of("sending SIGKILL to process ", BY_DAEMON, InQuotes) },

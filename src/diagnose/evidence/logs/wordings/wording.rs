@@ -34,6 +34,8 @@ pub(super) enum Proof {
     /// The program was refused memory, if the message ends with that; in a traceback of a fork, a fork
     /// failed.
     OutOfMemory,
+    /// The program was refused memory, unless the lines above tell so with that text.
+    NoMemoryUnlessAbove(&'static str),
     /// This failure.
     Of(Failure),
     /// The service went down, which counts after another failure of the same program.

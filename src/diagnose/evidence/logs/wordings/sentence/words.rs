@@ -22,7 +22,7 @@ pub(super) const FORKS: [&str; 3] = ["fork", "vfork", "spawn"];
 /// The same of making something, which may be a process or a thread.
 pub(super) const MAKES: [&str; 7] = ["creat", "start", "launch", "mak", "begin", "run", "initiali"];
 /// The same of what takes memory.
-pub(super) const TAKES_MEMORY: [&str; 27] = [
+pub(super) const TAKES_MEMORY: [&str; 29] = [
     "alloc",
     "malloc",
     "calloc",
@@ -45,6 +45,8 @@ pub(super) const TAKES_MEMORY: [&str; 27] = [
     "clon",
     "write",
     "writ",
+    "print",
+    "flush",
     "insert",
     "enqueu",
     "register",
