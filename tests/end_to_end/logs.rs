@@ -14,23 +14,14 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-#[test]
-fn large_logs_are_read_in_little_memory() {
-    if let Some(said) = again::alone(&[], Duration::from_secs(240)) {
-        println!("{said}");
-        return;
-    }
-    let mib: u64 = std::env::var("LEAKWATCH_LOG_MB").map_or(64, |text| text.parse().unwrap());
-    let logs = tempfile::tempdir().unwrap();
+/// Four logs of together so many MiB, each with a failure at either end.
+fn large_logs(dir: &Path, mib: u64) -> u64 {
     let now = SystemTime::now();
-    let stamp = |seconds: u64| {
-        humantime::format_rfc3339_seconds(now - Duration::from_secs(seconds)).to_string()
-    };
     let mut written = 0;
     for nth in 0..4 {
-        let name = logs.path().join(format!("syslog.{nth}"));
+        let name = dir.join(format!("syslog.{nth}"));
         let mut file = BufWriter::with_capacity(1 << 20, File::create(name).unwrap());
-        let at = stamp(3600 * (nth + 1));
+        let at = stamp(now, 3600 * (nth + 1));
         let line = format!(
             "{at} vps1 postfix/smtpd[4711]: disconnect from mail.example.net[192.0.2.7] ehlo=1 mail=1 rcpt=1 data=1 quit=1 commands=5\n"
         );
@@ -46,6 +37,26 @@ fn large_logs_are_read_in_little_memory() {
         file.flush().unwrap();
         written += size;
     }
+    written
+}
+
+fn stamp(now: SystemTime, ago_s: u64) -> String {
+    humantime::format_rfc3339_seconds(now - Duration::from_secs(ago_s)).to_string()
+}
+
+/// LEAKWATCH_LOG_MB, or so many.
+fn log_mib(usual: u64) -> u64 {
+    std::env::var("LEAKWATCH_LOG_MB").map_or(usual, |text| text.parse().unwrap())
+}
+
+#[test]
+fn large_logs_are_read_in_little_memory() {
+    if let Some(said) = again::alone(&[], Duration::from_secs(240)) {
+        println!("{said}");
+        return;
+    }
+    let logs = tempfile::tempdir().unwrap();
+    let written = large_logs(logs.path(), log_mib(64));
     let proc = FakeProc::with_memory_kib(1 << 20);
     proc.show(&Fake::new(1, "init").child_of(0));
     let procfs = proc.path().to_str().unwrap();
@@ -57,14 +68,71 @@ fn large_logs_are_read_in_little_memory() {
     let report: Value = serde_json::from_str(&ended.out.text()).unwrap();
     let peak_kib = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap().max_rss();
     let (read, took) = (&report["logs"]["bytes"], &report["logs"]["took_s"]);
-    println!("{written} bytes of logs, {read} read in {took} s, peak {peak_kib} KiB");
+    println!(
+        "{written} bytes of logs, {read} read in {took} s, {:.2} s of CPU, peak {peak_kib} KiB",
+        cpu_s()
+    );
     assert!(peak_kib < 20 * 1024, "{peak_kib} KiB");
     assert!(took.as_f64().unwrap() < 10.0, "bounded to 4 s, and one piece more: {took}");
+    assert!(read.as_u64().unwrap() <= 1 << 30, "{read}");
     let log_events = report["logs"]["events"].as_array().unwrap();
     assert!(
         log_events.iter().any(|log_event| log_event["who"] == "cron"),
         "the end is read first: {report}"
     );
+}
+
+/// Whoever fills the logs that he may write to hides nothing that others have in theirs: of the newest ones one
+/// has no end, one is unpacked without end, and one has more lines to understand than are understood in all.
+#[test]
+fn a_log_that_takes_all_it_can_leaves_others_their_share() {
+    let logs = tempfile::tempdir().unwrap();
+    let now = SystemTime::now();
+    let write = |name: &str, ago_s: u64, text: &[u8]| {
+        let path = logs.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_modified(now - Duration::from_secs(ago_s)).unwrap();
+    };
+    let failure = |who: &str, ago_s: u64| {
+        format!("{} vps1 {who}: error: fork: Cannot allocate memory\n", stamp(now, ago_s))
+    };
+    write("auth.log", 3600, failure("sshd[1]", 3600).as_bytes());
+    let other = format!("{} vps1 postfix[2]: connect from mail.example.net\n", stamp(now, 3600));
+    let large = other.repeat((7 << 20) / other.len()) + &failure("cron[3]", 3600);
+    write("syslog", 3600, large.as_bytes());
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(failure("exim[4]", 90_000).as_bytes()).unwrap();
+    write("mail.log.2.gz", 3600, &packed.finish().unwrap());
+    let forged: String =
+        (0..).map(|n| failure(&format!("p{n}"), 60)).take(6 * (1 << 20) / 80).collect();
+    write("forged.log", 60, forged.as_bytes());
+    write("bomb.log.1.gz", 60, b"");
+    bomb(&logs.path().join("bomb.log.1.gz"));
+    write("endless.log", 60, b"");
+    let endless = File::options().write(true).open(logs.path().join("endless.log")).unwrap();
+    endless.set_len(1 << 40).unwrap();
+
+    let proc = FakeProc::with_memory_kib(1 << 20);
+    proc.show(&Fake::new(1, "init").child_of(0));
+    let (procfs, dir) = (proc.path().to_str().unwrap(), logs.path().to_str().unwrap());
+    let args = ["diagnose", "--for", "0", "--no-state", "--format", "json"];
+    let args = [args.as_slice(), &["--procfs", procfs, "--logs", dir]].concat();
+    let ended = Cli::leakwatch(args).end(Duration::from_secs(60));
+
+    let report: Value = serde_json::from_str(&ended.out.text()).unwrap();
+    let events = report["logs"]["events"].as_array().unwrap();
+    for who in ["sshd", "cron", "exim"] {
+        let is_told = events.iter().any(|event| event["who"] == who);
+        assert!(is_told, "{who}: {events:?} {}", report["logs"]["unread"]);
+    }
+    let unread = report["logs"]["unread"].as_array().unwrap();
+    let told: Vec<&str> = unread.iter().filter_map(Value::as_str).collect();
+    let cut = told.iter().find(|what| what.starts_with("parts of")).unwrap();
+    for name in ["forged.log", "endless.log", "bomb.log.1.gz"] {
+        assert!(cut.contains(name), "{told:?}");
+    }
+    assert!(!cut.contains("syslog") && told.len() == 1, "{told:?}");
 }
 
 /// A packed log that takes longer to unpack than leakwatch reads logs.
@@ -171,6 +239,7 @@ fn a_machine_of_many_processes_and_cgroups_is_diagnosed_in_little_memory() {
     };
     let logs = tempfile::tempdir().unwrap();
     let recording = logs.path().join("looked.dat");
+    large_logs(logs.path(), log_mib(0));
     let (logs, recording) = (logs.path().to_str().unwrap(), recording.to_str().unwrap());
     let look_s = run(&["record", "--samples", "21", "--interval", "0.25", "--quiet", recording]);
     let all_s = run(&["diagnose", "--for", "5", "--no-state", "--logs", logs]);

@@ -18,14 +18,14 @@ use std::os::fd::{AsFd, BorrowedFd};
 /// Bytes of address space: unpacking may take 80 MiB.
 const MEMORY: u64 = 256 << 20;
 /// Seconds of a processor.
-const CPU_S: u64 = 10;
+const CPU_S: u64 = 5;
 /// Seconds in which it answers once it is to stop.
 const STOPPING_S: f64 = 1.0;
 /// Milliseconds between two questions whether to go on.
 const PATIENCE_MS: u16 = 50;
 /// Bounds of its answer.
-const MOST_BYTES: usize = 4 << 20;
-const MOST_EVENTS: usize = 256;
+const MOST_BYTES: usize = 16 << 20;
+const MOST_EVENTS: usize = 2048;
 const MOST_NOTES: usize = 16;
 const LONGEST_TEXT: usize = 4096;
 
@@ -34,8 +34,8 @@ const LONGEST_TEXT: usize = 4096;
 enum LogStep {
     /// The times that lines are understood by: now, of the boot, of the oldest line that matters.
     Times { now_t: f64, boot_t: f64, since_t: f64 },
-    /// Here is a log.
-    Log(LogKind),
+    /// Here is a log; so many are not read, this one included.
+    Log { kind: LogKind, left: usize },
     /// Read no further in the present one.
     Stop,
     /// There is none left.
@@ -88,6 +88,7 @@ fn ask(
     tell(channel, times, None).map_err(failed)?;
     let (mut fences, mut stop_s) = (None, None);
     loop {
+        queue.watch();
         if stop_s.is_none() && !go_on() {
             stop_s = Some(wait::awake_s());
             tell(channel, &LogStep::Stop, None).map_err(failed)?;
@@ -121,7 +122,9 @@ fn tell(channel: &Channel, what: &LogStep, file: Option<BorrowedFd<'_>>) -> Resu
 
 fn hand_on(channel: &Channel, log: Option<OpenLog>) -> Result<()> {
     match log {
-        Some(OpenLog { kind, file }) => tell(channel, &LogStep::Log(kind), Some(file.as_fd())),
+        Some(OpenLog { kind, file, left }) => {
+            tell(channel, &LogStep::Log { kind, left }, Some(file.as_fd()))
+        }
         None => tell(channel, &LogStep::End, None),
     }
 }
@@ -166,10 +169,10 @@ pub fn serve() -> Result<()> {
     loop {
         let message = channel.receive()?.context("nobody is left")?;
         match serde_json::from_slice(&message.bytes)? {
-            LogStep::Log(kind) => {
+            LogStep::Log { kind, left } => {
                 let file = message.file.context("no file came along")?;
                 let mut go_on = || !is_stopped && !channel.is_ready(0);
-                let outcome = files::read(OpenLog { kind, file }, &mut found, &mut go_on);
+                let outcome = files::read(OpenLog { kind, file, left }, &mut found, &mut go_on);
                 say(&channel, &LogReply::Next(outcome))?;
             }
             LogStep::Stop => is_stopped = true,

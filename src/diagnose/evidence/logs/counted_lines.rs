@@ -7,8 +7,9 @@ use crate::system::kernel_lines::without_time;
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Different traces kept of each witness; a machine has a dozen.
+/// Different traces kept of each witness; a machine has a dozen. Where others wrote so many, still some of each log.
 pub(super) const MOST_TRACES: usize = 64;
+pub(super) const MOST_OF_LATER_LOG: usize = 4;
 /// Lines remembered to know them again in another log (syslog, kern.log and the journal have the
 /// same ones): 16 bytes each.
 const MOST_LINES: usize = 65_536;
@@ -48,7 +49,8 @@ impl CountedLines {
         if t.is_some_and(|t| self.is_old(t)) || !self.is_new(t, failure, &who, &body) {
             return;
         }
-        let Some(log_event) = self.event(failure, witness, program(&who), uid) else { return };
+        let of = (failure, witness, uid, program(&who));
+        let Some(log_event) = self.event(of, &source) else { return };
         log_event.count += 1;
         if log_event.count == 1 || t.is_some_and(|t| log_event.last_t.is_none_or(|last| t >= last))
         {
@@ -63,14 +65,12 @@ impl CountedLines {
         log_event.first_t = earlier.or(log_event.first_t);
     }
 
-    /// The event that such a line belongs to; none where there are too many on the word of that witness,
-    /// so that a flood of lines by one drowns none by another.
+    /// The event that such a line belongs to; none where there are too many on the word of that witness and of
+    /// that log, so that a flood of lines by one drowns none by another.
     fn event(
         &mut self,
-        failure: Failure,
-        witness: Witness,
-        who: String,
-        uid: Option<u32>,
+        (failure, witness, uid, who): (Failure, Witness, Option<u32>, String),
+        of_log: &str,
     ) -> Option<&mut LogEvent> {
         let events = &mut self.logs.log_events;
         let is_same = |of: &LogEvent| {
@@ -78,7 +78,12 @@ impl CountedLines {
         };
         let index = match events.iter().position(is_same) {
             Some(index) => index,
-            None if events.iter().filter(|of| of.witness == witness).count() < MOST_TRACES => {
+            None => {
+                let same = || events.iter().filter(|of| of.witness == witness);
+                let of_this_log = || same().filter(|of| of.source == of_log).count();
+                if same().count() >= MOST_TRACES && of_this_log() >= MOST_OF_LATER_LOG {
+                    return None;
+                }
                 let (source, text) = (String::new(), String::new());
                 let (count, first_t, last_t) = (0, None, None);
                 events.push(LogEvent {
@@ -94,7 +99,6 @@ impl CountedLines {
                 });
                 events.len() - 1
             }
-            None => return None,
         };
         events.get_mut(index)
     }

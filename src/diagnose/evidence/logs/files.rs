@@ -3,7 +3,7 @@
 use super::gather::LogEventCounts;
 use super::hit::hit;
 use super::journal;
-use super::queue::{LogKind, OpenLog, Packing, ReadOutcome};
+use super::queue::{LogKind, OpenLog, Packing, ReadEnd, ReadOutcome};
 use super::wordings::LogEntry;
 use crate::diagnose::findings::Witness;
 use bzip2::bufread::MultiBzDecoder;
@@ -28,23 +28,43 @@ pub(super) fn read(
     go_on: &mut dyn FnMut() -> bool,
 ) -> ReadOutcome {
     let file = File::from(log.file);
-    let (entries, whole) = match &log.kind {
+    found.budget.begin(log.left);
+    let end = match &log.kind {
         LogKind::Journal => return journal::read(file, found, go_on),
         LogKind::Kernel => {
             read_ring(&file, found);
-            (0, true)
+            ReadEnd::Whole
         }
         LogKind::File { name, program, packing } => {
             let log = Named { name, program };
-            let whole = match unpacked(file, *packing) {
+            match unpacked(file, *packing) {
                 Unpacked::Plain(file) => read_backwards(&file, log, found, go_on),
                 Unpacked::Packed(mut text) => read_packed(&mut *text, log, found, go_on),
-            };
-            (0, whole)
+            }
         }
     };
     found.source();
-    ReadOutcome { entries, whole }
+    ReadOutcome { entries: 0, end }
+}
+
+/// How many bytes to read next; an end where there is none.
+fn piece(
+    most: usize,
+    found: &mut LogEventCounts,
+    go_on: &mut dyn FnMut() -> bool,
+) -> Result<usize, ReadEnd> {
+    if !go_on() {
+        return Err(ReadEnd::TimeUp);
+    }
+    match found.budget.next(most) {
+        0 => Err(ReadEnd::ShareUsed),
+        size => Ok(size),
+    }
+}
+
+/// The end of a log that was read to where it is too old or begins.
+fn end_of(found: &LogEventCounts) -> ReadEnd {
+    if found.budget.is_over() { ReadEnd::ShareUsed } else { ReadEnd::Whole }
 }
 
 /// A file's name, and the program that writes it.
@@ -54,25 +74,25 @@ struct Named<'n> {
     program: &'n str,
 }
 
-/// Reads the pieces of a file from its end; whether that was done.
+/// Reads the pieces of a file from its end.
 fn read_backwards(
     file: &File,
     log: Named<'_>,
     found: &mut LogEventCounts,
     go_on: &mut dyn FnMut() -> bool,
-) -> bool {
+) -> ReadEnd {
     let Named { name, program } = log;
     let mut at = file.metadata().map_or(0, |meta| meta.len());
     let mut buffer = vec![0; CHUNK];
     // The beginning of the piece above, which is the end of a line in the next one.
     let mut carry: Vec<u8> = Vec::new();
     while at > 0 {
-        if !go_on() {
-            return false;
-        }
-        let size = at.min((CHUNK - carry.len()) as u64);
-        at -= size;
-        let size = size as usize;
+        let most = at.min((CHUNK - carry.len()) as u64) as usize;
+        let size = match piece(most, found, go_on) {
+            Ok(size) => size,
+            Err(end) => return end,
+        };
+        at -= size as u64;
         let Some(piece) = buffer.get_mut(..size) else { break };
         // A file that was cut meanwhile ends here.
         if file.read_exact_at(piece, at).is_err() {
@@ -99,7 +119,7 @@ fn read_backwards(
             carry.extend_from_slice(piece.get(..first).unwrap_or_default());
         }
     }
-    true
+    end_of(found)
 }
 
 /// Whether the first line of a piece that has a time is too old: all before it is.
@@ -134,23 +154,24 @@ fn read_packed(
     log: Named<'_>,
     found: &mut LogEventCounts,
     go_on: &mut dyn FnMut() -> bool,
-) -> bool {
+) -> ReadEnd {
     let Named { name, program } = log;
     let mut buffer = vec![0; CHUNK];
     let mut kept = 0;
     found.begins_within(false);
     loop {
-        if !go_on() {
-            return false;
-        }
-        let got = match buffer.get_mut(kept..).map(|rest| text.read(rest)) {
+        let size = match piece(CHUNK - kept, found, go_on) {
+            Ok(size) => size,
+            Err(end) => return end,
+        };
+        let got = match buffer.get_mut(kept..kept + size).map(|rest| text.read(rest)) {
             Some(Ok(got)) if got > 0 => got,
             end => {
                 if let Some(Err(error)) = end {
                     found.unread(format!("{name}: {error}"));
                 }
                 found.text(buffer.get(..kept).unwrap_or_default(), program, name);
-                return true;
+                return end_of(found);
             }
         };
         found.read(got);

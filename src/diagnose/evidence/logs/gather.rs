@@ -1,6 +1,7 @@
 //! Takes in lines that prove something. Most count by themselves, some only beside others.
 
 use super::above::{Above, of_its_container, of_its_writer};
+use super::budget::Budget;
 use super::counted_lines::CountedLines;
 use super::hit::{Hit, hit, hit_in, record};
 use super::hosts::Hosts;
@@ -23,6 +24,7 @@ const DOWN_S: f64 = 120.0;
 pub struct LogEventCounts<'s> {
     pub(super) search: Search,
     stamps: &'s Stamps,
+    pub(super) budget: Budget,
     counted: CountedLines,
     /// Whether the next text is the further part of a log.
     begins_within: bool,
@@ -42,6 +44,7 @@ impl<'s> LogEventCounts<'s> {
         Self {
             search: Search::new(),
             stamps,
+            budget: Budget::new(),
             counted: CountedLines::since(since_t),
             begins_within: false,
             hosts: Hosts::of(""),
@@ -85,6 +88,7 @@ impl<'s> LogEventCounts<'s> {
 
     pub(super) fn read(&mut self, bytes: usize) {
         self.counted.logs.bytes += bytes as u64;
+        self.budget.read(bytes);
     }
 
     /// Says what was not read.
@@ -104,16 +108,20 @@ impl<'s> LogEventCounts<'s> {
         self.begins_within = is_it;
     }
 
-    /// Takes in all lines of a piece of a log. `file` is the program that writes it.
+    /// Takes in the lines of a piece of a log, of too many the last ones. `file` is the program that writes it.
     pub(super) fn text(&mut self, text: &[u8], file: &str, source: &str) {
-        let Self { search, stamps, hosts, begins_within, .. } = self;
+        let Self { search, stamps, budget, hosts, begins_within, .. } = self;
         let (mut found, mut lines_above) = (Vec::new(), Above::new(text));
         let mut hosts = hosts.beside(text);
-        search.lines(text, |at, line| {
+        let mut lines = Vec::new();
+        search.lines(text, |at, line| lines.push((at, line)));
+        let within = lines.iter().rev().take_while(|(_, line)| budget.line(line)).count();
+        lines.drain(..lines.len() - within);
+        for (at, line) in lines {
             let line = String::from_utf8_lossy(line);
             let line = line.trim_end_matches('\r');
             if goes_on(text.get(..at).unwrap_or_default(), line, *begins_within) {
-                return;
+                continue;
             }
             let of_docker = of_docker(line, stamps);
             let (t, entry) = match &of_docker {
@@ -133,14 +141,14 @@ impl<'s> LogEventCounts<'s> {
                 };
                 let hit = hit_in(record, t, &entry, witness);
                 found.extend(hit.filter(|_| !hosts.is_of_another(entry.host)));
-                return;
+                continue;
             }
             if t.is_some() {
                 let above = of_its_writer(text, at, line);
                 let entry = LogEntry { above: &above, ..entry };
                 let hit = hit(t, &entry, witness);
                 found.extend(hit.filter(|_| !hosts.is_of_another(entry.host)));
-                return;
+                continue;
             }
             // A traceback has the time of its first line.
             let (t, above) = lines_above.of(at, stamps);
@@ -148,7 +156,7 @@ impl<'s> LogEventCounts<'s> {
             let entry = LogEntry { above: &own_above, ..entry };
             let hit = hit(t, &entry, witness);
             found.extend(hit.filter(|hit| !is_told(&above, &hit.proved, file, stamps)));
-        });
+        }
         found.into_iter().for_each(|hit| self.take(hit));
     }
 
@@ -370,6 +378,17 @@ mod tests {
             (logs.log_events.len(), &*logs.log_events[0].who),
             (counted_lines::MOST_TRACES + 1, "apache2")
         );
+    }
+
+    #[test]
+    fn a_flood_of_failures_in_one_log_drowns_none_of_another() {
+        let line =
+            |tag: &str| format!("Nov 24 11:00:00 h {tag}: error: fork: Cannot allocate memory\n");
+        let flood: String = (0..500).map(|n| line(&format!("p{n}"))).collect();
+        let logs = gather(&[(&flood, "a/error.log"), (&line("sshd"), "auth.log")]);
+        let sshd: Vec<_> = logs.log_events.iter().filter(|event| event.who == "sshd").collect();
+        assert!(sshd.len() == 1 && sshd[0].source == "auth.log", "{logs:?}");
+        assert_eq!(logs.log_events.len(), counted_lines::MOST_TRACES + 1);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::gather::LogEventCounts;
 use super::hit::{hit, hit_in, record};
 use super::lines::LONGEST as LONGEST_LINE;
-use super::queue::ReadOutcome;
+use super::queue::{ReadEnd, ReadOutcome};
 use super::wordings::LogEntry;
 use crate::diagnose::findings::Witness;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -25,15 +25,18 @@ pub(super) fn read(
     let (mut kept, mut part, mut entries) = (Vec::new(), vec![0; 1 << 16], 0);
     loop {
         if !go_on() {
-            return ReadOutcome { entries, whole: false };
+            return ReadOutcome { entries, end: ReadEnd::TimeUp };
         }
         let mut fds = [PollFd::new(output.as_fd(), PollFlags::POLLIN)];
+        if found.budget.next(part.len()) == 0 {
+            return ReadOutcome { entries, end: ReadEnd::ShareUsed };
+        }
         // Nothing yet, or a signal: ask again.
         if !matches!(poll(&mut fds, PollTimeout::from(PATIENCE_MS)), Ok(1..)) {
             continue;
         }
         let got = match output.read(&mut part) {
-            Ok(0) | Err(_) => return ReadOutcome { entries, whole: true },
+            Ok(0) | Err(_) => return ReadOutcome { entries, end: ReadEnd::Whole },
             Ok(got) => got,
         };
         found.read(got);
@@ -42,7 +45,11 @@ pub(super) fn read(
         while let Some(length) =
             kept.get(from..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n'))
         {
-            take(kept.get(from..from + length).unwrap_or_default(), found);
+            let line = kept.get(from..from + length).unwrap_or_default();
+            if !found.budget.line(line) {
+                return ReadOutcome { entries, end: ReadEnd::ShareUsed };
+            }
+            take(line, found);
             entries += 1;
             from += length + 1;
         }
@@ -217,6 +224,25 @@ mod tests {
     fn a_journalctl_that_cannot_sift_is_asked_for_all() {
         let script = format!("case \"$*\" in *--grep*) exit 1;; esac\necho '{ENTRY}'");
         assert_eq!(ask(&script, &mut || true).log_events.len(), 1);
+    }
+
+    #[test]
+    fn one_that_takes_too_long_leaves_time_for_files() {
+        for script in ["exec sleep 600", "while :; do :; done"] {
+            let dir = tempfile::tempdir().unwrap();
+            let log = "Nov 24 10:00:00 h sshd[1]: error: fork: Cannot allocate memory\n";
+            std::fs::write(dir.path().join("auth.log"), log).unwrap();
+            let stamps = Stamps::new(TimeZone::UTC, 1_795_521_600.0, 0.0);
+            let programs = tempfile::tempdir().unwrap();
+            let sources = LogSources {
+                journalctl: Some(program(&programs, script)),
+                ..LogSources::only(dir.path(), 0.0)
+            };
+            let logs = super::super::read(&sources, &stamps, &mut || true);
+            assert_eq!(logs.log_events.len(), 1, "{logs:?}");
+            let told = logs.unread.iter().filter(|what| what.starts_with("older entries"));
+            assert_eq!(told.count(), 2, "{:?}", logs.unread);
+        }
     }
 
     #[test]

@@ -23,6 +23,11 @@ pub(super) const QUERIES: [Query; 2] =
     [Query { of_kernel: true, sifted: true }, Query { of_kernel: false, sifted: true }];
 
 impl Query {
+    /// Whether it is for the kernel's entries alone.
+    pub(super) fn is_of_kernel(self) -> bool {
+        self.of_kernel
+    }
+
     /// What is asked where that was not answered.
     pub(super) fn without_sifting(self) -> Option<Self> {
         (self.sifted && !self.of_kernel).then_some(Self { sifted: false, ..self })

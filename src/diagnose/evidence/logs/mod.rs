@@ -1,11 +1,12 @@
 //! Logs: traces of failed forks and OOM kills in /var/log, the journal and the kernel's ring.
 //!
-//! Read from the end backwards, newest file first, until they are older than asked for or time is
-//! up: 2 GB of them cost about a second and three megabytes. A literal search picks the few lines
-//! that may matter; only those are split and understood.
+//! Files are read from the end backwards until they are older than asked for, or until their share of the
+//! [`budget`] is used up. A literal search picks the few lines that may matter; only those are split and
+//! understood.
 
 mod above;
 mod apart;
+mod budget;
 mod counted_lines;
 mod files;
 mod gather;
@@ -84,7 +85,11 @@ pub fn read(sources: &LogSources, stamps: &Stamps, go_on: &mut dyn FnMut() -> bo
     let mut queue = queue::Queue::new(sources);
     let mut before = None;
     while let Some(log) = queue.next(before) {
-        before = Some(files::read(log, &mut found, go_on));
+        let mut go_on = || {
+            queue.watch();
+            go_on()
+        };
+        before = Some(files::read(log, &mut found, &mut go_on));
     }
     queue.complete(found.finish())
 }

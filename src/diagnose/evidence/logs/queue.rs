@@ -2,6 +2,7 @@
 //!
 //! Opening takes root's rights, reading takes none: so nothing here looks into a log.
 
+use super::budget;
 use super::journalctl::{QUERIES, Query};
 use super::program::program_of;
 use super::{LogSources, ServerLog};
@@ -29,11 +30,19 @@ const MOST_ENTRIES: [usize; 2] = [20_000, 5_000];
 const MOST_NOTES: usize = 8;
 /// A journalctl whose output has ended ends within this time, or is ended.
 const ENDING: Duration = Duration::from_millis(500);
+/// Seconds of a processor that a journalctl may use, and seconds in all: what it looks through may be gigabytes, and
+/// the files are to be read too.
+const JOURNAL_CPU_S: f64 = 0.4;
+const JOURNAL_S: f64 = 1.0;
+/// Names of files in one note.
+const MOST_NAMES: usize = 3;
 
 /// A log that is open.
 pub(super) struct OpenLog {
     pub(super) kind: LogKind,
     pub(super) file: OwnedFd,
+    /// Logs that are not read, this one included; the journal counts its questions and all files as one each.
+    pub(super) left: usize,
 }
 
 /// What it is.
@@ -52,8 +61,19 @@ pub(super) enum LogKind {
 pub(super) struct ReadOutcome {
     /// Entries of a journal.
     pub(super) entries: usize,
-    /// Whether all of it was read; else time was up.
-    pub(super) whole: bool,
+    /// Where it ended.
+    pub(super) end: ReadEnd,
+}
+
+/// Where the reading of a log ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum ReadEnd {
+    /// All of it was read that is not too old.
+    Whole,
+    /// Its share of what all logs may cost was used up.
+    ShareUsed,
+    /// Time was up for all logs.
+    TimeUp,
 }
 
 /// How a log file is packed.
@@ -72,6 +92,7 @@ pub(super) enum Packing {
 struct Log {
     path: PathBuf,
     mtime: i64,
+    bytes: u64,
     uid: u32,
     packing: Packing,
     /// The user who must own it.
@@ -90,8 +111,16 @@ enum OpenStep {
 /// What is being read.
 enum BeingRead {
     Nothing,
-    Journal(Child, Query),
+    Journal(RunningJournal),
     File(String),
+}
+
+/// A journalctl that runs.
+struct RunningJournal {
+    child: Child,
+    query: Query,
+    began_s: f64,
+    is_cut: bool,
 }
 
 /// Opens them in the order in which they are to be read.
@@ -100,6 +129,8 @@ pub(super) struct Queue<'s> {
     steps: VecDeque<OpenStep>,
     reading: BeingRead,
     is_journal_read: bool,
+    /// Files of which a part was read.
+    cut: Vec<String>,
     notes: Vec<String>,
 }
 
@@ -114,8 +145,8 @@ impl<'s> Queue<'s> {
             steps.push_back(OpenStep::Kernel);
         }
         steps.push_back(OpenStep::Files);
-        let (reading, notes) = (BeingRead::Nothing, Vec::new());
-        Self { sources, steps, reading, is_journal_read: false, notes }
+        let (reading, cut, notes) = (BeingRead::Nothing, Vec::new(), Vec::new());
+        Self { sources, steps, reading, is_journal_read: false, cut, notes }
     }
 
     /// The next log; `before` is what came of the one before.
@@ -142,10 +173,16 @@ impl<'s> Queue<'s> {
 
     /// What was found in them, with what could not be opened.
     pub(super) fn complete(mut self, logs: Logs) -> Logs {
-        self.settle(ReadOutcome { entries: 0, whole: true });
+        self.settle(ReadOutcome { entries: 0, end: ReadEnd::Whole });
+        let cut = self.cut_files();
         let sources = logs.sources + usize::from(self.is_journal_read);
-        let unread = self.notes.into_iter().chain(logs.unread).collect();
+        let unread = self.notes.into_iter().chain(cut).chain(logs.unread).collect();
         Logs { sources, unread, since_t: self.sources.since_t, ..logs }
+    }
+
+    /// Logs that are not read, with one whose step was taken just now.
+    fn left(&self) -> usize {
+        self.steps.len() + 1
     }
 
     fn note(&mut self, what: String) {
@@ -154,35 +191,74 @@ impl<'s> Queue<'s> {
         }
     }
 
+    /// Ends a journalctl that takes too long; what it said until then counts.
+    pub(super) fn watch(&mut self) {
+        let BeingRead::Journal(RunningJournal { child, began_s, is_cut, .. }) = &mut self.reading
+        else {
+            return;
+        };
+        let used_s = wait::processor_s_of(child.id()).unwrap_or_default();
+        if !*is_cut && (used_s > JOURNAL_CPU_S || wait::awake_s() > *began_s + JOURNAL_S) {
+            *is_cut = true;
+            child.kill().ok();
+        }
+    }
+
     /// Takes note of how the reading of a log ended.
     fn settle(&mut self, outcome: ReadOutcome) {
-        match std::mem::replace(&mut self.reading, BeingRead::Nothing) {
-            BeingRead::Journal(mut child, query) => {
-                if !outcome.whole {
-                    self.note("older entries of the journal: time was up".to_owned());
-                    self.steps.retain(|step| !matches!(step, OpenStep::Journal(_)));
-                    child.kill().ok();
-                }
-                let ended = wait::child(&mut child, ENDING);
-                if ended.is_none() {
-                    child.kill().ok();
-                    wait::child(&mut child, ENDING);
-                }
-                // 1 is also what `--grep` says when nothing matches.
-                let is_answer = ended.is_some_and(|status| status.success());
-                if outcome.entries > 0 || is_answer || !outcome.whole {
-                    self.is_journal_read = true;
-                } else if let Some(without) = query.without_sifting() {
-                    self.steps.push_front(OpenStep::Journal(without));
-                }
-            }
-            BeingRead::File(name) if !outcome.whole => {
+        match (std::mem::replace(&mut self.reading, BeingRead::Nothing), outcome.end) {
+            (BeingRead::Journal(journal), _) => self.settle_journal(journal, outcome),
+            (BeingRead::File(name), ReadEnd::TimeUp) => {
                 let rest = self.steps.len() + 1;
                 self.note(format!("{rest} log files, from the middle of {name} on: time was up"));
                 self.steps.clear();
             }
-            BeingRead::File(_) | BeingRead::Nothing => {}
+            (BeingRead::File(name), ReadEnd::ShareUsed) => self.cut.push(name),
+            (BeingRead::File(_) | BeingRead::Nothing, _) => {}
         }
+    }
+
+    fn settle_journal(&mut self, mut journal: RunningJournal, outcome: ReadOutcome) {
+        let RunningJournal { child, query, is_cut, .. } = &mut journal;
+        let is_whole = outcome.end == ReadEnd::Whole && !*is_cut;
+        if !is_whole {
+            let of_kernel = if query.is_of_kernel() { "of the kernel " } else { "" };
+            let why = match outcome.end {
+                ReadEnd::TimeUp => "time was up".to_owned(),
+                ReadEnd::ShareUsed => budget::words(),
+                ReadEnd::Whole => format!(
+                    "journalctl took more than {JOURNAL_CPU_S} s of CPU or {JOURNAL_S} s in all"
+                ),
+            };
+            self.note(format!("older entries {of_kernel}in the journal: {why}"));
+            child.kill().ok();
+        }
+        if outcome.end == ReadEnd::TimeUp {
+            self.steps.retain(|step| !matches!(step, OpenStep::Journal(_)));
+        }
+        let ended = wait::child(child, ENDING);
+        if ended.is_none() {
+            child.kill().ok();
+            wait::child(child, ENDING);
+        }
+        // 1 is also what `--grep` says when nothing matches.
+        let is_answer = ended.is_some_and(|status| status.success());
+        if outcome.entries > 0 || is_answer || !is_whole {
+            self.is_journal_read = true;
+        } else if let Some(without) = query.without_sifting() {
+            self.steps.push_front(OpenStep::Journal(without));
+        }
+    }
+
+    /// What to say of files of which a part was read.
+    fn cut_files(&self) -> Option<String> {
+        let names = self.cut.get(..MOST_NAMES).unwrap_or(&self.cut).join(", ");
+        let more = match self.cut.len().saturating_sub(MOST_NAMES) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let all = budget::words();
+        (!self.cut.is_empty()).then(|| format!("parts of {names}{more}: {all}"))
     }
 
     /// Asks journalctl. It needs a fork: where that fails for lack of memory, this is reported like any
@@ -198,14 +274,15 @@ impl<'s> Queue<'s> {
             }
         };
         let file = child.stdout.take().map(OwnedFd::from);
-        self.reading = BeingRead::Journal(child, query);
-        Some(OpenLog { kind: LogKind::Journal, file: file? })
+        let began_s = wait::awake_s();
+        self.reading = BeingRead::Journal(RunningJournal { child, query, began_s, is_cut: false });
+        Some(OpenLog { kind: LogKind::Journal, file: file?, left: self.left() })
     }
 
     fn kernel(&mut self) -> Option<OpenLog> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         match rustix::fs::open(self.sources.kmsg.as_deref()?, flags, Mode::empty()) {
-            Ok(file) => Some(OpenLog { kind: LogKind::Kernel, file }),
+            Ok(file) => Some(OpenLog { kind: LogKind::Kernel, file, left: self.left() }),
             // Most machines let root alone read it; no ring at all is a container's usual state.
             Err(rustix::io::Errno::NOENT) => None,
             Err(error) => {
@@ -226,7 +303,6 @@ impl<'s> Queue<'s> {
             }
         }
         logs.retain(|log| log.mtime as f64 >= self.sources.since_t);
-        // Plain ones first: of a compressed one the end is only had by way of its beginning.
         logs.sort_by_key(|log| (log.packing != Packing::Plain, std::cmp::Reverse(log.mtime)));
         let mut of_user: BTreeMap<u32, usize> = BTreeMap::new();
         let all = logs.len();
@@ -239,7 +315,11 @@ impl<'s> Queue<'s> {
         if many > 0 {
             self.note(format!("{many} older log files"));
         }
-        self.steps.extend(logs.into_iter().take(MOST_FILES).map(OpenStep::File));
+        logs.truncate(MOST_FILES);
+        // The small ones first, so that what they leave goes to the large ones. Plain ones before: of a compressed
+        // one the end is only had by way of its beginning.
+        logs.sort_by_key(|log| (log.packing != Packing::Plain, log.bytes));
+        self.steps.extend(logs.into_iter().map(OpenStep::File));
     }
 
     fn collect(&mut self, dir: &Path, depth: usize, budgets: &mut [usize; 2], logs: &mut Vec<Log>) {
@@ -285,7 +365,7 @@ impl<'s> Queue<'s> {
                 self.reading = BeingRead::File(name.clone());
                 let (program, packing) = (program_of(&log.path), log.packing);
                 let kind = LogKind::File { name, program, packing };
-                Some(OpenLog { kind, file: file.into() })
+                Some(OpenLog { kind, file: file.into(), left: self.left() })
             }
             Err(error) => {
                 self.note(format!("{name}: {error}"));
@@ -313,8 +393,8 @@ fn log(path: &Path) -> Option<Log> {
         Some("zst" | "lz4" | "zip" | "z" | "7z" | "br") => Packing::Other,
         _ => Packing::Plain,
     };
-    let (mtime, uid) = (meta.mtime(), meta.uid());
-    Some(Log { path: path.to_owned(), mtime, uid, packing, owner: None })
+    let (mtime, bytes, uid) = (meta.mtime(), meta.len(), meta.uid());
+    Some(Log { path: path.to_owned(), mtime, bytes, uid, packing, owner: None })
 }
 
 /// The file, if it belongs to whom it must.
