@@ -27,7 +27,7 @@ use crate::store::history::last_report::LastReport;
 use crate::store::history::lock::SelectionLock;
 use crate::system::sampler::Sampler;
 use crate::system::{machine, wait};
-use anyhow::{Context, Error, Result, anyhow};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use known_programs::KnownPrograms;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -35,8 +35,8 @@ use std::time::Duration;
 
 /// Trees listed in a report.
 const MOST: usize = 10;
-/// Seconds that a check which is to stay waits for the lock: cron starts one up to some seconds late, and
-/// the one before leaves two seconds before the next.
+/// Seconds that a check which is to stay, or must report, waits for the lock: cron starts one up to some
+/// seconds late, and the one before leaves two seconds before the next.
 const PATIENCE_S: f64 = 5.0;
 /// A check must look ahead this many intervals: the next check is one away, and it may be late.
 const INTERVALS_AHEAD: f64 = 3.0;
@@ -81,8 +81,14 @@ fn begin<'o>(options: &'o CheckOptions, err: &mut impl Write) -> Result<Option<C
     )?;
     let name = resolve::file_name(&options.select);
     let mut notes = Notes::default();
-    let lock = match take_lock(&dir, &format!("{name}.check"), options.stay) {
+    let is_patient = options.stay || options.report_always;
+    let lock = match take_lock(&dir, &format!("{name}.check"), is_patient) {
         Ok(Some(lock)) => Some(lock),
+        // To a monitoring system no words and status 0 would mean that all is well.
+        Ok(None) if options.report_always => bail!(
+            "another check of these processes is running, so their state is not known here\n  \
+             hint: give each monitoring system its own --state-dir"
+        ),
         Ok(None) => {
             if is_talkative(options) {
                 writeln!(err, "leakwatch: another check of these processes is running")?;
@@ -100,9 +106,10 @@ fn begin<'o>(options: &'o CheckOptions, err: &mut impl Write) -> Result<Option<C
     Ok(Some(check))
 }
 
-/// Takes the lock of the check. One that is to stay waits for one that stayed and is about to leave.
-fn take_lock(dir: &Path, name: &str, stays: bool) -> Result<Option<SelectionLock>> {
-    let until_s = wait::awake_s() + if stays { PATIENCE_S } else { 0.0 };
+/// Takes the lock of the check. One that is to stay waits for one that stayed and is about to leave, and one
+/// that must report for one that does not stay.
+fn take_lock(dir: &Path, name: &str, is_patient: bool) -> Result<Option<SelectionLock>> {
+    let until_s = wait::awake_s() + if is_patient { PATIENCE_S } else { 0.0 };
     loop {
         let lock = SelectionLock::take(dir, name)?;
         if lock.is_some() || wait::awake_s() >= until_s {
