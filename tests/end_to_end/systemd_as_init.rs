@@ -170,6 +170,60 @@ fn a_unit_that_leaks_is_restarted_once_before_the_oom_killer_comes_and_never_in_
     });
 }
 
+/// Units of that leaking program: how each is started, and why it is not restarted.
+const REFUSED: [(&str, &str, &str); 4] = [
+    ("needed.service", "ExecStart=/usr/bin/perl /opt/shop.pl", "units that depend on it"),
+    (
+        "helped.service",
+        "ExecStart=/bin/sh -c '(sleep 1000 &); exec /usr/bin/perl /opt/shop.pl'",
+        "other processes of the unit",
+    ),
+    ("once.service", "Type=oneshot\nExecStart=/usr/bin/perl /opt/shop.pl", "it runs once only"),
+    // Transient: started by systemd-run.
+    ("job.service", "", "it runs once only"),
+];
+
+#[test]
+#[ignore = "needs user-mode Linux and systemd"]
+fn a_unit_whose_restart_would_end_more_or_not_begin_it_anew_is_left_alone() {
+    SmallMachine::of_mib(512).with_systemd().play(&[], &["refused"], |_| {
+        fs::write("/opt/shop.pl", LONE).unwrap();
+        let limits = ["MemoryMax=60M", "MemorySwapMax=0"];
+        for (name, start, _) in REFUSED.iter().filter(|(_, start, _)| !start.is_empty()) {
+            install(name, &format!("[Service]\n{}\n{start}\n", limits.join("\n")));
+        }
+        install(
+            "needs.service",
+            "[Unit]\nBindsTo=needed.service\nAfter=needed.service\n\
+             [Service]\nExecStart=/bin/sleep 1000\n",
+        );
+        let settings = "Environment=\"DAEMON_OPTS=--pattern perl --interval 1s --restart-unit\"";
+        install_shipped(&["leakwatch.service"], settings);
+        let names = ["needs.service", "helped.service", "once.service"];
+        systemctl(&[["start", "--no-block"].as_slice(), &names].concat());
+        let [max, swap] = limits;
+        let job = ["--unit=job", "-p", max, "-p", swap, "/usr/bin/perl", "/opt/shop.pl"];
+        assert!(run("systemd-run", &job).0);
+        systemctl(&["start", "leakwatch"]);
+
+        let failures = || journal(&["LEAKWATCH_EVENT=signal_failed"]);
+        let is_refused = |(name, _, why): &(&str, &str, &str)| {
+            let field = |event: &Value, key: &str| event[key].as_str().unwrap_or("").to_owned();
+            failures().iter().any(|event| {
+                field(event, "LEAKWATCH_UNIT") == *name && field(event, "MESSAGE").contains(why)
+            })
+        };
+        let all = wait::until(Duration::from_secs(120), || REFUSED.iter().all(is_refused));
+
+        let said = run("journalctl", &["-u", "leakwatch"]).1;
+        println!("{said}");
+        assert!(all, "some were not refused");
+        assert!(!said.contains("OUTCOME"), "one was restarted");
+        let stopped = run("journalctl", &["_PID=1", "-g", "Stopping"]).1;
+        assert!(!stopped.contains("Stopping"), "{stopped}");
+    });
+}
+
 #[test]
 #[ignore = "needs user-mode Linux and systemd"]
 fn the_timer_starts_checks_that_remember_each_other() {

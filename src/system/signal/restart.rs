@@ -65,13 +65,13 @@ fn starts_again_and_ends_nothing_else(
     unit: &str,
     pid: u32,
 ) -> Result<(), SignalFailure> {
-    // It is being started, stopped or reloaded: a moment later it is not.
-    if bus.text(unit, UNIT, "ActiveState").map_err(failure)? != "active" {
-        return Err(BUSY);
-    }
     let kind = bus.text(unit, SERVICE, "Type").map_err(failure)?;
     if kind == "oneshot" || bus.flag(unit, UNIT, "Transient").map_err(failure)? {
         return Err(SignalFailure::RunsOnce);
+    }
+    // It is being started, stopped or reloaded: a moment later it is not.
+    if bus.text(unit, UNIT, "ActiveState").map_err(failure)? != "active" {
+        return Err(BUSY);
     }
     for list in DEPENDENTS {
         if !bus.is_empty(unit, UNIT, list).map_err(failure)? {
