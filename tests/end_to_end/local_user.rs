@@ -200,6 +200,30 @@ fn a_state_directory_of_another_user_is_neither_read_nor_written() {
     assert_eq!(fs::read_dir(&users).unwrap().count(), 0);
 }
 
+#[test]
+fn a_history_that_others_could_have_written_is_not_parsed() {
+    let proc = idle_machine();
+    let stage = tempfile::tempdir().unwrap();
+    let (state, logs) = (stage.path().join("state"), stage.path().join("logs"));
+    for dir in [&state, &logs] {
+        fs::create_dir(dir).unwrap();
+    }
+    fs::write(state.join("web.history.jsonl"), "no header\n").unwrap();
+    let [procfs, dir, logs] = [proc.path(), &state, &logs].map(|path| path.to_str().unwrap());
+    let args = ["diagnose", "--for", "0", "--format", "json", "--procfs", procfs, "--logs", logs];
+    let said = |bits: u32| {
+        mode(&state, bits);
+        let ended = Cli::leakwatch(args.into_iter().chain(["--state-dir", dir])).end(PROMPTLY);
+        let report: serde_json::Value = serde_json::from_str(&ended.out.text()).unwrap();
+        report["unseen"].to_string()
+    };
+    let own = said(0o700);
+    assert!(own.contains("its first line is no header"), "{own}");
+    let others = said(0o777);
+    assert!(others.contains("is writable by every user"), "{others}");
+    assert!(!others.contains("header"), "{others}");
+}
+
 // ---- Nothing waits, nothing grows without end ----
 
 #[test]

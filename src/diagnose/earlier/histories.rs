@@ -14,6 +14,7 @@ use crate::store::history;
 use crate::store::history::FoundHistory;
 use crate::store::history::lines::HistoryLines;
 use crate::store::profiles;
+use crate::system::trusted_path;
 use anyhow::{Result, bail};
 use std::path::Path;
 
@@ -50,6 +51,13 @@ impl CheckHistories {
         };
         if found.is_empty() && asked {
             self.note(format!("there is no history of checks in '{}'", dir.display()));
+        }
+        // They are parsed with all of leakwatch's rights, so what others could have put there is not.
+        if !found.is_empty()
+            && let Err(error) = trusted_path::ensure_directory(dir, &trusted_path::owners())
+        {
+            let why = trusted_path::in_a_line(&error);
+            return self.note(format!("the histories of checks were left out: {why}"));
         }
         // What cannot be read there is as if no program was known; a check says so.
         let profiles = profiles::read(dir).unwrap_or_default();
