@@ -38,7 +38,7 @@
 //! |---|---|
 //! | [`model`](crate::core::model) | the nouns: samples, ceilings, verdicts, forecasts, orders, events, units |
 //! | [`balance`](crate::core::balance) | where is all memory, in processes and outside them, and what of it grows? |
-//! | [`piles`](crate::core::piles) | which processes are left behind, and who does not wait for its children? |
+//! | [`piles`](crate::core::piles) | which processes are left behind, which of them are [proven useless](crate::core::piles::useless), and who does not wait for its children? |
 //! | [`detect`](crate::core::detect) | is it growing without end? is a limit coming nearer? |
 //! | [`decide`](crate::core::decide) | must this process end now? which one, how, when |
 //! | [`census`](crate::core::census) | what does a process hold by malloc, and which blocks become more? |
@@ -54,6 +54,9 @@
 //! * A signal goes only to a process whose (pid, start time) was compared through its pidfd in that
 //!   very order. It never goes to process 1, to leakwatch or its ancestors, to the root of a tree, to a
 //!   process with children, or to anything protected.
+//! * Beside the engine's orders stand those of `--reap`, on processes left behind, roots of trees: the whole
+//!   proof that one is useless is read again between the look that chose it and each signal. They wait while
+//!   memory is in danger, and no replay has them.
 //! * One victim at a time for each ceiling, on long evidence: the next one follows after the exit and
 //!   outcome of the first, and after its replacement has come or has failed to come for three
 //!   seconds. In the last minute there are no pauses, but never more than enough is on its way.

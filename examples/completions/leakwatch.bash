@@ -95,7 +95,7 @@ _leakwatch() {
 
     case "${cmd}" in
         leakwatch)
-            opts="-p -f -x -u -i -n -q -v -h -V --pattern --full --exact --user --pid --unit --container --max-processes --procfs --sysfs --interval --lead --grace --signal --no-kill --reload --allow --dry-run --protect --server --allow-standalone --restart-unit --max-extrapolation --format --color --quiet --verbose --budget --state-dir --no-state --textfile --on-event --evidence --config --help --version census ceilings check config diagnose evidence memory record replay servers top help"
+            opts="-p -f -x -u -i -n -q -v -h -V --pattern --full --exact --user --pid --unit --container --max-processes --procfs --sysfs --interval --lead --grace --signal --no-kill --reload --allow --dry-run --protect --server --allow-standalone --restart-unit --max-extrapolation --format --color --quiet --verbose --budget --reap --reap-after --state-dir --no-state --textfile --on-event --evidence --config --help --version census ceilings check config diagnose evidence memory record replay servers top help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -186,6 +186,10 @@ _leakwatch() {
                     return 0
                     ;;
                 --budget)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reap-after)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_leakwatch_global_optspecs
-    string join \n p/pattern= f/full x/exact u/user= pid= unit= container= max-processes= procfs= sysfs= i/interval= lead= grace= signal= no-kill reload allow= n/dry-run protect= server= allow-standalone restart-unit max-extrapolation= format= color= q/quiet v/verbose budget= state-dir= no-state textfile= on-event= evidence= config= h/help V/version
+    string join \n p/pattern= f/full x/exact u/user= pid= unit= container= max-processes= procfs= sysfs= i/interval= lead= grace= signal= no-kill reload allow= n/dry-run protect= server= allow-standalone restart-unit max-extrapolation= format= color= q/quiet v/verbose budget= reap reap-after= state-dir= no-state textfile= on-event= evidence= config= h/help V/version
 end
 
 function __fish_leakwatch_needs_command
@@ -46,6 +46,7 @@ complete -c leakwatch -n "__fish_leakwatch_needs_command" -l color -d 'When to c
 always\t'Always'
 never\t'Never'"
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l budget -d 'Memory budget of each watched tree, as one more ceiling (512M, 1.5G; powers of 1024)' -r
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l reap-after -d 'For --reap, time without running, at least 1m' -r
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l state-dir -d 'Keep in this directory how large each program grew before it ended, and the history of checks' -r -F
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l textfile -d 'Write metrics to this file (*.prom) for Prometheus\' node_exporter' -r -F
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l on-event -d 'Run this command with `sh -c` for each printed event' -r
@@ -60,6 +61,7 @@ complete -c leakwatch -n "__fish_leakwatch_needs_command" -l allow-standalone -d
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l restart-unit -d 'Restart the systemd unit of a lone leaking process before memory ends; at most once an hour'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s q -l quiet -d 'Print nothing on standard error'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s v -l verbose -d 'Print more on standard error: the state of all trees once a minute'
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l reap -d 'Also end processes that were left behind and are proven useless; needs --pattern, --unit or --container'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l no-state -d 'Remember nothing from one watch to the next: read and write no state files'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s V -l version -d 'Print version'

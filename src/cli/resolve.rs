@@ -1,18 +1,22 @@
 //! From parsed options to the values that the commands work with.
 
-use crate::cli::options::{JudgeOptions, SelectOptions, StateOptions};
+use crate::cli::options::{JudgeOptions, SelectOptions, StateOptions, WatchOptions};
 use crate::core::decide::rules::Rules;
 use crate::core::engine;
 use crate::core::model::signal::Signal;
+use crate::core::piles::useless::ReapRules;
 use crate::core::servers::{self, Server, TABLE, UserServer, WorkerPolicy};
 use crate::system::machine;
-use crate::system::proc::{Selection, SelectionArgs};
+use crate::system::proc::{self, Selection, SelectionArgs};
 use crate::system::sampler::Sampler;
 use anyhow::{Result, anyhow, bail, ensure};
 use regex_lite::Regex;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+
+/// Seconds between TERM and KILL for what is left behind.
+const REAP_GRACE_S: f64 = 10.0;
 
 /// The selected processes.
 ///
@@ -110,6 +114,34 @@ pub fn engine(judge: &JudgeOptions, act: bool) -> Result<engine::EngineSettings>
             servers: judge.server.iter().map(UserServer::keep).collect(),
         },
     })
+}
+
+/// What is left behind and may be ended; none without `--reap`.
+///
+/// # Errors
+/// No selection that means programs, another machine's procfs, a bad `--protect`.
+pub fn reaping(options: &WatchOptions) -> Result<Option<ReapRules>> {
+    let WatchOptions { select, judge, reap, reap_after, .. } = options;
+    if !reap {
+        return Ok(None);
+    }
+    ensure!(
+        !select.patterns.is_empty() || !select.units.is_empty() || !select.containers.is_empty(),
+        "--reap needs to know which processes it may end\n  hint: name their program with --pattern, or their --unit or --container"
+    );
+    ensure!(
+        proc::is_own(&select.procfs),
+        "--reap cannot end processes of another procfs\n  hint: leave --procfs out"
+    );
+    let rules = engine(judge, true)?.rules;
+    Ok(Some(ReapRules {
+        idle_s: *reap_after,
+        age_s: 2.0 * reap_after,
+        grace_s: judge.grace.unwrap_or(REAP_GRACE_S),
+        no_kill: judge.no_kill,
+        dry_run: judge.dry_run,
+        protect: rules.protect,
+    }))
 }
 
 /// The directory of state files; none with `--no-state`.

@@ -32,6 +32,11 @@ impl ActingEngine {
         self.hand.send(order)
     }
 
+    /// Sends the signal of an order that is not the engine's own. Returns why it could not be sent.
+    pub(super) fn send(&mut self, order: &Order) -> Option<SignalFailure> {
+        self.hand.signals.send(order).err()
+    }
+
     /// Continues under other rules.
     pub(super) fn renew(&mut self, rules: Rules) {
         self.hand.signals = signals(&rules);

@@ -11,6 +11,7 @@ pub mod evidence;
 mod listing_look;
 pub mod memory;
 mod profile_saver;
+mod reap;
 pub mod record;
 pub mod replay;
 mod sample_schedule;

@@ -9,6 +9,7 @@ pub mod heap_census;
 pub mod helper;
 pub mod hook;
 pub(crate) mod kernel_lines;
+pub mod leftover;
 pub mod listing;
 pub mod machine;
 pub mod metrics_file;

@@ -50,6 +50,7 @@ mod package;
 mod postgres;
 mod prefork;
 mod prometheus;
+mod reap;
 mod requests;
 mod servers;
 mod small_machine;

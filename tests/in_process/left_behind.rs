@@ -71,34 +71,34 @@ fn servers_and_builds_are_no_piles() {
 }
 
 /// A machine made at random: what works on it, and launchers that leave children behind.
-struct Machine {
+pub(crate) struct Machine {
     random: u64,
     next_pid: u32,
-    procs: Vec<Actor>,
-    groups: Vec<Program>,
+    pub(crate) procs: Vec<Actor>,
+    pub(crate) groups: Vec<Program>,
 }
 
 /// A process of the group with that index.
-struct Actor {
-    seen: Seen,
-    group: usize,
+pub(crate) struct Actor {
+    pub(crate) seen: Seen,
+    pub(crate) group: usize,
     /// The listing in which it ends.
     until: u32,
     told: bool,
 }
 
 /// What one program does on the machine.
-struct Program {
-    name: String,
+pub(crate) struct Program {
+    pub(crate) name: String,
     /// Its processes are left behind, by one in so many listings.
-    leaves: Option<u32>,
-    kind: Healthy,
+    pub(crate) leaves: Option<u32>,
+    pub(crate) kind: Healthy,
     master: Option<u32>,
 }
 
 /// Kinds of programs that are as they should be.
 #[derive(Clone, Copy, PartialEq)]
-enum Healthy {
+pub(crate) enum Healthy {
     /// A master whose workers are replaced.
     Pool,
     /// Workers that become more below one living master.
@@ -117,7 +117,7 @@ const KINDS: [Healthy; 6] =
     [Healthy::Pool, Healthy::Growing, Healthy::Jobs, Healthy::Stay, Healthy::Burst, Healthy::Build];
 
 impl Machine {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let mut machine = Self { random, next_pid: 100, procs: Vec::new(), groups: Vec::new() };
         for nth in 0..3 + machine.below(8) {
@@ -128,7 +128,7 @@ impl Machine {
         machine
     }
 
-    fn below(&mut self, bound: u32) -> u32 {
+    pub(crate) fn below(&mut self, bound: u32) -> u32 {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
@@ -154,7 +154,7 @@ impl Machine {
     }
 
     /// One listing later.
-    fn step(&mut self, nth: u32) -> Listing {
+    pub(crate) fn step(&mut self, nth: u32) -> Listing {
         self.procs.retain(|actor| actor.until > nth);
         for group in 0..self.groups.len() {
             match self.groups[group].leaves {

@@ -34,6 +34,7 @@ mod machines;
 mod man;
 mod orders;
 mod outside;
+mod reaping;
 mod replay;
 mod slow;
 mod tasks;

@@ -46,6 +46,14 @@ pub(super) fn target(text: &str) -> Result<Target, String> {
     }
 }
 
+/// A time without running that may be proof, in seconds.
+pub(super) fn rest(text: &str) -> Result<f64, String> {
+    match time(text)? {
+        seconds if seconds >= 60.0 => Ok(seconds),
+        _ => Err("what has not run for less than 1m may go on any moment".to_owned()),
+    }
+}
+
 /// A time in seconds: `30s`, `5m`, `1h30m`, or a bare number of seconds.
 pub(super) fn time(text: &str) -> Result<f64, String> {
     if let Ok(seconds) = text.parse::<f64>() {

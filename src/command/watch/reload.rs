@@ -18,6 +18,7 @@ pub(super) fn check(watches: &[WatchOptions]) -> Result<()> {
     for options in watches {
         resolve::selection(&options.select)?;
         resolve::engine(&options.judge, true)?;
+        resolve::reaping(options)?;
     }
     check_files(watches)
 }

@@ -4,7 +4,7 @@ use crate::core::model::ceiling::Unit;
 use crate::core::model::forecast::Forecast;
 use crate::core::model::process::{Comm, ProcId};
 use crate::core::model::signal::{Signal, Step};
-use strum::{EnumString, IntoStaticStr};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 /// Why a process must end now.
 #[derive(Clone, Copy, Debug, PartialEq, EnumString, IntoStaticStr)]
@@ -20,6 +20,8 @@ pub enum OrderReason {
     Stayed,
     /// A user chose it, and confirmed that.
     ByHand,
+    /// It was left behind, and is proven to be of no use to anybody.
+    Useless,
 }
 
 impl OrderReason {
@@ -200,11 +202,62 @@ pub enum NotEnded {
     GivesBack,
     /// Two workers of its pool were ended for the same rise: it shows whether that is given back.
     SameRise,
+    /// It was left behind, and has not run for long, but a proof is missing that it is of no use.
+    NotUseless(MissingProof),
 }
 
 impl NotEnded {
     /// The word for it in JSON.
     pub fn name(self) -> &'static str {
-        self.into()
+        match self {
+            Self::NotUseless(missing) => missing.into(),
+            other => other.into(),
+        }
     }
+}
+
+/// What is missing to prove that a process left behind is of no use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case", prefix = "useful-")]
+pub enum MissingProof {
+    /// The selection means the tree that it is in, not itself.
+    NotMeant,
+    /// `--protect` names it.
+    Protected,
+    /// It is a program that runs on its own: tmux, sshd, cron and their like.
+    RunsAlone,
+    /// Its parent may be the one that started it.
+    Parent,
+    /// It has children.
+    Children,
+    /// The leader of its session is there, or is itself.
+    Session,
+    /// It has a terminal.
+    Terminal,
+    /// It ignores SIGHUP: it was meant to outlive who started it.
+    Detached,
+    /// It is a service's or a container's, or that cannot be told.
+    Service,
+    /// It is stopped, traced, or waits for a device.
+    Held,
+    /// It is too young.
+    Age,
+    /// It waits for connections.
+    Listening,
+    /// A pipe or a socket of it has, or may have, another end.
+    Peer,
+    /// It has a device, a named pipe, a timer or a watch for changes open.
+    Waking,
+    /// It waits for a time or a lock.
+    Waiting,
+    /// It holds a lock.
+    Lock,
+    /// It has memory that it shares.
+    SharedMemory,
+    /// It writes what it prints into a file.
+    Output,
+    /// None of its standard streams has lost its other end: nobody is known to be gone.
+    NobodyGone,
+    /// What it has open could not be read.
+    Unread,
 }

@@ -6,7 +6,9 @@
 
 pub mod descriptors;
 mod group;
+pub mod reaper;
 pub mod unreaped;
+pub mod useless;
 
 use crate::core::balance::trend::{LineGrowth, LineTrend, Trend};
 use crate::core::detect::basis::JudgeBasis;

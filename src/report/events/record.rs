@@ -30,6 +30,8 @@
 //!   `headroom_before_bytes`, `headroom_after_bytes`, `reclaimed_bytes`; forecast fields.
 //!
 //! - `not_ended` (growing and memory is running out, but it must not be ended): `pid`, `start`, `comm`, `root`, `why`.
+//!   Under `--reap` also of what was left behind and is not proven useless: `why` then begins with `useful-` and
+//!   names the proof that is missing; an `order` on what is proven has `reason` `useless`.
 //! - `signal_failed` (live only): the fields of the order, and `why`.
 //!
 //! - `sample_delayed` (live only: a sample was a second late or more, once an episode; not for `--on-event`): `delay_s`,

@@ -8,7 +8,7 @@ use crate::core::model::ceiling::{MemoryFailure, MemoryFailureKind, Unit};
 use crate::core::model::event::{Cause, Event};
 use crate::core::model::forecast::Forecast;
 use crate::core::model::order::{
-    NotEnded, Order, OrderReason, Outcome, OutcomeResult, Regret, RegretReason,
+    MissingProof, NotEnded, Order, OrderReason, Outcome, OutcomeResult, Regret, RegretReason,
 };
 use crate::core::model::signal::{SignalFailure, Step};
 use crate::core::model::units::{Amount, Bytes, Rate, Seconds};
@@ -39,6 +39,9 @@ impl fmt::Display for Sentence<'_> {
                 write!(f, "usage of {ceiling} is no longer rising")
             }
             Event::MemoryFailure(failure) => memory_failure(f, failure, names),
+            Event::NotEnded { why: NotEnded::NotUseless(missing), .. } => {
+                write!(f, "left behind, but not proven useless: {}", missing_proof(*missing))
+            }
             Event::NotEnded { why, .. } => {
                 write!(f, "growing and memory is running out, but {}", WhyNotEnded(*why))
             }
@@ -268,6 +271,38 @@ impl fmt::Display for WhyNotEnded {
                 "forks fail already, and when a fork fails its master {what}: free memory by other means"
             ),
             NotEnded::Server(why) => write!(f, "{why}"),
+            NotEnded::NotUseless(missing) => f.write_str(missing_proof(missing)),
+        }
+    }
+}
+
+fn missing_proof(missing: MissingProof) -> &'static str {
+    match missing {
+        MissingProof::NotMeant => "the selection does not name it",
+        MissingProof::Protected => "--protect names it",
+        MissingProof::RunsAlone => "its program runs on its own, as tmux, sshd and cron do",
+        MissingProof::Parent => "its parent may be the one that started it",
+        MissingProof::Children => "it has children, or that cannot be told",
+        MissingProof::Session => "the leader of its session is still there",
+        MissingProof::Terminal => "it has a terminal",
+        MissingProof::Detached => "it ignores SIGHUP, as under nohup",
+        MissingProof::Service => "it belongs to a service or a container",
+        MissingProof::Held => "it is stopped, traced or waiting for a device",
+        MissingProof::Age => "it is too young",
+        MissingProof::Listening => "it listens for connections",
+        MissingProof::Peer => "a pipe or a socket of it may have another end",
+        MissingProof::Waking => {
+            "it has a device, a named pipe, a timer, a watch for changes or a file of a network open"
+        }
+        MissingProof::Waiting => "it waits for a time or a lock",
+        MissingProof::Lock => "it holds a lock",
+        MissingProof::SharedMemory => "it shares memory that it can write",
+        MissingProof::Output => "it prints into a file",
+        MissingProof::NobodyGone => {
+            "none of its standard streams is a pipe or a socket whose other end is gone"
+        }
+        MissingProof::Unread => {
+            "what it has open could not be read, which takes CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH and Linux 5.6"
         }
     }
 }
@@ -298,6 +333,10 @@ fn ordered(f: &mut fmt::Formatter<'_>, order: &Order) -> fmt::Result {
         }
         OrderReason::Stayed => write!(f, ": it did not exit"),
         OrderReason::ByHand => write!(f, ": by hand, {size}"),
+        OrderReason::Useless if order.step == Step::Kill => {
+            write!(f, ": it did not exit, and is still proven useless")
+        }
+        OrderReason::Useless => write!(f, ": left behind and proven useless, {size}"),
     }?;
     // The order before said how memory stands.
     match order.forecast.filter(|_| order.reason != OrderReason::Stayed) {
@@ -397,6 +436,9 @@ fn outcome_of(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
                 _ => write!(f, "still there after {after}, last signal {signal}; leaving it alone"),
             };
         }
+        OutcomeResult::Gone { .. } if order.reason == OrderReason::Useless => {
+            write!(f, "gone after {after} by {signal}; it held {}", Bytes(order.footprint))?;
+        }
         OutcomeResult::Gone { reclaimed: Some(reclaimed), headroom_after, .. } => {
             let expected = Amount(order.expected, unit);
             let (reclaimed, left) = (Amount(reclaimed, unit), Amount(headroom_after, unit));
@@ -429,6 +471,7 @@ mod tests {
     use crate::core::model::units::MIB;
     use crate::report::events::text::{write_event, write_message};
     use crate::report::words::Style;
+    use strum::VariantArray;
 
     const ID: ProcId = ProcId { pid: 2291, start: 5 };
     const ROOT: ProcId = ProcId { pid: 812, start: 1 };
@@ -527,9 +570,15 @@ mod tests {
         Event::Regretted(Regret { order, after_s, why })
     }
 
+    fn left_behind(step: Step) -> Order {
+        let then = (step == Step::Term).then_some(Signal::Kill);
+        Order { then, forecast: None, ..order(step, OrderReason::Useless) }
+    }
+
     /// One of every sentence.
     fn all() -> Vec<Event> {
         let comm = Comm::new(b"apache2");
+        let useless = |step| Event::Order(left_behind(step));
         let leak = |finding| Event::Leak(finding);
         let (pool, tree) = (FindingReason::Pool, FindingScope::Tree);
         let bare = Finding { evidence: None, forecast: None, ..finding() };
@@ -653,10 +702,21 @@ mod tests {
             outcome(gone(Some(79 * MIB)), None),
             outcome(gone(None), Some(forecast(40.0))),
             outcome(OutcomeResult::Stayed, None),
+            useless(Step::Term),
+            useless(Step::Kill),
+            Event::Outcome(Outcome {
+                order: left_behind(Step::Term),
+                after_s: 0.4,
+                result: gone(None),
+                forecast: None,
+            }),
             regretted(84.0, RegretReason::OthersStopped),
             regretted(12.0, RegretReason::GivenBack),
             regretted(120.0, RegretReason::Lasted),
         ]
+        .into_iter()
+        .chain(MissingProof::VARIANTS.iter().map(|proof| not_ended(NotEnded::NotUseless(*proof))))
+        .collect()
     }
 
     #[test]

@@ -7,7 +7,7 @@
 mod kernel;
 mod restart;
 
-use crate::core::model::order::Order;
+use crate::core::model::order::{Order, OrderReason};
 use crate::core::model::process::ProcId;
 use crate::core::model::signal::{Signal, SignalFailure, Step};
 use crate::system::pool_claim::PoolClaims;
@@ -70,9 +70,11 @@ impl Signals for LiveSignals {
         if is_untouchable(order.target.pid) {
             return Err(SignalFailure::Refused);
         }
-        let take = |claims: &mut PoolClaims| match order.step {
-            Step::Restart => claims.take_itself(order.victim),
-            _ => claims.take(order.victim.pid),
+        // What is left behind has no pool, but an init for its parent, as all of it has.
+        let is_alone = order.step == Step::Restart || order.reason == OrderReason::Useless;
+        let take = |claims: &mut PoolClaims| match is_alone {
+            true => claims.take_itself(order.victim),
+            false => claims.take(order.victim.pid),
         };
         if self.claims.as_mut().is_some_and(|claims| !take(claims)) {
             return Err(SignalFailure::Taken);
@@ -211,7 +213,6 @@ fn number(signal: Signal) -> Sig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::order::OrderReason;
     use crate::core::model::process::Comm;
     use std::os::unix::process::ExitStatusExt;
     use std::process::Command;

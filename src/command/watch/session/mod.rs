@@ -6,6 +6,7 @@ use crate::cli::options::WatchOptions;
 use crate::cli::resolve;
 use crate::command::act::ActingEngine;
 use crate::command::profile_saver::ProfileSaver;
+use crate::command::reap::Reaping;
 use crate::command::sample_schedule::SampleSchedule;
 use crate::command::terminal;
 use crate::command::tolerant::Tolerant;
@@ -39,6 +40,7 @@ const VERBOSE_S: f64 = 60.0;
 pub(in crate::command::watch) struct Session {
     pub(in crate::command::watch) options: WatchOptions,
     acting: ActingEngine,
+    reaping: Option<Reaping>,
     sampler: Sampler,
     sample: Sample,
     events: EventOutputs,
@@ -145,8 +147,12 @@ impl Session {
             let lost = evidence.tell(t, &self.acting.engine, failed);
             self.complain(err, lost.map(Error::msg))?;
         }
+        let reaped = match &mut self.reaping {
+            Some(reaping) => reaping.act(&self.sample, wait::awake_s(), &mut self.acting),
+            None => Vec::new(),
+        };
         let mut hook_problem = None;
-        for event in self.acting.engine.assessment().events().chain(failed) {
+        for event in self.acting.engine.assessment().events().chain(failed).chain(reaped) {
             if let Some(metrics) = &mut self.metrics {
                 metrics.count(&event);
             }
@@ -244,6 +250,7 @@ impl Session {
     /// Bad options.
     pub(in crate::command::watch) fn renew(&mut self, options: WatchOptions) -> Result<()> {
         self.acting.renew(resolve::engine(&options.judge, self.may_order)?.rules);
+        self.reaping = Reaping::new(&options)?;
         let style = terminal::style(&options.output, options.judge.dry_run);
         self.events.restyle(&options.output, style);
         self.options = options;

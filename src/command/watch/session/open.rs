@@ -5,6 +5,7 @@ use crate::cli::options::WatchOptions;
 use crate::cli::resolve;
 use crate::command::act::ActingEngine;
 use crate::command::profile_saver::ProfileSaver;
+use crate::command::reap::Reaping;
 use crate::command::sample_schedule::SampleSchedule;
 use crate::command::watch::events::EventOutputs;
 use crate::command::watch::evidence::EvidenceKeeper;
@@ -52,6 +53,7 @@ impl Session {
             Some(path) => Some(MetricsExporter::new(path, &resolve::name(&options.select), acts)?),
             None => None,
         };
+        let reaping = Reaping::new(&options)?;
         let mut acting = ActingEngine::new(&machine::header(options.timing.interval), settings);
         let now_s = waiter.uptime_s();
         let (profile_saver, unread) = ProfileSaver::open(state, &mut acting.engine, now_s);
@@ -67,6 +69,7 @@ impl Session {
         let without_pidfd = LiveSignals::new(Vec::new()).note().filter(|_| acts);
         let session = Self {
             acting,
+            reaping,
             sampler,
             sample: Sample::default(),
             events: EventOutputs::new(&options.output, style, is_only, hook),
