@@ -6,6 +6,7 @@
 
 mod fields;
 mod forms;
+mod loggers;
 mod shapes;
 mod starts;
 mod words;
@@ -112,6 +113,15 @@ mod tests {
             ("[ 7 ] {} fork: x} <Debug> executeQuery: y", None),
             ("[ 7 ] {} fork: x", None),
             ("[ 7 ] {1f-2} <Error> executeQuery: fork: x", Some("fork: x")),
+            ("request{id=7 path=/a}: shop::db: fork: x", Some("fork: x")),
+            ("login{user=a}: x::y: fork: x}: shop::db: no", None),
+            ("login{user=a}: x::y: fork: x}:check: shop::db: no", None),
+            ("login{user=a}:check: shop::db: }: x::y: fork: x", None),
+            ("login{user=a}: fork: x", None),
+            ("start - start.c:lxc_spawn:1746 - fork: x", Some("fork: x")),
+            ("joe - a.c:b - fork: x", None),
+            ("p=812 u=root n=ansible | fork: x", Some("fork: x")),
+            ("p=joe u=root | fork: x", None),
             ("KeyError: fork: x", None),
             ("java.io.FileNotFoundException: fork: x", None),
             ("File::NotFound: fork: x", None),

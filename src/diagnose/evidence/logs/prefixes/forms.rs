@@ -1,6 +1,7 @@
 //! Forms: how programs and loggers begin a line, each a function.
 
 use super::LONGEST;
+use super::loggers::{of_a_span, of_an_event, of_ansible, of_lxc};
 use super::shapes::{
     is_class, is_in_angles, is_name, is_number, is_numbered, is_session, is_thread, is_time,
 };
@@ -12,7 +13,7 @@ use super::words::{AROUND_A_WORD, LEVELS, LINES, OWN_ERRORS, PHRASES};
 type Form = fn(&str) -> Option<Option<&str>>;
 
 /// In the order in which they are tried.
-pub(super) const FORMS: [Form; 17] = [
+pub(super) const FORMS: [Form; 19] = [
     of_a_phrase,
     of_a_pair,
     of_brackets,
@@ -30,6 +31,8 @@ pub(super) const FORMS: [Form; 17] = [
     of_own_error,
     of_ansible,
     of_an_event,
+    of_a_span,
+    of_lxc,
 ];
 
 fn of_a_phrase(text: &str) -> Option<Option<&str>> {
@@ -146,25 +149,6 @@ fn of_own_error(text: &str) -> Option<Option<&str>> {
     let (_, rest) = text.split_once(' ').filter(|(own, _)| OWN_ERRORS.contains(own))?;
     let of = ["Error: ", "error: ", "Exception: ", "exception: "];
     of.iter().find_map(|of| rest.strip_prefix(of)).map(Some)
-}
-
-/// Ansible: "p=812 u=root n=ansible | ERROR! Unexpected Exception: ..".
-fn of_ansible(text: &str) -> Option<Option<&str>> {
-    let (by, rest) = text.strip_prefix("p=")?.split_once('|')?;
-    let (pid, by) = by.split_once(" u=")?;
-    let user = by.split(' ').next()?;
-    let rest = rest.trim_start().trim_start_matches("ERROR! Unexpected Exception: ");
-    Some((is_number(pid) && is_name(user) && by.len() <= LONGEST).then_some(rest))
-}
-
-/// kubelet, of its node: what others chose there are names of objects, without blanks.
-fn of_an_event(text: &str) -> Option<Option<&str>> {
-    let forms = [
-        ("\"Event occurred\" object=\"", " reason=\"SystemOOM\" message=\""),
-        ("Event(v1.ObjectReference{Kind:\"Node\", ", "): type: 'Warning' reason: 'SystemOOM' "),
-    ];
-    let behind = |(begins, ends)| text.strip_prefix(begins)?.split_once(ends);
-    forms.into_iter().find_map(behind).map(|(_, rest)| Some(rest))
 }
 
 /// The name of a program or a module, a level, a number or a time, as the first word.

@@ -207,6 +207,18 @@ impl Stamps {
         readings.filter(|t| !self.is_to_come(*t)).reduce(f64::min)
     }
 
+    /// `lxc shop 20261124100000.123 ..`, `lxc-start 20261124100000.123 ..`: LXC.
+    pub(super) fn lxc<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
+        let (_, rest) = line.split_once(' ').filter(|(word, _)| word.starts_with("lxc"))?;
+        let is_time = |text: &str| text.starts_with("20") && text.as_bytes().get(14) == Some(&b'.');
+        let rest = if is_time(rest) { rest } else { rest.split_once(' ')?.1 };
+        let (time, rest) = rest.split_once(' ').filter(|_| is_time(rest))?;
+        let (date, clock) = time.split_once('.')?.0.split_at_checked(8)?;
+        let (date, clock) = (Scan(date).digits(8)?, Scan(clock).digits(6)?);
+        let clock = (clock / 10_000, clock / 100 % 100, (clock % 100) as f64);
+        Some((self.unix(date / 10_000, date / 100 % 100, date % 100, clock, None)?, rest))
+    }
+
     /// `1795514400.123 ..`: Squid, journalctl's short-unix.
     pub(super) fn epoch<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
         let (word, rest) = line.split_once(' ')?;

@@ -39,7 +39,7 @@ impl Stamps {
 
     /// The time at the beginning of a line, and the rest of the line after it and blanks.
     pub fn split<'a>(&self, line: &'a str) -> Stamped<'a> {
-        let known: [(ReadStamp, bool); 19] = [
+        let known: [(ReadStamp, bool); 20] = [
             (Self::bracketed, false),
             (Self::syslog, true),
             (Self::ctime, false),
@@ -59,6 +59,7 @@ impl Stamps {
             (Self::yearless, false),
             (Self::american, false),
             (Self::behind_level, false),
+            (Self::lxc, false),
         ];
         // RFC 5424's priority and version, and what apt writes when it begins.
         let bare = without_priority(line.trim_start());
@@ -212,6 +213,8 @@ mod tests {
             "[ERROR] [11/24/2026 10:00:00.000] x",
             "ERROR [main:1] 2026-11-24 10:00:00,000 x",
             "[UTC Nov 24 10:00:00] x",
+            "lxc shop 20261124100000.000 x",
+            "lxc-start 20261124100000.000 x",
         ] {
             let Stamped { t, rest, .. } = stamps.split(line);
             assert_eq!((t, rest), (Some(T), "x"), "{line}");

@@ -1,9 +1,9 @@
 //! What a wording that matches proves, and of whom.
 
-use super::Only;
 use super::reasons::{missing_at_end, missing_before};
 use super::sentence;
 use super::wording::{Proof, Who, Wording};
+use super::{LogEntry, Only};
 use crate::diagnose::findings::{Failure, MissingResource};
 
 /// What is called in a traceback where a process is made.
@@ -47,7 +47,7 @@ pub(super) fn prove(proof: Proof, head: &str, text: &str, above: &str) -> Option
                 _ => return None,
             }
         }
-        Proof::NoMemoryUnlessAbove(told) if above.contains(told) => return None,
+        Proof::NoMemoryUnlessAbove(told) if is_told_above(above, told) => return None,
         Proof::NoMemoryUnlessAbove(_) => Failure::NoMemory,
         Proof::Of(failure) => failure,
         Proof::DownAfter => return Some((Failure::Down, Only::After)),
@@ -57,6 +57,12 @@ pub(super) fn prove(proof: Proof, head: &str, text: &str, above: &str) -> Option
         Proof::Nothing => return None,
     };
     Some((failure, Only::Always))
+}
+
+/// Whether one of the lines above has that text and counts itself.
+fn is_told_above(above: &str, text: &str) -> bool {
+    let counts = |body| super::read(&LogEntry { body, ..LogEntry::default() }).is_some();
+    above.lines().any(|line| line.contains(text) && counts(line))
 }
 
 /// Whose failure it was.

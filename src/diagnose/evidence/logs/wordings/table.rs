@@ -176,7 +176,7 @@ pub(super) const WORDINGS: &[Wording] = &[
     begins("unable to spawn ", ForkBecause, Tag),
     begins("Unable to spawn ", ForkBecause, Tag),
     // Zabbix's ICMP pinger, Telegraf, Docker, Sympa.
-    Wording { has: ".pinger;: [12] Cannot allocate", ..begins("/", NO_FORK_MEMORY, Tag) },
+    Wording { has: ".pinger;: [12] Cannot allocate ", ..begins("/", NO_FORK_MEMORY, Tag) },
     Wording {
         has: "] Failed to execute /usr/bin/pgrep. Error: 'fork/exec ",
         ..begins("procstat getting process, ", ForkBecause, Tag)
@@ -188,6 +188,11 @@ pub(super) const WORDINGS: &[Wording] = &[
     begins("failed to create child process", ForkBecause, Tag),
     begins("failed to clone(", ForkBecause, Tag),
     Wording { has: " - failed to fork", ..begins("Cannot allocate memory", NO_FORK_MEMORY, Tag) },
+    Wording { has: " - Failed to clone", ..begins("Cannot allocate memory", NO_FORK_MEMORY, Tag) },
+    Wording {
+        has: " - Failed to clone",
+        ..begins("Resource temporarily unavailable", NO_TASKS, Tag)
+    },
     begins("ExecFile::execute(...) Fork failed", ForkFailed, Tag),
     begins("OOPS: fork", ForkFailed, Tag),
     Wording {
@@ -266,11 +271,8 @@ pub(super) const WORDINGS: &[Wording] = &[
         Tag,
     ),
     Wording { has: "(errno=12)", ..begins("os::commit_memory(", NO_MEMORY, Tag) },
-    Wording { has: "failed; error='Cannot allocate memory'", ..begins("OpenJDK ", NO_MEMORY, Tag) },
-    Wording {
-        has: "failed; error='Cannot allocate memory'",
-        ..begins("Java HotSpot", NO_MEMORY, Tag)
-    },
+    Wording { has: "(errno=12)", ..begins("OpenJDK ", NO_MEMORY, Tag) },
+    Wording { has: "(errno=12)", ..begins("Java HotSpot", NO_MEMORY, Tag) },
     Wording { has: "pthread_create failed (EAGAIN)", ..begins("Failed to start", NO_TASKS, Tag) },
     Wording { has: "pthread_create failed", ..begins("Failed to start", ForkFailed, Tag) },
     begins(
@@ -282,6 +284,8 @@ pub(super) const WORDINGS: &[Wording] = &[
     Wording { has: " bytes of memory", ..begins("Cannot allocate ", NO_MEMORY, Tag) },
     Wording { has: " bytes of memory", ..begins("Cannot reallocate ", NO_MEMORY, Tag) },
     Wording { has: "scheduler thread", ..begins("Failed to create ", ForkBecause, Tag) },
+    begins("** {enomem,[{erlang,open_port,", NO_FORK_MEMORY, Tag),
+    begins("** (ErlangError) Erlang error: :enomem", NO_MEMORY, Tag),
     // node, Go, C and C++, Rust, Python.
     Wording { has: "(uv_thread_create(", ..begins("../src/node_platform.cc:", ForkFailed, Tag) },
     begins("Assertion failed: (0) == (uv_thread_create(", ForkFailed, Tag),
@@ -383,7 +387,10 @@ pub(super) const WORDINGS: &[Wording] = &[
     begins("Can't create thread", ForkFailed, Tag),
     begins("Out of memory (Needed ", NO_MEMORY, Tag),
     // collectd; fluentd, which writes an error's class unquoted and all that others chose in quotes.
-    Wording { has: " failed with status 12 (Cannot", ..begins("plugin_", NO_MEMORY, Tag) },
+    Wording {
+        has: " failed with status 12 (Cannot allocate ",
+        ..begins("plugin_", NO_MEMORY, Tag)
+    },
     Wording { has: FORK_OF_FLUENTD, ..begins("failed to flush the buffer. ", NO_FORK_MEMORY, Tag) },
     Wording { has: FORK_OF_FLUENTD, ..begins("unexpected error ", NO_FORK_MEMORY, Tag) },
     Wording {
@@ -490,8 +497,8 @@ pub(super) const WORDINGS: &[Wording] = &[
     begins("insufficient memory for ", NO_MEMORY, Tag),
     // ClamAV.
     begins("Can't allocate memory (", NO_MEMORY, Tag),
-    begins("OSError(12, 'Cannot allocate", NO_MEMORY, Tag),
-    Wording { has: " journal: Cannot allocate", ..begins("Failed to open ", OutOfMemory, Tag) },
+    begins("OSError(12, 'Cannot allocate ", NO_MEMORY, Tag),
+    Wording { has: " journal: Cannot allocate ", ..begins("Failed to open ", OutOfMemory, Tag) },
     Wording {
         has: ": Error reading ",
         ends: "annot allocate memory",
