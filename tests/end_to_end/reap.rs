@@ -21,6 +21,8 @@ const LAUNCHER: &str = r#"
 use POSIX; use Socket; $| = 1;
 my ($program, $dir) = @ARGV;
 POSIX::setsid();
+# What the test itself was started with, which others may hold, too, is no tie of theirs.
+POSIX::close($_) for 3 .. 1023;
 sub start {
     my ($name, $body, %with) = @_;
     pipe(my $in, my $to); pipe(my $from, my $out);
