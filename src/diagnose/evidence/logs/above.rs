@@ -1,6 +1,8 @@
 //! Above: what a line without a time goes by, the lines before it.
 
+use super::lines::LONGEST;
 use super::timestamp::Stamps;
+use std::borrow::Cow;
 
 /// Bytes and lines looked back for the time of a line that has none, and for what a traceback was about.
 const BACK: usize = 16_384;
@@ -35,6 +37,13 @@ impl<'t> Above<'t> {
         let from = dated.map_or(from, |(dated, _)| from.max(dated));
         let lines = String::from_utf8_lossy(before.get(from..).unwrap_or_default());
         (dated.map(|(_, t)| t), lines.into_owned())
+    }
+
+    /// The line whose time the last one asked for goes by.
+    pub(super) fn dated_line(&self) -> Cow<'t, str> {
+        let rest = self.dated.and_then(|(from, _)| self.text.get(from..)).unwrap_or_default();
+        let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        String::from_utf8_lossy(line.get(..LONGEST).unwrap_or(line))
     }
 
     /// Looks for the last line with a time in a part of the text.

@@ -108,7 +108,6 @@ fn read_backwards(
             _ => piece.iter().position(|byte| *byte == b'\n').map_or(piece.len(), |n| n + 1),
         };
         let whole = piece.get(first..).unwrap_or_default();
-        found.begins_within(at > 0);
         found.text(whole, program, name);
         if is_old(whole, found) {
             break;
@@ -158,7 +157,6 @@ fn read_packed(
     let Named { name, program } = log;
     let mut buffer = vec![0; CHUNK];
     let mut kept = 0;
-    found.begins_within(false);
     loop {
         let size = match piece(CHUNK - kept, found, go_on) {
             Ok(size) => size,
@@ -181,7 +179,6 @@ fn read_packed(
         // No line break in a whole piece: no text.
         let end = if end == 0 && filled == CHUNK { filled } else { end };
         found.text(piece.get(..end).unwrap_or_default(), program, name);
-        found.begins_within(true);
         buffer.copy_within(end..filled, 0);
         kept = filled - end;
     }

@@ -7,10 +7,12 @@ use super::hit::{Hit, hit, hit_in, record};
 use super::hosts::Hosts;
 use super::kills::{Kills, MOST_OPEN, ONE_KILL_S, are_near};
 use super::lines::{Search, split, split_inner};
+use super::output_parts::OutputParts;
+use super::prefixes::is_answer_of_ansible;
 use super::timestamp::Stamps;
 use super::wordings;
 use super::wordings::{LogEntry, Only, Proved};
-use super::wrapped::{goes_on, of_docker};
+use super::wrapped::of_docker;
 use crate::diagnose::findings::{Failure, Logs, Witness};
 
 /// Notes on what could not be read.
@@ -26,8 +28,6 @@ pub struct LogEventCounts<'s> {
     stamps: &'s Stamps,
     pub(super) budget: Budget,
     counted: CountedLines,
-    /// Whether the next text is the further part of a log.
-    begins_within: bool,
     hosts: Hosts,
     /// Lines that count only beside others.
     open: Vec<Hit>,
@@ -46,7 +46,6 @@ impl<'s> LogEventCounts<'s> {
             stamps,
             budget: Budget::new(),
             counted: CountedLines::since(since_t),
-            begins_within: false,
             hosts: Hosts::of(""),
             open: Vec::new(),
             kills: Kills::default(),
@@ -103,16 +102,11 @@ impl<'s> LogEventCounts<'s> {
         self.counted.is_old(t)
     }
 
-    /// Says whether the next text begins within its log.
-    pub(super) fn begins_within(&mut self, is_it: bool) {
-        self.begins_within = is_it;
-    }
-
     /// Takes in the lines of a piece of a log, of too many the last ones. `file` is the program that writes it.
     pub(super) fn text(&mut self, text: &[u8], file: &str, source: &str) {
-        let Self { search, stamps, budget, hosts, begins_within, .. } = self;
+        let Self { search, stamps, budget, hosts, .. } = self;
         let (mut found, mut lines_above) = (Vec::new(), Above::new(text));
-        let mut hosts = hosts.beside(text);
+        let (mut hosts, mut parts) = (hosts.beside(text), OutputParts::new(text));
         let mut lines = Vec::new();
         search.lines(text, |at, line| lines.push((at, line)));
         let within = lines.iter().rev().take_while(|(_, line)| budget.line(line)).count();
@@ -120,7 +114,7 @@ impl<'s> LogEventCounts<'s> {
         for (at, line) in lines {
             let line = String::from_utf8_lossy(line);
             let line = line.trim_end_matches('\r');
-            if goes_on(text.get(..at).unwrap_or_default(), line, *begins_within) {
+            if parts.goes_on(at) {
                 continue;
             }
             let of_docker = of_docker(line, stamps);
@@ -152,6 +146,11 @@ impl<'s> LogEventCounts<'s> {
             }
             // A traceback has the time of its first line.
             let (t, above) = lines_above.of(at, stamps);
+            let dated_line = lines_above.dated_line();
+            let (_, dated) = split(&dated_line, file, stamps);
+            if is_answer_of_ansible(dated.body) {
+                continue;
+            }
             let own_above = of_its_container(above.clone(), line);
             let entry = LogEntry { above: &own_above, ..entry };
             let hit = hit(t, &entry, witness);

@@ -27,7 +27,12 @@ pub(super) fn hit(
     (source, kernel): (&str, Witness),
 ) -> Option<Hit> {
     let proved = wordings::read(entry)?;
-    let witness = if proved.by_kernel { kernel } else { Witness::Program };
+    let witness = match proved.by_kernel {
+        true if entry.tag == "kernel" => kernel,
+        // kubelet's, or who calls himself so.
+        true => Witness::SaidToBeKernel,
+        false => Witness::Program,
+    };
     let (tag, body) = (entry.tag.to_owned(), entry.body.to_owned());
     Some(Hit { t, proved, tag, body, source: source.to_owned(), witness })
 }

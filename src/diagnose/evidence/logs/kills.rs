@@ -51,7 +51,8 @@ impl Kills {
         announced.retain(|hit| {
             let is_told = self.told.iter().any(|(pid, t)| {
                 *pid == hit.proved.pid && are_near(*t, hit.t, ONE_KILL_S)
-                    || are_dated_near(*t, hit.t, OTHER_VICTIM_S)
+                    // Who tells of a container's end names no process.
+                    || pid.is_some() && are_dated_near(*t, hit.t, OTHER_VICTIM_S)
             });
             if !is_told {
                 self.told.push((hit.proved.pid, hit.t));

@@ -1,6 +1,6 @@
 //! Lines: finds the few that may matter in a piece of text, fast, and splits them.
 
-use super::rfc_5424::SyslogLine;
+use super::rfc_5424::{SyslogLine, priority};
 use super::timestamp::{Stamped, Stamps};
 use super::wordings::{LogEntry, needles};
 use super::wrapped::{Unwrapped, unwrapped};
@@ -88,9 +88,9 @@ pub(super) fn split<'a>(
     }
     let untagged =
         |(body, of_client)| LogEntry { tag: file, body, of_client, ..LogEntry::default() };
-    if let Some(SyslogLine { host, app, pid, message }) = SyslogLine::of(line, body) {
+    if let Some(SyslogLine { host, app, pid, message }) = SyslogLine::of(line) {
         let tag = named(app, message).map_or("", |(name, _)| name);
-        let tag = if pid.is_some() && tag == "kernel" { "" } else { tag };
+        let tag = if pid.is_some() && tag == "kernel" { "" } else { own_tag(line, tag) };
         let body = without_time(message, stamps.split(message).rest);
         return (t, LogEntry { tag, body, host, ..LogEntry::default() });
     }
@@ -111,6 +111,7 @@ pub(super) fn split<'a>(
         // The program may have put its own time before its words.
         Some((tag, rest)) => {
             let host = if by_syslog { host(body) } else { "" };
+            let tag = own_tag(line, tag);
             let body = without_time(rest, stamps.split(rest).rest);
             (t, LogEntry { tag, body, host, ..LogEntry::default() })
         }
@@ -128,6 +129,12 @@ pub(super) fn split_inner<'a>(
     let own = stamps.split(line);
     let (body, of_client) = without_brackets(line, without_time(line, own.rest));
     (own.t, LogEntry { tag: program, body, of_client, ..LogEntry::default() })
+}
+
+/// A line's tag; none where that is the kernel's and the priority another facility's: the kernel's are 0 to 7.
+fn own_tag<'a>(line: &str, tag: &'a str) -> &'a str {
+    let is_others = priority(line).is_some_and(|(priority, _)| priority > 7);
+    if is_others && tag == "kernel" { "" } else { tag }
 }
 
 /// What is left of a line behind its time; all of it where its level would be lost with that.
@@ -263,6 +270,10 @@ mod tests {
             ("Nov 24 10:00:00 alpine kern.err kernel: [1.5] x", "messages", "kernel", "[1.5] x"),
             ("Nov 24 10:00:00 h kernel[7]: Out of memory", "messages", "", "Out of memory"),
             ("Nov 24 10:00:00 kernel: Out of memory", "messages", "kernel", "Out of memory"),
+            ("<4>Nov 24 10:00:00 h kernel: x", "messages", "kernel", "x"),
+            ("<13>Nov 24 10:00:00 h kernel: x", "messages", "", "x"),
+            ("<4>1 2026-11-24T10:00:00Z - kernel - - - x", "messages", "kernel", "x"),
+            ("<14>1 2026-11-24T10:00:00Z - kernel - - - x", "messages", "", "x"),
             ("Nov 24 10:00:00 [kernel] [1.5] x", "current", "kernel", "[1.5] x"),
             ("[12345.678901] h kernel: x", "saved", "kernel", "x"),
             ("[12345.678901] usb 1-1: x", "saved", "1-1", "x"),

@@ -17,6 +17,7 @@ mod journalctl;
 mod kills;
 mod languages;
 mod lines;
+mod output_parts;
 mod prefixes;
 mod program;
 mod queue;

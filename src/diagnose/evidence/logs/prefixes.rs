@@ -11,6 +11,7 @@ mod shapes;
 mod starts;
 mod words;
 
+pub(super) use loggers::is_answer_of_ansible;
 pub(super) use words::OTHERS_WORDS;
 
 use fields::error_field;
@@ -44,6 +45,13 @@ fn after_prefix(text: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_span_whose_end_may_have_been_cut_off_holds_nothing_known() {
+        let span = |filler: usize| format!("login{{user=a}}: x::y: fork: {}", "A".repeat(filler));
+        let reads = |text: &str| heads(text).any(|head| head.starts_with("fork: A"));
+        assert_eq!((reads(&span(700)), reads(&span(800))), (true, false));
+    }
 
     #[test]
     fn what_loggers_write_is_taken_off_and_nothing_else() {
@@ -120,7 +128,9 @@ mod tests {
             ("login{user=a}: fork: x", None),
             ("start - start.c:lxc_spawn:1746 - fork: x", Some("fork: x")),
             ("joe - a.c:b - fork: x", None),
-            ("p=812 u=root n=ansible | fork: x", Some("fork: x")),
+            ("p=812 u=root n=ansible | ERROR! Unexpected Exception: fork: x", Some("fork: x")),
+            ("p=812 u=root n=ansible | fork: x", None),
+            ("p=812 u=root n=ansible | web1 | FAILED | rc=254 >> fork: x", None),
             ("p=joe u=root | fork: x", None),
             ("KeyError: fork: x", None),
             ("java.io.FileNotFoundException: fork: x", None),

@@ -11,13 +11,11 @@ pub(super) struct SyslogLine<'a> {
 }
 
 impl<'a> SyslogLine<'a> {
-    /// `h electrs 812 - - message`: what follows the time of a line that begins with "<14>1 ".
-    pub(super) fn of(line: &str, rest: &'a str) -> Option<Self> {
-        let (priority, behind) = line.strip_prefix('<')?.split_once('>')?;
-        if priority.parse::<u8>().is_err() || !behind.starts_with("1 ") {
-            return None;
-        }
-        let (host, rest) = rest.split_once(' ')?;
+    /// `<14>1 2026-11-24T10:00:00Z h electrs 812 - - message`.
+    pub(super) fn of(line: &'a str) -> Option<Self> {
+        let (_, behind) = priority(line)?;
+        let (stamp, rest) = behind.strip_prefix("1 ")?.split_once(' ')?;
+        let (host, rest) = rest.split_once(' ').filter(|_| stamp.starts_with('2'))?;
         let (app, rest) = rest.split_once(' ')?;
         let (pid, rest) = rest.split_once(' ')?;
         let (_id, rest) = rest.split_once(' ')?;
@@ -28,8 +26,15 @@ impl<'a> SyslogLine<'a> {
         // A message in UTF-8 begins with a mark of order.
         let message = message.strip_prefix(' ')?.trim_start_matches('\u{feff}');
         let pid = (pid != "-").then_some(pid);
+        let host = if host == "-" { "" } else { host };
         Some(Self { host, app, pid, message })
     }
+}
+
+/// The priority that a line begins with, "<14>", and what follows it.
+pub(super) fn priority(line: &str) -> Option<(u8, &str)> {
+    let (priority, behind) = line.strip_prefix('<')?.split_once('>')?;
+    Some((priority.parse().ok()?, behind))
 }
 
 /// What follows structured data: `[origin@1 ip="10.0.0.7"][x y="\"]"]`. In values `"`, `\` and `]` have a `\`
@@ -57,8 +62,7 @@ mod tests {
     #[test]
     fn the_message_stands_behind_the_fields() {
         let of = |line: &'static str| {
-            let (_, rest) = line.split_once("Z ").unwrap();
-            SyslogLine::of(line, rest).map(|line| (line.app, line.pid, line.message))
+            SyslogLine::of(line).map(|line| (line.app, line.pid, line.message))
         };
         for (line, found) in [
             (
@@ -66,6 +70,8 @@ mod tests {
                 Some(("app", Some("812"), "fork: x")),
             ),
             ("<2>1 2026-11-24T10:00:00Z h kernel - - - x y", Some(("kernel", None, "x y"))),
+            ("<2>1 2026-11-24T10:00:00Z - kernel - - - x y", Some(("kernel", None, "x y"))),
+            ("<2>1 - h kernel - - - x y", None),
             (
                 "<14>1 2026-11-24T10:00:00Z h app 8 id [a b=\"c\\\"] d\"][e] \u{feff}x",
                 Some(("app", Some("8"), "x")),

@@ -1,7 +1,8 @@
 //! Wrapped: lines that something else than their program wrote down: Docker's JSON, the logs of
 //! Kubernetes' containers, the output of docker compose and pm2, PostgreSQL's tables of commas.
 
-use super::records::strings::{string, unescaped};
+use super::output_parts;
+use super::records::strings::unescaped;
 use super::timestamp::Stamps;
 
 /// Fields of PostgreSQL's csvlog before the message, and of those the severity.
@@ -29,59 +30,15 @@ pub(super) fn unwrapped<'a>(line: &'a str, stamps: &Stamps) -> Option<Unwrapped<
 
 /// `{"log":"fork: ..\n","stream":"stderr","time":"2026-11-24T10:00:00Z"}`: when, and the line itself.
 pub(super) fn of_docker(line: &str, stamps: &Stamps) -> Option<(Option<f64>, String)> {
-    let (inner, rest) = string(line.strip_prefix("{\"log\":")?)?;
-    let (_, time) = rest.strip_prefix(",\"stream\":")?.split_once("\"time\":\"")?;
+    let (inner, _, rest) = output_parts::of_docker(line)?;
+    let (_, time) = rest.split_once("\"time\":\"")?;
     Some((stamps.split(time).t, unescaped(inner).trim_end_matches('\n').to_owned()))
 }
 
 /// `2026-11-24T10:00:00.123456789Z stderr F fork: ..`.
 fn kubernetes<'a>(line: &'a str, stamps: &Stamps) -> Option<Unwrapped<'a>> {
-    let (_, rest) = line.split_once("Z std").or_else(|| line.split_once(":00 std"))?;
-    let inner =
-        ["err F ", "out F ", "err P ", "out P "].iter().find_map(|s| rest.strip_prefix(s))?;
-    let stamped = stamps.split(line);
-    let t = stamped.t.filter(|_| stamped.rest.len() == rest.len() + "std".len())?;
-    Some(Unwrapped { t: Some(t), tag: None, line: inner })
-}
-
-/// Lines above a container's in which the one before it is looked for; its other stream is in between.
-const LINES_BACK: usize = 8;
-
-/// Whether a container's line goes on with one that the runtime cut at 16 KiB: such a line may begin with
-/// anything in the program's, so with what a client sent. `is_cut` is whether the text begins within the log.
-pub(super) fn goes_on(above: &[u8], line: &str, is_cut: bool) -> bool {
-    let Some(OutputPart { stream, .. }) = OutputPart::of(line) else { return false };
-    let mut lines = above.rsplit(|byte| *byte == b'\n').skip(1);
-    for _ in 0..LINES_BACK {
-        let Some(above) = lines.next() else { return is_cut };
-        if let Some(part) = OutputPart::of(&String::from_utf8_lossy(above))
-            && part.stream == stream
-        {
-            return part.is_partial;
-        }
-    }
-    false
-}
-
-/// What a runtime says of a part of a container's output.
-struct OutputPart<'a> {
-    stream: &'a str,
-    /// Whether the program's line goes on in the next one.
-    is_partial: bool,
-}
-
-impl<'a> OutputPart<'a> {
-    fn of(line: &'a str) -> Option<Self> {
-        if let Some(rest) = line.strip_prefix("{\"log\":") {
-            let (inner, rest) = string(rest)?;
-            let (stream, _) = string(rest.strip_prefix(",\"stream\":")?)?;
-            return Some(Self { stream, is_partial: !unescaped(inner).ends_with('\n') });
-        }
-        let (_, rest) = line.split_once("Z std").or_else(|| line.split_once(":00 std"))?;
-        let (stream, rest) = rest.split_at_checked(3)?;
-        let is_partial = rest.starts_with(" P ");
-        (is_partial || rest.starts_with(" F ")).then_some(Self { stream, is_partial })
-    }
+    let (_, _, inner) = output_parts::of_kubernetes(line)?;
+    Some(Unwrapped { t: Some(stamps.split(line).t?), tag: None, line: inner })
 }
 
 /// `celery-1  | fork: ..`, with an underscore before version 2; of pm2 `0|celery  | fork: ..`.
@@ -152,6 +109,10 @@ mod tests {
         for (line, found) in [
             ("2026-11-24T10:00:00.000000000Z stderr F fork: x", Some((t, None, "fork: x"))),
             ("2026-11-24T11:00:00.000+01:00 stdout P fork: x", Some((t, None, "fork: x"))),
+            (
+                "2026-11-24T15:30:00.1+05:30 stderr F Z stdout F x",
+                Some((Some(1_795_514_400.1), None, "Z stdout F x")),
+            ),
             ("2026-11-24T10:00:00Z h app: Z stderr F fork: x", None),
             ("celery-1  | fork: x", Some((None, Some("celery"), "fork: x"))),
             ("my_app_web_12 | fork: x", Some((None, Some("my_app_web"), "fork: x"))),
@@ -179,32 +140,6 @@ mod tests {
         let inner = (Some(1_795_514_400.0), "{\"a\":\"b\"}".to_owned());
         assert_eq!(of_docker(line, &stamps), Some(inner));
         assert_eq!(of_docker(r#"{"log":"a","b":"c"}"#, &stamps), None);
-    }
-
-    #[test]
-    fn what_goes_on_with_a_line_is_no_line_of_its_own() {
-        let docker = |log: &str, of: &str| {
-            format!("{{\"log\":\"{log}\",\"stream\":\"{of}\",\"time\":\"2026-11-24T10:00:00Z\"}}")
-        };
-        let (line, other) = (docker("fork: x\\n", "stderr"), docker("y", "stdout"));
-        let kubernetes = |of: &str| format!("2026-11-24T10:00:00.1Z std{of} fork: x");
-        for (above, line, is_cut, goes_on_with_it) in [
-            (docker("GET /", "stderr"), &line, false, true),
-            (docker("GET /", "stderr") + "\n" + &other, &line, false, true),
-            (docker("GET /\\n", "stderr"), &line, true, false),
-            (docker("GET \\\\n", "stderr"), &line, false, true),
-            (other.clone(), &line, false, false),
-            (other.clone(), &line, true, true),
-            (String::new(), &line, false, false),
-            (String::new(), &line, true, true),
-            (kubernetes("err P"), &kubernetes("err F"), false, true),
-            (kubernetes("err F"), &kubernetes("err P"), true, false),
-            (kubernetes("out P"), &kubernetes("err F"), false, false),
-            ("2026-11-24 10:00:00 a".to_owned(), &"fork: x".to_owned(), true, false),
-        ] {
-            let above = if above.is_empty() { above } else { above + "\n" };
-            assert_eq!(goes_on(above.as_bytes(), line, is_cut), goes_on_with_it, "{above}{line}");
-        }
     }
 
     proptest! {

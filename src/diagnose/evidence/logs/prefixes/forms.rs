@@ -1,7 +1,7 @@
 //! Forms: how programs and loggers begin a line, each a function.
 
 use super::LONGEST;
-use super::loggers::{of_a_span, of_an_event, of_ansible, of_lxc};
+use super::loggers::{of_a_span, of_ansible, of_lxc};
 use super::shapes::{
     is_class, is_in_angles, is_name, is_number, is_numbered, is_session, is_thread, is_time,
 };
@@ -13,7 +13,7 @@ use super::words::{AROUND_A_WORD, LEVELS, LINES, OWN_ERRORS, PHRASES};
 type Form = fn(&str) -> Option<Option<&str>>;
 
 /// In the order in which they are tried.
-pub(super) const FORMS: [Form; 19] = [
+pub(super) const FORMS: [Form; 18] = [
     of_a_phrase,
     of_a_pair,
     of_brackets,
@@ -30,7 +30,6 @@ pub(super) const FORMS: [Form; 19] = [
     of_a_field,
     of_own_error,
     of_ansible,
-    of_an_event,
     of_a_span,
     of_lxc,
 ];

@@ -73,10 +73,10 @@ impl Stamps {
         Some((self.unix(year, month, day, clock, zone)?, scan.0))
     }
 
-    /// `Nov 24 10:00:00 `: RFC 3164, local time without a year.
+    /// `Nov 24 10:00:00 `: RFC 3164, local time without a year. Of two months of one name the older time counts.
     pub(super) fn syslog<'a>(&self, line: &'a str) -> Option<(f64, &'a str)> {
         let mut scan = Scan(line);
-        let month = scan.month()?;
+        let months = scan.months()?;
         let day = scan.blanks()?.number()?;
         // Java's logging: "Nov 24, 2026 10:00:00 AM"; others: "Nov 24 2026 10:00:00".
         scan.0 = scan.0.strip_prefix(',').unwrap_or(scan.0);
@@ -87,11 +87,11 @@ impl Stamps {
         } else {
             scan.eat(" ").map(|scan| scan.0).or_else(|| scan.eat(":").map(|scan| scan.0))?
         };
-        let t = match year {
-            Some(year) => self.unix(year, month, day, clock, None)?,
-            None => self.of_no_year(month, day, clock)?,
+        let read = |month| match year {
+            Some(year) => self.unix(year, month, day, clock, None),
+            None => self.of_no_year(month, day, clock),
         };
-        Some((t, rest))
+        Some((months.into_iter().filter_map(read).reduce(f64::min)?, rest))
     }
 
     /// `Tue Nov 24 10:00:00 2026`, with a fraction in Apache's logs.

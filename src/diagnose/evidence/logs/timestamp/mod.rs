@@ -246,6 +246,12 @@ mod tests {
             let Stamped { t: got, rest, .. } = stamps.split(line);
             assert_eq!((got, rest), (t, "x"), "{line}");
         }
+        // October in Croatian, November in Polish; June or July.
+        assert_eq!(stamps.split("lis 23 10:00:00 x").t, day(2026, 10, 23));
+        assert_eq!(stamps.split("lis 24 2026 10:00:00 x").t, day(2026, 10, 24));
+        assert_eq!(stamps.split("lip 23 10:00:00 x").t, day(2026, 6, 23));
+        assert_eq!(stamps.split("srp 23 10:00:00 x").t, day(2026, 7, 23));
+        assert_eq!(stamps.split("stu 23 10:00:00 x").t, None);
         // MySQL's and Tornado's own forms have the year first.
         assert_eq!(stamps.split("261124 10:00:00 [ERROR] x").t, Some(T));
         for line in [

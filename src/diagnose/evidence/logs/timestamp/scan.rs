@@ -55,13 +55,19 @@ impl Scan<'_> {
         Some(self)
     }
 
+    /// A month; of a name that is two months' the first.
     pub(super) fn month(&mut self) -> Option<i64> {
+        self.months().map(|[first, _]| first)
+    }
+
+    /// The two months that have a name, or one twice.
+    pub(super) fn months(&mut self) -> Option<[i64; 2]> {
         let known = self.0.split_at_checked(3).and_then(|(name, rest)| {
-            Some(((1..).zip(MONTHS).find(|(_, month)| *month == name)?.0, rest))
+            Some(([(1..).zip(MONTHS).find(|(_, month)| *month == name)?.0; 2], rest))
         });
-        let (index, rest) = known.or_else(|| months::month(self.0))?;
+        let (months, rest) = known.or_else(|| months::months(self.0))?;
         self.0 = rest;
-        Some(index)
+        Some(months)
     }
 
     /// `10:00:00`, with a fraction behind a point or a comma or without.

@@ -23,7 +23,7 @@ use super::languages::in_english;
 use super::prefixes::heads;
 use crate::diagnose::findings::Failure;
 use prove::{pid, prove, who};
-use system::{kernel, of_systemd_to_kernel, of_unit, oomd};
+use system::{kernel, kubelet, of_systemd_to_kernel, of_unit, oomd};
 use table::WORDINGS;
 use wording::{Kind, Proof, Wording};
 
@@ -105,6 +105,11 @@ pub(super) fn read(entry: &LogEntry<'_>) -> Option<Proved> {
         Kind::Message => kind == Kind::Message && !entry.of_client,
     };
     let heads: Vec<&str> = heads(text).collect();
+    if tag == "kubelet"
+        && let Some(proved) = heads.iter().find_map(|head| kubelet(head))
+    {
+        return Some(proved);
+    }
     // A row that proves nothing counts wherever it stands.
     let barred = |wording: &&Wording| {
         matches!(wording.proves, Proof::Nothing)

@@ -5,7 +5,7 @@ use super::table::WORDINGS;
 use super::wording::{Proof, Who, Wording, has};
 
 /// What every kernel line that proves something has, in the words of [`KernelLine`].
-const KERNEL: [&str; 9] = [
+const KERNEL: [&str; 10] = [
     "fork rejected",
     "page allocation failure",
     "illed process",
@@ -15,6 +15,8 @@ const KERNEL: [&str; 9] = [
     "Kernel panic - not syncing",
     "Fatal resource shortage",
     "oom-kill:constraint=",
+    // In the words of kubelet.
+    "System OOM encountered",
 ];
 
 /// Part of the words for EAGAIN, which the search looks for also where no row has it.

@@ -44,6 +44,23 @@ pub(super) fn kernel(body: &str) -> Option<Proved> {
     }
 }
 
+/// What kubelet says of the kernel's kills on its node: "System OOM encountered, victim process: java, pid: 7", also
+/// in an event, where others chose names of objects, without blanks. The kernel's own word on it counts instead.
+pub(super) fn kubelet(text: &str) -> Option<Proved> {
+    let forms = [
+        ("\"Event occurred\" object=\"", " reason=\"SystemOOM\" message=\""),
+        ("Event(v1.ObjectReference{Kind:\"Node\", ", "): type: 'Warning' reason: 'SystemOOM' "),
+    ];
+    let behind = |(begins, ends)| text.strip_prefix(begins)?.split_once(ends);
+    let event = forms.into_iter().find_map(behind).map_or(text, |(_, event)| event);
+    let victim = event.strip_prefix("System OOM encountered, victim process: ")?;
+    let (who, pid) = victim.split_once(", pid: ")?;
+    let digits = pid.bytes().take_while(u8::is_ascii_digit).count();
+    let (pid, who) = (Some(pid.get(..digits)?.parse().ok()?), who.to_owned());
+    let (failure, only) = (Failure::OomKill, Only::Announces);
+    Some(Proved { failure, who, uid: None, pid, only, by_kernel: true })
+}
+
 /// The tag and message of what a part of systemd wrote to the kernel's log, as it does early and late:
 /// "systemd-journald[5681]: Failed ..". No line of the kernel's own begins so and ends in an error's words.
 pub(super) fn of_systemd_to_kernel(body: &str) -> Option<(&str, &str)> {

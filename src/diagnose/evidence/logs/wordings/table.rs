@@ -485,7 +485,6 @@ pub(super) const WORDINGS: &[Wording] = &[
     begins("eviction manager: must evict pod(s) to reclaim memory", BY_DAEMON, Tag),
     // Containers.
     begins("TaskOOM event", IN_CGROUP, Who::Container),
-    begins("System OOM encountered, victim process: ", Of(Failure::OomKill), NextWord),
     // Programs that ROS starts, RStudio.
     Wording {
         ends: "]: Resource temporarily unavailable",
