@@ -95,12 +95,39 @@ impl Budget {
         self.share.is_over
     }
 
+    /// When the time of the present log is over.
+    pub(super) fn deadline(&self) -> Deadline {
+        Deadline { until: self.share.until, began: self.began }
+    }
+
+    /// Leaves out time that was spent waiting for another process.
+    pub(super) fn waited(&mut self, s: f64) {
+        self.began.1 += s;
+    }
+
     /// The part of all time that was spent.
     fn spent(&self) -> f64 {
-        let (processor_s, s) = clocks();
-        let (began_processor_s, began_s) = self.began;
-        ((processor_s - began_processor_s) / MOST_CPU_S).max((s - began_s) / MOST_S)
+        spent(self.began)
     }
+}
+
+/// When the time of a log is over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline {
+    until: f64,
+    began: (f64, f64),
+}
+
+impl Deadline {
+    pub(super) fn is_over(&self) -> bool {
+        spent(self.began) >= self.until
+    }
+}
+
+/// The part of all time that was spent since the clocks stood so.
+fn spent((began_processor_s, began_s): (f64, f64)) -> f64 {
+    let (processor_s, s) = clocks();
+    ((processor_s - began_processor_s) / MOST_CPU_S).max((s - began_s) / MOST_S)
 }
 
 fn clocks() -> (f64, f64) {
@@ -145,6 +172,17 @@ mod tests {
         assert_eq!((0..10_000).take_while(|_| budget.line(&line)).count(), 2048);
         budget.begin(1);
         assert_eq!((0..10_000).take_while(|_| budget.line(&line)).count(), 4);
+    }
+
+    #[test]
+    fn waiting_for_another_process_is_nobodys_share() {
+        let mut budget = Budget::new();
+        budget.began.1 -= 2.0;
+        budget.begin(1);
+        budget.began.1 -= 2.0;
+        assert!(budget.deadline().is_over());
+        budget.waited(2.0);
+        assert!(!budget.deadline().is_over() && budget.next(1 << 20) == 1 << 20);
     }
 
     #[test]

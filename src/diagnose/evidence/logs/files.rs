@@ -1,5 +1,6 @@
 //! Files: log files from the end backwards, compressed ones as far as time allows; and the kernel's ring.
 
+use super::budget::Deadline;
 use super::gather::LogEventCounts;
 use super::hit::hit;
 use super::journal;
@@ -10,11 +11,13 @@ use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
 use lzma_rust2::XzReader;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, ErrorKind, Read};
 use std::os::unix::fs::FileExt;
 
 /// Bytes read at a time.
 const CHUNK: usize = 1 << 20;
+/// The same of a packed file: between two looks at the clock.
+const PACKED_CHUNK: usize = 1 << 14;
 /// Records of the kernel's ring: it holds some ten thousand at most.
 const MOST_RECORDS: usize = 65_536;
 
@@ -28,19 +31,25 @@ pub(super) fn read(
     go_on: &mut dyn FnMut() -> bool,
 ) -> ReadOutcome {
     let file = File::from(log.file);
-    found.budget.begin(log.left);
+    found.begin(log.left);
     let end = match &log.kind {
-        LogKind::Journal => return journal::read(file, found, go_on),
+        LogKind::Journal => {
+            let outcome = journal::read(file, found, go_on);
+            found.end("journal");
+            return outcome;
+        }
         LogKind::Kernel => {
             read_ring(&file, found);
             ReadEnd::Whole
         }
         LogKind::File { name, program, packing } => {
             let log = Named { name, program };
-            match unpacked(file, *packing) {
+            let end = match unpacked(file, *packing, found.budget.deadline()) {
                 Unpacked::Plain(file) => read_backwards(&file, log, found, go_on),
                 Unpacked::Packed(mut text) => read_packed(&mut *text, log, found, go_on),
-            }
+            };
+            found.end(name);
+            end
         }
     };
     found.source();
@@ -138,8 +147,28 @@ enum Unpacked {
     Packed(Box<dyn Read>),
 }
 
-fn unpacked(file: File, packing: Packing) -> Unpacked {
-    let packed = |file| BufReader::with_capacity(1 << 16, file);
+/// A packed file, of which no more is read once its share of time is used up: a decoder looks through gigabytes of
+/// padding, or of streams that hold nothing, before it gives back anything.
+struct PackedFile {
+    file: File,
+    deadline: Deadline,
+    is_begun: bool,
+}
+
+impl Read for PackedFile {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        // Of each something is read.
+        if std::mem::replace(&mut self.is_begun, true) && self.deadline.is_over() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        self.file.read(buffer)
+    }
+}
+
+fn unpacked(file: File, packing: Packing, deadline: Deadline) -> Unpacked {
+    let packed = |file| {
+        BufReader::with_capacity(PACKED_CHUNK, PackedFile { file, deadline, is_begun: false })
+    };
     Unpacked::Packed(match packing {
         Packing::Gzip => Box::new(MultiGzDecoder::new(packed(file))),
         Packing::Xz => Box::new(XzReader::new_mem_limit(packed(file), true, XZ_KIB)),
@@ -165,6 +194,11 @@ fn read_packed(
         let got = match buffer.get_mut(kept..kept + size).map(|rest| text.read(rest)) {
             Some(Ok(got)) if got > 0 => got,
             end => {
+                let is_late = |error: &std::io::Error| error.kind() == ErrorKind::TimedOut;
+                if matches!(&end, Some(Err(error)) if is_late(error)) {
+                    found.text(buffer.get(..kept).unwrap_or_default(), program, name);
+                    return ReadEnd::ShareUsed;
+                }
                 if let Some(Err(error)) = end {
                     found.unread(format!("{name}: {error}"));
                 }
@@ -308,6 +342,23 @@ mod tests {
         let logs = look(dir.path());
         assert_eq!(counted(&logs), 0);
         assert_eq!(logs.unread.len(), 1, "{:?}", logs.unread);
+    }
+
+    #[test]
+    fn a_packed_file_of_padding_takes_its_share_and_no_other_logs() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("auth.log"), fork("24 10:00:00")).unwrap();
+        for (name, begin) in [("a.log.xz", XZ), ("b.log.xz", XZ)] {
+            let path = dir.path().join(name);
+            std::fs::write(&path, begin).unwrap();
+            File::options().write(true).open(&path).unwrap().set_len(100 << 30).unwrap();
+        }
+        let began_s = crate::system::wait::processor_s(&[]).unwrap();
+        let logs = look(dir.path());
+        let took_s = crate::system::wait::processor_s(&[]).unwrap() - began_s;
+        assert_eq!(counted(&logs), 2, "{logs:?}");
+        assert!(logs.unread.iter().any(|what| what.starts_with("parts of ")), "{logs:?}");
+        assert!(took_s < 60.0, "{took_s} s");
     }
 
     #[test]

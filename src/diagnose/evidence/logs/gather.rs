@@ -5,7 +5,8 @@ use super::budget::Budget;
 use super::counted_lines::CountedLines;
 use super::hit::{Hit, hit, hit_in, record};
 use super::hosts::Hosts;
-use super::kills::{Kills, MOST_OPEN, ONE_KILL_S, are_near};
+use super::kept::KeptLines;
+use super::kills::{Kills, ONE_KILL_S, are_near};
 use super::lines::{Search, split, split_inner};
 use super::output_parts::OutputParts;
 use super::prefixes::is_answer_of_ansible;
@@ -30,12 +31,12 @@ pub struct LogEventCounts<'s> {
     counted: CountedLines,
     hosts: Hosts,
     /// Lines that count only beside others.
-    open: Vec<Hit>,
+    open: KeptLines<Hit>,
     kills: Kills,
     /// Programs that failed, and when.
-    failed: Vec<(String, Option<f64>)>,
+    failed: KeptLines<(String, Option<f64>)>,
     /// Services that a daemon killed for lack of memory, and when.
-    killed_by_daemon: Vec<(String, Option<f64>)>,
+    killed_by_daemon: KeptLines<(String, Option<f64>)>,
 }
 
 impl<'s> LogEventCounts<'s> {
@@ -47,10 +48,10 @@ impl<'s> LogEventCounts<'s> {
             budget: Budget::new(),
             counted: CountedLines::since(since_t),
             hosts: Hosts::of(""),
-            open: Vec::new(),
+            open: KeptLines::default(),
             kills: Kills::default(),
-            failed: Vec::new(),
-            killed_by_daemon: Vec::new(),
+            failed: KeptLines::default(),
+            killed_by_daemon: KeptLines::default(),
         }
     }
 
@@ -61,9 +62,10 @@ impl<'s> LogEventCounts<'s> {
 
     /// What was found: the kernel's own words first, of each witness the latest first.
     pub fn finish(mut self) -> Logs {
-        let (after, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.open)
-            .into_iter()
-            .partition(|hit| hit.proved.only == Only::After);
+        let open = self.open.take();
+        self.begin(1);
+        let (after, others): (Vec<_>, Vec<_>) =
+            open.into_iter().partition(|hit| hit.proved.only == Only::After);
         others.into_iter().for_each(|hit| self.settle(hit));
         for hit in self.kills.only_announced() {
             self.count(hit);
@@ -74,6 +76,23 @@ impl<'s> LogEventCounts<'s> {
             self.unread(note);
         }
         self.counted.finish()
+    }
+
+    /// Begins a log; there are `left` of them that are not read, this one included.
+    pub(super) fn begin(&mut self, left: usize) {
+        self.budget.begin(left);
+        self.kills.begin(left);
+        self.open.begin(left);
+        self.failed.begin(left);
+        self.killed_by_daemon.begin(left);
+    }
+
+    /// Ends the log of that name.
+    pub(super) fn end(&mut self, name: &str) {
+        let lists = [self.open.is_over(), self.failed.is_over(), self.killed_by_daemon.is_over()];
+        if self.kills.is_over() || lists.contains(&true) {
+            self.unread(format!("{name}: some of its lines that count only beside others"));
+        }
     }
 
     pub(super) fn stamps(&self) -> &Stamps {
@@ -165,18 +184,16 @@ impl<'s> LogEventCounts<'s> {
         hit.t = hit.t.filter(|t| !self.stamps.is_to_come(*t));
         let Some(hit) = self.kills.take(hit) else { return };
         let Proved { failure, only, .. } = hit.proved;
-        let counts_now =
-            only == Only::Always && (failure != Failure::Killed || self.open.len() >= MOST_OPEN);
-        if counts_now {
+        if only == Only::Always && failure != Failure::Killed {
             self.count(hit);
-        } else if self.open.len() < MOST_OPEN {
-            self.open.push(hit);
+        } else if let Some(hit) = self.open.push(hit).filter(|_| only == Only::Always) {
+            self.count(hit);
         }
     }
 
     /// Counts a line that was kept, if the others let it count.
     fn settle(&mut self, mut hit: Hit) {
-        let near = |other: &[(String, Option<f64>)], seconds| {
+        let near = |other: &KeptLines<(String, Option<f64>)>, seconds| {
             let is_same = |who: &String| *who == hit.proved.who;
             other.iter().any(|(who, t)| is_same(who) && are_near(hit.t, *t, seconds))
         };
@@ -214,12 +231,8 @@ impl<'s> LogEventCounts<'s> {
             if self.killed_by_daemon.iter().any(|(who, other)| *who == proved.who && near(other)) {
                 return;
             }
-            if self.killed_by_daemon.len() < MOST_OPEN {
-                self.killed_by_daemon.push((proved.who.clone(), t));
-            }
-        } else if !matches!(proved.failure, Failure::CapReached | Failure::Down)
-            && self.failed.len() < MOST_OPEN
-        {
+            self.killed_by_daemon.push((proved.who.clone(), t));
+        } else if !matches!(proved.failure, Failure::CapReached | Failure::Down) {
             self.failed.push((proved.who.clone(), t));
         }
         self.counted.add(hit);
@@ -377,6 +390,28 @@ mod tests {
             (logs.log_events.len(), &*logs.log_events[0].who),
             (counted_lines::MOST_TRACES + 1, "apache2")
         );
+    }
+
+    #[test]
+    fn a_flood_of_lines_that_count_beside_others_takes_no_other_logs_place() {
+        let killed = |who: &str, n: usize| {
+            format!(
+                "Nov 24 {:02}:{:02}:00 h systemd[1]: {who}.service: Main process exited, code=killed, status=9/KILL\n",
+                n / 60 % 24,
+                n % 60
+            )
+        };
+        let flood: String = (0..5000).map(|n| killed(&format!("p{n}"), n)).collect();
+        let stamps = Stamps::new(TimeZone::UTC, 1_795_521_600.0, 0.0);
+        let mut found = LogEventCounts::new(&stamps, 0.0);
+        for (left, text, source) in [(2, &flood, "a/error.log"), (1, &killed("db", 1), "syslog")] {
+            found.begin(left);
+            found.text(text.as_bytes(), "x", source);
+            found.end(source);
+        }
+        let logs = found.finish();
+        assert!(logs.log_events.iter().any(|event| event.who == "db.service"), "{logs:?}");
+        assert_eq!(logs.unread, ["a/error.log: some of its lines that count only beside others"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::lines::LONGEST as LONGEST_LINE;
 use super::queue::{ReadEnd, ReadOutcome};
 use super::wordings::LogEntry;
 use crate::diagnose::findings::Witness;
+use crate::system::wait;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Deserialize;
 use std::io::Read;
@@ -32,7 +33,10 @@ pub(super) fn read(
             return ReadOutcome { entries, end: ReadEnd::ShareUsed };
         }
         // Nothing yet, or a signal: ask again.
-        if !matches!(poll(&mut fds, PollTimeout::from(PATIENCE_MS)), Ok(1..)) {
+        let began_s = wait::awake_s();
+        let ready = poll(&mut fds, PollTimeout::from(PATIENCE_MS));
+        found.budget.waited(wait::awake_s() - began_s);
+        if !matches!(ready, Ok(1..)) {
             continue;
         }
         let got = match output.read(&mut part) {
@@ -77,6 +81,22 @@ struct JournalLine {
     uid: serde_json::Value,
     #[serde(rename = "_SYSTEMD_UNIT", default)]
     unit: serde_json::Value,
+    /// What Docker and podman say of a part of a line, and journald of one that it cut.
+    #[serde(rename = "CONTAINER_PARTIAL_MESSAGE", default)]
+    partial: serde_json::Value,
+    #[serde(rename = "CONTAINER_PARTIAL_ID", default)]
+    partial_id: serde_json::Value,
+    #[serde(rename = "_LINE_BREAK", default)]
+    line_break: serde_json::Value,
+}
+
+impl JournalLine {
+    /// Whether it is a part of a line, which may begin with what a client sent. Of the last part of one that
+    /// journald cut nothing tells.
+    fn is_part(&self) -> bool {
+        let is_told = |value: &serde_json::Value| !value.is_null();
+        is_told(&self.partial) || is_told(&self.partial_id) || self.line_break == "line-max"
+    }
 }
 
 fn text(value: &serde_json::Value) -> String {
@@ -92,6 +112,9 @@ fn text(value: &serde_json::Value) -> String {
 
 fn take(line: &[u8], found: &mut LogEventCounts) {
     let Ok(line) = serde_json::from_slice::<JournalLine>(line) else { return };
+    if line.is_part() {
+        return;
+    }
     let t = line.micros.parse::<f64>().ok().map(|micros| micros * 1e-6);
     let (message, mut tag) = (text(&line.message), text(&line.tag));
     // Anyone may call himself "kernel" by syslog; the transport is journald's own word.
@@ -218,6 +241,24 @@ mod tests {
         });
         assert!(users.log_events.iter().all(|event| event.who != "mysqld.service"), "{users:?}");
         assert_eq!(systems.log_events[0].who, "mysqld.service");
+    }
+
+    #[test]
+    fn parts_of_lines_do_not_count_and_an_answer_that_comes_late_does() {
+        let fork = |more: &str| {
+            format!(
+                r#"{{"__REALTIME_TIMESTAMP":"1795514400000000","MESSAGE":"fork: Cannot allocate memory","SYSLOG_IDENTIFIER":"shop"{more}}}"#
+            )
+        };
+        let entries = [
+            fork(r#","CONTAINER_PARTIAL_MESSAGE":"true""#),
+            fork(r#","CONTAINER_PARTIAL_ID":"1f","CONTAINER_PARTIAL_LAST":"true""#),
+            fork(r#","_LINE_BREAK":"line-max""#),
+        ];
+        let logs = ask(&format!("cat <<'X'\n{}\nX", entries.join("\n")), &mut || true);
+        assert_eq!(logs.log_events, []);
+        let logs = ask(&format!("cat <<'X'\n{}\nX", fork("")), &mut || true);
+        assert_eq!(logs.log_events.len(), 1, "{logs:?}");
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! Kills that are told in several lines, and those by a process's own master.
 
 use super::hit::Hit;
+use super::kept::KeptLines;
 use super::wordings::Only;
 use crate::diagnose::findings::Failure;
 
-/// Lines kept that count only beside others.
-pub(super) const MOST_OPEN: usize = 4096;
 /// Seconds between the lines of one kill.
 pub(super) const ONE_KILL_S: f64 = 10.0;
 /// The same where they name two processes: before Linux 5.0 a child or another thread of the one announced.
@@ -17,14 +16,26 @@ const OWN_KILL_S: f64 = 90.0;
 #[derive(Debug, Default)]
 pub(super) struct Kills {
     /// Those that the kernel announced.
-    announced: Vec<Hit>,
+    announced: KeptLines<Hit>,
     /// Those that it told of: which process, and when.
-    told: Vec<(Option<u32>, Option<f64>)>,
+    told: KeptLines<(Option<u32>, Option<f64>)>,
     /// Those by masters of their own processes.
-    own: Vec<Hit>,
+    own: KeptLines<Hit>,
 }
 
 impl Kills {
+    /// Begins a log; there are `left` of them that are not read, this one included.
+    pub(super) fn begin(&mut self, left: usize) {
+        self.announced.begin(left);
+        self.told.begin(left);
+        self.own.begin(left);
+    }
+
+    /// Whether something of the present log was left out.
+    pub(super) fn is_over(&self) -> bool {
+        self.announced.is_over() || self.told.is_over() || self.own.is_over()
+    }
+
     /// Takes note of a line; gives it back if it may count.
     pub(super) fn take(&mut self, hit: Hit) -> Option<Hit> {
         let kept = match hit.proved.only {
@@ -33,21 +44,19 @@ impl Kills {
             _ => {
                 let failure = hit.proved.failure;
                 let is_kernels = matches!(failure, Failure::OomKill | Failure::OomKillInCgroup);
-                if is_kernels && self.told.len() < MOST_OPEN {
+                if is_kernels {
                     self.told.push((hit.proved.pid, hit.t));
                 }
                 return Some(hit);
             }
         };
-        if kept.len() < MOST_OPEN {
-            kept.push(hit);
-        }
+        kept.push(hit);
         None
     }
 
     /// The kills of which only the announcement is there, each once; to be asked for when all lines are known.
     pub(super) fn only_announced(&mut self) -> Vec<Hit> {
-        let mut announced = std::mem::take(&mut self.announced);
+        let mut announced = self.announced.take();
         announced.retain(|hit| {
             let is_told = self.told.iter().any(|(pid, t)| {
                 *pid == hit.proved.pid && are_near(*t, hit.t, ONE_KILL_S)

@@ -14,6 +14,7 @@ mod hit;
 mod hosts;
 mod journal;
 mod journalctl;
+mod kept;
 mod kills;
 mod languages;
 mod lines;
