@@ -61,7 +61,7 @@ complete -c leakwatch -n "__fish_leakwatch_needs_command" -l allow-standalone -d
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l restart-unit -d 'Restart the systemd unit of a lone leaking process before memory ends; at most once an hour'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s q -l quiet -d 'Print nothing on standard error'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s v -l verbose -d 'Print more on standard error: the state of all trees once a minute'
-complete -c leakwatch -n "__fish_leakwatch_needs_command" -l reap -d 'Also end processes that were left behind and are proven useless; needs --pattern, --unit or --container'
+complete -c leakwatch -n "__fish_leakwatch_needs_command" -l reap -d 'Also end processes that were left behind and are proven useless; needs --pattern'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -l no-state -d 'Remember nothing from one watch to the next: read and write no state files'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c leakwatch -n "__fish_leakwatch_needs_command" -s V -l version -d 'Print version'

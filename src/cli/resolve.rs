@@ -126,8 +126,8 @@ pub fn reaping(options: &WatchOptions) -> Result<Option<ReapRules>> {
         return Ok(None);
     }
     ensure!(
-        !select.patterns.is_empty() || !select.units.is_empty() || !select.containers.is_empty(),
-        "--reap needs to know which processes it may end\n  hint: name their program with --pattern, or their --unit or --container"
+        !select.patterns.is_empty(),
+        "--reap needs to know which processes it may end\n  hint: name their program with --pattern"
     );
     ensure!(
         proc::is_own(&select.procfs),

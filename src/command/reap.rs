@@ -8,7 +8,11 @@ use crate::core::model::order::Order;
 use crate::core::model::sample::Sample;
 use crate::core::piles::reaper::Reaper;
 use crate::system::leftover::LeftoverReader;
+use crate::system::wait;
 use anyhow::Result;
+
+/// Seconds of a look after which no further process is judged, until the next one.
+const MOST_S: f64 = 0.05;
 
 /// What reaps, and what it reads.
 pub(super) struct Reaping {
@@ -46,20 +50,27 @@ impl Reaping {
         let mut events = Vec::new();
         if let Some(victim) = reaper.victim() {
             let standing = reader.standing(victim, uptime_s);
-            let ties = || reader.ties(victim);
-            events.extend(reaper.follow(now_s, standing.as_ref(), ties, headroom));
+            let proof = || {
+                let ties = standing.as_ref().and_then(|standing| reader.ties(standing));
+                (ties, reader.standing(victim, uptime_s))
+            };
+            events.extend(reaper.follow(now_s, standing.as_ref(), proof, headroom));
         } else if reaper.is_due(now_s) {
             let candidates = reaper.candidates(|pid| reader.is_init(pid));
             let read = |id| reader.standing(id, uptime_s);
             let standings: Vec<_> = candidates.into_iter().filter_map(read).collect();
+            let begun_s = wait::awake_s();
             for id in reaper.look(now_s, &standings) {
-                let ties = reader.ties(id);
+                let standing = standings.iter().find(|standing| standing.id == id);
+                let ties = standing
+                    .filter(|standing| reaper.is_proven_by(standing))
+                    .and_then(|standing| reader.ties(standing));
                 // Read last and anew: it would have run to change its ties meanwhile.
                 let Some(standing) = reader.standing(id, uptime_s) else { continue };
                 let judged = reaper.judge(now_s, &standing, ties.as_ref(), headroom);
                 let is_order = matches!(judged, Some(Event::Order(_)));
                 events.extend(judged);
-                if is_order {
+                if is_order || wait::awake_s() > begun_s + MOST_S {
                     break;
                 }
             }

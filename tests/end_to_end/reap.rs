@@ -35,6 +35,7 @@ sub start {
         if ($with{peer}) { open(STDIN, '<&', $theirs) }
         if ($with{null}) { open(STDIN, '<', '/dev/null'); open(STDOUT, '>', '/dev/null') }
         if ($with{file}) { open(STDOUT, '>', "$dir/printed") }
+        exec 'unshare', '--uts', $program, '-e', $body, $name, $dir if $with{unshare};
         exec $program, '-e', $body, $name, $dir;
     }
     push @kept, $to, $from, $far;
@@ -46,22 +47,26 @@ my $keeper = fork;
 if (!$keeper) { close STDOUT; close $theirs; POSIX::setsid(); sleep; exit }
 close $kept;
 print "keeper $keeper\n";
-start('useless-1', 'sleep');
-start('useless-2', 'sleep');
-start('useless-3', 'sleep', socket => 1);
-start('useless-4', '$SIG{TERM} = "IGNORE"; sleep');
-start('listening', 'use Socket; socket(S, PF_INET, SOCK_STREAM, 0); listen(S, 1); sleep');
+my $waits = 'select(undef, undef, undef, undef)';
+start('useless-1', $waits);
+start('useless-2', $waits);
+start('useless-3', $waits, socket => 1);
+start('useless-4', '$SIG{TERM} = "IGNORE"; ' . $waits);
+start('listening', 'use Socket; socket(S, PF_INET, SOCK_STREAM, 0); listen(S, 1); ' . $waits);
 start('running', 'select(undef, undef, undef, 20) while 1');
-start('nohup', '$SIG{HUP} = "IGNORE"; sleep');
-start('setsid', 'use POSIX; POSIX::setsid(); sleep');
+start('nohup', '$SIG{HUP} = "IGNORE"; ' . $waits);
+start('setsid', 'use POSIX; POSIX::setsid(); ' . $waits);
 start('waiting', 'sleep 100000');
 start('hourly', 'select(undef, undef, undef, 3600)');
-start('alarm', '$SIG{ALRM} = sub { print "rung" }; alarm 3600; sleep');
-start('lock', 'open(F, ">>", "$ARGV[1]/lock"); flock(F, 2); sleep');
-start('printing', 'sleep', file => 1);
-start('daemon', 'sleep', null => 1);
-start('precious', 'sleep');
-start('peer', 'sleep', peer => 1);
+start('alarm', '$SIG{ALRM} = sub { print "rung" }; alarm 3600; ' . $waits);
+start('lock', 'open(F, ">>", "$ARGV[1]/lock"); flock(F, 2); ' . $waits);
+start('printing', $waits, file => 1);
+start('daemon', $waits, null => 1);
+start('precious', $waits);
+start('peer', $waits, peer => 1);
+start('called', '$SIG{USR1} = sub { print "called" }; ' . $waits);
+start('signalled', 'sleep');
+start('kept', $waits, unshare => 1);
 print "ready 0\n";
 sleep;
 "#;
@@ -99,7 +104,7 @@ impl Launched {
             let id = Id::of(pid.parse().unwrap()).expect("it runs");
             children.insert(child.to_owned(), id);
         }
-        assert_eq!(children.len(), 17, "{children:?}");
+        assert_eq!(children.len(), 20, "{children:?}");
         let has_begun = |(child, id): (&String, &Id)| {
             let comm = fs::read_to_string(format!("/proc/{}/comm", id.pid));
             child == "keeper" || comm.is_ok_and(|comm| comm.trim() == name)
@@ -165,6 +170,9 @@ fn what_a_killed_launcher_left_behind_is_ended_and_nothing_else() {
         ("daemon", "useful-nobody-gone"),
         ("precious", "useful-protected"),
         ("peer", "useful-peer"),
+        ("called", "useful-waiting"),
+        ("signalled", "useful-waiting"),
+        ("kept", "useful-namespace"),
     ] {
         let pid = format!("\"pid\":{},", launched.children[name].pid);
         let of_it = |line: &str| events::is(line, "not_ended") && line.contains(&pid);

@@ -125,8 +125,16 @@ fn live(seed: u64) -> (usize, usize, Vec<(u64, String)>) {
         let mut events = Vec::new();
         if let Some(victim) = reaper.victim() {
             let state = states.get(&victim);
-            let ties = || state.and_then(|(_, ties)| ties.clone());
-            events.extend(reaper.follow(now_s, state.map(|(standing, _)| standing), ties, 1 << 30));
+            let proof = || {
+                let (standing, ties) = state.cloned().unzip();
+                (ties.flatten(), standing)
+            };
+            events.extend(reaper.follow(
+                now_s,
+                state.map(|(standing, _)| standing),
+                proof,
+                1 << 30,
+            ));
         } else if reaper.is_due(now_s) {
             let candidates = reaper.candidates(|_| false);
             let standings: Vec<Standing> =
@@ -193,7 +201,8 @@ impl Scene {
 
     fn after(&mut self, s: f64, ties: Option<Ties>) -> Option<Event> {
         self.now_s += s;
-        self.reaper.follow(self.now_s, Some(&self.standing), || ties, 100)
+        let standing = self.standing.clone();
+        self.reaper.follow(self.now_s, Some(&self.standing), || (ties, Some(standing)), 100)
     }
 }
 
@@ -214,7 +223,7 @@ fn kill_follows_only_if_it_is_still_proven_after_a_grace_without_running() {
     let kill = scene.after(2.0, Some(gone()));
     let Some(Event::Order(kill)) = kill else { panic!("{kill:?}") };
     assert_eq!((kill.signal, kill.step, kill.victim), (Signal::Kill, Step::Kill, term.victim));
-    let gone_now = scene.reaper.follow(scene.now_s + 1.0, None, || None, 200);
+    let gone_now = scene.reaper.follow(scene.now_s + 1.0, None, || (None, None), 200);
     let Some(Event::Outcome(outcome)) = gone_now else { panic!("{gone_now:?}") };
     let headroom = (100, 200, None);
     let OutcomeResult::Gone { headroom_before, headroom_after, reclaimed } = outcome.result else {

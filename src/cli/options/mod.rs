@@ -101,7 +101,7 @@ pub struct WatchOptions {
     /// root counts in full, and of each descendant what it holds beyond what it inherited.
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Judging and acting")]
     pub budget: Option<u64>,
-    /// Also end processes that were left behind and are proven useless; needs --pattern, --unit or --container
+    /// Also end processes that were left behind and are proven useless; needs --pattern
     ///
     /// One at a time and at most one in 5 s, the oldest first, with TERM, then with KILL if it is still
     /// proven useless after --grace (10 s). What is proven useless matches itself, was left by its parent
@@ -109,11 +109,12 @@ pub struct WatchOptions {
     /// terminal; it belongs to no service or container, and does not ignore SIGHUP; it has not run for
     /// --reap-after, and is twice as old; a standard stream of it is a pipe or a socket whose other end is
     /// gone, as those of all its pipes and sockets are; it listens nowhere, no thread of it waits for a
-    /// time or a lock, and it shares no memory. tmux, screen, sshd, cron, at, postgres, conmon, podman and
+    /// time, a signal or a lock, and it has no eventfd, shared memory or namespace of its own. tmux, screen, sshd, cron, at, postgres, conmon, podman and
     /// their like are never ended, nor what --protect names. Of all others that have not run for as long,
     /// one line says which proof is missing. To read the proof of other users' processes takes root; in the
     /// service of the package also CAP_DAC_READ_SEARCH and the system call pidfd_getfd. `leakwatch check`
-    /// does not reap.
+    /// does not reap. Where services have no cgroups (OpenRC, runit, sysvinit) they are not known for such:
+    /// let --pattern match none.
     #[arg(long, help_heading = "Judging and acting")]
     pub reap: bool,
     /// For --reap, time without running, at least 1m

@@ -254,6 +254,8 @@ pub enum MissingProof {
     Lock,
     /// It has memory that it shares.
     SharedMemory,
+    /// It is in a namespace that its parent is not in, which may end with it.
+    Namespace,
     /// It writes what it prints into a file.
     Output,
     /// None of its standard streams has lost its other end: nobody is known to be gone.

@@ -125,6 +125,12 @@ impl Reaper {
         ripe
     }
 
+    /// Whether all that its standing tells is proven, so that its ties are worth reading.
+    pub fn is_proven_by(&self, standing: &Standing) -> bool {
+        let was_adopted = self.known.get(&standing.id).is_some_and(|known| known.was_adopted);
+        standing.missing(was_adopted, &self.rules).is_none()
+    }
+
     /// Judges the whole proof of one that has rested: an order on it, or, once, what is missing.
     pub fn judge(
         &mut self,
@@ -186,12 +192,13 @@ impl Reaper {
     }
 
     /// What became of the victim: its outcome, or the order to KILL it, if after a grace without running it
-    /// is still proven useless. `standing` is none once it is gone; `ties` reads its ties.
+    /// is still proven useless. `standing` is none once it is gone; `proof` reads its ties, and then its standing
+    /// anew: it would have run to change its ties meanwhile.
     pub fn follow(
         &mut self,
         now_s: f64,
         standing: Option<&Standing>,
-        ties: impl FnOnce() -> Option<Ties>,
+        proof: impl FnOnce() -> (Option<Ties>, Option<Standing>),
         headroom: u64,
     ) -> Option<Event> {
         let victim = self.victim.as_mut()?;
@@ -210,12 +217,20 @@ impl Reaper {
         if now_s - victim.rests_since_s < self.rules.grace_s {
             return None;
         }
-        let was_adopted = self.known.get(&standing.id).is_some_and(|known| known.was_adopted);
-        let missing = standing.missing(was_adopted, &self.rules);
-        let is_useless = missing.or_else(|| Ties::missing(ties().as_ref())).is_none();
-        if victim.order.step == Step::Kill || self.rules.no_kill || !is_useless {
+        if victim.order.step == Step::Kill || self.rules.no_kill {
             return self.end(now_s, OutcomeResult::Stayed);
         }
+        let run = standing.run;
+        let (ties, standing) = proof();
+        let is_useless = standing.is_some_and(|standing| {
+            standing.run == run
+                && self.is_proven_by(&standing)
+                && Ties::missing(ties.as_ref()).is_none()
+        });
+        if !is_useless {
+            return self.end(now_s, OutcomeResult::Stayed);
+        }
+        let victim = self.victim.as_mut()?;
         let (step, signal, then) = (Step::Kill, Signal::Kill, None);
         victim.order = Order { step, signal, then, ..victim.order };
         victim.rests_since_s = now_s;

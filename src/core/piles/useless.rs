@@ -10,7 +10,7 @@ use crate::core::origin;
 use regex_lite::Regex;
 
 /// Programs that run on their own, and what they start: their sessions and helpers outlive them on purpose.
-const NEVER: [&str; 44] = [
+const NEVER: [&str; 47] = [
     "tmux",
     "tmux: server",
     "screen",
@@ -54,6 +54,9 @@ const NEVER: [&str; 44] = [
     "supervisord",
     "runsv",
     "runsvdir",
+    "bwrap",
+    "catatonit",
+    "pause",
     "flock",
 ];
 
@@ -117,8 +120,10 @@ pub struct Ties {
     pub holds_lock: bool,
     /// Whether a thread waits for a time, a lock or a thaw, or has a timer.
     pub waits: bool,
-    /// Whether it can write to memory that others may have too.
+    /// Whether it has memory that others may have too.
     pub shares_memory: bool,
+    /// Whether it is in another namespace than its parent: it may be what keeps it for others.
+    pub keeps_namespaces: bool,
 }
 
 /// What an open file leads to.
@@ -130,15 +135,13 @@ pub enum FileEnd {
     Open,
     /// A socket that waits for connections.
     Listening,
-    /// A pipe of which it has both ends, and nobody else has any.
-    Own,
-    /// Nothing: /dev/null and its like, and what the kernel counts or polls with.
+    /// Nothing: /dev/null and its like, and what polls the process's own files.
     Nothing,
     /// A file that it can write, or a directory's.
     Written,
     /// A file that it can only read.
     Read,
-    /// A device, a timer, a watch for changes, a named pipe: others can wake it through that.
+    /// A device, a timer, an eventfd, a watch for changes, a named pipe: others can wake it through that.
     Waking,
 }
 
@@ -202,6 +205,7 @@ impl Ties {
             (ties.waits, MissingProof::Waiting),
             (ties.holds_lock, MissingProof::Lock),
             (ties.shares_memory, MissingProof::SharedMemory),
+            (ties.keeps_namespaces, MissingProof::Namespace),
             (standard().any(|(_, end)| *end == FileEnd::Written), MissingProof::Output),
             (!standard().any(|(_, end)| *end == FileEnd::Gone), MissingProof::NobodyGone),
         ];

@@ -294,9 +294,10 @@ fn missing_proof(missing: MissingProof) -> &'static str {
         MissingProof::Waking => {
             "it has a device, a named pipe, a timer, a watch for changes or a file of a network open"
         }
-        MissingProof::Waiting => "it waits for a time or a lock",
+        MissingProof::Waiting => "it waits for a time, a signal or a lock",
         MissingProof::Lock => "it holds a lock",
-        MissingProof::SharedMemory => "it shares memory that it can write",
+        MissingProof::SharedMemory => "it shares memory",
+        MissingProof::Namespace => "it is in a namespace that its parent is not in",
         MissingProof::Output => "it prints into a file",
         MissingProof::NobodyGone => {
             "none of its standard streams is a pipe or a socket whose other end is gone"

@@ -17,10 +17,12 @@ const MOST_UNWANTED: u32 = 8;
 /// What an open file is, by its link.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum LinkKind {
-    Pipe(u64),
+    Pipe,
     Socket,
     /// It leads to nobody.
     Nothing,
+    /// It polls others, which its fdinfo names.
+    Poll,
     /// Something may come by it.
     Waking,
     /// A path tells nothing of it.
@@ -29,22 +31,17 @@ pub(super) enum LinkKind {
 
 /// What a link of /proc/PID/fd says. All but a path begin without a slash.
 pub(super) fn kind(link: &str) -> LinkKind {
-    if let Some(rest) = link.strip_prefix("pipe:[") {
-        let inode = rest.strip_suffix(']').and_then(|inode| inode.parse().ok());
-        return inode.map_or(LinkKind::Waking, LinkKind::Pipe);
+    if link.starts_with("pipe:[") {
+        return LinkKind::Pipe;
     }
     if link.starts_with("socket:[") {
         return LinkKind::Socket;
     }
     match link {
-        "/dev/null"
-        | "/dev/zero"
-        | "/dev/full"
-        | "/dev/random"
-        | "/dev/urandom"
-        | "anon_inode:[eventfd]"
-        | "anon_inode:[eventpoll]"
-        | "anon_inode:[signalfd]" => LinkKind::Nothing,
+        "/dev/null" | "/dev/zero" | "/dev/full" | "/dev/random" | "/dev/urandom" => {
+            LinkKind::Nothing
+        }
+        "anon_inode:[eventpoll]" => LinkKind::Poll,
         link if link.starts_with("/dev/") && !link.starts_with("/dev/shm/") => LinkKind::Waking,
         link if link.starts_with('/') => LinkKind::Path,
         _ => LinkKind::Waking,
@@ -94,10 +91,12 @@ mod tests {
     #[test]
     fn links_tell_kinds_apart() {
         for (link, wanted) in [
-            ("pipe:[12]", LinkKind::Pipe(12)),
-            ("pipe:[x]", LinkKind::Waking),
+            ("pipe:[12]", LinkKind::Pipe),
             ("socket:[7]", LinkKind::Socket),
-            ("anon_inode:[eventfd]", LinkKind::Nothing),
+            // Whoever has it too may write to it, and nothing tells who has; the other brings alarms.
+            ("anon_inode:[eventfd]", LinkKind::Waking),
+            ("anon_inode:[signalfd]", LinkKind::Waking),
+            ("anon_inode:[eventpoll]", LinkKind::Poll),
             ("anon_inode:[timerfd]", LinkKind::Waking),
             ("anon_inode:inotify", LinkKind::Waking),
             ("anon_inode:[io_uring]", LinkKind::Waking),

@@ -14,6 +14,8 @@ use crate::system::proc::parse::{self, Stat};
 use crate::system::proc::procdir::ProcDir;
 use crate::system::proc::select::ProcessToMatch;
 use anyhow::Result;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::path::Path;
 
 /// Names that process 1 has where it starts others and adopts orphans, and nothing else.
@@ -33,6 +35,8 @@ const INITS: [&[u8]; 10] = [
 const MANAGER: &[u8] = b"systemd";
 /// SIGHUP in the masks of /proc/PID/status.
 const HANGUP: u64 = 1;
+/// Bytes of a command line; what has more is not proven.
+const MOST_TITLE: usize = 4096;
 /// Threads looked at; what has more is not proven.
 const MOST_THREADS: usize = 256;
 
@@ -92,8 +96,10 @@ impl LeftoverReader {
             b"" => String::new(),
             text => cgroup_path(&String::from_utf8_lossy(text)).to_owned(),
         };
-        let mut buffer = [0; 4096];
+        let mut buffer = [0; MOST_TITLE];
         let title = self.proc.read(pid, "cmdline", &mut buffer).unwrap_or_default();
+        // What is protected by its end must not be ended for a long beginning.
+        let is_cut = title.len() == MOST_TITLE;
         let title: Vec<u8> = title.iter().map(|b| if *b == 0 { b' ' } else { *b }).collect();
         let exe = self.exe(pid);
         let mut buffer = [0; 256];
@@ -106,6 +112,7 @@ impl LeftoverReader {
         let stat = Stat::parse(text).filter(|stat| stat.start == id.start && stat.is_alive())?;
         let (session, terminal) = session_and_terminal(text).unwrap_or((0, 1));
         let is_meant = !stat.is_kernel_thread()
+            && !is_cut
             && self.selection.matches(&ProcessToMatch {
                 // A pid means a process only at the start.
                 pid: None,
@@ -127,7 +134,7 @@ impl LeftoverReader {
             ppid: stat.ppid,
             parent_is_init: self.is_init(stat.ppid),
             session,
-            leader_is_there: self.proc.path().join(session.to_string()).exists(),
+            leader_is_there: is_there(session),
             has_terminal: terminal != 0,
             is_held: stat.state != b'S',
             ignores_hangup,
@@ -144,8 +151,8 @@ impl LeftoverReader {
     }
 
     /// What a process is tied to others by; none where any of it cannot be read.
-    pub fn ties(&mut self, id: ProcId) -> Option<Ties> {
-        ties::read(id.pid, &mut self.unwanted)
+    pub fn ties(&mut self, standing: &Standing) -> Option<Ties> {
+        ties::read(standing.id.pid, standing.ppid, &mut self.unwanted)
     }
 
     /// The last part of the executable's path; empty where it may not be read.
@@ -172,6 +179,14 @@ impl LeftoverReader {
     fn task_dirs(&self, pid: u32) -> Option<std::fs::ReadDir> {
         std::fs::read_dir(self.proc.path().join(format!("{pid}/task"))).ok()
     }
+}
+
+/// Whether there is a process of that number, also one that /proc hides (hidepid=2). Of a session that has
+/// lost its leader, the number itself is still known, which is no process (EINVAL).
+fn is_there(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let gone = [Errno::SRCH, Errno::INVAL, Errno::NOENT];
+    pid.is_none_or(|pid| !pidfd_open(pid, PidfdFlags::empty()).is_err_and(|e| gone.contains(&e)))
 }
 
 /// What the threads of a process did.

@@ -11,7 +11,7 @@ const FUTEX_WAIT: u64 = 0;
 const FUTEX_WAIT_BITSET: u64 = 9;
 
 /// Reads /proc/PID/task/TID/syscall: the number and six arguments, in hexadecimal; "running" of one that is
-/// in none.
+/// in none. Who waits for nothing but a signal is there to be sent one.
 pub(super) fn is_timeless(text: &str) -> bool {
     let mut fields = text.split_ascii_whitespace();
     let Some(call) = fields.next().and_then(|field| field.parse::<i64>().ok()) else {
@@ -21,14 +21,14 @@ pub(super) fn is_timeless(text: &str) -> bool {
     let arguments: Vec<u64> = fields.map_while(number).collect();
     let argument = |nth: usize| arguments.get(nth).copied();
     let is_null = |nth: usize| argument(nth) == Some(0);
+    // A stack below 4 GiB is that of a program of 32 bits, whose calls have other numbers.
+    if argument(6).is_none_or(|stack| stack >> 32 == 0) {
+        return false;
+    }
     // An int: the upper half may be anything.
     let is_minus_one = |nth: usize| argument(nth).is_some_and(|value| value as u32 == u32::MAX);
     match call {
-        libc::SYS_read
-        | libc::SYS_readv
-        | libc::SYS_recvfrom
-        | libc::SYS_recvmsg
-        | libc::SYS_rt_sigsuspend => true,
+        libc::SYS_read | libc::SYS_readv | libc::SYS_recvfrom | libc::SYS_recvmsg => true,
         libc::SYS_futex => {
             let operation = argument(1).map(|operation| operation & FUTEX_MASK);
             matches!(operation, Some(FUTEX_WAIT | FUTEX_WAIT_BITSET)) && is_null(3)
@@ -48,7 +48,6 @@ fn is_timeless_old(
     is_null: impl Fn(usize) -> bool,
 ) -> bool {
     match call {
-        libc::SYS_pause => true,
         libc::SYS_epoll_wait => is_minus_one(3),
         libc::SYS_poll => is_minus_one(2),
         libc::SYS_select => is_null(4),
@@ -67,11 +66,12 @@ mod tests {
 
     #[test]
     fn what_may_end_by_itself_is_not_timeless() {
-        let line = |call: i64, arguments: &str| format!("{call} {arguments} 0x7ffc00 0x7f00\n");
+        let line =
+            |call: i64, arguments: &str| format!("{call} {arguments} 0x7ffc00000000 0x7f00\n");
         let none = "0x0 0x0 0x0 0x0 0x0 0x0";
         for (call, arguments, wanted) in [
             (libc::SYS_read, none, true),
-            (libc::SYS_rt_sigsuspend, none, true),
+            (libc::SYS_rt_sigsuspend, none, false),
             (libc::SYS_futex, "0x7f 0x80 0x2 0x0 0x0 0x0", true),
             (libc::SYS_futex, "0x7f 0x189 0x0 0x0 0x0 0xffffffff", true),
             (libc::SYS_futex, "0x7f 0x189 0x0 0x7ffc12 0x0 0xffffffff", false),
@@ -91,6 +91,7 @@ mod tests {
         ] {
             assert_eq!(is_timeless(&line(call, arguments)), wanted, "{call} {arguments}");
         }
+        assert!(!is_timeless(&format!("{} {none} 0xffc00000 0x7f00\n", libc::SYS_read)), "32 bits");
         for text in ["running\n", "-1 0x7ffc 0x7f00\n", "", "x"] {
             assert!(!is_timeless(text), "{text}");
         }

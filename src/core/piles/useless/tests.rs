@@ -86,7 +86,6 @@ fn every_end_must_be_gone_and_one_of_the_standard_streams_at_least() {
         (FileEnd::Listening, Some(MissingProof::Listening)),
         (FileEnd::Open, Some(MissingProof::Peer)),
         (FileEnd::Waking, Some(MissingProof::Waking)),
-        (FileEnd::Own, None),
         (FileEnd::Nothing, None),
         (FileEnd::Read, None),
         (FileEnd::Written, None),
@@ -97,13 +96,14 @@ fn every_end_must_be_gone_and_one_of_the_standard_streams_at_least() {
     }
     let log = [(0, FileEnd::Gone), (1, FileEnd::Written)];
     assert_eq!(Ties::missing(Some(&ties(&log))), Some(MissingProof::Output));
-    for files in [&[][..], &[(0, FileEnd::Nothing), (1, FileEnd::Own)], &[(5, FileEnd::Gone)]] {
+    for files in [&[][..], &[(0, FileEnd::Nothing), (1, FileEnd::Read)], &[(5, FileEnd::Gone)]] {
         assert_eq!(Ties::missing(Some(&ties(files))), Some(MissingProof::NobodyGone));
     }
     for (tied, wanted) in [
         (Ties { waits: true, ..ties(&GONE) }, MissingProof::Waiting),
         (Ties { holds_lock: true, ..ties(&GONE) }, MissingProof::Lock),
         (Ties { shares_memory: true, ..ties(&GONE) }, MissingProof::SharedMemory),
+        (Ties { keeps_namespaces: true, ..ties(&GONE) }, MissingProof::Namespace),
     ] {
         assert_eq!(Ties::missing(Some(&tied)), Some(wanted));
     }
