@@ -90,7 +90,9 @@ impl<'s> LogEventCounts<'s> {
     /// Ends the log of that name.
     pub(super) fn end(&mut self, name: &str) {
         let lists = [self.open.is_over(), self.failed.is_over(), self.killed_by_daemon.is_over()];
-        if self.kills.is_over() || lists.contains(&true) {
+        let is_over = self.kills.is_over() || lists.contains(&true);
+        // Of one that was read in part that is said.
+        if is_over && !self.budget.is_over() {
             self.unread(format!("{name}: some of its lines that count only beside others"));
         }
     }
