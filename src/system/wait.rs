@@ -87,6 +87,11 @@ pub fn processor_s(others: &[u32]) -> Option<f64> {
     others.sum::<Option<f64>>().map(|others| others + seconds(ClockId::CLOCK_PROCESS_CPUTIME_ID))
 }
 
+/// Seconds of a processor that this thread has used.
+pub fn processor_s_of_thread() -> f64 {
+    seconds(ClockId::CLOCK_THREAD_CPUTIME_ID)
+}
+
 /// Seconds of a processor that a process has used, where the kernel tells.
 pub fn processor_s_of(pid: u32) -> Option<f64> {
     let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).ok()?);

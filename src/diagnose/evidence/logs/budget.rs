@@ -131,7 +131,7 @@ fn spent((began_processor_s, began_s): (f64, f64)) -> f64 {
 }
 
 fn clocks() -> (f64, f64) {
-    (wait::processor_s(&[]).unwrap_or_default(), wait::awake_s())
+    (wait::processor_s_of_thread(), wait::awake_s())
 }
 
 /// What the budget is, in words.
