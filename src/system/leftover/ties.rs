@@ -137,17 +137,23 @@ fn have_one_table(dir: &Path, links: &BTreeMap<u32, String>) -> Option<bool> {
     Some(true)
 }
 
-/// Whether a process is in all namespaces of its parent: one in others may be what keeps them.
+/// Whether a process is in no namespaces but leakwatch's and its parent's: one in others may be what keeps them.
 fn is_in_namespaces_of(dir: &Path, parent: u32) -> Option<bool> {
     let parent = Path::new("/proc").join(parent.to_string());
     for name in NAMESPACES {
         let of = |dir: &Path| fs::read_link(dir.join("ns").join(name));
-        match (of(dir), of(&parent)) {
-            (Ok(own), Ok(other)) if own == other => {}
-            (Ok(_), Ok(_)) => return Some(false),
+        let own = match of(dir) {
+            Ok(own) => own,
             // This kernel does not have them.
-            (Err(own), Err(_)) if own.kind() == std::io::ErrorKind::NotFound => {}
-            _ => return None,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(_) => return None,
+        };
+        if of(Path::new("/proc/self")).is_ok_and(|here| here == own) {
+            continue;
+        }
+        // Of process 1 even root may not be told.
+        if of(&parent).ok().is_none_or(|other| other != own) {
+            return Some(false);
         }
     }
     Some(true)
@@ -182,12 +188,12 @@ fn is_called(dir: &Path) -> Option<bool> {
     Some(awaited & (ALARMS | MESSAGES) != 0 || has_timers)
 }
 
-/// Whether a list of mappings has one that is shared: if it can only be read, others may write to it, and
-/// wake who waits there.
+/// Whether a list of mappings has one that is shared and can be written. The C library shares files that it only
+/// reads; who waits on one of those is told by its futex (`timeless.rs`).
 fn shares_memory(maps: &str) -> bool {
     maps.lines().any(|line| {
         let rights = line.split(' ').nth(1).unwrap_or_default();
-        rights.ends_with('s')
+        rights.contains('w') && rights.ends_with('s')
     })
 }
 
@@ -204,10 +210,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_shared_counts_as_shared_memory() {
+    fn only_what_is_shared_and_written_counts_as_shared_memory() {
         let line = |rights: &str| format!("7f00-7f01 {rights} 00000000 00:01 5 /dev/shm/a\n");
-        assert!(shares_memory(&line("rw-s")) && shares_memory(&line("r--s")));
-        assert!(!shares_memory(&[line("rw-p"), line("r-xp")].concat()));
+        assert!(shares_memory(&line("rw-s")));
+        assert!(!shares_memory(&[line("r--s"), line("rw-p"), line("r-xp")].concat()));
     }
 
     #[test]

@@ -5,10 +5,11 @@
 
 use nix::libc;
 
-/// The operations of futex(2) that wait, without the flags above them.
-const FUTEX_MASK: u64 = 0x7f;
-const FUTEX_WAIT: u64 = 0;
-const FUTEX_WAIT_BITSET: u64 = 9;
+/// The operations of futex(2) that wait for threads of the same process alone (FUTEX_PRIVATE_FLAG), but for a
+/// flag that names a clock. Others may be woken by whoever can write to the file that is mapped there.
+const FUTEX_MASK: u64 = 0xff;
+const FUTEX_WAIT: u64 = 0x80;
+const FUTEX_WAIT_BITSET: u64 = 0x89;
 
 /// Reads /proc/PID/task/TID/syscall: the number and six arguments, in hexadecimal; "running" of one that is
 /// in none. Who waits for nothing but a signal is there to be sent one.
@@ -75,7 +76,9 @@ mod tests {
             (libc::SYS_futex, "0x7f 0x80 0x2 0x0 0x0 0x0", true),
             (libc::SYS_futex, "0x7f 0x189 0x0 0x0 0x0 0xffffffff", true),
             (libc::SYS_futex, "0x7f 0x189 0x0 0x7ffc12 0x0 0xffffffff", false),
-            (libc::SYS_futex, "0x7f 0x1 0x0 0x0 0x0 0x0", false),
+            (libc::SYS_futex, "0x7f 0x81 0x0 0x0 0x0 0x0", false),
+            (libc::SYS_futex, "0x7f 0x0 0x2 0x0 0x0 0x0", false),
+            (libc::SYS_futex, "0x7f 0x109 0x0 0x0 0x0 0xffffffff", false),
             (libc::SYS_epoll_pwait, "0x3 0x7f 0x400 0xffffffff 0x0 0x8", true),
             (libc::SYS_epoll_pwait, "0x3 0x7f 0x400 0xffffffffffffffff 0x0 0x8", true),
             (libc::SYS_epoll_pwait, "0x3 0x7f 0x400 0x36ee80 0x0 0x8", false),
