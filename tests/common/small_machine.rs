@@ -107,9 +107,10 @@ impl SmallMachine {
             let ok = ran.code == Some(0) && ran.out.text().contains("test result: ok. 1 passed");
             assert!(
                 ok,
-                "'{test}', {part}: ended with {:?} in its machine, whose kernel said last:\n{}",
+                "'{test}', {part}: ended with {:?} in its machine, whose kernel said last:\n{}{}",
                 ran.code,
-                ran.last_words(20)
+                ran.last_words(20),
+                ran.panic()
             );
         }
     }
@@ -191,6 +192,16 @@ impl SmallMachine {
 }
 
 impl Ran {
+    /// Why the test inside failed, as far as it could still say so: of a long report of many tests
+    /// often the end alone is kept.
+    fn panic(&self) -> String {
+        let lines = self.out.all();
+        match lines.iter().rposition(|line| line.text().contains(" panicked at ")) {
+            Some(at) => lines[at..].iter().take(20).map(|line| line.text() + "\n").collect(),
+            None => "nothing panicked inside".to_owned(),
+        }
+    }
+
     fn last_words(&self, count: usize) -> String {
         let lines = self.console.all();
         lines.iter().skip(lines.len().saturating_sub(count)).map(|l| l.text() + "\n").collect()
