@@ -10,6 +10,7 @@ use leakwatch::command;
 use leakwatch::core::alerting::worse;
 use leakwatch::diagnose::evidence::{access, inquiry, logs};
 use leakwatch::report::journal::Leveled;
+use leakwatch::store::recording;
 use leakwatch::system::helper::Duty;
 use leakwatch::system::nonblocking_output::NonblockingOutput;
 use leakwatch::system::{heap_census, helper, hook, rights, systemd};
@@ -36,6 +37,9 @@ fn main() -> ExitCode {
             Some(Duty::Evidence) => {
                 let journal = systemd::is_journal(io::stderr());
                 command::evidence::serve(&mut Leveled::new(io::stderr(), journal)).map(|()| 0)
+            }
+            Some(Duty::Recording) => {
+                recording::apart::serve(std::env::args_os().nth(1)).map(|()| 0)
             }
             None => run(&std::env::args_os().collect::<Vec<_>>()),
         },

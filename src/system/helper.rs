@@ -8,10 +8,11 @@ use crate::system::channel::Channel;
 use crate::system::wait;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::fs::OFlags;
+use std::ffi::OsStr;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 /// The program that is running, also where another was installed meanwhile.
@@ -29,6 +30,8 @@ pub enum Duty {
     Census,
     /// Keeps evidence of the processes that it is told of over a [`Channel`].
     Evidence,
+    /// Reads a recording on standard input, and writes on standard output what it understood of it.
+    Recording,
 }
 
 impl Duty {
@@ -39,12 +42,15 @@ impl Duty {
             Self::AccessLogs => "leakwatch-access-log-reader",
             Self::Census => "leakwatch-census",
             Self::Evidence => "leakwatch-evidence",
+            Self::Recording => "leakwatch-recording-reader",
         }
     }
 }
 
 /// Bytes of a question or an answer.
 pub const MOST_BYTES: usize = 8 << 20;
+/// Bytes of the words with which one fails.
+const LONGEST_WORDS: u64 = 4096;
 /// Milliseconds between two questions whether to go on.
 const PATIENCE_MS: u16 = 50;
 /// A killed helper is gone by then, unless the kernel itself holds it.
@@ -55,9 +61,9 @@ const COMPLETED: Duration = Duration::from_secs(1);
 /// What this process was started for, if it is a helper.
 pub fn asked_for() -> Option<Duty> {
     let name = std::env::args_os().next()?;
-    [Duty::Inquiry, Duty::Logs, Duty::AccessLogs, Duty::Census, Duty::Evidence]
-        .into_iter()
-        .find(|duty| name == duty.name())
+    let attached = [Duty::Inquiry, Duty::Logs, Duty::AccessLogs, Duty::Census];
+    let all = attached.into_iter().chain([Duty::Evidence, Duty::Recording]);
+    all.into_iter().find(|duty| name == duty.name())
 }
 
 /// A helper at the other end of a channel, which ends with this value.
@@ -129,6 +135,48 @@ pub fn attach(duty: Duty) -> Result<Attached, String> {
     }
     let child = command.stdin(there).stdout(Stdio::null()).spawn().map_err(failed)?;
     Ok(Attached { child, channel })
+}
+
+/// A helper that reads a file and writes what it understood of it, which ends with this value.
+pub struct Filter(Child);
+
+impl Filter {
+    /// Starts one; what it writes is read at the other value. Its own words call the file by that name.
+    ///
+    /// # Errors
+    /// In words: it could not be started.
+    pub fn start(duty: Duty, name: &OsStr, input: Stdio) -> Result<(Self, ChildStdout), String> {
+        let mut command = itself(duty);
+        command.arg(name).stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let started = command.spawn();
+        let mut child = started.map_err(|error| format!("no helper could be started: {error}"))?;
+        let Some(output) = child.stdout.take() else { return Err("it has no pipe".to_owned()) };
+        Ok((Self(child), output))
+    }
+
+    /// Why it failed, in its own words in one line; none if it did not. To be asked when its output is at the end.
+    pub fn failure(&mut self) -> Option<String> {
+        match wait::child(&mut self.0, COMPLETED) {
+            Some(status) if status.success() => return None,
+            Some(_) => {}
+            None => return Some("its helper does not end".to_owned()),
+        }
+        let mut words = Vec::new();
+        if let Some(said) = self.0.stderr.take() {
+            // What it wrote and where are in the pipe: it has ended.
+            let _ = said.take(LONGEST_WORDS).read_to_end(&mut words);
+        }
+        let words = String::from_utf8_lossy(&words);
+        let words = words.trim().trim_start_matches("leakwatch: ");
+        let plain: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        Some(if plain.is_empty() { "its helper was ended".to_owned() } else { plain })
+    }
+}
+
+impl Drop for Filter {
+    fn drop(&mut self) {
+        end(&mut self.0);
+    }
 }
 
 fn itself(duty: Duty) -> Command {

@@ -32,6 +32,7 @@ mod emergency;
 mod evidence;
 mod explain;
 mod faults;
+mod foreign_recordings;
 mod fork_failure;
 mod forks;
 mod harness;

@@ -6,7 +6,7 @@ use crate::diagnose::earlier::histories::judge;
 use crate::diagnose::earlier::series::{EarlierSeries, SeriesSource, ServiceRoots};
 use crate::diagnose::observer::Observer;
 use crate::diagnose::{Diagnosis, Looked};
-use crate::store::recording::Reader;
+use crate::store::recording::apart::ReaderApart;
 use crate::system::machine;
 use anyhow::Result;
 use std::path::Path;
@@ -17,13 +17,13 @@ const SAME_BOOT_S: f64 = 60.0;
 /// A recording, read as far as its first sample.
 pub(super) struct Recording {
     name: String,
-    reader: Reader,
+    reader: ReaderApart,
     first: Option<Sample>,
 }
 
 impl Recording {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let mut reader = Reader::open(path)?;
+        let mut reader = ReaderApart::open(path)?;
         let mut first = Sample::default();
         let first = reader.read(&mut first)?.then_some(first);
         Ok(Self { name: path.display().to_string(), reader, first })

@@ -31,6 +31,7 @@
 //! they come back byte for byte. Lone surrogates `\udc80` to `\udcff`, which Python's
 //! `surrogateescape` writes and strict readers refuse, are read as well.
 
+pub mod apart;
 mod read;
 mod write;
 

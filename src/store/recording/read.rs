@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -55,17 +56,19 @@ pub struct Reader<R = Box<dyn BufRead>> {
 }
 
 impl Reader {
-    /// Opens a file, or standard input where the path is `-`; gzip is recognised by its first bytes.
+    /// Opens a file, or standard input where the path is `-`.
+    ///
+    /// # Errors
+    /// It cannot be opened, or is no recording.
     pub fn open(path: &Path) -> Result<Self> {
-        let name = path.display().to_string();
-        let input: Box<dyn Read> = if path == Path::new("-") {
-            Box::new(io::stdin())
-        } else {
-            Box::new(File::open(path).map_err(|e| {
-                let hint = "make a recording with `leakwatch record FILE`";
-                anyhow!("cannot open '{name}': {e}\n  hint: {hint}")
-            })?)
-        };
+        Self::of(open(path)?, path.display().to_string())
+    }
+
+    /// Reads the header of an open file; gzip is recognised by its first bytes. `name` is what errors call it.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no recording.
+    pub fn of(input: impl Read + 'static, name: String) -> Result<Self> {
         let mut input = BufReader::with_capacity(BUFFER, input);
         let start = input.fill_buf().with_context(|| format!("{name}: cannot be read"))?;
         let input: Box<dyn BufRead> = if start.starts_with(&[0x1f, 0x8b]) {
@@ -75,6 +78,21 @@ impl Reader {
         };
         Self::new(input, name)
     }
+}
+
+/// Opens a file, or standard input where the path is `-`; nothing of it is read.
+///
+/// # Errors
+/// It cannot be opened.
+pub(super) fn open(path: &Path) -> Result<File> {
+    let opened = match path == Path::new("-") {
+        true => io::stdin().as_fd().try_clone_to_owned().map(File::from),
+        false => File::open(path),
+    };
+    opened.map_err(|error| {
+        let hint = "make a recording with `leakwatch record FILE`";
+        anyhow!("cannot open '{}': {error}\n  hint: {hint}", path.display())
+    })
 }
 
 impl<R: BufRead> Reader<R> {
