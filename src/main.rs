@@ -13,7 +13,7 @@ use leakwatch::report::journal::Leveled;
 use leakwatch::store::recording;
 use leakwatch::system::helper::Duty;
 use leakwatch::system::nonblocking_output::NonblockingOutput;
-use leakwatch::system::{heap_census, helper, hook, rights, systemd};
+use leakwatch::system::{heap_census, helper, hook, systemd};
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -99,10 +99,7 @@ fn dispatch(cli: &Cli, out: &mut impl Write, err: &mut impl Write) -> Result<u8>
         Some(Command::Evidence(options)) => command::evidence::run(options, out)?,
         Some(Command::Memory(options)) => command::memory::run(options, out, err)?,
         Some(Command::Record(options)) => command::record::run(options, out, err)?,
-        Some(Command::Replay(options)) => {
-            rights::keep_files_only();
-            command::replay::run(options, out, err)?
-        }
+        Some(Command::Replay(options)) => command::replay::run(options, out, err)?,
         Some(Command::Servers(options)) => command::servers::run(options, out)?,
         Some(Command::Top(options)) => command::top::run(options)?,
         // All checks ran together.

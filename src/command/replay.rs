@@ -20,9 +20,11 @@ use crate::report::events::write_event;
 use crate::report::explain;
 use crate::report::explain::ExplainedAt;
 use crate::report::words::Style;
-use crate::store::recording::Reader;
-use crate::system::{machine, new_file};
+use crate::store::recording::{self, Reader};
+use crate::system::new_file::NewFile;
+use crate::system::{machine, rights};
 use anyhow::{Result, bail};
+use jiff::tz::TimeZone;
 use std::io::Write;
 use std::path::Path;
 
@@ -36,12 +38,16 @@ pub fn run(
     err: &mut impl Write,
 ) -> Result<Severity> {
     let style = terminal::style(&options.output, options.judge.dry_run);
-    let mut recording = Reader::open(&options.file)?;
-    let engine = Engine::new(recording.header(), resolve::engine(&options.judge, true)?);
+    let settings = resolve::engine(&options.judge, true)?;
+    let mut page = options.html.as_deref().map(HtmlPage::at).transpose()?;
+    let file = recording::open(&options.file)?;
+    // Whoever made it chose what is in it.
+    rights::keep_open_files_and(page.as_ref().map(|page| page.file.directory()));
+    let mut recording = Reader::of(file, options.file.display().to_string())?;
+    let engine = Engine::new(recording.header(), settings);
     let mut observer = Observer::recorded(engine, recording.header());
     let mut sample = Sample::default();
     let mut explainer = options.explain.map(Explainer::new);
-    let mut page = options.html.as_ref().map(|_| HtmlPage::default());
     while recording.read(&mut sample)? {
         match &mut page {
             Some(page) => page.observe(&mut observer, &sample),
@@ -62,15 +68,16 @@ pub fn run(
     if let Some(explainer) = explainer {
         explainer.end(out, style)?;
     }
-    if let (Some(path), Some(page)) = (&options.html, page) {
-        page.write(&observer, path)?;
+    if let Some(page) = page {
+        page.write(&observer)?;
     }
     Ok(observer.engine().found())
 }
 
 /// What a page needs beside the engine.
-#[derive(Default)]
 struct HtmlPage {
+    file: NewFile,
+    zone: TimeZone,
     moments: Vec<ChartTime>,
     first_t: Option<f64>,
     last_t: f64,
@@ -80,6 +87,12 @@ struct HtmlPage {
 const MOST_MOMENTS: usize = 200;
 
 impl HtmlPage {
+    /// One to be written there.
+    fn at(path: &Path) -> Result<Self> {
+        let (file, zone) = (NewFile::at(path)?, machine::zone());
+        Ok(Self { file, zone, moments: Vec::new(), first_t: None, last_t: 0.0 })
+    }
+
     fn observe(&mut self, observer: &mut Observer, sample: &Sample) {
         observer.observe(sample);
         self.first_t = self.first_t.or(Some(sample.t));
@@ -89,15 +102,15 @@ impl HtmlPage {
         self.moments.extend(words.take(room).map(|text| (sample.t, text)));
     }
 
-    fn write(&self, observer: &Observer, path: &Path) -> Result<()> {
+    fn write(self, observer: &Observer) -> Result<()> {
         let history_s = self.last_t - self.first_t.unwrap_or(self.last_t);
         let looked = Looked { history_s, ..Looked::default() };
         let mut diagnosis = observer.diagnose(&[], Logs::default(), looked);
         diagnosis.host.1.clear();
-        let times = Times { zone: machine::zone(), now_t: diagnosis.t };
+        let times = Times { zone: self.zone, now_t: diagnosis.t };
         let mut page = Vec::new();
         html::write(&mut page, &diagnosis, &times, &self.moments)?;
-        new_file::replace(path, &page)
+        self.file.write(&page)
     }
 }
 

@@ -12,7 +12,8 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
-use std::path::Path;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
 
 /// Names that are tried: somebody may fill a directory with them, but cannot guess them.
 const ATTEMPTS: usize = 8;
@@ -22,21 +23,54 @@ const ATTEMPTS: usize = 8;
 /// # Errors
 /// Others may write to its directory, what is there is no regular file, or it cannot be written.
 pub fn replace(path: &Path, text: &[u8]) -> Result<()> {
-    let name = path.display();
-    let write = || {
-        let place = trusted_path::find(path, &trusted_path::owners())?;
-        ensure_replaceable(path, &place)?;
-        let (new, file) = beside(&place)?;
-        let written = fill(file, text).and_then(|()| {
-            rustix::fs::renameat(&place.dir, &new, &place.dir, &place.name)?;
-            sync(&place)
-        });
-        if written.is_err() {
-            let _ = rustix::fs::unlinkat(&place.dir, &new, AtFlags::empty());
-        }
-        written
-    };
-    write().with_context(|| format!("cannot write '{name}'"))
+    NewFile::at(path)?.write(text)
+}
+
+/// Where a text is to be put, found while all rights are there.
+#[derive(Debug)]
+pub struct NewFile {
+    place: Destination,
+    path: PathBuf,
+}
+
+impl NewFile {
+    /// At that path.
+    ///
+    /// # Errors
+    /// Others may write to its directory, or what is there is no regular file.
+    pub fn at(path: &Path) -> Result<Self> {
+        let find = || -> Result<Self> {
+            let place = trusted_path::find(path, &trusted_path::owners())?;
+            ensure_replaceable(path, &place)?;
+            Ok(Self { place, path: path.to_owned() })
+        };
+        find().with_context(|| format!("cannot write '{}'", path.display()))
+    }
+
+    /// The directory that it is written to, and nothing outside of it.
+    pub fn directory(&self) -> BorrowedFd<'_> {
+        self.place.dir.as_fd()
+    }
+
+    /// Puts the text there, as a whole or not at all.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, text: &[u8]) -> Result<()> {
+        let place = &self.place;
+        let write = || {
+            let (new, file) = beside(place)?;
+            let written = fill(file, text).and_then(|()| {
+                rustix::fs::renameat(&place.dir, &new, &place.dir, &place.name)?;
+                sync(place)
+            });
+            if written.is_err() {
+                let _ = rustix::fs::unlinkat(&place.dir, &new, AtFlags::empty());
+            }
+            written
+        };
+        write().with_context(|| format!("cannot write '{}'", self.path.display()))
+    }
 }
 
 /// Makes a file that only its owner may read; there must be none yet.

@@ -3,17 +3,20 @@
 use crate::system::seccomp;
 use anyhow::{Context, Result, ensure};
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, NetPort, Ruleset, RulesetAttr,
-    RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, NetPort, PathBeneath, Ruleset,
+    RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 use nix::unistd::{Gid, Uid, getresgid, getresuid, setgroups, setresgid, setresuid};
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_no_new_privs};
 use serde::{Deserialize, Serialize};
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 /// The user and the group of nobody, as the kernel has them for what it cannot tell (overflowuid).
 const NOBODY: u32 = 65534;
+/// The capabilities for files of others.
+const FILES: CapabilitySet = CapabilitySet::DAC_OVERRIDE.union(CapabilitySet::DAC_READ_SEARCH);
 
 /// User, group and further groups of a process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,11 +51,16 @@ impl Rights {
         Some(Self { uid, gid, groups: numbers("Groups:").unwrap_or_default() })
     }
 
-    /// Gives up all others for good.
+    /// Gives up all others for good, and ends with its parent.
     ///
     /// # Errors
     /// The kernel refuses, or says that some are left.
     pub fn keep_only(&self) -> Result<()> {
+        self.give_up_others()?;
+        end_with_parent()
+    }
+
+    fn give_up_others(&self) -> Result<()> {
         let groups: Vec<Gid> = self.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
         let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
         setgroups(&groups).context("cannot give up groups")?;
@@ -78,8 +86,7 @@ impl Rights {
             inheritable: CapabilitySet::empty(),
         };
         set_capabilities(None, left).context("cannot give up capabilities")?;
-        set_no_new_privs(true).context("cannot refuse new rights")?;
-        end_with_parent()
+        set_no_new_privs(true).context("cannot refuse new rights")
     }
 }
 
@@ -160,11 +167,44 @@ pub fn keep_reading_memory() -> Result<()> {
     Ok(())
 }
 
+/// Gives up all that a command does not need that reads what is open, prints, and writes into that directory
+/// at most: it opens no other file (Landlock), has no capabilities and is nobody, if it writes none, runs no
+/// program, reaches no process and opens no socket (seccomp). What the kernel does not have is done without.
+pub fn keep_open_files_and(directory: Option<BorrowedFd<'_>>) {
+    match directory {
+        None => {
+            if rustix::process::geteuid().is_root() {
+                // A container may have no such user.
+                let _ = Rights { uid: NOBODY, gid: NOBODY, groups: Vec::new() }.give_up_others();
+            }
+            keep_capabilities(CapabilitySet::empty());
+        }
+        // Root's own directory may be closed to root: /root has mode 0550 on some systems.
+        Some(_) => keep_capabilities(FILES),
+    }
+    let _ = set_no_new_privs(true);
+    let writing =
+        AccessFs::ReadDir | AccessFs::MakeReg | AccessFs::WriteFile | AccessFs::RemoveFile;
+    let rules = || -> Result<(), RulesetError> {
+        let rules = Ruleset::default()
+            .set_compatibility(CompatLevel::BestEffort)
+            .handle_access(AccessFs::from_all(ABI::V5))?
+            .handle_access(AccessNet::from_all(ABI::V5))?
+            .scope(Scope::from_all(ABI::V6))?
+            .create()?;
+        let beneath = directory.map(|directory| PathBeneath::new(directory, writing));
+        rules.add_rules(beneath.into_iter().map(Ok::<_, RulesetError>))?.restrict_self()?;
+        Ok(())
+    };
+    let _ = rules();
+    seccomp::forbid_reaching();
+}
+
 /// Gives up all that a command does not need that reads and writes files and nothing else: of the
 /// capabilities only those for files are left, and no program is run, no process reached, no socket
 /// opened. The files may come from anywhere. What the kernel does not have is done without.
 pub fn keep_files_only() {
-    keep_capabilities(CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH);
+    keep_capabilities(FILES);
     let _ = set_no_new_privs(true);
     seccomp::forbid_reaching();
 }
@@ -239,6 +279,7 @@ pub fn enclose(asks: bool, port: Option<u16>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::new_file::NewFile;
     use std::net::{TcpListener, TcpStream};
 
     #[test]
@@ -269,6 +310,35 @@ mod tests {
                 || !std::path::Path::new("/proc/sys/kernel/ostype").exists()
                 || !has_ports()
         );
+    }
+
+    #[test]
+    fn what_writes_into_one_directory_replaces_files_there_and_opens_none_elsewhere() {
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (page, file) = (dir.path().join("page"), other.path().join("a"));
+        std::fs::write(&page, "before").unwrap();
+        std::fs::write(&file, "x").unwrap();
+        let new = NewFile::at(&page).unwrap();
+        let thread = std::thread::spawn(move || {
+            keep_open_files_and(Some(new.directory()));
+            let written = new.write(b"after");
+            let reads = std::fs::read(&file).is_ok();
+            let makes = std::fs::write(file.with_file_name("b"), "y").is_ok();
+            let runs = std::process::Command::new("/bin/true").status().is_ok();
+            (written.is_ok(), reads, makes, runs)
+        });
+        let (writes, reads, makes, runs) = thread.join().unwrap();
+        assert!(writes && std::fs::read_to_string(&page).unwrap() == "after");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
+        // Both, or neither on a kernel without Landlock.
+        assert_eq!(reads, makes);
+        assert!(!reads || has_no_landlock());
+        assert!(!runs || has_no_landlock());
+    }
+
+    fn has_no_landlock() -> bool {
+        let rules = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+        rules.handle_access(AccessFs::Execute).and_then(Ruleset::create).is_err()
     }
 
     /// Whether the kernel's Landlock knows of ports.

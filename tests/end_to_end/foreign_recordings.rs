@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
@@ -10,6 +11,7 @@ use tempfile::TempDir;
 use crate::common::cli::{Cli, PROMPTLY};
 use crate::common::fake_proc::{Fake, FakeProc, pid};
 use crate::common::impostor::fifo;
+use crate::common::pty::Pty;
 use crate::common::{process, wait};
 
 /// A recording of this boot that comes through a pipe, so that its reader waits wherever the test holds it.
@@ -93,7 +95,8 @@ fn diagnosed(mut flowing: Flowing) -> String {
         has_no_rights(&seen)
     };
     assert!(wait::until(PROMPTLY, is_held), "{seen}");
-    assert!(!flowing.is_open_in(cli.pid()), "who has its rights reads nothing of it");
+    // Who has its rights closes it as soon as the helper runs.
+    assert!(wait::until(PROMPTLY, || !flowing.is_open_in(cli.pid())), "it is held open");
     flowing.sample();
     drop(flowing);
     let ended = cli.end(Duration::from_secs(30));
@@ -112,6 +115,67 @@ fn one_beside_a_look_is_read_by_a_helper_without_rights() {
 fn one_of_another_machine_is_read_by_a_helper_without_rights() {
     let text = diagnosed(Flowing::of("elsewhere.example"));
     assert!(text.contains("the recording is of another machine"), "{text}");
+}
+
+/// Waits until a process that reads a recording is as it must be.
+fn held(pid: u32, mut is_held: impl FnMut(&str) -> bool) {
+    let mut seen = String::new();
+    let held = wait::until(PROMPTLY, || {
+        seen = status(pid);
+        is_held(&seen)
+    });
+    assert!(held, "{seen}");
+}
+
+#[test]
+fn a_replay_has_no_rights_while_it_reads() {
+    let mut flowing = Flowing::of("elsewhere.example");
+    flowing.sample();
+    let cli = Cli::leakwatch(["replay", flowing.path().to_str().unwrap()]);
+    held(cli.pid(), has_no_rights);
+    flowing.sample();
+    drop(flowing);
+    let ended = cli.end(PROMPTLY);
+    assert_eq!(ended.code, Some(0), "{}", ended.err.text());
+}
+
+/// It may write into the directory of the page, and do nothing else (`rights::tests` look at Landlock).
+#[test]
+fn a_replay_that_writes_a_page_has_the_rights_for_that_alone() {
+    let mut flowing = Flowing::of("elsewhere.example");
+    flowing.sample();
+    let page = flowing.dir.path().join("page.html");
+    let path = flowing.path();
+    let args = ["replay", "--html", page.to_str().unwrap(), path.to_str().unwrap()];
+    let cli = Cli::leakwatch(args);
+    held(cli.pid(), |seen| {
+        let is_root = nix::unistd::geteuid().is_root();
+        let files = if is_root { "CapPrm:\t0000000000000006" } else { "CapPrm:\t0000000000000000" };
+        [files, "NoNewPrivs:\t1", "Seccomp:\t2"].iter().all(|line| seen.contains(line))
+    });
+    flowing.sample();
+    let dir = std::mem::replace(&mut flowing.dir, tempfile::tempdir().unwrap());
+    drop(flowing);
+    let ended = cli.end(PROMPTLY);
+    assert_eq!(ended.code, Some(0), "{}", ended.err.text());
+    assert!(fs::read_to_string(page).unwrap().contains("</html>"));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "the pipe and the page");
+}
+
+#[test]
+fn a_recording_that_is_played_is_read_without_rights_from_its_beginning_again() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recordings/prefork-leak.jsonl.gz");
+    let mut command = Command::new(Cli::program());
+    command.args(["top", "--color", "never", file]);
+    let mut top = Pty::start(&mut command, (80, 24));
+    top.expect_text(PROMPTLY, "SERVICE by urgency");
+    held(top.pid(), has_no_rights);
+    top.types("\x1b[F");
+    top.expect_text(PROMPTLY, "at its end");
+    top.types("\x1b[H");
+    top.expect(PROMPTLY, "an earlier time", |screen| !screen.text().contains("at its end"));
+    top.types("q");
+    assert_eq!(top.end(PROMPTLY).code(), Some(0));
 }
 
 /// The words of a failed diagnosis with a recording.

@@ -13,6 +13,7 @@ use leakwatch::core::model::ceiling::{Ceiling, CeilingKind, Place};
 use leakwatch::core::model::process::{Comm, Proc, ProcId, Program};
 use leakwatch::core::model::sample::{Header, Memory, Sample};
 use leakwatch::store::recording::Writer;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 const SMALL: ScreenSize = ScreenSize { columns: 80, rows: 24 };
@@ -40,7 +41,8 @@ fn screen(
     keys: &[Key],
 ) -> String {
     let options = options();
-    let mut playback = Playback::open(recording, &options.judge, 10.0).unwrap();
+    let (file, name) = (File::open(recording).unwrap(), recording.display().to_string());
+    let mut playback = Playback::of(file, name, &options.judge, 10.0).unwrap();
     let mut log = EventLog::default();
     playback.move_time(TimeRequest::Seconds(at_s));
     playback.catch_up(&mut log, || true).unwrap();

@@ -21,10 +21,11 @@ use crate::core::model::process::ProcId;
 use crate::report::explain;
 use crate::report::explain::ExplainedAt;
 use crate::report::words::{Style, Subject, TimeOfDay};
+use crate::store::recording;
 use crate::system::rights;
 use crate::system::terminal::Terminal;
 use crate::system::wait::{Waiter, Wake};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use live::Live;
 use playback::Playback;
 use source::SampleSource;
@@ -43,9 +44,16 @@ pub fn run(options: &TopOptions) -> Result<Severity> {
     let mut log = EventLog::default();
     let (waiter, source) = match &options.file {
         Some(file) => {
-            rights::keep_files_only();
+            let name = file.display().to_string();
+            ensure!(
+                name != "-",
+                "top cannot play standard input, where the keys come from\n  hint: write it to a file and name that"
+            );
+            let file = recording::open(file)?;
+            // Whoever made it chose what is in it.
+            rights::keep_open_files_and(None);
             // Before signals are taken over, so that Ctrl-C ends the reading of a long file.
-            let playback = Playback::open(file, &options.judge, options.speed)?;
+            let playback = Playback::of(file, name, &options.judge, options.speed)?;
             (Waiter::of_screen()?, SampleSource::Recording(Box::new(playback)))
         }
         None => {

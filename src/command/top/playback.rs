@@ -10,15 +10,17 @@ use crate::core::engine::Engine;
 use crate::core::model::sample::Sample;
 use crate::diagnose::observer::Observer;
 use crate::store::recording::Reader;
-use anyhow::{Result, bail, ensure};
-use std::path::{Path, PathBuf};
+use anyhow::{Context, Result, bail};
+use std::fs::File;
+use std::io::Seek;
 
 /// The speeds that keys choose.
 const SPEEDS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
 
 /// A recording that is played.
 pub struct Playback<'o> {
-    path: PathBuf,
+    file: File,
+    name: String,
     judge: &'o JudgeOptions,
     reader: Reader,
     observer: Observer,
@@ -36,29 +38,25 @@ pub struct Playback<'o> {
 }
 
 impl<'o> Playback<'o> {
-    /// Opens a recording and judges its first sample.
+    /// Judges the first sample of an open recording; `name` is what errors call it.
     ///
     /// # Errors
     /// It cannot be read, is no recording, or has no sample; bad rules.
-    pub fn open(path: &Path, judge: &'o JudgeOptions, speed: f64) -> Result<Self> {
-        ensure!(
-            path != Path::new("-"),
-            "top cannot play standard input, where the keys come from\n  hint: write it to a file and name that"
-        );
-        let mut all = Reader::open(path)?;
+    pub fn of(file: File, name: String, judge: &'o JudgeOptions, speed: f64) -> Result<Self> {
+        let mut all = from_its_beginning(&file, &name)?;
         let (mut sample, mut times) = (Sample::default(), Vec::new());
         while all.read(&mut sample)? {
             times.push(sample.t);
         }
         let Some(t) = times.first().copied() else {
-            bail!("{}: has no sample", path.display());
+            bail!("{name}: has no sample");
         };
-        let reader = Reader::open(path)?;
+        let reader = from_its_beginning(&file, &name)?;
         let engine = Engine::new(reader.header(), resolve::engine(judge, true)?);
         let observer = Observer::recorded(engine, reader.header());
-        let path = path.to_owned();
+        let (judged, wanted) = (0, 1);
         let mut playback =
-            Self { path, judge, reader, observer, sample, times, judged: 0, wanted: 1, t, speed };
+            Self { file, name, judge, reader, observer, sample, times, judged, wanted, t, speed };
         playback.judge_next(&mut EventLog::default())?;
         Ok(playback)
     }
@@ -139,7 +137,7 @@ impl<'o> Playback<'o> {
     }
 
     fn rewind(&mut self, log: &mut EventLog) -> Result<()> {
-        self.reader = Reader::open(&self.path)?;
+        self.reader = from_its_beginning(&self.file, &self.name)?;
         let engine = Engine::new(self.reader.header(), resolve::engine(self.judge, true)?);
         self.observer = Observer::recorded(engine, self.reader.header());
         self.judged = 0;
@@ -163,6 +161,12 @@ impl<'o> Playback<'o> {
     }
 }
 
+/// Reads a recording again, which may not be opened again. All readers of it share one position.
+fn from_its_beginning(file: &File, name: &str) -> Result<Reader> {
+    let again = file.try_clone().and_then(|mut again| again.rewind().map(|()| again));
+    Reader::of(again.with_context(|| format!("{name}: cannot be read again"))?, name.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,7 +184,8 @@ mod tests {
     fn time_goes_forward_back_and_to_both_ends() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recordings/prefork-leak.jsonl.gz");
         let options = options(file);
-        let mut playback = Playback::open(Path::new(file), &options.judge, 10.0).unwrap();
+        let mut playback =
+            Playback::of(File::open(file).unwrap(), file.to_owned(), &options.judge, 10.0).unwrap();
         let (first_t, last_t) = playback.span();
         let mut log = EventLog::default();
         let mut at = |playback: &mut Playback<'_>, request| {

@@ -36,7 +36,7 @@ mod read;
 mod write;
 
 pub use comm_text::CommText;
-pub use read::{LONGEST_LINE, Reader, parse_header, parse_sample};
+pub use read::{LONGEST_LINE, Reader, open, parse_header, parse_sample};
 pub use write::Writer;
 
 /// The value of the header's `format`.

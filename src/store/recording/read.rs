@@ -84,7 +84,7 @@ impl Reader {
 ///
 /// # Errors
 /// It cannot be opened.
-pub(super) fn open(path: &Path) -> Result<File> {
+pub fn open(path: &Path) -> Result<File> {
     let opened = match path == Path::new("-") {
         true => io::stdin().as_fd().try_clone_to_owned().map(File::from),
         false => File::open(path),
