@@ -2,12 +2,13 @@
 //! more (memfd, deleted files, shared anonymous mappings) with the processes that keep them.
 
 use super::cut;
-use super::mounts::{MemoryMount, comm};
+use super::mounts::MemoryMount;
 use crate::core::balance::{Details, Part};
 use crate::core::model::memory_line::LineKind;
 use crate::core::model::units::MIB;
 use crate::core::origin::folded;
-use crate::system::proc::parse::{kib_line, named_line};
+use crate::system::proc::parse::{self, kib_line, named_line};
+use crate::system::proc::procdir::ProcDir;
 use rustix::fs::{
     AtFlags, CWD, FileType, MemfdFlags, StatxFlags, fstat, makedev, memfd_create, statx,
 };
@@ -18,6 +19,8 @@ use std::path::Path;
 const MOST_PROCESSES: usize = 20_000;
 const MOST_FILES: usize = 65_536;
 const MAPS_MAX: usize = 8 << 20;
+/// Bytes of a status: 2 KiB, and up to 11 for each further group.
+const STATUS_MAX: usize = 64 << 10;
 /// A process with less shared memory than this has no mappings worth a look.
 const LEAST_SHARED: u64 = MIB;
 /// Files and programs below this are not told.
@@ -55,12 +58,15 @@ pub(super) fn read(
     go_on: &mut dyn FnMut() -> bool,
     details: &mut Details,
 ) {
-    let names = std::fs::read_dir(procfs).into_iter().flatten().flatten();
-    let mut pids: Vec<u32> =
-        names.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    let Ok(proc) = ProcDir::open(procfs) else { return };
+    let mut pids = Vec::new();
+    // Of a list that breaks off, what there is.
+    let _ = proc.pids(|pid| pids.push(pid));
     pids.sort_unstable();
     let kernels = kernels_device();
     let mut scan = HolderScan {
+        proc,
+        status: vec![0; STATUS_MAX],
         mounts,
         kernels,
         files: BTreeMap::new(),
@@ -85,6 +91,9 @@ pub(super) fn read(
 }
 
 struct HolderScan<'a> {
+    proc: ProcDir,
+    /// Room for a status.
+    status: Vec<u8>,
     mounts: &'a [MemoryMount],
     /// The device of the kernel's own tmpfs, on which memfds and shared mappings lie.
     kernels: Option<u64>,
@@ -95,15 +104,15 @@ struct HolderScan<'a> {
 
 impl HolderScan<'_> {
     fn process(&mut self, dir: &Path, pid: u32) {
-        let Ok(status) = std::fs::read(dir.join("status")) else { return };
-        let of = |name: &str| kib_line(&status, name.as_bytes()).unwrap_or(0);
-        let Some(comm) = comm(dir) else { return };
+        let Ok(status) = self.proc.read(pid, "status", &mut self.status) else { return };
+        let of = |name: &str| kib_line(status, name.as_bytes()).unwrap_or(0);
+        let Some(comm) = parse::name(status) else { return };
         let shared = of("RssShmem");
         let sum = self.programs.entry(comm.clone()).or_default();
         sum.processes += 1;
         sum.bytes = sum.bytes.saturating_add(of("RssAnon"));
         sum.page_tables = sum.page_tables.saturating_add(of("VmPTE"));
-        sum.threads = sum.threads.saturating_add(named_line(&status, b"Threads").unwrap_or(0));
+        sum.threads = sum.threads.saturating_add(named_line(status, b"Threads").unwrap_or(0));
         let holder = format!("{comm}[{pid}]");
         match std::fs::read_dir(dir.join("fd")) {
             Ok(files) => {

@@ -41,7 +41,8 @@ impl BalanceReader {
             procfs: procfs.to_owned(),
             sysfs: sysfs.unwrap_or(Path::new("/sys")).to_owned(),
             hierarchy: Hierarchy::new(procfs, sysfs),
-            mounts: mounts::find(procfs),
+            // Those of other namespaces come with the details: to find them takes a look at every process.
+            mounts: mounts::find_own(procfs),
             page_size: procfs::page_size(),
         }
     }

@@ -96,6 +96,25 @@ pub(crate) fn kib_line(text: &[u8], name: &[u8]) -> Option<u64> {
     named_line(text, name)?.checked_mul(1024)
 }
 
+/// The name in a status, where the kernel writes a newline and a backslash as `\n` and `\\`.
+pub(crate) fn name(status: &[u8]) -> Option<String> {
+    let escaped = String::from_utf8_lossy(lines(status).next()?.strip_prefix(b"Name:\t")?);
+    let escaped = escaped.strip_suffix('\n').unwrap_or(&escaped);
+    let mut name = String::new();
+    let mut rest = escaped.chars();
+    while let Some(next) = rest.next() {
+        name.push(match next {
+            '\\' if rest.as_str().starts_with('n') => {
+                rest.next();
+                '\n'
+            }
+            '\\' => rest.next().unwrap_or('\\'),
+            other => other,
+        });
+    }
+    Some(name)
+}
+
 /// The first number after `name` at the start of a line; blanks and a colon lie between.
 pub(crate) fn named_line(text: &[u8], name: &[u8]) -> Option<u64> {
     lines(text).find_map(|line| {
@@ -179,6 +198,20 @@ mod tests {
     const STAT: &[u8] =
         b"812 (apache2) S 1 812 812 0 -1 4194560 1520 98 0 0 3 4 0 0 20 0 1 0 123456 \
         7000064 1100 18446744073709551615 94000 95000 140000 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0\n";
+
+    #[test]
+    fn the_name_in_a_status_is_the_one_that_the_process_chose() {
+        for (written, is) in [
+            ("apache2", "apache2"),
+            (r"a\nb\\n c:\\", "a\nb\\n c:\\"),
+            ("x\ty\u{e4}", "x\ty\u{e4}"),
+            ("", ""),
+        ] {
+            let status = format!("Name:\t{written}\nUmask:\t0022\n");
+            assert_eq!(name(status.as_bytes()).as_deref(), Some(is));
+        }
+        assert_eq!((name(b""), name(b"Umask:\t0022\nName:\tx\n")), (None, None));
+    }
 
     #[test]
     fn the_fields_are_those_of_the_manual() {
