@@ -5,6 +5,7 @@
 //! share of what those before it left, and of a file its newest part is read within that.
 
 use crate::system::wait;
+use serde::{Deserialize, Serialize};
 
 /// Bytes that are read, unpacked ones included.
 const MOST_BYTES: u64 = 1 << 30;
@@ -18,6 +19,17 @@ const MOST_S: f64 = 3.0;
 /// Of each log so many bytes are read, and so many of its lines looked at, whatever the others took.
 const LEAST_BYTES: u64 = 64 << 10;
 const LEAST_LINES: u64 = 4 << 10;
+
+/// Where the reading of a log ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum ReadEnd {
+    /// All of it was read that is not too old.
+    Whole,
+    /// Its share of what all logs may cost was used up.
+    ShareUsed,
+    /// Time was up for all logs.
+    TimeUp,
+}
 
 /// What is left for all logs, and for the one that is being read.
 #[derive(Debug)]

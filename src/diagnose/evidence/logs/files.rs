@@ -1,10 +1,11 @@
 //! Files: log files from the end backwards, compressed ones as far as time allows; and the kernel's ring.
 
 use super::budget::Deadline;
+use super::budget::ReadEnd;
 use super::gather::LogEventCounts;
 use super::hit::hit;
 use super::journal;
-use super::queue::{LogKind, OpenLog, Packing, ReadEnd, ReadOutcome};
+use super::queue::{LogKind, OpenLog, Packing, ReadOutcome};
 use super::wordings::LogEntry;
 use crate::diagnose::findings::Witness;
 use bzip2::bufread::MultiBzDecoder;

@@ -1,9 +1,10 @@
 //! Journal: what systemd's journal says, by way of journalctl: its files are not ours to parse.
 
+use super::budget::ReadEnd;
 use super::gather::LogEventCounts;
 use super::hit::{hit, hit_in, record};
 use super::lines::LONGEST as LONGEST_LINE;
-use super::queue::{ReadEnd, ReadOutcome};
+use super::queue::ReadOutcome;
 use super::wordings::LogEntry;
 use crate::diagnose::findings::Witness;
 use crate::system::wait;

@@ -24,6 +24,7 @@ mod program;
 mod queue;
 mod records;
 mod rfc_5424;
+mod running_journal;
 mod timestamp;
 mod wordings;
 mod wrapped;

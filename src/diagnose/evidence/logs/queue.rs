@@ -2,12 +2,13 @@
 //!
 //! Opening takes root's rights, reading takes none: so nothing here looks into a log.
 
-use super::budget;
+use super::budget::{self, ReadEnd};
 use super::journalctl::{QUERIES, Query};
 use super::program::program_of;
+use super::running_journal::{EndedJournal, RunningJournal};
 use super::{LogSources, ServerLog};
 use crate::diagnose::findings::Logs;
-use crate::system::{foreign_file, trusted_path, wait};
+use crate::system::{foreign_file, trusted_path};
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -15,8 +16,6 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Child;
-use std::time::Duration;
 
 /// The most files that are read, the newest first.
 const MOST_FILES: usize = 400;
@@ -28,12 +27,6 @@ const MOST_FILES_OF_USER: usize = 100;
 const MOST_ENTRIES: [usize; 2] = [20_000, 5_000];
 /// Notes on what could not be opened.
 const MOST_NOTES: usize = 8;
-/// A journalctl whose output has ended ends within this time, or is ended.
-const ENDING: Duration = Duration::from_millis(500);
-/// Seconds of a processor that a journalctl may use, and seconds in all: what it looks through may be gigabytes, and
-/// the files are to be read too.
-const JOURNAL_CPU_S: f64 = 0.4;
-const JOURNAL_S: f64 = 1.0;
 /// Names of files in one note.
 const MOST_NAMES: usize = 3;
 
@@ -63,17 +56,6 @@ pub(super) struct ReadOutcome {
     pub(super) entries: usize,
     /// Where it ended.
     pub(super) end: ReadEnd,
-}
-
-/// Where the reading of a log ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum ReadEnd {
-    /// All of it was read that is not too old.
-    Whole,
-    /// Its share of what all logs may cost was used up.
-    ShareUsed,
-    /// Time was up for all logs.
-    TimeUp,
 }
 
 /// How a log file is packed.
@@ -113,14 +95,6 @@ enum BeingRead {
     Nothing,
     Journal(RunningJournal),
     File(String),
-}
-
-/// A journalctl that runs.
-struct RunningJournal {
-    child: Child,
-    query: Query,
-    began_s: f64,
-    is_cut: bool,
 }
 
 /// Opens them in the order in which they are to be read.
@@ -193,14 +167,8 @@ impl<'s> Queue<'s> {
 
     /// Ends a journalctl that takes too long; what it said until then counts.
     pub(super) fn watch(&mut self) {
-        let BeingRead::Journal(RunningJournal { child, began_s, is_cut, .. }) = &mut self.reading
-        else {
-            return;
-        };
-        let used_s = wait::processor_s_of(child.id()).unwrap_or_default();
-        if !*is_cut && (used_s > JOURNAL_CPU_S || wait::awake_s() > *began_s + JOURNAL_S) {
-            *is_cut = true;
-            child.kill().ok();
+        if let BeingRead::Journal(journal) = &mut self.reading {
+            journal.watch();
         }
     }
 
@@ -218,34 +186,18 @@ impl<'s> Queue<'s> {
         }
     }
 
-    fn settle_journal(&mut self, mut journal: RunningJournal, outcome: ReadOutcome) {
-        let RunningJournal { child, query, is_cut, .. } = &mut journal;
-        let is_whole = outcome.end == ReadEnd::Whole && !*is_cut;
-        if !is_whole {
-            let of_kernel = if query.is_of_kernel() { "of the kernel " } else { "" };
-            let why = match outcome.end {
-                ReadEnd::TimeUp => "time was up".to_owned(),
-                ReadEnd::ShareUsed => budget::words(),
-                ReadEnd::Whole => format!(
-                    "journalctl took more than {JOURNAL_CPU_S} s of CPU or {JOURNAL_S} s in all"
-                ),
-            };
-            self.note(format!("older entries {of_kernel}in the journal: {why}"));
-            child.kill().ok();
+    fn settle_journal(&mut self, journal: RunningJournal, outcome: ReadOutcome) {
+        let EndedJournal { unread, is_answer, without_sifting } = journal.end(outcome.end);
+        let is_cut = unread.is_some();
+        if let Some(unread) = unread {
+            self.note(unread);
         }
         if outcome.end == ReadEnd::TimeUp {
             self.steps.retain(|step| !matches!(step, OpenStep::Journal(_)));
         }
-        let ended = wait::child(child, ENDING);
-        if ended.is_none() {
-            child.kill().ok();
-            wait::child(child, ENDING);
-        }
-        // 1 is also what `--grep` says when nothing matches.
-        let is_answer = ended.is_some_and(|status| status.success());
-        if outcome.entries > 0 || is_answer || !is_whole {
+        if outcome.entries > 0 || is_answer || is_cut {
             self.is_journal_read = true;
-        } else if let Some(without) = query.without_sifting() {
+        } else if let Some(without) = without_sifting {
             self.steps.push_front(OpenStep::Journal(without));
         }
     }
@@ -265,18 +217,17 @@ impl<'s> Queue<'s> {
     /// other program's failure.
     fn journal(&mut self, query: Query) -> Option<OpenLog> {
         let program = self.sources.journalctl.as_deref()?;
-        let mut child = match query.command(program, self.sources.since_t).spawn() {
-            Ok(child) => child,
+        match RunningJournal::start(program, query, self.sources.since_t) {
+            Ok((journal, file)) => {
+                self.reading = BeingRead::Journal(journal);
+                Some(OpenLog { kind: LogKind::Journal, file, left: self.left() })
+            }
             Err(error) => {
                 self.note(format!("the journal: cannot start journalctl: {error}"));
                 self.steps.retain(|step| !matches!(step, OpenStep::Journal(_)));
-                return None;
+                None
             }
-        };
-        let file = child.stdout.take().map(OwnedFd::from);
-        let began_s = wait::awake_s();
-        self.reading = BeingRead::Journal(RunningJournal { child, query, began_s, is_cut: false });
-        Some(OpenLog { kind: LogKind::Journal, file: file?, left: self.left() })
+        }
     }
 
     fn kernel(&mut self) -> Option<OpenLog> {
