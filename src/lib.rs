@@ -31,7 +31,7 @@
 //! | [`diagnose`] | the adviser: services, evidence from logs, settings and work done, advice, its reports | signals |
 //! | [`report`] | write events and state to any `impl Write`: text, JSON, journal, Prometheus, the screen | reading anything, choosing |
 //! | [`store`] | files of our own: recordings, histories of checks, profiles of programs, evidence of ended processes | decisions |
-//! | [`system`] | every system call: [`proc`](system::proc), `ceilings` and [`balance`](system::balance) read the machine, [`heap_census`](system::heap_census) another process's memory; [`signal`](system::signal) alone sends signals and has units restarted; [`wait`](system::wait) alone sleeps and reads clocks; [`prepare`](system::prepare), [`hook`](system::hook), [`systemd`](system::systemd), [`terminal`](system::terminal), outputs that never block | decisions |
+//! | [`system`] | every system call: [`proc`](system::proc), `ceilings` and [`balance`](system::balance) read the machine, [`heap_census`](system::heap_census) another process's memory, `aside` what may hang; [`signal`](system::signal) alone sends signals and has units restarted; [`wait`](system::wait) alone sleeps and reads clocks; [`prepare`](system::prepare), [`hook`](system::hook), [`systemd`](system::systemd), [`terminal`](system::terminal), outputs that never block | decisions |
 //! | [`core`](crate::core) | judge samples: pure functions and bounded state | I/O, clocks, other rooms |
 //!
 //! | inside [`core`](crate::core) | duty |
@@ -65,6 +65,8 @@
 //! * An assessment has at most one order: `Assessment { order: Option<Order>, .. }`.
 //! * Watch and check act on a live sample in one place (`command/act.rs`), which sends the signal
 //!   before anything is written.
+//! * What a process can make hang (any file of its own in /proc) is not read by the thread that decides: the
+//!   sampler goes to a thread of its own for each sample, and a new one takes over from one that hangs.
 //! * A steady sample allocates nothing (`tests/steady.rs` counts).
 //! * Time is a field of the sample. Nothing in the core reads a clock, so a replay equals the live run.
 //! * Sizes are bytes and times are seconds everywhere above `system::proc`.

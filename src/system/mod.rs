@@ -1,5 +1,6 @@
 //! The machine: every system call is made here.
 
+mod aside;
 pub mod balance;
 mod ceilings;
 pub mod channel;

@@ -7,14 +7,13 @@
 //! other may keep leakwatch from its work.
 
 use crate::core::model::process::ProcId;
-use crate::system::proc::start_and_parent;
+use crate::system::proc;
 use crate::system::{trusted_path, wait};
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_peercred;
 use rustix::net::{AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType};
 use std::fmt::Write;
 use std::os::fd::OwnedFd;
-use std::path::Path;
 
 /// Seconds after which a claim is given up that was not needed again: the longest grace of a server is 70 s,
 /// and another watch may have the nearer limit by then.
@@ -48,12 +47,11 @@ impl Drop for PoolClaim {
 impl PoolClaims {
     /// Whether this watch may end that child of its master. Where the kernel refuses to tell, it may.
     pub(crate) fn take(&mut self, child: u32) -> bool {
-        let stat = |pid| start_and_parent(Path::new("/proc"), pid);
-        let Some(master) = stat(child).and_then(|(_, parent)| Some((stat(parent)?.0, parent)))
-        else {
+        let state = |pid| proc::state_aside(&proc::directory_of(pid)?);
+        let Ok((pid, master)) = state(child).and_then(|of| Ok((of.ppid, state(of.ppid)?))) else {
             return true;
         };
-        self.take_itself(ProcId { pid: master.1, start: master.0 })
+        self.take_itself(ProcId { pid, start: master.start })
     }
 
     /// Whether this watch may have the unit of that process restarted. Its parent is process 1, as that of
@@ -144,7 +142,10 @@ mod tests {
         let (first, second) = (Worker::start(), Worker::start());
         let id = |worker: &Worker| {
             let pid = worker.0.id();
-            ProcId { pid, start: start_and_parent(Path::new("/proc"), pid).unwrap().0 }
+            ProcId {
+                pid,
+                start: proc::start_and_parent(std::path::Path::new("/proc"), pid).unwrap().0,
+            }
         };
         let (mut ours, mut theirs) = (PoolClaims::default(), PoolClaims::default());
         assert!(ours.take_itself(id(&first)) && ours.take_itself(id(&first)));

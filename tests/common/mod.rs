@@ -20,6 +20,7 @@ pub mod events;
 #[allow(dead_code, reason = "tests/in_process uses the rest")]
 pub mod fake_proc;
 pub mod foreground;
+pub mod hanging_file;
 pub mod impostor;
 pub mod lines;
 pub mod load;

@@ -30,6 +30,8 @@ pub enum Need {
     PureFtpd,
     Patch,
     Root,
+    /// File systems whose server is a program.
+    Fuse,
     Cgroup,
     /// A cgroup that limits tasks.
     PidsCgroup,
@@ -46,6 +48,9 @@ impl Need {
         match self {
             Self::Apache if !there(PROGRAM) => {
                 Some("apache2 is missing: apt-get install apache2 libapache2-mod-perl2".into())
+            }
+            Self::Fuse if !there("/dev/fuse") => {
+                Some("/dev/fuse is missing: modprobe fuse, or a container with that device".into())
             }
             Self::ModPerl if !there(&format!("{MODULES}/mod_perl.so")) => {
                 Some("mod_perl is missing: apt-get install libapache2-mod-perl2".into())

@@ -28,7 +28,7 @@ impl Strace {
     pub fn attach(pid: u32, what: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let mut child = Command::new("strace")
-            .args(["-p", &pid.to_string(), "-o"])
+            .args(["-f", "-p", &pid.to_string(), "-o"])
             .arg(dir.path().join("calls"))
             .args(injecting(what))
             .stdin(Stdio::null())

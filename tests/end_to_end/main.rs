@@ -35,6 +35,7 @@ mod faults;
 mod foreign_recordings;
 mod fork_failure;
 mod forks;
+mod hanging;
 mod harness;
 mod hook;
 mod hook_examples;

@@ -19,8 +19,10 @@ pub(in crate::system) fn largest(view: &SamplerView<'_>, pid: u32, page_size: u6
         return None;
     }
     let file = view.proc.open_file(pid, "maps").ok()?;
-    let lines = BufReader::new(file).split(b'\n').take(MOST);
-    lines.filter_map(|line| writable(&line.ok()?)).max().filter(near)
+    view.proc.mark.of(pid, || {
+        let lines = BufReader::new(file).split(b'\n').take(MOST);
+        lines.filter_map(|line| writable(&line.ok()?)).max().filter(near)
+    })
 }
 
 /// Bytes of a private writable mapping, of its line in /proc/PID/maps.

@@ -7,10 +7,13 @@ pub(in crate::system) mod watched;
 
 pub use select::{MOST, Selection, SelectionArgs};
 
+use crate::system::aside::{Aside, ReadMark};
 use parse::Stat;
 use procdir::ProcDir;
+use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 /// Whether `root` is the procfs of our own pid namespace: only then do its pids mean ours.
 pub fn is_own(root: &Path) -> bool {
@@ -27,11 +30,13 @@ pub(crate) struct TreePosition {
     pub(crate) letter: u8,
     /// Its threads.
     pub(crate) threads: u32,
+    /// Its parent.
+    pub(crate) ppid: u32,
 }
 
 /// The directory in /proc of the process that has this pid now. It stays that process's: once that
 /// has been waited for, nothing can be read in it.
-pub(crate) fn directory_of(pid: u32) -> Result<OwnedFd, rustix::io::Errno> {
+pub(crate) fn directory_of(pid: u32) -> Result<OwnedFd, Errno> {
     ProcDir::open(Path::new("/proc"))?.open_directory(pid)
 }
 
@@ -39,11 +44,48 @@ pub(crate) fn directory_of(pid: u32) -> Result<OwnedFd, rustix::io::Errno> {
 ///
 /// # Errors
 /// ESRCH when it is gone.
-pub(crate) fn state_in(directory: &OwnedFd) -> Result<TreePosition, rustix::io::Errno> {
+pub(crate) fn state_in(directory: &OwnedFd) -> Result<TreePosition, Errno> {
     let mut buffer = [0; 1024];
     let stat = procdir::read_in(directory, "stat", &mut buffer)?;
-    let Stat { start, state, threads, .. } = Stat::parse(stat).ok_or(rustix::io::Errno::SRCH)?;
-    Ok(TreePosition { start, letter: state, threads })
+    let Stat { start, state, threads, ppid, .. } = Stat::parse(stat).ok_or(Errno::SRCH)?;
+    Ok(TreePosition { start, letter: state, threads, ppid })
+}
+
+/// A look at how a process stands.
+#[derive(Debug)]
+struct StateRead {
+    directory: OwnedFd,
+    mark: ReadMark,
+    found: Option<Result<TreePosition, Errno>>,
+}
+
+/// Where the watch looks at processes that it is about to signal: their owners may make readers hang.
+static STATES: Mutex<Option<Aside<StateRead>>> = Mutex::new(None);
+
+/// Gets ready for [`state_aside`] while there is memory.
+pub(crate) fn prepare_states() {
+    states(&mut STATES.lock().unwrap_or_else(PoisonError::into_inner)).prepare();
+}
+
+fn states(states: &mut Option<Aside<StateRead>>) -> &mut Aside<StateRead> {
+    states.get_or_insert_with(|| {
+        Aside::new(|StateRead { directory, mark, found }| {
+            *found = Some(mark.of(u32::MAX, || state_in(directory)));
+        })
+    })
+}
+
+/// The same as [`state_in`], without waiting for the process itself.
+///
+/// # Errors
+/// ESRCH when it is gone, ETIMEDOUT where reading it hangs.
+pub(crate) fn state_aside(directory: &OwnedFd) -> Result<TreePosition, Errno> {
+    let directory = rustix::io::fcntl_dupfd_cloexec(directory, 0)?;
+    let mark = ReadMark::default();
+    let read = StateRead { directory, mark: mark.clone(), found: None };
+    let mut kept = STATES.lock().unwrap_or_else(PoisonError::into_inner);
+    let read = states(&mut kept).run(read, &mark).map_err(|_| Errno::TIMEDOUT)?;
+    read.found.unwrap_or(Err(Errno::TIMEDOUT))
 }
 
 /// The file `comm` or `cmdline` in a process's directory, arguments joined by blanks.
@@ -51,7 +93,7 @@ pub(crate) fn words_in<'b>(
     directory: &OwnedFd,
     file: &str,
     buffer: &'b mut [u8],
-) -> Result<&'b [u8], rustix::io::Errno> {
+) -> Result<&'b [u8], Errno> {
     let length = procdir::read_in(directory, file, buffer)?.len();
     let text = buffer.get_mut(..length).unwrap_or_default();
     text.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = b' ');

@@ -1,5 +1,6 @@
 //! Procdir: a procfs root held open, read without allocating.
 
+use crate::system::aside::ReadMark;
 use rustix::fs::{Mode, OFlags, RawDir, SeekFrom};
 use rustix::io::Errno;
 use std::fs::File;
@@ -15,6 +16,8 @@ pub(crate) struct ProcDir {
     fd: OwnedFd,
     path: PathBuf,
     is_procfs: bool,
+    /// Which process is being read: it may have to be waited for.
+    pub(crate) mark: ReadMark,
 }
 
 impl ProcDir {
@@ -23,7 +26,7 @@ impl ProcDir {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(path, flags, Mode::empty())?;
         let is_procfs = is_procfs(&fd);
-        Ok(Self { fd, path: path.to_owned(), is_procfs })
+        Ok(Self { fd, path: path.to_owned(), is_procfs, mark: ReadMark::default() })
     }
 
     /// Whether it is a procfs and not a directory of files like one: then a kept file answers ESRCH
@@ -87,7 +90,8 @@ impl ProcDir {
         let path = path.get(..path.len() - unused).unwrap_or_default();
         // --procfs may name a directory of anything: a fifo in it is not waited for.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        Ok(File::from(rustix::fs::openat(&self.fd, path, flags, Mode::empty())?))
+        let open = || rustix::fs::openat(&self.fd, path, flags, Mode::empty());
+        Ok(File::from(self.mark.of(pid, open)?))
     }
 
     /// Opens the directory of process `pid`.
@@ -108,7 +112,13 @@ impl ProcDir {
         name: &str,
         buffer: &'b mut [u8],
     ) -> Result<&'b [u8], Errno> {
-        read_kept(&self.open_file(pid, name)?, buffer)
+        let file = self.open_file(pid, name)?;
+        self.mark.of(pid, || read_kept(&file, buffer))
+    }
+
+    /// Where the link `name` of process `pid` leads.
+    pub(crate) fn link(&self, pid: u32, name: &str) -> std::io::Result<PathBuf> {
+        self.mark.of(pid, || std::fs::read_link(self.path.join(pid.to_string()).join(name)))
     }
 }
 

@@ -88,6 +88,11 @@ impl Selection {
             && !self.is_by_origin()
     }
 
+    /// Whether it asks for processes by their pids.
+    pub(crate) fn is_by_pid(&self) -> bool {
+        !self.pids.is_empty()
+    }
+
     /// Whether it asks for units or containers.
     pub(crate) fn is_by_origin(&self) -> bool {
         !self.units.is_empty() || !self.containers.is_empty()

@@ -190,7 +190,7 @@ impl WatchedProcess {
         clock_ticks: f64,
     ) -> ReadResult {
         let read = |file: &Option<File>, name, buffer| match file {
-            Some(file) => read_kept(file, buffer),
+            Some(file) => proc.mark.of(id.pid, || read_kept(file, buffer)),
             None => proc.read(id.pid, name, buffer),
         };
         let mut statm = [0; 128];

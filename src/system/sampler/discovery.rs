@@ -1,6 +1,6 @@
 //! Which of the processes that exist the selection means.
 
-use super::Sampler;
+use super::reader::SampleReader;
 use crate::core::model::process::{Comm, ProcId};
 use crate::system::origin::{OriginNames, cgroup_path};
 use crate::system::proc::parent_of;
@@ -9,7 +9,7 @@ use crate::system::proc::select::ProcessToMatch;
 use crate::system::proc::watched::{KnownProcess, YOUNG_LOOKS};
 use anyhow::Result;
 
-impl Sampler {
+impl SampleReader {
     /// Brings the known processes up to date with the pids that exist now.
     pub(super) fn discover(&mut self, last_pid: Option<u64>) -> Result<(), rustix::io::Errno> {
         let Self { proc, pids, watched, tick, own, .. } = self;
@@ -25,7 +25,7 @@ impl Sampler {
             let Some(&pid) = self.pids.pids.get(index) else { break };
             changed |= self.look(pid);
         }
-        if self.tick == 1 && self.matched() == 0 {
+        if self.tick == 1 && self.matched().next().is_none() {
             self.hint_at_titles();
         }
         if is_complete {
@@ -56,6 +56,9 @@ impl Sampler {
     /// Looks at one pid; true when that changed what may have to be watched.
     fn look(&mut self, pid: u32) -> bool {
         let tick = self.tick;
+        if self.left_out.has(&self.proc, pid) {
+            return false;
+        }
         if let Some(known) = self.watched.known.get_mut(&pid) {
             known.tick = tick;
             if !known.is_due(pid, tick) {
@@ -94,13 +97,14 @@ impl Sampler {
     }
 
     fn matches(&mut self, pid: u32, stat: &Stat<'_>) -> bool {
+        let id = ProcId { pid, start: stat.start };
         if self.watched.is_excluded(pid, stat.ppid) || stat.is_kernel_thread() {
             return false;
         }
         let origin = self.origin_names(pid);
         self.selection.matches(&ProcessToMatch {
             // A pid names the process that has it when leakwatch starts, not one that gets it later.
-            pid: (self.tick == 1).then_some(pid),
+            pid: (self.tick == 1 && self.left_out.may_mean(id)).then_some(pid),
             comm: stat.comm.get(..Comm::MAX).unwrap_or(stat.comm),
             cmdline: &|| self.title(pid).into_bytes(),
             exe: &|| {
@@ -136,8 +140,7 @@ impl Sampler {
 
     /// The path of the executable; empty where it may not be read.
     pub(super) fn exe(&self, pid: u32) -> String {
-        let link = self.proc.path().join(pid.to_string()).join("exe");
-        std::fs::read_link(link).unwrap_or_default().to_string_lossy().into_owned()
+        self.proc.link(pid, "exe").unwrap_or_default().to_string_lossy().into_owned()
     }
 }
 

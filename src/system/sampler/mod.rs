@@ -1,76 +1,69 @@
-//! Takes one [`Sample`] of the machine from a procfs root.
+//! Takes samples of the machine from a procfs root, and never waits for a process for ever.
 //!
-//! A steady sample lists /proc once (0.5 µs a process) to find new pids and reads two kept
-//! descriptors, `statm` and `stat`, of each *watched* process: 3.4 µs and no allocation. A kept
-//! descriptor answers ESRCH for ever once its process is gone, even when the pid is used again,
-//! so a sample never mixes two processes up. Unwatched processes are looked at when new, while young
-//! (names change at exec) and in slices of 1/32 after that.
+//! They are read in a thread of its own ([`Aside`]), to which the reader goes and from which it comes back
+//! with each sample: 20 µs. One that hangs is lost with what it knew; another begins anew without the
+//! process that it hung at.
 
 mod discovery;
+mod left_out;
 mod machine_files;
 mod pid_list;
+mod reader;
 #[cfg(test)]
 mod tests;
 mod watch_set;
 
 use crate::core::model::ceiling::{Ceiling, CeilingSources, PastFailures};
-use crate::core::model::masked::masked;
-use crate::core::model::process::{ProcId, Program};
+use crate::core::model::process::ProcId;
 use crate::core::model::sample::Sample;
-use crate::system::balance::MountUses;
-use crate::system::ceilings::{CeilingReader, SamplerView};
-use crate::system::origin::{Origins, cgroup_path};
+use crate::system::aside::Aside;
 use crate::system::proc::procdir::ProcDir;
-use crate::system::proc::watched::ReadResult;
-use crate::system::proc::{Selection, is_own, parse, watched};
-use anyhow::{Context, Result, anyhow};
-use machine_files::MachineFiles;
-use pid_list::PidList;
-use std::path::Path;
-use watch_set::WatchSet;
+use crate::system::proc::{Selection, is_own};
+use anyhow::{Result, bail};
+use left_out::HangingReads;
+use reader::SampleReader;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-/// The longest command line kept, in bytes: what is protected may be named at its end.
-const TITLE_MAX: usize = 4000;
-/// Uses of memory in a sample.
-const MOST_USES: usize = 256;
-
-/// A procfs root and what is known of its processes.
+/// Takes samples, and knows the processes of the last one.
 #[derive(Debug)]
 pub struct Sampler {
-    proc: ProcDir,
+    source: SamplerSource,
+    /// Absent while it is read, and where no reader could be made after one that hung.
+    turn: Option<Box<Turn>>,
+    aside: Aside<Box<Turn>>,
+    hanging: HangingReads,
+    /// What the pids of the selection meant in the first sample.
+    meant: Option<Vec<ProcId>>,
+    notes: Vec<String>,
+}
+
+/// What samples are taken of.
+#[derive(Clone, Debug)]
+struct SamplerSource {
+    root: PathBuf,
+    sysfs: Option<PathBuf>,
+    selection: Selection,
+    budget: Option<u64>,
     /// Whether it is the procfs of our own pid namespace.
     own: bool,
-    selection: Selection,
-    machine: MachineFiles,
-    pids: PidList,
-    watched: WatchSet,
-    ceilings: CeilingReader,
-    origins: Origins,
-    mounts: MountUses,
-    /// The root of each process of the last sample.
-    roots: Vec<Option<ProcId>>,
-    spacing: SampleSpacing,
-    tick: u32,
-    notes: Vec<String>,
-    clock_ticks: f64,
-    page_size: u64,
+    /// Leakwatch itself and its ancestors.
+    excluded: Vec<u32>,
 }
 
-/// How far apart samples are.
-#[derive(Debug, Default)]
-struct SampleSpacing {
-    last_t: Option<f64>,
-    longest_s: f64,
+/// One sample to read.
+#[derive(Debug)]
+struct Turn {
+    reader: SampleReader,
+    t: f64,
+    uptime_s: Option<f64>,
+    sample: Sample,
+    result: Result<()>,
 }
 
-impl SampleSpacing {
-    /// Whether the sample at `t` follows closer than samples did. Then memory is near its end, and
-    /// an idle process matters too.
-    fn is_hurried(&mut self, t: f64) -> bool {
-        let step_s = t - self.last_t.replace(t).unwrap_or(t);
-        let hurried = step_s < 0.6 * self.longest_s;
-        self.longest_s = self.longest_s.max(step_s);
-        hurried
+impl Turn {
+    fn of(reader: SampleReader) -> Box<Self> {
+        Box::new(Self { reader, t: 0.0, uptime_s: None, sample: Sample::default(), result: Ok(()) })
     }
 }
 
@@ -86,102 +79,102 @@ impl Sampler {
         selection: Selection,
         budget: Option<u64>,
     ) -> Result<Self> {
-        let refused = |what: &str, error: &dyn std::fmt::Display| {
-            let hint = "is it a /proc? A container sees the host's where it is mounted, e.g. --procfs /host/proc";
-            anyhow!("cannot read '{}{what}': {error}\n  hint: {hint}", root.display())
-        };
-        let proc = ProcDir::open(root).map_err(|e| refused("", &e))?;
-        let machine = MachineFiles::open(root).map_err(|e| refused("/meminfo", &e))?;
         // The fixture trees of tests and the host's /proc have pids that are not ours.
         let own = is_own(root);
-        let excluded = if own { discovery::own_chain() } else { Vec::new() };
-        Ok(Self {
-            proc,
-            own,
-            watched: WatchSet::new(selection.most(), excluded),
+        let source = SamplerSource {
+            root: root.to_owned(),
+            sysfs: sysfs.map(Path::to_owned),
             selection,
-            machine,
-            pids: PidList::default(),
-            ceilings: CeilingReader::new(root, sysfs, budget, own),
-            origins: Origins::new(root),
-            mounts: MountUses::new(root, own),
-            roots: Vec::new(),
-            spacing: SampleSpacing::default(),
-            tick: 0,
+            budget,
+            own,
+            excluded: if own { discovery::own_chain() } else { Vec::new() },
+        };
+        let hanging = HangingReads::default();
+        let reader = SampleReader::new(&source, hanging.left_out(None), 0)?;
+        Ok(Self {
+            source,
+            turn: Some(Turn::of(reader)),
+            aside: Aside::new(|turn| {
+                let Turn { reader, t, uptime_s, sample, result } = &mut **turn;
+                *result = reader.sample(*t, *uptime_s, sample);
+            }),
+            hanging,
+            meant: None,
             notes: Vec::new(),
-            clock_ticks: procfs::ticks_per_second() as f64,
-            page_size: procfs::page_size(),
         })
     }
 
     /// How many processes the selection itself means; the others belong to their trees.
     pub fn matched(&self) -> usize {
-        self.watched.known.values().filter(|known| known.matched).count()
+        self.reader().map_or(0, |reader| reader.matched().count())
     }
 
     /// Where these ceilings, all of the last sample and of its memory, were read.
     pub fn sources(&self, ceilings: &[Ceiling]) -> CeilingSources {
-        let MachineFiles { overcommit_mode, arc, .. } = self.machine;
-        let tasks = self.machine.task_counts().tasks;
-        self.ceilings.sources(self.proc.path(), ceilings, overcommit_mode, arc, tasks)
+        self.reader().map(|reader| reader.sources(ceilings)).unwrap_or_default()
     }
 
     /// What was refused or killed before the first sample, by the counters that last.
     pub fn past_failures(&self) -> Vec<PastFailures> {
-        self.ceilings.past()
+        self.reader().map(|reader| reader.ceilings.past()).unwrap_or_default()
     }
 
     /// The next sample has all programs once more.
     pub fn tell_again(&mut self) {
-        for watch in self.watched.known.values_mut().filter_map(|known| known.watch.as_mut()) {
-            watch.told = false;
+        if let Some(reader) = self.reader_mut() {
+            reader.tell_again();
         }
-        self.ceilings.tell_again();
     }
 
     /// What could not be read and what is lost by it; each once.
     pub fn take_notes(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.notes)
+        let mut notes = std::mem::take(&mut self.notes);
+        if let Some(reader) = self.reader_mut() {
+            notes.append(&mut reader.notes);
+        }
+        notes
     }
 
     /// Takes a sample at time `t` (Unix seconds) and `uptime_s` after boot into `sample`.
     ///
     /// # Errors
-    /// When the machine's memory or the list of processes cannot be read. A process that vanishes
-    /// or may not be read is left out.
+    /// When the machine's memory or the list of processes cannot be read, or too many processes hang.
+    /// A process that vanishes, hangs or may not be read is left out.
     pub fn sample(&mut self, t: f64, uptime_s: Option<f64>, sample: &mut Sample) -> Result<()> {
-        self.tick = self.tick.wrapping_add(1);
-        let hurried = self.spacing.is_hurried(t);
-        sample.t = t;
-        sample.uptime_s = uptime_s;
-        sample.procs.clear();
-        sample.programs.clear();
-        sample.uses.clear();
-        sample.places.clear();
-        sample.memory = self.machine.memory()?;
-        sample.uses.extend(self.machine.uses());
-        let shared = self.machine.shared();
-        self.mounts.read(self.tick, shared, &mut sample.uses);
-        sample.cpu_s = self.machine.busy_ticks().map(|ticks| ticks as f64 / self.clock_ticks);
-        let counts = self.machine.task_counts();
-        self.discover(counts.last_pid).context("cannot list the processes")?;
-        let swapping = sample.memory.swap_free < sample.memory.swap_total;
-        self.read_watched(swapping, hurried, sample);
-        let view = SamplerView {
-            tick: self.tick,
-            proc: &self.proc,
-            known: &mut self.watched.known,
-            procs: &sample.procs,
-            roots: &self.roots,
-            memory: &sample.memory,
-            // Where it cannot be read, nothing is said of it.
-            overcommit: self.machine.overcommit_mode.unwrap_or(1),
-            tasks: counts.tasks,
-        };
-        self.ceilings.read(view, &mut sample.ceilings, &mut sample.memory_failures);
-        let Sample { uses, places, .. } = sample;
-        self.ceilings.describe(&mut self.origins, MOST_USES, uses, places);
-        Ok(())
+        self.take_back();
+        let (began, mut late_s) = (Instant::now(), 0.0);
+        loop {
+            let mut turn = match self.turn.take() {
+                Some(turn) => turn,
+                None => self.anew()?,
+            };
+            (turn.t, turn.uptime_s) = (t + late_s, uptime_s.map(|uptime_s| uptime_s + late_s));
+            std::mem::swap(&mut turn.sample, sample);
+            let (mark, files) = (turn.reader.proc.mark.clone(), turn.reader.kept_files());
+            match self.aside.run(turn, &mark) {
+                Ok(mut turn) => {
+                    std::mem::swap(&mut turn.sample, sample);
+                    let result = std::mem::replace(&mut turn.result, Ok(()));
+                    if self.source.selection.is_by_pid() && self.meant.is_none() {
+                        self.meant = Some(turn.reader.matched().collect());
+                    }
+                    self.turn = Some(turn);
+                    return result;
+                }
+                Err(read) => {
+                    let pid = mark.pid().unwrap_or_default();
+                    let proc = ProcDir::open(&self.source.root)?;
+                    let Some(note) = self.hanging.add(&proc, pid, read, files) else {
+                        bail!(
+                            "too many processes hang, and whoever reads them{}",
+                            hint("ps hangs as well")
+                        )
+                    };
+                    self.notes.push(note);
+                    late_s = began.elapsed().as_secs_f64();
+                }
+            }
+        }
     }
 
     /// What is left below the limits on memory now, without a sample: the machine's, and those of the
@@ -190,67 +183,43 @@ impl Sampler {
     /// # Errors
     /// When the machine's memory cannot be read.
     pub fn glance(&mut self, ceilings: &mut Vec<Ceiling>) -> Result<()> {
-        ceilings.clear();
-        let memory = self.machine.memory()?;
-        ceilings.extend(memory.ceilings());
-        self.ceilings.glance(&memory, ceilings);
-        Ok(())
-    }
-
-    fn read_watched(&mut self, swapping: bool, hurried: bool, sample: &mut Sample) {
-        let Self { proc, watched, page_size, clock_ticks, pids, roots, .. } = self;
-        let WatchSet { known, kept_files_left, .. } = watched;
-        // From here on the list is of those that are gone.
-        let gone = &mut pids.pids;
-        gone.clear();
-        roots.clear();
-        for (pid, known) in known.iter_mut() {
-            let Some(watch) = known.watch.as_mut() else { continue };
-            let rests = if hurried { 0 } else { watch.rests() };
-            match watch.read(proc, known.id, swapping, rests, *page_size, *clock_ticks) {
-                ReadResult::Alive(look) => {
-                    let renamed = look.comm != known.comm;
-                    (known.comm, known.image) = (look.comm, watch.image);
-                    if renamed || !watch.told {
-                        watch.told = true;
-                        sample.programs.push(Program { id: known.id, ..Program::unknown() });
-                    }
-                    sample.procs.push(look);
-                    roots.push(watch.root);
-                }
-                ReadResult::Zombie => watch.told = false,
-                ReadResult::Gone => {
-                    *kept_files_left += watch.files();
-                    gone.push(*pid);
-                }
-            }
-        }
-        for pid in &self.pids.pids {
-            self.watched.known.remove(pid);
-        }
-        for program in &mut sample.programs {
-            self.describe(program);
+        match self.reader_mut() {
+            Some(reader) => reader.glance(ceilings),
+            None => bail!("a process hung, and whoever read it"),
         }
     }
 
-    fn describe(&mut self, program: &mut Program) {
-        let pid = program.id.pid;
-        let mut buffer = [0; 4096];
-        let groups = self.proc.read(pid, "cgroup", &mut buffer).unwrap_or_default();
-        program.unit = self.origins.unit_of(cgroup_path(&String::from_utf8_lossy(groups)));
-        program.exe = self.exe(pid);
-        program.title = masked(&self.title(pid));
-        let mut buffer = [0; 2048];
-        let status = self.proc.read(pid, "status", &mut buffer).unwrap_or_default();
-        program.uid = parse::uids(status).map(|uids| uids.real);
-        if program.title.len() > TITLE_MAX {
-            let cut = program.title.floor_char_boundary(TITLE_MAX);
-            program.title.truncate(cut);
+    fn reader(&self) -> Option<&SampleReader> {
+        self.turn.as_ref().map(|turn| &turn.reader)
+    }
+
+    fn reader_mut(&mut self) -> Option<&mut SampleReader> {
+        self.turn.as_mut().map(|turn| &mut turn.reader)
+    }
+
+    /// Reads again what hangs no more.
+    fn take_back(&mut self) {
+        let over = self.hanging.forget_over();
+        if over.is_empty() {
+            return;
         }
-        if let Some(known) = self.watched.known.get(&pid) {
-            program.threads = known.watch.as_ref().map_or(0, |watch| watch.threads);
-            program.forked =
-                watched::parent_of(&self.watched.known, known).is_some_and(|p| known.is_fork_of(p));
+        let told =
+            over.iter().map(|pid| format!("process {pid} hangs no more and can be watched again"));
+        self.notes.extend(told);
+        let left_out = self.hanging.left_out(self.meant.clone());
+        if let Some(reader) = self.reader_mut() {
+            reader.left_out = left_out;
         }
     }
+
+    /// After one that hung.
+    fn anew(&self) -> Result<Box<Turn>> {
+        let left_out = self.hanging.left_out(self.meant.clone());
+        Ok(Turn::of(SampleReader::new(&self.source, left_out, self.hanging.files())?))
+    }
+}
+
+/// The second line of a note.
+fn hint(text: &str) -> String {
+    format!("\n  hint: {text}")
 }

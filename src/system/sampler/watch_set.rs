@@ -28,12 +28,13 @@ pub(super) struct WatchSet {
 }
 
 impl WatchSet {
-    pub(super) fn new(most: usize, excluded: Vec<u32>) -> Self {
+    /// `files`: how many others keep open already.
+    pub(super) fn new(most: usize, excluded: Vec<u32>, files: u64) -> Self {
         Self {
             known: BTreeMap::new(),
             most,
             excluded,
-            kept_files_left: raise_file_limit(),
+            kept_files_left: raise_file_limit().saturating_sub(files),
             is_crowded: false,
             told_crowded: Once::default(),
             told_files_short: Once::default(),

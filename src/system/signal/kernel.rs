@@ -85,19 +85,19 @@ impl ProcessHandles for ProcDirectory {
     }
 
     fn look(&mut self, held: &OwnedFd, _: u32) -> Result<HandleState, Errno> {
-        proc::state_in(held).map(HandleState::from)
+        proc::state_aside(held).map(HandleState::from)
     }
 
     fn signal(&mut self, held: &OwnedFd, pid: u32, signal: Signal) -> Result<(), Errno> {
         // Once more, as late as can be.
-        proc::state_in(held)?;
+        proc::state_aside(held)?;
         kill_process(number(pid)?, signal)
     }
 }
 
 impl From<proc::TreePosition> for HandleState {
     fn from(state: proc::TreePosition) -> Self {
-        let proc::TreePosition { start, letter, threads } = state;
+        let proc::TreePosition { start, letter, threads, .. } = state;
         // The main thread may have ended before the others: the process lives on.
         let is_dead = matches!(letter, b'X' | b'x') || (letter == b'Z' && threads <= 1);
         Self { start, is_dead, is_stopped: matches!(letter, b'T' | b't') }
@@ -106,7 +106,7 @@ impl From<proc::TreePosition> for HandleState {
 
 /// The state of the process that has this pid now.
 pub(super) fn state_of(pid: u32) -> Result<HandleState, Errno> {
-    proc::state_in(&proc::directory_of(pid)?).map(HandleState::from)
+    proc::state_aside(&proc::directory_of(pid)?).map(HandleState::from)
 }
 
 fn is_called(pid: u32, matches: impl Fn(&[u8]) -> bool) -> bool {

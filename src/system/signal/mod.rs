@@ -49,6 +49,7 @@ pub struct DryRun;
 impl LiveSignals {
     /// Sends nothing to a process whose name or title by then matches `protect`.
     pub fn new(protect: Vec<Regex>) -> Self {
+        proc::prepare_states();
         Self { protect, has_pidfd: Pidfd::is_there(), claims: None }
     }
 
