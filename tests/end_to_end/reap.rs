@@ -19,6 +19,8 @@ use crate::common::wait;
 /// A session of its own, from which each child gets pipes for its standard streams.
 const LAUNCHER: &str = r#"
 use POSIX; use Socket; $| = 1;
+# Under nohup all would ignore it, and who does so is meant to go on.
+$SIG{HUP} = 'DEFAULT';
 my ($program, $dir) = @ARGV;
 POSIX::setsid();
 # What the test itself was started with, which others may hold, too, is no tie of theirs.
