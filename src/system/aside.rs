@@ -53,15 +53,15 @@ impl ReadMark {
 #[derive(Debug)]
 pub(crate) struct Aside<T> {
     work: fn(&mut T),
-    worker: Option<Worker<T>>,
+    thread: Option<ReadingThread<T>>,
 }
 
 #[derive(Debug)]
-struct Worker<T> {
+struct ReadingThread<T> {
     to: SyncSender<T>,
     from: Receiver<T>,
     /// Its number among the threads of this process.
-    thread: i32,
+    tid: i32,
     alive: Weak<()>,
 }
 
@@ -79,13 +79,13 @@ impl Hanging {
 impl<T: Send + 'static> Aside<T> {
     /// Its thread is started for the first piece, or by [`Self::prepare`].
     pub(crate) fn new(work: fn(&mut T)) -> Self {
-        Self { work, worker: None }
+        Self { work, thread: None }
     }
 
     /// Starts the thread now, for later there may be no memory for one.
     pub(crate) fn prepare(&mut self) {
-        if self.worker.is_none() {
-            self.worker = Worker::start(self.work).ok();
+        if self.thread.is_none() {
+            self.thread = ReadingThread::start(self.work).ok();
         }
     }
 
@@ -97,39 +97,39 @@ impl<T: Send + 'static> Aside<T> {
     /// behind; the next piece gets a new one.
     pub(crate) fn run(&mut self, mut piece: T, mark: &ReadMark) -> Result<T, Hanging> {
         self.prepare();
-        let Some(worker) = &self.worker else {
+        let Some(thread) = &self.thread else {
             (self.work)(&mut piece);
             return Ok(piece);
         };
-        let lost = || Hanging(Weak::clone(&worker.alive));
-        if worker.to.send(piece).is_err() {
+        let lost = || Hanging(Weak::clone(&thread.alive));
+        if thread.to.send(piece).is_err() {
             return Err(lost());
         }
         let (mut seen, mut looks) = (mark.now(), 0);
         loop {
-            match worker.from.recv_timeout(LOOK) {
+            match thread.from.recv_timeout(LOOK) {
                 Ok(piece) => return Ok(piece),
                 Err(RecvTimeoutError::Disconnected) => return Err(lost()),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             let now = mark.now();
             looks =
-                if now == seen && mark.pid().is_some() && worker.sleeps() { looks + 1 } else { 0 };
+                if now == seen && mark.pid().is_some() && thread.sleeps() { looks + 1 } else { 0 };
             seen = now;
             if looks >= MOST_LOOKS {
                 let lost = lost();
-                self.worker = None;
+                self.thread = None;
                 return Err(lost);
             }
         }
     }
 }
 
-impl<T: Send + 'static> Worker<T> {
+impl<T: Send + 'static> ReadingThread<T> {
     fn start(work: fn(&mut T)) -> io::Result<Self> {
         let (to, pieces) = sync_channel::<T>(1);
         let (done, from) = sync_channel(1);
-        let (told, thread) = sync_channel(1);
+        let (told, tid) = sync_channel(1);
         let token = Arc::new(());
         let alive = Arc::downgrade(&token);
         std::thread::Builder::new().name("reader".to_owned()).stack_size(STACK).spawn(
@@ -145,13 +145,13 @@ impl<T: Send + 'static> Worker<T> {
                 }
             },
         )?;
-        let thread = thread.recv().map_err(io::Error::other)?;
-        Ok(Self { to, from, thread, alive })
+        let tid = tid.recv().map_err(io::Error::other)?;
+        Ok(Self { to, from, tid, alive })
     }
 
     /// Whether its thread waits for something, and not for a processor.
     fn sleeps(&self) -> bool {
-        let stat = std::fs::read(format!("/proc/self/task/{}/stat", self.thread));
+        let stat = std::fs::read(format!("/proc/self/task/{}/stat", self.tid));
         let stat = stat.unwrap_or_default();
         let name_end = stat.iter().rposition(|byte| *byte == b')');
         name_end.and_then(|at| stat.get(at + 2)).is_some_and(|state| matches!(state, b'S' | b'D'))

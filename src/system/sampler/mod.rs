@@ -30,8 +30,8 @@ use std::time::Instant;
 pub struct Sampler {
     source: SamplerSource,
     /// Absent while it is read, and where no reader could be made after one that hung.
-    turn: Option<Box<Turn>>,
-    aside: Aside<Box<Turn>>,
+    turn: Option<Box<SampleTurn>>,
+    aside: Aside<Box<SampleTurn>>,
     hanging: HangingReads,
     /// What the pids of the selection meant in the first sample.
     meant: Option<Vec<ProcId>>,
@@ -53,7 +53,7 @@ struct SamplerSource {
 
 /// One sample to read.
 #[derive(Debug)]
-struct Turn {
+struct SampleTurn {
     reader: SampleReader,
     t: f64,
     uptime_s: Option<f64>,
@@ -61,7 +61,7 @@ struct Turn {
     result: Result<()>,
 }
 
-impl Turn {
+impl SampleTurn {
     fn of(reader: SampleReader) -> Box<Self> {
         Box::new(Self { reader, t: 0.0, uptime_s: None, sample: Sample::default(), result: Ok(()) })
     }
@@ -93,9 +93,9 @@ impl Sampler {
         let reader = SampleReader::new(&source, hanging.left_out(None), 0)?;
         Ok(Self {
             source,
-            turn: Some(Turn::of(reader)),
+            turn: Some(SampleTurn::of(reader)),
             aside: Aside::new(|turn| {
-                let Turn { reader, t, uptime_s, sample, result } = &mut **turn;
+                let SampleTurn { reader, t, uptime_s, sample, result } = &mut **turn;
                 *result = reader.sample(*t, *uptime_s, sample);
             }),
             hanging,
@@ -213,9 +213,9 @@ impl Sampler {
     }
 
     /// After one that hung.
-    fn anew(&self) -> Result<Box<Turn>> {
+    fn anew(&self) -> Result<Box<SampleTurn>> {
         let left_out = self.hanging.left_out(self.meant.clone());
-        Ok(Turn::of(SampleReader::new(&self.source, left_out, self.hanging.files())?))
+        Ok(SampleTurn::of(SampleReader::new(&self.source, left_out, self.hanging.files())?))
     }
 }
 
