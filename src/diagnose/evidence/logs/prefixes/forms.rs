@@ -64,10 +64,10 @@ fn of_a_thread(text: &str) -> Option<Option<&str>> {
     behind("Exception in thread \"", "\" ").or_else(|| behind("thread '", "' panicked at '"))
 }
 
-/// Asterisk: "WARNING[2818][C-00003345] pbx.c: ".
+/// Asterisk: "WARNING[2818][C-00003345] pbx.c: ". PHP's PDO: "SQLSTATE[HY000] [1135] ".
 fn of_a_numbered_level(text: &str) -> Option<Option<&str>> {
     let behind = |level: &&str| text.strip_prefix(*level).filter(|rest| rest.starts_with('['));
-    LEVELS.iter().find_map(behind).map(Some)
+    LEVELS.iter().chain(&["SQLSTATE"]).find_map(behind).map(Some)
 }
 
 fn of_words(text: &str) -> Option<Option<&str>> {
@@ -166,6 +166,7 @@ pub(super) fn of_the_first_word(text: &str) -> Option<&str> {
         || word.len() <= LONGEST
             && (LEVELS.contains(&bare)
                 || is_number(bare.trim_start_matches(['*', '#']))
+                || bare.strip_prefix("pid:").is_some_and(is_number)
                 || is_numbered(bare)
                 || (named && is_name(bare))
                 || is_in_angles(bare)

@@ -9,6 +9,7 @@
 //! begins a message (see `prefixes`) or belongs to a form that its program alone writes, for what a
 //! client sent may stand further on in a line. What no row has is read by its sentence (`sentence`).
 
+mod ended;
 mod needles;
 mod prove;
 mod reasons;
@@ -134,12 +135,23 @@ pub(super) fn read(entry: &LogEntry<'_>) -> Option<Proved> {
 
 /// What a sentence proves that no row has.
 fn by_sentence(text: &str, heads: &[&str], tag: &str, who: &str) -> Option<Proved> {
-    let failure = heads.iter().find_map(|head| {
-        let prefixes = text.get(..text.len().checked_sub(head.len())?)?;
-        sentence::failure(head, prefixes.ends_with(['"', '\'']), tag)
-    })?;
+    let prefixes = |head: &str| text.get(..text.len().checked_sub(head.len())?);
     let (who, only) = (who.to_owned(), Only::Always);
-    Some(Proved { failure, who, uid: None, pid: None, only, by_kernel: false })
+    let failed = heads
+        .iter()
+        .find_map(|head| sentence::failure(head, prefixes(head)?.ends_with(['"', '\'']), tag));
+    if let Some(failure) = failed {
+        return Some(Proved { failure, who, uid: None, pid: None, only, by_kernel: false });
+    }
+    if heads.iter().any(|head| ended::is_killed_for_memory(head)) {
+        let failure = Failure::OomDaemonKill;
+        return Some(Proved { failure, who, uid: None, pid: None, only, by_kernel: false });
+    }
+    let ended = heads.iter().find(|head| {
+        prefixes(head).is_some_and(|before| ended::is_killed(head, before.ends_with('"')))
+    });
+    let (failure, pid) = (Failure::Killed, pid(ended?));
+    Some(Proved { failure, who, uid: None, pid, only, by_kernel: false })
 }
 
 #[cfg(test)]

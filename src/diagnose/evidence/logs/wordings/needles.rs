@@ -15,12 +15,14 @@ const KERNEL: [&str; 10] = [
     "Kernel panic - not syncing",
     "Fatal resource shortage",
     "oom-kill:constraint=",
-    // In the words of kubelet.
-    "System OOM encountered",
+    // In the words of kubelet: "System OOM encountered", "Created an OOM event".
+    " OOM e",
 ];
 
 /// Part of the words for EAGAIN, which the search looks for also where no row has it.
 const UNAVAILABLE: &str = "rily unavailable";
+/// What is told of ends by signal 9, or by a supervisor for memory, that no row has.
+const ENDS: [&str; 3] = ["signal: killed", "memory limit", "to memory pressure"];
 
 /// Parts of wordings that are rare in logs: searched for in place of a wording that has one. A wording
 /// that has none is searched for as it is. They make the search fast: whole wordings are two to three
@@ -96,6 +98,7 @@ pub(in crate::diagnose::evidence::logs) fn needles() -> Vec<&'static str> {
     let kernel = KERNEL.map(|text| needle(&has(text, Proof::Nothing, Who::Tag)));
     let mut needles: Vec<&str> = proving.map(needle).chain(kernel).collect();
     needles.push(UNAVAILABLE);
+    needles.extend(ENDS);
     needles.extend(languages::NEEDLES);
     needles.sort_unstable();
     needles.dedup();

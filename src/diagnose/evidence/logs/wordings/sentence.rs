@@ -14,9 +14,8 @@ use super::super::prefixes::OTHERS_WORDS;
 use super::reasons::is_next_step;
 use crate::diagnose::findings::{Failure, MissingResource};
 use containers::refused_container;
-use words::{
-    BOUNDED, CALLS, FAILED_TO, FORKS, MAKES, OF_OTHERS, PREPOSITIONS, TAKES_MEMORY, TASKS,
-};
+pub(super) use words::FAILED_TO;
+use words::{BOUNDED, CALLS, FORKS, MAKES, OF_OTHERS, PREPOSITIONS, TAKES_MEMORY, TASKS};
 
 /// The system's words for the two errors, as `in_english` has them, and their numbers.
 const ERRORS: [(&str, MissingResource, &str); 3] = [

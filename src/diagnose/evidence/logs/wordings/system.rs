@@ -51,6 +51,12 @@ pub(super) fn kubelet(text: &str) -> Option<Proved> {
         ("\"Event occurred\" object=\"", " reason=\"SystemOOM\" message=\""),
         ("Event(v1.ObjectReference{Kind:\"Node\", ", "): type: 'Warning' reason: 'SystemOOM' "),
     ];
+    // What cAdvisor in it found in the kernel's log.
+    if let Some(path) = text.strip_prefix("Created an OOM event in container \"") {
+        let (who, only) = (of_cgroup(path.split_once("\" at ")?.0), Only::Announces);
+        let failure = Failure::OomKillInCgroup;
+        return Some(Proved { failure, who, uid: None, pid: None, only, by_kernel: true });
+    }
     let behind = |(begins, ends)| text.strip_prefix(begins)?.split_once(ends);
     let event = forms.into_iter().find_map(behind).map_or(text, |(_, event)| event);
     let victim = event.strip_prefix("System OOM encountered, victim process: ")?;

@@ -416,7 +416,10 @@ pub(super) const WORDINGS: &[Wording] = &[
     Wording { has: ", sending it SIGKILL now", ..begins("Process with pid ", OwnKill, Tag) },
     begins("Hard time limit (", OwnKill, Tag),
     unit("State '", "' timed out. Killing.", OwnKill),
-    // Ends by signal 9, as their masters tell them.
+    // Ends by signal 9, as their masters tell them. What ended on request, or is the supervisor's own doing.
+    begins("stopped: ", Nothing, Tag),
+    // Workerman gives wait()'s status as it is, in which a signal stands by its number.
+    Wording { ends: "] exit with status 9", ..begins("worker[", KILLED, InBrackets) },
     Wording { has: "exited on signal 9", ..begins("child ", KILLED, Tag) },
     Wording { has: "exited on signal 9", ..begins("worker process ", KILLED, Tag) },
     Wording { has: "exited on signal 9", ..begins("cache ", KILLED, Tag) },

@@ -1,7 +1,7 @@
 //! Words: how programs say that they failed, at what, and what they write before what others chose.
 
 /// How a failure begins, behind which a verb follows.
-pub(super) const FAILED_TO: [&str; 14] = [
+pub(in super::super) const FAILED_TO: [&str; 14] = [
     "failed to ",
     "fail to ",
     "failure to ",
