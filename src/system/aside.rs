@@ -6,17 +6,22 @@
 //! `environ` wait for that lock since Linux 5.11; measured on 6.18, `stat`, `exe` and the links of `fd` do
 //! too, and `ps` hangs. Only SIGKILL ends such a wait, so it must not be the watch that waits.
 
+use nix::sys::signal::SigSet;
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-/// Between two looks at whether the work goes on, and how many of them in a row must find it asleep at the
-/// same place: no second in all, in which a signal must be heard. By number, not by the clock: after a pause
-/// of the whole machine only one has passed.
+/// Between two looks at whether the work goes on. A read hangs that so many looks in a row find asleep at the
+/// same process: by number, not by the clock, for after a pause of the whole machine only one has passed.
 const LOOK: Duration = Duration::from_millis(75);
-const MOST_LOOKS: u32 = 12;
+/// No second in all, in which a signal must be heard.
+pub(crate) const FEW_LOOKS: u32 = 12;
+/// Six seconds, where a read may have to wait for swap or for memory.
+pub(crate) const MANY_LOOKS: u32 = 80;
 /// Bytes of the thread's stack: 32 KiB are a list of directory entries, the rest buffers of up to 4 KiB.
 const STACK: usize = 192 << 10;
 
@@ -54,14 +59,15 @@ impl ReadMark {
 pub(crate) struct Aside<T> {
     work: fn(&mut T),
     thread: Option<ReadingThread<T>>,
+    last_hung: Weak<()>,
 }
 
 #[derive(Debug)]
 struct ReadingThread<T> {
     to: SyncSender<T>,
     from: Receiver<T>,
-    /// Its number among the threads of this process.
-    tid: i32,
+    /// Its own stat, kept open: there may be no descriptor left when it hangs.
+    stat: Option<File>,
     alive: Weak<()>,
 }
 
@@ -70,6 +76,12 @@ struct ReadingThread<T> {
 pub(crate) struct Hanging(Weak<()>);
 
 impl Hanging {
+    /// As long as that token is there.
+    #[cfg(test)]
+    pub(crate) fn until_gone(token: &Arc<()>) -> Self {
+        Self(Arc::downgrade(token))
+    }
+
     /// Whether it has come back meanwhile.
     pub(crate) fn is_over(&self) -> bool {
         self.0.strong_count() == 0
@@ -79,7 +91,7 @@ impl Hanging {
 impl<T: Send + 'static> Aside<T> {
     /// Its thread is started for the first piece, or by [`Self::prepare`].
     pub(crate) fn new(work: fn(&mut T)) -> Self {
-        Self { work, thread: None }
+        Self { work, thread: None, last_hung: Weak::new() }
     }
 
     /// Starts the thread now, for later there may be no memory for one.
@@ -90,38 +102,46 @@ impl<T: Send + 'static> Aside<T> {
     }
 
     /// Does a piece of work that marks what it reads in `mark`. Where no thread can be started (memory or
-    /// tasks have run out) it is done in this one, for to wait is better than not to look.
+    /// tasks have run out) it is done in this one, for to wait is better than not to look; unless another
+    /// piece hangs.
     ///
     /// # Errors
-    /// It has slept for 0.9 s while reading one process. The piece is lost, and its thread is left
-    /// behind; the next piece gets a new one.
-    pub(crate) fn run(&mut self, mut piece: T, mark: &ReadMark) -> Result<T, Hanging> {
+    /// That many looks found it asleep at one process. The piece is lost, and its thread is left behind; the
+    /// next piece gets a new one.
+    pub(crate) fn run(
+        &mut self,
+        mut piece: T,
+        mark: &ReadMark,
+        most_looks: u32,
+    ) -> Result<T, Hanging> {
         self.prepare();
         let Some(thread) = &self.thread else {
+            if self.last_hung.strong_count() > 0 {
+                return Err(Hanging(Weak::new()));
+            }
             (self.work)(&mut piece);
             return Ok(piece);
         };
-        let lost = || Hanging(Weak::clone(&thread.alive));
+        let alive = Weak::clone(&thread.alive);
         if thread.to.send(piece).is_err() {
-            return Err(lost());
+            self.thread = None;
+            return Err(Hanging(alive));
         }
         let (mut seen, mut looks) = (mark.now(), 0);
-        loop {
+        while looks < most_looks {
             match thread.from.recv_timeout(LOOK) {
                 Ok(piece) => return Ok(piece),
-                Err(RecvTimeoutError::Disconnected) => return Err(lost()),
+                Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {}
             }
             let now = mark.now();
-            looks =
-                if now == seen && mark.pid().is_some() && thread.sleeps() { looks + 1 } else { 0 };
+            let hangs = now == seen && mark.pid().is_some() && thread.sleeps();
+            looks = if hangs { looks + 1 } else { 0 };
             seen = now;
-            if looks >= MOST_LOOKS {
-                let lost = lost();
-                self.thread = None;
-                return Err(lost);
-            }
         }
+        self.thread = None;
+        self.last_hung = Weak::clone(&alive);
+        Err(Hanging(alive))
     }
 }
 
@@ -135,6 +155,8 @@ impl<T: Send + 'static> ReadingThread<T> {
         std::thread::Builder::new().name("reader".to_owned()).stack_size(STACK).spawn(
             move || {
                 let _token = token;
+                // They are for the thread that waits for them, which may begin to later.
+                SigSet::all().thread_block().ok();
                 // Who asks is there until it is told, unless all ends.
                 let _ = told.send(rustix::thread::gettid().as_raw_pid());
                 while let Ok(mut piece) = pieces.recv() {
@@ -146,13 +168,15 @@ impl<T: Send + 'static> ReadingThread<T> {
             },
         )?;
         let tid = tid.recv().map_err(io::Error::other)?;
-        Ok(Self { to, from, tid, alive })
+        let stat = File::open(format!("/proc/self/task/{tid}/stat")).ok();
+        Ok(Self { to, from, stat, alive })
     }
 
     /// Whether its thread waits for something, and not for a processor.
     fn sleeps(&self) -> bool {
-        let stat = std::fs::read(format!("/proc/self/task/{}/stat", self.tid));
-        let stat = stat.unwrap_or_default();
+        let mut stat = [0; 128];
+        let read = self.stat.as_ref().and_then(|file| file.read_at(&mut stat, 0).ok());
+        let stat = stat.get(..read.unwrap_or(0)).unwrap_or_default();
         let name_end = stat.iter().rposition(|byte| *byte == b')');
         name_end.and_then(|at| stat.get(at + 2)).is_some_and(|state| matches!(state, b'S' | b'D'))
     }
@@ -176,9 +200,9 @@ mod tests {
     fn what_hangs_is_left_behind_and_the_next_is_done() {
         let (pipe, mut writer) = std::io::pipe().unwrap();
         let (mut aside, mark) = (aside(), ReadMark::default());
-        let hanging = aside.run(Piece(mark.clone(), Some(pipe)), &mark).err().unwrap();
+        let hanging = aside.run(Piece(mark.clone(), Some(pipe)), &mark, 3).err().unwrap();
         assert!(mark.pid() == Some(7) && !hanging.is_over());
-        assert!(aside.run(Piece(ReadMark::default(), None), &ReadMark::default()).is_ok());
+        assert!(aside.run(Piece(ReadMark::default(), None), &ReadMark::default(), 3).is_ok());
         writer.write_all(b"x").unwrap();
         while !hanging.is_over() {
             std::thread::yield_now();
@@ -188,10 +212,10 @@ mod tests {
     #[test]
     fn what_only_takes_long_is_waited_for() {
         let mut aside = Aside::new(|mark: &mut ReadMark| {
-            let (begin, long) = (std::time::Instant::now(), LOOK * (MOST_LOOKS + 5));
+            let (begin, long) = (std::time::Instant::now(), LOOK * 6);
             mark.of(7, || while begin.elapsed() < long {});
         });
         let mark = ReadMark::default();
-        assert!(aside.run(mark.clone(), &mark).is_ok());
+        assert!(aside.run(mark.clone(), &mark, 3).is_ok());
     }
 }

@@ -48,8 +48,11 @@ impl PoolClaims {
     /// Whether this watch may end that child of its master. Where the kernel refuses to tell, it may.
     pub(crate) fn take(&mut self, child: u32) -> bool {
         let state = |pid| proc::state_aside(&proc::directory_of(pid)?);
-        let Ok((pid, master)) = state(child).and_then(|of| Ok((of.ppid, state(of.ppid)?))) else {
-            return true;
+        let (pid, master) = match state(child).and_then(|of| Ok((of.ppid, state(of.ppid)?))) {
+            Ok(found) => found,
+            // It hangs, or its master does: then nobody knows who else may end it.
+            Err(Errno::TIMEDOUT) => return false,
+            Err(_) => return true,
         };
         self.take_itself(ProcId { pid, start: master.start })
     }

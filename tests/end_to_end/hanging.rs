@@ -55,11 +55,11 @@ impl Scene {
 #[ignore = "needs root and FUSE"]
 fn a_process_whose_reading_hangs_is_left_out_until_it_hangs_no_more() {
     let scene = Scene::start();
-    scene.says(&format!("process {} hangs while it starts another program", pid(2)));
+    scene.says(&format!("process {} cannot be read", pid(2)));
     scene.watches(2);
     assert_eq!(scene.hanging.readers(), 1, "it is not read a second time");
     scene.hanging.release(&scene.stat);
-    scene.says("hangs no more");
+    scene.says("can be read again");
     scene.watches(3);
 }
 

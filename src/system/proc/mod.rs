@@ -7,7 +7,7 @@ pub(in crate::system) mod watched;
 
 pub use select::{MOST, Selection, SelectionArgs};
 
-use crate::system::aside::{Aside, ReadMark};
+use crate::system::aside::{Aside, FEW_LOOKS, ReadMark};
 use parse::Stat;
 use procdir::ProcDir;
 use rustix::io::Errno;
@@ -84,7 +84,7 @@ pub(crate) fn state_aside(directory: &OwnedFd) -> Result<TreePosition, Errno> {
     let mark = ReadMark::default();
     let read = StateRead { directory, mark: mark.clone(), found: None };
     let mut kept = STATES.lock().unwrap_or_else(PoisonError::into_inner);
-    let read = states(&mut kept).run(read, &mark).map_err(|_| Errno::TIMEDOUT)?;
+    let read = states(&mut kept).run(read, &mark, FEW_LOOKS).map_err(|_| Errno::TIMEDOUT)?;
     read.found.unwrap_or(Err(Errno::TIMEDOUT))
 }
 

@@ -56,15 +56,15 @@ impl SampleReader {
     /// Looks at one pid; true when that changed what may have to be watched.
     fn look(&mut self, pid: u32) -> bool {
         let tick = self.tick;
-        if self.left_out.has(&self.proc, pid) {
-            return false;
-        }
         if let Some(known) = self.watched.known.get_mut(&pid) {
             known.tick = tick;
             if !known.is_due(pid, tick) {
                 return false;
             }
             known.looks = known.looks.saturating_add(1);
+        }
+        if self.left_out.has(&self.proc, pid) {
+            return false;
         }
         let mut buffer = [0; 1024];
         let Some(stat) = self.proc.read(pid, "stat", &mut buffer).ok().and_then(Stat::parse) else {
@@ -104,7 +104,7 @@ impl SampleReader {
         let origin = self.origin_names(pid);
         self.selection.matches(&ProcessToMatch {
             // A pid names the process that has it when leakwatch starts, not one that gets it later.
-            pid: (self.tick == 1 && self.left_out.may_mean(id)).then_some(pid),
+            pid: self.left_out.may_mean(id, self.tick == 1).then_some(pid),
             comm: stat.comm.get(..Comm::MAX).unwrap_or(stat.comm),
             cmdline: &|| self.title(pid).into_bytes(),
             exe: &|| {

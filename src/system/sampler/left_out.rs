@@ -1,15 +1,20 @@
 //! Left out: processes that cannot be read without hanging, and what else is not read because of them.
 
 use super::hint;
-use crate::core::model::process::ProcId;
+use crate::core::model::process::{Proc, ProcId};
 use crate::system::aside::Hanging;
 use crate::system::proc::parse;
 use crate::system::proc::procdir::ProcDir;
+use std::time::{Duration, Instant};
 
 /// Processes of one user, other than root, that may hang before all of that user's are left out. Each costs
-/// a second without a sample, and a user may start any number of them.
+/// a second without a sample, and a user may start any number of them, one after the other.
 const MOST_OF_A_USER: usize = 2;
-/// Reads that may hang at once; each keeps a thread and the files that it had open.
+/// For how long one that hung counts after it can be read again.
+const REMEMBERED: Duration = Duration::from_secs(600);
+/// Reads that hang at once before nothing new is read any more, and before there are no more samples: each
+/// keeps a thread and the files that it had open, and there are users with many numbers (subuid).
+const MANY: usize = 8;
 const MOST: usize = 16;
 
 /// What a reader does not read.
@@ -17,25 +22,33 @@ const MOST: usize = 16;
 pub(super) struct LeftOut {
     pids: Vec<u32>,
     users: Vec<u32>,
+    /// The processes of the last sample, in ascending order, where no others are to be read.
+    only: Option<Vec<u32>>,
     /// What the pids of the selection meant at first, once it is no more at first.
-    pub(super) meant: Option<Vec<ProcId>>,
+    meant: Option<Vec<ProcId>>,
 }
 
 impl LeftOut {
     /// Whether a process is not to be read.
     pub(super) fn has(&self, proc: &ProcDir, pid: u32) -> bool {
         self.pids.contains(&pid)
+            || self.only.as_ref().is_some_and(|only| only.binary_search(&pid).is_err())
             || !self.users.is_empty()
                 && user_of(proc, pid).is_some_and(|user| self.users.contains(&user))
     }
 
     /// Whether the pids of the selection may mean that process.
-    pub(super) fn may_mean(&self, id: ProcId) -> bool {
-        self.meant.as_ref().is_none_or(|meant| meant.contains(&id))
+    pub(super) fn may_mean(&self, id: ProcId, at_first: bool) -> bool {
+        self.meant.as_ref().map_or(at_first, |meant| meant.contains(&id))
+    }
+
+    /// Whether that is nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pids.is_empty() && self.users.is_empty() && self.only.is_none()
     }
 }
 
-/// The reads that hang.
+/// The reads that hang, or did until lately.
 #[derive(Debug, Default)]
 pub(super) struct HangingReads(Vec<HangingRead>);
 
@@ -44,12 +57,14 @@ struct HangingRead {
     pid: u32,
     user: Option<u32>,
     read: Hanging,
+    /// When it was seen to be over.
+    over: Option<Instant>,
     /// Files that its reader keeps open.
     files: u64,
 }
 
 impl HangingReads {
-    /// Takes in one more; none where there are too many.
+    /// Takes in one more, and what is to be said of it; none where there are too many.
     pub(super) fn add(
         &mut self,
         proc: &ProcDir,
@@ -58,46 +73,56 @@ impl HangingReads {
         files: u64,
     ) -> Option<String> {
         let user = user_of(proc, pid);
-        self.0.push(HangingRead { pid, user, read, files });
-        let of_user = self.of(user);
+        self.0.push(HangingRead { pid, user, read, over: None, files });
         let note = match user {
-            Some(user) if user > 0 && of_user == MOST_OF_A_USER => format!(
-                "process {pid} hangs too: no process of user {user} is watched until that ends{}",
-                hint(
-                    "kill -9 the processes that hang and the server of the file system that they wait for"
-                )
+            Some(user) if user > 0 && self.of(Some(user)) == MOST_OF_A_USER => format!(
+                "process {pid} cannot be read either: of user {user} no process is read until ten minutes after that ends{}",
+                hint("kill -9 the server of the file system that they wait for")
             ),
             _ => format!(
-                "process {pid} hangs while it starts another program, and whoever reads its files in /proc hangs as well, also ps: it is not watched until that ends{}",
+                "process {pid} cannot be read: whoever reads its files in /proc hangs, also ps; it is not watched until that ends{}",
                 hint(
-                    "it waits for the server of a file that it had open (FUSE, NFS); kill -9 that server"
+                    "most likely it starts another program, and a file that it had open waits for its server (FUSE, NFS): kill -9 that server"
                 )
             ),
         };
-        (self.0.len() < MOST).then_some(note)
+        (self.hanging().count() < MOST).then_some(note)
     }
 
-    /// Forgets those that are over: their pids.
-    pub(super) fn forget_over(&mut self) -> Vec<u32> {
-        let over = self.0.iter().filter(|hanging| hanging.read.is_over());
-        let over = over.map(|hanging| hanging.pid).collect();
-        self.0.retain(|hanging| !hanging.read.is_over());
-        over
+    /// The pids of those that are over now; true as well where what they stood for is forgotten.
+    pub(super) fn look(&mut self) -> (Vec<u32>, bool) {
+        let mut over = Vec::new();
+        for hanging in self.0.iter_mut().filter(|hanging| hanging.over.is_none()) {
+            if hanging.read.is_over() {
+                hanging.over = Some(Instant::now());
+                over.push(hanging.pid);
+            }
+        }
+        let before = self.0.len();
+        self.0.retain(|hanging| hanging.over.is_none_or(|over| over.elapsed() < REMEMBERED));
+        let is_forgotten = self.0.len() < before;
+        (over, is_forgotten)
     }
 
-    /// What a reader must not read.
-    pub(super) fn left_out(&self, meant: Option<Vec<ProcId>>) -> LeftOut {
+    /// What a reader must not read, where these were in the last sample.
+    pub(super) fn left_out(&self, last: &[Proc], meant: Option<Vec<ProcId>>) -> LeftOut {
         let users = self.0.iter().filter_map(|hanging| hanging.user.filter(|user| *user > 0));
+        let is_crowded = self.hanging().count() >= MANY;
         LeftOut {
-            pids: self.0.iter().map(|hanging| hanging.pid).collect(),
+            pids: self.hanging().map(|hanging| hanging.pid).collect(),
             users: users.filter(|user| self.of(Some(*user)) >= MOST_OF_A_USER).collect(),
+            only: is_crowded.then(|| last.iter().map(|proc| proc.id.pid).collect()),
             meant,
         }
     }
 
     /// Files that their readers keep open.
     pub(super) fn files(&self) -> u64 {
-        self.0.iter().map(|hanging| hanging.files).sum()
+        self.hanging().map(|hanging| hanging.files).sum()
+    }
+
+    fn hanging(&self) -> impl Iterator<Item = &HangingRead> {
+        self.0.iter().filter(|hanging| hanging.over.is_none())
     }
 
     fn of(&self, user: Option<u32>) -> usize {
@@ -105,7 +130,7 @@ impl HangingReads {
     }
 }
 
-/// Who started a process, also one that now has the rights of another. To read this never hangs.
+/// Who started a process, also one that now has the rights of another. Measured, to read this does not hang.
 fn user_of(proc: &ProcDir, pid: u32) -> Option<u32> {
     Some(parse::uids(proc.read(pid, "status", &mut [0; 4096]).ok()?)?.real)
 }

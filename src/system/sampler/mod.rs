@@ -14,16 +14,19 @@ mod tests;
 mod watch_set;
 
 use crate::core::model::ceiling::{Ceiling, CeilingSources, PastFailures};
-use crate::core::model::process::ProcId;
+use crate::core::model::process::{Proc, ProcId};
 use crate::core::model::sample::Sample;
-use crate::system::aside::Aside;
+use crate::system::aside::{Aside, FEW_LOOKS, MANY_LOOKS};
 use crate::system::proc::procdir::ProcDir;
 use crate::system::proc::{Selection, is_own};
 use anyhow::{Result, bail};
-use left_out::HangingReads;
+use left_out::{HangingReads, LeftOut};
 use reader::SampleReader;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+
+/// Processes at which one sample may hang: between samples signals are heard, and other work is done.
+const MOST_ROUNDS: usize = 3;
 
 /// Takes samples, and knows the processes of the last one.
 #[derive(Debug)]
@@ -35,6 +38,9 @@ pub struct Sampler {
     hanging: HangingReads,
     /// What the pids of the selection meant in the first sample.
     meant: Option<Vec<ProcId>>,
+    /// The processes of the last sample, and how many files were kept open for them.
+    last: Vec<Proc>,
+    files: u64,
     notes: Vec<String>,
 }
 
@@ -90,7 +96,7 @@ impl Sampler {
             excluded: if own { discovery::own_chain() } else { Vec::new() },
         };
         let hanging = HangingReads::default();
-        let reader = SampleReader::new(&source, hanging.left_out(None), 0)?;
+        let reader = SampleReader::new(&source, LeftOut::default(), 0)?;
         Ok(Self {
             source,
             turn: Some(SampleTurn::of(reader)),
@@ -100,6 +106,8 @@ impl Sampler {
             }),
             hanging,
             meant: None,
+            last: Vec::new(),
+            files: 0,
             notes: Vec::new(),
         })
     }
@@ -135,38 +143,57 @@ impl Sampler {
         notes
     }
 
-    /// Takes a sample at time `t` (Unix seconds) and `uptime_s` after boot into `sample`.
+    /// Takes a sample at time `t` (Unix seconds) and `uptime_s` after boot into `sample`. A process that
+    /// cannot be read without hanging stays in it as it was in the last one, for as long as it exists: to lose
+    /// a master would be to lose what its workers belong to.
     ///
     /// # Errors
-    /// When the machine's memory or the list of processes cannot be read, or too many processes hang.
-    /// A process that vanishes, hangs or may not be read is left out.
+    /// When the machine's memory or the list of processes cannot be read, or several processes hang. A
+    /// process that vanishes or may not be read is left out.
     pub fn sample(&mut self, t: f64, uptime_s: Option<f64>, sample: &mut Sample) -> Result<()> {
         self.take_back();
         let (began, mut late_s) = (Instant::now(), 0.0);
-        loop {
-            let mut turn = match self.turn.take() {
-                Some(turn) => turn,
-                None => self.anew()?,
+        for _ in 0..MOST_ROUNDS {
+            let (mut turn, is_new) = match self.turn.take() {
+                Some(turn) => (turn, false),
+                None => (self.anew()?, true),
+            };
+            let most_looks = match turn.reader.is_swapping() {
+                true => MANY_LOOKS,
+                false => FEW_LOOKS,
             };
             (turn.t, turn.uptime_s) = (t + late_s, uptime_s.map(|uptime_s| uptime_s + late_s));
             std::mem::swap(&mut turn.sample, sample);
-            let (mark, files) = (turn.reader.proc.mark.clone(), turn.reader.kept_files());
-            match self.aside.run(turn, &mark) {
+            let mark = turn.reader.proc.mark.clone();
+            match self.aside.run(turn, &mark, most_looks) {
                 Ok(mut turn) => {
                     std::mem::swap(&mut turn.sample, sample);
                     let result = std::mem::replace(&mut turn.result, Ok(()));
                     if self.source.selection.is_by_pid() && self.meant.is_none() {
                         self.meant = Some(turn.reader.matched().collect());
                     }
+                    if is_new {
+                        // The first reader has said them.
+                        turn.reader.notes.clear();
+                    }
+                    turn.reader.keep_left_out(&self.last, &mut sample.procs);
+                    self.last.clone_from(&sample.procs);
+                    self.files = turn.reader.kept_files();
                     self.turn = Some(turn);
                     return result;
                 }
                 Err(read) => {
-                    let pid = mark.pid().unwrap_or_default();
-                    let proc = ProcDir::open(&self.source.root)?;
-                    let Some(note) = self.hanging.add(&proc, pid, read, files) else {
+                    sample.t = t;
+                    let Some(pid) = mark.pid() else {
                         bail!(
-                            "too many processes hang, and whoever reads them{}",
+                            "a process hangs whoever reads it, and no further thread can be started{}",
+                            hint("raise the limit of tasks (TasksMax=, ulimit -u)")
+                        )
+                    };
+                    let proc = ProcDir::open(&self.source.root)?;
+                    let Some(note) = self.hanging.add(&proc, pid, read, self.files) else {
+                        bail!(
+                            "too many processes hang whoever reads them{}",
                             hint("ps hangs as well")
                         )
                     };
@@ -175,6 +202,7 @@ impl Sampler {
                 }
             }
         }
+        bail!("several processes hang whoever reads them: the others are read in the next sample")
     }
 
     /// What is left below the limits on memory now, without a sample: the machine's, and those of the
@@ -199,14 +227,13 @@ impl Sampler {
 
     /// Reads again what hangs no more.
     fn take_back(&mut self) {
-        let over = self.hanging.forget_over();
-        if over.is_empty() {
+        let (over, is_forgotten) = self.hanging.look();
+        if over.is_empty() && !is_forgotten {
             return;
         }
-        let told =
-            over.iter().map(|pid| format!("process {pid} hangs no more and can be watched again"));
+        let told = over.iter().map(|pid| format!("process {pid} can be read again"));
         self.notes.extend(told);
-        let left_out = self.hanging.left_out(self.meant.clone());
+        let left_out = self.hanging.left_out(&self.last, self.meant.clone());
         if let Some(reader) = self.reader_mut() {
             reader.left_out = left_out;
         }
@@ -214,7 +241,7 @@ impl Sampler {
 
     /// After one that hung.
     fn anew(&self) -> Result<Box<SampleTurn>> {
-        let left_out = self.hanging.left_out(self.meant.clone());
+        let left_out = self.hanging.left_out(&self.last, self.meant.clone());
         Ok(SampleTurn::of(SampleReader::new(&self.source, left_out, self.hanging.files())?))
     }
 }

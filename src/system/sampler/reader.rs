@@ -13,7 +13,7 @@ use super::pid_list::PidList;
 use super::watch_set::WatchSet;
 use crate::core::model::ceiling::{Ceiling, CeilingSources};
 use crate::core::model::masked::masked;
-use crate::core::model::process::{ProcId, Program};
+use crate::core::model::process::{Proc, ProcId, Program};
 use crate::core::model::sample::Sample;
 use crate::system::balance::MountUses;
 use crate::system::ceilings::{CeilingReader, SamplerView};
@@ -47,6 +47,7 @@ pub(super) struct SampleReader {
     spacing: SampleSpacing,
     pub(super) tick: u32,
     pub(super) notes: Vec<String>,
+    is_swapping: bool,
     clock_ticks: f64,
     page_size: u64,
 }
@@ -98,6 +99,7 @@ impl SampleReader {
             spacing: SampleSpacing::default(),
             tick: 0,
             notes: Vec::new(),
+            is_swapping: false,
             clock_ticks: procfs::ticks_per_second() as f64,
             page_size: procfs::page_size(),
         })
@@ -106,6 +108,28 @@ impl SampleReader {
     /// The processes that the selection itself means.
     pub(super) fn matched(&self) -> impl Iterator<Item = ProcId> {
         self.watched.known.values().filter(|known| known.matched).map(|known| known.id)
+    }
+
+    /// Whether swap was in use at the last sample: a read may then have to wait for it.
+    pub(super) fn is_swapping(&self) -> bool {
+        self.is_swapping
+    }
+
+    /// Puts back those of the last sample that still exist and are not read.
+    pub(super) fn keep_left_out(&self, last: &[Proc], procs: &mut Vec<Proc>) {
+        if self.left_out.is_empty() {
+            return;
+        }
+        for proc in last {
+            let pid = proc.id.pid;
+            let exists = || self.proc.open_directory(pid).is_ok();
+            if let Err(at) = procs.binary_search_by_key(&pid, |proc| proc.id.pid)
+                && self.left_out.has(&self.proc, pid)
+                && exists()
+            {
+                procs.insert(at, *proc);
+            }
+        }
     }
 
     /// How many files of processes are kept open.
@@ -156,6 +180,7 @@ impl SampleReader {
         let counts = self.machine.task_counts();
         self.discover(counts.last_pid).context("cannot list the processes")?;
         let swapping = sample.memory.swap_free < sample.memory.swap_total;
+        self.is_swapping = swapping;
         self.read_watched(swapping, hurried, sample);
         let view = SamplerView {
             tick: self.tick,

@@ -2,9 +2,12 @@
 
 use super::Sampler;
 use crate::core::model::sample::Sample;
+use crate::system::aside::Hanging;
+use crate::system::proc::procdir::ProcDir;
 use crate::system::proc::{Selection, SelectionArgs};
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Shows a process of so many resident pages whose program image lies at `image`.
 fn show(root: &Path, pid: u32, ppid: u32, (pages, image): (u32, u32)) {
@@ -110,4 +113,53 @@ fn of_more_than_may_be_watched_the_master_and_the_largest_are() {
     // When one goes, the next has room.
     fs::remove_dir_all(dir.path().join("11")).unwrap();
     assert_eq!(watched(&mut probe, 32), [10, 13, 14]);
+}
+
+#[test]
+fn a_process_that_hangs_stays_as_it_was_until_it_can_be_read_or_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("meminfo"), "MemTotal: 1000 kB\nMemAvailable: 500 kB\n").unwrap();
+    for (pid, ppid) in [(10, 1), (11, 10), (12, 10)] {
+        show(dir.path(), pid, ppid, (50, 4096));
+        let uid = 7 * (pid - 10);
+        fs::write(dir.path().join(format!("{pid}/status")), format!("Uid:\t{uid} 0 0 0\n"))
+            .unwrap();
+    }
+    let words = SelectionArgs { pids: vec![10], ..SelectionArgs::default() };
+    let selection = Selection::new(&words, Path::new("/nonexistent")).unwrap();
+    let mut probe = Sampler::new(dir.path(), None, selection, None).unwrap();
+    let proc = ProcDir::open(dir.path()).unwrap();
+    let page = procfs::page_size();
+    let sizes = |probe: &mut Sampler, t: f64| {
+        let mut sample = Sample::default();
+        probe.sample(t, None, &mut sample).unwrap();
+        sample.procs.iter().map(|proc| (proc.id.pid, proc.rss / page)).collect::<Vec<_>>()
+    };
+    assert_eq!(sizes(&mut probe, 1.0), [(10, 50), (11, 50), (12, 50)]);
+    assert_eq!(probe.take_notes().len(), 1, "process 1 cannot be seen");
+
+    let hangs = Arc::new(());
+    let add = |probe: &mut Sampler, pid| {
+        probe.hanging.add(&proc, pid, Hanging::until_gone(&hangs), 0).unwrap();
+        probe.turn = None;
+    };
+    add(&mut probe, 11);
+    show(dir.path(), 11, 10, (60, 4096));
+    show(dir.path(), 12, 10, (60, 4096));
+    // What the pid meant is meant by the new reader, too.
+    assert_eq!(sizes(&mut probe, 2.0), [(10, 50), (11, 50), (12, 60)]);
+    drop(hangs);
+    assert_eq!(sizes(&mut probe, 3.0), [(10, 50), (11, 60), (12, 60)]);
+    assert_eq!(probe.take_notes(), ["process 11 can be read again"]);
+
+    // A second one of that user, soon after: none of that user is read for a while.
+    let hangs = Arc::new(());
+    probe.hanging.add(&proc, 11, Hanging::until_gone(&hangs), 0).unwrap();
+    probe.turn = None;
+    drop(hangs);
+    show(dir.path(), 11, 10, (70, 4096));
+    show(dir.path(), 12, 10, (70, 4096));
+    assert_eq!(sizes(&mut probe, 4.0), [(10, 50), (11, 60), (12, 70)]);
+    fs::remove_dir_all(dir.path().join("11")).unwrap();
+    assert_eq!(sizes(&mut probe, 5.0), [(10, 50), (12, 70)]);
 }
