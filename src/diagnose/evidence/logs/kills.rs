@@ -132,11 +132,14 @@ fn knows((witness, source): (Witness, &str), hit: &Hit) -> bool {
     witness == Witness::Kernel || log_of(source) == log_of(&hit.source)
 }
 
-/// The log that a file is a part of: rotated ones end in a number or a date, and in how they are packed.
+/// The log that a file is a part of: rotated ones end in a number or a date, and in how they are packed. Behind
+/// a hyphen only a date or a time is one (logrotate's dateext): redis-6379 and redis-6380 are two servers.
 fn log_of(source: &str) -> &str {
     let mut log = source;
     while let Some((rest, end)) = log.rsplit_once(['.', '-']) {
-        let is_number = !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit());
+        let is_behind_hyphen = log.as_bytes().get(rest.len()) == Some(&b'-');
+        let least = if is_behind_hyphen { 8 } else { 1 };
+        let is_number = end.len() >= least && end.bytes().all(|byte| byte.is_ascii_digit());
         if !is_number && !["gz", "xz", "lzma", "bz2", "old"].contains(&end) {
             break;
         }
@@ -220,6 +223,8 @@ mod tests {
             ("a/error.log.2.gz", "a/error.log"),
             ("messages-20261124.xz", "messages"),
             ("a/db-1/error.log", "a/db-1/error.log"),
+            ("a/redis-6379", "a/redis-6379"),
+            ("a/redis-6379.1.gz", "a/redis-6379"),
             ("journal", "journal"),
             ("7", "7"),
             ("", ""),

@@ -9,6 +9,17 @@ use crate::diagnose::findings::{Failure, MissingResource};
 /// What is called in a traceback where a process is made.
 const CALLS: [&str; 3] = ["fork", "_execute_child", "spawn"];
 
+/// What a call that fails says when neither memory nor tasks are short (EPERM, EACCES, ENOENT, ENOEXEC, ENOSYS,
+/// EINVAL): a sandbox, or a program that is not there.
+const NOT_SHORT: [&str; 6] = [
+    "Operation not permitted",
+    "Permission denied",
+    "No such file or directory",
+    "Exec format error",
+    "Function not implemented",
+    "Invalid argument",
+];
+
 /// The lines of the traceback that ends where a text does, without the paths in them: all are indented, and
 /// what stands above them may be a client's request.
 fn frames(above: &str) -> impl Iterator<Item = &str> {
@@ -29,7 +40,10 @@ fn without_path(frame: &str) -> &str {
 pub(super) fn prove(proof: Proof, head: &str, text: &str, above: &str) -> Option<(Failure, Only)> {
     let reason = || missing_at_end(head).or_else(|| missing_before(text, head));
     let failure = match proof {
-        Proof::ForkFailed => Failure::ForkFailed(reason().unwrap_or(MissingResource::Unsaid)),
+        Proof::ForkFailed => match reason() {
+            None if NOT_SHORT.iter().any(|error| head.contains(error)) => return None,
+            reason => Failure::ForkFailed(reason.unwrap_or(MissingResource::Unsaid)),
+        },
         Proof::ForkBecause => Failure::ForkFailed(reason()?),
         Proof::OutOfMemory => {
             let missing = missing_at_end(head)?;

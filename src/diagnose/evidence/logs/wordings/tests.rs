@@ -222,6 +222,8 @@ fn harmless_lines_prove_nothing() {
         ("kernel", "kswapd0: page allocation failure: order:4, mode:0x0"),
         ("php", "PHP Fatal error:  Allowed memory size of 134217728 bytes exhausted"),
         ("git", "forked from upstream"),
+        ("systemd", "Failed to fork: Operation not permitted"),
+        ("cron", "can't fork: Permission denied"),
         ("dovecot", "imap-login: Login: user=<fork>"),
     ] {
         assert_eq!(of(tag, body), None, "{tag}: {body}");
