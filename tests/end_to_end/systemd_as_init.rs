@@ -219,8 +219,10 @@ fn a_unit_whose_restart_would_end_more_or_not_begin_it_anew_is_left_alone() {
         println!("{said}");
         assert!(all, "some were not refused");
         assert!(!said.contains("OUTCOME"), "one was restarted");
-        let stopped = run("journalctl", &["_PID=1", "-g", "Stopping"]).1;
-        assert!(!stopped.contains("Stopping"), "{stopped}");
+        // Whoever is not restarted ends by the OOM killer some seconds later, and what needs it with it.
+        let of_systemd = run("journalctl", &["_PID=1"]).1;
+        let before = of_systemd.split("killed by the OOM killer").next().unwrap_or_default();
+        assert!(!before.contains("Stopping"), "{of_systemd}");
     });
 }
 
