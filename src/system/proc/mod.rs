@@ -7,7 +7,7 @@ pub(in crate::system) mod watched;
 
 pub use select::{MOST, Selection, SelectionArgs};
 
-use crate::system::aside::{Aside, FEW_LOOKS, ReadMark};
+use crate::system::aside::{Aside, MANY_LOOKS, ReadMark};
 use parse::Stat;
 use procdir::ProcDir;
 use rustix::io::Errno;
@@ -75,7 +75,8 @@ fn states(states: &mut Option<Aside<StateRead>>) -> &mut Aside<StateRead> {
     })
 }
 
-/// The same as [`state_in`], without waiting for the process itself.
+/// The same as [`state_in`], without waiting for the process itself; for memory it may wait, since who is to be
+/// signalled is so when that is short.
 ///
 /// # Errors
 /// ESRCH when it is gone, ETIMEDOUT where reading it hangs.
@@ -84,7 +85,7 @@ pub(crate) fn state_aside(directory: &OwnedFd) -> Result<TreePosition, Errno> {
     let mark = ReadMark::default();
     let read = StateRead { directory, mark: mark.clone(), found: None };
     let mut kept = STATES.lock().unwrap_or_else(PoisonError::into_inner);
-    let read = states(&mut kept).run(read, &mark, FEW_LOOKS).map_err(|_| Errno::TIMEDOUT)?;
+    let read = states(&mut kept).run(read, &mark, MANY_LOOKS).map_err(|_| Errno::TIMEDOUT)?;
     read.found.unwrap_or(Err(Errno::TIMEDOUT))
 }
 

@@ -80,7 +80,7 @@ impl HangingReads {
                 hint("kill -9 the server of the file system that they wait for")
             ),
             _ => format!(
-                "process {pid} cannot be read: whoever reads its files in /proc hangs, also ps; it is not watched until that ends{}",
+                "process {pid} cannot be read: whoever reads its files in /proc hangs, also ps; until that ends it counts as it was last seen{}",
                 hint(
                     "most likely it starts another program, and a file that it had open waits for its server (FUSE, NFS): kill -9 that server"
                 )

@@ -176,8 +176,10 @@ impl Sampler {
                         // The first reader has said them.
                         turn.reader.notes.clear();
                     }
-                    turn.reader.keep_left_out(&self.last, &mut sample.procs);
-                    self.last.clone_from(&sample.procs);
+                    if result.is_ok() {
+                        turn.reader.keep_left_out(&self.last, &mut sample.procs);
+                        self.last.clone_from(&sample.procs);
+                    }
                     self.files = turn.reader.kept_files();
                     self.turn = Some(turn);
                     return result;
